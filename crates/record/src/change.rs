@@ -1,0 +1,57 @@
+//! What goes to a destination, and what it answers.
+
+use std::sync::Arc;
+
+use crate::{Fault, Key, Row};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    Upsert,
+    Delete,
+}
+
+/// One row on its way to a destination, in that destination's columns.
+///
+/// *Shape*: `key` holds the values of [`crate::WriteSpec::key`], in that order; `columns` holds the other columns to
+/// write, and a column that is not in it is left alone (absent is not blank).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    pub op: Op,
+    pub key: Key,
+    pub columns: Row,
+    /// The destination's own id, where an earlier write or read learned it.
+    pub remote_id: Option<Arc<str>>,
+    /// Write only if the row is still at this version.
+    pub if_version: Option<Arc<str>>,
+}
+
+/// What the destination did with one change.
+pub type Outcome = Result<Written, Fault>;
+
+/// A change that took effect, or was already there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    pub effect: Effected,
+    pub remote_id: Option<Arc<str>>,
+    pub version: Option<Arc<str>>,
+    /// Columns that the destination gave back, such as its own number.
+    pub returned: Option<Row>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effected {
+    Created,
+    Updated,
+    Unchanged,
+    Deleted,
+    /// It is there now; whether it was before, the destination does not say.
+    Upserted,
+}
+
+/// A row as the destination has it now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Current {
+    pub remote_id: Option<Arc<str>>,
+    pub version: Option<Arc<str>>,
+    pub columns: Row,
+}

@@ -1,0 +1,325 @@
+//! The identity of a record: typed, sortable, reversible bytes.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::Value;
+
+/// The values of a key, one or several, as bytes that sort as the values do.
+///
+/// *Shape*: one version byte, then each part with a type byte. Never a hash: deletes need the key back, and inserting
+/// into the ledger in key order writes a fraction of what random order would. Compare two keys only when they come from
+/// the same fields: a part is encoded by its type, and `5` as a number is not `5` as a text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Box<[u8]>);
+
+/// Why values are not a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("part {part} of the key is blank")]
+    Blank { part: usize },
+    #[error("part {part} of the key is {kind}, which cannot be a key")]
+    Kind { part: usize, kind: &'static str },
+    #[error("these bytes are not a key")]
+    Bytes,
+}
+
+/// How a destination compares keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyRules {
+    /// `abc` and `ABC` are one key (Dataverse, SQL Server by default).
+    pub ignore_case: bool,
+    /// `abc` and `abc ` are one key (SQL Server, MySQL by default).
+    pub ignore_trailing_spaces: bool,
+}
+
+const VERSION: u8 = 1;
+const BOOL: u8 = 0x08;
+const INT: u8 = 0x10;
+const DECIMAL: u8 = 0x18;
+const DATE: u8 = 0x20;
+const INSTANT: u8 = 0x28;
+const GUID: u8 = 0x30;
+const TEXT: u8 = 0x40;
+const CHOICE: u8 = 0x48;
+
+impl Key {
+    /// The key of these values, in the order of the key's fields.
+    ///
+    /// *Errors*: a blank part (also a text of only spaces), or a kind of value that has no stable text form.
+    pub fn of<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<Key, KeyError> {
+        let mut bytes = vec![VERSION];
+        for (part, value) in values.into_iter().enumerate() {
+            match value {
+                Value::Blank => return Err(KeyError::Blank { part }),
+                Value::Text(v) if v.trim().is_empty() => return Err(KeyError::Blank { part }),
+                Value::Text(v) => put_text(&mut bytes, TEXT, v),
+                Value::Choice(v) => put_text(&mut bytes, CHOICE, v),
+                Value::Bool(v) => bytes.extend_from_slice(&[BOOL, *v as u8]),
+                Value::Int(v) => put_int(&mut bytes, INT, *v),
+                Value::Decimal(v) => put_decimal(&mut bytes, *v),
+                Value::Date(v) => put_int(&mut bytes, DATE, days(*v)),
+                Value::Instant(v) => {
+                    let nanos = v.as_nanosecond();
+                    bytes.push(INSTANT);
+                    bytes.extend_from_slice(&((nanos as u128) ^ (1 << 127)).to_be_bytes());
+                }
+                Value::Guid(v) => {
+                    bytes.push(GUID);
+                    bytes.extend_from_slice(v.as_bytes());
+                }
+                other => return Err(KeyError::Kind { part, kind: other.kind() }),
+            }
+        }
+        Ok(Key(bytes.into()))
+    }
+
+    /// A key from bytes that [`Key::as_bytes`] gave.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Key, KeyError> {
+        let key = Key(bytes.into());
+        key.try_parts()?;
+        Ok(key)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The values that the key was made of.
+    pub fn parts(&self) -> Vec<Value> {
+        self.try_parts().expect("a key was checked when it was made")
+    }
+
+    /// This key as the destination compares it: two keys that are one there have one folded form.
+    pub fn folded(&self, rules: KeyRules) -> Key {
+        let parts: Vec<Value> = self
+            .parts()
+            .into_iter()
+            .map(|part| match part {
+                Value::Text(mut text) => {
+                    if rules.ignore_trailing_spaces {
+                        text.truncate(text.trim_end_matches(' ').len());
+                    }
+                    if rules.ignore_case {
+                        text = text.to_lowercase();
+                    }
+                    Value::Text(text)
+                }
+                other => other,
+            })
+            .collect();
+        Key::of(&parts).expect("folding leaves no part blank")
+    }
+
+    fn try_parts(&self) -> Result<Vec<Value>, KeyError> {
+        let mut rest = match self.0.split_first() {
+            Some((&VERSION, rest)) => rest,
+            _ => return Err(KeyError::Bytes),
+        };
+        let mut parts = Vec::new();
+        while let Some((&tag, after)) = rest.split_first() {
+            let (value, after) = take(tag, after).ok_or(KeyError::Bytes)?;
+            parts.push(value);
+            rest = after;
+        }
+        Ok(parts)
+    }
+}
+
+/// As people write it: `C-1042`, and `A-1|EU` for several parts.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, part) in self.parts().iter().enumerate() {
+            write!(f, "{}{part}", if i == 0 { "" } else { "|" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, tag: u8, text: &str) {
+    out.push(tag);
+    for &byte in text.as_bytes() {
+        out.push(byte);
+        if byte == 0 {
+            out.push(0xFF);
+        }
+    }
+    out.extend_from_slice(&[0, 0]);
+}
+
+fn put_int(out: &mut Vec<u8>, tag: u8, value: i64) {
+    out.push(tag);
+    out.extend_from_slice(&((value as u64) ^ (1 << 63)).to_be_bytes());
+}
+
+/// Sign, power of ten of the first digit, digits and a terminator; for a negative number all of it inverted.
+fn put_decimal(out: &mut Vec<u8>, value: Decimal) {
+    out.push(DECIMAL);
+    let value = value.normalize();
+    if value.is_zero() {
+        out.push(1);
+        return;
+    }
+    let digits = value.mantissa().unsigned_abs().to_string();
+    let trimmed = digits.trim_end_matches('0');
+    let mut body = vec![(digits.len() as i16 - value.scale() as i16 + 64) as u8];
+    body.extend(trimmed.bytes().map(|digit| digit - b'0' + 1));
+    body.push(0);
+    if value.is_sign_negative() {
+        out.push(0);
+        out.extend(body.iter().map(|byte| !byte));
+    } else {
+        out.push(2);
+        out.extend_from_slice(&body);
+    }
+}
+
+fn days(date: Date) -> i64 {
+    let epoch = Date::constant(1970, 1, 1);
+    i64::from((date - epoch).get_days())
+}
+
+fn take(tag: u8, bytes: &[u8]) -> Option<(Value, &[u8])> {
+    match tag {
+        TEXT | CHOICE => {
+            let (text, rest) = take_text(bytes)?;
+            Some((if tag == TEXT { Value::Text(text) } else { Value::Choice(text) }, rest))
+        }
+        BOOL => Some((Value::Bool(*bytes.first()? == 1), &bytes[1..])),
+        INT => take_int(bytes).map(|(v, rest)| (Value::Int(v), rest)),
+        DECIMAL => take_decimal(bytes),
+        DATE => {
+            let (days, rest) = take_int(bytes)?;
+            let span = jiff::Span::new().try_days(days).ok()?;
+            Some((Value::Date(Date::constant(1970, 1, 1).checked_add(span).ok()?), rest))
+        }
+        INSTANT => {
+            let (head, rest) = bytes.split_first_chunk::<16>()?;
+            let nanos = (u128::from_be_bytes(*head) ^ (1 << 127)) as i128;
+            Some((Value::Instant(jiff::Timestamp::from_nanosecond(nanos).ok()?), rest))
+        }
+        GUID => {
+            let (head, rest) = bytes.split_first_chunk::<16>()?;
+            Some((Value::Guid(Uuid::from_bytes(*head)), rest))
+        }
+        _ => None,
+    }
+}
+
+fn take_int(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    Some(((u64::from_be_bytes(*head) ^ (1 << 63)) as i64, rest))
+}
+
+fn take_text(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let mut text = Vec::new();
+    let mut at = 0;
+    loop {
+        match (*bytes.get(at)?, bytes.get(at + 1)) {
+            (0, Some(0)) => return Some((String::from_utf8(text).ok()?, &bytes[at + 2..])),
+            (0, Some(0xFF)) => {
+                text.push(0);
+                at += 2;
+            }
+            (0, _) => return None,
+            (byte, _) => {
+                text.push(byte);
+                at += 1;
+            }
+        }
+    }
+}
+
+fn take_decimal(bytes: &[u8]) -> Option<(Value, &[u8])> {
+    let (&sign, rest) = bytes.split_first()?;
+    if sign == 1 {
+        return Some((Value::Decimal(Decimal::ZERO), rest));
+    }
+    let flip = |byte: u8| if sign == 0 { !byte } else { byte };
+    let (&first, digits) = rest.split_first()?;
+    let before_point = i32::from(flip(first)) - 64;
+    let end = digits.iter().position(|&byte| flip(byte) == 0)?;
+    let (mut mantissa, mut scale) = (0i128, end as i32 - before_point);
+    for &byte in &digits[..end] {
+        mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(flip(byte).checked_sub(1)?))?;
+    }
+    while scale < 0 {
+        mantissa = mantissa.checked_mul(10)?;
+        scale += 1;
+    }
+    let value = Decimal::try_from_i128_with_scale(if sign == 0 { -mantissa } else { mantissa }, scale as u32).ok()?;
+    Some((Value::Decimal(value), &digits[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(values: &[Value]) -> Key {
+        Key::of(values).unwrap()
+    }
+
+    #[test]
+    fn a_key_comes_back_as_it_went_in() {
+        let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
+        for parts in [
+            vec![Value::text("C-1042")],
+            vec![Value::text("a\0b"), Value::Int(-3)],
+            vec![Value::text("Zoë"), Value::text("x|y"), Value::Choice("net30".into())],
+            vec![
+                decimal("-12.5"),
+                decimal("0"),
+                decimal("0.001"),
+                decimal("1000"),
+                decimal("79228162514264337593543950335"),
+            ],
+            vec![Value::Guid(Uuid::from_u128(7)), Value::Bool(true)],
+            vec![Value::Date(Date::constant(1969, 12, 31)), Value::Instant("2026-11-23T10:00:00.5Z".parse().unwrap())],
+        ] {
+            let made = key(&parts);
+            assert_eq!(made.parts(), parts);
+            assert_eq!(Key::from_bytes(made.as_bytes()).unwrap(), made);
+        }
+    }
+
+    #[test]
+    fn keys_sort_as_their_values_do() {
+        let numbers =
+            ["-100", "-12.5", "-12.49", "-1", "-0.02", "-0.002", "0", "0.002", "0.02", "1", "1.1", "9", "10", "100.5"];
+        let keys: Vec<Key> = numbers.iter().map(|n| key(&[Value::Decimal(n.parse().unwrap())])).collect();
+        assert!(keys.is_sorted(), "{keys:?}");
+        let texts = ["a", "a\0", "a\0b", "aa", "b"];
+        assert!(texts.map(|t| key(&[Value::text(t), Value::Int(0)])).is_sorted());
+        assert!([-5, -1, 0, 1, 500].map(|n| key(&[Value::Int(n)])).is_sorted());
+    }
+
+    #[test]
+    fn a_blank_is_no_key() {
+        assert_eq!(Key::of(&[Value::Blank]), Err(KeyError::Blank { part: 0 }));
+        assert_eq!(Key::of(&[Value::text("a"), Value::text("  ")]), Err(KeyError::Blank { part: 1 }));
+        assert_eq!(Key::of(&[Value::Float(1.5)]), Err(KeyError::Kind { part: 0, kind: "float" }));
+    }
+
+    #[test]
+    fn the_destination_says_what_is_equal() {
+        let rules = KeyRules { ignore_case: true, ignore_trailing_spaces: true };
+        assert_eq!(key(&["c-7 ".into()]).folded(rules), key(&["C-7".into()]).folded(rules));
+        assert_ne!(key(&["c-7".into()]).folded(KeyRules::default()), key(&["C-7".into()]).folded(KeyRules::default()));
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused() {
+        for bytes in [&b""[..], b"\x02", b"\x01\x10\x00", b"\x01\x40abc", b"\x01\x40\xFF\xFE\x00\x00", b"\x01\x99"] {
+            assert_eq!(Key::from_bytes(bytes), Err(KeyError::Bytes), "{bytes:?}");
+        }
+    }
+}

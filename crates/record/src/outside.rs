@@ -1,0 +1,136 @@
+//! The traits through which the hub sees the outside world.
+//!
+//! Futures are boxed once for each batch or chunk, never for each row. Dropping a future cancels the call; a call that
+//! was cut may have taken effect, which is why writes are idempotent.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Batch, Catalog, Change, Current, Fault, Key, KeyRules, Options, Outcome, Row, Schema};
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One system, as its connector opened it. Opening does no IO.
+pub trait System: Send + Sync {
+    /// Reachable? Permitted? What version? *Cancel*: safe. Answers within seconds.
+    fn check(&self) -> BoxFuture<'_, Result<Health, Fault>>;
+
+    /// The live catalogue of these tables; a table that does not exist is not in the answer.
+    fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>>;
+
+    /// *Errors*: a `Stop` where this kind of system cannot be read in that way.
+    fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault>;
+
+    /// *Errors*: a `Stop` where this kind of system cannot be written in that way.
+    fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault>;
+}
+
+/// What a system said of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// Product and version, in its own words.
+    pub version: String,
+    /// Who we are there.
+    pub user: Option<String>,
+    /// Sentences about what is missing, each with what to do.
+    pub missing: Vec<String>,
+}
+
+/// What to read from one table (or query) of a system.
+#[derive(Debug, Clone)]
+pub struct ReadSpec {
+    pub table: String,
+    /// The columns that mappings and filters use, without repeats. A JSON path is a column too (`a.b`).
+    pub columns: Vec<String>,
+    pub watermark: Option<Watermark>,
+    /// The columns of the row's own key, where known: they make the order of a read total.
+    pub key: Vec<String>,
+    /// Rows of one page at most.
+    pub rows_per_batch: usize,
+    /// The zone of times that come without one.
+    pub time_zone: Option<jiff::tz::TimeZone>,
+    /// The other options of this entity in this system (`query`, `file`, `format`, …), by the connector's field table.
+    pub options: Options,
+}
+
+/// A column that grows when a row changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watermark {
+    pub column: String,
+    /// How far to read back, for transactions that commit late.
+    pub overlap: Duration,
+}
+
+pub trait Source: Send + Sync {
+    /// Reads everything, or what changed since `cursor`, which an earlier page of this source carried.
+    ///
+    /// *Errors*: `IB06xx`. A cursor that has expired is no error: the reader says `Full` and why.
+    fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>>;
+
+    /// The rows with these values of [`ReadSpec::key`], in the order asked; `None` where there is none.
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>>;
+}
+
+/// A read in progress. Dropping it ends it and leaves no lock behind.
+pub trait Reader: Send {
+    fn kind(&self) -> ReadKind;
+
+    /// The columns of each page.
+    fn schema(&self) -> &Arc<Schema>;
+
+    /// The next page, or `None` at the end. *Shape*: pages have at most `rows_per_batch` rows.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>, Fault>>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadKind {
+    /// Every row that there is. `why` where changes were asked for and could not be had.
+    Full { why: Option<String> },
+    /// What changed since the cursor.
+    Changes,
+}
+
+/// Some rows, and the place to go on from once they are done.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub batch: Batch,
+    /// Rows that the source says are gone, by the source's own row id.
+    pub deleted: Vec<Arc<str>>,
+    /// Hand this to [`Source::read`] to go on after this page, after a crash or in the next run.
+    pub cursor: Option<String>,
+}
+
+/// What to write to one table of a system.
+#[derive(Debug, Clone)]
+pub struct WriteSpec {
+    pub table: String,
+    /// The columns of the alternate key.
+    pub key: Vec<String>,
+    /// Every column that a change may carry.
+    pub columns: Vec<String>,
+    /// The other options of this entity in this system, by the connector's field table.
+    pub options: Options,
+}
+
+pub trait Sink: Send + Sync {
+    /// Writes one chunk. *Shape*: one outcome for each change, in order.
+    ///
+    /// *Errors*: a fault of the whole chunk (the destination is down, or the answer was lost). Repeating the chunk is
+    /// safe: each change is an upsert or a delete by key.
+    fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>>;
+
+    /// The rows that the destination has for these keys, with these columns, in the order asked.
+    fn current<'a>(
+        &'a self,
+        keys: &'a [Key],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>>;
+
+    /// Rows that one call of `apply` should carry.
+    fn rows_per_chunk(&self) -> usize;
+
+    /// How the destination compares keys.
+    fn key_rules(&self) -> KeyRules;
+}
