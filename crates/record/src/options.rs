@@ -25,6 +25,23 @@ pub struct Kind {
     pub writes: bool,
     /// It can be asked for its tables and columns; where not, a definition declares `columns:`.
     pub has_catalog: bool,
+    pub keeps: Keeps,
+}
+
+/// How a kind of system keeps values, where that differs from what was sent: two contents that it keeps as one are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeps {
+    /// An empty text comes back as a blank (Dataverse, Oracle).
+    pub empty_as_blank: bool,
+    /// Times lose their fraction of a second (Dataverse).
+    pub whole_seconds: bool,
+    /// A reference is a lookup by the other table's alternate key (Dataverse); elsewhere the column holds the key itself.
+    pub lookups: bool,
+}
+
+impl Keeps {
+    /// What was sent comes back as it was.
+    pub const EXACTLY: Keeps = Keeps { empty_as_blank: false, whole_seconds: false, lookups: false };
 }
 
 /// One field: a row of the table.
