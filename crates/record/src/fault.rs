@@ -152,6 +152,12 @@ impl Fault {
         self
     }
 
+    /// The formula or the line of a file that produced the value.
+    pub fn at_formula(mut self, formula: impl Into<String>) -> Fault {
+        self.place.formula = Some(formula.into());
+        self
+    }
+
     pub fn is_transient(&self) -> bool {
         matches!(self.now, Now::RetryAfter(_))
     }

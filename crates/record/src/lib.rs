@@ -39,7 +39,9 @@ pub use entity::{Entity, EntityField};
 pub use fault::{Effect, Fault, Now, Place, Scope, Why};
 pub use key::{Key, KeyError, KeyRules};
 pub use options::{Field, FieldType, Keeps, Kind, OptionValue, Options};
-pub use outside::{BoxFuture, Health, Page, ReadKind, ReadSpec, Reader, Sink, Source, System, Watermark, WriteSpec};
+pub use outside::{
+    BoxFuture, Health, Page, ReadKind, ReadSpec, Reader, Sink, Source, System, Unreadable, Watermark, WriteSpec,
+};
 pub use retry::RetryPolicy;
 pub use row::Row;
 pub use rust_decimal::Decimal;

@@ -96,10 +96,22 @@ pub enum ReadKind {
 #[derive(Debug, Clone)]
 pub struct Page {
     pub batch: Batch,
+    /// Rows that were read and cannot be used. *Shape*: none of them is in `batch` too.
+    pub unreadable: Vec<Unreadable>,
     /// Rows that the source says are gone, by the source's own row id.
     pub deleted: Vec<Arc<str>>,
-    /// Hand this to [`Source::read`] to go on after this page, after a crash or in the next run.
+    /// Hand this to [`Source::read`] to go on after this page, after a crash or in the next run; `None` where the next
+    /// read has to start from the beginning.
     pub cursor: Option<String>,
+}
+
+/// A row with a value that cannot be read: a date that is none, a local time that exists twice, a broken line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unreadable {
+    /// What could be read, in the page's columns; the rest is blank. The key can be taken from it where its columns are
+    /// whole.
+    pub row: Row,
+    pub fault: Fault,
 }
 
 /// What to write to one table of a system.
@@ -110,6 +122,8 @@ pub struct WriteSpec {
     pub key: Vec<String>,
     /// Every column that a change may carry.
     pub columns: Vec<String>,
+    /// The zone that times get on their way into a column that keeps none.
+    pub time_zone: Option<jiff::tz::TimeZone>,
     /// The other options of this entity in this system, by the connector's field table.
     pub options: Options,
 }
