@@ -1,0 +1,327 @@
+//! Dates and times out of text: ISO 8601, and the ways that people write them in English.
+
+use crate::datetime::{DAY, HOUR, MINUTE, MONTHS, SECOND, WEEKDAYS, civil_from_days};
+use crate::value::Moment;
+
+/// ISO 8601 only: a date, or a date and a time, `T` between them; a `Z` or an offset is read past.
+pub(crate) fn iso(text: &str) -> Option<Moment> {
+    let text = text.trim();
+    let bytes = text.as_bytes();
+    if bytes.len() < 10 || bytes[4] != b'-' || bytes[7] != b'-' || !text.is_char_boundary(10) {
+        return None;
+    }
+    let number = |from: usize, to: usize| digits(text.get(from..to)?);
+    let day = date(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
+    let rest = &text[10..];
+    if rest.is_empty() {
+        return Some(day);
+    }
+    let time = rest.strip_prefix(['T', 't', ' '])?;
+    let (time, offset) = split_offset(time);
+    let time = iso_time(time)?;
+    day.checked_add(time.0)?.checked_add(-offset?)?.in_range()
+}
+
+/// `hh:mm[:ss[.fraction]]`, each part of two digits.
+pub(crate) fn iso_time(text: &str) -> Option<Moment> {
+    let mut parts = text.split(':');
+    let two = |part: &str| if part.len() == 2 { digits(part) } else { None };
+    let hour = two(parts.next()?)?;
+    let minute = two(parts.next()?)?;
+    let (second, fraction) = match parts.next() {
+        Some(part) => match part.split_once('.') {
+            Some((second, fraction)) => (two(second)?, micros(fraction)?),
+            None => (two(part)?, 0),
+        },
+        None => (0, 0),
+    };
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    Some(Moment(hour * HOUR + minute * MINUTE + second * SECOND + fraction))
+}
+
+/// The time without its zone, and the zone's offset, `None` where that is no offset.
+fn split_offset(time: &str) -> (&str, Option<i64>) {
+    if let Some(time) = time.strip_suffix(['Z', 'z']) {
+        return (time, Some(0));
+    }
+    let Some(at) = time.rfind(['+', '-']) else { return (time, Some(0)) };
+    let (time, offset) = time.split_at(at);
+    let sign = if offset.starts_with('-') { -1 } else { 1 };
+    let offset = &offset[1..];
+    let parsed = match offset.split_once(':') {
+        Some((h, m)) => digits(h).zip(digits(m)),
+        None if offset.len() == 4 && offset.is_ascii() => digits(&offset[..2]).zip(digits(&offset[2..])),
+        None => digits(offset).map(|h| (h, 0)),
+    };
+    let micros = parsed.filter(|(h, m)| *h <= 14 && *m <= 59).map(|(h, m)| sign * (h * HOUR + m * MINUTE));
+    (time, micros)
+}
+
+fn digits(text: &str) -> Option<i64> {
+    if text.is_empty() || text.len() > 9 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// The fraction of a second in microseconds, cut.
+fn micros(fraction: &str) -> Option<i64> {
+    if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let six: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    digits(&six)
+}
+
+fn date(year: i64, month: i64, day: i64) -> Option<Moment> {
+    let moment = Moment::from_civil(year, month, day)?;
+    (civil_from_days(moment.days()) == (year, month, day)).then_some(moment)
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    Number(i64, usize),
+    Word(String),
+    Mark(char),
+}
+
+fn tokens(text: &str) -> Option<Vec<Token>> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let end = |f: fn(char) -> bool| rest.find(|c| !f(c)).unwrap_or(rest.len());
+        let taken = if c.is_ascii_digit() {
+            let end = end(|c| c.is_ascii_digit());
+            out.push(Token::Number(digits(&rest[..end]).or_else(|| digits(&rest[..9.min(end)]))?, end));
+            end
+        } else if c.is_alphabetic() {
+            let end = end(char::is_alphabetic);
+            out.push(Token::Word(rest[..end].to_lowercase()));
+            end
+        } else if c.is_whitespace() {
+            if out.last() != Some(&Token::Mark(' ')) {
+                out.push(Token::Mark(' '));
+            }
+            c.len_utf8()
+        } else if matches!(c, '/' | '-' | ':' | ',' | '.' | '+') {
+            out.push(Token::Mark(c));
+            1
+        } else {
+            return None;
+        };
+        rest = &rest[taken..];
+        if out.len() > 40 {
+            return None;
+        }
+    }
+    Some(out)
+}
+
+/// A time alone, or the time of a date and time.
+pub(crate) fn time(text: &str) -> Option<Moment> {
+    if let Some(time) = iso_time(text.trim()) {
+        return Some(time);
+    }
+    date_time(text).map(|m| Moment(m.time_of_day()))
+}
+
+/// A date, a time, or both, month before day as in English of the United States.
+pub(crate) fn date_time(text: &str) -> Option<Moment> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 100 {
+        return None;
+    }
+    if let Some(moment) = iso(text) {
+        return Some(moment);
+    }
+    let mut tokens = tokens(text)?;
+    let (time, left) = take_time(&mut tokens)?;
+    let day = if left { take_date(&tokens)? } else { Moment(0) };
+    day.checked_add(time)?.in_range()
+}
+
+/// Takes the time out of the tokens; `false` where nothing is left beside it.
+fn take_time(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
+    let colon = tokens.iter().position(|t| *t == Token::Mark(':'));
+    let Some(start) = colon.map(|at| at.checked_sub(1)) else {
+        return take_hour(tokens);
+    };
+    let start = start?;
+    let number = |at: usize| match tokens.get(at) {
+        Some(Token::Number(n, width)) if *width <= 2 => Some(*n),
+        _ => None,
+    };
+    let (mut hour, minute) = (number(start)?, number(start + 2)?);
+    let (mut second, mut fraction) = (0, 0);
+    let mut end = start + 3;
+    if tokens.get(end) == Some(&Token::Mark(':')) {
+        second = number(end + 1)?;
+        end += 2;
+        if matches!(tokens.get(end), Some(Token::Mark('.' | ':'))) {
+            if let Some(Token::Number(n, width)) = tokens.get(end + 1) {
+                fraction = micros(&format!("{n:0width$}"))?;
+                end += 2;
+            } else {
+                return None;
+            }
+        }
+    }
+    let mut offset = 0;
+    if tokens.get(end) == Some(&Token::Mark(' ')) && matches!(tokens.get(end + 1), Some(Token::Word(w)) if noon(w).is_some()) {
+        end += 1;
+    }
+    match tokens.get(end) {
+        Some(Token::Word(word)) if word == "z" => end += 1,
+        Some(Token::Word(word)) => {
+            hour = on_clock(hour, noon(word)?)?;
+            end += 1;
+        }
+        Some(Token::Mark(sign @ ('+' | '-'))) => {
+            let sign = if *sign == '-' { -1 } else { 1 };
+            let hours = number(end + 1)?;
+            end += 2;
+            let mut minutes = 0;
+            if tokens.get(end) == Some(&Token::Mark(':')) {
+                minutes = number(end + 1)?;
+                end += 2;
+            }
+            offset = sign * (hours * HOUR + minutes * MINUTE);
+        }
+        _ => {}
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut from = start;
+    if from > 0 && matches!(&tokens[from - 1], Token::Word(w) if w == "t") {
+        from -= 1;
+    }
+    tokens.drain(from..end.min(tokens.len()));
+    let left = tokens.iter().any(|t| !matches!(t, Token::Mark(' ' | ',')));
+    Some((hour * HOUR + minute * MINUTE + second * SECOND + fraction - offset, left))
+}
+
+/// `3 PM` without minutes.
+fn take_hour(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
+    let Some(at) = tokens.iter().position(|t| matches!(t, Token::Word(w) if noon(w).is_some())) else {
+        return Some((0, true));
+    };
+    let Token::Word(word) = &tokens[at] else { return None };
+    let afternoon = noon(word)?;
+    let mut from = at.checked_sub(1)?;
+    if tokens[from] == Token::Mark(' ') {
+        from = from.checked_sub(1)?;
+    }
+    let Token::Number(hour, 1..=2) = tokens[from] else { return None };
+    let hour = on_clock(hour, afternoon)?;
+    tokens.drain(from..=at);
+    let left = tokens.iter().any(|t| !matches!(t, Token::Mark(' ' | ',')));
+    Some((hour * HOUR, left))
+}
+
+fn noon(word: &str) -> Option<bool> {
+    match word {
+        "am" | "a" => Some(false),
+        "pm" | "p" => Some(true),
+        _ => None,
+    }
+}
+
+fn on_clock(hour: i64, afternoon: bool) -> Option<i64> {
+    match hour {
+        0 if !afternoon => Some(0),
+        12 => Some(if afternoon { 12 } else { 0 }),
+        1..=11 => Some(if afternoon { hour + 12 } else { hour }),
+        13..=23 if afternoon => Some(hour),
+        _ => None,
+    }
+}
+
+fn take_date(tokens: &[Token]) -> Option<Moment> {
+    let mut numbers = Vec::new();
+    let mut month = None;
+    let mut month_first = false;
+    for token in tokens {
+        match token {
+            Token::Number(n, width) => numbers.push((*n, *width)),
+            Token::Word(word) => {
+                if let Some(m) = month_named(word) {
+                    if month.replace(m).is_some() {
+                        return None;
+                    }
+                    month_first = numbers.is_empty();
+                } else if !is_weekday(word) && !matches!(word.as_str(), "st" | "nd" | "rd" | "th") {
+                    return None;
+                }
+            }
+            Token::Mark('+' | ':') => return None,
+            Token::Mark(_) => {}
+        }
+    }
+    match (month, numbers.as_slice()) {
+        (Some(m), [a, b]) if a.1 >= 3 && !month_first => date(year(*a)?, m, b.0),
+        (Some(m), [day, y]) => date(year(*y)?, m, day.0),
+        (Some(m), [y]) if y.1 == 4 => date(y.0, m, 1),
+        (None, [y, m, d]) if y.1 >= 3 => date(year(*y)?, m.0, d.0),
+        (None, [m, d, y]) => date(year(*y)?, m.0, d.0),
+        (None, [m, y]) if y.1 == 4 => date(y.0, m.0, 1),
+        (None, [y, m]) if y.1 == 4 => date(y.0, m.0, 1),
+        _ => None,
+    }
+}
+
+/// Two digits are of 1930 to 2029.
+fn year((n, width): (i64, usize)) -> Option<i64> {
+    match width {
+        1 | 2 => Some(if n < 50 { 2000 + n } else { 1900 + n }),
+        _ => Some(n),
+    }
+}
+
+fn month_named(word: &str) -> Option<i64> {
+    let at = MONTHS.iter().position(|m| {
+        let m = m.to_lowercase();
+        m == word || m[..3] == *word || (word == "sept" && m == "september")
+    })?;
+    Some(at as i64 + 1)
+}
+
+fn is_weekday(word: &str) -> bool {
+    WEEKDAYS.iter().any(|d| {
+        let d = d.to_lowercase();
+        d == word || d[..3] == *word
+    })
+}
+
+/// The whole day of a moment.
+pub(crate) fn day_of(moment: Moment) -> Moment {
+    Moment(moment.days() * DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_as_people_write_them() {
+        let check = |text: &str, expected: Option<&str>| {
+            let got = date_time(text).and_then(Moment::to_civil).map(|d| d.to_string());
+            assert_eq!(got.as_deref(), expected, "{text:?}");
+        };
+        check("2011-01-15", Some("2011-01-15T00:00:00"));
+        check("2011-01-15T08:30:00.125Z", Some("2011-01-15T08:30:00.125"));
+        check("1/15/2011", Some("2011-01-15T00:00:00"));
+        check("01-15-2011 1:10:20", Some("2011-01-15T01:10:20"));
+        check("March 30, 2022 5:30 PM", Some("2022-03-30T17:30:00"));
+        check("30 Mar 2022", Some("2022-03-30T00:00:00"));
+        check("Wednesday, March 30, 2022", Some("2022-03-30T00:00:00"));
+        check("3/30/22 12 AM", Some("2022-03-30T00:00:00"));
+        check("13/13/2022", None);
+        check("2/30/2022", None);
+        check("", None);
+        check("abc", None);
+        check("12:34:56", Some("1899-12-30T12:34:56"));
+    }
+}
