@@ -1,1 +1,76 @@
+//! The durable state of the hub, in one SQLite file.
+//!
+//! | module | holds | ask with |
+//! |---|---|---|
+//! | [`leases`] | who may write for a name, proved by an epoch | [`Store::lease`] |
+//! | [`runs`] | executions of batch integrations, their counts and ends | [`Store::run`], [`Store::runs`], [`Store::last_run`], [`Store::last_runs`] |
+//! | [`cursors`] | how far each stream was read | [`Store::cursor`], [`Store::cursors`] |
+//! | [`ledger`] | what each key looked like when it was last settled | [`Store::ledger_get`], [`Store::ledger_scan`], [`Store::ledger_totals`] |
+//! | [`dead_letters`] | what was given up on, for people | [`Store::dead_letters`], [`Store::dead_letters_like`], [`Store::dead_letter_message`], [`Store::dead_letters_waiting`] |
+//! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`] |
+//!
+//! Everything is changed by [`Store::commit`], which takes operations as plain data and applies all of them or none.
+//! Each has its preconditions: a lease's epoch, a lock's token, the state that somebody saw. Many commits share one
+//! sync; each is answered after it is on disk. Every question has one read function, and none of them waits for a writer.
+//!
+//! Several processes may open the same folder at once; one of them may be its `up` ([`Store::lock_up`]).
+//!
+//! It is not a cache: nothing here is true in memory only. It is not an engine: it decides nothing, calls nobody, and
+//! does not know what a message or a row means. Nobody else names its tables.
+//!
+//! ```
+//! use std::time::Duration;
+//! use store::{OpResult, Options, Store, cursors, leases, queue, runs};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let store = Store::open(dir.path(), Options::default())?;
+//!
+//! let take = leases::Op::Take { name: "customers".into(), holder: "up/1".into(), length: Duration::from_secs(60) };
+//! let start = runs::Op::Start { integration: "customers".into(), trigger: runs::Trigger::Command, slot: None, retry_of: None };
+//! let results = store.commit_blocking(vec![take.into(), start.into()])?;
+//! let [OpResult::Lease(lease), OpResult::Run(run)] = &results[..] else { panic!("{results:?}") };
+//!
+//! // A chunk: everything that belongs together, refused as a whole once the lease is lost.
+//! store.commit_blocking(vec![
+//!     lease.fence(),
+//!     runs::Op::Progress { run: *run, more: runs::Counts { read: 2, created: 2, ..Default::default() } }.into(),
+//!     cursors::Op::Set {
+//!         integration: "customers".into(),
+//!         stream: "customers".into(),
+//!         position: "2026-11-23T10:00:00Z".into(),
+//!         fingerprint: "a1".into(),
+//!     }
+//!     .into(),
+//! ])?;
+//! assert_eq!(store.run(*run)?.expect("it was started").counts.created, 2);
+//! # Ok(())
+//! # }
+//! ```
 
+mod checkpointer;
+mod core;
+pub mod cursors;
+pub mod dead_letters;
+mod error;
+mod failpoints;
+mod file;
+mod guid;
+pub mod leases;
+pub mod ledger;
+mod lock;
+mod op;
+pub mod queue;
+pub mod runs;
+mod store;
+mod time;
+mod tx;
+mod words;
+mod writer;
+
+pub use error::{Error, Refusal};
+pub use failpoints::{Failpoints, Injected, NotAFailpoint};
+pub use lock::UpLock;
+pub use op::{Op, OpResult};
+pub use store::{Options, Store};
+pub use time::Clock;

@@ -1,0 +1,141 @@
+CREATE TABLE sequence (
+  name  TEXT PRIMARY KEY,
+  next  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE lease (
+  name    TEXT PRIMARY KEY,
+  holder  TEXT,
+  epoch   INTEGER NOT NULL,
+  until   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE run (
+  id            INTEGER PRIMARY KEY,
+  integration   TEXT NOT NULL,
+  trigger       TEXT NOT NULL,
+  slot          INTEGER,
+  retry_of      INTEGER,
+  state         TEXT NOT NULL,
+  started       INTEGER NOT NULL,
+  finished      INTEGER,
+  read          INTEGER NOT NULL DEFAULT 0,
+  created       INTEGER NOT NULL DEFAULT 0,
+  updated       INTEGER NOT NULL DEFAULT 0,
+  deleted       INTEGER NOT NULL DEFAULT 0,
+  unchanged     INTEGER NOT NULL DEFAULT 0,
+  rejected      INTEGER NOT NULL DEFAULT 0,
+  skipped       INTEGER NOT NULL DEFAULT 0,
+  error_code    TEXT,
+  error_text    TEXT,
+  error_detail  TEXT
+);
+CREATE INDEX run_of_integration ON run (integration);
+CREATE INDEX run_running ON run (integration) WHERE state = 'running';
+CREATE TABLE cursor (
+  integration  TEXT NOT NULL,
+  stream       TEXT NOT NULL,
+  position     TEXT NOT NULL,
+  fingerprint  TEXT NOT NULL,
+  updated      INTEGER NOT NULL,
+  PRIMARY KEY (integration, stream)
+) WITHOUT ROWID;
+CREATE TABLE ledger_scope (
+  id        INTEGER PRIMARY KEY,
+  system    TEXT NOT NULL,
+  entity    TEXT NOT NULL,
+  written   INTEGER NOT NULL DEFAULT 0,
+  rejected  INTEGER NOT NULL DEFAULT 0,
+  waiting   INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (system, entity)
+);
+CREATE TABLE ledger (
+  scope         INTEGER NOT NULL,
+  key           BLOB NOT NULL,
+  source_hash   BLOB NOT NULL,
+  content_hash  BLOB NOT NULL,
+  mapping       INTEGER NOT NULL,
+  state         INTEGER NOT NULL,
+  generation    INTEGER NOT NULL,
+  remote_id,
+  version       TEXT,
+  PRIMARY KEY (scope, key)
+) WITHOUT ROWID;
+CREATE TABLE queue (
+  id                      INTEGER PRIMARY KEY,
+  path                    TEXT NOT NULL UNIQUE COLLATE NOCASE,
+  kind                    INTEGER NOT NULL,
+  parent                  INTEGER REFERENCES queue (id),
+  lock_ms                 INTEGER NOT NULL,
+  max_deliveries          INTEGER NOT NULL,
+  ttl_ms                  INTEGER,
+  dead_letter_expired     INTEGER NOT NULL,
+  duplicate_window_ms     INTEGER,
+  sessions                INTEGER NOT NULL,
+  forward_to              TEXT,
+  forward_dead_letters_to TEXT,
+  ready                   INTEGER NOT NULL DEFAULT 0,
+  locked                  INTEGER NOT NULL DEFAULT 0,
+  delayed                 INTEGER NOT NULL DEFAULT 0,
+  deferred                INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX queue_of_parent ON queue (parent) WHERE parent IS NOT NULL;
+CREATE TABLE message (
+  queue       INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
+  state       INTEGER NOT NULL,
+  deliveries  INTEGER NOT NULL,
+  locks       INTEGER NOT NULL,
+  enqueued    INTEGER NOT NULL,
+  due         INTEGER,
+  expires     INTEGER,
+  session     INTEGER,
+  PRIMARY KEY (queue, seq)
+) WITHOUT ROWID;
+CREATE INDEX message_ready ON message (queue, seq) WHERE state = 0 AND session IS NULL;
+CREATE INDEX message_due ON message (due) WHERE due IS NOT NULL;
+CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL AND state <> 1;
+CREATE TABLE body (
+  seq       INTEGER PRIMARY KEY,
+  id        TEXT NOT NULL,
+  envelope  BLOB,
+  body      BLOB NOT NULL
+);
+CREATE TABLE seen (
+  queue   INTEGER NOT NULL,
+  id      TEXT NOT NULL,
+  until   INTEGER NOT NULL,
+  PRIMARY KEY (queue, id)
+) WITHOUT ROWID;
+CREATE INDEX seen_until ON seen (until);
+CREATE TABLE dead_letter (
+  seq          INTEGER PRIMARY KEY,
+  id           TEXT NOT NULL UNIQUE,
+  kind         TEXT NOT NULL,
+  queue        INTEGER NOT NULL,
+  integration  TEXT NOT NULL,
+  entity       TEXT NOT NULL,
+  key          BLOB,
+  key_text     TEXT NOT NULL,
+  code         TEXT NOT NULL,
+  what         TEXT NOT NULL,
+  place        TEXT NOT NULL,
+  why          TEXT NOT NULL,
+  fix          TEXT NOT NULL,
+  detail       TEXT NOT NULL,
+  state        TEXT NOT NULL,
+  count        INTEGER NOT NULL,
+  first_seen   INTEGER NOT NULL,
+  last_seen    INTEGER NOT NULL,
+  run          INTEGER,
+  changed      INTEGER,
+  changed_by   TEXT,
+  note         TEXT
+);
+CREATE UNIQUE INDEX dead_letter_row ON dead_letter (integration, entity, key) WHERE kind = 'row';
+CREATE INDEX dead_letter_recent ON dead_letter (last_seen, seq);
+CREATE INDEX dead_letter_of_integration ON dead_letter (integration, last_seen, seq);
+CREATE TABLE dead_letter_count (
+  integration  TEXT NOT NULL,
+  state        TEXT NOT NULL,
+  count        INTEGER NOT NULL,
+  PRIMARY KEY (integration, state)
+) WITHOUT ROWID;

@@ -1,0 +1,151 @@
+//! The heart of the store: applies commits in one transaction. No thread, no clock.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::error::{Error, Fail};
+use crate::file::{self, Role};
+use crate::op::{Op, OpResult};
+use crate::time::Ms;
+use crate::tx::Tx;
+use crate::{Failpoints, cursors, dead_letters, leases, ledger, queue, runs};
+
+/// What a commit is answered with.
+pub(crate) type Answer = Result<Vec<OpResult>, Error>;
+
+pub(crate) struct Core {
+    pub conn: Connection,
+    path: std::path::PathBuf,
+    failpoints: Failpoints,
+    queues: queue::Cache,
+}
+
+impl Core {
+    pub fn open(path: &Path, failpoints: Failpoints, busy: std::time::Duration) -> Result<Core, Error> {
+        let conn = file::connect(path, Role::Writer, busy)?;
+        Ok(Core { conn, path: path.to_owned(), failpoints, queues: queue::Cache::default() })
+    }
+
+    /// Applies commits in order, each as a whole or not at all, and puts what was applied on disk with one sync.
+    ///
+    /// A commit that is refused leaves no trace and does not hinder its neighbours.
+    pub fn apply(&mut self, now: Ms, commits: &[&[Op]]) -> Vec<Answer> {
+        match self.attempt(now, commits) {
+            Ok(answers) => answers,
+            Err(Attempt::Whole(error)) => self.fail_all(commits.len(), error),
+            // The database failed on one of several: each has its own fate.
+            Err(Attempt::Apply(_)) if commits.len() > 1 => {
+                commits.iter().flat_map(|&commit| self.apply(now, &[commit])).collect()
+            }
+            Err(Attempt::Apply(error)) => vec![Err(Error::sqlite(&self.path, error))],
+            Err(Attempt::Injected(injected)) => commits.iter().map(|_| Err(injected.clone().into())).collect(),
+        }
+    }
+
+    /// Lets time pass: what is due by now becomes visible, expires or returns from a lost lock. Says whether anything
+    /// was due.
+    pub fn tick(&mut self, now: Ms) -> Result<bool, Error> {
+        match queue::next_due(&self.conn) {
+            Ok(Some(due)) if due <= now => {}
+            Ok(_) => return Ok(false),
+            Err(error) => return Err(Error::sqlite(&self.path, error)),
+        }
+        match self.attempt(now, &[]) {
+            Ok(_) => Ok(true),
+            Err(Attempt::Whole(error) | Attempt::Apply(error)) => Err(Error::sqlite(&self.path, error)),
+            Err(Attempt::Injected(injected)) => Err(injected.into()),
+        }
+    }
+
+    /// When the next message becomes visible, expires or returns from its lock by itself.
+    pub fn next_due(&self) -> Result<Option<Ms>, Error> {
+        queue::next_due(&self.conn).map_err(|error| Error::sqlite(&self.path, error))
+    }
+
+    fn attempt(&mut self, now: Ms, commits: &[&[Op]]) -> Result<Vec<Answer>, Attempt> {
+        let attempt = self.write(now, commits);
+        if attempt.is_err() && !self.conn.is_autocommit() {
+            // A failure here leaves the connection without a transaction all the same.
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        if attempt.is_err() {
+            self.queues.clear();
+        }
+        attempt
+    }
+
+    fn write(&mut self, now: Ms, commits: &[&[Op]]) -> Result<Vec<Answer>, Attempt> {
+        let mut tx = Tx::begin(&self.conn, now, &mut self.queues).map_err(Attempt::Whole)?;
+        queue::let_time_pass(&mut tx)?;
+        let mut answers = Vec::with_capacity(commits.len());
+        for ops in commits {
+            answers.push(apply_whole(&mut tx, ops)?);
+        }
+        tx.flush()?;
+        drop(tx);
+        self.failpoints.hit("commit.before").map_err(Attempt::Injected)?;
+        let committed = self.conn.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+        committed.map_err(Attempt::Whole)?;
+        self.failpoints.hit("commit.after").map_err(Attempt::Injected)?;
+        Ok(answers)
+    }
+
+    fn fail_all(&self, commits: usize, error: rusqlite::Error) -> Vec<Answer> {
+        let text = error.to_string();
+        let code = error.sqlite_error().copied();
+        let again = || match code {
+            Some(code) => rusqlite::Error::SqliteFailure(code, Some(text.clone())),
+            None => rusqlite::Error::InvalidQuery,
+        };
+        (0..commits).map(|_| Err(Error::sqlite(&self.path, again()))).collect()
+    }
+}
+
+/// Why a transaction was given up.
+enum Attempt {
+    /// An operation could not be applied.
+    Apply(rusqlite::Error),
+    /// The beginning or the commit itself failed, which is the same for all.
+    Whole(rusqlite::Error),
+    Injected(crate::Injected),
+}
+
+impl From<rusqlite::Error> for Attempt {
+    fn from(error: rusqlite::Error) -> Attempt {
+        Attempt::Apply(error)
+    }
+}
+
+/// One commit as a whole. Every single operation checks before it writes, so only several need a mark to go back to.
+fn apply_whole(tx: &mut Tx<'_>, ops: &[Op]) -> rusqlite::Result<Answer> {
+    let mark = if ops.len() > 1 { Some(tx.mark()?) } else { None };
+    let mut results = Vec::with_capacity(ops.len());
+    for (at, op) in ops.iter().enumerate() {
+        match apply_one(tx, op) {
+            Ok(result) => results.push(result),
+            Err(Fail::Sql(error)) => return Err(error),
+            Err(Fail::Refused(refusal)) => {
+                if let Some(mark) = mark {
+                    tx.take_back(mark)?;
+                }
+                return Ok(Err(Error::Refused { op: at, refusal }));
+            }
+        }
+    }
+    if let Some(mark) = mark {
+        tx.keep(mark)?;
+    }
+    Ok(Ok(results))
+}
+
+fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
+    match op {
+        Op::Lease(op) => leases::apply(tx, op),
+        Op::Run(op) => runs::apply(tx, op),
+        Op::Cursor(op) => cursors::apply(tx, op),
+        Op::Ledger(op) => ledger::apply(tx, op),
+        Op::DeadLetter(op) => dead_letters::apply(tx, op),
+        Op::Queue(op) => queue::apply(tx, op),
+    }
+}

@@ -1,0 +1,56 @@
+//! What a commit may ask for, as plain data, and what it answers.
+
+use crate::{cursors, dead_letters, leases, ledger, queue, runs};
+
+/// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
+#[derive(Debug, Clone)]
+pub enum Op {
+    Lease(leases::Op),
+    Run(runs::Op),
+    Cursor(cursors::Op),
+    Ledger(ledger::Op),
+    DeadLetter(dead_letters::Op),
+    Queue(queue::Op),
+}
+
+/// What one operation answers, in the place of the operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OpResult {
+    /// Done, and there is nothing more to say.
+    Done,
+    /// How many rows or messages were concerned.
+    Count(u64),
+    /// The lease that is now held.
+    Lease(leases::Lease),
+    /// The run that was started.
+    Run(runs::RunId),
+    /// The runs that were closed.
+    Runs(Vec<runs::RunId>),
+    /// The dead letter that was opened or updated.
+    DeadLetter(dead_letters::DeadLetterId),
+    /// One answer for each message of a send, in order.
+    Sent(Vec<queue::Sent>),
+    /// The messages that are now locked, in the order of delivery.
+    Messages(Vec<queue::Delivery>),
+    /// Until when a lock holds now.
+    LockedUntil(jiff::Timestamp),
+}
+
+macro_rules! converts {
+    ($($from:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$from> for Op {
+            fn from(op: $from) -> Op {
+                Op::$variant(op)
+            }
+        })*
+    };
+}
+
+converts! {
+    leases::Op => Lease,
+    runs::Op => Run,
+    cursors::Op => Cursor,
+    ledger::Op => Ledger,
+    dead_letters::Op => DeadLetter,
+    queue::Op => Queue,
+}

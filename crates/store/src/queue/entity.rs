@@ -1,0 +1,262 @@
+//! Queues themselves: their settings and their counts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, Row};
+
+use super::message::Place;
+use crate::error::{Fail, Refusal};
+use crate::op::OpResult;
+use crate::time::{Ms, duration_ms, ms_duration};
+use crate::tx::{Tx, first};
+
+/// How a queue behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a receiver may hold a message before it must renew.
+    pub lock: Duration,
+    /// A message that was delivered this often without being settled becomes a dead letter. Zero: no limit.
+    pub max_deliveries: u32,
+    /// Messages expire this long after they were enqueued, at the latest.
+    pub ttl: Option<Duration>,
+    /// What expires becomes a dead letter; otherwise it is dropped.
+    pub dead_letter_expired: bool,
+    /// A message whose id was sent within this time is a duplicate.
+    pub duplicate_window: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            lock: Duration::from_secs(60),
+            max_deliveries: 10,
+            ttl: None,
+            dead_letter_expired: false,
+            duplicate_window: None,
+        }
+    }
+}
+
+/// How many messages a queue holds, by where they stand. Kept, never counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Can be received now.
+    pub ready: u64,
+    /// In the hands of a receiver.
+    pub locked: u64,
+    /// Wait for their time, because they were scheduled or abandoned with a delay.
+    pub delayed: u64,
+    pub deferred: u64,
+    /// In its dead-letter queue, whatever their place there.
+    pub dead: u64,
+}
+
+/// What the operations need to know of a queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub id: i64,
+    pub path: String,
+    pub kind: Kind,
+    pub lock_ms: Ms,
+    pub max_deliveries: i64,
+    pub ttl_ms: Option<Ms>,
+    pub dead_letter_expired: bool,
+    pub duplicate_window_ms: Option<Ms>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Queue = 0,
+    Topic = 1,
+    Subscription = 2,
+    DeadLetters = 3,
+}
+
+/// Settings that were read before and that nobody has changed since.
+#[derive(Default)]
+pub(crate) struct Cache {
+    by_path: HashMap<String, Arc<Queue>>,
+    by_id: HashMap<i64, Arc<Queue>>,
+    version: i64,
+}
+
+impl Cache {
+    /// Forgets everything if another connection has written.
+    pub fn check(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        let version = conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if version != self.version {
+            self.clear();
+            self.version = version;
+        }
+        Ok(())
+    }
+
+    pub fn clear(&mut self) {
+        self.by_path.clear();
+        self.by_id.clear();
+    }
+}
+
+/// What the path of a dead-letter queue ends with.
+pub(crate) const DEAD_LETTERS: &str = "/$deadletterqueue";
+
+const COLUMNS: &str = "id, path, kind, lock_ms, max_deliveries, ttl_ms, dead_letter_expired, duplicate_window_ms";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Queue> {
+    Ok(Queue {
+        id: row.get(0)?,
+        path: row.get(1)?,
+        kind: match row.get::<_, i64>(2)? {
+            1 => Kind::Topic,
+            2 => Kind::Subscription,
+            3 => Kind::DeadLetters,
+            _ => Kind::Queue,
+        },
+        lock_ms: row.get(3)?,
+        max_deliveries: row.get(4)?,
+        ttl_ms: row.get(5)?,
+        dead_letter_expired: row.get(6)?,
+        duplicate_window_ms: row.get(7)?,
+    })
+}
+
+/// The queue of a path. Paths are compared without regard to case.
+pub(crate) fn find(tx: &mut Tx<'_>, path: &str) -> Result<Arc<Queue>, Fail> {
+    if let Some(queue) = tx.queues.by_path.get(path) {
+        return Ok(Arc::clone(queue));
+    }
+    let sql = format!("SELECT {COLUMNS} FROM queue WHERE path = ?1");
+    let Some(queue) = tx.first(&sql, [path], read)? else {
+        return Err(Refusal::NoQueue { path: path.to_owned() }.into());
+    };
+    let queue = Arc::new(queue);
+    tx.queues.by_path.insert(path.to_owned(), Arc::clone(&queue));
+    Ok(queue)
+}
+
+/// The queue of an id that a row of the file names.
+pub(crate) fn by_id(tx: &mut Tx<'_>, id: i64) -> rusqlite::Result<Arc<Queue>> {
+    if let Some(queue) = tx.queues.by_id.get(&id) {
+        return Ok(Arc::clone(queue));
+    }
+    let sql = format!("SELECT {COLUMNS} FROM queue WHERE id = ?1");
+    let queue = tx.first(&sql, [id], read)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let queue = Arc::new(queue);
+    tx.queues.by_id.insert(id, Arc::clone(&queue));
+    Ok(queue)
+}
+
+/// The dead-letter queue of a queue or subscription.
+pub(crate) fn dead_letter_queue(tx: &mut Tx<'_>, of: &Queue) -> rusqlite::Result<Arc<Queue>> {
+    let sql = "SELECT id FROM queue WHERE parent = ?1 AND kind = 3";
+    let id = tx.first(sql, [of.id], |row| row.get(0))?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    by_id(tx, id)
+}
+
+/// The queue of a path, made with the usual settings if there is none.
+pub(crate) fn ensure(tx: &mut Tx<'_>, path: &str) -> Result<Arc<Queue>, Fail> {
+    match find(tx, path) {
+        Err(Fail::Refused(Refusal::NoQueue { .. })) => {
+            put(tx, path, &Settings::default())?;
+            find(tx, path)
+        }
+        found => found,
+    }
+}
+
+pub(crate) fn put(tx: &mut Tx<'_>, path: &str, settings: &Settings) -> Result<OpResult, Fail> {
+    let refuse = |reason| Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
+    if path.is_empty() || path.len() > 260 {
+        return refuse("not a path: it must have between 1 and 260 bytes");
+    }
+    if path.to_ascii_lowercase().contains(DEAD_LETTERS) {
+        return refuse("the path of a dead-letter queue, which comes and goes with its queue");
+    }
+    let known = tx.first("SELECT kind FROM queue WHERE path = ?1", [path], |row| row.get::<_, i64>(0))?;
+    tx.queues.clear();
+    let values = (
+        path,
+        duration_ms(settings.lock).max(1),
+        settings.max_deliveries,
+        settings.ttl.map(duration_ms),
+        settings.dead_letter_expired,
+        settings.duplicate_window.map(duration_ms),
+    );
+    if known.is_some() {
+        let sql = "UPDATE queue SET lock_ms = ?2, max_deliveries = ?3, ttl_ms = ?4, dead_letter_expired = ?5,
+                   duplicate_window_ms = ?6 WHERE path = ?1";
+        tx.run(sql, values)?;
+        return Ok(OpResult::Done);
+    }
+    let sql = "INSERT INTO queue (path, kind, lock_ms, max_deliveries, ttl_ms, dead_letter_expired,
+               duplicate_window_ms, sessions) VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, 0)";
+    tx.run(sql, values)?;
+    let parent = tx.conn.last_insert_rowid();
+    let sql = "INSERT INTO queue (path, kind, parent, lock_ms, max_deliveries, dead_letter_expired, sessions)
+               VALUES (?1, 3, ?2, ?3, 0, 0, 0)";
+    tx.run(sql, (format!("{path}{DEAD_LETTERS}"), parent, duration_ms(settings.lock).max(1)))?;
+    Ok(OpResult::Done)
+}
+
+pub(crate) fn remove(tx: &mut Tx<'_>, path: &str) -> Result<OpResult, Fail> {
+    let queue = find(tx, path)?;
+    if queue.kind == Kind::DeadLetters {
+        let reason = "a dead-letter queue, which comes and goes with its queue";
+        return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
+    }
+    let dead = dead_letter_queue(tx, &queue)?;
+    let mut removed = 0;
+    for id in [queue.id, dead.id] {
+        // A body that a dead letter still shows stays with it.
+        let sql = "DELETE FROM body WHERE seq IN (SELECT seq FROM message WHERE queue = ?1)
+                   AND seq NOT IN (SELECT seq FROM dead_letter)";
+        tx.run(sql, [id])?;
+        removed += tx.run("DELETE FROM message WHERE queue = ?1", [id])?;
+        tx.run("DELETE FROM seen WHERE queue = ?1", [id])?;
+    }
+    tx.run("DELETE FROM queue WHERE id = ?1", [dead.id])?;
+    tx.run("DELETE FROM queue WHERE id = ?1", [queue.id])?;
+    tx.queues.clear();
+    Ok(OpResult::Count(removed as u64))
+}
+
+pub(crate) fn add_to_count(tx: &Tx<'_>, queue: i64, place: Place, by: i64) -> rusqlite::Result<()> {
+    let sql = match place {
+        Place::Ready => "UPDATE queue SET ready = ready + ?2 WHERE id = ?1",
+        Place::Locked => "UPDATE queue SET locked = locked + ?2 WHERE id = ?1",
+        Place::Delayed => "UPDATE queue SET delayed = delayed + ?2 WHERE id = ?1",
+        Place::Deferred => "UPDATE queue SET deferred = deferred + ?2 WHERE id = ?1",
+    };
+    tx.run(sql, (queue, by)).map(drop)
+}
+
+/// The counts of one queue.
+pub(crate) fn counts(conn: &Connection, path: &str) -> rusqlite::Result<Option<Counts>> {
+    let sql =
+        "SELECT q.ready, q.locked, q.delayed, q.deferred, coalesce(d.ready + d.locked + d.delayed + d.deferred, 0)
+               FROM queue q LEFT JOIN queue d ON d.parent = q.id AND d.kind = 3 WHERE q.path = ?1";
+    let count = |row: &Row<'_>, at| row.get::<_, i64>(at).map(|n| n as u64);
+    first(conn, sql, [path], |row| {
+        Ok(Counts {
+            ready: count(row, 0)?,
+            locked: count(row, 1)?,
+            delayed: count(row, 2)?,
+            deferred: count(row, 3)?,
+            dead: count(row, 4)?,
+        })
+    })
+}
+
+/// The settings of one queue.
+pub(crate) fn settings(conn: &Connection, path: &str) -> rusqlite::Result<Option<Settings>> {
+    let found = first(conn, &format!("SELECT {COLUMNS} FROM queue WHERE path = ?1"), [path], read)?;
+    Ok(found.map(|queue| Settings {
+        lock: ms_duration(queue.lock_ms),
+        max_deliveries: queue.max_deliveries as u32,
+        ttl: queue.ttl_ms.map(ms_duration),
+        dead_letter_expired: queue.dead_letter_expired,
+        duplicate_window: queue.duplicate_window_ms.map(ms_duration),
+    }))
+}

@@ -1,0 +1,147 @@
+//! One write transaction, as the operations of every domain see it.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Params, Row};
+
+use crate::time::Ms;
+
+/// A write transaction that is open, with the time at which it happens.
+///
+/// Counts are gathered here and written once for all the commits of the transaction; they are never counted from rows.
+pub(crate) struct Tx<'c> {
+    pub conn: &'c Connection,
+    pub now: Ms,
+    /// Settings of queues, as of this transaction.
+    pub queues: &'c mut crate::queue::Cache,
+    counts: HashMap<Count, i64>,
+    next_seq: i64,
+    first_seq: i64,
+}
+
+/// A number that is kept, and the row it is kept in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Count {
+    Ledger { scope: i64, state: crate::ledger::State },
+    DeadLetters { integration: String, state: crate::dead_letters::State },
+    Messages { queue: i64, state: crate::queue::Place },
+}
+
+/// What a commit that is refused half-way takes back.
+pub(crate) struct Mark {
+    counts: HashMap<Count, i64>,
+    next_seq: i64,
+}
+
+impl<'c> Tx<'c> {
+    pub fn begin(conn: &'c Connection, now: Ms, queues: &'c mut crate::queue::Cache) -> rusqlite::Result<Tx<'c>> {
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let sql = "SELECT next FROM sequence WHERE name = 'message'";
+        let next_seq = first(conn, sql, [], |row| row.get(0))?.unwrap_or(1);
+        queues.check(conn)?;
+        Ok(Tx { conn, now, queues, counts: HashMap::new(), next_seq, first_seq: next_seq })
+    }
+
+    /// The next sequence number; never given twice, also after the message is gone.
+    pub fn next_seq(&mut self) -> i64 {
+        self.next_seq += 1;
+        self.next_seq - 1
+    }
+
+    pub fn count(&mut self, count: Count, by: i64) {
+        if by != 0 {
+            *self.counts.entry(count).or_insert(0) += by;
+        }
+    }
+
+    /// What this transaction added to a count so far; the row does not have it yet.
+    pub fn counted(&self, count: &Count) -> i64 {
+        self.counts.get(count).copied().unwrap_or(0)
+    }
+
+    pub fn mark(&self) -> rusqlite::Result<Mark> {
+        self.conn.prepare_cached("SAVEPOINT op")?.execute([])?;
+        Ok(Mark { counts: self.counts.clone(), next_seq: self.next_seq })
+    }
+
+    pub fn keep(&mut self, _: Mark) -> rusqlite::Result<()> {
+        self.conn.prepare_cached("RELEASE op")?.execute([]).map(drop)
+    }
+
+    pub fn take_back(&mut self, mark: Mark) -> rusqlite::Result<()> {
+        self.conn.execute_batch("ROLLBACK TO op; RELEASE op")?;
+        self.queues.clear();
+        self.counts = mark.counts;
+        self.next_seq = mark.next_seq;
+        Ok(())
+    }
+
+    /// Writes the gathered numbers; the last thing before the transaction is committed.
+    pub fn flush(&mut self) -> rusqlite::Result<()> {
+        if self.next_seq != self.first_seq {
+            let sql = "INSERT INTO sequence (name, next) VALUES ('message', ?1)
+                       ON CONFLICT (name) DO UPDATE SET next = excluded.next";
+            self.run(sql, [self.next_seq])?;
+        }
+        for (count, by) in std::mem::take(&mut self.counts) {
+            match count {
+                _ if by == 0 => {}
+                Count::Ledger { scope, state } => crate::ledger::add_to_count(self, scope, state, by)?,
+                Count::DeadLetters { integration, state } => {
+                    crate::dead_letters::add_to_count(self, &integration, state, by)?;
+                }
+                Count::Messages { queue, state } => crate::queue::add_to_count(self, queue, state, by)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.conn.prepare_cached(sql)?.execute(params)
+    }
+
+    /// The first row of a query, if it has one.
+    pub fn first<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        first(self.conn, sql, params, map)
+    }
+
+    /// All rows of a query, which the caller has bounded.
+    pub fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        all(self.conn, sql, params, map)
+    }
+}
+
+/// The first row of a query, if it has one.
+pub(crate) fn first<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    match conn.prepare_cached(sql)?.query_row(params, map) {
+        Ok(value) => Ok(Some(value)),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All rows of a query, which the caller has bounded.
+pub(crate) fn all<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    conn.prepare_cached(sql)?.query_map(params, map)?.collect()
+}

@@ -1,0 +1,166 @@
+//! The one thread that writes: it takes whatever commits have gathered and gives them one sync.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::{oneshot, watch};
+
+use crate::Error;
+use crate::core::{Answer, Core};
+use crate::op::Op;
+use crate::time::{Clock, to_ms};
+
+/// More commits than this do not wait for the disk at once.
+const WAITING_MAX: usize = 65_536;
+/// At most this many commits share a transaction, so that the first of them does not wait for too long.
+const GROUP_MAX: usize = 1024;
+
+/// What the writing thread shares with those who hand it work.
+pub(crate) struct Writer {
+    pending: Mutex<Pending>,
+    arrived: Condvar,
+    /// Held by the writer during a transaction, by the checkpointer for the short rest of a checkpoint.
+    pub gate: Mutex<()>,
+    /// Pages in the write-ahead log.
+    pub log_pages: AtomicU32,
+    commits: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Pending {
+    commits: Vec<Commit>,
+    closed: bool,
+}
+
+struct Commit {
+    ops: Vec<Op>,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Writer {
+    pub fn new() -> Arc<Writer> {
+        Arc::new(Writer {
+            pending: Mutex::default(),
+            arrived: Condvar::new(),
+            gate: Mutex::new(()),
+            log_pages: AtomicU32::new(0),
+            commits: watch::Sender::new(0),
+        })
+    }
+
+    /// Hands a commit in; the receiver gets its answer once it is on disk.
+    pub fn submit(&self, ops: Vec<Op>) -> Result<oneshot::Receiver<Answer>, Error> {
+        let (answer, receiver) = oneshot::channel();
+        let mut pending = self.pending.lock();
+        if pending.closed {
+            return Err(Error::Closed);
+        }
+        if pending.commits.len() >= WAITING_MAX {
+            return Err(Error::Overloaded { waiting: pending.commits.len() });
+        }
+        pending.commits.push(Commit { ops, answer });
+        let first = pending.commits.len() == 1;
+        drop(pending);
+        if first {
+            self.arrived.notify_one();
+        }
+        Ok(receiver)
+    }
+
+    /// Counts up with every transaction that this process wrote.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    /// No more commits; those that were handed in are still written.
+    pub fn close(&self) {
+        self.pending.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// Starts the thread. It ends after [`Writer::close`], and `core` with it.
+    pub fn start(
+        self: &Arc<Writer>,
+        mut core: Core,
+        clock: Clock,
+        timers: bool,
+        after: impl Fn() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let writer = Arc::clone(self);
+        let pages = Arc::clone(self);
+        std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            let hook = move |_: &mut rusqlite::hooks::Wal, now: i32| {
+                pages.log_pages.store(now.max(0) as u32, Ordering::Relaxed);
+                Ok(())
+            };
+            // Without the hook checkpoints come late, which costs space and nothing else.
+            let _ = core.conn.wal_hook(Some(hook));
+            while let Some(group) = writer.next(&core, &clock, timers) {
+                writer.write(&mut core, &clock, group);
+                after();
+            }
+        })
+    }
+
+    /// The next commits to write; none, but awake, when something is due by itself. Ends when closed and empty.
+    fn next(&self, core: &Core, clock: &Clock, timers: bool) -> Option<Vec<Commit>> {
+        // Asked before the lock is taken: nobody waits for our reading.
+        let mut pending = self.pending.lock();
+        loop {
+            if !pending.commits.is_empty() {
+                return Some(take(&mut pending));
+            }
+            if pending.closed {
+                return None;
+            }
+            let wait = if timers { MutexGuard::unlocked(&mut pending, || until_due(core, clock)) } else { None };
+            if !pending.commits.is_empty() || pending.closed {
+                continue;
+            }
+            match wait {
+                Some(Duration::ZERO) => return Some(Vec::new()),
+                Some(wait) => {
+                    let _ = self.arrived.wait_for(&mut pending, wait);
+                }
+                None => self.arrived.wait(&mut pending),
+            }
+        }
+    }
+
+    fn write(&self, core: &mut Core, clock: &Clock, group: Vec<Commit>) {
+        let gate = self.gate.lock();
+        let now = to_ms(clock.now());
+        if group.is_empty() {
+            // A failure here shows again with the next commit, to somebody who can be told.
+            let _ = core.tick(now);
+        } else {
+            let ops: Vec<&[Op]> = group.iter().map(|commit| &*commit.ops).collect();
+            let answers = core.apply(now, &ops);
+            for (commit, answer) in group.into_iter().zip(answers) {
+                // Whoever does not wait any more has dropped its end; the commit stands.
+                let _ = commit.answer.send(answer);
+            }
+        }
+        MutexGuard::unlock_fair(gate);
+        self.commits.send_modify(|commits| *commits += 1);
+    }
+}
+
+fn take(pending: &mut Pending) -> Vec<Commit> {
+    if pending.commits.len() <= GROUP_MAX {
+        return std::mem::take(&mut pending.commits);
+    }
+    let rest = pending.commits.split_off(GROUP_MAX);
+    std::mem::replace(&mut pending.commits, rest)
+}
+
+/// How long nothing happens by itself. An hour at most, so that a clock that is set back is noticed.
+fn until_due(core: &Core, clock: &Clock) -> Option<Duration> {
+    const LONGEST: i64 = 3_600_000;
+    let due = core.next_due().ok().flatten()?;
+    let wait = due.saturating_sub(to_ms(clock.now())).clamp(0, LONGEST);
+    Some(Duration::from_millis(wait as u64))
+}

@@ -1,0 +1,9 @@
+//! What the store promises, seen from outside.
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+
+mod dead_letters;
+mod files;
+mod ledger;
+mod messages;
+mod runs;
+mod support;

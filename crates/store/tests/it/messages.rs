@@ -1,0 +1,148 @@
+//! One message from sent to settled.
+
+use std::time::Duration;
+
+use store::queue::{Counts, Delivery, LockToken, Message, NewMessage, Op, Problem, Sent, Settings};
+use store::{OpResult, Refusal};
+
+use crate::support::Bench;
+
+fn put(bench: &Bench, settings: Settings) {
+    bench.one(Op::Put { queue: "q".into(), settings });
+}
+
+fn message(id: &str) -> NewMessage {
+    Message { id: id.into(), body: id.as_bytes().to_vec(), ..Message::default() }.into()
+}
+
+fn send(bench: &Bench, messages: Vec<NewMessage>) -> Vec<Sent> {
+    match bench.one(Op::Send { queue: "q".into(), messages }) {
+        OpResult::Sent(sent) => sent,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn receive(bench: &Bench, max: usize) -> Vec<Delivery> {
+    match bench.one(Op::Receive { queue: "q".into(), max }) {
+        OpResult::Messages(messages) => messages,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ids(deliveries: &[Delivery]) -> Vec<&str> {
+    deliveries.iter().map(|delivery| delivery.message.id.as_str()).collect()
+}
+
+fn counts(bench: &Bench) -> Counts {
+    bench.store.queue_counts("q").unwrap().unwrap()
+}
+
+#[test]
+fn sent_received_completed() {
+    let mut bench = Bench::new();
+    put(&bench, Settings::default());
+    assert_eq!(send(&bench, vec![message("a"), message("b"), message("c")]).len(), 3);
+    let first = receive(&bench, 2);
+    assert_eq!(ids(&first), ["a", "b"]);
+    assert_eq!(first[0].message.body, b"a");
+    assert_eq!(counts(&bench), Counts { ready: 1, locked: 2, ..Counts::default() });
+    bench.reopen("");
+    assert_eq!(ids(&receive(&bench, 9)), ["c"]);
+    let tokens: Vec<LockToken> = first.iter().map(|delivery| delivery.token).collect();
+    assert_eq!(bench.one(Op::Complete { queue: "Q".into(), tokens: tokens.clone() }), OpResult::Count(2));
+    let again = Op::Complete { queue: "q".into(), tokens };
+    assert_eq!(bench.refusal(again), Refusal::LockLost { path: "q".into(), seq: first[0].seq });
+    assert_eq!(counts(&bench), Counts { locked: 1, ..Counts::default() });
+}
+
+#[test]
+fn a_lock_that_runs_out_counts_as_a_delivery() {
+    let bench = Bench::new();
+    put(&bench, Settings { max_deliveries: 2, ..Settings::default() });
+    send(&bench, vec![message("a")]);
+    let first = receive(&bench, 1);
+    bench.pass(59_999);
+    bench.one(Op::Renew { queue: "q".into(), token: first[0].token });
+    bench.pass(59_999);
+    assert_eq!(receive(&bench, 1), []);
+    bench.pass(1);
+    let second = receive(&bench, 1);
+    assert_eq!((second[0].seq, second[0].deliveries), (first[0].seq, 1));
+    let late = Op::Complete { queue: "q".into(), tokens: vec![first[0].token] };
+    assert!(matches!(bench.refusal(late), Refusal::LockLost { .. }));
+    bench.pass(60_000);
+    assert_eq!(receive(&bench, 1), []);
+    assert_eq!(counts(&bench), Counts { dead: 1, ..Counts::default() });
+    let [dead] = &bench.store.dead_letters(&Default::default(), 9).unwrap()[..] else { panic!() };
+    assert_eq!(dead.problem.code, "MaxDeliveryCountExceeded");
+}
+
+#[test]
+fn abandoned_messages_keep_their_place() {
+    let bench = Bench::new();
+    put(&bench, Settings::default());
+    send(&bench, vec![message("a"), message("b")]);
+    let first = receive(&bench, 1);
+    bench.one(Op::Abandon { queue: "q".into(), token: first[0].token, delay: None });
+    let again = receive(&bench, 2);
+    assert_eq!((ids(&again), again[0].deliveries), (vec!["a", "b"], 1));
+    bench.one(Op::Abandon { queue: "q".into(), token: again[0].token, delay: Some(Duration::from_secs(5)) });
+    assert_eq!(counts(&bench), Counts { delayed: 1, locked: 1, ..Counts::default() });
+    bench.pass(4999);
+    assert_eq!(receive(&bench, 2), []);
+    bench.pass(1);
+    assert_eq!(receive(&bench, 2)[0].deliveries, 2);
+}
+
+#[test]
+fn an_id_is_taken_once_within_the_window() {
+    let mut bench = Bench::new();
+    put(&bench, Settings { duplicate_window: Some(Duration::from_secs(600)), ..Settings::default() });
+    let sent = send(&bench, vec![message("customers/2026-01-01T04:00"), message("b"), message("b")]);
+    assert!(matches!(sent[..], [Sent::Accepted(_), Sent::Accepted(_), Sent::Duplicate]));
+    let taken = receive(&bench, 9);
+    bench.one(Op::Complete { queue: "q".into(), tokens: taken.iter().map(|delivery| delivery.token).collect() });
+    bench.reopen("");
+    bench.pass(599_999);
+    assert_eq!(send(&bench, vec![message("b")]), [Sent::Duplicate]);
+    bench.pass(1);
+    assert!(matches!(send(&bench, vec![message("b")])[..], [Sent::Accepted(_)]));
+}
+
+#[test]
+fn what_expires_is_dropped_or_becomes_a_dead_letter() {
+    for dead_letter_expired in [false, true] {
+        let bench = Bench::new();
+        put(&bench, Settings { ttl: Some(Duration::from_secs(30)), dead_letter_expired, ..Settings::default() });
+        let short = NewMessage { ttl: Some(Duration::from_secs(10)), ..message("a") };
+        let long = NewMessage { ttl: Some(Duration::from_secs(100)), ..message("b") };
+        send(&bench, vec![short, long, message("c")]);
+        bench.pass(9_000);
+        let locked = receive(&bench, 1);
+        bench.pass(20_999);
+        assert_eq!(ids(&receive(&bench, 1)), ["b"]);
+        bench.one(Op::Renew { queue: "q".into(), token: locked[0].token });
+        // The two that are locked outlive their time as long as the lock holds.
+        bench.pass(1);
+        assert_eq!(receive(&bench, 9), []);
+        assert_eq!((counts(&bench).locked, counts(&bench).dead), (2, u64::from(dead_letter_expired)));
+        bench.pass(60_000);
+        assert_eq!(receive(&bench, 9), []);
+        assert_eq!(counts(&bench), Counts { dead: if dead_letter_expired { 3 } else { 0 }, ..Counts::default() });
+    }
+}
+
+#[test]
+fn a_queue_is_removed_with_everything_but_its_dead_letters() {
+    let bench = Bench::new();
+    put(&bench, Settings::default());
+    send(&bench, vec![message("a"), message("b")]);
+    let first = receive(&bench, 1);
+    bench.one(Op::DeadLetter { queue: "q".into(), token: first[0].token, problem: Problem::default() });
+    assert_eq!(bench.one(Op::Remove { queue: "q".into() }), OpResult::Count(2));
+    assert_eq!(bench.store.queues().unwrap(), Vec::<String>::new());
+    let [dead] = &bench.store.dead_letters(&Default::default(), 9).unwrap()[..] else { panic!() };
+    assert_eq!(bench.store.dead_letter_message(&dead.id).unwrap().unwrap().id, "a");
+    let gone = Op::Send { queue: "q".into(), messages: vec![message("c")] };
+    assert_eq!(bench.refusal(gone), Refusal::NoQueue { path: "q".into() });
+}
