@@ -1,0 +1,82 @@
+//! What a destination would keep of a row: the content that the ledger compares.
+
+use jiff::{SignedDuration, TimestampRound, Unit};
+use record::hash::RowHasher;
+use record::{Keeps, Row, Value};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+/// Grows when the normal form changes, so that old ledgers are compared anew instead of wrongly.
+const VERSION: &str = "content/1";
+
+/// The value as the destination will give it back.
+pub fn normal(value: Value, keeps: Keeps) -> Value {
+    match value {
+        Value::Text(text) if text.is_empty() && keeps.empty_as_blank => Value::Blank,
+        Value::Text(text) if !is_nfc(&text) => Value::Text(text.nfc().collect()),
+        Value::Decimal(number) => Value::Decimal(number.normalize()),
+        Value::Instant(instant) if keeps.whole_seconds => {
+            let whole = instant
+                .round(TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Floor))
+                .unwrap_or(instant);
+            debug_assert!(instant.duration_since(whole) < SignedDuration::from_secs(1));
+            Value::Instant(whole)
+        }
+        other => other,
+    }
+}
+
+/// Whether a destination that holds `current` would change nothing by writing `wanted`.
+///
+/// A number is compared as a number, whatever its kind; lookups by the key that they point to.
+pub fn same(wanted: &Value, current: &Value, keeps: Keeps) -> bool {
+    let (wanted, current) = (normal(wanted.clone(), keeps), normal(current.clone(), keeps));
+    match (&wanted, &current) {
+        (Value::Int(a), Value::Decimal(b)) | (Value::Decimal(b), Value::Int(a)) => record::Decimal::from(*a) == *b,
+        (Value::Choice(a), Value::Text(b)) | (Value::Text(b), Value::Choice(a)) => a == b,
+        (a, b) => a == b,
+    }
+}
+
+/// The hash of the columns by name, normalised. *Shape*: the order of the columns does not matter.
+pub fn hash(columns: &Row, keeps: Keeps, hasher: &mut RowHasher) -> u128 {
+    let mut named: Vec<(&str, Value)> = columns.iter().map(|(name, v)| (name, normal(v.clone(), keeps))).collect();
+    named.sort_by_key(|(name, _)| *name);
+    let version = (VERSION, record::ValueRef::Blank);
+    hasher.hash_named(std::iter::once(version).chain(named.iter().map(|(name, value)| (*name, value.as_ref()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::{Schema, Type};
+
+    const DATAVERSE: Keeps = Keeps { empty_as_blank: true, whole_seconds: true, lookups: true };
+
+    #[test]
+    fn what_dataverse_keeps_as_one_is_one() {
+        let instant = |text: &str| Value::Instant(text.parse().unwrap());
+        let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
+        for (a, b) in [
+            ("".into(), Value::Blank),
+            (instant("2026-01-31T10:00:00.999Z"), instant("2026-01-31T10:00:00Z")),
+            (decimal("5.00"), decimal("5")),
+            (Value::Int(5), decimal("5.0")),
+            ("e\u{301}".into(), "é".into()),
+        ] {
+            assert!(same(&a, &b, DATAVERSE), "{a:?} {b:?}");
+        }
+        assert!(!same(&"".into(), &Value::Blank, Keeps::EXACTLY));
+        assert!(!same(&"a".into(), &"A".into(), DATAVERSE));
+    }
+
+    #[test]
+    fn the_order_of_columns_does_not_matter() {
+        let text = || Type::Text { max_length: None };
+        let ab = Row::new(Schema::of([("a", text()), ("b", text())]), vec!["1".into(), "2".into()]);
+        let ba = Row::new(Schema::of([("b", text()), ("a", text())]), vec!["2".into(), "1".into()]);
+        let swapped = Row::new(Schema::of([("a", text()), ("b", text())]), vec!["2".into(), "1".into()]);
+        let mut hasher = RowHasher::default();
+        assert_eq!(hash(&ab, DATAVERSE, &mut hasher), hash(&ba, DATAVERSE, &mut hasher));
+        assert_ne!(hash(&ab, DATAVERSE, &mut hasher), hash(&swapped, DATAVERSE, &mut hasher));
+    }
+}

@@ -1,0 +1,265 @@
+//! Makes a value fit a type, exactly or not at all.
+//!
+//! Nothing is cut, rounded or guessed: a value that does not fit is a fault of its row, with a code.
+
+use jiff::tz::TimeZone;
+use record::{Code, Decimal, Type, Value, ValueRef};
+
+/// Why a value does not fit, without saying where: the caller knows the place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Misfit {
+    pub code: Code,
+    /// `12 characters are more than the 10 that fit`: reads on after the name of the field or column.
+    pub why: String,
+    pub fix: String,
+}
+
+pub const NOT_OF_THE_TYPE: Code = Code("IB0410");
+pub const TEXT_TOO_LONG: Code = Code("IB0411");
+pub const UNKNOWN_CHOICE: Code = Code("IB0412");
+pub const TOO_MANY_DIGITS: Code = Code("IB0414");
+pub const LOCAL_TIME: Code = Code("IB0415");
+
+fn misfit(code: Code, why: String, fix: &str) -> Misfit {
+    Misfit { code, why, fix: fix.to_owned() }
+}
+
+/// The value as this type holds it; a blank fits every type, and a text of nothing is a blank.
+///
+/// `zone` is the zone of times that come without one.
+pub fn fit(value: ValueRef<'_>, ty: &Type, zone: Option<&TimeZone>) -> Result<Value, Misfit> {
+    if value.is_blank() || matches!(value, ValueRef::Text("")) {
+        return Ok(Value::Blank);
+    }
+    let wrong = || {
+        let why = format!("is {} `{value}`, and not {}", value.kind(), ty.word());
+        misfit(NOT_OF_THE_TYPE, why, "correct the value in the source, or convert it with a formula in the mapping")
+    };
+    match ty {
+        Type::Unknown => Ok(value.to_owned()),
+        Type::Text { max_length } | Type::Multiline { max_length } => {
+            within(text(value).ok_or_else(wrong)?, *max_length).map(Value::Text)
+        }
+        Type::Person => text(value).map(Value::Text).ok_or_else(wrong),
+        Type::WholeNumber => {
+            let number = decimal(value).ok_or_else(wrong)?;
+            if !number.is_integer() {
+                return Err(misfit(
+                    TOO_MANY_DIGITS,
+                    format!("is {number}, which is not whole"),
+                    "round it in the mapping, for example =Round(amount, 0)",
+                ));
+            }
+            i64::try_from(number).map(Value::Int).map_err(|_| wrong())
+        }
+        Type::Decimal { scale } => scaled(decimal(value).ok_or_else(wrong)?, *scale).map(Value::Decimal),
+        // The field says the currency; every currency that Dynamics ships has at most four digits.
+        Type::Money => scaled(decimal(value).ok_or_else(wrong)?, Some(4)).map(Value::Decimal),
+        Type::Float => match value {
+            ValueRef::Float(v) if v.is_finite() => Ok(Value::Float(v)),
+            _ => decimal(value).and_then(|d| f64::try_from(d).ok()).map(Value::Float).ok_or_else(wrong),
+        },
+        Type::YesNo => match value {
+            ValueRef::Bool(v) => Ok(Value::Bool(v)),
+            ValueRef::Int(0) => Ok(Value::Bool(false)),
+            ValueRef::Int(1) => Ok(Value::Bool(true)),
+            _ => Err(wrong()),
+        },
+        Type::Date => match value {
+            ValueRef::Date(v) => Ok(Value::Date(v)),
+            ValueRef::Text(v) => v.parse().map(Value::Date).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        },
+        Type::Time => match value {
+            ValueRef::Time(v) => Ok(Value::Time(v)),
+            ValueRef::Text(v) => v.parse().map(Value::Time).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        },
+        Type::DateTime => match value {
+            ValueRef::Instant(v) => Ok(Value::Instant(v)),
+            ValueRef::LocalDateTime(v) => local(v, zone).map(Value::Instant),
+            ValueRef::Text(v) => match v.parse::<jiff::Timestamp>() {
+                Ok(instant) => Ok(Value::Instant(instant)),
+                Err(_) => local(v.parse().map_err(|_| wrong())?, zone).map(Value::Instant),
+            },
+            _ => Err(wrong()),
+        },
+        Type::LocalDateTime => match value {
+            ValueRef::LocalDateTime(v) => Ok(Value::LocalDateTime(v)),
+            _ => Err(wrong()),
+        },
+        Type::Choice { values } => choice(value, values).ok_or_else(wrong)?,
+        Type::Choices { .. } => text(value).map(Value::Text).ok_or_else(wrong),
+        Type::Guid => match value {
+            ValueRef::Guid(v) => Ok(Value::Guid(v)),
+            ValueRef::Text(v) => v.trim_matches(['{', '}']).parse().map(Value::Guid).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        },
+        Type::Bytes => match value {
+            ValueRef::Bytes(v) => Ok(Value::Bytes(v.to_owned())),
+            _ => Err(wrong()),
+        },
+        Type::Reference { .. } => match value {
+            ValueRef::Reference(v) => Ok(Value::Reference(Box::new(v.clone()))),
+            _ => Err(wrong()),
+        },
+        Type::Lines(_) => match value {
+            ValueRef::Rows(v) => Ok(Value::Rows(v.to_vec())),
+            _ => Err(wrong()),
+        },
+    }
+}
+
+/// A value as text, where it has one form that everybody writes: not a yes/no, and not a float.
+pub fn text(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Text(v) | ValueRef::Choice(v) => Some(v.to_owned()),
+        ValueRef::Int(v) => Some(v.to_string()),
+        ValueRef::Decimal(v) => Some(v.normalize().to_string()),
+        ValueRef::Guid(v) => Some(v.to_string()),
+        ValueRef::Date(v) => Some(v.to_string()),
+        ValueRef::Instant(v) => Some(v.to_string()),
+        _ => None,
+    }
+}
+
+/// An exact number, also from its plain text (`-12.50`); never from a float that has no exact decimal of few digits.
+fn decimal(value: ValueRef<'_>) -> Option<Decimal> {
+    match value {
+        ValueRef::Int(v) => Some(v.into()),
+        ValueRef::Decimal(v) => Some(v),
+        // Rust prints the shortest text that is this float again: 0.1 for the float nearest to 0.1.
+        ValueRef::Float(v) if v.is_finite() => v.to_string().parse().ok(),
+        ValueRef::Text(v) => Decimal::from_str_exact(v.trim()).ok(),
+        _ => None,
+    }
+}
+
+fn scaled(number: Decimal, scale: Option<u32>) -> Result<Decimal, Misfit> {
+    let exact = number.normalize();
+    match scale {
+        Some(scale) if exact.scale() > scale => Err(misfit(
+            TOO_MANY_DIGITS,
+            format!("is {exact}, which has more than {scale} digits after the point"),
+            "round it in the mapping, for example =Round(amount, 2)",
+        )),
+        _ => Ok(exact),
+    }
+}
+
+fn within(text: String, max_length: Option<u32>) -> Result<String, Misfit> {
+    match max_length {
+        // Counting characters costs more than counting bytes, and there are never fewer bytes.
+        Some(max) if text.len() > max as usize && text.chars().count() > max as usize => Err(misfit(
+            TEXT_TOO_LONG,
+            format!("has {} characters, and {max} fit", text.chars().count()),
+            "shorten the value in the source, or cut it on purpose with =Left(…) in the mapping",
+        )),
+        _ => Ok(text),
+    }
+}
+
+fn local(value: jiff::civil::DateTime, zone: Option<&TimeZone>) -> Result<jiff::Timestamp, Misfit> {
+    let Some(zone) = zone else {
+        return Err(misfit(
+            LOCAL_TIME,
+            format!("is {value} without a time zone"),
+            "add `time_zone:` to the system's file, for example time_zone: Europe/London",
+        ));
+    };
+    let name = zone.iana_name().unwrap_or("this time zone").to_owned();
+    zone.to_ambiguous_timestamp(value).unambiguous().map_err(|_| {
+        misfit(
+            LOCAL_TIME,
+            format!("is {value}, which in {name} does not exist or exists twice: the clocks changed then"),
+            "let the source give the time with its offset, or correct the row",
+        )
+    })
+}
+
+/// `None` where the value is not text-like at all; a misfit where it is not one of the names.
+fn choice(value: ValueRef<'_>, values: &[String]) -> Option<Result<Value, Misfit>> {
+    let name = match value {
+        ValueRef::Choice(v) | ValueRef::Text(v) => v.to_owned(),
+        // A choice of a system: its options are numbers.
+        ValueRef::Int(v) => {
+            let name = v.to_string();
+            let known = values.is_empty() || values.contains(&name);
+            return Some(if known { Ok(Value::Int(v)) } else { Err(unknown_choice(&name, values)) });
+        }
+        _ => return None,
+    };
+    if values.contains(&name) {
+        return Some(Ok(Value::Choice(name)));
+    }
+    Some(Err(unknown_choice(&name, values)))
+}
+
+/// The fault of a value that a choice does not know.
+pub fn unknown_choice(value: &str, known: &[String]) -> Misfit {
+    misfit(
+        UNKNOWN_CHOICE,
+        format!("is `{value}`, which the choice does not know (it knows {})", known.join(", ")),
+        "correct the value in the source, or add it to the choice in the mapping and in the entity",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: Value, ty: &Type, expected: Result<Value, (Code, &str)>) {
+        let got = fit(value.as_ref(), ty, TimeZone::get("Europe/London").ok().as_ref());
+        match (got, expected) {
+            (Ok(got), Ok(expected)) => assert_eq!(got, expected, "{value:?} as {ty:?}"),
+            (Err(got), Err((code, part))) => {
+                assert_eq!(got.code, code, "{value:?} as {ty:?}: {}", got.why);
+                assert!(got.why.contains(part), "`{}` does not say `{part}`", got.why);
+            }
+            (got, expected) => panic!("{value:?} as {ty:?}: got {got:?}, expected {expected:?}"),
+        }
+    }
+
+    fn decimal(text: &str) -> Value {
+        Value::Decimal(text.parse().unwrap())
+    }
+
+    #[test]
+    fn what_fits_fits_exactly() {
+        let text = Type::Text { max_length: Some(5) };
+        check("Zoë é".into(), &text, Ok("Zoë é".into()));
+        check("".into(), &text, Ok(Value::Blank));
+        check(42.into(), &text, Ok("42".into()));
+        check("-12.50".into(), &Type::Decimal { scale: Some(2) }, Ok(decimal("-12.5")));
+        check(decimal("12.000"), &Type::WholeNumber, Ok(12.into()));
+        check(Value::Float(0.1), &Type::Money, Ok(decimal("0.1")));
+        check(decimal("5000.0000"), &Type::Money, Ok(decimal("5000")));
+        check(1.into(), &Type::YesNo, Ok(true.into()));
+        let choice = Type::Choice { values: ["net30".to_owned()].into() };
+        check("net30".into(), &choice, Ok(Value::Choice("net30".into())));
+        check("2026-01-31".into(), &Type::Date, Ok(Value::Date(jiff::civil::date(2026, 1, 31))));
+        let summer = Value::LocalDateTime("2026-07-01T12:00:00".parse().unwrap());
+        check(summer, &Type::DateTime, Ok(Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())));
+    }
+
+    #[test]
+    fn what_does_not_fit_says_why() {
+        check(
+            "Zoë é!".into(),
+            &Type::Text { max_length: Some(5) },
+            Err((TEXT_TOO_LONG, "has 6 characters, and 5 fit")),
+        );
+        check(true.into(), &Type::Text { max_length: None }, Err((NOT_OF_THE_TYPE, "is yes_no `yes`, and not text")));
+        check("1e3".into(), &Type::Money, Err((NOT_OF_THE_TYPE, "`1e3`")));
+        check("1,5".into(), &Type::Money, Err((NOT_OF_THE_TYPE, "`1,5`")));
+        check(decimal("1.5"), &Type::WholeNumber, Err((TOO_MANY_DIGITS, "not whole")));
+        check(decimal("1.234"), &Type::Decimal { scale: Some(2) }, Err((TOO_MANY_DIGITS, "more than 2 digits")));
+        check(2.into(), &Type::YesNo, Err((NOT_OF_THE_TYPE, "`2`")));
+        let choice = Type::Choice { values: ["net30".to_owned(), "net60".to_owned()].into() };
+        check("99".into(), &choice, Err((UNKNOWN_CHOICE, "it knows net30, net60")));
+        let gap = Value::LocalDateTime("2026-03-29T01:30:00".parse().unwrap());
+        check(gap, &Type::DateTime, Err((LOCAL_TIME, "does not exist or exists twice")));
+        let twice = Value::LocalDateTime("2026-10-25T01:30:00".parse().unwrap());
+        check(twice, &Type::DateTime, Err((LOCAL_TIME, "Europe/London")));
+    }
+}

@@ -1,0 +1,157 @@
+//! Power Fx inside a mapping: rows in, values out.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use powerfx::{ChoiceSet, Context, Expect, Moment, Scope, Slots};
+use record::{Reference, Type, Value, ValueRef};
+
+use crate::columns::Columns;
+use crate::problem::{self, At, Problem};
+use crate::read::slot;
+
+/// The inputs of a mapping by their slot.
+pub(crate) type Inputs<'a> = dyn Fn(usize) -> ValueRef<'a> + 'a;
+
+/// A formula whose slots are places among the inputs of its mapping.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    formula: powerfx::Formula,
+    /// By the formula's own slot number: the place among the mapping's inputs.
+    places: Vec<usize>,
+}
+
+/// Compiles a formula over these columns, and adds those that it reads to `inputs`.
+pub(crate) fn compile(
+    text: &str,
+    columns: &Columns,
+    wanted: Option<&Type>,
+    inputs: &mut Vec<String>,
+) -> Result<Compiled, Vec<powerfx::Diagnostic>> {
+    let mut scope = Scope::new();
+    for (name, ty) in columns.iter() {
+        scope.add(name, type_of(name, ty));
+    }
+    if columns.is_open() {
+        scope = scope.open();
+    }
+    let expect = match wanted {
+        None | Some(Type::Unknown | Type::Lines(_) | Type::Bytes | Type::Reference { .. }) => Expect::Any,
+        Some(ty) => Expect::Type(type_of("", ty)),
+    };
+    let formula = powerfx::compile(text, &scope, &expect)?;
+    let mut places = Vec::new();
+    for used in formula.slots() {
+        if places.len() <= used.slot {
+            places.resize(used.slot + 1, usize::MAX);
+        }
+        places[used.slot] = slot(inputs, &used.name);
+    }
+    Ok(Compiled { formula, places })
+}
+
+/// The diagnostics of a formula as problems of its mapping.
+pub(crate) fn problems(found: Vec<powerfx::Diagnostic>, at: impl Fn(Range<usize>) -> At) -> Vec<Problem> {
+    found
+        .into_iter()
+        .map(|d| Problem { at: at(d.start..d.end), code: problem::FORMULA, message: d.message, help: d.help })
+        .collect()
+}
+
+impl Compiled {
+    pub fn is_volatile(&self) -> bool {
+        self.formula.is_volatile()
+    }
+
+    /// The places among the mapping's inputs that it reads.
+    pub fn inputs(&self) -> impl Iterator<Item = usize> {
+        self.places.iter().copied().filter(|place| *place != usize::MAX)
+    }
+
+    /// *Errors*: one sentence of why there is no value.
+    pub fn eval<'a>(&self, inputs: &Inputs<'a>, zone: Option<&TimeZone>) -> Result<Value, String> {
+        let zone = zone.cloned().unwrap_or(TimeZone::UTC);
+        // Volatile formulas are refused where rows are written, so no formula here sees this time.
+        let context = Context::new(jiff::Timestamp::UNIX_EPOCH, zone.clone());
+        let row = RowSlots { inputs, places: &self.places, zone: &zone };
+        value(self.formula.eval(&row, &context), &zone)
+    }
+}
+
+struct RowSlots<'a, 'b> {
+    inputs: &'b Inputs<'a>,
+    places: &'b [usize],
+    zone: &'b TimeZone,
+}
+
+impl Slots for RowSlots<'_, '_> {
+    fn get(&self, slot: usize) -> powerfx::Value<'_> {
+        use powerfx::Value as Fx;
+        let Some(place) = self.places.get(slot).filter(|place| **place != usize::MAX) else { return Fx::Blank };
+        match (self.inputs)(*place) {
+            ValueRef::Blank => Fx::Blank,
+            ValueRef::Bool(v) => Fx::Boolean(v),
+            ValueRef::Int(v) => Fx::Number(v.into()),
+            ValueRef::Decimal(v) => Fx::Number(v),
+            ValueRef::Float(v) => Fx::Float(v),
+            ValueRef::Text(v) | ValueRef::Choice(v) => Fx::text(v),
+            ValueRef::Date(v) => Fx::Date(Moment::from_datetime(v.at(0, 0, 0, 0))),
+            ValueRef::Time(v) => {
+                let midnight = jiff::civil::Time::midnight();
+                Fx::Time(Moment(v.duration_since(midnight).as_micros() as i64))
+            }
+            ValueRef::Instant(v) => Fx::DateTime(Moment::from_timestamp(v, self.zone)),
+            ValueRef::LocalDateTime(v) => Fx::DateTime(Moment::from_datetime(v)),
+            ValueRef::Guid(v) => Fx::Guid(v),
+            // A reference counts by its key where that is one value; other structures have no place in a formula.
+            ValueRef::Reference(v) => match v.key.as_slice() {
+                [(_, Value::Text(text))] => Fx::text(text),
+                [(_, Value::Int(number))] => Fx::Number((*number).into()),
+                _ => Fx::Blank,
+            },
+            ValueRef::Bytes(_) | ValueRef::Rows(_) => Fx::Blank,
+        }
+    }
+}
+
+fn value(value: powerfx::Value<'_>, zone: &TimeZone) -> Result<Value, String> {
+    use powerfx::Value as Fx;
+    let out_of_range = || "the date is outside of the calendar".to_owned();
+    Ok(match value {
+        Fx::Blank => Value::Blank,
+        Fx::Boolean(v) => Value::Bool(v),
+        Fx::Number(v) => Value::Decimal(v),
+        Fx::Float(v) => Value::Float(v),
+        Fx::Text(v) => Value::Text(v.into_string()),
+        Fx::Date(v) => Value::Date(v.to_civil().ok_or_else(out_of_range)?.date()),
+        Fx::Time(v) => Value::Time(v.to_civil().ok_or_else(out_of_range)?.time()),
+        Fx::DateTime(v) => Value::Instant(v.to_timestamp(zone).ok_or_else(out_of_range)?),
+        Fx::Guid(v) => Value::Guid(v),
+        Fx::Reference(v) => {
+            let key = v.columns.iter().map(|(name, part)| Ok((name.clone(), self::value(part.clone(), zone)?)));
+            Value::Reference(Box::new(Reference { of: Arc::from(&*v.table), key: key.collect::<Result<_, String>>()? }))
+        }
+        Fx::Error(error) => return Err(error.to_string()),
+        Fx::Record(_) | Fx::Table(_) | Fx::Untyped(_) => return Err("it gives a record or a table".to_owned()),
+    })
+}
+
+fn type_of(name: &str, ty: &Type) -> powerfx::Type {
+    use powerfx::Type as Fx;
+    match ty {
+        Type::Text { .. } | Type::Multiline { .. } | Type::Person => Fx::Text,
+        Type::WholeNumber | Type::Decimal { .. } | Type::Money => Fx::Number,
+        Type::Float => Fx::Float,
+        Type::YesNo => Fx::Boolean,
+        Type::Date => Fx::Date,
+        Type::Time => Fx::Time,
+        Type::DateTime | Type::LocalDateTime => Fx::DateTime,
+        Type::Guid => Fx::Guid,
+        // A system's options are numbers, and nobody names them in a formula.
+        Type::Choice { values } if values.iter().any(|v| v.parse::<i64>().is_ok()) => Fx::Unknown,
+        Type::Choice { values } => Fx::Choice(ChoiceSet::of_names(name, values.iter().map(String::as_str))),
+        // A reference is used by its key.
+        Type::Reference { .. } | Type::Choices { .. } | Type::Bytes | Type::Lines(_) | Type::Unknown => Fx::Unknown,
+    }
+}

@@ -1,0 +1,397 @@
+//! Columns of a system into the hub's entity.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use record::{Code, Entity, EntityField, Fault, Key, Reference, Row, RowRef, Schema, Type, Value, ValueRef};
+
+use crate::columns::Columns;
+use crate::fit::{self, Misfit, fit};
+use crate::formula::{self, Inputs};
+use crate::problem::{self, At, Problem};
+use crate::rule::{Expr, Rule};
+use crate::{Entities, Explained, LookupKeys, fingerprint, masked};
+
+pub const KEY_BLANK: Code = Code("IB0401");
+pub const FORMULA_FAILED: Code = Code("IB0403");
+pub const REQUIRED_BLANK: Code = Code("IB0413");
+
+/// How rows of one table become records of one entity.
+#[derive(Debug)]
+pub struct ReadMapping {
+    entity: Arc<Entity>,
+    columns: Vec<String>,
+    fields: Vec<Field>,
+    filter: Option<formula::Compiled>,
+    zone: Option<TimeZone>,
+    fingerprint: u64,
+}
+
+/// Everything that compiling a read mapping needs.
+pub struct ReadPlan<'a> {
+    pub entity: &'a Arc<Entity>,
+    pub rules: &'a [Rule],
+    /// The `where:` of the mapping, without the `=`.
+    pub filter: Option<&'a str>,
+    pub columns: &'a Columns,
+    /// For references: the other entities, and (where the system has lookups) the columns of their alternate keys.
+    pub entities: &'a Entities,
+    pub lookups: Option<&'a LookupKeys>,
+    pub zone: Option<TimeZone>,
+}
+
+/// What became of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Read {
+    /// A record of the entity.
+    Row(Row),
+    /// The row is not of this entity: `where:` says no.
+    LeftOut,
+}
+
+/// A row that cannot become a record: every fault of it, and the fields that could be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejected {
+    pub faults: Vec<Fault>,
+    pub partial: Row,
+}
+
+#[derive(Debug)]
+struct Field {
+    at: usize,
+    expr: Compiled,
+    /// For a reference: the entity that it points to.
+    refers_to: Option<Arc<Entity>>,
+    pattern: Option<regex::Regex>,
+    text: String,
+    origin: String,
+}
+
+#[derive(Debug)]
+enum Compiled {
+    Column(usize),
+    Constant(Value),
+    Formula(formula::Compiled),
+    Choice {
+        column: usize,
+        names: Vec<(String, Value)>,
+    },
+    /// Children are read by the patterns that carry documents.
+    Lines,
+}
+
+impl ReadMapping {
+    /// Compiles and checks a mapping.
+    ///
+    /// *Errors*: every problem at once.
+    pub fn compile(plan: &ReadPlan<'_>) -> Result<ReadMapping, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut columns: Vec<String> = Vec::new();
+        let mut fields = Vec::new();
+        for (index, rule) in plan.rules.iter().enumerate() {
+            match compile_rule(plan, index, rule, &mut columns) {
+                Ok(field) => fields.push(field),
+                Err(found) => problems.extend(found),
+            }
+        }
+        let filter = plan.filter.and_then(|text| {
+            let compiled = formula::compile(text, plan.columns, Some(&Type::YesNo), &mut columns);
+            compiled.map_err(|found| problems.extend(formula::problems(found, At::Where))).ok()
+        });
+        for name in &plan.entity.key {
+            if !plan.rules.iter().any(|rule| rule.target == *name) {
+                problems.push(Problem {
+                    at: At::Mapping,
+                    code: problem::KEY_NOT_MAPPED,
+                    message: format!("the key field `{name}` of `{}` is not mapped", plan.entity.name),
+                    help: Some(format!("add `{name}: <column>` under `read:`")),
+                });
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let fingerprint = fingerprint(plan.entity, plan.rules, plan.filter);
+        Ok(ReadMapping { entity: plan.entity.clone(), columns, fields, filter, zone: plan.zone.clone(), fingerprint })
+    }
+
+    pub fn entity(&self) -> &Arc<Entity> {
+        &self.entity
+    }
+
+    /// The columns that the mapping reads. *Shape*: without repeats; a lookup is a path (`parentaccountid.accountnumber`).
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Changes when the mapping does: what was read by another fingerprint must be read again.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The columns that personal fields are made of: not to be shown to people.
+    pub fn personal_columns(&self) -> Vec<&str> {
+        let personal = self.fields.iter().filter(|field| self.entity.fields[field.at].personal);
+        let mut columns: Vec<&str> = personal
+            .flat_map(|field| match &field.expr {
+                Compiled::Column(column) | Compiled::Choice { column, .. } => vec![*column],
+                Compiled::Formula(formula) => formula.inputs().collect(),
+                Compiled::Constant(_) | Compiled::Lines => Vec::new(),
+            })
+            .map(|column| self.columns[column].as_str())
+            .collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// The key of a row, without evaluating anything but the key's fields; `None` where the row has no valid key.
+    pub fn key(&self, row: RowRef<'_>, binding: &[usize]) -> Option<Key> {
+        let inputs = |slot: usize| row.at(binding[slot]);
+        let mut values = vec![Value::Blank; self.entity.fields.len()];
+        for field in
+            self.fields.iter().filter(|f| self.entity.key.iter().any(|k| **k == *self.entity.fields[f.at].name))
+        {
+            values[field.at] = self.value(field, &inputs).ok()?;
+        }
+        self.entity.key_of(&Row::new(self.entity.schema.clone(), values)).ok()
+    }
+
+    /// The places of the mapping's columns in rows of this schema.
+    ///
+    /// *Errors*: the names of columns that the schema lacks.
+    pub fn bind(&self, schema: &Schema) -> Result<Vec<usize>, Vec<String>> {
+        let found: Vec<Option<usize>> = self.columns.iter().map(|name| schema.index(name)).collect();
+        let missing: Vec<String> =
+            self.columns.iter().zip(&found).filter(|(_, at)| at.is_none()).map(|(name, _)| name.clone()).collect();
+        if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing) }
+    }
+
+    /// Turns one row into a record.
+    ///
+    /// *Errors*: all faults of the row at once, each with its field, formula and (unless personal) value.
+    pub fn apply(&self, row: RowRef<'_>, binding: &[usize]) -> Result<Read, Box<Rejected>> {
+        let inputs = |slot: usize| row.at(binding[slot]);
+        let mut faults = Vec::new();
+        if let Some(filter) = &self.filter {
+            match filter.eval(&inputs, self.zone.as_ref()) {
+                Ok(Value::Bool(true)) => {}
+                Ok(_) => return Ok(Read::LeftOut),
+                Err(why) => faults.push(
+                    Fault::reject(FORMULA_FAILED, format!("the `where:` of the mapping failed: {why}"))
+                        .fix("correct the value in the source, or guard the formula with IfError(…)"),
+                ),
+            }
+        }
+        let mut values = vec![Value::Blank; self.entity.fields.len()];
+        for field in &self.fields {
+            match self.value(field, &inputs) {
+                Ok(value) => values[field.at] = value,
+                Err(misfit) => faults.push(self.fault(field, misfit, &inputs)),
+            }
+        }
+        for (at, field) in self.entity.fields.iter().enumerate() {
+            let is_key = self.entity.key.iter().any(|name| **name == *field.name);
+            if values[at].is_blank() && !faults.iter().any(|f| f.place.column.as_deref() == Some(&*field.name)) {
+                if is_key {
+                    faults.push(key_blank(&self.entity, field));
+                } else if field.required {
+                    faults.push(
+                        Fault::reject(REQUIRED_BLANK, format!("`{}` is required and is blank", field.name))
+                            .at_column(&*field.name)
+                            .fix("fill it in the source, or give it a value in the mapping with =Coalesce(…, …)"),
+                    );
+                }
+            }
+        }
+        let read = Row::new(self.entity.schema.clone(), values);
+        if faults.is_empty() { Ok(Read::Row(read)) } else { Err(Box::new(Rejected { faults, partial: read })) }
+    }
+
+    /// What each field gets from this row, and from which formula.
+    pub fn explain(&self, row: RowRef<'_>, binding: &[usize]) -> Vec<Explained> {
+        let inputs = |slot: usize| row.at(binding[slot]);
+        self.fields
+            .iter()
+            .map(|field| Explained {
+                target: self.entity.fields[field.at].name.to_string(),
+                formula: field.text.clone(),
+                origin: field.origin.clone(),
+                value: self.value(field, &inputs).map_err(|misfit| misfit.why),
+            })
+            .collect()
+    }
+
+    fn value<'a>(&'a self, field: &'a Field, inputs: &'a Inputs<'a>) -> Result<Value, Misfit> {
+        let spec = &self.entity.fields[field.at];
+        let zone = self.zone.as_ref();
+        let fitted = match &field.expr {
+            Compiled::Column(column) => self.fit_field(field, spec, inputs(*column))?,
+            Compiled::Constant(value) => self.fit_field(field, spec, value.as_ref())?,
+            Compiled::Formula(formula) => {
+                let value = formula.eval(inputs, zone).map_err(|why| Misfit {
+                    code: FORMULA_FAILED,
+                    why: format!("cannot be computed: {why}"),
+                    fix: "correct the value in the source, or guard the formula with IfError(…)".to_owned(),
+                })?;
+                self.fit_field(field, spec, value.as_ref())?
+            }
+            Compiled::Choice { column, names } => choice(inputs(*column), names)?,
+            Compiled::Lines => Value::Blank,
+        };
+        if let (Some(pattern), Value::Text(text)) = (&field.pattern, &fitted)
+            && !pattern.is_match(text)
+        {
+            return Err(Misfit {
+                code: fit::NOT_OF_THE_TYPE,
+                why: format!(
+                    "is `{text}`, which does not match the pattern {}",
+                    spec.pattern.as_deref().unwrap_or_default()
+                ),
+                fix: "correct the value in the source, or the pattern in the entity".to_owned(),
+            });
+        }
+        Ok(fitted)
+    }
+
+    fn fit_field(&self, field: &Field, spec: &EntityField, value: ValueRef<'_>) -> Result<Value, Misfit> {
+        let (Some(target), false) = (&field.refers_to, matches!(value, ValueRef::Reference(_))) else {
+            return fit(value, &spec.ty, self.zone.as_ref());
+        };
+        let [key] = target.key.as_slice() else {
+            return fit(value, &spec.ty, self.zone.as_ref());
+        };
+        let ty = target.field(key).map_or(Type::Unknown, |f| f.ty.clone());
+        Ok(match fit(value, &ty, self.zone.as_ref())? {
+            Value::Blank => Value::Blank,
+            Value::Text(text) if text.trim().is_empty() => Value::Blank,
+            value => Value::Reference(Box::new(Reference {
+                of: target.name.clone(),
+                key: vec![(key.as_str().into(), value)],
+            })),
+        })
+    }
+
+    fn fault(&self, field: &Field, misfit: Misfit, inputs: &Inputs<'_>) -> Fault {
+        let spec = &self.entity.fields[field.at];
+        let column = match &field.expr {
+            Compiled::Column(c) | Compiled::Choice { column: c, .. } => Some(*c),
+            _ => None,
+        };
+        let why = if spec.personal { masked(&misfit.code) } else { misfit.why };
+        let mut fault =
+            Fault::reject(misfit.code, format!("`{}` {why}", spec.name)).at_column(&*spec.name).fix(misfit.fix);
+        if let Some(column) = column.filter(|_| !spec.personal) {
+            fault = fault.at_value(shortened(inputs(column)));
+        }
+        fault.place.formula = Some(format!("{}: {}  ({})", spec.name, field.text, field.origin));
+        fault
+    }
+}
+
+fn key_blank(entity: &Entity, field: &EntityField) -> Fault {
+    Fault::reject(KEY_BLANK, format!("the row has no key: `{}` of `{}` is blank", field.name, entity.name))
+        .at_column(&*field.name)
+        .fix("give the row its key in the source, or leave such rows out with `where:` in the mapping")
+}
+
+fn shortened(value: ValueRef<'_>) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(200) {
+        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
+        None => text,
+    }
+}
+
+/// The name of the choice for a system's value. *Errors*: `IB0412`; a blank is a blank, never a guess.
+fn choice(value: ValueRef<'_>, names: &[(String, Value)]) -> Result<Value, Misfit> {
+    let Some(text) = fit::text(value).map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()) else {
+        return if value.is_blank() || matches!(value, ValueRef::Text(_)) {
+            Ok(Value::Blank)
+        } else {
+            Err(fit::unknown_choice(&value.to_string(), &system_values(names)))
+        };
+    };
+    names
+        .iter()
+        .find(|(_, system)| fit::text(system.as_ref()).is_some_and(|s| s == text))
+        .map(|(name, _)| Value::Choice(name.clone()))
+        .ok_or_else(|| fit::unknown_choice(&text, &system_values(names)))
+}
+
+fn system_values(names: &[(String, Value)]) -> Vec<String> {
+    names.iter().map(|(name, value)| format!("{value} for {name}")).collect()
+}
+
+fn compile_rule(
+    plan: &ReadPlan<'_>,
+    index: usize,
+    rule: &Rule,
+    columns: &mut Vec<String>,
+) -> Result<Field, Vec<Problem>> {
+    let one = |at, code, message, help| vec![Problem { at, code, message, help }];
+    let Some(at) = plan.entity.fields.iter().position(|f| *f.name == *rule.target) else {
+        let known = Columns::of_entity(plan.entity);
+        let help = known.nearest(&rule.target).map(|near| format!("did you mean `{near}`?"));
+        let message = format!("the entity `{}` has no field `{}`", plan.entity.name, rule.target);
+        return Err(one(At::Target(index), problem::NO_SUCH_FIELD, message, help));
+    };
+    let spec = &plan.entity.fields[at];
+    let refers_to = match &spec.ty {
+        Type::Reference { to } => to.first().and_then(|name| plan.entities.get(name.as_str())).cloned(),
+        _ => None,
+    };
+    let column = |name: &str, columns: &mut Vec<String>| -> Result<usize, Vec<Problem>> {
+        if plan.columns.type_of(name).is_none() {
+            let help = plan.columns.nearest(name).map(|near| format!("did you mean `{near}`?"));
+            let message = format!("there is no column `{name}`");
+            return Err(one(At::Source(index, None), problem::NO_SUCH_COLUMN, message, help));
+        }
+        Ok(slot(columns, name))
+    };
+    let expr = match &rule.expr {
+        Expr::Source(name) => {
+            // A lookup comes as the key of the row that it points to, not as its id.
+            let lookup = refers_to.as_ref().zip(plan.lookups).and_then(|(target, keys)| keys.get(&*target.name));
+            match lookup.map(|key| key.columns.as_slice()) {
+                Some([(_, key)]) => {
+                    column(name, &mut Vec::new())?;
+                    Compiled::Column(slot(columns, &format!("{name}.{key}")))
+                }
+                _ => Compiled::Column(column(name, columns)?),
+            }
+        }
+        Expr::Constant(value) => Compiled::Constant(value.clone()),
+        Expr::Formula(text) => {
+            let wanted = (refers_to.is_none()).then_some(&spec.ty);
+            let compiled = formula::compile(text, plan.columns, wanted, columns)
+                .map_err(|found| formula::problems(found, |span| At::Source(index, Some(span))))?;
+            Compiled::Formula(compiled)
+        }
+        Expr::Choice { source, names } => {
+            let problems = crate::choice_problems(index, spec, names);
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+            Compiled::Choice { column: column(source, columns)?, names: names.clone() }
+        }
+        Expr::Lines(_) => Compiled::Lines,
+    };
+    let pattern = match spec.pattern.as_ref().map(|pattern| regex::Regex::new(&format!("^(?:{pattern})$"))) {
+        Some(Err(why)) => {
+            let message = format!("the pattern of `{}` is no regular expression: {why}", spec.name);
+            return Err(one(At::Target(index), problem::TYPE, message, None));
+        }
+        Some(Ok(regex)) => Some(regex),
+        None => None,
+    };
+    Ok(Field { at, expr, refers_to, pattern, text: rule.expr.text(), origin: rule.origin.clone() })
+}
+
+/// The place of a column among the columns that are read; it is added where it is new.
+pub(crate) fn slot(columns: &mut Vec<String>, name: &str) -> usize {
+    columns.iter().position(|known| known == name).unwrap_or_else(|| {
+        columns.push(name.to_owned());
+        columns.len() - 1
+    })
+}

@@ -1,0 +1,356 @@
+//! The hub's entity into columns of a system.
+
+use std::sync::Arc;
+
+use record::{Column, Entity, Fault, Keeps, Key, Reference, Row, Schema, Type, Value, ValueRef};
+
+use crate::columns::Columns;
+use crate::content;
+use crate::fit::{self, Misfit, fit};
+use crate::formula;
+use crate::problem::{self, At, Problem};
+use crate::read::{FORMULA_FAILED, KEY_BLANK, slot};
+use crate::rule::{Expr, Rule};
+use crate::{Entities, Explained, LookupKeys, fingerprint, masked};
+
+/// How records of one entity become rows of one table.
+#[derive(Debug)]
+pub struct WriteMapping {
+    entity: Arc<Entity>,
+    /// The fields that formulas read, as places in the entity's schema.
+    inputs: Vec<usize>,
+    key: Vec<usize>,
+    columns: Vec<Target>,
+    schema: Arc<Schema>,
+    create_schema: Arc<Schema>,
+    keeps: Keeps,
+    fingerprint: u64,
+}
+
+/// Everything that compiling a write mapping needs.
+pub struct WritePlan<'a> {
+    pub entity: &'a Arc<Entity>,
+    pub rules: &'a [Rule],
+    /// The columns of the alternate key, in its order.
+    pub alternate_key: &'a [String],
+    pub columns: &'a Columns,
+    pub keeps: Keeps,
+    pub entities: &'a Entities,
+    /// Where each entity of this system is found by its alternate key.
+    pub lookups: &'a LookupKeys,
+}
+
+/// One row for the destination.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    pub key: Key,
+    /// The columns that are compared and written, without the key's.
+    pub columns: Row,
+    /// The columns that are written only when the row is created.
+    pub on_create: Row,
+}
+
+#[derive(Debug)]
+struct Target {
+    name: String,
+    ty: Type,
+    expr: Compiled,
+    only_on_create: bool,
+    personal: bool,
+    text: String,
+    origin: String,
+}
+
+#[derive(Debug)]
+enum Compiled {
+    /// Index into `inputs`.
+    Field(usize),
+    Constant(Value),
+    Formula(formula::Compiled),
+    Choice {
+        field: usize,
+        names: Vec<(String, Value)>,
+    },
+    /// A reference field as a lookup: the table, and the columns for the fields of the key.
+    Lookup {
+        field: usize,
+        table: Arc<str>,
+        columns: Vec<(Arc<str>, Arc<str>)>,
+    },
+    Lines,
+}
+
+impl WriteMapping {
+    /// Compiles and checks a mapping.
+    ///
+    /// *Errors*: every problem at once.
+    pub fn compile(plan: &WritePlan<'_>) -> Result<WriteMapping, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        let mut columns = Vec::new();
+        for (index, rule) in plan.rules.iter().enumerate() {
+            match compile_rule(plan, index, rule, &mut names) {
+                Ok(target) => columns.push(target),
+                Err(found) => problems.extend(found),
+            }
+        }
+        for name in plan.alternate_key {
+            if !plan.rules.iter().any(|rule| rule.target == *name) {
+                problems.push(Problem {
+                    at: At::Mapping,
+                    code: problem::KEY_NOT_MAPPED,
+                    message: format!("the alternate key's column `{name}` is not written"),
+                    help: Some(format!("add `{name}: <field>` under `write:` or `both:`")),
+                });
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let place = |name: &String| columns.iter().position(|c: &Target| c.name == *name);
+        let key: Vec<usize> = plan.alternate_key.iter().filter_map(place).collect();
+        let schema_of = |on_create: bool| {
+            let chosen =
+                columns.iter().enumerate().filter(|(at, c)| !key.contains(at) && c.only_on_create == on_create);
+            Schema::new(chosen.map(|(_, c)| Column { name: c.name.as_str().into(), ty: c.ty.clone() }).collect())
+        };
+        let (schema, create_schema) = (schema_of(false), schema_of(true));
+        let inputs = names.iter().map(|n| plan.entity.schema.index(n).expect("names were checked")).collect();
+        let fingerprint = fingerprint(plan.entity, plan.rules, None);
+        let entity = plan.entity.clone();
+        Ok(WriteMapping { entity, inputs, key, columns, schema, create_schema, keeps: plan.keeps, fingerprint })
+    }
+
+    /// All columns that this mapping writes, without the key's; those that are written at creation come last.
+    pub fn columns(&self) -> Vec<String> {
+        self.schema.columns().iter().chain(self.create_schema.columns()).map(|c| c.name.to_string()).collect()
+    }
+
+    /// The columns that are compared with what the destination has.
+    pub fn compared(&self) -> Vec<String> {
+        self.schema.columns().iter().map(|c| c.name.to_string()).collect()
+    }
+
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    pub fn keeps(&self) -> Keeps {
+        self.keeps
+    }
+
+    /// Turns one record into the row that the destination should have.
+    ///
+    /// *Errors*: all faults of the row at once.
+    pub fn apply(&self, record: &Row) -> Result<Wanted, Vec<Fault>> {
+        let inputs = |slot: usize| record.values()[self.inputs[slot]].as_ref();
+        let mut faults = Vec::new();
+        let mut values: Vec<Value> = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            match self.value(column, &inputs) {
+                Ok(value) => values.push(content::normal(value, self.keeps)),
+                Err(misfit) => {
+                    values.push(Value::Blank);
+                    faults.push(fault(column, misfit));
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let key = Key::of(self.key.iter().map(|at| &values[*at])).map_err(|why| {
+            vec![
+                Fault::reject(KEY_BLANK, format!("the row has no key for `{}`: {why}", self.entity.name))
+                    .fix("give the row its key in the source"),
+            ]
+        })?;
+        let mut columns = Vec::with_capacity(self.schema.len());
+        let mut on_create = Vec::with_capacity(self.create_schema.len());
+        for (at, (value, column)) in values.into_iter().zip(&self.columns).enumerate() {
+            if self.key.contains(&at) {
+                continue;
+            }
+            if column.only_on_create { on_create.push(value) } else { columns.push(value) }
+        }
+        Ok(Wanted {
+            key,
+            columns: Row::new(self.schema.clone(), columns),
+            on_create: Row::new(self.create_schema.clone(), on_create),
+        })
+    }
+
+    /// What each column gets from this record, and from which formula.
+    pub fn explain(&self, record: &Row) -> Vec<Explained> {
+        let inputs = |slot: usize| record.values()[self.inputs[slot]].as_ref();
+        self.columns
+            .iter()
+            .map(|column| Explained {
+                target: column.name.clone(),
+                formula: column.text.clone(),
+                origin: column.origin.clone(),
+                value: self.value(column, &inputs).map_err(|misfit| misfit.why),
+            })
+            .collect()
+    }
+
+    fn value<'a>(&'a self, column: &'a Target, inputs: &'a formula::Inputs<'a>) -> Result<Value, Misfit> {
+        match &column.expr {
+            Compiled::Field(field) => fit(plain(inputs(*field)), &column.ty, None),
+            Compiled::Constant(value) => fit(value.as_ref(), &column.ty, None),
+            Compiled::Formula(formula) => {
+                let value = formula.eval(inputs, None).map_err(|why| Misfit {
+                    code: FORMULA_FAILED,
+                    why: format!("cannot be computed: {why}"),
+                    fix: "correct the value in the source, or guard the formula with IfError(…)".to_owned(),
+                })?;
+                fit(value.as_ref(), &column.ty, None)
+            }
+            Compiled::Choice { field, names } => match inputs(*field) {
+                ValueRef::Blank => Ok(Value::Blank),
+                value => {
+                    let name = fit::text(value).unwrap_or_default();
+                    let found = names.iter().find(|(known, _)| *known == name);
+                    let (_, system) = found.ok_or_else(|| {
+                        fit::unknown_choice(&name, &names.iter().map(|(known, _)| known.clone()).collect::<Vec<_>>())
+                    })?;
+                    fit(system.as_ref(), &column.ty, None)
+                }
+            },
+            Compiled::Lookup { field, table, columns } => match inputs(*field) {
+                ValueRef::Reference(reference) => Ok(Value::Reference(Box::new(Reference {
+                    of: table.clone(),
+                    key: columns
+                        .iter()
+                        .map(|(name, column)| {
+                            let part = reference.key.iter().find(|(known, _)| known == name);
+                            (column.clone(), part.map_or(Value::Blank, |(_, value)| value.clone()))
+                        })
+                        .collect(),
+                }))),
+                _ => Ok(Value::Blank),
+            },
+            Compiled::Lines => Ok(Value::Blank),
+        }
+    }
+}
+
+/// A reference as the plain key that a column holds where the system has no lookups.
+fn plain(value: ValueRef<'_>) -> ValueRef<'_> {
+    match value {
+        ValueRef::Reference(reference) => match reference.key.as_slice() {
+            [(_, key)] => key.as_ref(),
+            _ => value,
+        },
+        other => other,
+    }
+}
+
+fn fault(column: &Target, misfit: Misfit) -> Fault {
+    let why = if column.personal { masked(&misfit.code) } else { misfit.why };
+    let mut fault = Fault::reject(misfit.code, format!("column `{}` {why}", column.name)).at_column(&column.name);
+    fault.place.formula = Some(format!("{}: {}  ({})", column.name, column.text, column.origin));
+    fault.fix(misfit.fix)
+}
+
+fn compile_rule(
+    plan: &WritePlan<'_>,
+    index: usize,
+    rule: &Rule,
+    names: &mut Vec<String>,
+) -> Result<Target, Vec<Problem>> {
+    let one = |at, code, message, help| vec![Problem { at, code, message, help }];
+    let Some(ty) = plan.columns.type_of(&rule.target) else {
+        let help = plan.columns.nearest(&rule.target).map(|near| format!("did you mean `{near}`?"));
+        let message = format!("there is no column `{}`", rule.target);
+        return Err(one(At::Target(index), problem::NO_SUCH_COLUMN, message, help));
+    };
+    let fields = Columns::of_entity(plan.entity);
+    let field = |name: &str| {
+        plan.entity.field(name).ok_or_else(|| {
+            let help = fields.nearest(name).map(|near| format!("did you mean `{near}`?"));
+            let message = format!("the entity `{}` has no field `{name}`", plan.entity.name);
+            one(At::Source(index, None), problem::NO_SUCH_FIELD, message, help)
+        })
+    };
+    let mut personal = false;
+    let expr = match &rule.expr {
+        Expr::Source(name) => {
+            let spec = field(name)?;
+            personal = spec.personal;
+            match &spec.ty {
+                Type::Reference { to }
+                    if plan.keeps.lookups && matches!(ty, Type::Reference { .. } | Type::Unknown) =>
+                {
+                    let entity = to.first().map(String::as_str).unwrap_or_default();
+                    let Some(lookup) = plan.lookups.get(entity) else {
+                        let message = format!(
+                            "`{name}` points to `{entity}`, which this system does not map by an alternate key"
+                        );
+                        let help = Some(format!("map `{entity}` in this system, with `table:` and `alternate_key:`"));
+                        return Err(one(At::Source(index, None), problem::REFERENCE_NOT_MAPPED, message, help));
+                    };
+                    Compiled::Lookup {
+                        field: slot(names, name),
+                        table: lookup.table.clone(),
+                        columns: lookup.columns.clone(),
+                    }
+                }
+                field_ty => {
+                    if let Some(message) = length_problem(name, field_ty, &rule.target, &ty) {
+                        let help = Some(format!(
+                            "cut it on purpose: `{}: =Left({name}, …)`, or lower the field's max_length",
+                            rule.target
+                        ));
+                        return Err(one(At::Source(index, None), problem::TYPE, message, help));
+                    }
+                    Compiled::Field(slot(names, name))
+                }
+            }
+        }
+        Expr::Constant(value) => Compiled::Constant(value.clone()),
+        Expr::Formula(text) => {
+            let before = names.len();
+            let compiled = formula::compile(text, &fields, Some(&ty), names)
+                .map_err(|found| formula::problems(found, |span| At::Source(index, Some(span))))?;
+            if compiled.is_volatile() {
+                let message =
+                    "the formula depends on the time of day, so that every run would write every row".to_owned();
+                let help = Some("take the time from the record, for example its `changed_at`".to_owned());
+                return Err(one(At::Source(index, Some(0..text.len())), problem::VOLATILE, message, help));
+            }
+            personal = names[before..].iter().any(|n| plan.entity.field(n).is_some_and(|f| f.personal));
+            Compiled::Formula(compiled)
+        }
+        Expr::Choice { source, names: choices } => {
+            let spec = field(source)?;
+            let problems = crate::choice_problems(index, spec, choices);
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+            Compiled::Choice { field: slot(names, source), names: choices.clone() }
+        }
+        Expr::Lines(lines) => {
+            field(&lines.of)?;
+            Compiled::Lines
+        }
+    };
+    Ok(Target {
+        name: rule.target.clone(),
+        ty,
+        expr,
+        only_on_create: rule.only_on_create,
+        personal,
+        text: rule.expr.text(),
+        origin: rule.origin.clone(),
+    })
+}
+
+/// A field that may be longer than its column loses rows one day: said at `check`, where both lengths are known.
+fn length_problem(field: &str, from: &Type, column: &str, to: &Type) -> Option<String> {
+    let length = |ty: &Type| match ty {
+        Type::Text { max_length } | Type::Multiline { max_length } => *max_length,
+        _ => None,
+    };
+    let (from, to) = (length(from)?, length(to)?);
+    (from > to).then(|| format!("`{field}` may have {from} characters, and the column `{column}` holds {to}"))
+}
