@@ -89,7 +89,7 @@ impl<'s> Checker<'s> {
             ExprKind::And(items) => Typed::new(Node::And(self.all_as(items, &Type::Boolean)), Type::Boolean),
             ExprKind::Or(items) => Typed::new(Node::Or(self.all_as(items, &Type::Boolean)), Type::Boolean),
             ExprKind::Concat(items) => self.concat(items),
-            ExprKind::Interpolated(items) => Typed::new(Node::Concat(self.all_as(items, &Type::Text)), Type::Text),
+            ExprKind::Interpolated(items) => self.interpolated(items),
             ExprKind::Record(fields) => self.record(fields),
             ExprKind::List(items) => self.list(items),
             ExprKind::As(inner, name) => {
@@ -411,10 +411,12 @@ impl<'s> Checker<'s> {
             ty = Type::Choice(set.clone());
         }
         let nodes: Vec<Node> = parts.into_iter().map(|(p, span)| self.fit(backed(p), &Type::Text, span)).collect();
-        if let Some(text) = nodes.iter().map(|n| n.constant().and_then(Value::as_str)).collect::<Option<String>>() {
-            return Typed::new(Node::text(&text), ty);
-        }
-        Typed::new(Node::Concat(nodes), ty)
+        joined(nodes, ty)
+    }
+
+    fn interpolated(&mut self, items: &[Expr]) -> Typed {
+        let nodes = self.all_as(items, &Type::Text);
+        joined(nodes, Type::Text)
     }
 
     fn binary(&mut self, op: BinaryOp, op_span: Span, left: &Expr, right: &Expr) -> Typed {
@@ -672,7 +674,31 @@ impl<'s> Checker<'s> {
         if any_table {
             return Typed::new(Node::Lift(eval, nodes), Type::list(ty));
         }
-        Typed::new(Node::Strict(eval, nodes.into_iter().map(|(n, _)| n).collect()), ty)
+        let nodes: Vec<Node> = nodes.into_iter().map(|(n, _)| n).collect();
+        // A pattern must be constant, and these are what it may be made with.
+        if matches!(function.name, "Char" | "UniChar" | "Concatenate" | "Hex2Dec")
+            && let Some(value) = fold(eval, &nodes)
+        {
+            return Typed::new(Node::Const(value), ty);
+        }
+        Typed::new(Node::Strict(eval, nodes), ty)
+    }
+}
+
+/// The value of a call whose arguments are all constant, unless it is an error.
+fn fold(function: crate::node::Strict, nodes: &[Node]) -> Option<Value<'static>> {
+    let mut args: Vec<Value<'_>> = nodes.iter().map(|n| n.constant().map(Value::borrow)).collect::<Option<_>>()?;
+    let context = crate::formula::Context::new(jiff::Timestamp::UNIX_EPOCH, jiff::tz::TimeZone::UTC);
+    let slots: [Value<'_>; 0] = [];
+    let value = function(&mut crate::eval::Env::new(&slots, &context), &mut args);
+    if value.is_error() { None } else { Some(value.into_static()) }
+}
+
+/// Texts after each other; constant where all of them are.
+fn joined(nodes: Vec<Node>, ty: Type) -> Typed {
+    match nodes.iter().map(|n| n.constant().and_then(Value::as_str)).collect::<Option<String>>() {
+        Some(text) => Typed::new(Node::text(&text), ty),
+        None => Typed::new(Node::Concat(nodes), ty),
     }
 }
 

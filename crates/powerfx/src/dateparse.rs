@@ -1,6 +1,6 @@
 //! Dates and times out of text: ISO 8601, and the ways that people write them in English.
 
-use crate::datetime::{DAY, HOUR, MINUTE, MONTHS, SECOND, WEEKDAYS, civil_from_days};
+use crate::datetime::{HOUR, MINUTE, MONTHS, SECOND, WEEKDAYS, civil_from_days};
 use crate::value::Moment;
 
 /// ISO 8601 only: a date, or a date and a time, `T` between them; a `Z` or an offset is read past.
@@ -127,8 +127,35 @@ pub(crate) fn time(text: &str) -> Option<Moment> {
     date_time(text).map(|m| Moment(m.time_of_day()))
 }
 
+/// How a date of numbers alone is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Order {
+    MonthFirst,
+    DayFirst,
+    YearFirst,
+}
+
+impl Order {
+    /// Of a language: month first in the United States, year first in eastern Asia and a few others, else day first.
+    pub fn of(language: &str) -> Order {
+        let language = language.to_ascii_lowercase();
+        match language.split('-').next().unwrap_or_default() {
+            "en" if language == "en" || language.ends_with("-us") => Order::MonthFirst,
+            "en" if language.ends_with("-ca") || language.ends_with("-za") => Order::YearFirst,
+            "es" if language.ends_with("-us") => Order::MonthFirst,
+            "zh" | "ja" | "ko" | "hu" | "sv" | "lt" | "mn" => Order::YearFirst,
+            _ => Order::DayFirst,
+        }
+    }
+}
+
 /// A date, a time, or both, month before day as in English of the United States.
 pub(crate) fn date_time(text: &str) -> Option<Moment> {
+    date_time_in(text, Order::MonthFirst)
+}
+
+/// A date, a time, or both, with the numbers of a date in an order.
+pub(crate) fn date_time_in(text: &str, order: Order) -> Option<Moment> {
     let text = text.trim();
     if text.is_empty() || text.len() > 100 {
         return None;
@@ -138,7 +165,7 @@ pub(crate) fn date_time(text: &str) -> Option<Moment> {
     }
     let mut tokens = tokens(text)?;
     let (time, left) = take_time(&mut tokens)?;
-    let day = if left { take_date(&tokens)? } else { Moment(0) };
+    let day = if left { take_date(&tokens, order)? } else { Moment(0) };
     day.checked_add(time)?.in_range()
 }
 
@@ -239,7 +266,7 @@ fn on_clock(hour: i64, afternoon: bool) -> Option<i64> {
     }
 }
 
-fn take_date(tokens: &[Token]) -> Option<Moment> {
+fn take_date(tokens: &[Token], order: Order) -> Option<Moment> {
     let mut numbers = Vec::new();
     let mut month = None;
     let mut month_first = false;
@@ -265,6 +292,8 @@ fn take_date(tokens: &[Token]) -> Option<Moment> {
         (Some(m), [day, y]) => date(year(*y)?, m, day.0),
         (Some(m), [y]) if y.1 == 4 => date(y.0, m, 1),
         (None, [y, m, d]) if y.1 >= 3 => date(year(*y)?, m.0, d.0),
+        (None, [d, m, y]) if order == Order::DayFirst => date(year(*y)?, m.0, d.0),
+        (None, [y, m, d]) if order == Order::YearFirst => date(year(*y)?, m.0, d.0),
         (None, [m, d, y]) => date(year(*y)?, m.0, d.0),
         (None, [m, y]) if y.1 == 4 => date(y.0, m.0, 1),
         (None, [y, m]) if y.1 == 4 => date(y.0, m.0, 1),
@@ -293,11 +322,6 @@ fn is_weekday(word: &str) -> bool {
         let d = d.to_lowercase();
         d == word || d[..3] == *word
     })
-}
-
-/// The whole day of a moment.
-pub(crate) fn day_of(moment: Moment) -> Moment {
-    Moment(moment.days() * DAY)
 }
 
 #[cfg(test)]

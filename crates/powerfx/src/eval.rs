@@ -172,6 +172,7 @@ pub(crate) fn eval<'a>(node: &'a Node, env: &mut Env<'a>) -> Value<'a> {
         Node::Upper(inner) => cased(inner, env, true),
         Node::If(branches, otherwise) => branch(branches, otherwise, env),
         Node::Switch(switch) => run_switch(switch, env),
+        Node::Match(matcher, text) => functions::regex::run(matcher, text, env),
         Node::Lazy(function, nodes) => function(env, nodes),
         Node::Strict(function, nodes) => strict(*function, nodes, env),
         Node::Lift(function, nodes) => lift(*function, nodes, env),

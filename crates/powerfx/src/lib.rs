@@ -42,6 +42,7 @@ mod lexer;
 mod node;
 mod number;
 mod parser;
+mod pattern;
 mod print;
 mod scope;
 mod types;

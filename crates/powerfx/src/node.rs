@@ -1,6 +1,7 @@
 //! A checked formula, ready to run: names are slots, types are settled, coercions are written out.
 
 use crate::eval::Env;
+use crate::functions::regex::Matcher;
 use crate::types::Type;
 use crate::value::Value;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) enum Node {
     Upper(Box<Node>),
     If(Vec<(Node, Node)>, Box<Node>),
     Switch(Box<Switch>),
+    Match(Box<Matcher>, Box<Node>),
     Lazy(Lazy, Vec<Node>),
     Strict(Strict, Vec<Node>),
     /// A strict function mapped over those arguments that are one-column tables.

@@ -44,7 +44,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "The value as true or false: the texts of these words, or a number that is not zero.",
         &[("Boolean(\"TRUE\")", "true"), ("Boolean(0)", "false")],
     ),
-    Function::special("GUID", 0, 1, check_guid).volatile().doc(
+    Function::special("GUID", 0, 1, check_guid).doc(
         "GUID([text])",
         "The text as a GUID; without a text a pseudo-random one from the seed that the caller gives.",
         &[("GUID(\"5cc45615-f759-4a53-b225-d3a2497f60ad\")", "GUID(\"5cc45615-f759-4a53-b225-d3a2497f60ad\")")],
@@ -209,7 +209,10 @@ fn boolean<'a>(_: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
 fn check_guid(c: &mut Checker<'_>, args: &[Expr], _: Span) -> Typed {
     match args.first() {
         Some(text) => Typed::new(c.expr_as(text, &Type::Guid), Type::Guid),
-        None => Typed::new(Node::Strict(new_guid, Vec::new()), Type::Guid),
+        None => {
+            c.volatile = true;
+            Typed::new(Node::Strict(new_guid, Vec::new()), Type::Guid)
+        }
     }
 }
 
