@@ -1,0 +1,33 @@
+//! Every kind of system, one line each.
+
+use std::sync::Arc;
+
+use record::{Fault, Kind, Options, System};
+
+use crate::sqlite;
+
+/// One kind of system, and how to open one of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    pub kind: &'static Kind,
+    /// Opens a system of this kind: its name in the project, and its resolved `connection:`. Does no IO.
+    ///
+    /// *Errors*: an option that is missing or makes no sense.
+    pub open: fn(&str, Options) -> Result<Arc<dyn System>, Fault>,
+}
+
+static ALL: &[Entry] = &[Entry { kind: &sqlite::KIND, open: sqlite::open }];
+
+/// Every kind of system. *Shape*: sorted by name.
+pub fn all() -> &'static [Entry] {
+    ALL
+}
+
+pub fn kinds() -> impl Iterator<Item = &'static Kind> {
+    all().iter().map(|entry| entry.kind)
+}
+
+/// The kind with this name after `kind:`.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    all().iter().find(|entry| entry.kind.name == name)
+}

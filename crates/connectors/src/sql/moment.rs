@@ -1,0 +1,124 @@
+//! Dates and times as databases and files write them, read exactly.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+/// A date and time, with or without its place on the time line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Moment {
+    Instant(Timestamp),
+    Civil(DateTime),
+}
+
+/// What to do with a local time that a clock change skips or repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Dst {
+    #[default]
+    Reject,
+    Earlier,
+    Later,
+}
+
+impl Dst {
+    pub fn of(word: Option<&str>) -> Dst {
+        match word {
+            Some("earlier") => Dst::Earlier,
+            Some("later") => Dst::Later,
+            _ => Dst::Reject,
+        }
+    }
+}
+
+/// Reads `2026-11-23`, `2026-11-23 10:00`, `2026-11-23T10:00:00.25`, each with `Z` or an offset behind it or none.
+pub(crate) fn parse(text: &str) -> Option<Moment> {
+    let text = text.trim();
+    let date: Date = text.get(..10)?.parse().ok()?;
+    let rest = &text[10..];
+    if rest.is_empty() {
+        return Some(Moment::Civil(date.to_datetime(jiff::civil::Time::midnight())));
+    }
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let zone_at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
+    let (time, zone) = (rest[..zone_at].trim_end(), &rest[zone_at..]);
+    let time: jiff::civil::Time = time.parse().ok()?;
+    let civil = date.to_datetime(time);
+    match zone {
+        "" => Some(Moment::Civil(civil)),
+        "Z" | "z" => Some(Moment::Instant(TimeZone::UTC.to_timestamp(civil).ok()?)),
+        _ => Some(Moment::Instant(offset(zone)?.to_timestamp(civil).ok()?)),
+    }
+}
+
+/// `+02`, `+0200`, `+02:00`: PostgreSQL writes the first, ISO 8601 the others.
+fn offset(text: &str) -> Option<jiff::tz::Offset> {
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
+    if !matches!(digits.len(), 2 | 4 | 6) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let part = |at: usize| digits.get(at..at + 2).map_or(Some(0), |d| d.parse::<i32>().ok());
+    jiff::tz::Offset::from_seconds(sign * (part(0)? * 3600 + part(2)? * 60 + part(4)?)).ok()
+}
+
+/// The point in time of a local time.
+///
+/// *Errors*: one sentence, where the zone's clocks skipped this time or showed it twice and `dst` does not say which.
+pub(crate) fn in_zone(civil: DateTime, zone: &TimeZone, dst: Dst) -> Result<Timestamp, String> {
+    let ambiguous = zone.to_ambiguous_timestamp(civil);
+    let out_of_range = |e: jiff::Error| format!("this time is out of range: {e}");
+    match (ambiguous.offset(), dst) {
+        (AmbiguousOffset::Unambiguous { .. }, _) => ambiguous.unambiguous().map_err(out_of_range),
+        (_, Dst::Earlier) => ambiguous.earlier().map_err(out_of_range),
+        (_, Dst::Later) => ambiguous.later().map_err(out_of_range),
+        (AmbiguousOffset::Gap { .. }, Dst::Reject) => {
+            Err(format!("this local time does not exist in {}: the clocks skipped it", zone_name(zone)))
+        }
+        (AmbiguousOffset::Fold { .. }, Dst::Reject) => {
+            Err(format!("this local time exists twice in {}: the clocks were set back over it", zone_name(zone)))
+        }
+    }
+}
+
+fn zone_name(zone: &TimeZone) -> &str {
+    zone.iana_name().unwrap_or("its time zone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_usual_way_to_write_a_time_is_read() {
+        let instant = |text: &str| Some(Moment::Instant(text.parse().unwrap()));
+        let civil = |text: &str| Some(Moment::Civil(text.parse().unwrap()));
+        for (text, expected) in [
+            ("2026-11-23", civil("2026-11-23T00:00:00")),
+            ("2026-11-23 10:05", civil("2026-11-23T10:05:00")),
+            ("2026-11-23T10:05:06.25", civil("2026-11-23T10:05:06.25")),
+            ("2026-11-23 10:05:06Z", instant("2026-11-23T10:05:06Z")),
+            ("2026-11-23T10:05:06+02:00", instant("2026-11-23T08:05:06Z")),
+            ("2026-11-23 10:05:06.5 +0200", instant("2026-11-23T08:05:06.5Z")),
+            ("2026-11-23 10:05:06-05", instant("2026-11-23T15:05:06Z")),
+            ("2026-02-30", None),
+            ("23.11.2026", None),
+            ("2026-11-23x10:00", None),
+            ("2026-11-23 25:00", None),
+            ("2026-11-23 10:00+2", None),
+            ("ä2026-11-2", None),
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_clocks_skip_or_repeat_is_refused_or_decided() {
+        let london = TimeZone::get("Europe/London").unwrap();
+        let at = |text: &str, dst| in_zone(text.parse().unwrap(), &london, dst).map(|t| t.to_string());
+        assert_eq!(at("2026-07-01T12:00:00", Dst::Reject).unwrap(), "2026-07-01T11:00:00Z");
+        assert!(at("2026-03-29T01:30:00", Dst::Reject).unwrap_err().contains("does not exist in Europe/London"));
+        assert!(at("2026-10-25T01:30:00", Dst::Reject).unwrap_err().contains("exists twice"));
+        assert_eq!(at("2026-10-25T01:30:00", Dst::Earlier).unwrap(), "2026-10-25T00:30:00Z");
+        assert_eq!(at("2026-10-25T01:30:00", Dst::Later).unwrap(), "2026-10-25T01:30:00Z");
+    }
+}

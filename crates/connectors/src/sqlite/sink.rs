@@ -1,0 +1,222 @@
+//! Writing a table: each chunk is one transaction, each row a savepoint in it.
+//!
+//! A row is looked up by its key, then updated where a column differs, or inserted. One writer at a time holds the file,
+//! so nothing can come between; and the answer says whether a row was created, updated, or was right already.
+
+use std::sync::Arc;
+
+use record::catalog::Table as Columns;
+use record::{
+    BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Op, Outcome, Row, Schema, Sink, Type, Value,
+    WriteSpec, Written,
+};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::value::Times;
+use super::{Database, catalog, fault, value};
+use crate::sql::moment::Dst;
+use crate::sql::quote;
+
+pub(super) struct Table {
+    database: Database,
+    spec: Arc<WriteSpec>,
+}
+
+impl Table {
+    pub fn new(database: Database, spec: WriteSpec) -> Table {
+        Table { database, spec: Arc::new(spec) }
+    }
+}
+
+impl Sink for Table {
+    fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        let (spec, changes) = (self.spec.clone(), changes.to_vec());
+        self.database.blocking(move |database| Writer { database, spec: &spec }.apply(&changes))
+    }
+
+    fn current<'a>(
+        &'a self,
+        keys: &'a [Key],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
+        let (spec, keys, columns) = (self.spec.clone(), keys.to_vec(), columns.to_vec());
+        self.database.blocking(move |database| Writer { database, spec: &spec }.current(&keys, &columns))
+    }
+
+    fn rows_per_chunk(&self) -> usize {
+        1000
+    }
+
+    fn key_rules(&self) -> KeyRules {
+        KeyRules::default()
+    }
+}
+
+struct Writer<'a> {
+    database: &'a Database,
+    spec: &'a WriteSpec,
+}
+
+impl Writer<'_> {
+    fn apply(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let failed = |e: rusqlite::Error| self.failed(&e);
+        let mut connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+        let columns = self.columns(&connection)?;
+        let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for change in changes {
+            let savepoint = transaction.savepoint().map_err(failed)?;
+            match self.write(&savepoint, &columns, change) {
+                Ok(Ok(effect)) => {
+                    savepoint.commit().map_err(failed)?;
+                    outcomes.push(Ok(Written { effect, remote_id: None, version: None, returned: None }));
+                }
+                // A savepoint that is dropped rolls back.
+                Ok(Err(fault)) => outcomes.push(Err(fault)),
+                Err(error) => match fault::row(self.database, &self.spec.table, change.key.to_string(), &error) {
+                    Some(fault) => outcomes.push(Err(fault)),
+                    None => return Err(self.failed(&error)),
+                },
+            }
+        }
+        transaction.commit().map_err(failed)?;
+        Ok(outcomes)
+    }
+
+    fn write(
+        &self,
+        connection: &Connection,
+        columns: &Columns,
+        change: &Change,
+    ) -> rusqlite::Result<Result<Effected, Fault>> {
+        if change.if_version.is_some() {
+            return Ok(Err(self.reject(change, "SQLite keeps no version of a row to compare", "remove the condition")));
+        }
+        let key = match self.bind(columns, &self.spec.key, &change.key.parts()) {
+            Ok(key) => key,
+            Err((column, why)) => {
+                return Ok(Err(self.reject(change, &why, "correct the key at its source").at_column(column)));
+            }
+        };
+        let names: Vec<String> = change.columns.iter().map(|(name, _)| name.to_owned()).collect();
+        let values = match self.bind(columns, &names, change.columns.values()) {
+            Ok(values) => values,
+            Err((column, why)) => {
+                return Ok(Err(self.reject(change, &why, "correct the value at its source").at_column(column)));
+            }
+        };
+        let table = quote(&self.spec.table);
+        let by_key = conditions(&self.spec.key, "=", 0).join(" AND ");
+        let found: i64 = connection
+            .prepare_cached(&format!("SELECT count(*) FROM {table} WHERE {by_key}"))?
+            .query_row(rusqlite::params_from_iter(&key), |row| row.get(0))?;
+        if found > 1 {
+            let what = format!("{found} rows of `{}` have this key", self.spec.table);
+            let fault = Fault::reject(Code("IB0506"), what)
+                .at_system(&self.database.system)
+                .at_table(&self.spec.table)
+                .at_key(change.key.to_string())
+                .fix(format!("give `{}` a unique index on {}", self.spec.table, self.spec.key.join(", ")));
+            return Ok(Err(fault));
+        }
+        if change.op == Op::Delete {
+            let deleted = connection
+                .prepare_cached(&format!("DELETE FROM {table} WHERE {by_key}"))?
+                .execute(rusqlite::params_from_iter(&key))?;
+            return Ok(Ok(if deleted == 0 { Effected::Unchanged } else { Effected::Deleted }));
+        }
+        if found == 0 {
+            let all: Vec<String> = self.spec.key.iter().chain(&names).map(|name| quote(name)).collect();
+            let params: Vec<String> = (1..=all.len()).map(|i| format!("?{i}")).collect();
+            let sql = format!("INSERT INTO {table} ({}) VALUES ({})", all.join(", "), params.join(", "));
+            connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(key.iter().chain(&values)))?;
+            return Ok(Ok(Effected::Created));
+        }
+        if names.is_empty() {
+            return Ok(Ok(Effected::Unchanged));
+        }
+        let set = conditions(&names, "=", key.len()).join(", ");
+        let differs = conditions(&names, "IS NOT", key.len()).join(" OR ");
+        let sql = format!("UPDATE {table} SET {set} WHERE {by_key} AND ({differs})");
+        let updated =
+            connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(key.iter().chain(&values)))?;
+        Ok(Ok(if updated == 0 { Effected::Unchanged } else { Effected::Updated }))
+    }
+
+    fn current(&self, keys: &[Key], names: &[String]) -> Result<Vec<Option<Current>>, Fault> {
+        let failed = |e: rusqlite::Error| self.failed(&e);
+        let connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        let columns = self.columns(&connection)?;
+        let ty = |name: &String| columns.type_of(name).cloned().unwrap_or(Type::Unknown);
+        let schema = Schema::of(names.iter().map(|name| (name.as_str(), ty(name))));
+        let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::Earlier };
+        let wanted: Vec<String> = names.iter().map(|name| format!("t.{}", quote(name))).collect();
+        let sql = format!(
+            "SELECT {} FROM {} AS t WHERE {}",
+            if wanted.is_empty() { "1".to_owned() } else { wanted.join(", ") },
+            quote(&self.spec.table),
+            conditions(&self.spec.key, "=", 0).join(" AND ")
+        );
+        let mut statement = connection.prepare(&sql).map_err(failed)?;
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Ok(bound) = self.bind(&columns, &self.spec.key, &key.parts()) else {
+                found.push(None);
+                continue;
+            };
+            let mut rows = statement.query(rusqlite::params_from_iter(bound)).map_err(failed)?;
+            let Some(row) = rows.next().map_err(failed)? else {
+                found.push(None);
+                continue;
+            };
+            let mut values = Vec::with_capacity(names.len());
+            for (i, column) in schema.columns().iter().enumerate() {
+                let cell = row.get_ref(i).map_err(failed)?;
+                // What cannot be read differs from anything that is to be written, and is overwritten.
+                values.push(value::read(cell, &column.ty, &times).unwrap_or_else(|_| value::raw(cell)));
+            }
+            found.push(Some(Current { remote_id: None, version: None, columns: Row::new(schema.clone(), values) }));
+        }
+        Ok(found)
+    }
+
+    fn columns(&self, connection: &Connection) -> Result<Columns, Fault> {
+        let table = catalog::table(connection, &self.spec.table).map_err(|e| self.failed(&e))?;
+        table.ok_or_else(|| {
+            Fault::ask_person(Code("IB0504"), format!("there is no table `{}`", self.spec.table))
+                .at_system(&self.database.system)
+                .at_table(&self.spec.table)
+                .fix(format!("run: sqlite3 {} .tables", self.database.path().display()))
+        })
+    }
+
+    fn bind(
+        &self,
+        columns: &Columns,
+        names: &[String],
+        values: &[Value],
+    ) -> Result<Vec<rusqlite::types::Value>, (String, String)> {
+        let write = |(name, value): (&String, &Value)| {
+            let ty = columns.type_of(name).unwrap_or(&Type::Unknown);
+            value::write(value, ty, self.spec.time_zone.as_ref()).map_err(|why| (name.clone(), why))
+        };
+        names.iter().zip(values).map(write).collect()
+    }
+
+    fn reject(&self, change: &Change, why: &str, fix: &str) -> Fault {
+        Fault::reject(Code("IB0512"), format!("this row cannot be written to `{}`: {why}", self.spec.table))
+            .at_system(&self.database.system)
+            .at_table(&self.spec.table)
+            .at_key(change.key.to_string())
+            .fix(fix)
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> Fault {
+        fault::sink(self.database, &self.spec.table, error)
+    }
+}
+
+/// `"a" = ?1`, `"b" = ?2` …, with the numbers starting after `before`.
+fn conditions(names: &[String], operator: &str, before: usize) -> Vec<String> {
+    names.iter().enumerate().map(|(i, name)| format!("{} {operator} ?{}", quote(name), before + i + 1)).collect()
+}

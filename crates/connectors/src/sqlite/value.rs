@@ -1,0 +1,322 @@
+//! SQLite's dynamic values, read by the type that the column declares.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use record::{Decimal, Type, Value};
+use rusqlite::types::ValueRef;
+
+use crate::sql::moment::{self, Dst, Moment};
+use crate::sql::watermark::UNIX_SECONDS_MAX;
+
+/// How times without a zone are read.
+#[derive(Debug, Clone)]
+pub(super) struct Times {
+    pub zone: Option<TimeZone>,
+    pub dst: Dst,
+}
+
+/// The type that a declaration such as `VARCHAR(20)` or `DECIMAL(12,2)` means.
+///
+/// *Source*: SQLite decides by parts of the word, and takes any word; this does so too, and knows the words that other
+/// databases use for dates, choices of yes and no, and exact numbers, which SQLite only calls numeric.
+pub(super) fn declared(declaration: Option<&str>) -> Type {
+    let Some(declaration) = declaration else { return Type::Unknown };
+    let upper = declaration.to_ascii_uppercase();
+    let (word, arguments) = match upper.split_once('(') {
+        Some((word, rest)) => (word.trim().to_owned(), rest.trim_end_matches(')').to_owned()),
+        None => (upper.trim().to_owned(), String::new()),
+    };
+    let argument = |at: usize| arguments.split(',').nth(at).and_then(|text| text.trim().parse::<u32>().ok());
+    let has = |part: &str| word.contains(part);
+    if has("BOOL") || word == "BIT" {
+        Type::YesNo
+    } else if has("TIMESTAMPTZ") || has("WITH TIME ZONE") || has("DATETIMEOFFSET") {
+        Type::DateTime
+    } else if has("DATETIME") || has("TIMESTAMP") {
+        Type::LocalDateTime
+    } else if word == "DATE" {
+        Type::Date
+    } else if word == "TIME" {
+        Type::Time
+    } else if has("UUID") || has("GUID") || has("UNIQUEIDENTIFIER") {
+        Type::Guid
+    } else if has("INT") || word == "YEAR" {
+        Type::WholeNumber
+    } else if has("MONEY") || has("CURRENCY") {
+        Type::Money
+    } else if has("CHAR") {
+        Type::Text { max_length: argument(0) }
+    } else if has("CLOB") || has("TEXT") || has("JSON") {
+        Type::Text { max_length: None }
+    } else if has("BLOB") || has("BINARY") {
+        Type::Bytes
+    } else if has("DEC") || has("NUM") {
+        Type::Decimal { scale: if arguments.is_empty() { None } else { Some(argument(1).unwrap_or(0)) } }
+    } else if has("REAL") || has("FLOA") || has("DOUB") {
+        Type::Decimal { scale: None }
+    } else {
+        Type::Unknown
+    }
+}
+
+/// The cell as the column's type means it.
+///
+/// *Errors*: one sentence that does not hold the value.
+pub(super) fn read(cell: ValueRef<'_>, ty: &Type, times: &Times) -> Result<Value, String> {
+    match cell {
+        ValueRef::Null => Ok(Value::Blank),
+        ValueRef::Integer(number) => integer(number, ty, times),
+        ValueRef::Real(number) => real(number, ty),
+        ValueRef::Text(bytes) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| "this text is not UTF-8".to_owned())?;
+            self::text(text, ty, times)
+        }
+        ValueRef::Blob(bytes) => match ty {
+            Type::Bytes | Type::Unknown => Ok(Value::Bytes(bytes.to_vec())),
+            Type::Guid => uuid::Uuid::from_slice(bytes).map(Value::Guid).map_err(|_| cannot(ty, "bytes")),
+            _ => match std::str::from_utf8(bytes) {
+                Ok(text) => self::text(text, ty, times),
+                Err(_) => Err(cannot(ty, "bytes")),
+            },
+        },
+    }
+}
+
+/// The cell as it is stored: for cursors and keys, where it has to compare as it did.
+pub(super) fn raw(cell: ValueRef<'_>) -> Value {
+    match cell {
+        ValueRef::Null => Value::Blank,
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Real(number) => Value::Float(number),
+        // What is not UTF-8 cannot be put into a cursor; the row itself is reported by `read`.
+        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    }
+}
+
+/// A stored cell back into a statement.
+pub(super) fn bind(raw: &Value) -> rusqlite::types::Value {
+    use rusqlite::types::Value as Sql;
+    match raw {
+        Value::Int(v) => Sql::Integer(*v),
+        Value::Float(v) => Sql::Real(*v),
+        Value::Text(v) => Sql::Text(v.clone()),
+        Value::Bytes(v) => Sql::Blob(v.clone()),
+        _ => Sql::Null,
+    }
+}
+
+/// The value as SQLite keeps it in a column of this type.
+///
+/// *Errors*: one sentence, where SQLite has no exact place for it.
+pub(super) fn write(value: &Value, ty: &Type, zone: Option<&TimeZone>) -> Result<rusqlite::types::Value, String> {
+    use rusqlite::types::Value as Sql;
+    Ok(match value {
+        Value::Blank => Sql::Null,
+        Value::Bool(v) => Sql::Integer(i64::from(*v)),
+        Value::Int(v) => Sql::Integer(*v),
+        Value::Float(v) => Sql::Real(*v),
+        Value::Decimal(v) => decimal(*v, ty)?,
+        Value::Text(v) | Value::Choice(v) => Sql::Text(v.clone()),
+        Value::Date(v) => Sql::Text(v.to_string()),
+        Value::Time(v) => Sql::Text(v.to_string()),
+        Value::LocalDateTime(v) => Sql::Text(spaced(&v.to_string())),
+        // A column that says that it keeps zones, and one of whose zone nobody said anything, get the zone written out.
+        Value::Instant(v) => match zone {
+            Some(zone) if *ty != Type::DateTime => Sql::Text(spaced(&v.to_zoned(zone.clone()).datetime().to_string())),
+            _ => Sql::Text(spaced(&v.to_string())),
+        },
+        Value::Guid(v) => Sql::Text(v.to_string()),
+        Value::Bytes(v) => Sql::Blob(v.clone()),
+        // Where there are no lookups, the column holds the other row's key itself.
+        Value::Reference(reference) => match reference.key.as_slice() {
+            [(_, value)] => return write(value, ty, zone),
+            _ => return Err("a reference by a key of several columns has no single column to go to".to_owned()),
+        },
+        Value::Rows(_) => return Err("lines cannot be written into a column".to_owned()),
+    })
+}
+
+fn spaced(text: &str) -> String {
+    text.replacen('T', " ", 1)
+}
+
+/// SQLite keeps numbers as 64-bit integers or floats: fifteen digits are exact, more only as text.
+fn decimal(value: Decimal, ty: &Type) -> Result<rusqlite::types::Value, String> {
+    use rusqlite::types::Value as Sql;
+    let normal = value.normalize();
+    if matches!(ty, Type::Text { .. } | Type::Unknown) {
+        return Ok(Sql::Text(value.to_string()));
+    }
+    if normal.scale() == 0
+        && let Ok(whole) = i64::try_from(normal.mantissa())
+    {
+        return Ok(Sql::Integer(whole));
+    }
+    if normal.mantissa().unsigned_abs() < 1_000_000_000_000_000 {
+        // The shortest decimal text reads back as the same float that SQLite would store.
+        let float: f64 = normal.to_string().parse().map_err(|_| "this number cannot be stored".to_owned())?;
+        return Ok(Sql::Real(float));
+    }
+    Err("SQLite keeps only 15 digits of a number in a numeric column; declare the column TEXT to keep all".to_owned())
+}
+
+fn integer(number: i64, ty: &Type, times: &Times) -> Result<Value, String> {
+    match ty {
+        Type::Decimal { .. } | Type::Money => Ok(Value::Decimal(number.into())),
+        Type::YesNo => match number {
+            0 => Ok(Value::Bool(false)),
+            1 => Ok(Value::Bool(true)),
+            _ => Err("a yes/no column holds a number other than 0 and 1".to_owned()),
+        },
+        Type::Date | Type::LocalDateTime | Type::DateTime => {
+            let millis = number.unsigned_abs() > UNIX_SECONDS_MAX;
+            let at = if millis { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) };
+            let at = at.map_err(|_| cannot(ty, "a number"))?;
+            match ty {
+                Type::Date => Ok(Value::Date(TimeZone::UTC.to_datetime(at).date())),
+                Type::LocalDateTime if times.zone.is_none() => Ok(Value::Instant(at)),
+                _ => Ok(Value::Instant(at)),
+            }
+        }
+        Type::Guid | Type::Bytes | Type::Time => Err(cannot(ty, "a number")),
+        _ => Ok(Value::Int(number)),
+    }
+}
+
+/// A float was written as a decimal number by somebody: its shortest text is that number again.
+fn real(number: f64, ty: &Type) -> Result<Value, String> {
+    if matches!(
+        ty,
+        Type::Date | Type::Time | Type::DateTime | Type::LocalDateTime | Type::Guid | Type::Bytes | Type::YesNo
+    ) {
+        return Err(cannot(ty, "a number with a fraction"));
+    }
+    if !number.is_finite() {
+        return Err("this number is infinite".to_owned());
+    }
+    let exact =
+        Decimal::from_str_exact(&format!("{number}")).map_err(|_| "this number has more digits than 28".to_owned())?;
+    let Type::Decimal { scale: Some(scale) } = ty else {
+        // Sums of floats end in noise beyond the fifteenth digit (0.1 + 0.2); what people wrote does not.
+        return Ok(Value::Decimal(without_noise(exact)));
+    };
+    let rounded = exact.round_dp_with_strategy(*scale, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+    let clean = without_noise(exact);
+    if without_noise(rounded) == clean || clean.scale() <= *scale {
+        return Ok(Value::Decimal(rounded));
+    }
+    // More digits than declared were stored on purpose: they are kept, not rounded away.
+    Ok(Value::Decimal(clean))
+}
+
+fn without_noise(number: Decimal) -> Decimal {
+    number.round_sf(15).unwrap_or(number).normalize()
+}
+
+fn text(text: &str, ty: &Type, times: &Times) -> Result<Value, String> {
+    let trimmed = text.trim();
+    match ty {
+        Type::Text { .. } | Type::Multiline { .. } | Type::Unknown => return Ok(Value::text(text)),
+        Type::Bytes => return Ok(Value::Bytes(text.as_bytes().to_vec())),
+        // Loaders of CSV leave empty texts where they mean nothing.
+        _ if trimmed.is_empty() => return Ok(Value::Blank),
+        _ => {}
+    }
+    match ty {
+        Type::WholeNumber => trimmed.parse().map(Value::Int).map_err(|_| cannot(ty, "a text")),
+        Type::Decimal { .. } | Type::Money => Decimal::from_str_exact(trimmed).map(Value::Decimal).map_err(|_| {
+            let is_number = trimmed.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
+            if is_number { "this number has more digits than 28".to_owned() } else { cannot(ty, "a text") }
+        }),
+        Type::YesNo => match trimmed.to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "1" => Ok(Value::Bool(true)),
+            "false" | "f" | "no" | "n" | "0" => Ok(Value::Bool(false)),
+            _ => Err(cannot(ty, "a text")),
+        },
+        Type::Guid => trimmed.parse().map(Value::Guid).map_err(|_| cannot(ty, "a text")),
+        Type::Time => trimmed.parse().map(Value::Time).map_err(|_| cannot(ty, "a text")),
+        Type::Date => match moment::parse(trimmed) {
+            Some(Moment::Civil(civil)) => Ok(Value::Date(civil.date())),
+            _ => Err(cannot(ty, "a text")),
+        },
+        Type::DateTime | Type::LocalDateTime => match moment::parse(trimmed) {
+            Some(Moment::Instant(at)) => Ok(Value::Instant(at)),
+            Some(Moment::Civil(civil)) => match &times.zone {
+                Some(zone) => moment::in_zone(civil, zone, times.dst).map(Value::Instant),
+                None => Ok(Value::LocalDateTime(civil)),
+            },
+            None => Err(cannot(ty, "a text")),
+        },
+        _ => Ok(Value::text(text)),
+    }
+}
+
+fn cannot(ty: &Type, found: &str) -> String {
+    format!("the column is declared as {}, and this row holds {found} that is none", ty.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(cell: ValueRef<'_>, declaration: &str, expected: Result<Value, &str>) {
+        let times = Times { zone: Some(TimeZone::get("Europe/London").unwrap()), dst: Dst::Reject };
+        match (read(cell, &declared(Some(declaration)), &times), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{cell:?} as {declaration}"),
+            (Err(found), Err(part)) => assert!(found.contains(part), "{found} has not {part}"),
+            (found, expected) => panic!("{cell:?} as {declaration}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    fn decimal(text: &str) -> Result<Value, &'static str> {
+        Ok(Value::Decimal(text.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_cell_is_read_by_the_type_its_column_declares() {
+        use ValueRef::{Blob, Integer, Null, Real, Text};
+        check(Null, "TEXT", Ok(Value::Blank));
+        check(Integer(7), "BIGINT", Ok(Value::Int(7)));
+        check(Integer(7), "DECIMAL(12,2)", decimal("7"));
+        check(Real(1234.1), "DECIMAL(12,2)", decimal("1234.10"));
+        check(Real(0.1 + 0.2), "NUMERIC(10,2)", decimal("0.30"));
+        check(Real(0.1 + 0.2), "REAL", decimal("0.3"));
+        check(Real(1.005), "NUMERIC(10,2)", decimal("1.005"));
+        check(Real(f64::INFINITY), "REAL", Err("infinite"));
+        check(Real(1e300), "REAL", Err("digits"));
+        check(Text(b"12345678901234567890.1234"), "DECIMAL(28,4)", decimal("12345678901234567890.1234"));
+        check(Text(b"1234567890123456789012345678901234"), "DECIMAL", Err("28"));
+        check(Text(b" "), "DECIMAL", Ok(Value::Blank));
+        check(Text(b"n/a"), "INTEGER", Err("whole_number"));
+        check(Text("Zoë".as_bytes()), "VARCHAR(10)", Ok(Value::text("Zoë")));
+        check(Text(b"\xff"), "TEXT", Err("UTF-8"));
+        check(Text(b""), "TEXT", Ok(Value::text("")));
+        check(Integer(1), "BOOLEAN", Ok(Value::Bool(true)));
+        check(Integer(2), "BOOLEAN", Err("yes/no"));
+        check(Text(b"2026-07-01"), "DATE", Ok(Value::Date("2026-07-01".parse().unwrap())));
+        check(Text(b"2026-07-01 12:00:00"), "DATETIME", Ok(Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())));
+        check(Text(b"2026-07-01T12:00:00Z"), "DATETIME", Ok(Value::Instant("2026-07-01T12:00:00Z".parse().unwrap())));
+        check(Text(b"2026-03-29 01:30:00"), "DATETIME", Err("does not exist"));
+        check(Text(b"2026-10-25 01:30:00"), "TIMESTAMP", Err("twice"));
+        check(Text(b"yesterday"), "TIMESTAMP", Err("datetime"));
+        check(Integer(1_795_000_000), "DATETIME", Ok(Value::Instant(Timestamp::from_second(1_795_000_000).unwrap())));
+        check(Blob(&[0, 255]), "BLOB", Ok(Value::Bytes(vec![0, 255])));
+        check(
+            Text(b"6f9619ff-8b86-d011-b42d-00cf4fc964ff"),
+            "UUID",
+            Ok(Value::Guid("6f9619ff-8b86-d011-b42d-00cf4fc964ff".parse().unwrap())),
+        );
+    }
+
+    #[test]
+    fn a_number_is_stored_exactly_or_not_at_all() {
+        let write =
+            |text: &str, ty: &str| super::write(&Value::Decimal(text.parse().unwrap()), &declared(Some(ty)), None);
+        use rusqlite::types::Value as Sql;
+        assert_eq!(write("5000.00", "DECIMAL(12,2)").unwrap(), Sql::Integer(5000));
+        assert_eq!(write("1234.10", "DECIMAL(12,2)").unwrap(), Sql::Real(1234.1));
+        assert_eq!(write("1234.10", "TEXT").unwrap(), Sql::Text("1234.10".into()));
+        assert!(write("12345678901234567890.12", "DECIMAL(28,2)").unwrap_err().contains("15 digits"));
+    }
+}

@@ -1,0 +1,3 @@
+//! The connectors, against the real thing.
+
+mod sqlite;
