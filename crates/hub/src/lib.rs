@@ -1,1 +1,24 @@
+//! Runs integrations: what is due, what a run does, what becomes of rows that cannot be written.
+//!
+//! Decisions are pure functions over values; the outside world is seen through the traits of `record`, and everything
+//! that must survive a crash goes through `store`. A batch run is: read what changed, leave out what the ledger says is
+//! unchanged, map the rest, write it by alternate key, and commit position + ledger + counts + rejected rows together.
+//!
+//! It is not a connector and knows none: no HTTP, no SQL, no driver.
 
+pub mod batch;
+pub mod codes;
+mod error;
+pub mod json;
+mod outage;
+pub mod pair;
+pub mod plan;
+mod reject;
+mod sort;
+mod watch;
+
+pub use batch::{Job, Report, Start, StopAfter, run};
+pub use error::Error;
+pub use pair::Pair;
+pub use plan::{Plan, PlannedEffect, PlannedRow, plan};
+pub use watch::{Note, Watch};

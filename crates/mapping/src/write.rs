@@ -135,6 +135,11 @@ impl WriteMapping {
         self.fingerprint
     }
 
+    /// Whether a column holds a personal field: not to be shown to people.
+    pub fn is_personal(&self, column: &str) -> bool {
+        self.columns.iter().any(|target| target.name == column && target.personal)
+    }
+
     pub fn keeps(&self) -> Keeps {
         self.keeps
     }

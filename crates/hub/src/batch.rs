@@ -1,0 +1,531 @@
+//! One run of a batch integration.
+//!
+//! Safe to run again at any point: a chunk is written by key, then its ledger entries, counts, rejected rows and (with
+//! the last chunk of a page) the source's position are committed together. A crash between the write and the commit
+//! repeats a chunk that changes nothing. No transaction of ours is open during a call to the outside.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use record::{Current, Effected, Fault, Now, Page, ReadKind, Reader, RetryPolicy, Scope, Written};
+use store::leases::{self, Lease};
+use store::ledger::{Entry, State as Settled};
+use store::runs::{self, Counts, RunError, RunId, State, Trigger};
+use store::{Op, OpResult, Refusal, Store, cursors, dead_letters, ledger};
+
+use crate::codes;
+use crate::error::Error;
+use crate::json;
+use crate::outage::with_retries;
+use crate::pair::Pair;
+use crate::reject::Rejected;
+use crate::sort::{self, Candidate, Decision, Sorted, Twins};
+use crate::watch::{Note, Watch};
+
+/// A batch integration that is ready to run.
+pub struct Job {
+    pub integration: String,
+    /// Parents before children.
+    pub pairs: Vec<Pair>,
+    pub stop_after: StopAfter,
+    pub retry: RetryPolicy,
+}
+
+/// When a run has seen enough bad rows.
+#[derive(Debug, Clone, Default)]
+pub struct StopAfter {
+    pub rejected: Option<u64>,
+    /// Percent of the rows read, once a hundred were.
+    pub percent: Option<record::Decimal>,
+    /// So many rows at the beginning, all rejected with one code.
+    pub first_rows_alike: Option<u64>,
+}
+
+/// Why a run starts.
+#[derive(Debug, Clone)]
+pub struct Start {
+    pub trigger: Trigger,
+    pub slot: Option<jiff::Timestamp>,
+    pub retry_of: Option<RunId>,
+    /// Who runs it, for other processes to see: `machine/process`.
+    pub holder: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub run: RunId,
+    pub state: State,
+    pub counts: Counts,
+    /// Rejected rows by code.
+    pub rejected: BTreeMap<String, u64>,
+    pub error: Option<Fault>,
+}
+
+/// How long a lease lasts; it is renewed three times as often.
+const LEASE: Duration = Duration::from_secs(15);
+/// Rows that wait for a parent within one run; beyond it they become dead letters at once.
+const WAITING_MAX: usize = 50_000;
+
+/// Runs an integration once.
+///
+/// *Errors*: only what keeps the run from being recorded: another process has the integration, or our own state cannot
+/// be written. A run that fails otherwise is a [`Report`] with its fault.
+/// *Cancel*: dropping it leaves the run to be closed as interrupted by the next one; nothing is lost.
+pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
+    let (lease, id) = begin(store, job, &start).await?;
+    let mut run =
+        Run { store, job, watch, lease: &lease, id, counts: Counts::default(), rejected: BTreeMap::new(), settled: 0 };
+    let result = tokio::select! {
+        result = run.pairs() => result,
+        lost = keep(store, &lease) => Err(Stopped::Store(lost)),
+    };
+    let error = match result {
+        Ok(()) => does_not_add_up(&run.counts),
+        Err(Stopped::Fault(fault)) => Some(*fault),
+        Err(Stopped::Store(error)) => return Err(error.into()),
+    };
+    let state = match (&error, run.counts.rejected) {
+        (Some(_), _) => State::Failed,
+        (None, 0) => State::Ok,
+        (None, _) => State::OkWithDeadLetters,
+    };
+    let recorded = error.as_ref().map(|fault| RunError {
+        code: fault.code.to_string(),
+        text: fault.what.clone(),
+        detail: json::fault(fault).to_string(),
+    });
+    let release = leases::Op::Release { name: lease.name.clone(), epoch: lease.epoch };
+    store
+        .commit(vec![lease.fence(), runs::Op::Finish { run: id, state, error: recorded }.into(), release.into()])
+        .await?;
+    Ok(Report { run: id, state, counts: run.counts, rejected: run.rejected, error })
+}
+
+/// Takes the lease, closes what a crash left running, and starts the run, in one commit.
+async fn begin(store: &Store, job: &Job, start: &Start) -> Result<(Lease, RunId), Error> {
+    let ops = |first: Option<Op>| -> Vec<Op> {
+        let integration = job.integration.clone();
+        let take = leases::Op::Take { name: integration.clone(), holder: start.holder.clone(), length: LEASE };
+        let started = runs::Op::Start {
+            integration: integration.clone(),
+            trigger: start.trigger,
+            slot: start.slot,
+            retry_of: start.retry_of,
+        };
+        let rest = [take.into(), runs::Op::CloseInterrupted { integration }.into(), started.into()];
+        first.into_iter().chain(rest).collect()
+    };
+    let results = match store.commit(ops(None)).await {
+        Err(error) if matches!(error.refusal(), Some(Refusal::LeaseHeld { .. })) => {
+            // A holder on this machine that is no longer alive keeps nobody waiting: its epoch fences it off for good.
+            let held = store.lease(&job.integration)?.filter(|held| is_gone(&held.holder, &start.holder));
+            let Some(held) = held else { return Err(error.into()) };
+            let release = leases::Op::Release { name: held.name, epoch: held.epoch };
+            store.commit(ops(Some(release.into()))).await?
+        }
+        results => results?,
+    };
+    let mut lease = None;
+    let mut run = None;
+    for result in results {
+        match result {
+            OpResult::Lease(taken) => lease = Some(taken),
+            OpResult::Run(id) => run = Some(id),
+            _ => {}
+        }
+    }
+    Ok((lease.expect("Take answers with the lease"), run.expect("Start answers with the run")))
+}
+
+/// Whether `holder` (`machine/process`) was a process of our machine that has ended. Unknown counts as alive.
+fn is_gone(holder: &str, ours: &str) -> bool {
+    let (Some((machine, process)), Some((our_machine, _))) = (holder.rsplit_once('/'), ours.rsplit_once('/')) else {
+        return false;
+    };
+    let proc = std::path::Path::new("/proc");
+    machine == our_machine
+        && process.parse::<u32>().is_ok()
+        && proc.join("self").exists()
+        && !proc.join(process).exists()
+}
+
+/// Renews the lease until that fails.
+async fn keep(store: &Store, lease: &Lease) -> store::Error {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        match store.renew_lease(lease, LEASE).await {
+            Ok(_) => {}
+            // Another process holds the file for a moment: the lease has two more tries.
+            Err(store::Error::Busy { .. }) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+fn does_not_add_up(counts: &Counts) -> Option<Fault> {
+    if counts.adds_up() {
+        return None;
+    }
+    let what = format!(
+        "{} rows were read, and {} are accounted for ({} written, {} unchanged, {} rejected, {} skipped)",
+        counts.read,
+        counts.written() + counts.unchanged + counts.rejected + counts.skipped,
+        counts.written(),
+        counts.unchanged,
+        counts.rejected,
+        counts.skipped
+    );
+    Some(Fault::stop(codes::DOES_NOT_ADD_UP, what).fix("run it again: what is right is not written twice"))
+}
+
+struct Run<'a> {
+    store: &'a Store,
+    job: &'a Job,
+    watch: &'a dyn Watch,
+    lease: &'a Lease,
+    id: RunId,
+    /// Of the whole run.
+    counts: Counts,
+    rejected: BTreeMap<String, u64>,
+    /// Rows with an end, good or bad, for `stop_after`.
+    settled: u64,
+}
+
+enum Stopped {
+    Fault(Box<Fault>),
+    Store(store::Error),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Stopped {
+        Stopped::Fault(Box::new(fault))
+    }
+}
+
+impl From<store::Error> for Stopped {
+    fn from(error: store::Error) -> Stopped {
+        Stopped::Store(error)
+    }
+}
+
+/// What one commit carries besides the fence.
+#[derive(Default)]
+struct Chunk {
+    counts: Counts,
+    entries: Vec<Entry>,
+    written: Vec<record::Key>,
+    rejected: Vec<Rejected>,
+    position: Option<String>,
+}
+
+impl Run<'_> {
+    async fn pairs(&mut self) -> Result<(), Stopped> {
+        let job = self.job;
+        for pair in &job.pairs {
+            self.pair(pair).await?;
+        }
+        Ok(())
+    }
+
+    async fn pair(&mut self, pair: &Pair) -> Result<(), Stopped> {
+        let entity = &*pair.entity.name;
+        let fingerprint = format!("{:016x}", pair.fingerprint());
+        let cursor = self.store.cursor(&self.job.integration, entity)?;
+        let waiting = self.store.ledger_totals(&pair.to, entity)?.waiting;
+        let (mut position, mut everything) = match cursor {
+            None => (None, None),
+            Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
+            Some(_) if waiting > 0 => {
+                (None, Some("an earlier run ended while rows waited for their parents".to_owned()))
+            }
+            Some(cursor) => (Some(cursor.position), None),
+        };
+        let mut twins = Twins::default();
+        let mut waiting = Vec::new();
+        let mut reader = self.open(pair, position.as_deref()).await?;
+        if let ReadKind::Full { why: Some(why) } = reader.kind() {
+            everything = Some(why);
+        }
+        self.watch.note(Note::Reading { entity, everything: everything.as_deref() });
+        loop {
+            let page = match reader.next().await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                Err(fault) if fault.is_transient() => {
+                    // Go on after the last page that is committed.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    reader = self.open(pair, position.as_deref()).await?;
+                    match reader.next().await {
+                        Ok(Some(page)) => page,
+                        Ok(None) => break,
+                        Err(fault) => return Err(fault.into()),
+                    }
+                }
+                Err(fault) => return Err(fault.into()),
+            };
+            self.page(pair, &page, &mut twins, &mut waiting).await?;
+            position = page.cursor;
+            self.watch.note(Note::Progress { entity, counts: self.counts });
+        }
+        self.second_pass(pair, waiting).await
+    }
+
+    async fn open(&self, pair: &Pair, position: Option<&str>) -> Result<Box<dyn Reader>, Fault> {
+        with_retries(&self.job.retry, self.watch, || pair.source.read(position)).await
+    }
+
+    async fn page(
+        &mut self,
+        pair: &Pair,
+        page: &Page,
+        twins: &mut Twins,
+        waiting: &mut Vec<Candidate>,
+    ) -> Result<(), Stopped> {
+        let keyed = sort::keys(pair, page)?;
+        let known: Vec<record::Key> = keyed.keys.iter().flatten().cloned().collect();
+        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &known)?;
+        let Sorted { unchanged, left_out, refreshed, rejected, candidates } =
+            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins);
+
+        let read = (page.batch.len() + page.unreadable.len()) as u64;
+        let mut chunk = Chunk {
+            counts: Counts { read, unchanged, skipped: left_out, ..Counts::default() },
+            entries: refreshed,
+            rejected,
+            ..Chunk::default()
+        };
+        let rows_per_chunk = pair.sink.rows_per_chunk().max(1);
+        let mut rest = candidates.as_slice();
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(rows_per_chunk));
+            rest = later;
+            for orphan in self.write(pair, now, &mut chunk).await? {
+                let (fault, candidate) = orphan;
+                if waiting.len() < WAITING_MAX {
+                    chunk.entries.push(entry(&candidate, pair, Settled::Waiting, None));
+                    waiting.push(candidate);
+                } else {
+                    chunk.rejected.push(rejected_by_destination(pair, &candidate, fault));
+                }
+            }
+            if rest.is_empty() {
+                chunk.position = page.cursor.clone();
+            }
+            self.commit(pair, std::mem::take(&mut chunk)).await?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Rows whose parents came later in the same run. What still has no parent then becomes a dead letter.
+    async fn second_pass(&mut self, pair: &Pair, mut waiting: Vec<Candidate>) -> Result<(), Stopped> {
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let mut still = Vec::new();
+            for rows in waiting.chunks(pair.sink.rows_per_chunk().max(1)) {
+                let mut chunk = Chunk::default();
+                still.extend(self.write(pair, rows, &mut chunk).await?);
+                self.commit(pair, chunk).await?;
+            }
+            if still.len() == before {
+                let mut chunk = Chunk::default();
+                let orphans = still.into_iter();
+                chunk.rejected = orphans.map(|(fault, row)| rejected_by_destination(pair, &row, fault)).collect();
+                return self.commit(pair, chunk).await;
+            }
+            waiting = still.into_iter().map(|(_, candidate)| candidate).collect();
+        }
+        Ok(())
+    }
+
+    /// Writes rows that differ and adds what became of them to the chunk; answers those whose parent is not there yet.
+    async fn write(
+        &mut self,
+        pair: &Pair,
+        rows: &[Candidate],
+        chunk: &mut Chunk,
+    ) -> Result<Vec<(Fault, Candidate)>, Stopped> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let currents = self.current(pair, rows).await?;
+        let (mut changes, mut of) = (Vec::new(), Vec::new());
+        for (at, (candidate, current)) in rows.iter().zip(&currents).enumerate() {
+            match sort::decide(pair, candidate, current.as_ref()) {
+                Decision::Same { remote_id, version } => {
+                    chunk.counts.unchanged += 1;
+                    chunk.written.push(candidate.key.clone());
+                    chunk.entries.push(entry(candidate, pair, Settled::Written, Some((remote_id, version))));
+                }
+                Decision::Write(change) => {
+                    changes.push(*change);
+                    of.push(at);
+                }
+                Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
+            }
+        }
+        let mut orphans = Vec::new();
+        for attempt in 1.. {
+            if changes.is_empty() {
+                break;
+            }
+            self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
+            let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
+            self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
+            let (mut again, mut again_of, mut last) = (Vec::new(), Vec::new(), None);
+            for ((change, at), outcome) in changes.drain(..).zip(of.drain(..)).zip(outcomes) {
+                let candidate = &rows[at];
+                match outcome {
+                    Ok(written) => settle(pair, candidate, currents[at].is_some(), written, chunk),
+                    Err(fault) if fault.code == codes::REFERENCE_MISSING => orphans.push((fault, candidate.clone())),
+                    Err(fault) => match fault.now {
+                        Now::RetryAfter(_) => {
+                            again.push(change);
+                            again_of.push(at);
+                            last = Some(fault);
+                        }
+                        Now::Reject => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
+                        Now::Stop | Now::AskPerson if fault.scope == Scope::Row => {
+                            chunk.rejected.push(rejected_by_destination(pair, candidate, fault));
+                        }
+                        Now::Stop | Now::AskPerson => return Err(fault.into()),
+                    },
+                }
+            }
+            if let Some(fault) = last {
+                let Now::RetryAfter(asked) = fault.now else { unreachable!("only transient faults are kept") };
+                let (of, _) = self.job.retry.worst_case();
+                let Some(delay) = self.job.retry.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < of)
+                else {
+                    return Err(fault.into());
+                };
+                self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1, of });
+                tokio::time::sleep(delay).await;
+            }
+            (changes, of) = (again, again_of);
+        }
+        Ok(orphans)
+    }
+
+    async fn current(&self, pair: &Pair, rows: &[Candidate]) -> Result<Vec<Option<Current>>, Fault> {
+        let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
+        let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+        with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &columns)).await
+    }
+
+    /// Everything of a chunk in one commit.
+    async fn commit(&mut self, pair: &Pair, mut chunk: Chunk) -> Result<(), Stopped> {
+        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+        chunk.counts.rejected += chunk.rejected.len() as u64;
+        let mut ops: Vec<Op> = vec![self.lease.fence(), runs::Op::Progress { run: self.id, more: chunk.counts }.into()];
+        let mut codes: Vec<String> = Vec::new();
+        for rejected in chunk.rejected {
+            codes.push(rejected.faults.first().map(|f| f.code.to_string()).unwrap_or_default());
+            chunk.entries.push(Entry {
+                key: rejected.key.clone(),
+                source_hash: rejected.source_hash,
+                content_hash: 0,
+                mapping: pair.fingerprint(),
+                state: Settled::Rejected,
+                generation: self.id.0 as u64,
+                remote_id: None,
+                version: None,
+            });
+            let letter = rejected.into_dead_letter(&self.job.integration, pair, self.id);
+            ops.push(dead_letters::Op::Reject(Box::new(letter)).into());
+        }
+        for entry in &mut chunk.entries {
+            entry.generation = self.id.0 as u64;
+        }
+        if !chunk.entries.is_empty() {
+            ops.push(ledger::Op::Put { system, entity: entity.clone(), entries: chunk.entries }.into());
+        }
+        let integration = self.job.integration.clone();
+        if !chunk.written.is_empty() {
+            let keys = chunk.written;
+            ops.push(
+                dead_letters::Op::Supersede { integration: integration.clone(), entity: entity.clone(), keys }.into(),
+            );
+        }
+        if let Some(position) = chunk.position {
+            let fingerprint = format!("{:016x}", pair.fingerprint());
+            ops.push(cursors::Op::Set { integration, stream: entity, position, fingerprint }.into());
+        }
+        self.store.commit(ops).await?;
+        self.counts += chunk.counts;
+        self.settled += chunk.counts.unchanged + chunk.counts.written() + chunk.counts.rejected + chunk.counts.skipped;
+        for code in codes {
+            *self.rejected.entry(code).or_default() += 1;
+        }
+        self.seen_enough()
+    }
+
+    /// Stops a run that mostly rejects: something is wrong with the source or the mapping, not with single rows.
+    fn seen_enough(&self) -> Result<(), Stopped> {
+        let limits = &self.job.stop_after;
+        let (rejected, settled) = (self.counts.rejected, self.settled);
+        let percent = limits.percent.filter(|percent| {
+            settled >= 100
+                && record::Decimal::from(rejected) * record::Decimal::ONE_HUNDRED
+                    > *percent * record::Decimal::from(settled)
+        });
+        let why = if limits.rejected.is_some_and(|max| rejected > max) {
+            format!(
+                "{rejected} rows were rejected, more than the {} of `stop_after`",
+                limits.rejected.unwrap_or_default()
+            )
+        } else if let Some(percent) = percent {
+            format!("{rejected} of {settled} rows were rejected, more than the {percent} % of `stop_after`")
+        } else if let Some(first) = limits.first_rows_alike.filter(|first| rejected >= *first && rejected == settled)
+            && self.rejected.len() == 1
+        {
+            format!("the first {rejected} rows were all rejected for one reason (`first_rows_alike: {first}`)")
+        } else {
+            return Ok(());
+        };
+        let code = self.rejected.iter().max_by_key(|(_, n)| **n).map(|(code, _)| code.clone()).unwrap_or_default();
+        let fix =
+            format!("look at the reason first: ironbridge dead-letters list {} --code {code}", self.job.integration);
+        Err(Fault::stop(codes::TOO_MANY_REJECTED, why).fix(fix).into())
+    }
+}
+
+fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
+    match written.effect {
+        Effected::Created => chunk.counts.created += 1,
+        Effected::Updated => chunk.counts.updated += 1,
+        Effected::Unchanged => chunk.counts.unchanged += 1,
+        Effected::Deleted => chunk.counts.deleted += 1,
+        Effected::Upserted if was_there => chunk.counts.updated += 1,
+        Effected::Upserted => chunk.counts.created += 1,
+    }
+    let known = (written.remote_id.as_deref().map(str::to_owned), written.version.as_deref().map(str::to_owned));
+    chunk.written.push(candidate.key.clone());
+    chunk.entries.push(entry(candidate, pair, Settled::Written, Some(known)));
+}
+
+fn entry(candidate: &Candidate, pair: &Pair, state: Settled, known: Option<(Option<String>, Option<String>)>) -> Entry {
+    let (remote_id, version) = known.unwrap_or_default();
+    Entry {
+        key: candidate.key.clone(),
+        source_hash: candidate.source_hash,
+        content_hash: candidate.content_hash,
+        mapping: pair.fingerprint(),
+        state,
+        generation: 0,
+        remote_id: remote_id.or_else(|| candidate.remote_id.clone()),
+        version,
+    }
+}
+
+fn rejected_by_destination(pair: &Pair, candidate: &Candidate, fault: Fault) -> Rejected {
+    Rejected {
+        key: candidate.key.clone(),
+        source_hash: candidate.source_hash,
+        faults: vec![fault.at_key(candidate.key.to_string())],
+        source: candidate.source.clone(),
+        fields: pair.write.explain(&candidate.record),
+    }
+}

@@ -1,0 +1,16 @@
+//! The codes of what a run can meet.
+
+use record::Code;
+
+/// Two rows of the source have one key, as the destination compares keys.
+pub const KEY_TWICE: Code = Code("IB0402");
+/// A row points to a row that the destination does not have.
+pub const REFERENCE_MISSING: Code = Code("IB0416");
+/// A source lacks a column that the mapping reads.
+pub const COLUMN_MISSING: Code = Code("IB0603");
+/// More rows were rejected than `stop_after` allows.
+pub const TOO_MANY_REJECTED: Code = Code("IB0701");
+/// The counts of a run do not add up.
+pub const DOES_NOT_ADD_UP: Code = Code("IB0702");
+/// A mapping does not fit the live system.
+pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");

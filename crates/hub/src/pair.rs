@@ -1,0 +1,26 @@
+//! One entity on its way from one system to another.
+
+use std::sync::Arc;
+
+use mapping::{ReadMapping, WriteMapping};
+use record::{Entity, Sink, Source};
+
+/// The compiled path of one entity: a source, the two mappings with the entity between them, and a sink.
+pub struct Pair {
+    pub entity: Arc<Entity>,
+    pub from: String,
+    pub to: String,
+    pub source: Arc<dyn Source>,
+    pub sink: Arc<dyn Sink>,
+    pub read: ReadMapping,
+    pub write: WriteMapping,
+    /// The columns of the destination's alternate key.
+    pub key_columns: Vec<String>,
+}
+
+impl Pair {
+    /// Changes when either mapping does.
+    pub fn fingerprint(&self) -> u64 {
+        self.read.fingerprint() ^ self.write.fingerprint().rotate_left(32)
+    }
+}

@@ -1,0 +1,168 @@
+//! What a run would do, without doing it.
+
+use std::collections::BTreeMap;
+
+use record::{Fault, ReadKind, Value};
+use store::Store;
+
+use crate::batch::Job;
+use crate::error::Error;
+use crate::outage::with_retries;
+use crate::pair::Pair;
+use crate::sort::{self, Decision, Sorted, Twins};
+use crate::watch::{Note, Watch};
+
+/// What would happen, in numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub read: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub rejected: u64,
+    pub skipped: u64,
+    pub rejected_by_code: BTreeMap<String, u64>,
+}
+
+impl Plan {
+    /// Whether a run would write or reject anything.
+    pub fn has_changes(&self) -> bool {
+        self.created + self.updated > 0
+    }
+}
+
+/// What would happen to one row.
+#[derive(Debug, Clone)]
+pub struct PlannedRow {
+    pub entity: String,
+    pub key: String,
+    pub effect: PlannedEffect,
+    pub columns: Vec<PlannedColumn>,
+    pub faults: Vec<Fault>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlannedEffect {
+    Create,
+    Update,
+    Reject,
+}
+
+/// A column that would change. *Shape*: personal fields are masked already.
+#[derive(Debug, Clone)]
+pub struct PlannedColumn {
+    pub name: String,
+    /// What the destination has now; `None` where the row is new.
+    pub old: Option<String>,
+    pub new: String,
+}
+
+/// Reads as a run would, asks the live destination what it has, and hands out each row that would change.
+///
+/// *Errors*: the inner result is the fault that a run would end with.
+pub async fn plan(
+    store: &Store,
+    job: &Job,
+    watch: &dyn Watch,
+    each: &mut dyn FnMut(PlannedRow),
+) -> Result<Result<Plan, Fault>, Error> {
+    let mut plan = Plan::default();
+    for pair in &job.pairs {
+        if let Err(fault) = plan_pair(store, job, pair, watch, each, &mut plan).await? {
+            return Ok(Err(fault));
+        }
+    }
+    Ok(Ok(plan))
+}
+
+async fn plan_pair(
+    store: &Store,
+    job: &Job,
+    pair: &Pair,
+    watch: &dyn Watch,
+    each: &mut dyn FnMut(PlannedRow),
+    plan: &mut Plan,
+) -> Result<Result<(), Fault>, Error> {
+    let entity = pair.entity.name.to_string();
+    let fingerprint = format!("{:016x}", pair.fingerprint());
+    let cursor = store.cursor(&job.integration, &entity)?.filter(|cursor| cursor.fingerprint == fingerprint);
+    let position = cursor.map(|cursor| cursor.position);
+    let opened = with_retries(&job.retry, watch, || pair.source.read(position.as_deref())).await;
+    let mut reader = match opened {
+        Ok(reader) => reader,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let why = match reader.kind() {
+        ReadKind::Full { why } => why,
+        ReadKind::Changes => None,
+    };
+    watch.note(Note::Reading { entity: &entity, everything: why.as_deref() });
+    let mut twins = Twins::default();
+    loop {
+        let page = match reader.next().await {
+            Ok(Some(page)) => page,
+            Ok(None) => return Ok(Ok(())),
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let keyed = match sort::keys(pair, &page) {
+            Ok(keyed) => keyed,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let known: Vec<record::Key> = keyed.keys.iter().flatten().cloned().collect();
+        let ledger = store.ledger_get(&pair.to, &pair.entity.name, &known)?;
+        let Sorted { unchanged, left_out, refreshed: _, rejected, candidates } =
+            sort::sort(pair, &page, &keyed, &mut ledger.into_iter(), &mut twins);
+        plan.read += (page.batch.len() + page.unreadable.len()) as u64;
+        plan.unchanged += unchanged;
+        plan.skipped += left_out;
+        for row in rejected {
+            reject(plan, each, &entity, row.key.to_string(), row.faults);
+        }
+        for rows in candidates.chunks(pair.sink.rows_per_chunk().max(1)) {
+            let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
+            let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+            let currents = match with_retries(&job.retry, watch, || pair.sink.current(&keys, &columns)).await {
+                Ok(currents) => currents,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            for (candidate, current) in rows.iter().zip(currents) {
+                match sort::decide(pair, candidate, current.as_ref()) {
+                    Decision::Same { .. } => plan.unchanged += 1,
+                    Decision::Reject(fault) => reject(plan, each, &entity, candidate.key.to_string(), vec![fault]),
+                    Decision::Write(change) => {
+                        let effect = if current.is_some() { PlannedEffect::Update } else { PlannedEffect::Create };
+                        match effect {
+                            PlannedEffect::Update => plan.updated += 1,
+                            _ => plan.created += 1,
+                        }
+                        let columns = change.columns.iter().map(|(name, new)| {
+                            let old = current.as_ref().map(|c| c.columns.get(name).cloned().unwrap_or_default());
+                            column(pair, name, old, new)
+                        });
+                        each(PlannedRow {
+                            entity: entity.clone(),
+                            key: candidate.key.to_string(),
+                            effect,
+                            columns: columns.collect(),
+                            faults: Vec::new(),
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn column(pair: &Pair, name: &str, old: Option<Value>, new: &Value) -> PlannedColumn {
+    let shown = |value: &Value| {
+        if pair.write.is_personal(name) && !value.is_blank() { "***".to_owned() } else { value.to_string() }
+    };
+    PlannedColumn { name: name.to_owned(), old: old.map(|value| shown(&value)), new: shown(new) }
+}
+
+fn reject(plan: &mut Plan, each: &mut dyn FnMut(PlannedRow), entity: &str, key: String, faults: Vec<Fault>) {
+    plan.rejected += 1;
+    let code = faults.first().map(|fault| fault.code.to_string()).unwrap_or_default();
+    *plan.rejected_by_code.entry(code).or_default() += 1;
+    each(PlannedRow { entity: entity.to_owned(), key, effect: PlannedEffect::Reject, columns: Vec::new(), faults });
+}

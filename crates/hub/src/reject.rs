@@ -1,0 +1,73 @@
+//! A row that cannot be written becomes a dead letter.
+
+use mapping::Explained;
+use record::{Fault, Key, Row, Value};
+use serde_json::json;
+use store::dead_letters::Rejection;
+use store::queue::Problem;
+use store::runs::RunId;
+
+use crate::json;
+use crate::pair::Pair;
+
+/// A rejected row, before it is recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Rejected {
+    /// The entity's key, or one made of the row's content where it has none.
+    pub key: Key,
+    pub source_hash: u128,
+    pub faults: Vec<Fault>,
+    pub source: Row,
+    pub fields: Vec<Explained>,
+}
+
+/// The name of a row that has no key: it stays the same as long as the row does.
+pub(crate) fn keyless(source_hash: u128) -> Key {
+    let name = Value::Text(format!("(no key) {:012x}", source_hash >> 80));
+    Key::of([&name]).expect("the text is not blank")
+}
+
+impl Rejected {
+    pub fn into_dead_letter(self, integration: &str, pair: &Pair, run: RunId) -> Rejection {
+        let hidden = pair.read.personal_columns();
+        let first = self.faults.first().expect("a row is rejected for a reason");
+        let fields: Vec<_> = self
+            .fields
+            .iter()
+            .map(|field| {
+                let personal = pair.entity.field(&field.target).is_some_and(|f| f.personal);
+                let value = match &field.value {
+                    Ok(value) if personal && !value.is_blank() => json!("***"),
+                    Ok(value) => json!(value.to_string()),
+                    Err(_) if personal => json!({ "error": "a personal field: not shown" }),
+                    Err(why) => json!({ "error": why }),
+                };
+                json!({ "field": field.target, "formula": field.formula, "at": field.origin, "value": value })
+            })
+            .collect();
+        let faults: Vec<_> = self.faults.iter().map(json::fault).collect();
+        let place = [
+            first.place.system.as_deref().unwrap_or(&pair.to),
+            first.place.table.as_deref().unwrap_or_default(),
+            first.place.column.as_deref().unwrap_or_default(),
+            first.place.formula.as_deref().unwrap_or_default(),
+        ];
+        let place: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
+        let problem = Problem {
+            code: first.code.to_string(),
+            what: first.what.clone(),
+            place: place.join(" · "),
+            why: first.why.as_ref().map(|why| why.to_string()).unwrap_or_default(),
+            fix: first.fix.clone(),
+            detail: json!({ "faults": faults, "fields": fields }).to_string(),
+        };
+        Rejection {
+            integration: integration.to_owned(),
+            entity: pair.entity.name.to_string(),
+            key: self.key,
+            record: json::row(&self.source, &hidden).into_bytes(),
+            problem,
+            run: Some(run),
+        }
+    }
+}

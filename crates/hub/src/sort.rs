@@ -1,0 +1,302 @@
+//! Sorts the rows of a page: unchanged, left out, rejected, or to be written. No IO.
+
+use std::collections::HashMap;
+
+use mapping::{Read, Wanted, content};
+use record::hash::RowHasher;
+use record::{Change, Current, Fault, Key, KeyRules, Op, Page, Row, Schema, Value};
+use store::ledger::{Entry, State};
+
+use crate::codes;
+use crate::pair::Pair;
+use crate::reject::{Rejected, keyless};
+
+/// The rows of one page with their keys, ready to be compared with the ledger.
+pub(crate) struct Keyed {
+    binding: Vec<usize>,
+    /// For each row of the batch.
+    pub keys: Vec<Option<Key>>,
+}
+
+/// A row that differs from what was last written, or that the ledger does not know.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub key: Key,
+    pub source_hash: u128,
+    pub content_hash: u128,
+    pub wanted: Wanted,
+    pub source: Row,
+    /// The record between the two mappings, for its references.
+    pub record: Row,
+    /// The destination's id of the row, where the ledger knows it.
+    pub remote_id: Option<String>,
+}
+
+/// What became of the rows of a page.
+#[derive(Default)]
+pub(crate) struct Sorted {
+    pub unchanged: u64,
+    /// Rows that `where:` leaves out.
+    pub left_out: u64,
+    /// Their content is what was written; only how it was read has changed.
+    pub refreshed: Vec<Entry>,
+    pub rejected: Vec<Rejected>,
+    pub candidates: Vec<Candidate>,
+}
+
+/// Keys of this run that were not in the ledger, as the destination compares them.
+#[derive(Default)]
+pub(crate) struct Twins(HashMap<Key, Key>);
+
+pub(crate) fn keys(pair: &Pair, page: &Page) -> Result<Keyed, Fault> {
+    let binding = pair.read.bind(page.batch.schema()).map_err(|missing| {
+        let table = missing.join("`, `");
+        Fault::stop(codes::COLUMN_MISSING, format!("`{}` has no column `{table}`, which the mapping reads", pair.from))
+            .at_system(&pair.from)
+            .fix("correct the mapping, or give the source its column back; nothing was written")
+    })?;
+    let keys = page.batch.rows().map(|row| pair.read.key(row, &binding)).collect();
+    Ok(Keyed { binding, keys })
+}
+
+/// Sorts a page. `ledger` answers for the keys that are there, in their order.
+pub(crate) fn sort(
+    pair: &Pair,
+    page: &Page,
+    keyed: &Keyed,
+    ledger: &mut dyn Iterator<Item = Option<Entry>>,
+    twins: &mut Twins,
+) -> Sorted {
+    let mut sorted = Sorted::default();
+    let mut hasher = RowHasher::default();
+    let fingerprint = pair.fingerprint();
+    let rules = pair.sink.key_rules();
+    let twice = twice_in_page(keyed, rules);
+    for (at, row) in page.batch.rows().enumerate() {
+        let source_hash = hasher.hash(keyed.binding.iter().map(|column| row.at(*column)));
+        let key = keyed.keys[at].clone();
+        let entry = key.as_ref().and_then(|_| ledger.next().flatten());
+        let reject = |key: Option<Key>, faults: Vec<Fault>| {
+            let key = key.unwrap_or_else(|| keyless(source_hash));
+            let faults = faults.into_iter().map(|f| f.at_key(key.to_string())).collect();
+            let fields = pair.read.explain(row, &keyed.binding);
+            Rejected { key, source_hash, faults, source: row.to_row(), fields }
+        };
+        if let Some(key) = &key
+            && let Some(other) = twice.get(key)
+        {
+            sorted.rejected.push(reject(Some(key.clone()), vec![key_twice(pair, key, other)]));
+            continue;
+        }
+        if let Some(entry) = entry.as_ref().filter(|e| e.state == State::Written)
+            && entry.source_hash == source_hash
+            && entry.mapping == fingerprint
+        {
+            sorted.unchanged += 1;
+            continue;
+        }
+        let record = match pair.read.apply(row, &keyed.binding) {
+            Ok(Read::Row(record)) => record,
+            Ok(Read::LeftOut) => {
+                sorted.left_out += 1;
+                continue;
+            }
+            Err(rejected) => {
+                sorted.rejected.push(reject(key, rejected.faults));
+                continue;
+            }
+        };
+        let key = key.expect("a row whose fields are all in order has a key");
+        let wanted = match pair.write.apply(&record) {
+            Ok(wanted) => wanted,
+            Err(faults) => {
+                sorted.rejected.push(reject(Some(key), faults));
+                continue;
+            }
+        };
+        let content_hash = content::hash(&wanted.columns, pair.write.keeps(), &mut hasher);
+        if let Some(entry) = entry.as_ref().filter(|e| e.state == State::Written)
+            && entry.content_hash == content_hash
+        {
+            sorted.unchanged += 1;
+            sorted.refreshed.push(Entry { source_hash, mapping: fingerprint, ..entry.clone() });
+            continue;
+        }
+        if entry.is_none()
+            && let Some(other) = twins.meet(&key, rules)
+        {
+            sorted.rejected.push(reject(Some(key.clone()), vec![key_twice(pair, &key, &other)]));
+            continue;
+        }
+        let remote_id = entry.and_then(|e| e.remote_id);
+        sorted.candidates.push(Candidate {
+            key,
+            source_hash,
+            content_hash,
+            wanted,
+            source: row.to_row(),
+            record,
+            remote_id,
+        });
+    }
+    for unreadable in &page.unreadable {
+        let row = record::Batch::from_rows(unreadable.row.schema().clone(), [&unreadable.row]);
+        let source_hash = hasher.hash(row.row(0).values());
+        let key = pair.read.bind(row.schema()).ok().and_then(|binding| pair.read.key(row.row(0), &binding));
+        sorted.rejected.push(Rejected {
+            key: key.unwrap_or_else(|| keyless(source_hash)),
+            source_hash,
+            faults: vec![unreadable.fault.clone()],
+            source: unreadable.row.clone(),
+            fields: Vec::new(),
+        });
+    }
+    parents_first(pair, &mut sorted.candidates);
+    sorted
+}
+
+/// What to do with a candidate, now that the destination has said what it holds.
+pub(crate) enum Decision {
+    /// It holds exactly this already.
+    Same {
+        remote_id: Option<String>,
+        version: Option<String>,
+    },
+    Write(Box<Change>),
+    Reject(Fault),
+}
+
+pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Current>) -> Decision {
+    let wanted = &candidate.wanted;
+    let Some(current) = current else {
+        // A new row: a blank column need not be sent.
+        let filled = wanted.columns.iter().chain(wanted.on_create.iter()).filter(|(_, value)| !value.is_blank());
+        return Decision::Write(Box::new(change(candidate, filled, None)));
+    };
+    if let Some(other) = twin_in_destination(pair, candidate, current) {
+        return Decision::Reject(key_twice(pair, &candidate.key, &other).at_key(candidate.key.to_string()));
+    }
+    let keeps = pair.write.keeps();
+    let changed =
+        |(name, value): &(&str, &Value)| current.columns.get(name).is_none_or(|now| !content::same(value, now, keeps));
+    let changed: Vec<(&str, &Value)> = wanted.columns.iter().filter(changed).collect();
+    if changed.is_empty() {
+        let remote_id = current.remote_id.as_deref().map(str::to_owned);
+        return Decision::Same { remote_id, version: current.version.as_deref().map(str::to_owned) };
+    }
+    Decision::Write(Box::new(change(candidate, changed.into_iter(), Some(current))))
+}
+
+fn change<'a>(
+    candidate: &Candidate,
+    columns: impl Iterator<Item = (&'a str, &'a Value)>,
+    current: Option<&Current>,
+) -> Change {
+    let (mut named, mut values) = (Vec::new(), Vec::new());
+    let schemas = [candidate.wanted.columns.schema(), candidate.wanted.on_create.schema()];
+    for (name, value) in columns {
+        let column = schemas.iter().find_map(|schema| schema.index(name).map(|at| schema.columns()[at].clone()));
+        named.push(column.expect("the columns come from one of the two schemas"));
+        values.push(value.clone());
+    }
+    Change {
+        op: Op::Upsert,
+        key: candidate.wanted.key.clone(),
+        columns: Row::new(Schema::new(named), values),
+        remote_id: current.and_then(|c| c.remote_id.clone()).or_else(|| candidate.remote_id.as_deref().map(Into::into)),
+        if_version: None,
+    }
+}
+
+/// The destination's own spelling of the key, where it is not ours: it belongs to another row of the source.
+fn twin_in_destination(pair: &Pair, candidate: &Candidate, current: &Current) -> Option<Key> {
+    let there: Option<Vec<&Value>> = pair.key_columns.iter().map(|column| current.columns.get(column)).collect();
+    let there = Key::of(there?).ok()?;
+    let rules = KeyRules { ignore_case: false, ignore_trailing_spaces: true };
+    let ours = &candidate.wanted.key;
+    (there.folded(rules).to_string() != ours.folded(rules).to_string()).then_some(there)
+}
+
+fn key_twice(pair: &Pair, key: &Key, other: &Key) -> Fault {
+    let what = if key == other {
+        format!("the key {key} of `{}` is there twice in `{}`", pair.entity.name, pair.from)
+    } else {
+        format!(
+            "the keys {key} and {other} of `{}` differ only in case or spaces, and `{}` takes them for one",
+            pair.entity.name, pair.to
+        )
+    };
+    Fault::reject(codes::KEY_TWICE, what)
+        .at_system(&pair.from)
+        .fix("give one of the two rows another key in the source; until then neither is written")
+}
+
+/// The keys that more than one row of the page has, each with the key of another such row.
+fn twice_in_page(keyed: &Keyed, rules: KeyRules) -> HashMap<Key, Key> {
+    let mut first: HashMap<Key, &Key> = HashMap::new();
+    let mut twice = HashMap::new();
+    for key in keyed.keys.iter().flatten() {
+        if let Some(other) = first.insert(key.folded(rules), key) {
+            twice.insert(key.clone(), other.clone());
+            twice.insert(other.clone(), key.clone());
+        }
+    }
+    twice
+}
+
+impl Twins {
+    /// Remembers a key; answers with an earlier one of another spelling.
+    fn meet(&mut self, key: &Key, rules: KeyRules) -> Option<Key> {
+        match self.0.entry(key.folded(rules)) {
+            std::collections::hash_map::Entry::Occupied(met) => (met.get() != key).then(|| met.get().clone()),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(key.clone());
+                None
+            }
+        }
+    }
+}
+
+/// Puts a row after the row of the same page that it points to. A cycle keeps its order.
+fn parents_first(pair: &Pair, candidates: &mut Vec<Candidate>) {
+    let by_key: HashMap<Key, usize> = candidates.iter().enumerate().map(|(at, c)| (c.key.clone(), at)).collect();
+    let parents: Vec<Vec<usize>> = candidates
+        .iter()
+        .map(|candidate| {
+            let references = candidate.record.values().iter().filter_map(|value| match value {
+                Value::Reference(reference) if *reference.of == *pair.entity.name => {
+                    Key::of(reference.key.iter().map(|(_, value)| value)).ok()
+                }
+                _ => None,
+            });
+            references.filter_map(|key| by_key.get(&key).copied()).collect()
+        })
+        .collect();
+    let mut depths = vec![None; candidates.len()];
+    for at in 0..candidates.len() {
+        depth(at, &parents, &mut depths);
+    }
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by_key(|at| depths[*at]);
+    let mut taken: Vec<Option<Candidate>> = candidates.drain(..).map(Some).collect();
+    candidates.extend(order.into_iter().filter_map(|at| taken[at].take()));
+}
+
+/// How many rows of the page stand above this one; walks up without recursion, since chains may be long.
+fn depth(start: usize, parents: &[Vec<usize>], depths: &mut [Option<usize>]) {
+    let mut path = vec![start];
+    while let Some(&at) = path.last() {
+        if depths[at].is_some() {
+            path.pop();
+            continue;
+        }
+        match parents[at].iter().find(|parent| depths[**parent].is_none() && !path.contains(parent)) {
+            Some(parent) => path.push(*parent),
+            None => {
+                let above = parents[at].iter().filter_map(|parent| depths[*parent]).max();
+                depths[at] = Some(above.map_or(0, |depth| depth + 1));
+                path.pop();
+            }
+        }
+    }
+}

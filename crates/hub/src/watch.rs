@@ -1,0 +1,42 @@
+//! What a run tells while it works: for a progress line on a terminal, and for logs.
+
+use std::time::Duration;
+
+use record::Fault;
+use store::runs::Counts;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Note<'a> {
+    /// An entity is being read: everything (and why), or what changed.
+    Reading { entity: &'a str, everything: Option<&'a str> },
+    /// Some rows are done.
+    Progress { entity: &'a str, counts: Counts },
+    /// An outside call failed and will be tried again.
+    TryingAgain { fault: &'a Fault, delay: Duration, attempt: u32, of: u32 },
+}
+
+/// Takes notes. *Shape*: called from the run's own task; must not block.
+pub trait Watch: Sync {
+    fn note(&self, note: Note<'_>);
+}
+
+/// Writes them to the log.
+pub struct Log;
+
+impl Watch for Log {
+    fn note(&self, note: Note<'_>) {
+        match note {
+            Note::Reading { entity, everything: Some(why) } => {
+                tracing::info!(entity, why, "reading every {entity}: {why}")
+            }
+            Note::Reading { entity, .. } => tracing::debug!(entity, "reading each {entity} that changed"),
+            Note::Progress { entity, counts } => {
+                tracing::debug!(entity, read = counts.read, "{} rows read", counts.read)
+            }
+            Note::TryingAgain { fault, delay, attempt, of } => {
+                tracing::warn!(code = %fault.code, attempt, "{fault}; trying again in {delay:?} ({attempt} of {of})");
+            }
+        }
+    }
+}
