@@ -54,7 +54,14 @@ impl Typed {
 
 impl<'s> Checker<'s> {
     pub fn new(scope: &'s Scope) -> Self {
-        Self { scope, frames: Vec::new(), diagnostics: Vec::new(), extra: Vec::new(), slots: Vec::new(), volatile: false }
+        Self {
+            scope,
+            frames: Vec::new(),
+            diagnostics: Vec::new(),
+            extra: Vec::new(),
+            slots: Vec::new(),
+            volatile: false,
+        }
     }
 
     pub fn report(&mut self, kind: DiagnosticKind, span: Span, message: impl Into<String>) -> Typed {
@@ -236,7 +243,8 @@ impl<'s> Checker<'s> {
                 Typed::new(Node::Field(Box::new(left.node), name.text.as_str().into()), ty)
             }
             Type::Table(_) => {
-                let message = "a table has no fields; take a row with First, LookUp or Index, or columns with ShowColumns";
+                let message =
+                    "a table has no fields; take a row with First, LookUp or Index, or columns with ShowColumns";
                 self.type_error(name.span, message)
             }
             other => {
@@ -376,7 +384,9 @@ impl<'s> Checker<'s> {
     fn prefix(&mut self, op: PrefixOp, inner: &Expr) -> Typed {
         let value = self.expr(inner);
         match op {
-            PrefixOp::Not => Typed::new(Node::Not(Box::new(self.fit(value, &Type::Boolean, inner.span))), Type::Boolean),
+            PrefixOp::Not => {
+                Typed::new(Node::Not(Box::new(self.fit(value, &Type::Boolean, inner.span))), Type::Boolean)
+            }
             PrefixOp::Plus => value,
             PrefixOp::Minus => {
                 if let Some(Value::Number(n)) = value.node.constant() {
@@ -528,7 +538,8 @@ impl<'s> Checker<'s> {
         let (l, r) = (backed(l), backed(r));
         let mut fine = true;
         for (side, span) in [(&l.ty, ls), (&r.ty, rs)] {
-            let orders = side.is_any() || side.is_dateish() || matches!(side, Type::Number | Type::Float | Type::Untyped);
+            let orders =
+                side.is_any() || side.is_dateish() || matches!(side, Type::Number | Type::Float | Type::Untyped);
             if !orders {
                 self.type_error(span, format!("expected a number, a date or a time, found {side}"));
                 fine = false;
@@ -611,8 +622,8 @@ impl<'s> Checker<'s> {
             for arg in args {
                 self.expr(aliased(arg).0);
             }
-            let help = functions::not_there(&name.text)
-                .or_else(|| nearest(&name.text, functions::all().map(|f| f.name)));
+            let help =
+                functions::not_there(&name.text).or_else(|| nearest(&name.text, functions::all().map(|f| f.name)));
             let message = format!("there is no function `{}`", name.text);
             return self.report_with(Diagnostic::new(DiagnosticKind::Name, name.span, message).help(help));
         };
@@ -647,9 +658,10 @@ impl<'s> Checker<'s> {
             Type::Table(fields) => fields.single().map(|(_, ty)| ty.clone()).unwrap_or(Type::Blank),
             other => other.clone(),
         };
-        let float = typed.iter().enumerate().any(|(i, (t, _))| {
-            matches!(param(params, i), P::Num) && column(&t.ty) == Type::Float
-        });
+        let float = typed
+            .iter()
+            .enumerate()
+            .any(|(i, (t, _))| matches!(param(params, i), P::Num) && column(&t.ty) == Type::Float);
         let mut nodes = Vec::new();
         let mut any_table = false;
         for (i, (arg, span)) in typed.into_iter().enumerate() {

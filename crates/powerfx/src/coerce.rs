@@ -97,6 +97,7 @@ pub(crate) fn to_number<'a>(value: &Value<'a>) -> Value<'a> {
         Value::Number(n) => Some(*n),
         Value::Float(f) => number::from_float(*f),
         Value::Boolean(b) => Some(Decimal::from(u8::from(*b))),
+        Value::Blank => return Value::Blank,
         Value::Text(t) if t.is_empty() => return Value::Blank,
         Value::Text(t) => number::parse(t, number::ENGLISH).and_then(|p| p.decimal()),
         Value::Date(m) | Value::Time(m) | Value::DateTime(m) => number::from_float(m.serial()),
@@ -110,6 +111,7 @@ pub(crate) fn to_float<'a>(value: &Value<'a>) -> Value<'a> {
         Value::Float(f) => Some(*f),
         Value::Number(n) => Some(number::to_float(*n)),
         Value::Boolean(b) => Some(f64::from(u8::from(*b))),
+        Value::Blank => return Value::Blank,
         Value::Text(t) if t.is_empty() => return Value::Blank,
         Value::Text(t) => number::parse(t, number::ENGLISH).and_then(|p| p.float()),
         Value::Date(m) | Value::Time(m) | Value::DateTime(m) => Some(m.serial()),
@@ -123,6 +125,7 @@ pub(crate) fn to_boolean<'a>(value: &Value<'a>) -> Value<'a> {
         Value::Boolean(b) => Value::Boolean(*b),
         Value::Number(n) => Value::Boolean(!n.is_zero()),
         Value::Float(f) => Value::Boolean(*f != 0.0),
+        Value::Blank => Value::Blank,
         Value::Text(t) if t.is_empty() => Value::Blank,
         Value::Text(t) if t.eq_ignore_ascii_case("true") => Value::Boolean(true),
         Value::Text(t) if t.eq_ignore_ascii_case("false") => Value::Boolean(false),
@@ -135,6 +138,7 @@ fn to_moment<'a>(value: &Value<'a>, to: &Type) -> Value<'a> {
         Value::Date(m) | Value::DateTime(m) | Value::Time(m) => Some(*m),
         Value::Number(n) => Moment::from_serial(number::to_float(*n)),
         Value::Float(f) => Moment::from_serial(*f),
+        Value::Blank => return Value::Blank,
         Value::Text(t) if t.is_empty() => return Value::Blank,
         Value::Text(t) if *to == Type::Time => dateparse::time(t),
         Value::Text(t) => dateparse::date_time(t),
@@ -152,6 +156,7 @@ fn to_moment<'a>(value: &Value<'a>, to: &Type) -> Value<'a> {
 pub(crate) fn to_guid<'a>(value: &Value<'a>) -> Value<'a> {
     match value {
         Value::Guid(g) => Value::Guid(*g),
+        Value::Blank => Value::Blank,
         Value::Text(t) if t.is_empty() => Value::Blank,
         Value::Text(t) => uuid::Uuid::parse_str(t.trim()).map_or_else(|_| cannot(value, "a GUID"), Value::Guid),
         _ => cannot(value, "a GUID"),
@@ -184,7 +189,9 @@ pub(crate) fn untyped<'a>(env: &mut Env<'a>, json: &Json, to: &Type) -> Value<'a
         (Json::Bool(b), Type::Boolean) => Value::Boolean(*b),
         (Json::Bool(b), Type::Number) => Value::number(u8::from(*b)),
         (Json::Bool(b), Type::Float) => Value::Float(f64::from(u8::from(*b))),
-        (Json::Text(t), Type::Date) => dateparse::iso(t).and_then(|m| Moment::from_days(m.days())).map_or_else(|| wrong(to), Value::Date),
+        (Json::Text(t), Type::Date) => {
+            dateparse::iso(t).and_then(|m| Moment::from_days(m.days())).map_or_else(|| wrong(to), Value::Date)
+        }
         (Json::Text(t), Type::DateTime) => dateparse::iso(t).map_or_else(|| wrong(to), Value::DateTime),
         (Json::Text(t), Type::Time) => dateparse::iso_time(t).map_or_else(|| wrong(to), Value::Time),
         (Json::Array(_) | Json::Object(_), Type::Untyped | Type::Unknown) => Value::Untyped(Arc::new(json.clone())),
@@ -209,7 +216,9 @@ pub(crate) fn equal(l: &Value<'_>, r: &Value<'_>) -> bool {
         (Text(a), Text(b)) => **a == **b,
         (Blank, other) | (other, Blank) => other.is_blank(),
         (Float(a), other) | (other, Float(a)) => matches!(to_float(other), Float(b) if !other_text(other) && *a == b),
-        (Number(_), Date(_) | DateTime(_) | Time(_)) | (Date(_) | DateTime(_) | Time(_), Number(_)) => days(l) == days(r),
+        (Number(_), Date(_) | DateTime(_) | Time(_)) | (Date(_) | DateTime(_) | Time(_), Number(_)) => {
+            days(l) == days(r)
+        }
         // A column of unknown type may hold the text of what it is compared with.
         (Text(_), Number(_)) => equal_text(l, r, to_number(l)),
         (Number(_), Text(_)) => equal_text(r, l, to_number(r)),

@@ -130,9 +130,9 @@ pub(crate) fn time(text: &str) -> Option<Moment> {
 /// How a date of numbers alone is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Order {
-    MonthFirst,
-    DayFirst,
-    YearFirst,
+    MonthDayYear,
+    DayMonthYear,
+    YearMonthDay,
 }
 
 impl Order {
@@ -140,18 +140,18 @@ impl Order {
     pub fn of(language: &str) -> Order {
         let language = language.to_ascii_lowercase();
         match language.split('-').next().unwrap_or_default() {
-            "en" if language == "en" || language.ends_with("-us") => Order::MonthFirst,
-            "en" if language.ends_with("-ca") || language.ends_with("-za") => Order::YearFirst,
-            "es" if language.ends_with("-us") => Order::MonthFirst,
-            "zh" | "ja" | "ko" | "hu" | "sv" | "lt" | "mn" => Order::YearFirst,
-            _ => Order::DayFirst,
+            "en" if language == "en" || language.ends_with("-us") => Order::MonthDayYear,
+            "en" if language.ends_with("-ca") || language.ends_with("-za") => Order::YearMonthDay,
+            "es" if language.ends_with("-us") => Order::MonthDayYear,
+            "zh" | "ja" | "ko" | "hu" | "sv" | "lt" | "mn" => Order::YearMonthDay,
+            _ => Order::DayMonthYear,
         }
     }
 }
 
 /// A date, a time, or both, month before day as in English of the United States.
 pub(crate) fn date_time(text: &str) -> Option<Moment> {
-    date_time_in(text, Order::MonthFirst)
+    date_time_in(text, Order::MonthDayYear)
 }
 
 /// A date, a time, or both, with the numbers of a date in an order.
@@ -196,7 +196,9 @@ fn take_time(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
         }
     }
     let mut offset = 0;
-    if tokens.get(end) == Some(&Token::Mark(' ')) && matches!(tokens.get(end + 1), Some(Token::Word(w)) if noon(w).is_some()) {
+    if tokens.get(end) == Some(&Token::Mark(' '))
+        && matches!(tokens.get(end + 1), Some(Token::Word(w)) if noon(w).is_some())
+    {
         end += 1;
     }
     match tokens.get(end) {
@@ -292,8 +294,8 @@ fn take_date(tokens: &[Token], order: Order) -> Option<Moment> {
         (Some(m), [day, y]) => date(year(*y)?, m, day.0),
         (Some(m), [y]) if y.1 == 4 => date(y.0, m, 1),
         (None, [y, m, d]) if y.1 >= 3 => date(year(*y)?, m.0, d.0),
-        (None, [d, m, y]) if order == Order::DayFirst => date(year(*y)?, m.0, d.0),
-        (None, [y, m, d]) if order == Order::YearFirst => date(year(*y)?, m.0, d.0),
+        (None, [d, m, y]) if order == Order::DayMonthYear => date(year(*y)?, m.0, d.0),
+        (None, [y, m, d]) if order == Order::YearMonthDay => date(year(*y)?, m.0, d.0),
         (None, [m, d, y]) => date(year(*y)?, m.0, d.0),
         (None, [m, y]) if y.1 == 4 => date(y.0, m.0, 1),
         (None, [y, m]) if y.1 == 4 => date(y.0, m.0, 1),

@@ -64,15 +64,7 @@ impl Moment {
     pub(crate) fn parts(self) -> Parts {
         let (year, month, day) = civil_from_days(self.days());
         let t = self.time_of_day();
-        Parts {
-            year,
-            month,
-            day,
-            hour: t / HOUR,
-            minute: t / MINUTE % 60,
-            second: t / SECOND % 60,
-            micros: t % SECOND,
-        }
+        Parts { year, month, day, hour: t / HOUR, minute: t / MINUTE % 60, second: t / SECOND % 60, micros: t % SECOND }
     }
 
     /// `None` outside of the years 1 to 9999.
@@ -149,11 +141,20 @@ impl Moment {
 }
 
 pub(crate) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
-pub(crate) const WEEKDAYS: [&str; 7] =
-    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(crate) const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 #[cfg(test)]
 mod tests {
@@ -174,9 +175,8 @@ mod tests {
 
     #[test]
     fn months_and_days_run_over() {
-        let check = |y, m, d, expected| {
-            assert_eq!(Moment::from_civil(y, m, d).map(|m| civil_from_days(m.days())), expected)
-        };
+        let check =
+            |y, m, d, expected| assert_eq!(Moment::from_civil(y, m, d).map(|m| civil_from_days(m.days())), expected);
         check(2000, 25, 69, Some((2002, 3, 10)));
         check(1933, 0, 25, Some((1932, 12, 25)));
         check(0, 1, 1, None);

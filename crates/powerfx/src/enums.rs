@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 static ALL: LazyLock<Vec<Arc<ChoiceSet>>> = LazyLock::new(|| {
     vec![
-        numbers("ErrorKind", ErrorKind::ALL, true, true),
+        numbers("ErrorKind", ErrorKind::ALL, true),
         texts(
             "TimeUnit",
             &[
@@ -20,12 +20,12 @@ static ALL: LazyLock<Vec<Arc<ChoiceSet>>> = LazyLock::new(|| {
                 ("Quarters", "quarters"),
                 ("Years", "years"),
             ],
-            Flags { from: true, to: false, concatenates: false },
+            Flags { from: false, to: false, concatenates: false },
         ),
         texts(
             "SortOrder",
             &[("Ascending", "ascending"), ("Descending", "descending")],
-            Flags { from: true, to: false, concatenates: false },
+            Flags { from: false, to: false, concatenates: false },
         ),
         numbers(
             "StartOfWeek",
@@ -39,7 +39,6 @@ static ALL: LazyLock<Vec<Arc<ChoiceSet>>> = LazyLock::new(|| {
                 ("Friday", 15),
                 ("Saturday", 16),
             ],
-            true,
             false,
         ),
         texts(
@@ -80,8 +79,8 @@ static ALL: LazyLock<Vec<Arc<ChoiceSet>>> = LazyLock::new(|| {
                 ("Any", "."),
                 ("Comma", ","),
                 ("Digit", "\\d"),
-                ("Email", ".+@.+\\.[^.]{2,}"),
-                ("Hyphen", "\\-"),
+                ("Email", EMAIL),
+                ("Hyphen", "-"),
                 ("LeftParen", "\\("),
                 ("Letter", "\\p{L}"),
                 ("MultipleDigits", "\\d+"),
@@ -110,10 +109,14 @@ static ALL: LazyLock<Vec<Arc<ChoiceSet>>> = LazyLock::new(|| {
                 ("IgnoreUnsupportedTypes", "I"),
                 ("FlattenValueTables", "_"),
             ],
-            Flags { from: true, to: false, concatenates: true },
+            Flags { from: false, to: false, concatenates: true },
         ),
     ]
 });
+
+/// A simple address: anything but spaces, brackets and separators before the `@`, letters and digits in dotted parts
+/// after it, in any script.
+const EMAIL: &str = "(?:[^\\s@<>,;:\"\\p{Ps}\\p{Pe}\\p{Pi}\\p{Pf}]+@(?:[\\p{L}\\p{M}\\p{N}\\p{So}_\\-]+\\.)+[\\p{L}\\p{M}\\p{N}\\p{So}_\\-]+)";
 
 struct Flags {
     from: bool,
@@ -131,11 +134,11 @@ fn texts(name: &str, members: &[(&str, &str)], flags: Flags) -> Arc<ChoiceSet> {
     })
 }
 
-fn numbers(name: &str, members: &[(&str, i64)], from_backing: bool, to_backing: bool) -> Arc<ChoiceSet> {
+fn numbers(name: &str, members: &[(&str, i64)], to_backing: bool) -> Arc<ChoiceSet> {
     Arc::new(ChoiceSet {
         name: name.into(),
         members: members.iter().map(|(n, v)| (Arc::from(*n), ChoiceValue::Number(*v))).collect(),
-        from_backing,
+        from_backing: false,
         to_backing,
         concatenates: false,
     })
@@ -143,10 +146,6 @@ fn numbers(name: &str, members: &[(&str, i64)], from_backing: bool, to_backing: 
 
 pub(crate) fn find(name: &str) -> Option<Arc<ChoiceSet>> {
     ALL.iter().find(|set| *set.name == *name).cloned()
-}
-
-pub(crate) fn all() -> impl Iterator<Item = &'static Arc<ChoiceSet>> {
-    ALL.iter()
 }
 
 /// The type of an enumeration of the language.

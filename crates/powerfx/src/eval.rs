@@ -22,7 +22,14 @@ pub(crate) struct Env<'a> {
 impl<'a> Env<'a> {
     pub fn new(slots: &'a dyn Slots, context: &'a Context) -> Self {
         let limits = &context.limits;
-        Self { slots, context, frames: Vec::new(), steps_left: limits.steps, bytes_left: limits.total_bytes, random: context.seed }
+        Self {
+            slots,
+            context,
+            frames: Vec::new(),
+            steps_left: limits.steps,
+            bytes_left: limits.total_bytes,
+            random: context.seed,
+        }
     }
 
     /// Counts one turn of a loop.
@@ -353,6 +360,8 @@ fn short_circuit<'a>(nodes: &'a [Node], env: &mut Env<'a>, decides: bool) -> Val
     for node in nodes {
         match eval(node, env) {
             Value::Boolean(b) if b == decides => return Value::Boolean(b),
+            // A blank counts as false.
+            Value::Blank if !decides => return Value::Boolean(false),
             Value::Boolean(_) | Value::Blank => {}
             Value::Error(e) => return Value::Error(e),
             _ => return Value::invalid("expected true or false"),

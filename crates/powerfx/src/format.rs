@@ -144,7 +144,13 @@ impl Format {
                 Part::Day(n) if *n >= 4 => out.write_str(WEEKDAYS[moment.weekday() as usize]),
                 Part::Day(n) => write!(out, "{:0n$}", p.day),
                 Part::Hour(n) => {
-                    let hour = if noon && p.hour % 12 == 0 { 12 } else if noon { p.hour % 12 } else { p.hour };
+                    let hour = if noon && p.hour % 12 == 0 {
+                        12
+                    } else if noon {
+                        p.hour % 12
+                    } else {
+                        p.hour
+                    };
                     write!(out, "{hour:0n$}", n = (*n).min(2))
                 }
                 Part::Second(n) => write!(out, "{:0n$}", p.second, n = (*n).min(2)),
@@ -247,14 +253,14 @@ impl Reader {
                     self.number = true;
                     self.parts.push(Part::Digit(c == '0'));
                     self.at += 1;
-                    if matches!(self.peek(0), '/' | ':') {
+                    if self.peek(0) == '/' {
                         return None;
                     }
                 }
                 ',' => {
                     let count = self.run(',');
                     match self.parts.last() {
-                        Some(Part::Digit(_)) => self.parts.push(Part::Commas(count)),
+                        Some(Part::Digit(_) | Part::Point) => self.parts.push(Part::Commas(count)),
                         _ => self.literal(','),
                     }
                 }
@@ -277,12 +283,12 @@ impl Reader {
                     self.parts.push(Part::Percent);
                 }
                 ':' => {
-                    // A colon belongs to times; after a number it has no meaning.
-                    if self.number {
+                    self.at += 1;
+                    // A colon belongs to times; between digits it has no meaning.
+                    if self.number && self.digit_follows() {
                         return None;
                     }
                     self.literal(c);
-                    self.at += 1;
                 }
                 'e' | 'E' if self.exponent() => {}
                 'a' | 'A' if self.ahead_is("am/pm") => self.noon(true, 5),
@@ -320,6 +326,22 @@ impl Reader {
         }
     }
 
+    /// Whether a place for a digit comes before the section ends; what is quoted or escaped is none.
+    fn digit_follows(&self) -> bool {
+        let mut at = self.at;
+        while let Some(&c) = self.rest.get(at) {
+            match c {
+                '0' | '#' => return true,
+                ';' => return false,
+                '\\' => at += 1,
+                '"' => at += 1 + self.rest[at + 1..].iter().take_while(|c| **c != '"').count(),
+                _ => {}
+            }
+            at += 1;
+        }
+        false
+    }
+
     fn after_seconds(&self) -> bool {
         matches!(self.parts.last(), Some(Part::Second(_)))
     }
@@ -335,13 +357,14 @@ impl Reader {
         let plus = match (self.peek(1), self.peek(2)) {
             ('+', '0' | '#') => true,
             ('-', '0' | '#') => false,
+            ('0', _) => false,
             _ => return false,
         };
         if !self.number || self.parts.iter().any(|p| matches!(p, Part::Exponent { .. })) {
             return false;
         }
         let letter = self.peek(0);
-        self.at += 2;
+        self.at += if self.peek(1) == '0' { 1 } else { 2 };
         let (mut zeros, mut trailing) = (0, false);
         while matches!(self.peek(0), '0' | '#') {
             if self.peek(0) == '0' {
@@ -357,16 +380,20 @@ impl Reader {
     }
 }
 
-/// `m` after hours or before seconds is minutes.
+/// `m` is minutes after an hour, until a day or a year comes, and right before seconds.
 fn settle_minutes(parts: &mut [Part]) {
-    let is_part = |p: &Part| !matches!(p, Part::Literal(_) | Part::Point | Part::Percent | Part::Noon(_));
-    let places: Vec<usize> = (0..parts.len()).filter(|&i| is_part(&parts[i])).collect();
-    for (n, &i) in places.iter().enumerate() {
-        let Part::Month(count) = parts[i] else { continue };
-        let after_hour = n > 0 && matches!(parts[places[n - 1]], Part::Hour(_));
-        let before_second = places.get(n + 1).is_some_and(|&next| matches!(parts[next], Part::Second(_)));
-        if (after_hour || before_second) && count <= 2 {
-            parts[i] = Part::Minute(count);
+    let mut after_hour = false;
+    for i in 0..parts.len() {
+        match parts[i] {
+            Part::Hour(_) => after_hour = true,
+            Part::Day(_) | Part::Year(_) => after_hour = false,
+            Part::Month(count) if count <= 2 => {
+                let next = parts[i + 1..].iter().find(|p| !matches!(p, Part::Literal(_) | Part::Point | Part::Percent));
+                if after_hour || matches!(next, Some(Part::Second(_))) {
+                    parts[i] = Part::Minute(count);
+                }
+            }
+            _ => {}
         }
     }
     for part in parts.iter_mut() {
@@ -395,7 +422,8 @@ mod tests {
 
     #[test]
     fn numbers() {
-        let check = |n, format, expected: &str| assert_eq!(number_as(n, format).as_deref(), Some(expected), "{n} {format}");
+        let check =
+            |n, format, expected: &str| assert_eq!(number_as(n, format).as_deref(), Some(expected), "{n} {format}");
         check("1234.567", "#,##0.00", "1,234.57");
         check("-1234.567", "#,##0.00", "-1,234.57");
         check("0", "###", "");

@@ -1,7 +1,7 @@
 //! The table of functions: what each takes, gives and does, and how it is documented.
 
-use crate::check::{Checker, Typed};
 use crate::ast::Expr;
+use crate::check::{Checker, Typed};
 use crate::error::Span;
 use crate::node::Strict;
 use crate::types::Type;
@@ -92,7 +92,12 @@ pub(crate) const ANY: usize = usize::MAX;
 #[derive(Clone, Copy)]
 pub(crate) enum Check {
     /// Arguments of fixed types, evaluated first; the last parameter repeats.
-    Plain { params: &'static [P], returns: R, eval: Strict, lifts: bool },
+    Plain {
+        params: &'static [P],
+        returns: R,
+        eval: Strict,
+        lifts: bool,
+    },
     Special(fn(&mut Checker<'_>, &[Expr], Span) -> Typed),
 }
 
@@ -104,11 +109,8 @@ pub(crate) enum P {
     /// A decimal, or a float if any of the arguments is one.
     Num,
     Float,
-    Boolean,
-    Date,
     /// A date, a time, or both, as it comes.
     Moment,
-    Guid,
     Enum(&'static str),
     Any,
 }
@@ -125,7 +127,6 @@ pub(crate) enum R {
     Date,
     Time,
     DateTime,
-    Guid,
     Untyped,
     /// A one-column table of texts or of numbers.
     Texts,
@@ -139,10 +140,7 @@ impl P {
             P::Num if float => Type::Float,
             P::Number | P::Num => Type::Number,
             P::Float => Type::Float,
-            P::Boolean => Type::Boolean,
-            P::Date => Type::Date,
             P::Moment => Type::DateTime,
-            P::Guid => Type::Guid,
             P::Enum(name) => crate::enums::ty(name),
             P::Any => Type::Unknown,
         }
@@ -160,7 +158,6 @@ impl R {
             R::Date => Type::Date,
             R::Time => Type::Time,
             R::DateTime => Type::DateTime,
-            R::Guid => Type::Guid,
             R::Untyped => Type::Untyped,
             R::Texts => Type::list(Type::Text),
             R::Numbers => Type::list(Type::Number),

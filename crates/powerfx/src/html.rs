@@ -12,7 +12,8 @@ static STYLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?is)<\s*style\b[^>]*
 static LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)<\s*(?:br|li)(?:\s[^>]*)?\s*/?\s*>"));
 static PARAGRAPH: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)<\s*(?:p|div|tr)(?:\s[^>]*)?\s*/?\s*>"));
 static TAG: LazyLock<Regex> = LazyLock::new(|| pattern(r"<[^>]*>"));
-static ENTITY: LazyLock<Regex> = LazyLock::new(|| pattern(r"&(#[xX][0-9a-fA-F]{1,6}|#[0-9]{1,7}|[A-Za-z][A-Za-z0-9]{1,8});"));
+static ENTITY: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"&(#[xX][0-9a-fA-F]{1,6}|#[0-9]{1,7}|[A-Za-z][A-Za-z0-9]{1,8});"));
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant that the tests compile")

@@ -113,7 +113,9 @@ impl Translator {
             self.out.push_str("(?<");
             self.at += 2;
         } else {
-            return Err("options stand at the start of a pattern only, and groups are (…), (?:…) or (?<name>…)".to_owned());
+            return Err(
+                "options stand at the start of a pattern only, and groups are (…), (?:…) or (?<name>…)".to_owned()
+            );
         }
         Ok(())
     }
@@ -144,6 +146,9 @@ impl Translator {
                 self.out.push('\\');
                 self.out.push(c);
                 self.at += 2;
+                if matches!(c, 'p' | 'P' | 'x' | 'u') && self.peek(0) == '{' {
+                    self.braces();
+                }
             }
             'b' | 'B' if !in_class => {
                 self.out.push('\\');
@@ -162,6 +167,18 @@ impl Translator {
             }
         }
         Ok(())
+    }
+
+    /// What an escape has in braces is part of it.
+    fn braces(&mut self) {
+        while self.at < self.chars.len() {
+            let c = self.peek(0);
+            self.out.push(c);
+            self.at += 1;
+            if c == '}' {
+                return;
+            }
+        }
     }
 
     fn hex(&self, from: usize) -> Result<u32, String> {
@@ -230,12 +247,15 @@ mod tests {
         check("a b # comment", "x", "ab", true);
         check("a[ #]b", "x", "a b", true);
         check("^b$", "m", "a\r\nb\r\nc", true);
+        check("^\\p{L}+[\\p{Nd}]$", "", "ab1", true);
         check("\\-\\#\\ ", "", "-# ", true);
     }
 
     #[test]
     fn what_is_refused() {
-        for bad in ["(?=a)", "(?<!a)", "(?<a>b)\\k<a>", "(a)\\1", "\\v", "\\012", "[]", "[-a]", "[[a]", "a++", "[a", "(", "\\"] {
+        for bad in
+            ["(?=a)", "(?<!a)", "(?<a>b)\\k<a>", "(a)\\1", "\\v", "\\012", "[]", "[-a]", "[[a]", "a++", "[a", "(", "\\"]
+        {
             assert!(compile(bad, "").is_err(), "{bad}");
         }
         assert!(compile("(?<a>b)", "N").is_err());

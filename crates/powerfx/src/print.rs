@@ -4,6 +4,7 @@ use crate::error::ErrorValue;
 use crate::json::Json;
 use crate::number;
 use crate::value::Value;
+use rust_decimal::Decimal;
 use std::fmt::Write;
 
 /// Longer output is cut: a value of shared parts can be far larger printed than it is in memory.
@@ -23,7 +24,7 @@ fn write_literal(out: &mut String, value: &Value<'_>) {
     match value {
         Value::Blank => out.push_str("Blank()"),
         Value::Boolean(b) => out.push_str(if *b { "true" } else { "false" }),
-        Value::Number(n) => number::write_decimal(out, *n),
+        Value::Number(n) => write_number(out, *n),
         Value::Float(f) => number::write_float(out, *f),
         Value::Text(t) => quote(out, t),
         Value::Date(m) => {
@@ -63,6 +64,25 @@ fn write_literal(out: &mut String, value: &Value<'_>) {
         Value::Untyped(json) => write_json(out, json),
         Value::Error(e) => write_error(out, e),
     }
+}
+
+/// A long row of zeros is an exponent: `1E+28`.
+fn write_number(out: &mut String, n: Decimal) {
+    let mut text = String::new();
+    number::write_decimal(&mut text, n);
+    let digits = text.trim_end_matches('0');
+    let zeros = text.len() - digits.len();
+    if zeros < 15 || text.contains('.') {
+        out.push_str(&text);
+        return;
+    }
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |d| ("-", d));
+    let exponent = zeros + digits.len() - 1;
+    let _ = match digits.split_at_checked(1) {
+        Some((first, "")) => write!(out, "{sign}{first}E+{exponent}"),
+        Some((first, rest)) => write!(out, "{sign}{first}.{rest}E+{exponent}"),
+        None => Ok(()),
+    };
 }
 
 fn quote(out: &mut String, text: &str) {

@@ -1,7 +1,7 @@
 //! From one type to another on request, with formats and languages.
 
-use super::text::text_of;
 use super::Function;
+use super::text::text_of;
 use crate::ast::Expr;
 use crate::check::{Checker, Typed};
 use crate::coerce::{coerce, to_boolean};
@@ -118,7 +118,13 @@ fn text<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
     let mut value = std::mem::take(&mut args[0]);
     if let Value::Untyped(json) = &value {
         let to = match &**json {
-            Json::Null => return if matches!(args[1], Value::Blank) { Value::text("") } else { format.write_to(env, &Value::Blank, culture) },
+            Json::Null => {
+                return if matches!(args[1], Value::Blank) {
+                    Value::text("")
+                } else {
+                    format.write_to(env, &Value::Blank, culture)
+                };
+            }
             Json::Number(_) | Json::Bool(_) => Type::Number,
             _ if format.is_date() => Type::DateTime,
             _ => Type::Number,
@@ -171,7 +177,9 @@ fn parsed<'a>(env: &mut Env<'a>, args: &mut [Value<'a>], to: Type) -> Value<'a> 
         Type::Float => parsed.and_then(|p| p.float()).map(Value::Float),
         _ => parsed.and_then(|p| p.decimal()).map(Value::Number),
     };
-    read.unwrap_or_else(|| Value::invalid(format!("the text \"{}\" is no number", text.chars().take(40).collect::<String>())))
+    read.unwrap_or_else(|| {
+        Value::invalid(format!("the text \"{}\" is no number", text.chars().take(40).collect::<String>()))
+    })
 }
 
 fn decimal<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {

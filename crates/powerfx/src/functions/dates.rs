@@ -5,8 +5,8 @@ use super::{Function, P, R};
 use crate::ast::Expr;
 use crate::check::{Checker, Typed};
 use crate::coerce::coerce;
-use crate::datetime::{DAY, HOUR, MINUTE, SECOND, days_from_civil};
 use crate::dateparse::{self, Order};
+use crate::datetime::{DAY, HOUR, MINUTE, SECOND, days_from_civil};
 use crate::enums;
 use crate::error::{ErrorKind, Span};
 use crate::eval::Env;
@@ -173,7 +173,7 @@ fn check_parse(c: &mut Checker<'_>, args: &[Expr], ty: Type, run: Strict) -> Typ
 
 fn parsed<'a>(env: &mut Env<'a>, args: &mut [Value<'a>], to: &Type) -> Value<'a> {
     let order = match args.get(1) {
-        None | Some(Value::Blank) => Order::MonthFirst,
+        None | Some(Value::Blank) => Order::MonthDayYear,
         Some(tag) => match culture(text_of(tag)) {
             Some(_) => Order::of(text_of(tag)),
             None => {
@@ -186,7 +186,9 @@ fn parsed<'a>(env: &mut Env<'a>, args: &mut [Value<'a>], to: &Type) -> Value<'a>
     let Value::Text(text) = &value else {
         return match &value {
             Value::DateTime(m) | Value::Date(m) if *to == Type::Date => Value::Date(midnight(*m)),
-            Value::DateTime(m) | Value::Date(m) | Value::Time(m) if *to == Type::Time => Value::Time(Moment(m.time_of_day())),
+            Value::DateTime(m) | Value::Date(m) | Value::Time(m) if *to == Type::Time => {
+                Value::Time(Moment(m.time_of_day()))
+            }
             Value::Untyped(json) if matches!(**json, Json::Number(_)) => Value::invalid("this JSON value is no date"),
             _ => coerce(env, value, to),
         };
@@ -199,7 +201,9 @@ fn parsed<'a>(env: &mut Env<'a>, args: &mut [Value<'a>], to: &Type) -> Value<'a>
         Type::Date => dateparse::date_time_in(text, order).map(|m| Value::Date(midnight(m))),
         _ => dateparse::date_time_in(text, order).map(Value::DateTime),
     };
-    read.unwrap_or_else(|| Value::invalid(format!("the text \"{}\" is no {to}", text.chars().take(40).collect::<String>())))
+    read.unwrap_or_else(|| {
+        Value::invalid(format!("the text \"{}\" is no {to}", text.chars().take(40).collect::<String>()))
+    })
 }
 
 fn date_value<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
@@ -291,7 +295,8 @@ fn add_real_time(env: &Env<'_>, start: Moment, micros: i64, value: &Value<'_>) -
         return start.checked_add(micros);
     }
     let zone = &env.context.zone;
-    let through = start.to_timestamp(zone).and_then(|at| at.checked_add(jiff::SignedDuration::from_micros(micros)).ok());
+    let through =
+        start.to_timestamp(zone).and_then(|at| at.checked_add(jiff::SignedDuration::from_micros(micros)).ok());
     match through {
         Some(at) => Some(Moment::from_timestamp(at, zone)),
         None => start.checked_add(micros),

@@ -6,7 +6,7 @@ use crate::ast::Expr;
 use crate::check::{Checker, Typed};
 use crate::enums;
 use crate::error::{ErrorKind, Span};
-use crate::eval::Env;
+use crate::eval::{Env, join_errors};
 use crate::json::{parse, quote, write};
 use crate::node::Node;
 use crate::types::Type;
@@ -55,27 +55,31 @@ fn check_json(c: &mut Checker<'_>, args: &[Expr], _: Span) -> Typed {
     Typed::new(Node::Strict(json, nodes), Type::Text)
 }
 
-struct Writer {
+struct Writer<'a> {
     indent: bool,
     flatten: bool,
     skip_unsupported: bool,
+    /// Errors inside the value; all of them are reported.
+    failed: Vec<Value<'a>>,
 }
 
 fn json<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
     let options = args.get(1).map_or("", |v| text_of(v));
-    let writer = Writer {
+    let mut writer = Writer {
         indent: options.contains('4'),
         flatten: options.contains('_'),
         skip_unsupported: options.contains('I'),
+        failed: Vec::new(),
     };
     let mut out = String::new();
     match writer.write(env, &mut out, &args[0], 0) {
-        Ok(()) => env.text(out),
+        Ok(()) if writer.failed.is_empty() => env.text(out),
+        Ok(()) => join_errors(writer.failed.iter()),
         Err(error) => error,
     }
 }
 
-impl Writer {
+impl<'a> Writer<'a> {
     fn line(&self, out: &mut String, depth: usize) {
         if self.indent {
             out.push('\n');
@@ -83,7 +87,7 @@ impl Writer {
         }
     }
 
-    fn write<'a>(&self, env: &mut Env<'a>, out: &mut String, value: &Value<'a>, depth: usize) -> Result<(), Value<'a>> {
+    fn write(&mut self, env: &mut Env<'a>, out: &mut String, value: &Value<'a>, depth: usize) -> Result<(), Value<'a>> {
         if out.len() > env.context.limits.text_bytes {
             env.text_room(out.len())?;
         }
@@ -102,7 +106,7 @@ impl Writer {
                 moment(out, at, "yyyy-mm-dd\\Thh:mm:ss.000\\Z");
             }
             Value::Untyped(json) => write(out, json),
-            Value::Error(_) => return Err(value.clone()),
+            Value::Error(_) => self.failed.push(value.clone()),
             Value::Reference(_) if self.skip_unsupported => out.push_str("null"),
             Value::Reference(_) => return Err(Value::invalid("a reference has no JSON")),
             Value::Record(record) => {

@@ -167,7 +167,7 @@ fn blank(value: &Value<'_>) -> bool {
 
 /// What can be the result: every fallback, and the default or, without one, the last value. The last decides the type.
 fn check_if_error(c: &mut Checker<'_>, args: &[Expr], _: Span) -> Typed {
-    let last = if args.len() % 2 == 0 { args.len() - 2 } else { args.len() - 1 };
+    let last = if args.len().is_multiple_of(2) { args.len() - 2 } else { args.len() - 1 };
     let mut nodes: Vec<Option<Node>> = Vec::new();
     let mut results = Vec::new();
     let mut order = Vec::new();

@@ -15,7 +15,11 @@ use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function::plain("Abs", &[P::Num], R::Num, abs).lifts().doc("Abs(number)", "Without its sign.", &[("Abs(-2.5)", "2.5")]),
+    Function::plain("Abs", &[P::Num], R::Num, abs).lifts().doc(
+        "Abs(number)",
+        "Without its sign.",
+        &[("Abs(-2.5)", "2.5")],
+    ),
     Function::plain("Int", &[P::Num], R::Num, int).lifts().doc(
         "Int(number)",
         "The whole number at or below.",
@@ -67,13 +71,41 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "The logarithm to base 10 or to the given base, a float.",
         &[("Log(100)", "2"), ("Log(8, 2)", "3")],
     ),
-    Function::plain("Sin", &[P::Float], R::Float, |_, a| float_of(a, f64::sin)).lifts().doc("Sin(radians)", "The sine.", &[("Sin(0)", "0")]),
-    Function::plain("Cos", &[P::Float], R::Float, |_, a| float_of(a, f64::cos)).lifts().doc("Cos(radians)", "The cosine.", &[("Cos(0)", "1")]),
-    Function::plain("Tan", &[P::Float], R::Float, |_, a| float_of(a, f64::tan)).lifts().doc("Tan(radians)", "The tangent.", &[("Tan(0)", "0")]),
-    Function::plain("Cot", &[P::Float], R::Float, cot).lifts().doc("Cot(radians)", "The cotangent.", &[("Round(Cot(Pi() / 4), 6)", "1")]),
-    Function::plain("Asin", &[P::Float], R::Float, |_, a| float_of(a, f64::asin)).lifts().doc("Asin(number)", "The arc sine in radians.", &[("Asin(0)", "0")]),
-    Function::plain("Acos", &[P::Float], R::Float, |_, a| float_of(a, f64::acos)).lifts().doc("Acos(number)", "The arc cosine in radians.", &[("Acos(1)", "0")]),
-    Function::plain("Atan", &[P::Float], R::Float, |_, a| float_of(a, f64::atan)).lifts().doc("Atan(number)", "The arc tangent in radians.", &[("Atan(0)", "0")]),
+    Function::plain("Sin", &[P::Float], R::Float, |_, a| float_of(a, f64::sin)).lifts().doc(
+        "Sin(radians)",
+        "The sine.",
+        &[("Sin(0)", "0")],
+    ),
+    Function::plain("Cos", &[P::Float], R::Float, |_, a| float_of(a, f64::cos)).lifts().doc(
+        "Cos(radians)",
+        "The cosine.",
+        &[("Cos(0)", "1")],
+    ),
+    Function::plain("Tan", &[P::Float], R::Float, |_, a| float_of(a, f64::tan)).lifts().doc(
+        "Tan(radians)",
+        "The tangent.",
+        &[("Tan(0)", "0")],
+    ),
+    Function::plain("Cot", &[P::Float], R::Float, cot).lifts().doc(
+        "Cot(radians)",
+        "The cotangent.",
+        &[("Round(Cot(Pi() / 4), 6)", "1")],
+    ),
+    Function::plain("Asin", &[P::Float], R::Float, |_, a| float_of(a, f64::asin)).lifts().doc(
+        "Asin(number)",
+        "The arc sine in radians.",
+        &[("Asin(0)", "0")],
+    ),
+    Function::plain("Acos", &[P::Float], R::Float, |_, a| float_of(a, f64::acos)).lifts().doc(
+        "Acos(number)",
+        "The arc cosine in radians.",
+        &[("Acos(1)", "0")],
+    ),
+    Function::plain("Atan", &[P::Float], R::Float, |_, a| float_of(a, f64::atan)).lifts().doc(
+        "Atan(number)",
+        "The arc tangent in radians.",
+        &[("Atan(0)", "0")],
+    ),
     Function::plain("Acot", &[P::Float], R::Float, |_, a| float_of(a, |f| std::f64::consts::FRAC_PI_2 - f.atan()))
         .lifts()
         .doc("Acot(number)", "The arc cotangent in radians.", &[("Round(Acot(1) * 4, 4)", "3.1416")]),
@@ -644,7 +676,9 @@ fn aggregate<'a>(values: Vec<Value<'a>>, which: Aggregate) -> Value<'a> {
             let mut best = first;
             for value in &values[1..] {
                 match crate::coerce::compare(value, best) {
-                    Ok(order) if (order.is_lt() && which == Aggregate::Min) || (order.is_gt() && which == Aggregate::Max) => {
+                    Ok(order)
+                        if (order.is_lt() && which == Aggregate::Min) || (order.is_gt() && which == Aggregate::Max) =>
+                    {
                         best = value;
                     }
                     Ok(_) => {}

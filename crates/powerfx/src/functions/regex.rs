@@ -14,21 +14,30 @@ use regex::{Captures, Regex};
 use std::sync::Arc;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function::special("IsMatch", 2, 3, |c, a, _| check(c, a, Kind::Is)).doc(
-        "IsMatch(text, pattern, [options])",
-        "Whether the pattern is in the text; with MatchOptions.Complete, whether it is the text.",
-        &[("IsMatch(\"AB-12\", \"[A-Z]+-\\d+\")", "true"), ("IsMatch(\"Hi\", \"h\", MatchOptions.IgnoreCase)", "true")],
-    ).differs(DIFFERS),
-    Function::special("Match", 2, 3, |c, a, _| check(c, a, Kind::First)).doc(
-        "Match(text, pattern, [options])",
-        "The first match as a record of FullMatch, StartMatch and the named groups, or a blank.",
-        &[("Match(\"PT2H\", \"(?<hours>\\d+)H\").hours", "\"2\"")],
-    ).differs(DIFFERS),
-    Function::special("MatchAll", 2, 3, |c, a, _| check(c, a, Kind::All)).doc(
-        "MatchAll(text, pattern, [options])",
-        "All matches as a table.",
-        &[("CountRows(MatchAll(\"a1b2\", \"\\d\"))", "2")],
-    ).differs(DIFFERS),
+    Function::special("IsMatch", 2, 3, |c, a, _| check(c, a, Kind::Is))
+        .doc(
+            "IsMatch(text, pattern, [options])",
+            "Whether the pattern is in the text; with MatchOptions.Complete, whether it is the text.",
+            &[
+                ("IsMatch(\"AB-12\", \"[A-Z]+-\\d+\")", "true"),
+                ("IsMatch(\"Hi\", \"h\", MatchOptions.IgnoreCase)", "true"),
+            ],
+        )
+        .differs(DIFFERS),
+    Function::special("Match", 2, 3, |c, a, _| check(c, a, Kind::First))
+        .doc(
+            "Match(text, pattern, [options])",
+            "The first match as a record of FullMatch, StartMatch and the named groups, or a blank.",
+            &[("Match(\"PT2H\", \"(?<hours>\\d+)H\").hours", "\"2\"")],
+        )
+        .differs(DIFFERS),
+    Function::special("MatchAll", 2, 3, |c, a, _| check(c, a, Kind::All))
+        .doc(
+            "MatchAll(text, pattern, [options])",
+            "All matches as a table.",
+            &[("CountRows(MatchAll(\"a1b2\", \"\\d\"))", "2")],
+        )
+        .differs(DIFFERS),
 ];
 
 const DIFFERS: &str = "No look-ahead, look-behind or back reference: they would make the time grow without a bound. `$` is the very end of the text, or of a line with Multiline.";

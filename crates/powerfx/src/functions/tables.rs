@@ -199,9 +199,7 @@ fn is_row(node: &Node) -> bool {
     match node {
         Node::Coerce(inner, to) => matches!(**to, Type::Record(_)) || is_row(inner),
         Node::Record(..) => true,
-        Node::If(branches, otherwise) => {
-            branches.iter().any(|(_, then)| is_row(then)) || is_row(otherwise)
-        }
+        Node::If(branches, otherwise) => branches.iter().any(|(_, then)| is_row(then)) || is_row(otherwise),
         _ => false,
     }
 }
@@ -607,7 +605,11 @@ fn sort_by_columns<'a>(env: &mut Env<'a>, nodes: &'a [Node]) -> Value<'a> {
         let rule = match pair.get(1).map(|n| eval(n, env)) {
             Some(error @ Value::Error(_)) => return error,
             Some(Value::Table(order)) => Rule::Among(
-                order.rows.iter().filter_map(|r| if let Value::Record(r) = r { r.values.first().cloned() } else { None }).collect(),
+                order
+                    .rows
+                    .iter()
+                    .filter_map(|r| if let Value::Record(r) = r { r.values.first().cloned() } else { None })
+                    .collect(),
             ),
             order => match descending(order.as_ref()) {
                 Ok(down) => Rule::Direction(down),
@@ -746,7 +748,7 @@ fn check_add_columns(c: &mut Checker<'_>, args: &[Expr], span: Span) -> Typed {
     if fields == enums::error_record() {
         c.type_error(args[0].span, "columns cannot be added to an error; take some with ShowColumns first");
     }
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return c.type_error(span, "each new column needs a name and an expression");
     }
     let row = Type::Record(fields.clone());
@@ -845,7 +847,7 @@ fn check_rename(c: &mut Checker<'_>, args: &[Expr], span: Span) -> Typed {
     if fields == enums::error_record() {
         c.type_error(args[0].span, "the columns of an error cannot be renamed; take some with ShowColumns first");
     }
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return c.type_error(span, "each column needs its old and its new name");
     }
     let mut nodes = vec![node];
@@ -906,7 +908,8 @@ fn check_reference(c: &mut Checker<'_>, args: &[Expr], _: Span) -> Typed {
 
 /// A reference of which a column is blank refers to no row, so it is blank.
 fn reference<'a>(_: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
-    let (Value::Text(table), Value::Record(record)) = (std::mem::take(&mut args[0]), std::mem::take(&mut args[1])) else {
+    let (Value::Text(table), Value::Record(record)) = (std::mem::take(&mut args[0]), std::mem::take(&mut args[1]))
+    else {
         return Value::Blank;
     };
     let columns: Vec<(Arc<str>, Value<'a>)> = record.iter().map(|(n, v)| (n.clone(), v.clone())).collect();

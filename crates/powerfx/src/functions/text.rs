@@ -68,11 +68,17 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "Without spaces at both ends.",
         &[("TrimEnds(\"  a   b \")", "\"a   b\"")],
     ),
-    Function::plain("Substitute", &[P::Text, P::Text, P::Text, P::Number], R::Text, substitute).takes(3, 4).lifts().doc(
-        "Substitute(text, old, new, [which])",
-        "With each old text, or only one of its occurrences, replaced by the new one.",
-        &[("Substitute(\"a-b-c\", \"-\", \"+\")", "\"a+b+c\""), ("Substitute(\"a-b-c\", \"-\", \"+\", 2)", "\"a-b+c\"")],
-    ),
+    Function::plain("Substitute", &[P::Text, P::Text, P::Text, P::Number], R::Text, substitute)
+        .takes(3, 4)
+        .lifts()
+        .doc(
+            "Substitute(text, old, new, [which])",
+            "With each old text, or only one of its occurrences, replaced by the new one.",
+            &[
+                ("Substitute(\"a-b-c\", \"-\", \"+\")", "\"a+b+c\""),
+                ("Substitute(\"a-b-c\", \"-\", \"+\", 2)", "\"a-b+c\""),
+            ],
+        ),
     Function::plain("Replace", &[P::Text, P::Number, P::Number, P::Text], R::Text, replace).lifts().doc(
         "Replace(text, start, count, new)",
         "With the characters at a position replaced.",
@@ -441,11 +447,8 @@ pub(crate) fn membership<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value
     let exact = matches!(args[2], Value::Boolean(true));
     let Value::Table(table) = &args[1] else {
         let (wanted, within) = (text_of(&args[0]), text_of(&args[1]));
-        let found = if exact {
-            within.contains(wanted)
-        } else {
-            within.to_lowercase().contains(&wanted.to_lowercase())
-        };
+        let found =
+            if exact { within.contains(wanted) } else { within.to_lowercase().contains(&wanted.to_lowercase()) };
         return Value::Boolean(found);
     };
     let lower = match &args[0] {
