@@ -73,7 +73,7 @@ const WAITING_MAX: usize = 50_000;
 /// be written. A run that fails otherwise is a [`Report`] with its fault.
 /// *Cancel*: dropping it leaves the run to be closed as interrupted by the next one; nothing is lost.
 pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
-    let (lease, id) = begin(store, job, &start).await?;
+    let (lease, id) = begin(store, &job.integration, &start).await?;
     let mut run =
         Run { store, job, watch, lease: &lease, id, counts: Counts::default(), rejected: BTreeMap::new(), settled: 0 };
     let result = tokio::select! {
@@ -90,22 +90,40 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         (None, 0) => State::Ok,
         (None, _) => State::OkWithDeadLetters,
     };
-    let recorded = error.as_ref().map(|fault| RunError {
+    end(store, &lease, id, state, error.as_ref()).await?;
+    Ok(Report { run: id, state, counts: run.counts, rejected: run.rejected, error })
+}
+
+/// Records a run that failed before it could read anything: a system that does not answer, a mapping that does not fit.
+pub async fn failed(store: &Store, integration: &str, start: Start, fault: Fault) -> Result<Report, Error> {
+    let (lease, id) = begin(store, integration, &start).await?;
+    end(store, &lease, id, State::Failed, Some(&fault)).await?;
+    Ok(Report {
+        run: id,
+        state: State::Failed,
+        counts: Counts::default(),
+        rejected: BTreeMap::new(),
+        error: Some(fault),
+    })
+}
+
+/// Ends the run and gives the lease back, in one commit.
+async fn end(store: &Store, lease: &Lease, run: RunId, state: State, error: Option<&Fault>) -> Result<(), Error> {
+    let error = error.map(|fault| RunError {
         code: fault.code.to_string(),
         text: fault.what.clone(),
         detail: json::fault(fault).to_string(),
     });
     let release = leases::Op::Release { name: lease.name.clone(), epoch: lease.epoch };
-    store
-        .commit(vec![lease.fence(), runs::Op::Finish { run: id, state, error: recorded }.into(), release.into()])
-        .await?;
-    Ok(Report { run: id, state, counts: run.counts, rejected: run.rejected, error })
+    let finish = runs::Op::Finish { run, state, error };
+    store.commit(vec![lease.fence(), finish.into(), release.into()]).await?;
+    Ok(())
 }
 
 /// Takes the lease, closes what a crash left running, and starts the run, in one commit.
-async fn begin(store: &Store, job: &Job, start: &Start) -> Result<(Lease, RunId), Error> {
+async fn begin(store: &Store, integration: &str, start: &Start) -> Result<(Lease, RunId), Error> {
     let ops = |first: Option<Op>| -> Vec<Op> {
-        let integration = job.integration.clone();
+        let integration = integration.to_owned();
         let take = leases::Op::Take { name: integration.clone(), holder: start.holder.clone(), length: LEASE };
         let started = runs::Op::Start {
             integration: integration.clone(),
@@ -119,7 +137,7 @@ async fn begin(store: &Store, job: &Job, start: &Start) -> Result<(Lease, RunId)
     let results = match store.commit(ops(None)).await {
         Err(error) if matches!(error.refusal(), Some(Refusal::LeaseHeld { .. })) => {
             // A holder on this machine that is no longer alive keeps nobody waiting: its epoch fences it off for good.
-            let held = store.lease(&job.integration)?.filter(|held| is_gone(&held.holder, &start.holder));
+            let held = store.lease(integration)?.filter(|held| is_gone(&held.holder, &start.holder));
             let Some(held) = held else { return Err(error.into()) };
             let release = leases::Op::Release { name: held.name, epoch: held.epoch };
             store.commit(ops(Some(release.into()))).await?

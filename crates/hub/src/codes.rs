@@ -2,10 +2,16 @@
 
 use record::Code;
 
+/// Something is read and checked, and nothing runs it yet.
+pub const NOT_YET_RUNNABLE: Code = Code("IB0007");
 /// Two rows of the source have one key, as the destination compares keys.
 pub const KEY_TWICE: Code = Code("IB0402");
 /// A row points to a row that the destination does not have.
 pub const REFERENCE_MISSING: Code = Code("IB0416");
+/// A system lacks a table that the definition names.
+pub const TABLE_MISSING: Code = Code("IB0504");
+/// The alternate key that rows are written by is missing, or not active.
+pub const ALTERNATE_KEY: Code = Code("IB0506");
 /// A source lacks a column that the mapping reads.
 pub const COLUMN_MISSING: Code = Code("IB0603");
 /// More rows were rejected than `stop_after` allows.

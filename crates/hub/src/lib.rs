@@ -8,17 +8,21 @@
 
 pub mod batch;
 pub mod codes;
+pub mod compile;
 mod error;
 pub mod json;
 mod outage;
 pub mod pair;
 pub mod plan;
 mod reject;
+pub mod schedule;
 mod sort;
 mod watch;
+pub mod worker;
 
 pub use batch::{Job, Report, Start, StopAfter, run};
+pub use compile::{Systems, compile};
 pub use error::Error;
 pub use pair::Pair;
 pub use plan::{Plan, PlannedEffect, PlannedRow, plan};
-pub use watch::{Note, Watch};
+pub use watch::{Log, Note, Watch};

@@ -1,0 +1,239 @@
+//! A checked definition and open systems into a job that can run.
+
+use std::sync::Arc;
+
+use definition::{Batch, Deletes, Direction, Integration, Pattern, Project, SystemEntity};
+use mapping::{Columns, Entities, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
+use record::catalog::Table;
+use record::{Fault, ReadSpec, RetryPolicy, System, WriteSpec};
+
+use crate::batch::{Job, StopAfter};
+use crate::codes;
+use crate::pair::Pair;
+
+/// Rows that a source hands out at a time.
+const ROWS_PER_BATCH: usize = 5_000;
+
+/// The systems of a project, opened when they are needed.
+pub trait Systems: Sync {
+    /// *Errors*: a secret without a value, an option that makes no sense.
+    fn open(&self, name: &str) -> Result<Arc<dyn System>, Fault>;
+}
+
+/// Compiles a batch integration against the live catalogues of its systems.
+///
+/// *Errors*: a system that does not answer, a table or column that is not there, a mapping that does not fit, and what
+/// cannot run yet.
+pub async fn compile(
+    project: &Project,
+    integration: &Integration,
+    systems: &dyn Systems,
+    retry: RetryPolicy,
+) -> Result<Job, Fault> {
+    let batch = match &integration.pattern {
+        Pattern::Batch(batch) => batch,
+        other => return Err(not_yet(&integration.name, &format!("the pattern `{}`", other.word()))),
+    };
+    let (from, to) = one_way(&integration.name, batch)?;
+    let (from, to) = (Side::open(project, systems, from)?, Side::open(project, systems, to)?);
+    let entities = project.entities_by_name();
+    let mut pairs = Vec::new();
+    for name in &batch.entities {
+        pairs.push(pair(project, name, &from, &to, &entities).await?);
+    }
+    let stop_after = StopAfter {
+        rejected: Some(batch.stop_after.rejected),
+        percent: Some(batch.stop_after.or),
+        first_rows_alike: Some(batch.stop_after.first_rows_alike),
+    };
+    Ok(Job { integration: integration.name.clone(), pairs, stop_after, retry })
+}
+
+/// One of the two systems of a job.
+struct Side<'a> {
+    defined: &'a definition::System,
+    system: Arc<dyn System>,
+}
+
+impl<'a> Side<'a> {
+    fn open(project: &'a Project, systems: &dyn Systems, name: &str) -> Result<Side<'a>, Fault> {
+        let defined = project.system(name).expect("a checked project names systems that exist");
+        Ok(Side { defined, system: systems.open(name)? })
+    }
+
+    fn held(&self, entity: &str) -> &'a SystemEntity {
+        self.defined.entity(entity).expect("a checked project maps each entity in both systems")
+    }
+
+    /// The live table, and the columns that formulas may use. A query's columns are known only when it runs.
+    async fn table(&self, held: &SystemEntity) -> Result<(Option<Table>, Columns), Fault> {
+        if !self.defined.kind.has_catalog || held.query.is_some() {
+            let known = held.columns.iter().map(|(name, ty)| (name.as_str(), ty.clone()));
+            let known = record::Schema::of(known);
+            return Ok((None, if known.is_empty() { Columns::open() } else { Columns::closed(&known) }));
+        }
+        let name = held.table.as_deref().unwrap_or(&held.entity);
+        let catalog = self.system.catalog(&[name]).await?;
+        match catalog.table(name) {
+            Some(table) => Ok((Some(table.clone()), Columns::of_table(table))),
+            None => {
+                Err(Fault::ask_person(codes::TABLE_MISSING, format!("`{}` has no table `{name}`", self.defined.name))
+                    .at_system(&self.defined.name)
+                    .at_table(name)
+                    .fix("correct `table:` in the system's file, or create the table"))
+            }
+        }
+    }
+}
+
+fn one_way<'a>(integration: &str, batch: &'a Batch) -> Result<(&'a str, &'a str), Fault> {
+    let Direction::OneWay { from, to } = &batch.direction else {
+        return Err(not_yet(integration, "`between:` (two ways)"));
+    };
+    let unsupported = [
+        (batch.deletes != Deletes::Ignore, "`deletes:` other than ignore"),
+        (batch.first_load.is_some(), "`first_load:` with an approval"),
+        (batch.approve.is_some(), "`approve:`"),
+        (batch.min_rows.is_some(), "`min_rows:`"),
+        (batch.returns_active, "`returns_active:`"),
+    ];
+    match unsupported.iter().find(|(is, _)| *is) {
+        Some((_, what)) => Err(not_yet(integration, what)),
+        None => Ok((from, to)),
+    }
+}
+
+fn not_yet(integration: &str, what: &str) -> Fault {
+    Fault::ask_person(codes::NOT_YET_RUNNABLE, format!("{what} of `{integration}` is checked, and not yet runnable"))
+        .fix("leave it out for now, or wait for the release that runs it; nothing was read or written")
+}
+
+async fn pair(
+    project: &Project,
+    name: &str,
+    from: &Side<'_>,
+    to: &Side<'_>,
+    entities: &Entities,
+) -> Result<Pair, Fault> {
+    let entity = project.entity(name).expect("a checked project names entities that exist");
+    let (source, target) = (from.held(name), to.held(name));
+    let (source_table, source_columns) = from.table(source).await?;
+    let (target_table, target_columns) = to.table(target).await?;
+    let zone = from.defined.time_zone.clone();
+
+    let from_lookups = from.defined.lookup_keys(entities);
+    let read = ReadMapping::compile(&ReadPlan {
+        entity,
+        rules: &source.read,
+        filter: source.where_.as_deref(),
+        columns: &source_columns,
+        entities,
+        lookups: from.defined.kind.keeps.lookups.then_some(&from_lookups),
+        zone: zone.clone(),
+    })
+    .map_err(|problems| does_not_fit(&from.defined.name, &source.read, problems))?;
+    let write = WriteMapping::compile(&WritePlan {
+        entity,
+        rules: &target.write,
+        alternate_key: &target.alternate_key,
+        columns: &target_columns,
+        keeps: to.defined.kind.keeps,
+        entities,
+        lookups: &to.defined.lookup_keys(entities),
+    })
+    .map_err(|problems| does_not_fit(&to.defined.name, &target.write, problems))?;
+    if let Some(table) = &target_table {
+        usable_key(&to.defined.name, table, &target.alternate_key)?;
+    }
+
+    let mut columns = read.columns().to_vec();
+    let key = row_key(source, source_table.as_ref(), &entity.key);
+    let more = source.watermark.iter().map(|w| &w.column).chain(&key);
+    for column in more {
+        if !columns.contains(column) {
+            columns.push(column.clone());
+        }
+    }
+    let source_spec = ReadSpec {
+        table: source.table.clone().unwrap_or_default(),
+        columns,
+        watermark: source.watermark.clone(),
+        key,
+        rows_per_batch: ROWS_PER_BATCH,
+        time_zone: zone,
+        options: source.options.clone(),
+    };
+    let sink_spec = WriteSpec {
+        table: target.table.clone().unwrap_or_default(),
+        key: target.alternate_key.clone(),
+        columns: write.columns(),
+        time_zone: to.defined.time_zone.clone(),
+        options: target.options.clone(),
+    };
+    Ok(Pair {
+        entity: entity.clone(),
+        from: from.defined.name.clone(),
+        to: to.defined.name.clone(),
+        source: from.system.source(source_spec)?,
+        sink: to.system.sink(sink_spec)?,
+        read,
+        write,
+        key_columns: target.alternate_key.clone(),
+    })
+}
+
+/// The columns that make the order of a read total: those of the entity's key where they are plain columns, else the
+/// table's own.
+fn row_key(held: &SystemEntity, table: Option<&Table>, key: &[String]) -> Vec<String> {
+    let column = |field: &String| {
+        held.read.iter().find(|rule| rule.target == *field).and_then(|rule| match &rule.expr {
+            mapping::Expr::Source(column) => Some(column.clone()),
+            _ => None,
+        })
+    };
+    let plain: Option<Vec<String>> = key.iter().map(column).collect();
+    let own = || table.and_then(|t| t.keys.iter().find(|k| k.primary)).map(|k| k.columns.clone());
+    plain.or_else(own).unwrap_or_default()
+}
+
+fn usable_key(system: &str, table: &Table, wanted: &[String]) -> Result<(), Fault> {
+    let same = |columns: &[String]| columns.len() == wanted.len() && wanted.iter().all(|c| columns.contains(c));
+    let problem = match table.keys.iter().find(|key| same(&key.columns)) {
+        Some(key) if key.active => return Ok(()),
+        Some(_) => "is there and not active yet: the system still builds its index, or failed to",
+        None => "does not exist",
+    };
+    let columns = wanted.join(", ");
+    Err(Fault::ask_person(
+        codes::ALTERNATE_KEY,
+        format!("the alternate key ({columns}) of `{}` in `{system}` {problem}", table.name),
+    )
+    .at_system(system)
+    .at_table(&table.name)
+    .fix(format!(
+        "create the key on {columns} (in Dynamics: table {}, Keys), wait until it is active, and run again",
+        table.name
+    )))
+}
+
+/// What a mapping says of columns that are not there, or not of the type that it needs.
+fn does_not_fit(system: &str, rules: &[mapping::Rule], problems: Vec<Problem>) -> Fault {
+    let place = |problem: &Problem| match problem.at {
+        mapping::At::Target(rule) | mapping::At::Source(rule, _) => rules.get(rule).map(|rule| rule.origin.as_str()),
+        _ => None,
+    };
+    let all: Vec<String> = problems
+        .iter()
+        .map(|problem| match place(problem) {
+            Some(origin) => format!("{} ({origin})", problem.message),
+            None => problem.message.clone(),
+        })
+        .collect();
+    let fix = problems.iter().find_map(|problem| problem.help.clone());
+    Fault::ask_person(
+        codes::MAPPING_DOES_NOT_FIT,
+        format!("the mapping does not fit what `{system}` has now: {}", all.join("; ")),
+    )
+    .at_system(system)
+    .fix(fix.unwrap_or_else(|| "correct the mapping, then: ironbridge check --online".to_owned()))
+}

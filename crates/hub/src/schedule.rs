@@ -1,0 +1,120 @@
+//! When a batch is due. Pure: a schedule, a zone and a moment in; moments out.
+
+use std::time::Duration;
+
+use definition::Schedule;
+use jiff::civil::{DateTime, Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+/// The first moment after `after` at which the schedule is due.
+///
+/// *Shape*: `Every` counts from the epoch, so that every process and every restart agrees on the slots. A local time
+/// that the clocks skip is due when they have been put forward; one that exists twice is due the first time.
+/// `None` where a cron expression never comes true again.
+pub fn next(schedule: &Schedule, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
+    match schedule {
+        Schedule::Every(every) => next_multiple(*every, after),
+        Schedule::Daily { at } => next_day(zone, after, *at, |_| true),
+        Schedule::Weekdays { at } => {
+            next_day(zone, after, *at, |day| !matches!(day, Weekday::Saturday | Weekday::Sunday))
+        }
+        Schedule::Weekly { day, at } => next_day(zone, after, *at, |candidate| candidate == *day),
+        Schedule::Cron(cron) => {
+            let cron: croner::Cron = cron.parse().ok()?;
+            let next: Zoned = cron.find_next_occurrence(&after.to_zoned(zone.clone()), false).ok()?;
+            Some(next.timestamp())
+        }
+    }
+}
+
+/// The last moment up to and including `now` at which the schedule was due, after `since`.
+///
+/// A hub that was down answers one slot, however many were missed: that is `missed: run_once`.
+pub fn latest(schedule: &Schedule, zone: &TimeZone, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    if let Schedule::Every(every) = schedule {
+        let before = now.checked_sub(jiff::SignedDuration::try_from(*every).ok()?).ok()?;
+        return next_multiple(*every, before.max(since)).filter(|slot| *slot <= now);
+    }
+    let mut found = None;
+    // Bounded: a cron of every minute over a year of silence would be half a million steps.
+    let near = now.checked_sub(jiff::SignedDuration::from_hours(24 * 40)).unwrap_or(Timestamp::MIN);
+    let mut at = since.max(near);
+    while let Some(slot) = next(schedule, zone, at).filter(|slot| *slot <= now) {
+        found = Some(slot);
+        at = slot;
+    }
+    found
+}
+
+fn next_multiple(every: Duration, after: Timestamp) -> Option<Timestamp> {
+    let every = i64::try_from(every.as_millis()).ok().filter(|ms| *ms > 0)?;
+    let slot = after.as_millisecond().div_euclid(every).checked_add(1)?.checked_mul(every)?;
+    Timestamp::from_millisecond(slot).ok()
+}
+
+fn next_day(zone: &TimeZone, after: Timestamp, at: Time, wanted: impl Fn(Weekday) -> bool) -> Option<Timestamp> {
+    let mut day = after.to_zoned(zone.clone()).date();
+    for _ in 0..9 {
+        if wanted(day.weekday()) {
+            // `compatible`: into a gap is after it, into a fold is its first time.
+            let due = zone.to_ambiguous_timestamp(DateTime::from_parts(day, at)).compatible().ok()?;
+            if due > after {
+                return Some(due);
+            }
+        }
+        day = day.tomorrow().ok()?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::time;
+
+    fn check(schedule: Schedule, after: &str, expected: &[&str]) {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let mut at: Timestamp = after.parse().unwrap();
+        for expected in expected {
+            at = next(&schedule, &zone, at).unwrap();
+            assert_eq!(at.to_string(), *expected, "{schedule:?}");
+        }
+    }
+
+    #[test]
+    fn both_clock_changes() {
+        let daily = Schedule::Daily { at: time(1, 30, 0, 0) };
+        // 29 March 2026: 01:00 becomes 02:00, so 01:30 is not there; 25 October: 01:30 is there twice.
+        check(
+            daily.clone(),
+            "2026-03-28T00:00:00Z",
+            &["2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"],
+        );
+        check(daily, "2026-10-24T12:00:00Z", &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
+        let quarter = Schedule::Every(Duration::from_secs(900));
+        check(quarter, "2026-03-29T00:59:59Z", &["2026-03-29T01:00:00Z", "2026-03-29T01:15:00Z"]);
+    }
+
+    #[test]
+    fn weekdays_and_cron() {
+        let weekdays = Schedule::Weekdays { at: time(6, 30, 0, 0) };
+        check(weekdays, "2026-11-20T12:00:00Z", &["2026-11-23T06:30:00Z", "2026-11-24T06:30:00Z"]);
+        let weekly = Schedule::Weekly { day: Weekday::Sunday, at: time(23, 0, 0, 0) };
+        check(weekly, "2026-11-22T23:00:00Z", &["2026-11-29T23:00:00Z"]);
+        check(Schedule::Cron("0 2 * * *".into()), "2026-07-01T12:00:00Z", &["2026-07-02T01:00:00Z"]);
+    }
+
+    #[test]
+    fn what_was_missed_is_one_slot() {
+        let zone = TimeZone::UTC;
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let quarter = Schedule::Every(Duration::from_secs(900));
+        let (since, now) = (at("2026-11-20T00:00:00Z"), at("2026-11-23T10:07:00Z"));
+        assert_eq!(latest(&quarter, &zone, since, now), Some(at("2026-11-23T10:00:00Z")));
+        assert_eq!(latest(&quarter, &zone, at("2026-11-23T10:00:00Z"), now), None);
+        let daily = Schedule::Daily { at: time(2, 0, 0, 0) };
+        assert_eq!(latest(&daily, &zone, since, now), Some(at("2026-11-23T02:00:00Z")));
+        assert_eq!(latest(&daily, &zone, at("2026-11-23T02:00:00Z"), now), None);
+    }
+}

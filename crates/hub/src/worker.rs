@@ -1,0 +1,232 @@
+//! What `up` does all day: finds out what is due, and runs it.
+//!
+//! A due run is a message in the durable queue, with an id made of the integration and the slot: a restart, or a second
+//! look, cannot double it. One integration never runs twice at once; several integrations do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use definition::{Batch, Pattern, Project};
+use jiff::Timestamp;
+use record::RetryPolicy;
+use store::queue::{self, Delivery, Message, NewMessage};
+use store::runs::{Run, State, Trigger};
+use store::{OpResult, Refusal, Store};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::batch::{self, Report, Start};
+use crate::compile::{Systems, compile};
+use crate::error::Error;
+use crate::schedule;
+use crate::watch::Log;
+
+/// The queue of due runs.
+pub const QUEUE: &str = "hub/runs";
+/// How often the clock is looked at. A slot is never early, and late by this at most.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long the id of a due run is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// One look at the clock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    pub integration: String,
+    pub slot: Timestamp,
+    pub trigger: Trigger,
+}
+
+/// What is due now. Pure.
+///
+/// `last` are the newest runs by integration; `started` is when this hub began to look, which is where an integration
+/// that never ran counts from.
+pub fn due(
+    project: &Project,
+    last: &BTreeMap<String, Run>,
+    paused: &[String],
+    started: Timestamp,
+    now: Timestamp,
+) -> Vec<Due> {
+    let zone = &project.hub.time_zone;
+    let batches = project.integrations.iter().filter_map(|integration| match &integration.pattern {
+        Pattern::Batch(batch) if !paused.contains(&integration.name) => Some((&integration.name, batch)),
+        _ => None,
+    });
+    batches.filter_map(|(name, batch)| due_now(name, batch, last.get(name), zone, started, now)).collect()
+}
+
+fn due_now(
+    name: &str,
+    batch: &Batch,
+    last: Option<&Run>,
+    zone: &jiff::tz::TimeZone,
+    started: Timestamp,
+    now: Timestamp,
+) -> Option<Due> {
+    // A first run does not wait for its slot: the first ten minutes are for seeing something.
+    let Some(last) = last else {
+        return Some(Due { integration: name.to_owned(), slot: started, trigger: Trigger::Schedule });
+    };
+    let since = last.slot.unwrap_or(last.started).max(last.started);
+    if let Some(slot) = schedule::latest(&batch.schedule, zone, since, now) {
+        return Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Schedule });
+    }
+    let failed = matches!(last.state, State::Failed | State::Interrupted);
+    let again = batch.retry_run.filter(|_| failed).and_then(|every| {
+        let every = jiff::SignedDuration::try_from(every).ok()?;
+        last.finished?.checked_add(every).ok()
+    });
+    let slot = again.filter(|slot| *slot <= now)?;
+    Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Retry })
+}
+
+/// Looks, sends and runs until it is told to stop; then lets the runs in progress end their chunk.
+///
+/// *Errors*: only when our own state cannot be used.
+pub async fn work(
+    project: Arc<Project>,
+    systems: Arc<dyn Systems + Send + Sync>,
+    store: Store,
+    holder: String,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let settings = queue::Settings { duplicate_window: Some(REMEMBERED), ..queue::Settings::default() };
+    store.commit_one(queue::Op::Put { queue: QUEUE.to_owned(), settings }).await?;
+    let started = store.clock().now();
+    let mut running: JoinSet<String> = JoinSet::new();
+    let mut busy: Vec<String> = Vec::new();
+    let mut sent: BTreeMap<String, Timestamp> = BTreeMap::new();
+    loop {
+        send_due(&project, &store, &busy, started, &mut sent).await?;
+        for delivery in receive(&store).await? {
+            let name = delivery.message.integration.clone().unwrap_or_default();
+            if busy.contains(&name) {
+                settle(&store, &delivery).await?;
+                continue;
+            }
+            busy.push(name.clone());
+            let (project, systems, store, holder) = (project.clone(), systems.clone(), store.clone(), holder.clone());
+            running.spawn(async move {
+                run_message(&project, &*systems, &store, &holder, &delivery).await;
+                name
+            });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            Some(ended) = running.join_next() => match ended {
+                Ok(name) => busy.retain(|other| *other != name),
+                Err(panicked) => tracing::error!("a run ended with a panic: {panicked}"),
+            },
+            _ = stop.changed() => break,
+        }
+    }
+    // What runs is safe to cut: the next start closes it as interrupted and goes on after the last commit.
+    running.shutdown().await;
+    Ok(())
+}
+
+/// Sends what is due; `sent` remembers the last slot of each, so that an idle hub writes nothing.
+async fn send_due(
+    project: &Project,
+    store: &Store,
+    busy: &[String],
+    started: Timestamp,
+    sent: &mut BTreeMap<String, Timestamp>,
+) -> Result<(), Error> {
+    let last: BTreeMap<String, Run> =
+        store.last_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
+    let now = store.clock().now();
+    for due in due(project, &last, busy, started, now) {
+        if sent.get(&due.integration) == Some(&due.slot) {
+            continue;
+        }
+        // A run that another process does right now ends as a run of this slot too.
+        if last.get(&due.integration).is_some_and(|run| run.state == State::Running)
+            && store.lease(&due.integration)?.is_some_and(|l| l.until > now)
+        {
+            continue;
+        }
+        let message = Message {
+            id: format!("{}@{}", due.integration, due.slot),
+            integration: Some(due.integration.clone()),
+            body: format!(r#"{{"slot": "{}", "trigger": "{}"}}"#, due.slot, due.trigger).into_bytes(),
+            ..Message::default()
+        };
+        let message = NewMessage { message, at: None, ttl: None };
+        store.commit_one(queue::Op::Send { queue: QUEUE.to_owned(), messages: vec![message] }).await?;
+        sent.insert(due.integration, due.slot);
+    }
+    Ok(())
+}
+
+async fn receive(store: &Store) -> Result<Vec<Delivery>, Error> {
+    match store.commit_one(queue::Op::Receive { queue: QUEUE.to_owned(), max: 4 }).await? {
+        OpResult::Messages(messages) => Ok(messages),
+        other => unreachable!("Receive answers with messages, not {other:?}"),
+    }
+}
+
+/// Runs what a message asks for, and settles it. A failed run is recorded as a run; the schedule and `retry_run` bring
+/// the next one, so the message is done either way.
+async fn run_message(project: &Project, systems: &dyn Systems, store: &Store, holder: &str, delivery: &Delivery) {
+    let message = &delivery.message;
+    let name = message.integration.as_deref().unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap_or_default();
+    let slot = body["slot"].as_str().and_then(|slot| slot.parse().ok());
+    let trigger = if body["trigger"] == "retry" { Trigger::Retry } else { Trigger::Schedule };
+    let start = Start { trigger, slot, retry_of: None, holder: holder.to_owned() };
+    match run_now(project, systems, store, name, start).await {
+        Ok(report) => log(name, &report),
+        Err(error) => match error.busy() {
+            Some((other, _)) => tracing::info!("{name} is run by {other} right now"),
+            None => tracing::error!("{name} could not be run: {error}"),
+        },
+    }
+    if let Err(error) = settle(store, delivery).await {
+        tracing::warn!("the message of a run of {name} could not be completed: {error}");
+    }
+}
+
+/// Compiles and runs one integration. A definition that does not fit the live systems is a failed run too, so that
+/// `runs` and `status` show it.
+pub async fn run_now(
+    project: &Project,
+    systems: &dyn Systems,
+    store: &Store,
+    name: &str,
+    start: Start,
+) -> Result<Report, Error> {
+    let integration = project.integration(name).expect("the caller has looked the integration up");
+    match compile(project, integration, systems, RetryPolicy::default()).await {
+        Ok(job) => batch::run(store, &job, start, &Log).await,
+        Err(fault) => batch::failed(store, name, start, fault).await,
+    }
+}
+
+/// *Errors*: none for a lock that ran out while the run went on: whoever has the message now sees that the run is done.
+async fn settle(store: &Store, delivery: &Delivery) -> Result<(), Error> {
+    let complete = queue::Op::Complete { queue: QUEUE.to_owned(), tokens: vec![delivery.token] };
+    match store.commit_one(complete).await {
+        Err(error) if matches!(error.refusal(), Some(Refusal::LockLost { .. })) => Ok(()),
+        result => Ok(result.map(drop)?),
+    }
+}
+
+fn log(name: &str, report: &Report) {
+    let counts = &report.counts;
+    let summary = format!(
+        "{} read, {} created, {} updated, {} unchanged, {} rejected",
+        counts.read, counts.created, counts.updated, counts.unchanged, counts.rejected
+    );
+    match &report.error {
+        Some(fault) => {
+            tracing::error!(integration = name, run = %report.run, code = %fault.code, "run {} of {name} failed: {fault}; {}", report.run, fault.fix)
+        }
+        None if counts.rejected > 0 => {
+            tracing::warn!(integration = name, run = %report.run, "run {} of {name}: {summary}; look at them: ironbridge dead-letters list {name}", report.run)
+        }
+        None => tracing::info!(integration = name, run = %report.run, "run {} of {name}: {summary}", report.run),
+    }
+}
