@@ -7,7 +7,7 @@ use proptest::prelude::*;
 fn check(text: &str, printed: &str) {
     let tree = expression(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_eq!(tree.to_string(), printed, "{text}");
-    assert_eq!(expression(printed).unwrap(), tree, "{printed}");
+    assert_eq!(expression(printed), Ok(tree), "{printed}");
 }
 
 #[test]

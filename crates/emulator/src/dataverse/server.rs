@@ -1,0 +1,404 @@
+//! Connections, and what stands before the environment: tokens, limits, faults, counters.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::engine::{Clock, Engine};
+use super::faults::{Faults, What};
+use super::limits::{Left, Limits, Meter};
+use super::refusal::Refusal;
+use super::tokens::Tokens;
+use super::wire::{Request, Response};
+use super::{Config, Error, admin, batch, builtin, service};
+
+/// The platform's bound on a message.
+const BODY_BYTES_MAX: usize = 116 * 1024 * 1024;
+
+/// The longest URL outside a batch.
+const URL_BYTES_MAX: usize = 32_768;
+
+const CONNECTIONS_MAX: usize = 1024;
+
+/// A running environment. Dropping it ends it without waiting.
+pub struct Handle {
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    pub url: String,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Stops taking connections, lets running requests end, and closes the database.
+    pub async fn shutdown(self) {
+        let _ = self.stop.send(true);
+        let _ = self.accepting.await;
+    }
+}
+
+/// Everything that requests share.
+pub struct Server {
+    pub engine: Mutex<Engine>,
+    pub clock: Arc<Clock>,
+    pub tokens: Mutex<Tokens>,
+    pub faults: Mutex<Faults>,
+    pub counters: Mutex<Counters>,
+    pub seed: u64,
+    limits: Option<Limits>,
+    meter: Mutex<Meter>,
+}
+
+/// What was asked and answered since the start or the last reset.
+#[derive(Default)]
+pub struct Counters {
+    pub requests: IndexMap<String, u64>,
+    pub answers: IndexMap<u16, u64>,
+    pub faults: IndexMap<String, u64>,
+}
+
+/// Opens the environment and listens.
+///
+/// *Errors*: a folder or database that cannot be used, an address that is taken, a fault that is none.
+pub async fn start(config: Config) -> Result<Handle, Error> {
+    let faults = Faults::parse(&config.faults, config.seed)?;
+    let clock = Arc::new(Clock::default());
+    let engine = Engine::open(config.dir.as_deref(), clock.clone())?;
+    let listen = |source| Error::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let server = Arc::new(Server {
+        engine: Mutex::new(engine),
+        clock,
+        tokens: Mutex::new(Tokens::new(config.token, config.clients, config.token_seconds)),
+        faults: Mutex::new(faults),
+        counters: Mutex::new(Counters::default()),
+        seed: config.seed,
+        limits: config.limits,
+        meter: Mutex::new(Meter::default()),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let accepting = tokio::spawn(accept(listener, server, stopped));
+    Ok(Handle { url: format!("http://{address}"), stop, accepting })
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            _ = stopped.changed() => break,
+        };
+        let Ok(place) = place else { break };
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => break,
+        };
+        match stream {
+            Ok((stream, _)) => {
+                let _ = stream.set_nodelay(true);
+                let (server, stopped) = (server.clone(), stopped.clone());
+                tokio::spawn(async move {
+                    serve(stream, server, "http", stopped).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    // All places free again means that every connection has ended.
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(Duration::from_secs(10), places.acquire_many(all)).await;
+}
+
+async fn serve<S>(stream: S, server: Arc<Server>, scheme: &'static str, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = service_fn(move |request| {
+        let server = server.clone();
+        async move { handle(server, scheme, request).await }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(60))
+        .serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// The connection is to end without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was cut on purpose")]
+pub struct Cut;
+
+async fn handle(
+    server: Arc<Server>,
+    scheme: &str,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Full<Bytes>>, Cut> {
+    let (parts, body) = request.into_parts();
+    let response = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(collected) => answer(&server, scheme, parts, collected.to_bytes()).await?,
+        Err(_) => Refusal::new(413, "0x0", "The request body is too large or broke off.").response(&Default::default()),
+    };
+    *server.counters.lock().answers.entry(response.status).or_default() += 1;
+    Ok(finish(response))
+}
+
+async fn answer(server: &Arc<Server>, scheme: &str, parts: http::request::Parts, body: Bytes) -> Result<Response, Cut> {
+    let path = parts.uri.path();
+    let origin = origin(scheme, &parts.headers);
+    if let Some(route) = path.strip_prefix("/emulator/") {
+        return Ok(admin::answer(server, &parts.method, route, &body));
+    }
+    let is_token = path.contains("/oauth2/") && path.ends_with("/token");
+    let Some((version, below)) = web_api(path) else {
+        if is_token && parts.method == http::Method::POST && !is_down(server) {
+            server.count("token");
+            let form = String::from_utf8_lossy(&body);
+            return Ok(server.tokens.lock().issue(&form, server.clock.now()));
+        }
+        if path.ends_with("/.well-known/openid-configuration") {
+            return Ok(discovery(&origin, path));
+        }
+        let refusal = if path.starts_with("/XRMServices/") || path.starts_with("/api/") || is_token {
+            Refusal::not_emulated(format!("{} {path}", parts.method))
+        } else {
+            Refusal::new(404, "0x0", "There is nothing here; the Web API begins at /api/data/v9.2/.")
+        };
+        return Ok(refusal.response(&Default::default()));
+    };
+
+    let is_batch = below == "$batch";
+    let happening = server.faults.lock().next(is_batch);
+    let mut dropped = false;
+    let mut half = false;
+    for what in happening {
+        server.count_fault(what);
+        match what {
+            What::Slow(wait) => tokio::time::sleep(wait).await,
+            What::Cut => return Err(Cut),
+            What::Drop => dropped = true,
+            What::HalfBatch => half = true,
+            What::Status { status, retry_after } => return Ok(unwell(status, retry_after, &origin)),
+        }
+    }
+
+    let now = server.clock.now();
+    let authorization = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+    let Some(bearer) = server.tokens.lock().bearer(authorization, now) else {
+        return Ok(unauthorized(&origin));
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    if path.len() + query.len() > URL_BYTES_MAX {
+        return Ok(
+            Refusal::new(414, "0x0", "The request URL is longer than 32,768 bytes.").response(&Default::default())
+        );
+    }
+    let request = Request {
+        method: parts.method.as_str().to_owned(),
+        path: below.to_owned(),
+        query: query.to_owned(),
+        root: format!("{origin}/api/data/{version}/"),
+        body: body.into(),
+        headers: parts.headers,
+        user: builtin::APPLICATION_USER,
+    };
+    let response = within_limits(server, &bearer, request, half).await;
+    if dropped { Err(Cut) } else { Ok(response) }
+}
+
+/// Carries a request out if the user's limits allow it.
+async fn within_limits(server: &Arc<Server>, bearer: &str, request: Request, half: bool) -> Response {
+    server.count(kind(&request));
+    let began = Instant::now();
+    let Some(limits) = &server.limits else {
+        let real = Limits::real();
+        let left = Left { requests: real.requests, execution: real.execution };
+        return informed(carry_out(server, request, half).await, left);
+    };
+    let left = match server.meter.lock().enter(limits, bearer, began) {
+        Ok(left) => left,
+        Err(too_much) => {
+            let refusal = Refusal::new(429, too_much.code, too_much.message);
+            let response = refusal.response(&Default::default());
+            return response.with("Retry-After", too_much.retry_after.to_string());
+        }
+    };
+    let response = carry_out(server, request, half).await;
+    server.meter.lock().leave(bearer, began, began.elapsed());
+    informed(response, left)
+}
+
+async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Response {
+    let shared = server.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let mut engine = shared.engine.lock();
+        if let Err(refusal) = impersonate(&engine, &mut request) {
+            return refusal.response(&Default::default());
+        }
+        if request.path != "$batch" {
+            return service::answer(&mut engine, &request);
+        }
+        match request.method.as_str() {
+            "POST" => batch::run(&mut engine, &request, half),
+            other => Refusal::method(other).response(&Default::default()),
+        }
+    });
+    match work.await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a request ended in a defect of the emulator");
+            Refusal::new(500, "0x80040216", "An unexpected error occurred in the emulator.")
+                .response(&Default::default())
+        }
+    }
+}
+
+/// `MSCRMCallerID` or `CallerObjectId` says on whose behalf the application acts.
+fn impersonate(engine: &Engine, request: &mut Request) -> Result<(), Refusal> {
+    let named = |name: &str| request.header(name).map(|id| Uuid::try_parse(id.trim().trim_matches(['{', '}'])));
+    let unknown = |id: &str| Refusal::new(403, "0x80040204", format!("The user with id {id} was not found."));
+    let (sql, id) = match (named("callerobjectid"), named("mscrmcallerid")) {
+        (Some(id), _) => ("SELECT id FROM t_systemuser WHERE c_azureactivedirectoryobjectid = ?1", id),
+        (None, Some(id)) => ("SELECT id FROM t_systemuser WHERE id = ?1", id),
+        (None, None) => return Ok(()),
+    };
+    let id = id.map_err(|_| unknown("(not a guid)"))?;
+    let found = engine.conn.query_row(sql, [super::storage::blob(id)], |row| row.get::<_, [u8; 16]>(0));
+    request.user = found.map(Uuid::from_bytes).map_err(|_| unknown(&id.to_string()))?;
+    Ok(())
+}
+
+fn informed(response: Response, left: Left) -> Response {
+    response
+        .with("x-ms-ratelimit-burst-remaining-xrm-requests", left.requests.to_string())
+        .with("x-ms-ratelimit-time-remaining-xrm-requests", left.execution_text())
+}
+
+impl Server {
+    fn count(&self, kind: impl Into<String>) {
+        *self.counters.lock().requests.entry(kind.into()).or_default() += 1;
+    }
+
+    fn count_fault(&self, what: What) {
+        let name = match what {
+            What::Status { status, .. } => status.to_string(),
+            What::Drop => "drop".into(),
+            What::Cut => "cut".into(),
+            What::Slow(_) => "slow".into(),
+            What::HalfBatch => "half-batch".into(),
+        };
+        *self.counters.lock().faults.entry(name).or_default() += 1;
+    }
+}
+
+/// What a request counts as: a batch, a bulk message, metadata, or its method.
+fn kind(request: &Request) -> String {
+    let last = request.path.rsplit('/').next().unwrap_or_default();
+    if request.path == "$batch" {
+        "$batch".into()
+    } else if let Some(message) = last.strip_prefix("Microsoft.Dynamics.CRM.").filter(|_| request.method == "POST") {
+        message.into()
+    } else if request.path.starts_with("EntityDefinitions") || request.path.starts_with("RelationshipDefinitions") {
+        format!("{} metadata", request.method)
+    } else {
+        request.method.clone()
+    }
+}
+
+/// `down` takes the token endpoint along.
+fn is_down(server: &Server) -> bool {
+    server.faults.lock().spec().split(',').any(|rule| rule == "down")
+}
+
+fn unwell(status: u16, retry_after: u64, origin: &str) -> Response {
+    let refusal = match status {
+        401 => return unauthorized(origin),
+        429 => Refusal::new(
+            429,
+            "0x80072322",
+            "Number of requests exceeded the limit of 6000 over time window of 300 seconds.",
+        ),
+        503 => Refusal::new(503, "0x80044171", "The service is unavailable."),
+        other => Refusal::new(other, "0x80040216", "An unexpected error occurred."),
+    };
+    let response = refusal.response(&Default::default());
+    if matches!(status, 429 | 503) { response.with("Retry-After", retry_after.to_string()) } else { response }
+}
+
+fn unauthorized(origin: &str) -> Response {
+    let challenge = format!("Bearer authorization_uri={origin}/common/oauth2/authorize, resource_id={origin}/");
+    Response { status: 401, headers: vec![("WWW-Authenticate", challenge)], body: Vec::new() }
+}
+
+fn discovery(origin: &str, path: &str) -> Response {
+    let tenant = path.trim_start_matches('/').split('/').next().unwrap_or("common");
+    let body = serde_json::json!({
+        "token_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/token"),
+        "authorization_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/authorize"),
+        "issuer": format!("{origin}/{tenant}/v2.0"),
+    });
+    Response::json(200, body.to_string())
+}
+
+/// `v9.2` and what is below it, if the path is the Web API's.
+fn web_api(path: &str) -> Option<(&str, &str)> {
+    let rest = path.strip_prefix("/api/data/")?;
+    let (version, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let number = version.strip_prefix('v')?;
+    number.starts_with("9.").then_some((version, below.trim_end_matches('/')))
+}
+
+/// Scheme and host as the client sees them, also through a proxy.
+fn origin(scheme: &str, headers: &HeaderMap) -> String {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme = header("x-forwarded-proto").unwrap_or(scheme);
+    let host = header("x-forwarded-host").or_else(|| header("host")).unwrap_or("localhost");
+    format!("{scheme}://{host}")
+}
+
+fn finish(response: Response) -> http::Response<Full<Bytes>> {
+    let mut out = http::Response::new(Full::new(Bytes::from(response.body)));
+    *out.status_mut() = http::StatusCode::from_u16(response.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = out.headers_mut();
+    for (name, value) in response.headers {
+        // A value that is no header text (a key with a line break) is left out rather than failing a write that is done.
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
+            headers.append(name, value);
+        }
+    }
+    let id = Uuid::new_v4().to_string();
+    for (name, value) in
+        [("odata-version", "4.0"), ("req_id", &id), ("x-ms-service-request-id", &id), ("x-ms-dop-hint", "4")]
+    {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert("set-cookie", HeaderValue::from_static("ARRAffinity=emulator;Path=/;HttpOnly"));
+    out
+}

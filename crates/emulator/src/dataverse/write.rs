@@ -1,0 +1,465 @@
+//! Creating, changing and deleting rows, with what the platform itself adds to each.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value;
+use rusqlite::{ErrorCode, OptionalExtension, params, params_from_iter};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::builtin;
+use super::engine::{Deed, Engine};
+use super::model::{Kind, Nav, OnDelete, Required, Table};
+use super::payload::{Cell, Nested, Payload, point};
+use super::refusal::{self, Answer, Refusal};
+use super::storage::{blob, exists, is_stored, sql_column};
+use super::{value, webhooks};
+
+/// On whose behalf something is written, and what was said along with it.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub user: Uuid,
+    /// `?tag=`, which reaches webhooks as a shared variable.
+    pub tag: Option<String>,
+    pub request_id: Uuid,
+}
+
+/// Creates a row.
+///
+/// *Errors*: a required column without a value; an id or a key that is taken.
+pub fn create(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, mut payload: Payload) -> Answer<Uuid> {
+    for (column, parent) in std::mem::take(&mut payload.parents) {
+        let id = create(engine, caller, &parent.table, parent.payload)?;
+        payload.put(point(table, column, &parent.table, id));
+    }
+    let id = payload.id.unwrap_or_else(Uuid::now_v7);
+    let submitted: Vec<usize> = payload.cells.iter().map(|cell| cell.column).collect();
+    complete(engine, caller, table, &mut payload)?;
+    require(table, &payload)?;
+    let version = engine.next_version();
+    insert(engine, table, id, version, &payload.cells)?;
+    derive(engine, table, id, &submitted)?;
+    engine.deeds.push((table.name.clone(), Deed::Created));
+    let children = std::mem::take(&mut payload.children);
+    for child in children {
+        create_child(engine, caller, table, id, child)?;
+    }
+    for (nav, target, other) in std::mem::take(&mut payload.links) {
+        associate(engine, caller, table, id, &nav, &target, other)?;
+    }
+    webhooks::after(engine, caller, table, Deed::Created, id, &payload.cells, None)?;
+    Ok(id)
+}
+
+fn create_child(engine: &mut Engine, caller: &Caller, table: &Table, id: Uuid, mut child: Nested) -> Answer<()> {
+    if let Some(Nav::Many { column, .. }) = engine.catalog.nav(&table.name, &child.nav)
+        && let Some(index) = child.table.columns.get_index_of(column)
+    {
+        child.payload.put(point(&child.table, index, table, id));
+    }
+    create(engine, caller, &child.table, child.payload).map(drop)
+}
+
+/// Changes a row that exists.
+pub fn update(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid, mut payload: Payload) -> Answer<()> {
+    if !payload.children.is_empty() {
+        return Err(Refusal::payload(&table.set, "Deep update of a collection is not supported."));
+    }
+    if let Some((column, _)) = payload.parents.first() {
+        let name = &table.columns[*column].name;
+        return Err(Refusal::not_emulated(format!("deep update through '{name}'")));
+    }
+    let before = webhooks::before(engine, table, Deed::Updated, id)?;
+    let submitted: Vec<usize> = payload.cells.iter().map(|cell| cell.column).collect();
+    payload.cells.retain(|cell| table.columns[cell.column].update);
+    let created = table.columns.get_index_of("overriddencreatedon");
+    payload.cells.retain(|cell| Some(cell.column) != created);
+    settle_state(engine, table, Some(id), &mut payload)?;
+    settle_owner(table, &mut payload);
+    settle_money(engine, table, Some(id), &mut payload)?;
+    payload.set(table, "modifiedon", Value::Integer(engine.clock.now()));
+    payload.set(table, "modifiedby", Value::Blob(blob(caller.user)));
+    change(engine, table, id, &payload.cells)?;
+    derive(engine, table, id, &submitted)?;
+    engine.deeds.push((table.name.clone(), Deed::Updated));
+    for (nav, target, other) in std::mem::take(&mut payload.links) {
+        associate(engine, caller, table, id, &nav, &target, other)?;
+    }
+    webhooks::after(engine, caller, table, Deed::Updated, id, &payload.cells, before)
+}
+
+/// Deletes a row that exists, and does to the rows that point to it what their relationships say.
+pub fn delete(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid) -> Answer<()> {
+    let before = webhooks::before(engine, table, Deed::Deleted, id)?;
+    let catalog = engine.catalog.clone();
+    for relation in catalog.one_to_many.iter().filter(|relation| relation.one == table.name) {
+        let Some(many) = catalog.table(&relation.many) else { continue };
+        let Some(column) = many.column(&relation.column) else { continue };
+        let (sql, name) = (many.sql(), column.sql());
+        let mut statement = engine.conn.prepare_cached(&format!("SELECT id FROM {sql} WHERE {name} = ?1"))?;
+        let found = statement.query_map([blob(id)], |row| row.get::<_, [u8; 16]>(0))?;
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        drop(statement);
+        for child in found.into_iter().map(Uuid::from_bytes) {
+            match relation.on_delete {
+                OnDelete::RemoveLink => {
+                    let version = engine.next_version();
+                    let unlink = format!("UPDATE {sql} SET {name} = NULL, v = ?2 WHERE id = ?1");
+                    engine.conn.prepare_cached(&unlink)?.execute(params![blob(child), version])?;
+                }
+                OnDelete::Cascade => delete(engine, caller, many, child)?,
+                OnDelete::Restrict => {
+                    let message =
+                        "The object you tried to delete is associated with another object and cannot be deleted.";
+                    return Err(Refusal::new(405, "0x80047002", message));
+                }
+            }
+        }
+    }
+    for link in catalog.many_to_many.iter() {
+        for (side, name) in [(0, "a"), (1, "b")] {
+            if link.tables[side] == table.name {
+                engine.conn.execute(&format!("DELETE FROM {} WHERE {name} = ?1", link.sql()), [blob(id)])?;
+            }
+        }
+    }
+    let sql = format!("DELETE FROM {} WHERE id = ?1", table.sql());
+    if engine.conn.prepare_cached(&sql)?.execute([blob(id)])? == 0 {
+        return Err(Refusal::no_row(&table.name, id));
+    }
+    let version = engine.next_version();
+    let now = engine.clock.now();
+    let tombstone = "INSERT INTO tombstone (table_name, v, id, at) VALUES (?1, ?2, ?3, ?4)";
+    engine.conn.prepare_cached(tombstone)?.execute(params![table.name, version, blob(id), now])?;
+    engine.deeds.push((table.name.clone(), Deed::Deleted));
+    webhooks::after(engine, caller, table, Deed::Deleted, id, &[], before)
+}
+
+/// Connects two rows through a navigation property of the first.
+pub fn associate(
+    engine: &mut Engine,
+    caller: &Caller,
+    table: &Arc<Table>,
+    id: Uuid,
+    nav: &str,
+    target: &Arc<Table>,
+    other: Uuid,
+) -> Answer<()> {
+    let catalog = engine.catalog.clone();
+    match catalog.nav(&table.name, nav) {
+        Some(Nav::One { column, targets }) if targets.contains(&target.name) => {
+            let mut payload = Payload::default();
+            let index = table.columns.get_index_of(column).ok_or_else(|| Refusal::no_property(nav, &table.name))?;
+            payload.put(point(table, index, target, other));
+            update(engine, caller, table, id, payload)
+        }
+        Some(Nav::Many { table: many, column }) if *many == target.name => {
+            let mut payload = Payload::default();
+            let index = target.columns.get_index_of(column).ok_or_else(|| Refusal::no_property(nav, &table.name))?;
+            payload.put(point(target, index, table, id));
+            update(engine, caller, target, other, payload)
+        }
+        Some(Nav::Linked { link, here }) if link.tables[1 - here] == target.name => {
+            let (a, b) = if *here == 0 { (id, other) } else { (other, id) };
+            let sql = format!("INSERT OR IGNORE INTO {} (a, b) VALUES (?1, ?2)", link.sql());
+            engine.conn.execute(&sql, params![blob(a), blob(b)])?;
+            Ok(())
+        }
+        Some(_) => Err(Refusal::query(format!("'{nav}' does not lead to '{}'.", target.set))),
+        None => Err(Refusal::no_segment(nav)),
+    }
+}
+
+/// Puts in a row of the environment itself, its lookups as plain ids.
+pub fn seed(engine: &mut Engine, table: &str, id: Uuid, columns: &[(&str, String)]) -> Answer<()> {
+    let table = engine.catalog.table(table).ok_or_else(|| Refusal::no_segment(table))?.clone();
+    let mut payload = Payload { id: Some(id), ..Payload::default() };
+    for (name, raw) in columns {
+        let column = table.column(name).ok_or_else(|| Refusal::no_property(name, &table.name))?;
+        payload.set(&table, name, value::from_json(&table, column, raw)?);
+    }
+    let caller = Caller { user: builtin::APPLICATION_USER, tag: None, request_id: Uuid::nil() };
+    complete(engine, &caller, &table, &mut payload)?;
+    let version = engine.next_version();
+    insert(engine, &table, id, version, &payload.cells)
+}
+
+/// Fills in what a new row gets without being told.
+fn complete(engine: &Engine, caller: &Caller, table: &Table, payload: &mut Payload) -> Answer<()> {
+    let now = Value::Integer(engine.clock.now());
+    let user = Value::Blob(blob(caller.user));
+    let created = payload.cell(table, "overriddencreatedon").map(|cell| cell.value.clone());
+    payload.set(table, "createdon", created.filter(|value| *value != Value::Null).unwrap_or_else(|| now.clone()));
+    payload.set(table, "modifiedon", now);
+    payload.set(table, "createdby", user.clone());
+    payload.set(table, "modifiedby", user.clone());
+    if let Some(column) = table.columns.get_index_of("ownerid") {
+        if payload.cell(table, "ownerid").is_none_or(|cell| cell.value == Value::Null) {
+            payload.put(Cell { column, value: user, target: Some("systemuser".into()) });
+        }
+        payload.set(table, "owningbusinessunit", Value::Blob(blob(builtin::BUSINESS_UNIT)));
+        settle_owner(table, payload);
+    }
+    if table.columns.contains_key("organizationid") && table.name != "organization" {
+        payload.set(table, "organizationid", Value::Blob(blob(builtin::ORGANIZATION)));
+    }
+    settle_state(engine, table, None, payload)?;
+    settle_money(engine, table, None, payload)
+}
+
+fn settle_owner(table: &Table, payload: &mut Payload) {
+    let Some(owner) = payload.cell(table, "ownerid").cloned() else { return };
+    let is_team = owner.target.as_deref() == Some("team");
+    let (user, team) = if is_team { (Value::Null, owner.value) } else { (owner.value, Value::Null) };
+    payload.set(table, "owninguser", user);
+    payload.set(table, "owningteam", team);
+}
+
+/// Keeps status reason and state together: each reason belongs to one state.
+fn settle_state(engine: &Engine, table: &Table, id: Option<Uuid>, payload: &mut Payload) -> Answer<()> {
+    let Some(Kind::Status { options }) = table.column("statuscode").map(|column| &column.kind) else { return Ok(()) };
+    let number = |name: &str| match payload.cell(table, name).map(|cell| &cell.value) {
+        Some(Value::Integer(number)) => i32::try_from(*number).ok(),
+        _ => None,
+    };
+    let (state, reason) = (number("statecode"), number("statuscode"));
+    if id.is_some() && state.is_none() && reason.is_none() {
+        return Ok(());
+    }
+    let state = match (state, id) {
+        (Some(state), _) => state,
+        (None, None) => 0,
+        (None, Some(id)) => {
+            let sql = format!("SELECT c_statecode FROM {} WHERE id = ?1", table.sql());
+            let found = engine.conn.prepare_cached(&sql)?.query_row([blob(id)], |row| row.get(0)).optional()?;
+            found.unwrap_or(0)
+        }
+    };
+    let first = || options.iter().find(|choice| choice.state == Some(state)).map(|choice| choice.value);
+    let reason = reason.or_else(first);
+    let fits = options.iter().any(|choice| Some(choice.value) == reason && choice.state == Some(state));
+    let Some(reason) = reason.filter(|_| fits) else {
+        let label = table
+            .column("statecode")
+            .and_then(|column| column.kind.choices())
+            .and_then(|states| states.iter().find(|choice| choice.value == state))
+            .map_or_else(|| state.to_string(), |choice| choice.label.clone());
+        let message = format!(
+            "{} is not a valid status code for state code {}State.{label} on {} with Id {}.",
+            reason.map_or_else(|| "(none)".to_owned(), |reason| reason.to_string()),
+            table.schema_name,
+            table.name,
+            id.unwrap_or_default()
+        );
+        return Err(Refusal::new(400, refusal::INVALID_STATUS, message));
+    };
+    payload.set(table, "statecode", Value::Integer(state.into()));
+    payload.set(table, "statuscode", Value::Integer(reason.into()));
+    Ok(())
+}
+
+/// Money also exists in the organisation's own currency, and a row with money has a currency.
+fn settle_money(engine: &Engine, table: &Table, id: Option<Uuid>, payload: &mut Payload) -> Answer<()> {
+    let is_money = |cell: &Cell| matches!(table.columns[cell.column].kind, Kind::Money { is_base: false, .. });
+    let amounts: Vec<(String, Value)> = payload
+        .cells
+        .iter()
+        .filter(|cell| is_money(cell))
+        .map(|cell| (table.columns[cell.column].name.clone(), cell.value.clone()))
+        .collect();
+    if amounts.is_empty() || !table.columns.contains_key("transactioncurrencyid") {
+        return Ok(());
+    }
+    let stored = match (payload.cell(table, "transactioncurrencyid"), id) {
+        (Some(cell), _) => Some(cell.value.clone()),
+        (None, Some(id)) => {
+            let sql = format!("SELECT c_transactioncurrencyid FROM {} WHERE id = ?1", table.sql());
+            engine.conn.prepare_cached(&sql)?.query_row([blob(id)], |row| row.get(0)).optional()?
+        }
+        (None, None) => None,
+    };
+    let (currency, rate) = match stored {
+        Some(Value::Blob(currency)) if currency != blob(builtin::BASE_CURRENCY) => {
+            let sql = "SELECT c_exchangerate FROM t_transactioncurrency WHERE id = ?1";
+            let rate = engine.conn.prepare_cached(sql)?.query_row([&currency], |row| row.get::<_, Option<i64>>(0));
+            let rate = rate.optional()?.flatten().unwrap_or(10_000_000_000);
+            (currency, Decimal::from_i128_with_scale(rate.into(), 10))
+        }
+        _ => (blob(builtin::BASE_CURRENCY), Decimal::ONE),
+    };
+    payload.set(table, "transactioncurrencyid", Value::Blob(currency));
+    payload.set(table, "exchangerate", value::scaled(rate, 10).map_or(Value::Null, Value::Integer));
+    for (name, amount) in amounts {
+        let base = match amount {
+            Value::Integer(amount) if rate == Decimal::ONE => Value::Integer(amount),
+            Value::Integer(amount) => Decimal::from_i128_with_scale(amount.into(), 4)
+                .checked_div(rate)
+                .and_then(|base| value::scaled(base.round_dp(4), 4))
+                .map_or(Value::Null, Value::Integer),
+            other => other,
+        };
+        payload.set(table, &format!("{name}_base"), base);
+    }
+    Ok(())
+}
+
+/// The platform insists only on what it needs itself; what an application requires is for its forms.
+fn require(table: &Table, payload: &Payload) -> Answer<()> {
+    for (index, column) in table.columns.values().enumerate() {
+        if column.required != Required::SystemRequired || !is_stored(table, column) {
+            continue;
+        }
+        if payload.cells.iter().all(|cell| cell.column != index || cell.value == Value::Null) {
+            let message = format!("Attribute '{}' cannot be NULL", column.name);
+            return Err(Refusal::new(400, "0x80040200", message));
+        }
+    }
+    Ok(())
+}
+
+fn insert(engine: &Engine, table: &Table, id: Uuid, version: i64, cells: &[Cell]) -> Answer<()> {
+    let mut names = String::from("id, v");
+    let mut values: Vec<Value> = vec![Value::Blob(blob(id)), Value::Integer(version)];
+    for cell in cells.iter().filter(|cell| cell.value != Value::Null) {
+        let column = &table.columns[cell.column];
+        names.push_str(", ");
+        names.push_str(&column.sql());
+        values.push(cell.value.clone());
+        if let (Some(name), Some(target)) = (column.sql_target(), &cell.target) {
+            names.push_str(", ");
+            names.push_str(&name);
+            values.push(Value::Text(target.clone()));
+        }
+    }
+    let marks = vec!["?"; values.len()].join(",");
+    let sql = format!("INSERT INTO {} ({names}) VALUES ({marks})", table.sql());
+    let done = engine.conn.prepare_cached(&sql)?.execute(params_from_iter(values));
+    done.map(drop).map_err(|error| taken(table, error))
+}
+
+fn change(engine: &mut Engine, table: &Table, id: Uuid, cells: &[Cell]) -> Answer<()> {
+    let mut sets = String::from("v = ?");
+    let mut values: Vec<Value> = vec![Value::Integer(engine.next_version())];
+    for cell in cells {
+        let column = &table.columns[cell.column];
+        sets.push_str(&format!(", {} = ?", column.sql()));
+        values.push(cell.value.clone());
+        if let Some(name) = column.sql_target() {
+            sets.push_str(&format!(", {name} = ?"));
+            values.push(cell.target.clone().map_or(Value::Null, Value::Text));
+        }
+    }
+    values.push(Value::Blob(blob(id)));
+    let sql = format!("UPDATE {} SET {sets} WHERE id = ?", table.sql());
+    match engine.conn.prepare_cached(&sql)?.execute(params_from_iter(values)) {
+        Ok(0) => Err(Refusal::no_row(&table.name, id)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(taken(table, error)),
+    }
+}
+
+/// What a violated unique index means to the client.
+fn taken(table: &Table, error: rusqlite::Error) -> Refusal {
+    let rusqlite::Error::SqliteFailure(code, Some(text)) = &error else { return error.into() };
+    if code.code != ErrorCode::ConstraintViolation {
+        return error.into();
+    }
+    let columns: Vec<&str> = text.rsplit(": ").next().unwrap_or_default().split(", ").collect();
+    let names: Vec<&str> = columns.iter().filter_map(|column| column.rsplit('.').next()).collect();
+    let hit = table.keys.iter().find(|key| {
+        key.columns.len() == names.len() && key.columns.iter().zip(&names).all(|(a, b)| b.strip_prefix("c_") == Some(a))
+    });
+    match hit {
+        Some(key) => {
+            let labels: Vec<&str> =
+                key.columns.iter().filter_map(|name| table.column(name)).map(|column| column.label.as_str()).collect();
+            let message = format!(
+                "Entity Key {} violated. A record with the same value for {} already exists. A duplicate record cannot \
+                 be created. Select one or more unique values and try again.",
+                key.label,
+                labels.join(", ")
+            );
+            Refusal::new(412, refusal::DUPLICATE_KEY, message)
+        }
+        None => Refusal::new(412, refusal::DUPLICATE_RECORD, "Cannot insert duplicate key."),
+    }
+}
+
+/// Recomputes what the platform composes from other columns, when one of those was submitted.
+fn derive(engine: &Engine, table: &Table, id: Uuid, submitted: &[usize]) -> Answer<()> {
+    let touched = |name: &str| table.columns.get_index_of(name).is_some_and(|index| submitted.contains(&index));
+    let run = |sql: String| -> Answer<()> {
+        engine.conn.prepare_cached(&sql)?.execute([blob(id)])?;
+        Ok(())
+    };
+    let sql = table.sql();
+    if table.columns.contains_key("fullname") && (touched("firstname") || touched("lastname")) {
+        run(format!(
+            "UPDATE {sql} SET c_fullname = nullif(trim(coalesce(c_firstname, '') || ' ' || coalesce(c_lastname, '')), '') WHERE id = ?1"
+        ))?;
+    }
+    let parts = ["line1", "line2", "line3", "city", "stateorprovince", "postalcode", "country"];
+    if parts.iter().any(|part| touched(&format!("address1_{part}"))) {
+        let line = |part: &str| format!("coalesce(c_address1_{part} || char(13, 10), '')");
+        let lines: Vec<String> = ["line1", "line2", "line3"].iter().map(|part| line(part)).collect();
+        run(format!(
+            "UPDATE {sql} SET c_address1_composite = trim({} || \
+             coalesce(c_address1_city || ' ', '') || coalesce(c_address1_stateorprovince || ' ', '') || \
+             coalesce(c_address1_postalcode, '') || coalesce(char(13, 10) || c_address1_country, ''), char(13, 10) || ' ') \
+             WHERE id = ?1",
+            lines.join(" || ")
+        ))?;
+    }
+    if table.name == "productpricelevel" && touched("productid") {
+        run(format!(
+            "UPDATE {sql} SET c_productidname = (SELECT c_name FROM t_product p WHERE p.id = c_productid) WHERE id = ?1"
+        ))?;
+    }
+    if table.name == "salesorderdetail" && (touched("quantity") || touched("priceperunit")) {
+        order_amounts(engine, id)?;
+    }
+    Ok(())
+}
+
+/// The amount of a line is quantity times price, and the order's totals are the sums of its lines.
+fn order_amounts(engine: &Engine, line: Uuid) -> Answer<()> {
+    let sql = "SELECT c_quantity, c_priceperunit, c_salesorderid FROM t_salesorderdetail WHERE id = ?1";
+    let (quantity, price, order): (Option<i64>, Option<i64>, Option<Vec<u8>>) =
+        engine.conn.query_row(sql, [blob(line)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (Some(quantity), Some(price)) = (quantity, price) else { return Ok(()) };
+    let amount = Decimal::from_i128_with_scale(quantity.into(), 5)
+        .checked_mul(Decimal::from_i128_with_scale(price.into(), 4))
+        .and_then(|amount| value::scaled(amount.round_dp(2), 4));
+    engine.conn.execute(
+        "UPDATE t_salesorderdetail SET c_extendedamount = ?2, c_extendedamount_base = ?2 WHERE id = ?1",
+        params![blob(line), amount],
+    )?;
+    engine.conn.execute(
+        "UPDATE t_salesorder SET c_totallineitemamount = s, c_totallineitemamount_base = s, \
+         c_totalamount = s + coalesce(c_freightamount, 0), c_totalamount_base = s + coalesce(c_freightamount, 0) \
+         FROM (SELECT sum(c_extendedamount) AS s FROM t_salesorderdetail WHERE c_salesorderid = ?1) WHERE id = ?1",
+        [order],
+    )?;
+    Ok(())
+}
+
+/// The current row version, or nothing if there is no such row.
+pub fn version(engine: &Engine, table: &Table, id: Uuid) -> Answer<Option<i64>> {
+    let sql = format!("SELECT v FROM {} WHERE id = ?1", table.sql());
+    Ok(engine.conn.prepare_cached(&sql)?.query_row([blob(id)], |row| row.get(0)).optional()?)
+}
+
+/// One stored value of a row.
+pub fn stored(engine: &Engine, table: &Table, id: Uuid, column: &super::model::Column) -> Answer<Value> {
+    let sql = format!("SELECT {} FROM {} t WHERE t.id = ?1", sql_column(table, column, "t"), table.sql());
+    let found = engine.conn.prepare_cached(&sql)?.query_row([blob(id)], |row| row.get(0)).optional()?;
+    found.ok_or_else(|| Refusal::no_row(&table.name, id))
+}
+
+/// Whether a user exists, for impersonation.
+pub fn user_exists(engine: &Engine, id: Uuid) -> Answer<bool> {
+    match engine.catalog.table("systemuser") {
+        Some(users) => Ok(exists(&engine.conn, users, id)?),
+        None => Ok(false),
+    }
+}
