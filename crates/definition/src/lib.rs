@@ -1,1 +1,55 @@
+//! Reads a project's folder of YAML and checks it: every problem at once, where it is, and what to write instead.
+//!
+//! What comes out is plain data with every default filled in ([`Project`]), or diagnostics ([`Diagnostic`]), or both when
+//! there are only warnings. What may stand in a file is written down once, in field tables, which drive decoding,
+//! messages, `show`, the JSON Schema and the reference page.
+//!
+//! It is not a place for IO beyond reading the project's files: connectors' options ([`record::Kind`]), live columns
+//! ([`record::Catalog`]) and secrets come in as values. It runs nothing.
+//!
+//! ```
+//! use definition::{LoadOptions, load_files};
+//!
+//! let loaded = load_files([("ironbridge.yaml", "hub: contoso\ntimezone: Europe/London\n")], &LoadOptions::default());
+//! assert!(loaded.project.is_none());
+//! assert_eq!(
+//!     loaded.render(false, 100),
+//!     "\
+//! error[IB0110]: unknown key `timezone`
+//!  --> ironbridge.yaml:2:1
+//!   |
+//! 2 | timezone: Europe/London
+//!   | ^^^^^^^^ the hub has no such key
+//!   |
+//!   = note: allowed: hub, time_zone, calendar, alerts, retention
+//!   = help: did you mean `time_zone`?"
+//! );
+//! ```
 
+mod build;
+pub mod codes;
+mod decode;
+mod decoded;
+mod diagnostic;
+mod documents;
+mod expect;
+mod files;
+mod kinds;
+mod load;
+mod model;
+mod rules;
+mod show;
+mod suggest;
+mod table;
+mod tables;
+mod units;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Place, Secondary, Severity};
+pub use expect::{Expectation, Rows, differences};
+pub use files::{File, FileId, Files, Span};
+pub use kinds::PLANNED;
+pub use load::{LoadOptions, Loaded, load, load_files};
+pub use model::*;
+pub use show::{Line, Origin, show};
+pub use units::{Hours, MinRows, NeededBy, Schedule, Wait};

@@ -1,0 +1,287 @@
+//! Reads a project's folder and checks it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use record::{Catalog, Kind, Secrets};
+
+use crate::build;
+use crate::codes;
+use crate::decode::Decoder;
+use crate::decoded::Group;
+use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::documents::{self, Documents, Named};
+use crate::files::{self, Files, Span};
+use crate::model::{Environment, Project, Shown};
+use crate::rules;
+use crate::suggest;
+use crate::table::Table;
+use crate::tables;
+use crate::yaml::{self, Node};
+
+/// What a definition is checked against, besides itself.
+#[derive(Default)]
+pub struct LoadOptions<'a> {
+    /// The name of a file in `environments/`, without `.yaml`.
+    pub environment: Option<&'a str>,
+    /// The kinds of system that there are. A kind that is planned in the format and not among these is known as well:
+    /// its systems are checked, and cannot run yet.
+    pub kinds: &'a [&'static Kind],
+    /// Asks for every secret, and warns of those that have no value.
+    pub secrets: Option<&'a dyn Secrets>,
+    /// What live systems say of their tables, by the name of the system.
+    pub catalogs: BTreeMap<String, Catalog>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Only where there is no error.
+    pub project: Option<Project>,
+    /// Errors first, then by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What was read; a secret that stands in plain text is blotted out.
+    pub files: Arc<Files>,
+}
+
+impl Loaded {
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Every diagnostic as text, with an empty line between.
+    pub fn render(&self, colour: bool, width: usize) -> String {
+        let drawn: Vec<String> =
+            self.diagnostics.iter().map(|diagnostic| diagnostic.render(&self.files, colour, width)).collect();
+        drawn.join("\n\n")
+    }
+
+    /// Every diagnostic as one JSON array.
+    pub fn to_json(&self) -> serde_json::Value {
+        self.diagnostics.iter().map(|diagnostic| diagnostic.to_json(&self.files)).collect()
+    }
+}
+
+/// Everything that was decoded, with places: what the rules look at.
+pub(crate) struct Draft {
+    pub hub: Group,
+    pub people: Group,
+    pub systems: Vec<(Group, &'static Kind)>,
+    pub entities: Vec<Group>,
+    pub integrations: Vec<Group>,
+    pub tests: Vec<Group>,
+    /// Every name that is defined, also of what could not be read.
+    pub names: rules::Names,
+    pub environment: Option<Environment>,
+}
+
+/// Reads and checks the project in `dir`. Reads nothing but its files.
+///
+/// *Errors*: as diagnostics, all of them at once.
+pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Loaded {
+    let mut diagnostics = Vec::new();
+    let (files, complete) = files::read(dir, &mut diagnostics);
+    let runbook = |name: &str| {
+        let path = format!("runbooks/{name}.md");
+        dir.join(&path).is_file().then_some(path)
+    };
+    check(dir, files, complete, diagnostics, options, &runbook)
+}
+
+/// The same for files that are in memory already: path and text of each.
+pub fn load_files<'f>(given: impl IntoIterator<Item = (&'f str, &'f str)>, options: &LoadOptions<'_>) -> Loaded {
+    let mut files = Files::default();
+    let mut given: Vec<(&str, &str)> = given.into_iter().collect();
+    given.sort_by_key(|(path, _)| {
+        (path.contains('/'), documents::FOLDERS.iter().position(|f| path.starts_with(f)), *path)
+    });
+    for (path, text) in given {
+        files.add(path, text.to_owned());
+    }
+    check(Path::new("."), files, true, Vec::new(), options, &|_| None)
+}
+
+fn check(
+    dir: &Path,
+    mut files: Files,
+    complete: bool,
+    mut diagnostics: Vec<Diagnostic>,
+    options: &LoadOptions<'_>,
+    runbook: &dyn Fn(&str) -> Option<String>,
+) -> Loaded {
+    let kinds = crate::kinds::all(options.kinds);
+    let mut documents = documents::sort(&files, &mut diagnostics);
+    documents.incomplete |= !complete;
+    let mut decoder = Decoder::new(&files, &kinds);
+    let environment = overlay(&mut documents, options.environment, &mut decoder);
+    let draft = decode(documents, environment, &mut decoder);
+    let secrets = std::mem::take(&mut decoder.secrets);
+    let names = std::mem::take(&mut decoder.names);
+    let hidden = std::mem::take(&mut decoder.hidden);
+    diagnostics.append(&mut decoder.diagnostics);
+    let project = project(dir, &draft, &files, runbook);
+    rules::names::check(&names, &draft.names, &mut diagnostics);
+    rules::check(&draft, &project, &files, options, &mut diagnostics);
+    if let Some(provider) = options.secrets {
+        for secret in &secrets {
+            if let Err(why) = provider.resolve(&secret.provider, &secret.name) {
+                diagnostics.push(
+                    Diagnostic::warning(
+                        codes::NO_SECRET,
+                        format!("`${{{}:{}}}` has no value here", secret.provider, secret.name),
+                    )
+                    .at(secret.at, "asked for here")
+                    .help(why),
+                );
+            }
+        }
+    }
+    for span in hidden {
+        files.hide(span);
+    }
+    diagnostic::sort(&mut diagnostics);
+    let files = Arc::new(files);
+    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let project = (!failed).then(|| Project { files: files.clone(), ..project });
+    Loaded { project, diagnostics, files }
+}
+
+/// Checks every environment, and lays the chosen one over the definitions.
+fn overlay(documents: &mut Documents, chosen: Option<&str>, decoder: &mut Decoder<'_>) -> Option<Environment> {
+    let environments = std::mem::take(&mut documents.environments);
+    let mut found = None;
+    for Named { name, node } in &environments {
+        let apply = chosen == Some(&**name);
+        let group = decoder.document(node, &tables::hub::ENVIRONMENT);
+        documents.apply(node, apply, &mut decoder.diagnostics);
+        if apply {
+            found = Some(Environment { name: name.to_string(), protected: group.yes_no("protected") });
+        }
+    }
+    if let (Some(chosen), None) = (chosen, &found) {
+        let names = || environments.iter().map(|named| &*named.name);
+        let mut diagnostic = Diagnostic::error(codes::ENVIRONMENT, format!("there is no environment `{chosen}`"))
+            .maybe_help(suggest::did_you_mean(chosen, names()))
+            .or_help(format!("write environments/{chosen}.yaml, or leave out `--env`"));
+        if !environments.is_empty() {
+            diagnostic = diagnostic.note(format!("there are: {}", suggest::list(names())));
+        }
+        decoder.diagnostics.push(diagnostic);
+    }
+    found
+}
+
+fn decode(documents: Documents, environment: Option<Environment>, decoder: &mut Decoder<'_>) -> Draft {
+    let empty = |table: &'static Table| Group { table: table.name, at: Span::DEFAULT, entries: Vec::new() };
+    let hub = documents.hub.as_ref().map_or(empty(&tables::hub::HUB), |node| decoder.document(node, &tables::hub::HUB));
+    let people = documents
+        .people
+        .as_ref()
+        .map_or(empty(&tables::hub::PEOPLE), |node| decoder.document(node, &tables::hub::PEOPLE));
+    let names = rules::Names::of(&documents);
+    let systems = documents.systems.iter().filter_map(|named| system(&named.node, decoder)).collect();
+    let mut all = |list: &[Named], table: &'static Table| {
+        list.iter().map(|named| decoder.document(&named.node, table)).collect::<Vec<_>>()
+    };
+    let entities = all(&documents.entities, &tables::entity::ENTITY);
+    let tests = all(&documents.tests, &tables::test::TEST);
+    let integrations = documents.integrations.iter().filter_map(|named| integration(&named.node, decoder)).collect();
+    Draft { hub, people, systems, entities, integrations, tests, names, environment }
+}
+
+fn system(node: &Node, decoder: &mut Decoder<'_>) -> Option<(Group, &'static Kind)> {
+    let group = decoder.document(node, &tables::system::SYSTEM);
+    let name = group.text("kind")?;
+    match decoder.kinds.iter().find(|kind| kind.name == name) {
+        Some(kind) => Some((group, kind)),
+        None => {
+            let kinds = || decoder.kinds.iter().map(|kind| kind.name);
+            let diagnostic = Diagnostic::error(codes::UNKNOWN_KIND, format!("there is no kind of system `{name}`"))
+                .at(group.at("kind"), "no connector has this name")
+                .note(format!("allowed: {}", suggest::list(kinds())))
+                .maybe_help(suggest::did_you_mean(name, kinds()))
+                .or_help("use one of these kinds; a database that none of them knows can often give files");
+            decoder.diagnostics.push(diagnostic);
+            None
+        }
+    }
+}
+
+/// The pattern decides which keys an integration has.
+fn integration(node: &Node, decoder: &mut Decoder<'_>) -> Option<Group> {
+    let pattern = node.get("pattern").and_then(Node::scalar).map(|scalar| scalar.text.clone());
+    let table = match pattern.as_deref() {
+        Some("batch") => &tables::integration::BATCH,
+        Some("event") => &tables::integration::EVENT,
+        Some("virtual") => &tables::integration::VIRTUAL,
+        Some("flow") => &tables::flow::FLOW,
+        _ => {
+            if node.map().is_none() {
+                decoder.document(node, &tables::integration::BATCH);
+                return None;
+            }
+            let field = tables::integration::BATCH
+                .fields()
+                .find(|field| field.name == "pattern")
+                .expect("every integration has a pattern");
+            // A misspelt key is reported as such.
+            let only = Node {
+                data: yaml::Data::Map(
+                    node.map().unwrap_or_default().iter().filter(|(key, _)| is_pattern(&key.text)).cloned().collect(),
+                ),
+                span: node.span,
+            };
+            decoder.group(
+                &only,
+                "an integration",
+                std::iter::once(*field),
+                crate::decode::head(node, decoder.files),
+                &[],
+            );
+            return None;
+        }
+    };
+    Some(decoder.document(node, table))
+}
+
+fn is_pattern(key: &str) -> bool {
+    key == "pattern" || suggest::nearest(key, ["pattern"]).is_some()
+}
+
+fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> Option<String>) -> Project {
+    let (people, groups) = build::people(&draft.people);
+    let shown = |thing: &'static str, groups: &mut dyn Iterator<Item = &Group>| -> Vec<Shown> {
+        groups
+            .map(|group| Shown { thing, name: group.text(thing).unwrap_or_default().to_owned(), group: group.clone() })
+            .collect()
+    };
+    let mut all = shown("integration", &mut draft.integrations.iter());
+    all.extend(shown("system", &mut draft.systems.iter().map(|(group, _)| group)));
+    all.extend(shown("entity", &mut draft.entities.iter()));
+    all.extend(shown("hub", &mut std::iter::once(&draft.hub)));
+    let mut integrations: Vec<_> = draft
+        .integrations
+        .iter()
+        .map(|group| build::integration(group, files, runbook(group.text("integration").unwrap_or_default())))
+        .collect();
+    let entities: Vec<_> = draft.entities.iter().map(build::entity).collect();
+    for integration in &mut integrations {
+        if let crate::model::Pattern::Batch(batch) = &mut integration.pattern {
+            rules::references::order(&mut batch.entities, &entities);
+        }
+    }
+    Project {
+        dir: dir.to_owned(),
+        hub: build::hub(&draft.hub),
+        people,
+        groups,
+        systems: draft.systems.iter().map(|(group, kind)| build::system(group, kind)).collect(),
+        entities,
+        integrations,
+        tests: draft.tests.iter().filter_map(|group| build::test_case(group, files)).collect(),
+        environment: draft.environment.clone(),
+        shown: all,
+        files: Arc::default(),
+    }
+}

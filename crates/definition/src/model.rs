@@ -1,0 +1,235 @@
+//! A checked project: plain data with every default filled in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::{Date, Weekday};
+use jiff::tz::TimeZone;
+use mapping::Rule;
+use record::{Entity, Kind, Options, Type, Watermark};
+
+use crate::decoded::Group as Decoded;
+use crate::files::Files;
+use crate::units::Hours;
+
+mod flow;
+mod integration;
+mod testcase;
+
+pub use flow::{Approval, Assignment, Deciders, Escalation, Flow, Given, Step, StepKind};
+pub use integration::{
+    ApproveRun, Batch, Conflict, Deletes, Direction, Drift, Event, Integration, Missed, Overlap, Pattern, Payload,
+    StopAfter, Trigger, Virtual,
+};
+pub use testcase::{Happening, TestCase};
+
+/// Everything that a project's folder defines.
+#[derive(Debug, Clone)]
+pub struct Project {
+    pub dir: PathBuf,
+    pub hub: Hub,
+    pub people: Vec<Person>,
+    pub groups: Vec<Group>,
+    pub systems: Vec<System>,
+    pub entities: Vec<Arc<Entity>>,
+    pub integrations: Vec<Integration>,
+    pub tests: Vec<TestCase>,
+    pub environment: Option<Environment>,
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) files: Arc<Files>,
+}
+
+/// What `show` walks.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    /// `integration`, `system`, `entity` or `hub`.
+    pub thing: &'static str,
+    pub name: String,
+    pub group: Decoded,
+}
+
+#[derive(Debug, Clone)]
+pub struct Hub {
+    pub name: String,
+    pub time_zone: TimeZone,
+    pub calendar: Calendar,
+    pub alerts: Vec<AlertRoute>,
+    pub retention: Retention,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calendar {
+    pub working_hours: Hours,
+    pub working_days: Vec<Weekday>,
+    pub holidays: Holidays,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Holidays {
+    /// `none`, or a calendar that the hub can work out: `england-and-wales`.
+    Named(String),
+    Dates(Vec<Date>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertRoute {
+    pub to: Vec<String>,
+    pub severity: Vec<String>,
+    pub between: Option<Hours>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retention {
+    pub journal: Duration,
+    pub messages: Duration,
+    pub personal: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Person {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    pub manager: Option<String>,
+}
+
+/// *Shape*: `pagerduty`, `teams`, `slack` and `webhook` may hold `${…}`, to be resolved at the call that needs them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    pub id: String,
+    pub members: Vec<String>,
+    /// Empty: every way that the group has.
+    pub channels: Vec<String>,
+    pub email: Option<String>,
+    pub teams: Option<String>,
+    pub slack: Option<String>,
+    pub webhook: Option<String>,
+    pub pagerduty: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct System {
+    pub name: String,
+    pub kind: &'static Kind,
+    /// By the kind's field table; `${…}` is still in it (see [`Options::resolve`]).
+    pub connection: Options,
+    pub owner: Option<String>,
+    pub vendor: Option<Vendor>,
+    pub time_zone: Option<TimeZone>,
+    pub webhooks: Option<Webhooks>,
+    pub entities: Vec<SystemEntity>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vendor {
+    pub name: String,
+    pub supported_until: Option<Date>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhooks {
+    pub header: String,
+    /// References to secrets.
+    pub keys: Vec<String>,
+}
+
+/// How one system holds one entity.
+#[derive(Debug, Clone)]
+pub struct SystemEntity {
+    pub entity: String,
+    /// Empty where the kind has no tables.
+    pub table: Option<String>,
+    pub query: Option<String>,
+    pub virtual_table: Option<String>,
+    pub alternate_key: Vec<String>,
+    pub match_existing: Vec<String>,
+    pub watermark: Option<Watermark>,
+    /// Power Fx, without the `=`.
+    pub where_: Option<String>,
+    /// Declared columns; empty where the system has a catalogue, or nobody declared them.
+    pub columns: Vec<(String, Type)>,
+    pub read: Vec<Rule>,
+    pub write: Vec<Rule>,
+    /// Everything that the connector's field table has, also what stands above.
+    pub options: Options,
+}
+
+/// What `--env` chose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Environment {
+    pub name: String,
+    /// Writes only from `up`, or after a typed confirmation.
+    pub protected: bool,
+}
+
+impl Project {
+    pub fn system(&self, name: &str) -> Option<&System> {
+        self.systems.iter().find(|system| system.name == name)
+    }
+
+    pub fn entity(&self, name: &str) -> Option<&Arc<Entity>> {
+        self.entities.iter().find(|entity| &*entity.name == name)
+    }
+
+    pub fn integration(&self, name: &str) -> Option<&Integration> {
+        self.integrations.iter().find(|integration| integration.name == name)
+    }
+
+    pub fn protected(&self) -> bool {
+        self.environment.as_ref().is_some_and(|environment| environment.protected)
+    }
+
+    /// The entities by name, as mappings want them.
+    pub fn entities_by_name(&self) -> mapping::Entities {
+        self.entities.iter().map(|entity| (entity.name.to_string(), entity.clone())).collect()
+    }
+
+    /// Who is told when an owner or route names this: e-mail addresses, in order, without repeats.
+    pub fn addresses(&self, who: &str) -> Vec<String> {
+        let name = who.strip_prefix("group:").unwrap_or(who);
+        let person = |id: &str| self.people.iter().find(|person| person.id == id).map(|person| person.email.clone());
+        let mut found: Vec<String> = Vec::new();
+        if !who.starts_with("group:") {
+            found.extend(person(name));
+        }
+        if let Some(group) = self.groups.iter().find(|group| group.id == name) {
+            found.extend(group.email.clone());
+            found.extend(group.members.iter().filter_map(|id| person(id)));
+        }
+        let mut seen = BTreeMap::new();
+        found.retain(|address| seen.insert(address.clone(), ()).is_none());
+        found
+    }
+}
+
+impl System {
+    pub fn entity(&self, name: &str) -> Option<&SystemEntity> {
+        self.entities.iter().find(|entity| entity.entity == name)
+    }
+
+    /// Where the rows of each entity are found in this system, for references; needs the entities' keys.
+    pub fn lookup_keys(&self, entities: &mapping::Entities) -> mapping::LookupKeys {
+        let key_of = |held: &SystemEntity| {
+            let entity = entities.get(&held.entity)?;
+            let table = held.table.clone()?;
+            let column_of = |field: &String| {
+                let written = held
+                    .write
+                    .iter()
+                    .find(|rule| matches!(&rule.expr, mapping::Expr::Source(source) if source == field));
+                let read = || {
+                    held.read.iter().find(|rule| rule.target == *field).and_then(|rule| match &rule.expr {
+                        mapping::Expr::Source(column) => Some(column.clone()),
+                        _ => None,
+                    })
+                };
+                Some((Arc::from(field.as_str()), Arc::from(written.map(|rule| rule.target.clone()).or_else(read)?)))
+            };
+            let columns: Option<Vec<(Arc<str>, Arc<str>)>> = entity.key.iter().map(column_of).collect();
+            Some((held.entity.clone(), mapping::LookupKey { table: table.into(), columns: columns? }))
+        };
+        self.entities.iter().filter_map(key_of).collect()
+    }
+}

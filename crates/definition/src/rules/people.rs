@@ -1,0 +1,131 @@
+//! Whoever is named can be reached.
+
+use std::collections::BTreeSet;
+
+use crate::codes;
+use crate::decoded::{Data, Group};
+use crate::diagnostic::Diagnostic;
+use crate::load::Draft;
+use crate::model::Project;
+use crate::table::Thing;
+
+const WAYS: &[&str] = &["email", "teams", "slack", "webhook", "pagerduty"];
+
+pub(crate) fn check(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diagnostic>) {
+    groups(&draft.people, project, diagnostics);
+    managers(&draft.people, diagnostics);
+    calendar(&draft.hub, diagnostics);
+    owners(draft, diagnostics);
+}
+
+/// A failure of each integration reaches somebody: its owner, or a route of the hub.
+fn owners(draft: &Draft, diagnostics: &mut Vec<Diagnostic>) {
+    let routes_reach = draft.names.incomplete()
+        || draft.hub.list("alerts").iter().any(|route| match route.group() {
+            Some(route) => route.texts("to").iter().any(|(who, _)| draft.names.has(Thing::Who, who)),
+            None => true,
+        })
+        || matches!(draft.hub.get("alerts"), Some(Data::Broken));
+    if routes_reach {
+        return;
+    }
+    for integration in &draft.integrations {
+        let Some(owner) = integration.text("owner") else { continue };
+        if draft.names.has(Thing::Owner, owner) {
+            continue;
+        }
+        diagnostics.push(
+            Diagnostic::error(codes::NOBODY, "nobody would hear of a failure of this integration")
+                .at(integration.at("owner"), "no person or group of people.yaml, and the hub has no `alerts:`")
+                .help(format!("add to people.yaml: `groups: {{ {owner}: {{ email: {owner}@contoso.example }} }}`")),
+        );
+    }
+}
+
+fn groups(people: &Group, project: &Project, diagnostics: &mut Vec<Diagnostic>) {
+    for entry in people.named("groups") {
+        let Some(group) = entry.value.group() else { continue };
+        let known = matches!(group.get("members"), Some(Data::List(_)));
+        let broken = group.entries.iter().any(|entry| matches!(entry.value.data, Data::Broken));
+        let ways = WAYS.iter().any(|way| group.entry(way).is_some());
+        if known && !broken && group.list("members").is_empty() && !ways {
+            diagnostics.push(
+                Diagnostic::error(codes::NOBODY, format!("the group `{}` reaches nobody", entry.name))
+                    .at(entry.key, "it has no members and no address")
+                    .help("add `members: [name]`, or `email:`, `teams:`, `slack:`, `webhook:` or `pagerduty:`"),
+            );
+        }
+        for (channel, at) in group.texts("channels") {
+            let by_members = channel == "email" && !project.addresses(&format!("group:{}", entry.name)).is_empty();
+            if group.entry(channel).is_none() && !by_members && !broken {
+                // Teams reaches members by their address as well.
+                if channel == "teams" && !group.list("members").is_empty() {
+                    continue;
+                }
+                diagnostics.push(
+                    Diagnostic::error(
+                        codes::NOBODY,
+                        format!("the group `{}` has no address for {channel}", entry.name),
+                    )
+                    .at(at, format!("`{channel}:` is missing in this group"))
+                    .help(format!("add `{channel}: …` to the group, or take {channel} out of `channels`")),
+                );
+            }
+        }
+    }
+}
+
+/// Escalation follows managers, and must end.
+fn managers(people: &Group, diagnostics: &mut Vec<Diagnostic>) {
+    let manager = |name: &str| {
+        people
+            .named("people")
+            .iter()
+            .find(|entry| &*entry.name == name)
+            .and_then(|entry| entry.value.group())
+            .and_then(|person| person.text("manager"))
+    };
+    let mut reported = BTreeSet::new();
+    for entry in people.named("people") {
+        let mut path = vec![&*entry.name];
+        while let Some(next) = manager(path[path.len() - 1]) {
+            if let Some(start) = path.iter().position(|name| *name == next) {
+                let circle = &path[start..];
+                if circle.iter().all(|name| reported.insert((*name).to_owned())) && start == 0 {
+                    let Some(person) = entry.value.group() else { break };
+                    let mut words = circle.to_vec();
+                    words.push(next);
+                    diagnostics.push(
+                        Diagnostic::error(codes::CIRCLE, "managers go round in a circle")
+                            .at(person.at("manager"), words.join(" -> "))
+                            .help("leave out `manager:` of the person at the top"),
+                    );
+                }
+                break;
+            }
+            path.push(next);
+        }
+    }
+}
+
+fn calendar(hub: &Group, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(calendar) = hub.group("calendar") else { return };
+    if let Some(Data::List(days)) = calendar.get("working_days")
+        && days.is_empty()
+    {
+        diagnostics.push(
+            Diagnostic::error(codes::BAD_CALENDAR, "nobody ever works")
+                .at(calendar.at("working_days"), "no day is in here")
+                .help("write it like `working_days: [mon, tue, wed, thu, fri]`"),
+        );
+    }
+    if let Some(Data::Hours(hours)) = calendar.get("working_hours")
+        && hours.until < hours.from
+    {
+        diagnostics.push(
+            Diagnostic::error(codes::BAD_CALENDAR, "the working day ends before it starts")
+                .at(calendar.at("working_hours"), "the second time is before the first")
+                .help("write it like `working_hours: \"09:00-17:30\"`"),
+        );
+    }
+}

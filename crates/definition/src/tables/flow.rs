@@ -1,0 +1,226 @@
+//! The pattern `flow`: its fields and its steps.
+
+use crate::table::{Field, Shape, TEXT, Table, Thing, one_of, whole};
+
+pub(crate) const FLOW: Table = Table {
+    name: "a flow",
+    doc: "Low-volume work with a person in it.",
+    parts: &[&[
+        Field::new("integration", Shape::Name, "The name of the flow.", "credit-limit").required(),
+        Field::new("pattern", one_of(super::integration::PATTERNS), "`flow`.", "flow").required(),
+        Field::new(
+            "owner",
+            Shape::Ref(Thing::Owner),
+            "Who answers for it and hears when it is stuck.",
+            "credit-control",
+        )
+        .required(),
+        Field::new(
+            "purpose",
+            TEXT,
+            "One sentence that the business would recognise.",
+            "Credit limits are raised by people, not by code.",
+        )
+        .required(),
+        Field::new(
+            "criticality",
+            one_of(&["low", "normal", "business_critical"]),
+            "What stops when it stops. A business-critical flow is refused.",
+            "normal",
+        )
+        .default("normal"),
+        Field::new(
+            "trigger",
+            Shape::Group(&TRIGGER),
+            "What starts it.",
+            "{ entity: credit_request, in: dynamics, rows: [created] }",
+        )
+        .required(),
+        Field::new(
+            "volume",
+            Shape::Group(&VOLUME),
+            "How many start in a day.",
+            "{ expected: 30 a day, ceiling: 200 a day }",
+        )
+        .default("{}"),
+        Field::new("steps", Shape::Steps, "What it does, in order.", "[{ set: { outcome: =\"approved\" } }]")
+            .required(),
+    ]],
+};
+
+const TRIGGER: Table = Table {
+    name: "the trigger of a flow",
+    doc: "What starts it.",
+    parts: &[
+        &[
+            Field::new("entity", Shape::Ref(Thing::Entity), "The entity that it is about.", "credit_request")
+                .required(),
+            Field::new("in", Shape::Ref(Thing::System), "The system in which something happens.", "dynamics")
+                .required(),
+        ],
+        super::integration::TRIGGER.parts[0],
+    ],
+};
+
+const VOLUME: Table = Table {
+    name: "the volume of a flow",
+    doc: "How many start in a day: warned at 80 % of the ceiling, held above it, refused at ten times.",
+    parts: &[&[
+        Field::new("expected", Shape::Rate, "What is usual.", "30 a day"),
+        Field::new("ceiling", Shape::Rate, "Above it new starts are held.", "200 a day").default("500 a day"),
+    ]],
+};
+
+/// The steps by the key that says which one it is.
+pub(crate) const STEPS: &[(&str, &Table)] =
+    &[("if", &IF), ("approve", &APPROVE), ("set", &SET), ("write", &WRITE), ("notify", &NOTIFY), ("wait", &WAIT)];
+
+const IF: Table = Table {
+    name: "a condition",
+    doc: "One way or the other.",
+    parts: &[&[
+        Field::new("if", Shape::Formula, "True or false.", "=requested <= 5000").required(),
+        Field::new("then", Shape::Steps, "The steps when it is true.", "[{ set: { outcome: =\"approved\" } }]")
+            .required(),
+        Field::new("else", Shape::Steps, "The steps when it is not.", "[{ set: { outcome: =\"rejected\" } }]"),
+    ]],
+};
+
+const APPROVE: Table = Table {
+    name: "an approval",
+    doc: "A question to people. Later steps read its `.outcome`, `.by` and `.comment`.",
+    parts: &[&[
+        Field::new("approve", Shape::Name, "The name of the decision.", "decision").required(),
+        Field::new("ask", Shape::TextOrFormula, "The question.", "=$\"Raise {customer.name} to {requested}?\"")
+            .required(),
+        Field::new("of", Shape::Group(&OF), "Who decides.", "{ one_of: [group:credit-control], not: =requested_by }")
+            .required(),
+        Field::new("remind", Shape::Every { off: true }, "How often they are reminded.", "every 1 working day")
+            .default("every 1 working day"),
+        Field::new(
+            "escalate",
+            Shape::Group(&ESCALATE),
+            "Who is asked as well, and when.",
+            "{ after: 2 working days, to: [group:finance-directors] }",
+        ),
+        Field::new(
+            "deadline",
+            Shape::Group(&DEADLINE),
+            "When nobody answered, and what that means.",
+            "{ after: 5 working days, outcome: rejected }",
+        )
+        .required(),
+        Field::new(
+            "if_changed",
+            Shape::Many(&TEXT),
+            "A change of these asks again.",
+            "[requested, customer.credit_limit]",
+        )
+        .default("[]"),
+    ]],
+};
+
+const OF: Table = Table {
+    name: "the people who decide",
+    doc: "One of them, all of them, or some of them.",
+    parts: &[&[
+        Field::new(
+            "one_of",
+            Shape::Many(&Shape::Ref(Thing::Who)),
+            "The first answer decides.",
+            "[group:credit-control]",
+        ),
+        Field::new(
+            "all_of",
+            Shape::Many(&Shape::Ref(Thing::Who)),
+            "Everybody agrees, or it is rejected.",
+            "[controller, director]",
+        ),
+        Field::new(
+            "some_of",
+            Shape::Many(&Shape::Ref(Thing::Who)),
+            "So many of them as `at_least` says.",
+            "[group:credit-control]",
+        ),
+        Field::new("at_least", whole(1, 100), "With `some_of`: how many agree.", "2"),
+        Field::new("not", Shape::Formula, "A person who may not decide.", "=requested_by"),
+    ]],
+};
+
+const ESCALATE: Table = Table {
+    name: "an escalation",
+    doc: "Who is asked as well, and when.",
+    parts: &[&[
+        Field::new("after", Shape::Wait, "So long after the question.", "2 working days").required(),
+        Field::new("to", Shape::OneOrMany(&Shape::Ref(Thing::Who)), "Who is asked.", "[group:finance-directors]")
+            .required(),
+    ]],
+};
+
+const DEADLINE: Table = Table {
+    name: "a deadline",
+    doc: "When nobody answered, and what that means.",
+    parts: &[&[
+        Field::new("after", Shape::Wait, "So long after the question.", "5 working days").required(),
+        Field::new("outcome", one_of(&["approved", "rejected"]), "What counts then.", "rejected").required(),
+    ]],
+};
+
+const SET: Table = Table {
+    name: "a step that sets fields",
+    doc: "Writes fields of the record that the flow is about, where it came from.",
+    parts: &[&[
+        Field::new("set", Shape::Assignments, "Each field with its value.", "{ outcome: =\"approved\" }").required()
+    ]],
+};
+
+const WRITE: Table = Table {
+    name: "a step that writes",
+    doc: "Writes fields of another record.",
+    parts: &[&[Field::new(
+        "write",
+        Shape::Group(&WRITE_TO),
+        "What, where, and which fields.",
+        "{ entity: customer, to: finance, key: =customer.number, set: { credit_limit: =requested } }",
+    )
+    .required()]],
+};
+
+const WRITE_TO: Table = Table {
+    name: "a write",
+    doc: "Which record of which system, and which fields.",
+    parts: &[&[
+        Field::new("entity", Shape::Ref(Thing::Entity), "The entity.", "customer").required(),
+        Field::new("to", Shape::Ref(Thing::System), "The system.", "finance").required(),
+        Field::new("key", Shape::OneOrMany(&Shape::Formula), "The key of the record.", "=customer.number").required(),
+        Field::new("set", Shape::Assignments, "Each field with its value.", "{ credit_limit: =requested }").required(),
+    ]],
+};
+
+const NOTIFY: Table = Table {
+    name: "a step that tells somebody",
+    doc: "Sends a message to people.",
+    parts: &[&[Field::new(
+        "notify",
+        Shape::Group(&NOTICE),
+        "Whom, and what.",
+        "{ to: =requested_by, text: =\"Done.\" }",
+    )
+    .required()]],
+};
+
+const NOTICE: Table = Table {
+    name: "a notice",
+    doc: "Whom, and what.",
+    parts: &[&[
+        Field::new("to", Shape::TextOrFormula, "A person, a group, or a formula that gives one.", "=requested_by")
+            .required(),
+        Field::new("text", Shape::TextOrFormula, "What they read.", "=\"Your request was not approved.\"").required(),
+    ]],
+};
+
+const WAIT: Table = Table {
+    name: "a step that waits",
+    doc: "Goes on later.",
+    parts: &[&[Field::new("wait", Shape::Wait, "For how long.", "2 working days").required()]],
+};

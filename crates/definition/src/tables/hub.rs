@@ -1,0 +1,168 @@
+//! `ironbridge.yaml`, `people.yaml` and `environments/*.yaml`.
+
+use crate::table::{DURATION, Field, SECRET, Shape, TEXT, Table, Thing, YES_NO, one_of};
+
+pub(crate) const HUB: Table = Table {
+    name: "the hub",
+    doc: "What holds for the whole project: its name, its time zone, its working hours and who hears of what.",
+    parts: &[&[
+        Field::new("hub", Shape::Name, "The name of this hub, in every alert and page.", "contoso").required(),
+        Field::new("time_zone", Shape::Zone, "The time zone of schedules, times and working hours.", "Europe/London")
+            .default("UTC"),
+        Field::new(
+            "calendar",
+            Shape::Group(&CALENDAR),
+            "When people work: it counts for `working days`.",
+            "{ working_hours: \"09:00-17:30\" }",
+        )
+        .default("{}"),
+        Field::new(
+            "alerts",
+            Shape::Many(&Shape::Group(&ALERT)),
+            "Who hears of alerts, besides the owner of the integration.",
+            "[{ to: finance-it }]",
+        ),
+        Field::new(
+            "retention",
+            Shape::Group(&RETENTION),
+            "How long the hub keeps what it no longer needs.",
+            "{ messages: 14 days }",
+        )
+        .default("{}"),
+    ]],
+};
+
+pub(crate) const WEEKDAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+const CALENDAR: Table = Table {
+    name: "a calendar",
+    doc: "The working hours of the people who answer alerts and approvals.",
+    parts: &[&[
+        Field::new("working_hours", Shape::Hours, "From when to when, in the hub's time zone.", "\"09:00-17:30\"")
+            .default("\"09:00-17:30\""),
+        Field::new(
+            "working_days",
+            Shape::Many(&one_of(WEEKDAYS)),
+            "The days of the week on which people work.",
+            "[mon, tue, wed, thu, fri]",
+        )
+        .default("[mon, tue, wed, thu, fri]"),
+        Field::new(
+            "holidays",
+            Shape::Holidays,
+            "Public holidays by the name of their calendar, or a list of dates.",
+            "england-and-wales",
+        )
+        .default("none"),
+    ]],
+};
+
+/// The calendars of public holidays that the hub can work out by itself.
+pub(crate) const HOLIDAYS: &[&str] = &["none", "england-and-wales", "scotland"];
+
+const ALERT: Table = Table {
+    name: "an alert route",
+    doc: "Who hears of alerts, of which severity, and when.",
+    parts: &[&[
+        Field::new("to", Shape::OneOrMany(&Shape::Ref(Thing::Who)), "A group or a person.", "finance-it").required(),
+        Field::new(
+            "severity",
+            Shape::OneOrMany(&one_of(&["warning", "critical"])),
+            "Which alerts.",
+            "[warning, critical]",
+        )
+        .default("[warning, critical]"),
+        Field::new(
+            "between",
+            Shape::Hours,
+            "Only at these hours, in the hub's time zone; it may pass midnight.",
+            "\"18:00-08:00\"",
+        ),
+    ]],
+};
+
+const RETENTION: Table = Table {
+    name: "the retention",
+    doc: "How long the hub keeps what it no longer needs.",
+    parts: &[&[
+        Field::new("journal", DURATION, "What was done, by whom and when.", "90 days").default("90 days"),
+        Field::new("messages", DURATION, "The bodies of messages that are done.", "14 days").default("14 days"),
+        Field::new("personal", DURATION, "Personal fields in anything that is kept.", "30 days").default("30 days"),
+    ]],
+};
+
+pub(crate) const PEOPLE: Table = Table {
+    name: "the people of a project",
+    doc: "The people and groups that own integrations, hear of alerts and decide approvals.",
+    parts: &[&[
+        Field::new(
+            "people",
+            Shape::Named("person", &Shape::Group(&PERSON)),
+            "Each person by a short name.",
+            "{ controller: { name: (sample) controller, email: controller@contoso.example } }",
+        ),
+        Field::new(
+            "groups",
+            Shape::Named("group", &Shape::Group(&GROUP)),
+            "Each group by a short name.",
+            "{ finance-it: { email: finance-it@contoso.example } }",
+        ),
+    ]],
+};
+
+const PERSON: Table = Table {
+    name: "a person",
+    doc: "Somebody who can be asked and told.",
+    parts: &[&[
+        Field::new("name", TEXT, "As it stands in mails and pages.", "(sample) credit controller").required(),
+        Field::new("email", Shape::Email, "Where approvals and alerts go.", "controller@contoso.example").required(),
+        Field::new("manager", Shape::Ref(Thing::Person), "Who is asked when this person does not answer.", "director"),
+    ]],
+};
+
+const GROUP: Table = Table {
+    name: "a group",
+    doc: "Several people, or a channel, under one name.",
+    parts: &[&[
+        Field::new("members", Shape::Many(&Shape::Ref(Thing::Person)), "The people of the group.", "[controller]")
+            .default("[]"),
+        Field::new(
+            "channels",
+            Shape::Many(&one_of(&["email", "teams", "slack", "webhook", "pagerduty"])),
+            "By which ways the group is told; by default by every way that it has.",
+            "[email, teams]",
+        ),
+        Field::new("email", Shape::Email, "A shared mailbox.", "finance-it@contoso.example"),
+        Field::new("teams", SECRET, "The URL of a Teams workflow that posts to a channel.", "\"${env:TEAMS_URL}\""),
+        Field::new("slack", SECRET, "The URL of a Slack webhook.", "\"${env:SLACK_URL}\""),
+        Field::new("webhook", SECRET, "A URL that takes an alert as JSON.", "\"${env:ALERT_URL}\""),
+        Field::new("pagerduty", SECRET, "The key of a PagerDuty service.", "\"${env:PAGERDUTY_KEY}\""),
+    ]],
+};
+
+pub(crate) const ENVIRONMENT: Table = Table {
+    name: "an environment",
+    doc: "What is different in one environment: laid over the definitions, key by key.",
+    parts: &[&[
+        Field::new("protected", YES_NO, "Writes only from `up`, or after somebody typed the name of the hub.", "true")
+            .default("false"),
+        Field::new(
+            "systems",
+            Shape::Named("system", &Shape::Anything),
+            "Keys of a system that are different here.",
+            "{ dynamics: { connection: { url: https://contoso.crm11.dynamics.com } } }",
+        ),
+        Field::new(
+            "integrations",
+            Shape::Named("integration", &Shape::Anything),
+            "Keys of an integration that are different here.",
+            "{ prices: { schedule: daily at 05:00 } }",
+        ),
+        Field::new(
+            "hub",
+            Shape::Anything,
+            "Keys of ironbridge.yaml that are different here.",
+            "{ time_zone: Europe/Dublin }",
+        ),
+    ]],
+};

@@ -1,0 +1,4 @@
+//! Everything that a project's files can say, right and wrong.
+
+mod examples;
+mod kinds;
