@@ -16,3 +16,4 @@
 //! ```
 
 pub mod dataverse;
+pub mod samples;

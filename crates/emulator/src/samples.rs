@@ -1,0 +1,3 @@
+//! Source systems for the demo, filled with sample data that says so.
+
+pub mod finance;
