@@ -671,6 +671,7 @@ impl<'s> Checker<'s> {
                     Some((name, _)) => Some(Type::Table(Fields::new([(name.clone(), want.clone())]))),
                     None => {
                         self.type_error(span, format!("`{}` takes a table of one column here", function.name));
+                        nodes.push((Node::blank(), false));
                         continue;
                     }
                 },

@@ -148,6 +148,10 @@ pub(crate) fn find(name: &str) -> Option<Arc<ChoiceSet>> {
     ALL.iter().find(|set| *set.name == *name).cloned()
 }
 
+pub(crate) fn all() -> impl Iterator<Item = &'static Arc<ChoiceSet>> {
+    ALL.iter()
+}
+
 /// The type of an enumeration of the language.
 pub(crate) fn ty(name: &str) -> Type {
     find(name).map_or(Type::Text, Type::Choice)

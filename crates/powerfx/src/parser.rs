@@ -5,10 +5,12 @@ use crate::ast::{BinaryOp, Expr, ExprKind, Name, PrefixOp};
 use crate::error::{Diagnostic, DiagnosticKind, Span};
 use crate::lexer::{Lexer, Stretch, Token};
 
-/// Deeper formulas are refused, so that every walk over the tree is bounded.
-pub(crate) const DEPTH_MAX: usize = 100;
+/// Deeper trees are refused, so that every walk over them is bounded; a chain of operators is as deep as it is long.
+const DEPTH_MAX: usize = 100;
+/// Brackets, calls and signs within each other; less, because each takes the stack of a whole expression.
+const NESTING_MAX: usize = 50;
 /// Longer formulas are refused.
-pub(crate) const TEXT_BYTES_MAX: usize = 64 * 1024;
+const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 type Parsed = Result<Expr, Diagnostic>;
 
@@ -86,7 +88,8 @@ impl Parser<'_> {
     }
 
     fn too_deep(&self, span: Span) -> Diagnostic {
-        let message = format!("this formula is nested more than {DEPTH_MAX} deep");
+        let message =
+            format!("this formula is nested more than {NESTING_MAX} deep, or has too long a chain of operators");
         Diagnostic::new(DiagnosticKind::Limit, span, message).help(Some("split it with With()".to_owned()))
     }
 
@@ -113,7 +116,7 @@ impl Parser<'_> {
 
     fn expression(&mut self) -> Parsed {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
+        if self.depth > NESTING_MAX {
             return Err(self.too_deep(self.span));
         }
         let expr = self.or();
@@ -230,7 +233,7 @@ impl Parser<'_> {
         let start = self.span;
         self.advance()?;
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
+        if self.depth > NESTING_MAX {
             return Err(self.too_deep(start));
         }
         let expr = self.prefix();
@@ -251,7 +254,7 @@ impl Parser<'_> {
             return Ok(base);
         }
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
+        if self.depth > NESTING_MAX {
             return Err(self.too_deep(self.span));
         }
         let power = self.binary(BinaryOp::Power, base, Self::exponent);
@@ -302,7 +305,7 @@ impl Parser<'_> {
             Token::Name(n, quoted) => self.word(n, quoted, span),
             Token::Symbol("(") => {
                 self.advance()?;
-                let mut inner = self.grouped()?;
+                let mut inner = self.chain()?;
                 inner.span = span.to(self.span);
                 self.expect(")")?;
                 Ok(inner)
@@ -319,16 +322,6 @@ impl Parser<'_> {
                 Err(self.unexpected("a value, a name or a function"))
             }
         }
-    }
-
-    fn grouped(&mut self) -> Parsed {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(self.too_deep(self.span));
-        }
-        let inner = self.chain();
-        self.depth -= 1;
-        inner
     }
 
     fn leaf(&mut self, kind: ExprKind, span: Span) -> Parsed {
@@ -358,7 +351,7 @@ impl Parser<'_> {
         let mut args = Vec::new();
         if !self.is(")") {
             loop {
-                args.push(self.grouped()?);
+                args.push(self.chain()?);
                 if !self.take(",")? {
                     break;
                 }
@@ -418,7 +411,7 @@ impl Parser<'_> {
                     if self.is("}") {
                         continue;
                     }
-                    parts.push(self.grouped()?);
+                    parts.push(self.chain()?);
                     if !self.is("}") {
                         return Err(self.unexpected("`}`"));
                     }

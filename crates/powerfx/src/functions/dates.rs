@@ -38,7 +38,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "DateValue(text, [language])",
         "The date that a text holds: ISO 8601, or as people write it, month before day unless the language has it the other way.",
         &[("DateValue(\"2026-01-31\")", "Date(2026,1,31)"), ("DateValue(\"31/01/2026\", \"en-GB\")", "Date(2026,1,31)")],
-    ).differs("The names of months are read in English only. An offset in the text moves the time to the context's zone only where it is written."),
+    ).differs("The names of months are read in English only."),
     Function::special("TimeValue", 1, 2, |c, a, _| check_parse(c, a, Type::Time, time_value)).doc(
         "TimeValue(text, [language])",
         "The time that a text holds.",
