@@ -1,8 +1,8 @@
-//! Moves pages from the write-ahead log into the file, beside the commits instead of inside them.
+//! Moves pages from the write-ahead log into the file, and gives space back, beside the commits instead of inside them.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,13 +15,32 @@ use crate::writer::Writer;
 
 /// A checkpoint begins when the log has this many pages: 16 MB.
 const LOG_PAGES: u32 = 1000;
+/// Space is given back when so many pages are free (32 MB) and they are more than half of the file.
+const FREE_PAGES: i64 = 2000;
+/// Pages that are given back at once, while the writer rests.
+const VACUUM_PAGES: i64 = 128;
+/// Nothing was written for so long: a good time to look for space.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Wakes and stops the checkpointing thread.
 #[derive(Default)]
 pub(crate) struct Checkpointer {
-    asked: Mutex<bool>,
+    asked: Mutex<Asked>,
     wake: Condvar,
-    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Asked {
+    checkpoint: bool,
+    /// Something was written since the thread last looked for space.
+    written: bool,
+    closed: bool,
+}
+
+enum Work {
+    Checkpoint,
+    Space,
+    Close,
 }
 
 impl Checkpointer {
@@ -39,40 +58,79 @@ impl Checkpointer {
         thread.spawn(move || this.work(&conn, &writer)).map_err(folder)
     }
 
-    /// Asks for a checkpoint if the log has grown enough. Cheap; called after every transaction.
+    /// Something was written. Cheap; called after every transaction.
     pub fn nudge(&self, writer: &Writer) {
-        if writer.log_pages.load(Ordering::Relaxed) >= LOG_PAGES {
-            *self.asked.lock() = true;
+        let mut asked = self.asked.lock();
+        let checkpoint = !asked.checkpoint && writer.log_pages.load(Ordering::Relaxed) >= LOG_PAGES;
+        let wake = checkpoint || !asked.written;
+        asked.checkpoint |= checkpoint;
+        asked.written = true;
+        if wake {
             self.wake.notify_one();
         }
     }
 
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        *self.asked.lock() = true;
+        self.asked.lock().closed = true;
         self.wake.notify_one();
     }
 
     fn work(&self, conn: &Connection, writer: &Writer) {
         loop {
-            let mut asked = self.asked.lock();
-            while !*asked {
+            match self.next() {
+                Work::Checkpoint => checkpoint_and_rewind(conn, writer),
+                Work::Space => while self.give_back(conn, writer).unwrap_or(false) {},
+                Work::Close => return,
+            }
+        }
+    }
+
+    fn next(&self) -> Work {
+        let mut asked = self.asked.lock();
+        loop {
+            if asked.closed {
+                return Work::Close;
+            }
+            if std::mem::take(&mut asked.checkpoint) {
+                return Work::Checkpoint;
+            }
+            if !asked.written {
                 self.wake.wait(&mut asked);
+            } else if self.wake.wait_for(&mut asked, QUIET).timed_out() && std::mem::take(&mut asked.written) {
+                return Work::Space;
             }
-            *asked = false;
-            drop(asked);
-            if self.closed.load(Ordering::Relaxed) {
-                return;
-            }
-            // Most of it while commits go on. Then the small rest with the writer at rest, so that the log is wholly
-            // copied and the next commit starts again at its beginning: a log that is overwritten is twice as fast as
-            // one that grows. A failure leaves the log longer; the next nudge tries again.
-            if checkpoint(conn).is_ok() {
-                let _gate = writer.gate.lock();
-                if checkpoint(conn).is_ok_and(|(all, done)| all == done) {
-                    writer.log_pages.store(0, Ordering::Relaxed);
-                }
-            }
+        }
+    }
+
+    /// Gives a little space back. `false`: there is none worth it, or somebody writes again.
+    fn give_back(&self, conn: &Connection, writer: &Writer) -> rusqlite::Result<bool> {
+        let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (free, all) = (number("freelist_count")?, number("page_count")?);
+        if free < FREE_PAGES || free * 2 < all {
+            return Ok(false);
+        }
+        {
+            let _gate = writer.gate.lock();
+            conn.execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+        }
+        // The file gets shorter when the log is copied.
+        if free - VACUUM_PAGES < FREE_PAGES || (free / VACUUM_PAGES) % 8 == 0 {
+            checkpoint_and_rewind(conn, writer);
+        }
+        let asked = self.asked.lock();
+        Ok(!asked.written && !asked.closed)
+    }
+}
+
+/// Most of it while commits go on; then the small rest with the writer at rest, so that the log is wholly copied and the
+/// next commit starts again at its beginning: a log that is overwritten is twice as fast as one that grows.
+///
+/// A failure leaves the log longer; the next nudge tries again.
+fn checkpoint_and_rewind(conn: &Connection, writer: &Writer) {
+    if checkpoint(conn).is_ok() {
+        let _gate = writer.gate.lock();
+        if checkpoint(conn).is_ok_and(|(all, done)| all == done) {
+            writer.log_pages.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::Error;
@@ -63,6 +64,8 @@ fn flags() -> OpenFlags {
 
 fn configure(conn: &Connection, role: Role, busy: Duration) -> rusqlite::Result<()> {
     conn.busy_timeout(busy)?;
+    // Otherwise every new value bound where a partial index might serve has the statement compiled again.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     // Checkpoints have a connection of their own, so that no commit waits for one.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
