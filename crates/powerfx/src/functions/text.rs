@@ -139,13 +139,17 @@ pub(crate) fn text_of<'v>(value: &'v Value<'_>) -> &'v str {
     }
 }
 
-/// The number of an argument cut to a whole one; a blank is zero. Numbers that no position reaches are kept apart.
+/// The number of an argument cut to a whole one; a blank is zero.
+///
+/// Shape: within plus and minus 2^62, beyond every position, so that callers may negate it and add to it.
 pub(crate) fn whole(value: &Value<'_>) -> i64 {
-    match value {
-        Value::Number(n) => n.trunc().to_i64().unwrap_or(if n.is_sign_negative() { i64::MIN } else { i64::MAX }),
+    let far = 1 << 62;
+    let n = match value {
+        Value::Number(n) => n.trunc().to_i64().unwrap_or(if n.is_sign_negative() { -far } else { far }),
         Value::Float(f) => *f as i64,
         _ => 0,
-    }
+    };
+    n.clamp(-far, far)
 }
 
 pub(crate) fn utf16_len(text: &str) -> usize {

@@ -1,5 +1,7 @@
 //! Formulas from the outside: text and a row in, a literal or problems out.
 
+#![allow(clippy::unwrap_used)]
+
 mod compile;
 mod functions;
 mod fuzz;
