@@ -19,7 +19,7 @@ mod flow;
 mod testcase;
 
 pub(crate) use flow::flow;
-pub(crate) use testcase::{json, test_case};
+pub(crate) use testcase::test_case;
 
 const MIDNIGHT: Hours = Hours { from: Time::constant(0, 0, 0, 0), until: Time::constant(0, 0, 0, 0) };
 
@@ -189,13 +189,9 @@ fn system_entity(name: &str, group: &Group, kind: &'static Kind) -> SystemEntity
     let options = group.options(kind.entity);
     let text = |name: &str| options.text(name).map(str::to_owned);
     let texts = |name: &str| options.texts(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let mut read = Vec::new();
-    let mut write = Vec::new();
-    for key in ["both", "read", "write"] {
-        let Some(rules) = group.rules(key) else { continue };
-        read.extend(rules.read.iter().map(|at| at.rule.clone()));
-        write.extend(rules.write.iter().map(|at| at.rule.clone()));
-    }
+    let rules = group.all_rules();
+    let plain = |rules: Vec<crate::decoded::RuleAt>| rules.into_iter().map(|at| at.rule).collect::<Vec<_>>();
+    let (read, write) = (plain(rules.read), plain(rules.write));
     let columns = group.named("columns").iter().filter_map(|entry| match &entry.value.data {
         Data::Text(word) => Some((entry.name.to_string(), plain_type(word))),
         _ => None,

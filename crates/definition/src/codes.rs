@@ -60,7 +60,7 @@ codes! {
     VOLATILE "IB0308" "A formula that gives something else each time";
     REFERENCE_NOT_MAPPED "IB0309" "A reference that cannot be followed";
     ONE_WAY "IB0310" "A two-way mapping that cannot be turned round";
-    TEXT_TOO_LONG "IB0311" "A text that may be longer than its column";
+    NO_MAPPING "IB0311" "A system that does not hold what is asked of it";
 }
 
 #[cfg(test)]

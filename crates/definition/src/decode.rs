@@ -261,8 +261,12 @@ impl<'a> Decoder<'a> {
         let inner = Field { shape: inner, ..*field };
         let mut named = Vec::with_capacity(entries.len());
         for (key, node) in entries {
-            if !what.is_empty() && what != "column" && what != "system" {
-                self.name_is_usable(&key.text, key.span, what);
+            match what {
+                "" | "column" => {}
+                "system" => self.names.push(NameAt { at: key.span, thing: Thing::System, name: key.text.to_string() }),
+                what => {
+                    self.name_is_usable(&key.text, key.span, what);
+                }
             }
             let field = Field { name: key_name(&key.text), example: example_of(&inner), ..inner };
             let data = if matches!(node.data, yaml::Data::Null) && !matches!(field.shape, Shape::Anything) {

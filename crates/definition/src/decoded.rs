@@ -191,6 +191,26 @@ impl Group {
         }
     }
 
+    /// The rules of an entity of a system, in the order of the model: `both`, `read`, `write`.
+    pub fn all_rules(&self) -> Rules {
+        let mut all = Rules::default();
+        for key in ["both", "read", "write"] {
+            let Some(rules) = self.rules(key) else {
+                all.broken |= self.says(key);
+                continue;
+            };
+            all.read.extend(rules.read.iter().cloned());
+            all.write.extend(rules.write.iter().cloned());
+            all.broken |= rules.broken;
+        }
+        all
+    }
+
+    /// Something in it could not be read.
+    pub fn is_broken(&self) -> bool {
+        self.entries.iter().any(|entry| entry.value.is_broken())
+    }
+
     pub fn list(&self, name: &str) -> &[Value] {
         match self.get(name) {
             Some(Data::List(values)) => values,
@@ -206,6 +226,17 @@ impl Group {
 }
 
 impl Value {
+    pub fn is_broken(&self) -> bool {
+        match &self.data {
+            Data::Broken => true,
+            Data::List(values) => values.iter().any(Value::is_broken),
+            Data::Group(group) => group.is_broken(),
+            Data::Named(entries) => entries.iter().any(|entry| entry.value.is_broken()),
+            Data::Rules(rules) => rules.broken,
+            _ => false,
+        }
+    }
+
     pub fn group(&self) -> Option<&Group> {
         match &self.data {
             Data::Group(group) => Some(group),

@@ -13,7 +13,13 @@ pub(crate) fn all(built: &[&'static Kind]) -> Vec<&'static Kind> {
 }
 
 /// The kinds that are not built yet.
-pub static PLANNED: &[Kind] = &[POSTGRES, REST, FILES];
+pub static PLANNED: &[Kind] = &[
+    database("postgres", "A PostgreSQL database."),
+    database("sqlserver", "A SQL Server or Azure SQL database."),
+    database("mysql", "A MySQL or MariaDB database."),
+    REST,
+    FILES,
+];
 
 const WATERMARK: &[Field] = &[
     Field::new("column", FieldType::Column, "The column that grows when a row changes.", "updated_at").required(),
@@ -21,46 +27,46 @@ const WATERMARK: &[Field] = &[
         .default("5 minutes"),
 ];
 
-const POSTGRES: Kind = Kind {
-    name: "postgres",
-    doc: "A PostgreSQL database.",
-    connection: &[
-        Field::new("url", FieldType::Url, "The URL of the database.", "\"${env:FINANCE_URL}\"").required(),
-        Field::new("timeout", FieldType::Duration, "How long one statement may take.", "30 seconds")
-            .default("30 seconds"),
-    ],
-    entity: &[
-        Field::new("table", FieldType::Text, "The table, with its schema where it has one.", "customers"),
-        Field::new(
-            "query",
-            FieldType::Text,
-            "An SQL query that is read instead of a table.",
-            "select * from customers where active",
-        ),
-        Field::new(
-            "alternate_key",
-            FieldType::OneOrMany(&FieldType::Column),
-            "The column, or columns, by which rows are written.",
-            "customer_no",
-        ),
-        Field::new(
-            "match_existing",
-            FieldType::OneOrMany(&FieldType::Column),
-            "At go-live: columns by which rows that are there already are adopted.",
-            "[name]",
-        ),
-        Field::new(
-            "watermark",
-            FieldType::Group(WATERMARK),
-            "How changes are found.",
-            "{ column: updated_at, overlap: 5 minutes }",
-        ),
-    ],
-    reads: true,
-    writes: true,
-    has_catalog: true,
-    keeps: Keeps::EXACTLY,
-};
+const SQL: &[Field] = &[
+    Field::new("table", FieldType::Text, "The table, with its schema where it has one.", "customers"),
+    Field::new("query", FieldType::Text, "An SQL query that is read instead of a table.", "select * from customers"),
+    Field::new(
+        "alternate_key",
+        FieldType::OneOrMany(&FieldType::Column),
+        "The column, or columns, by which rows are written.",
+        "customer_no",
+    ),
+    Field::new(
+        "match_existing",
+        FieldType::OneOrMany(&FieldType::Column),
+        "At go-live: columns by which rows that are there already are adopted.",
+        "[name]",
+    ),
+    Field::new(
+        "watermark",
+        FieldType::Group(WATERMARK),
+        "How changes are found.",
+        "{ column: updated_at, overlap: 5 minutes }",
+    ),
+];
+
+const DATABASE: &[Field] = &[
+    Field::new("url", FieldType::Url, "The URL of the database.", "\"${env:FINANCE_URL}\"").required(),
+    Field::new("timeout", FieldType::Duration, "How long one statement may take.", "30 seconds").default("30 seconds"),
+];
+
+const fn database(name: &'static str, doc: &'static str) -> Kind {
+    Kind {
+        name,
+        doc,
+        connection: DATABASE,
+        entity: SQL,
+        reads: true,
+        writes: true,
+        has_catalog: true,
+        keeps: Keeps::EXACTLY,
+    }
+}
 
 const REST: Kind = Kind {
     name: "rest",

@@ -271,12 +271,20 @@ fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> O
             rules::references::order(&mut batch.entities, &entities);
         }
     }
+    let mut systems: Vec<_> = draft.systems.iter().map(|(group, kind)| build::system(group, kind)).collect();
+    for system in &mut systems {
+        for held in &mut system.entities {
+            if let Some(entity) = entities.iter().find(|entity| *entity.name == held.entity) {
+                held.complete_key(entity);
+            }
+        }
+    }
     Project {
         dir: dir.to_owned(),
         hub: build::hub(&draft.hub),
         people,
         groups,
-        systems: draft.systems.iter().map(|(group, kind)| build::system(group, kind)).collect(),
+        systems,
         entities,
         integrations,
         tests: draft.tests.iter().filter_map(|group| build::test_case(group, files)).collect(),

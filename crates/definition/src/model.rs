@@ -204,7 +204,50 @@ impl Project {
     }
 }
 
+impl SystemEntity {
+    /// Rows that are written have a key: where the file does not say it, it is the columns that the entity's key is
+    /// read from; and each of its columns is written.
+    pub(crate) fn complete_key(&mut self, entity: &Entity) {
+        if self.write.is_empty() {
+            return;
+        }
+        let column_of = |field: &String| self.read.iter().find(|rule| rule.target == *field).and_then(column);
+        if self.alternate_key.is_empty() {
+            let columns: Option<Vec<&str>> = entity.key.iter().map(column_of).collect();
+            self.alternate_key = columns.unwrap_or_default().into_iter().map(str::to_owned).collect();
+        }
+        for name in self.alternate_key.clone() {
+            let read = self.read.iter().find(|rule| column(rule) == Some(&name));
+            if let Some(read) = read.filter(|_| !self.write.iter().any(|rule| rule.target == name)) {
+                let expr = mapping::Expr::Source(read.target.clone());
+                let origin = read.origin.clone();
+                self.write.push(Rule { target: name, expr, only_on_create: false, origin });
+            }
+        }
+    }
+}
+
+/// The column that a field is read from as it is.
+fn column(rule: &Rule) -> Option<&str> {
+    match &rule.expr {
+        mapping::Expr::Source(column) => Some(column),
+        _ => None,
+    }
+}
+
 impl System {
+    /// The write rules that a sync uses: without those that carry only a field which this system masters, since nothing
+    /// but a person's decision (a flow) writes such a field here.
+    pub fn sync_rules(&self, held: &SystemEntity, entity: &Entity) -> Vec<Rule> {
+        let mastered = |rule: &&Rule| match &rule.expr {
+            mapping::Expr::Source(field) | mapping::Expr::Choice { source: field, .. } => {
+                entity.field(field).is_some_and(|field| field.master.as_deref() == Some(&self.name))
+            }
+            _ => false,
+        };
+        held.write.iter().filter(|rule| !mastered(rule)).cloned().collect()
+    }
+
     pub fn entity(&self, name: &str) -> Option<&SystemEntity> {
         self.entities.iter().find(|entity| entity.entity == name)
     }

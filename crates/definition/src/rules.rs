@@ -25,6 +25,6 @@ pub(crate) fn check(
 ) {
     entities::check(draft, diagnostics);
     people::check(draft, project, diagnostics);
-    integrations::check(draft, project, diagnostics);
+    integrations::check(draft, project, files, diagnostics);
     mappings::check(draft, project, files, options, diagnostics);
 }

@@ -25,6 +25,17 @@ impl Decoder<'_> {
             Shape::Plain(FieldType::WholeNumber { min, max }) => self.whole(node, scalar, field, min, max),
             Shape::Plain(FieldType::OneOf(words)) | Shape::TypeWord(words) => self.one_of(node, text, field, words),
             Shape::Plain(FieldType::Secret) => self.secret(node, text, field),
+            Shape::Plain(FieldType::Duration)
+                if matches!(text, "forever" | "always" | "unlimited" | "infinite" | "never") =>
+            {
+                self.diagnostics.push(
+                    Diagnostic::error(codes::ENDLESS_RETRY, format!("`{}` has no end", field.name))
+                        .at(node.span, "nothing here goes on for ever")
+                        .note("what still fails after this time waits as a dead letter for a person, and is not lost")
+                        .help(format!("write a duration, for example `{}: {}`", field.name, field.example)),
+                );
+                Data::Broken
+            }
             Shape::Plain(FieldType::Duration) => self.unit(node, text, field, wanted, units::duration, Data::Duration),
             Shape::Plain(FieldType::Size) => self.unit(node, text, field, wanted, units::size, Data::Size),
             Shape::Plain(FieldType::Percentage) => {

@@ -1,7 +1,324 @@
-use crate::{
-    diagnostic::Diagnostic,
-    files::Files,
-    load::{Draft, LoadOptions},
-    model::Project,
-};
-pub(crate) fn check(_: &Draft, _: &Project, _: &Files, _: &LoadOptions<'_>, _: &mut Vec<Diagnostic>) {}
+//! How systems hold entities: the rules of each mapping, compiled as a run would compile them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mapping::{At, Columns, Entities, LookupKeys, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
+use record::{Catalog, Code, Entity, EntityField, Kind, Schema, Type};
+
+use crate::codes;
+use crate::decoded::{Data, Entry, Formula, Group, RuleAt};
+use crate::diagnostic::Diagnostic;
+use crate::files::{Files, Span};
+use crate::load::{Draft, LoadOptions};
+use crate::model::{Project, System, SystemEntity};
+use crate::suggest;
+use crate::yaml;
+
+pub(crate) fn check(
+    draft: &Draft,
+    project: &Project,
+    files: &Files,
+    options: &LoadOptions<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let entities = project.entities_by_name();
+    let whole: BTreeSet<&str> =
+        draft.entities.iter().filter(|entity| is_whole(entity)).filter_map(|entity| entity.text("entity")).collect();
+    for ((group, kind), system) in draft.systems.iter().zip(&project.systems) {
+        sql_to_dataverse(group, kind, diagnostics);
+        let lookups = system.lookup_keys(&entities);
+        for entry in group.named("entities") {
+            let Some(held) = entry.value.group() else { continue };
+            let Some(model) = system.entity(&entry.name) else { continue };
+            columns_are_declared(entry, held, kind, model, diagnostics);
+            if !whole.contains(&*entry.name) {
+                continue;
+            }
+            let Some(entity) = entities.get(&*entry.name) else { continue };
+            let table = Table { entry, held, model, system, entity, entities: &entities, lookups: &lookups, files };
+            system_to_system(&table, draft, diagnostics);
+            table.check(options.catalogs.get(&system.name), diagnostics);
+        }
+    }
+}
+
+/// Nothing of an entity is broken, so that what a mapping misses in it is really missing.
+fn is_whole(entity: &Group) -> bool {
+    let choice_has_values = |entry: &Entry| {
+        entry.value.group().is_none_or(|field| {
+            !matches!(field.text("type"), Some("choice" | "choices")) || field.entry("values").is_some()
+        })
+    };
+    matches!(entity.get("fields"), Some(Data::Named(_)))
+        && entity.get("key").is_some()
+        && !entity.is_broken()
+        && entity.named("fields").iter().all(choice_has_values)
+}
+
+/// One entity of one system.
+struct Table<'a> {
+    entry: &'a Entry,
+    held: &'a Group,
+    model: &'a SystemEntity,
+    system: &'a System,
+    entity: &'a Arc<Entity>,
+    entities: &'a Entities,
+    lookups: &'a LookupKeys,
+    files: &'a Files,
+}
+
+impl Table<'_> {
+    fn check(&self, catalog: Option<&Catalog>, diagnostics: &mut Vec<Diagnostic>) {
+        let rules = self.held.all_rules();
+        if rules.read.is_empty() && rules.write.is_empty() && !rules.broken && self.model.virtual_table.is_none() {
+            diagnostics.push(
+                Diagnostic::error(codes::NO_MAPPING, format!("`{}` has no mapping here", self.entry.name))
+                    .at(self.entry.key, "neither `read:`, `write:` nor `both:`")
+                    .help("add at least one of them, for example `read: { number: customer_no }`"),
+            );
+            return;
+        }
+        repeated(&rules.read, "field", diagnostics);
+        repeated(&rules.write, "column", diagnostics);
+        let Some(columns) = self.columns(catalog, diagnostics) else { return };
+        let mut found: Vec<(Problem, &[RuleAt], &'static str)> = Vec::new();
+        if !rules.read.is_empty() {
+            let plan = ReadPlan {
+                entity: self.entity,
+                rules: &self.model.read,
+                filter: self.model.where_.as_deref(),
+                columns: &columns,
+                entities: self.entities,
+                lookups: self.system.kind.keeps.lookups.then_some(self.lookups),
+                zone: self.system.time_zone.clone(),
+            };
+            let problems = ReadMapping::compile(&plan).err().unwrap_or_default();
+            found.extend(problems.into_iter().map(|problem| (problem, rules.read.as_slice(), "read")));
+        }
+        if !rules.write.is_empty() {
+            let plan = WritePlan {
+                entity: self.entity,
+                rules: &self.model.write,
+                alternate_key: &self.model.alternate_key,
+                columns: &columns,
+                keeps: self.system.kind.keeps,
+                entities: self.entities,
+                lookups: self.lookups,
+            };
+            let problems = WriteMapping::compile(&plan).err().unwrap_or_default();
+            found.extend(problems.into_iter().map(|problem| (problem, rules.write.as_slice(), "write")));
+        }
+        let mut seen: BTreeSet<(Span, Code)> = BTreeSet::new();
+        for (problem, at, way) in found {
+            if problem.at == At::Mapping && rules.broken {
+                continue;
+            }
+            let diagnostic = self.place(problem, at, way, &columns);
+            if let Some(span) = diagnostic.span
+                && (seen.insert((span, diagnostic.code))
+                    || matches!(diagnostic.code, codes::CHOICE | codes::KEY_NOT_MAPPED | codes::REQUIRED_NOT_MAPPED))
+            {
+                diagnostics.push(diagnostic);
+            }
+        }
+        self.lines(&rules.read, diagnostics);
+        self.named_columns(&columns, diagnostics);
+    }
+
+    /// What is known of the columns: the live catalogue, else what is declared, else nothing.
+    fn columns(&self, catalog: Option<&Catalog>, diagnostics: &mut Vec<Diagnostic>) -> Option<Columns> {
+        if let (Some(catalog), Some(table)) = (catalog, &self.model.table) {
+            let Some(found) = catalog.table(table) else {
+                let tables = || catalog.tables.iter().map(|table| table.name.as_str());
+                diagnostics.push(
+                    Diagnostic::error(codes::NO_SUCH_COLUMN, format!("`{}` has no table `{table}`", self.system.name))
+                        .at(self.held.at("table"), "the live system does not have it, or hides it from this user")
+                        .maybe_help(suggest::did_you_mean(table, tables()))
+                        .or_help("correct the name, or let the user that the hub has there see the table"),
+                );
+                return None;
+            };
+            return Some(Columns::of_table(found));
+        }
+        if self.model.columns.is_empty() || self.model.columns.iter().any(|(_, ty)| *ty == Type::Unknown) {
+            return Some(Columns::open());
+        }
+        let declared = self.model.columns.iter().map(|(name, ty)| (name.as_str(), ty.clone()));
+        Some(Columns::closed(&Schema::of(declared)))
+    }
+
+    fn place(&self, problem: Problem, rules: &[RuleAt], way: &str, columns: &Columns) -> Diagnostic {
+        let span = match &problem.at {
+            At::Target(index) => rules.get(*index).map(|at| at.target),
+            At::Source(index, range) => rules.get(*index).map(|at| match (range, &at.scalar) {
+                // The text of a formula starts behind its `=`.
+                (Some(range), Some(scalar)) => {
+                    yaml::locate(self.files.slice(at.source), at.source, scalar, range.start + 1, range.end + 1)
+                }
+                _ => at.source,
+            }),
+            At::Where(range) => {
+                self.held.formula("where").map(|formula| within(self.files, formula, range.start, range.end))
+            }
+            At::Mapping => Some(if self.held.says(way) { self.held.key_at(way) } else { self.held.key_at("both") }),
+        };
+        let table = self.model.table.as_deref().unwrap_or("this system");
+        let label = match problem.code {
+            codes::NO_SUCH_FIELD => format!("not a field of `{}`", self.entity.name),
+            codes::NO_SUCH_COLUMN => format!("not a column of `{table}`"),
+            codes::FORMULA => "here".to_owned(),
+            codes::CHOICE => "this choice".to_owned(),
+            codes::KEY_NOT_MAPPED | codes::REQUIRED_NOT_MAPPED => "not in here".to_owned(),
+            codes::VOLATILE => "this changes with every run".to_owned(),
+            _ => "does not fit".to_owned(),
+        };
+        let mut diagnostic = Diagnostic::error(problem.code, problem.message).at(span.unwrap_or(self.entry.key), label);
+        diagnostic.help = problem.help;
+        let known: Vec<&str> = match problem.code {
+            codes::NO_SUCH_FIELD => self.entity.fields.iter().map(|field| &*field.name).collect(),
+            codes::NO_SUCH_COLUMN => columns.iter().map(|(name, _)| &**name).collect(),
+            _ => Vec::new(),
+        };
+        if !known.is_empty() {
+            let what = if problem.code == codes::NO_SUCH_FIELD { "fields" } else { "columns" };
+            diagnostic = diagnostic.note(format!("the {what} are: {}", suggest::list(known)));
+        }
+        diagnostic
+    }
+
+    /// The rules of lines, as if the lines were an entity of their own.
+    fn lines(&self, rules: &[RuleAt], diagnostics: &mut Vec<Diagnostic>) {
+        for at in rules.iter().filter(|at| !at.lines.is_empty()) {
+            let Some(Type::Lines(schema)) = self.entity.field(&at.rule.target).map(|field| &field.ty) else { continue };
+            let fields = schema.columns().iter().map(|column| EntityField {
+                name: column.name.clone(),
+                ty: column.ty.clone(),
+                required: false,
+                personal: false,
+                master: None,
+                pattern: None,
+                currency: None,
+            });
+            let entity = Arc::new(Entity::new(&*at.rule.target, Vec::new(), None, fields.collect()));
+            let inner: Vec<_> = at.lines.iter().map(|at| at.rule.clone()).collect();
+            let columns = Columns::open();
+            let plan = ReadPlan {
+                entity: &entity,
+                rules: &inner,
+                filter: None,
+                columns: &columns,
+                entities: self.entities,
+                lookups: self.system.kind.keeps.lookups.then_some(self.lookups),
+                zone: self.system.time_zone.clone(),
+            };
+            let table = Table { entity: &entity, ..*self };
+            for problem in ReadMapping::compile(&plan).err().unwrap_or_default() {
+                diagnostics.push(table.place(problem, &at.lines, "read", &columns));
+            }
+        }
+    }
+
+    /// The columns that stand outside of rules: the alternate key, the watermark, what is matched at go-live.
+    fn named_columns(&self, columns: &Columns, diagnostics: &mut Vec<Diagnostic>) {
+        let mut used = self.held.texts("alternate_key");
+        used.extend(self.held.texts("match_existing"));
+        if let Some(watermark) = self.held.group("watermark") {
+            used.extend(watermark.texts("column"));
+        }
+        for (name, at) in used {
+            if columns.type_of(name).is_some() {
+                continue;
+            }
+            diagnostics.push(
+                Diagnostic::error(codes::NO_SUCH_COLUMN, format!("there is no column `{name}`"))
+                    .at(at, "not a column that is known")
+                    .maybe_help(columns.nearest(name).map(|near| format!("did you mean `{near}`?")))
+                    .or_help("correct the name, or declare it under `columns:`"),
+            );
+        }
+    }
+}
+
+/// A piece of a formula as a piece of its file.
+pub(super) fn within(files: &Files, formula: &Formula, start: usize, end: usize) -> Span {
+    yaml::locate(files.slice(formula.at), formula.at, &formula.scalar, start + 1, end + 1)
+}
+
+/// One target is filled once.
+fn repeated(rules: &[RuleAt], what: &str, diagnostics: &mut Vec<Diagnostic>) {
+    for (index, at) in rules.iter().enumerate() {
+        if let Some(first) = rules[..index].iter().find(|first| first.rule.target == at.rule.target) {
+            diagnostics.push(
+                Diagnostic::error(codes::DUPLICATE_KEY, format!("the {what} `{}` is filled twice", at.rule.target))
+                    .at(at.target, "here again")
+                    .also(first.target, "the first time")
+                    .help("remove one of the two lines"),
+            );
+        }
+    }
+}
+
+fn columns_are_declared(
+    entry: &Entry,
+    held: &Group,
+    kind: &Kind,
+    model: &SystemEntity,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    if kind.has_catalog && held.says("columns") && model.query.is_none() {
+        diagnostics.push(
+            Diagnostic::warning(
+                codes::KEYS_TOGETHER,
+                format!("`columns` is not needed for a system of the kind {}", kind.name),
+            )
+            .at(held.key_at("columns"), "the system says itself which columns it has")
+            .help("remove `columns`; `ironbridge check --online` asks the system"),
+        );
+    }
+    let reads = held.all_rules().read;
+    if !kind.has_catalog && !reads.is_empty() && !held.says("columns") {
+        diagnostics.push(
+            Diagnostic::error(codes::MISSING_KEY, "`columns` is missing")
+                .at(entry.key, format!("a system of the kind {} cannot say which columns it has", kind.name))
+                .help("declare them, for example `columns: { number: text, amount: decimal }`; `ironbridge init --from-sample FILE` drafts them"),
+        );
+    }
+}
+
+/// Dataverse's SQL endpoint cannot be written, skips its rules, and fails under load.
+fn sql_to_dataverse(group: &Group, kind: &Kind, diagnostics: &mut Vec<Diagnostic>) {
+    let is_sql = kind.name != "dataverse" && kind.entity.iter().any(|field| field.name == "query");
+    let Some(connection) = group.group("connection").filter(|_| is_sql) else { return };
+    for entry in &connection.entries {
+        let Data::Text(text) = &entry.value.data else { continue };
+        if text.to_ascii_lowercase().contains(".dynamics.com") {
+            diagnostics.push(
+                Diagnostic::error(codes::SQL_TO_DATAVERSE, "SQL directly to Dataverse")
+                    .at(entry.value.at, "this is the SQL endpoint of a Dataverse environment")
+                    .note("it is read-only, passes by business rules and change tracking, and times out after two minutes")
+                    .help("use `kind: dataverse` with `connection: { url: https://…crm.dynamics.com, … }`"),
+            );
+        }
+    }
+}
+
+/// A mapping speaks of one system and one entity, never of a second system.
+fn system_to_system(table: &Table<'_>, draft: &Draft, diagnostics: &mut Vec<Diagnostic>) {
+    let rules = table.held.all_rules();
+    for at in rules.read.iter().chain(&rules.write) {
+        let mapping::Expr::Source(source) = &at.rule.expr else { continue };
+        let Some((head, rest)) = source.split_once('.') else { continue };
+        let known = table.entity.field(head).is_some() || table.model.columns.iter().any(|(name, _)| name == head);
+        if !known && draft.names.systems.contains(head) {
+            diagnostics.push(
+                Diagnostic::error(codes::SYSTEM_TO_SYSTEM, format!("a system is mapped to the system `{head}`"))
+                    .at(at.source, "a mapping goes between one system and the entity")
+                    .note(format!("when `{head}` changes, only its own file should have to change"))
+                    .help(format!(
+                        "read `{rest}` into a field of the entity in systems/{head}.yaml, and name that field here"
+                    )),
+            );
+        }
+    }
+}

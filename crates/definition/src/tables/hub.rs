@@ -148,13 +148,13 @@ pub(crate) const ENVIRONMENT: Table = Table {
             .default("false"),
         Field::new(
             "systems",
-            Shape::Named("system", &Shape::Anything),
+            Shape::Named("", &Shape::Anything),
             "Keys of a system that are different here.",
             "{ dynamics: { connection: { url: https://contoso.crm11.dynamics.com } } }",
         ),
         Field::new(
             "integrations",
-            Shape::Named("integration", &Shape::Anything),
+            Shape::Named("", &Shape::Anything),
             "Keys of an integration that are different here.",
             "{ prices: { schedule: daily at 05:00 } }",
         ),

@@ -245,6 +245,12 @@ pub(crate) const EVENT: Table = Table {
             )
             .default("every 15 minutes"),
             Field::new(
+                "without_sweep_because",
+                TEXT,
+                "Why nothing asks for dropped events: only with `sweep: off`.",
+                "The source sends every event again until it is acknowledged.",
+            ),
+            Field::new(
                 "needed_by",
                 Shape::NeededBy,
                 "When the result of an event is needed: people hear of it when this is missed.",

@@ -1,0 +1,244 @@
+//! Flows: their volume, who decides, and what their steps name.
+
+use powerfx::{Expect, Type as Fx};
+use record::Entity;
+
+use super::{Seen, field_exists, formulas, one_of};
+use crate::codes;
+use crate::decoded::{Data, Group, Value};
+use crate::diagnostic::Diagnostic;
+
+/// The ceiling of a flow that says none.
+const CEILING: u64 = 500;
+
+pub(super) fn check(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let group = seen.group;
+    if group.text("criticality") == Some("business_critical") {
+        diagnostics.push(
+            Diagnostic::error(codes::CRITICAL_FLOW, "a flow is refused for something business-critical")
+                .at(group.at("criticality"), "the business stops when this stops")
+                .note("a flow waits for people and has a ceiling; an event integration has neither")
+                .help("make it an event integration with `ironbridge promote`, and keep only the decision as a flow"),
+        );
+    }
+    volume(group, diagnostics);
+    let Some(trigger) = group.group("trigger") else { return };
+    let Some(name) = trigger.text("entity") else { return };
+    if let Some(system) = trigger.text("in") {
+        seen.held(system, name, trigger.at("in"), diagnostics);
+    }
+    let Some(entity) = seen.project.entity(name) else { return };
+    if let Some(formula) = trigger.formula("if") {
+        formulas::check(formula, &formulas::scope_of(entity, seen.project, &[]), Fx::Boolean, seen.files, diagnostics);
+    }
+    let mut steps = Steps { seen, entity, decisions: Vec::new() };
+    steps.all(group.list("steps"), diagnostics);
+}
+
+fn volume(group: &Group, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(volume) = group.group("volume") else { return };
+    let rate = |name: &str| match volume.get(name) {
+        Some(Data::Rate(rate)) => Some(*rate),
+        _ => None,
+    };
+    let Some(ceiling) = rate("ceiling") else { return };
+    let promote = "make it an event integration: `ironbridge promote` drafts one";
+    if ceiling > CEILING * 10 {
+        diagnostics.push(
+            Diagnostic::error(codes::FLOW_VOLUME, "this flow has the volume of an event integration")
+                .at(volume.at("ceiling"), format!("more than {} a day", CEILING * 10))
+                .help(promote),
+        );
+    }
+    let Some(expected) = rate("expected") else { return };
+    let at = volume.at("expected");
+    if expected >= ceiling.saturating_mul(10) {
+        diagnostics.push(
+            Diagnostic::error(codes::FLOW_VOLUME, "this flow expects ten times what it may take")
+                .at(at, format!("the ceiling is {ceiling} a day"))
+                .help(promote),
+        );
+    } else if expected > ceiling {
+        diagnostics.push(
+            Diagnostic::warning(codes::FLOW_VOLUME, "this flow expects more than it may take")
+                .at(at, format!("above {ceiling} a day new starts are held"))
+                .help("raise `ceiling:`, if people can decide so many"),
+        );
+    } else if expected * 10 > ceiling * 8 {
+        diagnostics.push(
+            Diagnostic::warning(codes::FLOW_VOLUME, "this flow expects more than 80 % of what it may take")
+                .at(at, format!("the ceiling is {ceiling} a day"))
+                .help("raise `ceiling:`, if people can decide so many"),
+        );
+    }
+}
+
+struct Steps<'a> {
+    seen: &'a Seen<'a>,
+    entity: &'a Entity,
+    /// The names of decisions, in the order of the steps.
+    decisions: Vec<String>,
+}
+
+impl Steps<'_> {
+    fn all(&mut self, steps: &[Value], diagnostics: &mut Vec<Diagnostic>) {
+        for step in steps.iter().filter_map(Value::group) {
+            self.step(step, diagnostics);
+        }
+    }
+
+    fn step(&mut self, step: &Group, diagnostics: &mut Vec<Diagnostic>) {
+        if let Some(formula) = step.formula("if") {
+            self.formula(formula, &Expect::Type(Fx::Boolean), diagnostics);
+        }
+        self.all(step.list("then"), diagnostics);
+        self.all(step.list("else"), diagnostics);
+        if step.says("approve") {
+            self.approval(step, diagnostics);
+        }
+        if matches!(step.get("set"), Some(Data::Named(_))) {
+            self.assignments(step, self.entity, diagnostics);
+        }
+        if let Some(write) = step.group("write") {
+            self.write(write, diagnostics);
+        }
+        if let Some(notice) = step.group("notify") {
+            for name in ["to", "text"] {
+                if let Some(formula) = notice.formula(name) {
+                    self.formula(formula, &Expect::Type(Fx::Text), diagnostics);
+                }
+            }
+            if let Some(who) = notice.text("to") {
+                let names = &self.seen.draft.names;
+                if !names.has(crate::table::Thing::Who, who) && !names.incomplete() {
+                    diagnostics.push(
+                        Diagnostic::error(codes::NOBODY, format!("there is no person or group `{who}`"))
+                            .at(notice.at("to"), "nobody would read this")
+                            .help("name somebody of people.yaml, or write a formula such as `=requested_by`"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn formula(&self, formula: &crate::decoded::Formula, wanted: &Expect, diagnostics: &mut Vec<Diagnostic>) {
+        let scope = formulas::scope_of(self.entity, self.seen.project, &self.decisions);
+        formulas::check_as(formula, &scope, wanted, self.seen.files, diagnostics);
+    }
+
+    fn approval(&mut self, step: &Group, diagnostics: &mut Vec<Diagnostic>) {
+        if let Some(formula) = step.formula("ask") {
+            self.formula(formula, &Expect::Type(Fx::Text), diagnostics);
+        }
+        if let Some(of) = step.group("of") {
+            one_of(of, &["one_of", "all_of", "some_of"], "who decides", "one_of: [group:credit-control]", diagnostics);
+            if of.says("some_of") != of.says("at_least") {
+                let (has, lacks) = if of.says("some_of") {
+                    ("some_of", "at_least: 2")
+                } else {
+                    ("at_least", "some_of: [group:credit-control]")
+                };
+                diagnostics.push(
+                    Diagnostic::error(codes::KEYS_TOGETHER, "`some_of` and `at_least` belong together")
+                        .at(of.key_at(has), "the other one is missing")
+                        .help(format!("add it, for example `{lacks}`")),
+                );
+            }
+            if let Some(formula) = of.formula("not") {
+                self.formula(formula, &Expect::Any, diagnostics);
+            }
+        }
+        for (field, at) in step.texts("if_changed") {
+            let scope = formulas::scope_of(self.entity, self.seen.project, &[]);
+            if scope.slot(field).is_none() {
+                field_exists(self.entity, field, at, diagnostics);
+            }
+        }
+        if let Some(name) = step.text("approve") {
+            if self.decisions.iter().any(|known| known == name) {
+                diagnostics.push(
+                    Diagnostic::error(codes::DEFINED_TWICE, format!("two decisions have the name `{name}`"))
+                        .at(step.at("approve"), "here again")
+                        .help("give this one another name: later steps read its outcome by it"),
+                );
+            } else if self.entity.field(name).is_some() {
+                diagnostics.push(
+                    Diagnostic::error(codes::DEFINED_TWICE, format!("a decision has the name of the field `{name}`"))
+                        .at(step.at("approve"), "formulas could not tell them apart")
+                        .help("give the decision another name"),
+                );
+            }
+            self.decisions.push(name.to_owned());
+        }
+    }
+
+    fn assignments(&self, group: &Group, entity: &Entity, diagnostics: &mut Vec<Diagnostic>) {
+        for entry in group.named("set") {
+            if !field_exists(entity, &entry.name, entry.key, diagnostics) {
+                continue;
+            }
+            let field = entity.field(&entry.name).expect("it was found just before");
+            match &entry.value.data {
+                Data::Formula(formula) => self.formula(formula, &formulas::wanted(&field.ty), diagnostics),
+                Data::Text(text) => diagnostics.push(
+                    Diagnostic::error(codes::BAD_VALUE, format!("`{}` gets a plain word", entry.name))
+                        .at(entry.value.at, "a value of a step is a formula")
+                        .help(format!("write `={text}` for the field, or `=\"{text}\"` for this text")),
+                ),
+                _ => {}
+            }
+        }
+    }
+
+    fn write(&self, write: &Group, diagnostics: &mut Vec<Diagnostic>) {
+        let keys: Vec<&Data> = match write.get("key") {
+            Some(Data::List(values)) => values.iter().map(|value| &value.data).collect(),
+            Some(data) => vec![data],
+            None => Vec::new(),
+        };
+        for key in &keys {
+            if let Data::Formula(formula) = key {
+                self.formula(formula, &Expect::Any, diagnostics);
+            }
+        }
+        let Some(entity) = write.text("entity").and_then(|name| self.seen.project.entity(name)) else { return };
+        if !keys.is_empty() && keys.len() != entity.key.len() {
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::KEY_NOT_MAPPED,
+                    format!("the key of `{}` has {} parts, and this has {}", entity.name, entity.key.len(), keys.len()),
+                )
+                .at(write.at("key"), format!("the key is: {}", entity.key.join(", ")))
+                .help("write one formula for each part, in this order"),
+            );
+        }
+        self.assignments(write, entity, diagnostics);
+        let Some(to) = write.text("to") else { return };
+        let Some((_, held)) = self.seen.held(to, &entity.name, write.at("to"), diagnostics) else { return };
+        if held.virtual_table.is_some() {
+            diagnostics.push(
+                Diagnostic::error(codes::VIRTUAL_WRITE, format!("`{}` is a virtual table in `{to}`", entity.name))
+                    .at(write.at("to"), "written here")
+                    .help("write to the system that holds the rows"),
+            );
+            return;
+        }
+        for entry in write.named("set") {
+            let carried = held.write.iter().any(|rule| match &rule.expr {
+                mapping::Expr::Source(field) | mapping::Expr::Choice { source: field, .. } => **field == *entry.name,
+                mapping::Expr::Formula(text) => text.contains(&*entry.name),
+                _ => false,
+            });
+            if !carried && entity.field(&entry.name).is_some() {
+                diagnostics.push(
+                    Diagnostic::error(codes::REQUIRED_NOT_MAPPED, format!("`{to}` has no column for `{}`", entry.name))
+                        .at(
+                            entry.key,
+                            format!("no line under `write:` of `{}` in systems/{to}.yaml carries it", entity.name),
+                        )
+                        .help("add a line there, or leave this field out"),
+                );
+            }
+        }
+    }
+}

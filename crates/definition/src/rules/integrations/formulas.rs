@@ -1,0 +1,83 @@
+//! Formulas outside of mappings: triggers, conditions, questions.
+
+use powerfx::{ChoiceSet, Expect, Scope, Type as Fx};
+use record::{Entity, Type};
+
+use crate::codes;
+use crate::decoded::Formula;
+use crate::diagnostic::Diagnostic;
+use crate::files::Files;
+use crate::model::Project;
+use crate::rules::mappings::within;
+
+/// The fields of an entity, the fields of what it refers to (`customer.name`), and the decisions made so far.
+pub(crate) fn scope_of(entity: &Entity, project: &Project, decisions: &[String]) -> Scope {
+    let mut scope = Scope::new();
+    for field in &entity.fields {
+        scope.add(&field.name, fx(&field.name, &field.ty));
+        let Type::Reference { to } = &field.ty else { continue };
+        for other in to.iter().filter_map(|name| project.entity(name)) {
+            for inner in &other.fields {
+                scope.add(&format!("{}.{}", field.name, inner.name), fx(&inner.name, &inner.ty));
+            }
+        }
+    }
+    for name in decisions {
+        for part in ["outcome", "by", "comment"] {
+            scope.add(&format!("{name}.{part}"), Fx::Text);
+        }
+    }
+    scope
+}
+
+/// What `approve: { when: … }` of a batch may name.
+pub(crate) fn changes() -> Scope {
+    ["count", "created", "updated", "deleted"].iter().map(|name| (format!("changes.{name}"), Fx::Number)).fold(
+        Scope::new(),
+        |mut scope, (name, ty)| {
+            scope.add(&name, ty);
+            scope
+        },
+    )
+}
+
+fn fx(name: &str, ty: &Type) -> Fx {
+    match ty {
+        Type::Text { .. } | Type::Multiline { .. } | Type::Person => Fx::Text,
+        Type::WholeNumber | Type::Decimal { .. } | Type::Money => Fx::Number,
+        Type::Float => Fx::Float,
+        Type::YesNo => Fx::Boolean,
+        Type::Date => Fx::Date,
+        Type::Time => Fx::Time,
+        Type::DateTime | Type::LocalDateTime => Fx::DateTime,
+        Type::Guid => Fx::Guid,
+        Type::Choice { values } => Fx::Choice(ChoiceSet::of_names(name, values.iter().map(String::as_str))),
+        _ => Fx::Unknown,
+    }
+}
+
+pub(crate) fn wanted(ty: &Type) -> Expect {
+    match fx("", ty) {
+        Fx::Unknown => Expect::Any,
+        other => Expect::Type(other),
+    }
+}
+
+pub(crate) fn check(formula: &Formula, scope: &Scope, wanted: Fx, files: &Files, diagnostics: &mut Vec<Diagnostic>) {
+    check_as(formula, scope, &Expect::Type(wanted), files, diagnostics);
+}
+
+pub(crate) fn check_as(
+    formula: &Formula,
+    scope: &Scope,
+    wanted: &Expect,
+    files: &Files,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    for problem in powerfx::compile(&formula.text, scope, wanted).err().unwrap_or_default() {
+        let span = within(files, formula, problem.start, problem.end);
+        let mut diagnostic = Diagnostic::error(codes::FORMULA, problem.message).at(span, "here");
+        diagnostic.help = problem.help;
+        diagnostics.push(diagnostic);
+    }
+}
