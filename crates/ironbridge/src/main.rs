@@ -1,1 +1,31 @@
-fn main() {}
+//! The command line of Ironbridge: it wires the crates together, and is the only place (with the emulator) that listens.
+
+use clap::Parser;
+
+mod cli;
+mod commands;
+mod failure;
+mod output;
+mod wiring;
+
+use cli::Cli;
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    output::start_logs(&cli);
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime needs threads, and the machine gives none");
+    let result = runtime.block_on(commands::dispatch(&cli));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            failure.print(cli.format);
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What may be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The integration hub for Microsoft Dynamics 365 (Dataverse).
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// The project's folder.
+    #[arg(long, short = 'C', global = true, default_value = ".", value_name = "DIR")]
+    pub project: PathBuf,
+    /// Which file of `environments/` holds here.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub env: Option<String>,
+    #[arg(long, global = true, default_value = "human")]
+    pub format: Format,
+    /// Say more on stderr: -v what the hub does, -vv what every part does.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything on embedded defaults: a local Dynamics, a sample finance system, the hub between them.
+    Demo(Demo),
+    /// Make a project: finance in SQLite, customers, Dynamics.
+    Init { dir: PathBuf },
+    /// Find every mistake of the project, where it is, and what to write instead.
+    Check {
+        /// Ask the live systems too: reachable, permitted, tables, columns, alternate keys.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Print an integration, system or entity with every default written out, and where each value came from.
+    Show { name: String },
+    /// Show what a run would write, with old and new values from the live target. Writes nothing; exits with 3 if there are changes.
+    Plan {
+        integration: String,
+        /// Every row, instead of the first ones.
+        #[arg(long)]
+        detailed: bool,
+    },
+    /// Run an integration once, now.
+    Run {
+        integration: String,
+        /// The name of a protected environment, typed to confirm that it is meant.
+        #[arg(long, value_name = "ENVIRONMENT")]
+        confirm: Option<String>,
+    },
+    /// Run everything that is due, until stopped.
+    Up {
+        #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR")]
+        listen: SocketAddr,
+    },
+    /// How each integration stands.
+    Status,
+    /// The last runs, newest first.
+    Runs {
+        integration: Option<String>,
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        last: usize,
+    },
+    /// Rows and messages that the hub gave up on, waiting for a person.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// What a code means, what is safe, and what to do.
+    Explain {
+        /// Such as IB0412; without one, all codes.
+        code: Option<String>,
+    },
+    /// Evaluate a Power Fx formula.
+    Formula {
+        #[arg(required_unless_present = "batch")]
+        formula: Option<String>,
+        /// One JSON object a line on stdin, one answer a line on stdout.
+        #[arg(long, conflicts_with = "formula")]
+        batch: bool,
+    },
+    /// A local stand-in for a service, for development and tests.
+    #[command(subcommand)]
+    Emulate(Emulate),
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Demo {
+    /// One full round, a summary, and an exit code.
+    #[arg(long)]
+    pub once: bool,
+    /// Where the demo keeps its project and its data.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub action: Option<DemoAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DemoAction {
+    /// Change one customer in the demo's finance system.
+    Change {
+        #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Take the demo's Dynamics down, or bring it back.
+    Dynamics {
+        state: UpOrDown,
+        #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+/// The demo's folder, where nobody says another.
+pub const DEMO_DIR: &str = "ironbridge-demo";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UpOrDown {
+    Up,
+    Down,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLetters {
+    /// List them, newest first.
+    List {
+        integration: Option<String>,
+        #[arg(long)]
+        code: Option<String>,
+        /// Also those that are closed.
+        #[arg(long)]
+        all: bool,
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        last: usize,
+    },
+    /// Show one fully: the error, the record, and every mapped field with its formula.
+    Show {
+        /// The id, or a unique beginning of it.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Emulate {
+    /// A local Dataverse that unmodified clients work against.
+    Dataverse {
+        #[arg(long, default_value = "127.0.0.1:7702", value_name = "ADDR")]
+        listen: SocketAddr,
+        /// Keep its rows here; without it they are gone at the end.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// A bearer token that is always good; without it every token is.
+        #[arg(long)]
+        token: Option<String>,
+        /// Service protection limits.
+        #[arg(long, default_value = "none")]
+        limits: Limits,
+        /// Faults on purpose, such as `429@10%,drop@1%`.
+        #[arg(long, default_value = "", value_name = "SPEC")]
+        fault: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Limits {
+    Real,
+    None,
+}

@@ -1,0 +1,160 @@
+//! `ironbridge dead-letters`: what was given up on, and why.
+
+use serde_json::{Value as Json, json};
+use store::dead_letters::{DeadLetter, Filter, State};
+
+use crate::cli::{Cli, DeadLetters, Format};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME};
+use crate::output::{ago, moment, table};
+use crate::{say, talk, wiring};
+
+pub fn dead_letters(cli: &Cli, command: &DeadLetters) -> Result<u8, Failure> {
+    match command {
+        DeadLetters::List { integration, code, all, last } => {
+            list(cli, integration.as_deref(), code.as_deref(), *all, *last)
+        }
+        DeadLetters::Show { id } => show(cli, id),
+    }
+}
+
+fn list(cli: &Cli, integration: Option<&str>, code: Option<&str>, all: bool, last: usize) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    if let Some(name) = integration {
+        wiring::integration(&project, name)?;
+    }
+    let store = wiring::open_store(&project)?;
+    let states = if all { Vec::new() } else { vec![State::Open, State::Retrying] };
+    let filter = Filter {
+        integration: integration.map(str::to_owned),
+        code: code.map(str::to_uppercase),
+        states,
+        ..Filter::default()
+    };
+    let found = store.dead_letters(&filter, last)?;
+    if cli.format == Format::Json {
+        say!("{:#}", Json::from(found.iter().map(summary).collect::<Vec<_>>()));
+        return Ok(0);
+    }
+    if found.is_empty() {
+        talk!("No dead letters.");
+        return Ok(0);
+    }
+    let now = store.clock().now();
+    let rows = found.iter().map(|letter| {
+        vec![
+            letter.id.as_str()[..8].to_owned(),
+            letter.integration.clone(),
+            letter.key_text.clone(),
+            letter.problem.code.clone(),
+            cut(&letter.problem.what, 72),
+            letter.state.to_string(),
+            ago(letter.last_seen, now),
+        ]
+    });
+    say!("{}", table(&["id", "integration", "key", "code", "what", "state", "last seen"], rows.collect()));
+    if found.len() == last {
+        talk!("\nThe newest {last}; more with --last N.");
+    }
+    talk!("\nOne of them fully: ironbridge dead-letters show {}", &found[0].id.as_str()[..8]);
+    Ok(0)
+}
+
+fn summary(letter: &DeadLetter) -> Json {
+    json!({
+        "id": letter.id.as_str(), "kind": letter.kind.to_string(), "integration": letter.integration,
+        "entity": letter.entity, "key": letter.key_text, "code": letter.problem.code, "what": letter.problem.what,
+        "where": letter.problem.place, "why": letter.problem.why, "do": letter.problem.fix,
+        "state": letter.state.to_string(), "count": letter.count, "first_seen": letter.first_seen.to_string(),
+        "last_seen": letter.last_seen.to_string(), "run": letter.run.map(|run| run.0),
+    })
+}
+
+fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    let found = store.dead_letters_like(id)?;
+    let letter = match found.as_slice() {
+        [letter] => letter,
+        [] => {
+            let what = format!("there is no dead letter `{id}`");
+            return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "list them: ironbridge dead-letters list --all"));
+        }
+        several => {
+            let what = format!("{} dead letters begin with `{id}`", several.len());
+            return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "give more of its id"));
+        }
+    };
+    let message = store.dead_letter_message(&letter.id)?;
+    let record = message.map(|message| String::from_utf8_lossy(&message.body).into_owned()).unwrap_or_default();
+    let detail: Json = serde_json::from_str(&letter.problem.detail).unwrap_or_default();
+    if cli.format == Format::Json {
+        let mut out = summary(letter);
+        out["record"] = serde_json::from_str(&record).unwrap_or_else(|_| json!(record));
+        out["detail"] = detail;
+        say!("{out:#}");
+        return Ok(0);
+    }
+    let zone = &project.hub.time_zone;
+    let bold = anstyle::Style::new().bold();
+    say!("{bold}{} {} of {}{bold:#}  ({})", letter.entity, letter.key_text, letter.integration, letter.id);
+    say!("  state  {}, seen {} time{}", letter.state, letter.count, if letter.count == 1 { "" } else { "s" });
+    say!("  first  {}", moment(letter.first_seen, zone));
+    say!(
+        "  last   {}{}",
+        moment(letter.last_seen, zone),
+        letter.run.map(|run| format!(" in run {run}")).unwrap_or_default()
+    );
+    for fault in detail["faults"].as_array().into_iter().flatten() {
+        print_fault(fault);
+    }
+    if let Some(fields) = detail["fields"].as_array().filter(|fields| !fields.is_empty()) {
+        say!("\n{bold}What each field got{bold:#}");
+        let text = |value: &Json| match value {
+            Json::Object(error) => format!("!! {}", error["error"].as_str().unwrap_or_default()),
+            Json::String(text) => cut(text, 60),
+            other => other.to_string(),
+        };
+        let rows = fields.iter().map(|f| {
+            let part = |name: &str| f[name].as_str().unwrap_or_default().to_owned();
+            vec![format!("  {}", part("field")), cut(&part("formula"), 48), text(&f["value"]), part("at")]
+        });
+        say!("{}", table(&["  field", "from", "value", "where"], rows.collect()));
+    }
+    if let Ok(Json::Object(columns)) = serde_json::from_str(&record) {
+        say!("\n{bold}The row in the source{bold:#}");
+        let rows = columns.iter().map(|(name, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            vec![format!("  {name}"), cut(&text, 90)]
+        });
+        say!("{}", table(&["  column", "value"], rows.collect()));
+    }
+    talk!("\nCorrect the row in the source: the next run that reads it writes it and closes this dead letter.");
+    Ok(0)
+}
+
+fn print_fault(fault: &Json) {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let part = |name: &str| fault[name].as_str().unwrap_or_default();
+    say!("\n{red}{}{red:#} {}", part("code"), part("what"));
+    if let Some(place) = fault["where"].as_object() {
+        for (name, value) in place {
+            say!("  {name}: {}", value.as_str().map(|v| cut(v, 100)).unwrap_or_default());
+        }
+    }
+    if let Some(why) = fault["why"].as_object() {
+        let of = |name: &str| {
+            why.get(name).filter(|v| !v.is_null()).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+        };
+        let parts: Vec<String> = ["status", "code", "text", "request_id"].into_iter().filter_map(of).collect();
+        say!("  why: {}", parts.join(" "));
+    }
+    say!("  do: {}", part("do"));
+    say!("  more: {}", part("more"));
+}
+
+fn cut(text: &str, width: usize) -> String {
+    match text.char_indices().nth(width) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

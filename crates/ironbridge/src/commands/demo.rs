@@ -1,0 +1,270 @@
+//! `ironbridge demo`: everything on embedded defaults, to be seen working.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anstyle::Style;
+use definition::Project;
+use emulator::dataverse::{Config, Handle};
+use emulator::samples::finance;
+use hub::{Report, Start};
+use record::RetryPolicy;
+use store::Store;
+use store::runs::{State, Trigger};
+use tokio::sync::watch;
+
+use crate::cli::{Cli, DEMO_DIR, Demo, DemoAction, UpOrDown};
+use crate::commands::emulate::{not_started, stopped};
+use crate::commands::init::{LOCAL_TOKEN, write_project};
+use crate::commands::up::Hub;
+use crate::failure::{FAILED, Failure, NO_DEMO, USAGE};
+use crate::output::{Progress, number, table};
+use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
+
+/// Where the demo's Dynamics and its hub listen, if nobody else does.
+const DYNAMICS: &str = "127.0.0.1:7702";
+const HUB: &str = "127.0.0.1:7700";
+const INTEGRATION: &str = "customers";
+/// The customer that the suggestions change.
+const CUSTOMER: &str = "C-00001";
+
+pub async fn demo(cli: &Cli, demo: &Demo) -> Result<u8, Failure> {
+    match &demo.action {
+        Some(DemoAction::Change { dir }) => return change(dir),
+        Some(DemoAction::Dynamics { state, dir }) => return dynamics(dir, *state),
+        None => {}
+    }
+    if demo.once {
+        let temporary = tempfile::tempdir()?;
+        let dir = demo.dir.clone().unwrap_or_else(|| temporary.path().join("demo"));
+        return once(&dir).await;
+    }
+    live(cli, demo.dir.clone().unwrap_or_else(|| DEMO_DIR.into())).await
+}
+
+/// The demo's parts, running.
+struct Stage {
+    dir: PathBuf,
+    dynamics: Handle,
+    project: Arc<Project>,
+}
+
+/// Makes the folder where there is none, starts Dynamics, and reads the project.
+async fn set(dir: &Path, listen: &str) -> Result<Stage, Failure> {
+    let config = |listen: SocketAddr| Config {
+        listen,
+        dir: Some(dir.join(wiring::STATE_DIR).join("dynamics")),
+        token: Some(LOCAL_TOKEN.to_owned()),
+        ..Config::default()
+    };
+    if !dir.join("ironbridge.yaml").exists() {
+        write_project(dir)?;
+    }
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let wanted = listen.parse().unwrap_or(any);
+    let dynamics = match emulator::dataverse::start(config(wanted)).await {
+        Err(emulator::dataverse::Error::Listen { .. }) => emulator::dataverse::start(config(any)).await,
+        started => started,
+    }
+    .map_err(not_started)?;
+    point_at(dir, &dynamics.url)?;
+    let loaded = wiring::load(dir, None);
+    let Some(project) = loaded.project.clone().filter(|_| !loaded.has_errors()) else {
+        wiring::print_diagnostics(&loaded, crate::cli::Format::Human);
+        return Err(Failure::said(USAGE));
+    };
+    Ok(Stage { dir: dir.to_owned(), dynamics, project: Arc::new(project) })
+}
+
+/// Writes the address of the demo's Dynamics into its definition, and a schedule that one can watch.
+fn point_at(dir: &Path, url: &str) -> Result<(), Failure> {
+    edit(&dir.join("systems/dynamics.yaml"), |line| {
+        let local = line.starts_with("connection:") && line.contains("127.0.0.1");
+        local.then(|| format!("connection: {{ url: \"{url}\", token: \"${{file:dynamics.token}}\" }}"))
+    })?;
+    edit(&dir.join("integrations/customers.yaml"), |line| {
+        (line == "schedule: every 15 minutes")
+            .then(|| "schedule: every 10 seconds   # the demo does not make you wait".to_owned())
+    })
+}
+
+fn edit(file: &Path, change: impl Fn(&str) -> Option<String>) -> Result<(), Failure> {
+    let before = std::fs::read_to_string(file)?;
+    let after: String = before.lines().map(|line| change(line).unwrap_or_else(|| line.to_owned()) + "\n").collect();
+    if after != before {
+        std::fs::write(file, after)?;
+    }
+    Ok(())
+}
+
+async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
+    let begun = Instant::now();
+    let new = !dir.join("ironbridge.yaml").exists();
+    let stage = set(&dir, DYNAMICS).await?;
+    let (stop, stopping) = watch::channel(false);
+    let hub = match Hub::start(stage.project.clone(), HUB.parse().expect("the address is ours"), stopping.clone()).await
+    {
+        Ok(hub) => hub,
+        Err(failure) if cli.verbose > 1 => return Err(failure),
+        Err(_) => Hub::start(stage.project.clone(), ([127, 0, 0, 1], 0).into(), stopping).await?,
+    };
+    let (bold, name) = (Style::new().bold(), dir.display());
+    say!(
+        "{bold}Ironbridge demo{bold:#} in {name}: a finance system and a Dynamics, both on this machine, all data invented."
+    );
+    say!(
+        "  finance   {name}/data/finance.db (SQLite, {} customers, some bad on purpose)",
+        number(finance::CUSTOMERS as u64)
+    );
+    say!("  Dynamics  {}/api/data/v9.2/ (a local stand-in)", stage.dynamics.url);
+    say!("  hub       http://{}/healthz", hub.address);
+    if new {
+        say!("\nThe first sync:");
+        let report = sync(&hub.store, &stage.project).await?;
+        summary(&report, begun);
+    }
+    say!("\n{bold}Now try{bold:#}, in another terminal:");
+    let at = format!("-C {name}");
+    let lines = [
+        (format!("ironbridge demo change --dir {name}"), "change a customer in finance, and watch it arrive here"),
+        (format!("ironbridge {at} dead-letters list"), "the rows that could not be written, and why"),
+        (format!("ironbridge {at} plan customers"), "what the next run would write, old and new"),
+        (
+            format!("ironbridge demo dynamics down --dir {name}"),
+            "take Dynamics down; change something; bring it back with `up`",
+        ),
+        (format!("ironbridge {at} status"), "how it stands"),
+        (format!("ironbridge {at} show customers"), "the integration with every default, and where it was said"),
+    ];
+    let rows = lines.into_iter().map(|(command, what)| vec![format!("  {command}"), format!("# {what}")]).collect();
+    for line in table(&["", ""], rows).lines().skip(1) {
+        say!("{line}");
+    }
+    say!("\nIt goes on syncing every 10 seconds; stop it with Ctrl-C. Start again any time: it goes on where it was.");
+    tokio::spawn(async move {
+        stopped().await;
+        let _ = stop.send(true);
+    });
+    hub.run().await?;
+    stage.dynamics.shutdown().await;
+    Ok(0)
+}
+
+async fn sync(store: &Store, project: &Arc<Project>) -> Result<Report, Failure> {
+    let systems = OpenSystems::new(project.clone());
+    let integration = wiring::integration(project, INTEGRATION)?;
+    let start = Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: wiring::holder() };
+    let job = hub::compile(project, integration, &systems, RetryPolicy::default()).await?;
+    let progress = Progress::new();
+    Ok(hub::run(store, &job, start, &progress).await?)
+}
+
+fn summary(report: &Report, begun: Instant) {
+    let counts = &report.counts;
+    say!(
+        "  {} read, {} created, {} rejected, in {:.1} s",
+        number(counts.read),
+        number(counts.created),
+        number(counts.rejected),
+        begun.elapsed().as_secs_f64()
+    );
+}
+
+/// One full round, checked: a first sync, a second that writes nothing, one changed row that writes one.
+async fn once(dir: &Path) -> Result<u8, Failure> {
+    let begun = Instant::now();
+    let stage = set(dir, "127.0.0.1:0").await?;
+    let store = wiring::open_store(&stage.project)?;
+    let first = sync(&store, &stage.project).await?;
+    let second = sync(&store, &stage.project).await?;
+    let limit = format!("{}.00", 1_000 + jiff::Timestamp::now().as_millisecond() % 90_000);
+    finance::change_credit_limit(&stage.dir.join("data/finance.db"), CUSTOMER, &limit, jiff::Timestamp::now())
+        .map_err(anyhow::Error::from)?;
+    let third = sync(&store, &stage.project).await?;
+    let dead = store.dead_letters_waiting()?.iter().map(|(_, n)| n).sum::<u64>();
+    stage.dynamics.shutdown().await;
+
+    let expected = [
+        (&first, "first sync", first.counts.rejected > 0 && first.counts.created + first.counts.unchanged > 0),
+        (&second, "again: nothing to write", second.counts.written() == 0),
+        (&third, "one row changed: one written", third.counts.written() == 1 && third.counts.updated == 1),
+    ];
+    let rows = expected.iter().map(|(report, what, good)| {
+        let c = &report.counts;
+        let good = *good && report.state != State::Failed;
+        let mut row = vec![(*what).to_owned()];
+        row.extend([c.read, c.created, c.updated, c.unchanged, c.rejected].map(number));
+        row.push(if good { "ok" } else { "WRONG" }.to_owned());
+        row
+    });
+    say!("{}", table(&["round", "read", "created", "updated", "unchanged", "rejected", ""], rows.collect()));
+    say!(
+        "\n{} dead letters wait for a person; the whole round took {:.1} s",
+        number(dead),
+        begun.elapsed().as_secs_f64()
+    );
+    for report in [&first, &second, &third] {
+        if let Some(fault) = &report.error {
+            talk!("{fault}");
+        }
+    }
+    let good = expected.iter().all(|(report, _, good)| *good && report.state != State::Failed) && dead > 0;
+    Ok(if good { 0 } else { FAILED })
+}
+
+fn change(dir: &Path) -> Result<u8, Failure> {
+    let now = jiff::Timestamp::now();
+    let limit = format!("{}.00", 1_000 + (now.as_second() % 97) * 500);
+    if !dir.join("data/finance.db").exists() {
+        return Err(no_demo(dir));
+    }
+    finance::change_credit_limit(&dir.join("data/finance.db"), CUSTOMER, &limit, now).map_err(anyhow::Error::from)?;
+    say!("customer {CUSTOMER} has a credit limit of {limit} in finance now");
+    talk!("Dynamics has it within ten seconds, when the demo runs: ironbridge -C {} runs", dir.display());
+    Ok(0)
+}
+
+fn dynamics(dir: &Path, state: UpOrDown) -> Result<u8, Failure> {
+    let definition = std::fs::read_to_string(dir.join("systems/dynamics.yaml")).map_err(|_| no_demo(dir))?;
+    let address = definition
+        .split_once("url: \"http://")
+        .and_then(|(_, rest)| rest.split('"').next())
+        .and_then(|address| address.parse::<SocketAddr>().ok())
+        .ok_or_else(|| no_demo(dir))?;
+    let fault = if state == UpOrDown::Down { "down" } else { "" };
+    post(address, "/emulator/fault", fault).map_err(|why| no_demo(dir).because(why))?;
+    match state {
+        UpOrDown::Down => {
+            say!("Dynamics is down: every request is answered with 503");
+            talk!("Runs fail and try again; nothing is lost: ironbridge -C {} status", dir.display());
+        }
+        UpOrDown::Up => say!("Dynamics is up again"),
+    }
+    Ok(0)
+}
+
+fn no_demo(dir: &Path) -> Failure {
+    let what = format!("no demo runs in {}", dir.display());
+    Failure::new(USAGE, NO_DEMO, what, "start it in another terminal: ironbridge demo")
+}
+
+/// One small request to the demo's own Dynamics.
+fn post(address: SocketAddr, path: &str, body: &str) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let length = body.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.take(64 * 1024).read_to_string(&mut answer)?;
+    match answer.split(' ').nth(1) {
+        Some("200" | "204") => Ok(()),
+        _ => Err(std::io::Error::other(answer.lines().next().unwrap_or("no answer").to_owned())),
+    }
+}

@@ -1,0 +1,59 @@
+//! `ironbridge status`: how each integration stands.
+
+use definition::Pattern;
+use serde_json::json;
+
+use crate::cli::{Cli, Format};
+use crate::commands::runs;
+use crate::failure::Failure;
+use crate::output::{ago, moment, number, table};
+use crate::{say, talk, wiring};
+
+pub fn status(cli: &Cli) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    let last = store.last_runs()?;
+    let dead = store.dead_letters_waiting()?;
+    let now = store.clock().now();
+    let zone = &project.hub.time_zone;
+    let mut rows = Vec::new();
+    let mut items = Vec::new();
+    for integration in &project.integrations {
+        let run = last.iter().find(|run| run.integration == integration.name);
+        let waiting = dead.iter().find(|(name, _)| *name == integration.name).map_or(0, |(_, n)| *n);
+        let next = match &integration.pattern {
+            Pattern::Batch(batch) => hub::schedule::next(&batch.schedule, zone, now),
+            _ => None,
+        };
+        let state = match run {
+            Some(run) => run.state.to_string(),
+            None if matches!(integration.pattern, Pattern::Batch(_)) => "never ran".to_owned(),
+            None => "not yet runnable".to_owned(),
+        };
+        rows.push(vec![
+            integration.name.clone(),
+            integration.pattern.word().to_owned(),
+            state.clone(),
+            run.map(|run| ago(run.finished.unwrap_or(run.started), now)).unwrap_or_default(),
+            next.map(|next| moment(next, zone)).unwrap_or_default(),
+            number(waiting),
+            integration.owner.clone(),
+        ]);
+        items.push(json!({
+            "integration": integration.name, "pattern": integration.pattern.word(), "state": state,
+            "last_run": run.map(runs::json), "next": next.map(|at| at.to_string()), "dead_letters": waiting,
+            "owner": integration.owner, "purpose": integration.purpose,
+        }));
+    }
+    if cli.format == Format::Json {
+        say!("{:#}", json!(items));
+        return Ok(0);
+    }
+    say!("{}", table(&["integration", "pattern", "state", "last run", "next run", "dead letters", "owner"], rows));
+    for run in &last {
+        if let Some(error) = &run.error {
+            talk!("\n{}: {} ({}); ironbridge explain {}", run.integration, error.text, error.code, error.code);
+        }
+    }
+    Ok(0)
+}

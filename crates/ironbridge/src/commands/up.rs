@@ -1,0 +1,94 @@
+//! `ironbridge up`: runs what is due, until stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json};
+use axum::routing::get;
+use definition::Project;
+use serde_json::json;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::Cli;
+use crate::commands::emulate::{cannot_listen, stopped};
+use crate::failure::Failure;
+use crate::talk;
+use crate::wiring::{self, OpenSystems};
+
+pub async fn up(cli: &Cli, listen: SocketAddr) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let (stop, stopping) = watch::channel(false);
+    let hub = Hub::start(project.clone(), listen, stopping).await?;
+    talk!("{} is up: http://{}/healthz; stop it with Ctrl-C", project.hub.name, hub.address);
+    tokio::spawn(async move {
+        stopped().await;
+        let _ = stop.send(true);
+    });
+    hub.run().await?;
+    Ok(0)
+}
+
+/// A hub that has its folder and its address, and is about to work.
+pub struct Hub {
+    pub address: SocketAddr,
+    pub store: Store,
+    project: Arc<Project>,
+    listener: TcpListener,
+    stopping: watch::Receiver<bool>,
+    _lock: store::UpLock,
+}
+
+impl Hub {
+    /// Takes the folder and the address.
+    ///
+    /// *Errors*: another `up` has the folder; the state cannot be used; the address is taken.
+    pub async fn start(
+        project: Arc<Project>,
+        listen: SocketAddr,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Hub, Failure> {
+        let store = wiring::open_store(&project)?;
+        let lock = store.lock_up()?;
+        let listener = TcpListener::bind(listen).await.map_err(|why| cannot_listen(listen, &why))?;
+        let address = listener.local_addr()?;
+        Ok(Hub { address, store, project, listener, stopping, _lock: lock })
+    }
+
+    /// Works until told to stop: takes nothing new, cuts what runs (it is safe to run again), closes.
+    pub async fn run(self) -> Result<(), Failure> {
+        let systems = Arc::new(OpenSystems::new(self.project.clone()));
+        let routes = Router::new().route(
+            "/healthz",
+            get({
+                let store = self.store.clone();
+                move || healthz(store.clone())
+            }),
+        );
+        let mut stopping = self.stopping.clone();
+        let serving = axum::serve(self.listener, routes).with_graceful_shutdown(async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        });
+        let serving = tokio::spawn(async move { serving.await });
+        let worked = hub::worker::work(self.project, systems, self.store, wiring::holder(), self.stopping).await;
+        serving.abort();
+        Ok(worked?)
+    }
+}
+
+/// Whether the hub can do its work: its state answers.
+async fn healthz(store: Store) -> impl IntoResponse {
+    match store.last_runs() {
+        Ok(_) => (StatusCode::OK, Json(json!({ "status": "ok" }))),
+        Err(error) => {
+            let code = error.code().map(|code| code.0);
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(json!({ "status": "failed", "code": code, "what": error.to_string() })),
+            )
+        }
+    }
+}

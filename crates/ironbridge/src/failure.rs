@@ -1,0 +1,153 @@
+//! How a command says that it failed: code, what, where, why, do, more. The same fields as JSON.
+
+use anstyle::{AnsiColor, Style};
+use record::{Code, Fault};
+use serde_json::{Value as Json, json};
+
+use crate::cli::Format;
+
+/// Exit codes: 0 done or nothing to do, 1 failed, 2 usage or definition error, 3 (of `plan`) there are changes.
+pub const FAILED: u8 = 1;
+pub const USAGE: u8 = 2;
+pub const CHANGES: u8 = 3;
+
+/// A command that could not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: u8,
+    code: Option<Code>,
+    what: String,
+    place: Vec<(&'static str, String)>,
+    why: Option<String>,
+    fix: String,
+}
+
+pub const NO_DEMO: Code = Code("IB0001");
+pub const NO_SUCH_NAME: Code = Code("IB0002");
+pub const PROTECTED: Code = Code("IB0003");
+pub const CANNOT_LISTEN: Code = Code("IB0004");
+pub const FOLDER_NOT_EMPTY: Code = Code("IB0005");
+pub const BAD_FAULT: Code = Code("IB0008");
+pub const BUSY: Code = Code("IB0018");
+
+impl Failure {
+    pub fn new(exit: u8, code: Code, what: impl Into<String>, fix: impl Into<String>) -> Failure {
+        Failure { exit, code: Some(code), what: what.into(), place: Vec::new(), why: None, fix: fix.into() }
+    }
+
+    /// The diagnostics were printed already; only the exit code is left.
+    pub fn said(exit: u8) -> Failure {
+        Failure { exit, code: None, what: String::new(), place: Vec::new(), why: None, fix: String::new() }
+    }
+
+    pub fn because(mut self, why: impl std::fmt::Display) -> Failure {
+        self.why = Some(why.to_string());
+        self
+    }
+
+    /// On stderr for people; on stdout where JSON was asked for, since that is the answer then.
+    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command talks")]
+    pub fn print(&self, format: Format) {
+        if self.what.is_empty() {
+            return;
+        }
+        if format == Format::Json {
+            anstream::println!("{}", self.to_json());
+            return;
+        }
+        let (red, bold) = (AnsiColor::Red.on_default().bold(), Style::new().bold());
+        let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
+        anstream::eprintln!("{red}error{code}{red:#}: {bold}{}{bold:#}", self.what);
+        for (name, value) in &self.place {
+            anstream::eprintln!("  {name}: {value}");
+        }
+        if let Some(why) = &self.why {
+            anstream::eprintln!("  why: {why}");
+        }
+        if !self.fix.is_empty() {
+            anstream::eprintln!("  do: {}", self.fix);
+        }
+        if let Some(code) = self.code {
+            anstream::eprintln!("  more: ironbridge explain {code}");
+        }
+    }
+
+    fn to_json(&self) -> Json {
+        let place: serde_json::Map<String, Json> =
+            self.place.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let code = self.code.map(|code| code.0);
+        let more = self.code.map(|code| format!("ironbridge explain {code}"));
+        json!({ "error": { "code": code, "what": self.what, "where": place, "why": self.why, "do": self.fix, "more": more } })
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        let place = &fault.place;
+        let parts = [
+            ("system", &place.system),
+            ("table", &place.table),
+            ("key", &place.key),
+            ("column", &place.column),
+            ("value", &place.value),
+            ("mapping", &place.formula),
+        ];
+        Failure {
+            exit: FAILED,
+            code: Some(fault.code),
+            place: parts.into_iter().filter_map(|(name, part)| Some((name, part.clone()?))).collect(),
+            why: fault.why.as_ref().map(|why| why.to_string()),
+            what: fault.what,
+            fix: fault.fix,
+        }
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Failure {
+        let text = error.to_string();
+        // The store's messages end with what to do, after a semicolon.
+        let (what, fix) = text.split_once("; ").unwrap_or((&text, ""));
+        Failure {
+            exit: FAILED,
+            code: error.code(),
+            what: what.to_owned(),
+            place: Vec::new(),
+            why: None,
+            fix: fix.to_owned(),
+        }
+    }
+}
+
+impl From<hub::Error> for Failure {
+    fn from(error: hub::Error) -> Failure {
+        if let Some((holder, until)) = error.busy() {
+            let what = format!("this integration is being run by {holder} right now");
+            let fix = format!(
+                "wait for that run to end, and run again; if that process is gone, its hold ends at {until:.0}"
+            );
+            return Failure::new(FAILED, BUSY, what, fix);
+        }
+        let hub::Error::Store(error) = error;
+        error.into()
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure {
+            exit: FAILED,
+            code: None,
+            what: format!("{error:#}"),
+            place: Vec::new(),
+            why: None,
+            fix: String::new(),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        anyhow::Error::from(error).into()
+    }
+}

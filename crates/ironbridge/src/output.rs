@@ -1,0 +1,142 @@
+//! stdout is data, stderr is talk.
+
+use std::io::IsTerminal;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use hub::{Note, Watch};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, Format};
+
+/// Writes a line of data.
+#[macro_export]
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        #[expect(clippy::print_stdout, reason = "stdout is data")]
+        { anstream::println!($($arg)*) }
+    }};
+}
+
+/// Writes a line of talk.
+#[macro_export]
+macro_rules! talk {
+    ($($arg:tt)*) => {{
+        #[expect(clippy::print_stderr, reason = "stderr is talk")]
+        { anstream::eprintln!($($arg)*) }
+    }};
+}
+
+/// Logs go to stderr: warnings from a single command, what happens from `up` and `demo`.
+pub fn start_logs(cli: &Cli) {
+    let serves = matches!(cli.command, Command::Up { .. } | Command::Demo(_));
+    let level = match (cli.verbose, serves) {
+        (0, false) => "warn",
+        (0, true) | (1, _) => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("IRONBRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if cli.format == Format::Json {
+        logs.json().init();
+    } else {
+        logs.with_ansi(std::io::stderr().is_terminal()).compact().init();
+    }
+}
+
+/// A table for people: no lines, numbers to the right.
+pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(|name| name.to_uppercase()));
+    for (at, column) in table.column_iter_mut().enumerate() {
+        let number = |text: &String| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == ',');
+        if !rows.is_empty() && rows.iter().all(|row| row.get(at).is_some_and(number)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        column.set_padding((0, 2));
+    }
+    table.add_rows(rows);
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// 12,345.
+pub fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A moment in the project's time zone, to the second.
+pub fn moment(at: Timestamp, zone: &jiff::tz::TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// `3 minutes ago`, roughly.
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(at).as_secs().max(0);
+    match seconds {
+        0..=1 => "just now".to_owned(),
+        2..=119 => format!("{seconds} seconds ago"),
+        120..=7_199 => format!("{} minutes ago", seconds / 60),
+        7_200..=172_799 => format!("{} hours ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// A spinner on a terminal, lines of talk elsewhere.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    pub fn new() -> Progress {
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("the template is ours"));
+        Progress(bar)
+    }
+}
+
+impl Watch for Progress {
+    fn note(&self, note: Note<'_>) {
+        match note {
+            Note::Reading { entity, everything: Some(why) } => {
+                self.0.suspend(|| talk!("reading every {entity}: {why}"));
+            }
+            Note::Reading { entity, .. } => self.0.set_message(format!("reading {entity}")),
+            Note::Progress { entity, counts } => {
+                self.0.tick();
+                self.0.set_message(format!(
+                    "{entity}: {} rows read, {} written",
+                    number(counts.read),
+                    number(counts.written())
+                ));
+            }
+            Note::TryingAgain { fault, delay, attempt, of } => {
+                let seconds = delay.as_secs_f64();
+                self.0.suspend(|| talk!("{fault}; trying again in {seconds:.1} s ({attempt} of {of})"));
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

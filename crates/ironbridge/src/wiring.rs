@@ -1,0 +1,153 @@
+//! Puts the parts together: a project, its systems, its state.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use definition::{LoadOptions, Loaded, Project};
+use record::{Code, Fault, FieldType, Kind, OptionValue, Secret, Secrets, System};
+use store::{Failpoints, Store};
+
+use crate::cli::{Cli, Format};
+use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
+use crate::{say, talk};
+
+/// Where a project keeps its state, inside its folder.
+pub const STATE_DIR: &str = ".ironbridge";
+/// The switch for drills: see `store::Failpoints`.
+const FAILPOINTS: &str = "IRONBRIDGE_FAILPOINTS";
+
+const SECRET_MISSING: Code = Code("IB0006");
+const KIND_NOT_BUILT: Code = Code("IB0007");
+
+/// Secrets of this machine: the environment, and files beside the project.
+pub struct MachineSecrets {
+    dir: PathBuf,
+}
+
+impl Secrets for MachineSecrets {
+    fn resolve(&self, provider: &str, name: &str) -> Result<Secret, String> {
+        match provider {
+            "env" => std::env::var(name).map(Secret::new).map_err(|_| {
+                format!("the environment variable {name} is not set; set it, for example: export {name}=…")
+            }),
+            "file" => {
+                let path = self.dir.join(name);
+                let text = std::fs::read_to_string(&path);
+                text.map(|text| Secret::new(text.trim_end_matches(['\r', '\n'])))
+                    .map_err(|why| format!("the secret file {} cannot be read: {why}", path.display()))
+            }
+            "keyvault" => Err(format!("${{keyvault:{name}}} cannot be read yet; give it as ${{env:…}} or ${{file:…}}")),
+            other => Err(format!("`{other}` is no place for secrets; there are env, file and keyvault")),
+        }
+    }
+}
+
+/// Every kind of system that this binary has.
+pub fn kinds() -> Vec<&'static Kind> {
+    connectors::registry::kinds().collect()
+}
+
+pub fn load(dir: &Path, env: Option<&str>) -> Loaded {
+    let kinds = kinds();
+    definition::load(dir, &LoadOptions { environment: env, kinds: &kinds, ..LoadOptions::default() })
+}
+
+/// The project of the command line; every mistake is printed before it fails.
+pub fn project(cli: &Cli) -> Result<Arc<Project>, Failure> {
+    let loaded = load(&cli.project, cli.env.as_deref());
+    let Some(project) = loaded.project.clone().filter(|_| !loaded.has_errors()) else {
+        print_diagnostics(&loaded, cli.format);
+        return Err(Failure::said(USAGE));
+    };
+    Ok(Arc::new(project))
+}
+
+pub fn print_diagnostics(loaded: &Loaded, format: Format) {
+    match format {
+        Format::Json => say!("{:#}", loaded.to_json()),
+        Format::Human if !loaded.diagnostics.is_empty() => {
+            let width = terminal_width();
+            talk!("{}\n", loaded.render(true, width));
+        }
+        Format::Human => {}
+    }
+}
+
+fn terminal_width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(110)
+}
+
+/// A folder as people know it.
+pub fn shown(dir: &Path) -> String {
+    if dir == Path::new(".") { "this folder".to_owned() } else { dir.display().to_string() }
+}
+
+pub fn open_store(project: &Project) -> Result<Store, Failure> {
+    let failpoints = match std::env::var(FAILPOINTS) {
+        Ok(spec) => spec.parse::<Failpoints>().map_err(anyhow::Error::from)?,
+        Err(_) => Failpoints::off(),
+    };
+    let options = store::Options { failpoints, ..store::Options::default() };
+    Ok(Store::open(project.dir.join(STATE_DIR), options)?)
+}
+
+/// The integration with this name, or what there is instead.
+pub fn integration<'p>(project: &'p Project, name: &str) -> Result<&'p definition::Integration, Failure> {
+    project.integration(name).ok_or_else(|| {
+        let names: Vec<&str> = project.integrations.iter().map(|i| i.name.as_str()).collect();
+        Failure::new(
+            USAGE,
+            NO_SUCH_NAME,
+            format!("there is no integration `{name}`"),
+            format!("this project has: {}", names.join(", ")),
+        )
+    })
+}
+
+/// Who this process is, for other processes to see.
+pub fn holder() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "this-machine".to_owned());
+    format!("{}/{}", machine.trim(), std::process::id())
+}
+
+/// The systems of a project, each opened once.
+pub struct OpenSystems {
+    project: Arc<Project>,
+    open: Mutex<HashMap<String, Arc<dyn System>>>,
+}
+
+impl OpenSystems {
+    pub fn new(project: Arc<Project>) -> OpenSystems {
+        OpenSystems { project, open: Mutex::default() }
+    }
+}
+
+impl hub::Systems for OpenSystems {
+    fn open(&self, name: &str) -> Result<Arc<dyn System>, Fault> {
+        let mut open = self.open.lock().expect("nothing panics while it opens a system");
+        if let Some(system) = open.get(name) {
+            return Ok(system.clone());
+        }
+        let defined = self.project.system(name).expect("a checked project names systems that exist");
+        let Some(entry) = connectors::registry::find(defined.kind.name) else {
+            let what = format!("systems of kind `{}` are checked, and cannot be used yet", defined.kind.name);
+            return Err(Fault::ask_person(KIND_NOT_BUILT, what)
+                .at_system(name)
+                .fix("use a kind that is there for now; nothing was read or written"));
+        };
+        let secrets = MachineSecrets { dir: self.project.dir.clone() };
+        let mut options = defined.connection.resolve(&secrets).map_err(|missing| {
+            let what = format!("the system `{name}` lacks a secret: {}", missing.join("; "));
+            Fault::ask_person(SECRET_MISSING, what).at_system(name).fix("give it its value, and run again")
+        })?;
+        for field in defined.kind.connection.iter().filter(|field| matches!(field.ty, FieldType::Path)) {
+            if let Some(OptionValue::Text(path)) = options.0.get_mut(field.name) {
+                *path = self.project.dir.join(&*path).display().to_string();
+            }
+        }
+        let system = (entry.open)(name, options)?;
+        open.insert(name.to_owned(), system.clone());
+        Ok(system)
+    }
+}
