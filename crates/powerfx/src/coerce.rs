@@ -7,6 +7,7 @@ use crate::number;
 use crate::types::{Fields, Type};
 use crate::value::{Moment, Record, Value};
 use crate::{dateparse, format};
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(crate) fn coerce<'a>(env: &mut Env<'a>, value: Value<'a>, to: &Type) -> Valu
         (_, Type::Number) => to_number(&value),
         (_, Type::Float) => to_float(&value),
         (_, Type::Boolean) => to_boolean(&value),
-        (_, Type::Date | Type::Time | Type::DateTime) => to_moment(&value, to),
+        (_, Type::Date | Type::Time | Type::DateTime) => to_moment(&value, to, &env.context.zone),
         (_, Type::Guid) => to_guid(&value),
         (_, Type::Choice(set)) => coerce(env, value, &set.backing()),
         (Value::Record(record), Type::Record(fields)) => {
@@ -133,15 +134,15 @@ pub(crate) fn to_boolean<'a>(value: &Value<'a>) -> Value<'a> {
     }
 }
 
-fn to_moment<'a>(value: &Value<'a>, to: &Type) -> Value<'a> {
+fn to_moment<'a>(value: &Value<'a>, to: &Type, zone: &TimeZone) -> Value<'a> {
     let moment = match value {
         Value::Date(m) | Value::DateTime(m) | Value::Time(m) => Some(*m),
         Value::Number(n) => Moment::from_serial(number::to_float(*n)),
         Value::Float(f) => Moment::from_serial(*f),
         Value::Blank => return Value::Blank,
         Value::Text(t) if t.is_empty() => return Value::Blank,
-        Value::Text(t) if *to == Type::Time => dateparse::time(t),
-        Value::Text(t) => dateparse::date_time(t),
+        Value::Text(t) if *to == Type::Time => dateparse::time(t, zone),
+        Value::Text(t) => dateparse::date_time(t).and_then(|read| read.on(zone)),
         _ => None,
     };
     let Some(moment) = moment else { return cannot(value, "a date or a time") };
@@ -166,6 +167,8 @@ pub(crate) fn to_guid<'a>(value: &Value<'a>) -> Value<'a> {
 /// JSON as a value of a type. Dates in JSON are written as ISO 8601 has them, and as nothing else.
 pub(crate) fn untyped<'a>(env: &mut Env<'a>, json: &Json, to: &Type) -> Value<'a> {
     let wrong = |to: &Type| Value::invalid(format!("this JSON value is not a {to}"));
+    let zone = &env.context.zone;
+    let on_clock = |t: &str| dateparse::iso(t).and_then(|read| read.on(zone));
     match (json, to) {
         (Json::Null, _) => Value::Blank,
         (Json::Text(t), Type::Text) => env.text(t.to_string()),
@@ -190,9 +193,9 @@ pub(crate) fn untyped<'a>(env: &mut Env<'a>, json: &Json, to: &Type) -> Value<'a
         (Json::Bool(b), Type::Number) => Value::number(u8::from(*b)),
         (Json::Bool(b), Type::Float) => Value::Float(f64::from(u8::from(*b))),
         (Json::Text(t), Type::Date) => {
-            dateparse::iso(t).and_then(|m| Moment::from_days(m.days())).map_or_else(|| wrong(to), Value::Date)
+            on_clock(t).and_then(|m| Moment::from_days(m.days())).map_or_else(|| wrong(to), Value::Date)
         }
-        (Json::Text(t), Type::DateTime) => dateparse::iso(t).map_or_else(|| wrong(to), Value::DateTime),
+        (Json::Text(t), Type::DateTime) => on_clock(t).map_or_else(|| wrong(to), Value::DateTime),
         (Json::Text(t), Type::Time) => dateparse::iso_time(t).map_or_else(|| wrong(to), Value::Time),
         (Json::Array(_) | Json::Object(_), Type::Untyped | Type::Unknown) => Value::Untyped(Arc::new(json.clone())),
         _ => wrong(to),
@@ -210,7 +213,7 @@ fn days(value: &Value<'_>) -> Option<Decimal> {
 }
 
 /// `=`: blank equals blank only; numbers equal dates by their day number; other kinds must be the same.
-pub(crate) fn equal(l: &Value<'_>, r: &Value<'_>) -> bool {
+pub(crate) fn equal(l: &Value<'_>, r: &Value<'_>, zone: &TimeZone) -> bool {
     use Value::*;
     match (l, r) {
         (Text(a), Text(b)) => **a == **b,
@@ -224,8 +227,8 @@ pub(crate) fn equal(l: &Value<'_>, r: &Value<'_>) -> bool {
         (Number(_), Text(_)) => equal_text(r, l, to_number(r)),
         (Text(_), Boolean(_)) => equal_text(l, r, to_boolean(l)),
         (Boolean(_), Text(_)) => equal_text(r, l, to_boolean(r)),
-        (Text(_), Date(_) | DateTime(_)) => equal_text(l, r, to_moment(l, &Type::DateTime)),
-        (Date(_) | DateTime(_), Text(_)) => equal_text(r, l, to_moment(r, &Type::DateTime)),
+        (Text(_), Date(_) | DateTime(_)) => equal_text(l, r, to_moment(l, &Type::DateTime, zone)),
+        (Date(_) | DateTime(_), Text(_)) => equal_text(r, l, to_moment(r, &Type::DateTime, zone)),
         (Text(_), Guid(_)) => equal_text(l, r, to_guid(l)),
         (Guid(_), Text(_)) => equal_text(r, l, to_guid(r)),
         (Untyped(json), other) | (other, Untyped(json)) => match &**json {
@@ -247,33 +250,33 @@ fn equal_text(_text: &Value<'_>, other: &Value<'_>, read: Value<'_>) -> bool {
 }
 
 /// `<` and its like: a blank counts as zero; numbers, dates and times are on one line of days.
-pub(crate) fn compare<'a>(l: &Value<'a>, r: &Value<'a>) -> Result<Ordering, Value<'a>> {
+pub(crate) fn compare<'a>(l: &Value<'a>, r: &Value<'a>, zone: &TimeZone) -> Result<Ordering, Value<'a>> {
     use Value::*;
     let wrong = || Value::invalid("these values have no order");
     match (l, r) {
         (Number(a), Number(b)) => Ok(a.cmp(b)),
         (Date(a) | DateTime(a) | Time(a), Date(b) | DateTime(b) | Time(b)) => Ok(a.cmp(b)),
         (Blank, Blank) => Ok(Ordering::Equal),
-        (Blank, other) => compare(&zero(other), other),
-        (other, Blank) => compare(other, &zero(other)),
+        (Blank, other) => compare(&zero(other), other, zone),
+        (other, Blank) => compare(other, &zero(other), zone),
         (Text(a), Text(b)) => match (to_number(l), to_number(r)) {
             (Number(x), Number(y)) => Ok(x.cmp(&y)),
             _ => Ok(text_order(a, b)),
         },
-        (Text(_), _) => match as_kind_of(l, r) {
+        (Text(_), _) => match as_kind_of(l, r, zone) {
             Error(e) => Err(Error(e)),
-            read => compare(&read, r),
+            read => compare(&read, r, zone),
         },
-        (_, Text(_)) => match as_kind_of(r, l) {
+        (_, Text(_)) => match as_kind_of(r, l, zone) {
             Error(e) => Err(Error(e)),
-            read => compare(l, &read),
+            read => compare(l, &read, zone),
         },
         (Float(_), _) | (_, Float(_)) => match (to_float(l), to_float(r)) {
             (Float(a), Float(b)) => a.partial_cmp(&b).ok_or_else(wrong),
             _ => Err(wrong()),
         },
-        (Untyped(json), _) => compare(&read_json(json)?, r),
-        (_, Untyped(json)) => compare(l, &read_json(json)?),
+        (Untyped(json), _) => compare(&read_json(json)?, r, zone),
+        (_, Untyped(json)) => compare(l, &read_json(json)?, zone),
         _ => match (days(l), days(r)) {
             (Some(a), Some(b)) => Ok(a.cmp(&b)),
             _ => Err(wrong()),
@@ -290,10 +293,10 @@ fn zero<'a>(like: &Value<'a>) -> Value<'a> {
     }
 }
 
-fn as_kind_of<'a>(text: &Value<'a>, other: &Value<'a>) -> Value<'a> {
+fn as_kind_of<'a>(text: &Value<'a>, other: &Value<'a>, zone: &TimeZone) -> Value<'a> {
     match other {
-        Value::Date(_) | Value::DateTime(_) => to_moment(text, &Type::DateTime),
-        Value::Time(_) => to_moment(text, &Type::Time),
+        Value::Date(_) | Value::DateTime(_) => to_moment(text, &Type::DateTime, zone),
+        Value::Time(_) => to_moment(text, &Type::Time, zone),
         Value::Boolean(_) => to_boolean(text),
         Value::Float(_) => to_float(text),
         _ => to_number(text),

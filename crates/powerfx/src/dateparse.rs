@@ -2,9 +2,27 @@
 
 use crate::datetime::{HOUR, MINUTE, MONTHS, SECOND, WEEKDAYS, civil_from_days};
 use crate::value::Moment;
+use jiff::tz::TimeZone;
 
-/// ISO 8601 only: a date, or a date and a time, `T` between them; a `Z` or an offset is read past.
-pub(crate) fn iso(text: &str) -> Option<Moment> {
+/// What a text says: a time on some wall clock, or, with a `Z` or an offset, an instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Read {
+    wall: Moment,
+    utc: bool,
+}
+
+impl Read {
+    /// On the wall clock of a time zone.
+    pub fn on(self, zone: &TimeZone) -> Option<Moment> {
+        if !self.utc {
+            return self.wall.in_range();
+        }
+        Moment::from_timestamp(self.wall.to_timestamp(&TimeZone::UTC)?, zone).in_range()
+    }
+}
+
+/// ISO 8601 only: a date, or a date and a time, `T` between them, and perhaps a `Z` or an offset.
+pub(crate) fn iso(text: &str) -> Option<Read> {
     let text = text.trim();
     let bytes = text.as_bytes();
     if bytes.len() < 10 || bytes[4] != b'-' || bytes[7] != b'-' || !text.is_char_boundary(10) {
@@ -14,12 +32,12 @@ pub(crate) fn iso(text: &str) -> Option<Moment> {
     let day = date(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
     let rest = &text[10..];
     if rest.is_empty() {
-        return Some(day);
+        return Some(Read { wall: day, utc: false });
     }
     let time = rest.strip_prefix(['T', 't', ' '])?;
-    let (time, offset) = split_offset(time);
-    let time = iso_time(time)?;
-    day.checked_add(time.0)?.checked_add(-offset?)?.in_range()
+    let (time, offset) = split_offset(time)?;
+    let wall = day.checked_add(iso_time(time)?.0)?.checked_add(-offset.unwrap_or(0))?.in_range()?;
+    Some(Read { wall, utc: offset.is_some() })
 }
 
 /// `hh:mm[:ss[.fraction]]`, each part of two digits.
@@ -41,22 +59,21 @@ pub(crate) fn iso_time(text: &str) -> Option<Moment> {
     Some(Moment(hour * HOUR + minute * MINUTE + second * SECOND + fraction))
 }
 
-/// The time without its zone, and the zone's offset, `None` where that is no offset.
-fn split_offset(time: &str) -> (&str, Option<i64>) {
+/// The time without its zone, and the zone's offset in microseconds where there is one.
+fn split_offset(time: &str) -> Option<(&str, Option<i64>)> {
     if let Some(time) = time.strip_suffix(['Z', 'z']) {
-        return (time, Some(0));
+        return Some((time, Some(0)));
     }
-    let Some(at) = time.rfind(['+', '-']) else { return (time, Some(0)) };
+    let Some(at) = time.rfind(['+', '-']) else { return Some((time, None)) };
     let (time, offset) = time.split_at(at);
     let sign = if offset.starts_with('-') { -1 } else { 1 };
     let offset = &offset[1..];
-    let parsed = match offset.split_once(':') {
-        Some((h, m)) => digits(h).zip(digits(m)),
-        None if offset.len() == 4 && offset.is_ascii() => digits(&offset[..2]).zip(digits(&offset[2..])),
-        None => digits(offset).map(|h| (h, 0)),
+    let (hours, minutes) = match offset.split_once(':') {
+        Some((h, m)) => (digits(h)?, digits(m)?),
+        None if offset.len() == 4 && offset.is_ascii() => (digits(&offset[..2])?, digits(&offset[2..])?),
+        None => (digits(offset)?, 0),
     };
-    let micros = parsed.filter(|(h, m)| *h <= 14 && *m <= 59).map(|(h, m)| sign * (h * HOUR + m * MINUTE));
-    (time, micros)
+    (hours <= 14 && minutes <= 59).then_some((time, Some(sign * (hours * HOUR + minutes * MINUTE))))
 }
 
 fn digits(text: &str) -> Option<i64> {
@@ -120,11 +137,11 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
 }
 
 /// A time alone, or the time of a date and time.
-pub(crate) fn time(text: &str) -> Option<Moment> {
+pub(crate) fn time(text: &str, zone: &TimeZone) -> Option<Moment> {
     if let Some(time) = iso_time(text.trim()) {
         return Some(time);
     }
-    date_time(text).map(|m| Moment(m.time_of_day()))
+    date_time(text)?.on(zone).map(|m| Moment(m.time_of_day()))
 }
 
 /// How a date of numbers alone is written.
@@ -150,27 +167,34 @@ impl Order {
 }
 
 /// A date, a time, or both, month before day as in English of the United States.
-pub(crate) fn date_time(text: &str) -> Option<Moment> {
+pub(crate) fn date_time(text: &str) -> Option<Read> {
     date_time_in(text, Order::MonthDayYear)
 }
 
 /// A date, a time, or both, with the numbers of a date in an order.
-pub(crate) fn date_time_in(text: &str, order: Order) -> Option<Moment> {
+pub(crate) fn date_time_in(text: &str, order: Order) -> Option<Read> {
     let text = text.trim();
     if text.is_empty() || text.len() > 100 {
         return None;
     }
-    if let Some(moment) = iso(text) {
-        return Some(moment);
+    if let Some(read) = iso(text) {
+        return Some(read);
     }
     let mut tokens = tokens(text)?;
-    let (time, left) = take_time(&mut tokens)?;
+    let Clock { time, left, utc } = take_time(&mut tokens)?;
     let day = if left { take_date(&tokens, order)? } else { Moment(0) };
-    day.checked_add(time)?.in_range()
+    Some(Read { wall: day.checked_add(time)?.in_range()?, utc })
 }
 
-/// Takes the time out of the tokens; `false` where nothing is left beside it.
-fn take_time(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
+/// A time of the day, whether something is left beside it, and whether it says how far it is from UTC.
+struct Clock {
+    time: i64,
+    left: bool,
+    utc: bool,
+}
+
+/// Takes the time out of the tokens.
+fn take_time(tokens: &mut Vec<Token>) -> Option<Clock> {
     let colon = tokens.iter().position(|t| *t == Token::Mark(':'));
     let Some(start) = colon.map(|at| at.checked_sub(1)) else {
         return take_hour(tokens);
@@ -195,14 +219,19 @@ fn take_time(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
             }
         }
     }
-    let mut offset = 0;
-    if tokens.get(end) == Some(&Token::Mark(' '))
-        && matches!(tokens.get(end + 1), Some(Token::Word(w)) if noon(w).is_some())
-    {
+    let (mut offset, mut utc) = (0, false);
+    let belongs = |t: &Token| match t {
+        Token::Word(word) => word == "z" || noon(word).is_some(),
+        t => *t == Token::Mark('+'),
+    };
+    if tokens.get(end) == Some(&Token::Mark(' ')) && tokens.get(end + 1).is_some_and(belongs) {
         end += 1;
     }
     match tokens.get(end) {
-        Some(Token::Word(word)) if word == "z" => end += 1,
+        Some(Token::Word(word)) if word == "z" => {
+            utc = true;
+            end += 1;
+        }
         Some(Token::Word(word)) => {
             hour = on_clock(hour, noon(word)?)?;
             end += 1;
@@ -217,6 +246,7 @@ fn take_time(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
                 end += 2;
             }
             offset = sign * (hours * HOUR + minutes * MINUTE);
+            utc = true;
         }
         _ => {}
     }
@@ -229,13 +259,14 @@ fn take_time(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
     }
     tokens.drain(from..end.min(tokens.len()));
     let left = tokens.iter().any(|t| !matches!(t, Token::Mark(' ' | ',')));
-    Some((hour * HOUR + minute * MINUTE + second * SECOND + fraction - offset, left))
+    let time = hour * HOUR + minute * MINUTE + second * SECOND + fraction - offset;
+    Some(Clock { time, left, utc })
 }
 
 /// `3 PM` without minutes.
-fn take_hour(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
+fn take_hour(tokens: &mut Vec<Token>) -> Option<Clock> {
     let Some(at) = tokens.iter().position(|t| matches!(t, Token::Word(w) if noon(w).is_some())) else {
-        return Some((0, true));
+        return Some(Clock { time: 0, left: true, utc: false });
     };
     let Token::Word(word) = &tokens[at] else { return None };
     let afternoon = noon(word)?;
@@ -247,7 +278,7 @@ fn take_hour(tokens: &mut Vec<Token>) -> Option<(i64, bool)> {
     let hour = on_clock(hour, afternoon)?;
     tokens.drain(from..=at);
     let left = tokens.iter().any(|t| !matches!(t, Token::Mark(' ' | ',')));
-    Some((hour * HOUR, left))
+    Some(Clock { time: hour * HOUR, left, utc: false })
 }
 
 fn noon(word: &str) -> Option<bool> {
@@ -333,7 +364,8 @@ mod tests {
     #[test]
     fn dates_as_people_write_them() {
         let check = |text: &str, expected: Option<&str>| {
-            let got = date_time(text).and_then(Moment::to_civil).map(|d| d.to_string());
+            let got =
+                date_time(text).and_then(|r| r.on(&TimeZone::UTC)).and_then(Moment::to_civil).map(|d| d.to_string());
             assert_eq!(got.as_deref(), expected, "{text:?}");
         };
         check("2011-01-15", Some("2011-01-15T00:00:00"));

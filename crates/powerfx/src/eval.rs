@@ -160,11 +160,12 @@ pub(crate) fn eval<'a>(node: &'a Node, env: &mut Env<'a>) -> Value<'a> {
         }
         Node::Equal(negate, left, right) => {
             let (l, r) = (eval(left, env), eval(right, env));
-            both(l, r, |l, r| Value::Boolean(coerce::equal(&l, &r) != *negate))
+            let zone = &env.context.zone;
+            both(l, r, |l, r| Value::Boolean(coerce::equal(&l, &r, zone) != *negate))
         }
         Node::Order(op, left, right) => {
             let (l, r) = (eval(left, env), eval(right, env));
-            both(l, r, |l, r| order(*op, &l, &r))
+            both(l, r, |l, r| order(*op, &l, &r, &env.context.zone))
         }
         Node::And(nodes) => short_circuit(nodes, env, false),
         Node::Or(nodes) => short_circuit(nodes, env, true),
@@ -392,16 +393,16 @@ fn run_switch<'a>(switch: &'a Switch, env: &mut Env<'a>) -> Value<'a> {
         if case.is_error() {
             return case;
         }
-        if coerce::equal(&subject, &case) {
+        if coerce::equal(&subject, &case, &env.context.zone) {
             return eval(result, env);
         }
     }
     eval(&switch.default, env)
 }
 
-fn order<'a>(op: Order, l: &Value<'a>, r: &Value<'a>) -> Value<'a> {
+fn order<'a>(op: Order, l: &Value<'a>, r: &Value<'a>, zone: &jiff::tz::TimeZone) -> Value<'a> {
     use std::cmp::Ordering::*;
-    match coerce::compare(l, r) {
+    match coerce::compare(l, r, zone) {
         Ok(ordering) => Value::Boolean(match op {
             Order::Less => ordering == Less,
             Order::LessEqual => ordering != Greater,

@@ -196,10 +196,12 @@ fn parsed<'a>(env: &mut Env<'a>, args: &mut [Value<'a>], to: &Type) -> Value<'a>
     if text.is_empty() {
         return Value::Blank;
     }
+    let zone = &env.context.zone;
+    let read = || dateparse::date_time_in(text, order).and_then(|read| read.on(zone));
     let read = match to {
-        Type::Time => dateparse::time(text).map(Value::Time),
-        Type::Date => dateparse::date_time_in(text, order).map(|m| Value::Date(midnight(m))),
-        _ => dateparse::date_time_in(text, order).map(Value::DateTime),
+        Type::Time => dateparse::time(text, zone).map(Value::Time),
+        Type::Date => read().map(|m| Value::Date(midnight(m))),
+        _ => read().map(Value::DateTime),
     };
     read.unwrap_or_else(|| {
         Value::invalid(format!("the text \"{}\" is no {to}", text.chars().take(40).collect::<String>()))

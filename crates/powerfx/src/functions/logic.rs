@@ -7,7 +7,7 @@ use crate::enums;
 use crate::error::{ErrorInfo, ErrorKind, ErrorValue, Span};
 use crate::eval::{Env, eval};
 use crate::node::{Node, Switch};
-use crate::types::Type;
+use crate::types::{Type, coerces};
 use crate::value::{Record, Table, Value};
 use rust_decimal::prelude::ToPrimitive;
 use std::sync::Arc;
@@ -251,7 +251,10 @@ fn is_blank_or_error<'a>(env: &mut Env<'a>, nodes: &'a [Node]) -> Value<'a> {
 
 fn check_error(c: &mut Checker<'_>, args: &[Expr], _: Span) -> Typed {
     let value = c.expr(&args[0]);
-    let known = |fields: &crate::types::Fields| fields.iter().all(|(n, _)| enums::error_record().get(n).is_some());
+    let known = |fields: &crate::types::Fields| {
+        let kind = fields.get("Kind").is_some_and(|ty| coerces(ty, &Type::Number) && *ty != Type::Text);
+        kind && fields.iter().all(|(n, _)| enums::error_record().get(n).is_some())
+    };
     let fine = match &value.ty {
         Type::Record(fields) | Type::Table(fields) => known(fields),
         ty => ty.is_any() || *ty == Type::Text,

@@ -451,9 +451,6 @@ fn raise<'a>(base: f64, exponent: f64) -> Value<'a> {
     if base == 0.0 && exponent == 0.0 {
         return Value::Float(1.0);
     }
-    if exponent.fract() == 0.0 && exponent.abs() < 1000.0 {
-        return float(base.powi(exponent as i32));
-    }
     float(base.powf(exponent))
 }
 
@@ -640,13 +637,13 @@ fn over_values<'a>(env: &mut Env<'a>, nodes: &'a [Node], which: Aggregate) -> Va
     if values.iter().any(Value::is_error) {
         return join_errors(values.iter());
     }
-    aggregate(values, which)
+    aggregate(env, values, which)
 }
 
 fn over_rows_of<'a>(env: &mut Env<'a>, nodes: &'a [Node], which: Aggregate) -> Value<'a> {
     let table = match rows(env, &nodes[0]) {
         Ok(table) => table,
-        Err(Value::Blank) => return aggregate(Vec::new(), which),
+        Err(Value::Blank) => return aggregate(env, Vec::new(), which),
         Err(error) => return error,
     };
     let mut values = Vec::with_capacity(table.rows.len());
@@ -660,10 +657,10 @@ fn over_rows_of<'a>(env: &mut Env<'a>, nodes: &'a [Node], which: Aggregate) -> V
         }
         values.push(value);
     }
-    aggregate(values, which)
+    aggregate(env, values, which)
 }
 
-fn aggregate<'a>(values: Vec<Value<'a>>, which: Aggregate) -> Value<'a> {
+fn aggregate<'a>(env: &Env<'a>, values: Vec<Value<'a>>, which: Aggregate) -> Value<'a> {
     let values: Vec<Value<'a>> = values.into_iter().filter(|v| !v.is_blank()).collect();
     let Some(first) = values.first() else {
         return match which {
@@ -675,7 +672,7 @@ fn aggregate<'a>(values: Vec<Value<'a>>, which: Aggregate) -> Value<'a> {
         Aggregate::Min | Aggregate::Max => {
             let mut best = first;
             for value in &values[1..] {
-                match crate::coerce::compare(value, best) {
+                match crate::coerce::compare(value, best, &env.context.zone) {
                     Ok(order)
                         if (order.is_lt() && which == Aggregate::Min) || (order.is_gt() && which == Aggregate::Max) =>
                     {

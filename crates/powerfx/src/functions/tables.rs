@@ -12,6 +12,7 @@ use crate::json::Json;
 use crate::node::{Lazy, Node};
 use crate::types::{Fields, Type, union};
 use crate::value::{Record, Reference, Value};
+use jiff::tz::TimeZone;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -540,12 +541,13 @@ fn sort<'a>(env: &mut Env<'a>, nodes: &'a [Node]) -> Value<'a> {
         }
         keyed.push((value, row.clone()));
     }
-    keyed.sort_by(|(a, _), (b, _)| in_order(a, b, down));
+    let zone = &env.context.zone;
+    keyed.sort_by(|(a, _), (b, _)| in_order(a, b, down, zone));
     env.table(keyed.into_iter().map(|(_, row)| row).collect())
 }
 
 /// Blanks come last whatever the direction.
-fn in_order(a: &Value<'_>, b: &Value<'_>, down: bool) -> Ordering {
+fn in_order(a: &Value<'_>, b: &Value<'_>, down: bool, zone: &TimeZone) -> Ordering {
     let ordering = match (a, b) {
         (Value::Blank, Value::Blank) => return Ordering::Equal,
         (Value::Blank, _) => return Ordering::Greater,
@@ -554,7 +556,7 @@ fn in_order(a: &Value<'_>, b: &Value<'_>, down: bool) -> Ordering {
         // True stands before false.
         (Value::Boolean(a), Value::Boolean(b)) => b.cmp(a),
         (Value::Guid(a), Value::Guid(b)) => a.cmp(b),
-        _ => compare(a, b).unwrap_or(Ordering::Equal),
+        _ => compare(a, b, zone).unwrap_or(Ordering::Equal),
     };
     if down { ordering.reverse() } else { ordering }
 }
@@ -632,12 +634,13 @@ fn sort_by_columns<'a>(env: &mut Env<'a>, nodes: &'a [Node]) -> Value<'a> {
     if let Err(error) = env.table_room(table.rows.len()) {
         return error;
     }
+    let zone = &env.context.zone;
     let mut out = table.rows.clone();
     out.sort_by(|a, b| {
         for (name, rule) in &rules {
             let (a, b) = (crate::eval::field(a, name), crate::eval::field(b, name));
             let ordering = match rule {
-                Rule::Direction(down) => in_order(&a, &b, *down),
+                Rule::Direction(down) => in_order(&a, &b, *down, zone),
                 Rule::Among(values) => {
                     let place = |v: &Value<'_>| values.iter().position(|o| o == v).unwrap_or(usize::MAX);
                     place(&a).cmp(&place(&b))

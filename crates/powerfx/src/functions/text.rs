@@ -468,9 +468,9 @@ pub(crate) fn membership<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value
             other => other.clone(),
         };
         let found = match (&value, &lower) {
-            (Value::Error(_), _) => return value,
+            (Value::Error(_), _) => false,
             (Value::Text(t), Some(lower)) => t.to_lowercase() == *lower,
-            _ => equal(&args[0], &value),
+            _ => equal(&args[0], &value, &env.context.zone),
         };
         if found {
             return Value::Boolean(true);

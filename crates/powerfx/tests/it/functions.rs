@@ -96,6 +96,10 @@ fn dates() {
         ("DateValue(\"3/4/2026\")", "Date(2026,3,4)"),
         ("DateValue(\"3/4/2026\", \"en-GB\")", "Date(2026,4,3)"),
         ("DateValue(\"2026-02-30\")", "Error({Kind:ErrorKind.InvalidArgument})"),
+        // A text with an offset is an instant, shown on the clock in London.
+        ("DateTimeValue(\"2026-07-01T23:30:00Z\")", "DateTime(2026,7,2,0,30,0,0)"),
+        ("DateTimeValue(\"2026-07-01 12:00:00 +03:00\")", "DateTime(2026,7,1,10,0,0,0)"),
+        ("DateValue(ParseJSON(\"\"\"2026-07-01T23:30:00Z\"\"\"))", "Date(2026,7,2)"),
         ("TimeValue(\"12 AM\")", "Time(0,0,0,0)"),
         ("Weekday(Date(2026, 7, 31))", "6"),
         ("WeekNum(Date(2026, 1, 1), StartOfWeek.Monday)", "1"),
