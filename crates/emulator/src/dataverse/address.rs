@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params_from_iter};
 use uuid::Uuid;
 
 use super::engine::Engine;
-use super::model::{Kind, Table};
+use super::model::{KeyStatus, Kind, Table};
 use super::refusal::{Answer, Refusal};
 use super::storage::exists;
 use super::value;
@@ -56,7 +56,8 @@ impl Address {
             parts.push((index, stored));
         }
         let named = |key: &&super::model::AlternateKey| {
-            key.columns.len() == parts.len()
+            key.status == KeyStatus::Active
+                && key.columns.len() == parts.len()
                 && key.columns.iter().all(|name| parts.iter().any(|(index, _)| table.columns[*index].name == *name))
         };
         if parts.is_empty() || table.keys.iter().find(named).is_none() {

@@ -24,7 +24,7 @@ struct Part {
 }
 
 enum Item {
-    Single(Part),
+    Single(Box<Part>),
     ChangeSet(Vec<Part>),
 }
 
@@ -49,7 +49,7 @@ pub fn run(engine: &mut Engine, request: &Request, half: bool) -> Response {
         for item in items {
             let (text, failed) = match item {
                 Item::Single(part) => {
-                    let answered = single(engine, part);
+                    let answered = single(engine, *part);
                     let failed = answered.response.status;
                     (print(&answered, false), failed)
                 }
@@ -207,7 +207,7 @@ fn read(request: &Request) -> Answer<Vec<Item>> {
             items.push(Item::ChangeSet(changes));
         } else {
             operations += 1;
-            items.push(Item::Single(operation(request, &headers, content)?));
+            items.push(Item::Single(Box::new(operation(request, &headers, content)?)));
         }
         if operations > OPERATIONS_MAX {
             return Err(Refusal::query(format!(

@@ -141,7 +141,7 @@ fn platform_tables() -> Vec<Table> {
         9,
         Ownership::OrganizationOwned,
         vec![
-            text("name", "Team Name", 160).required(Required::ApplicationRequired),
+            text("name", "Team Name", 160).required(Required::Application),
             memo("description", "Description", 2000),
             choice("teamtype", "Team Type", &[(0, "Owner"), (1, "Access"), (2, "Security Group"), (3, "Office Group")]),
             lookup("businessunitid", "Business Unit", &["businessunit"]),
@@ -160,8 +160,8 @@ fn platform_tables() -> Vec<Table> {
         9105,
         Ownership::OrganizationOwned,
         [
-            text("currencyname", "Currency Name", 100).required(Required::SystemRequired),
-            text("isocurrencycode", "Currency Code", 5).required(Required::SystemRequired),
+            text("currencyname", "Currency Name", 100).required(Required::System),
+            text("isocurrencycode", "Currency Code", 5).required(Required::System),
             text("currencysymbol", "Currency Symbol", 13),
             integer("currencyprecision", "Currency Precision", 0, 4),
             decimal("exchangerate", "Exchange Rate", 10),
@@ -177,7 +177,7 @@ fn platform_tables() -> Vec<Table> {
         1,
         Ownership::UserOwned,
         [
-            text("name", "Account Name", 160).required(Required::ApplicationRequired),
+            text("name", "Account Name", 160).required(Required::Application),
             text("accountnumber", "Account Number", 20),
             formatted_text("emailaddress1", "Email", 100, "Email"),
             formatted_text("emailaddress2", "Email Address 2", 100, "Email"),
@@ -236,7 +236,7 @@ fn platform_tables() -> Vec<Table> {
         [
             text("fullname", "Full Name", 160).read_only(),
             text("firstname", "First Name", 50).required(Required::Recommended),
-            text("lastname", "Last Name", 50).required(Required::ApplicationRequired),
+            text("lastname", "Last Name", 50).required(Required::Application),
             text("jobtitle", "Job Title", 100),
             formatted_text("emailaddress1", "Email", 100, "Email"),
             formatted_text("emailaddress2", "Email Address 2", 100, "Email"),
@@ -268,8 +268,8 @@ fn sales_tables() -> Vec<Table> {
         1024,
         Ownership::OrganizationOwned,
         [
-            text("name", "Name", 100).required(Required::SystemRequired),
-            text("productnumber", "Product ID", 100).required(Required::ApplicationRequired),
+            text("name", "Name", 100).required(Required::System),
+            text("productnumber", "Product ID", 100).required(Required::Application),
             memo("description", "Description", 2000),
             money("price", "List Price", 4),
             integer("quantitydecimal", "Decimals Supported", 0, 5),
@@ -292,7 +292,7 @@ fn sales_tables() -> Vec<Table> {
         1022,
         Ownership::OrganizationOwned,
         [
-            text("name", "Name", 100).required(Required::ApplicationRequired),
+            text("name", "Name", 100).required(Required::Application),
             memo("description", "Description", 2000),
             date("begindate", "Start Date"),
             date("enddate", "End Date"),
@@ -309,7 +309,7 @@ fn sales_tables() -> Vec<Table> {
         1055,
         Ownership::OrganizationOwned,
         vec![
-            text("name", "Name", 100).required(Required::SystemRequired),
+            text("name", "Name", 100).required(Required::System),
             decimal("quantity", "Quantity", 10),
             lookup("baseuom", "Base Unit", &["uom"]),
         ],
@@ -336,9 +336,9 @@ fn sales_tables() -> Vec<Table> {
                 "Quantity Selling Option",
                 &[(1, "No Control"), (2, "Whole"), (3, "Whole and Fractional")],
             ),
-            lookup("productid", "Product", &["product"]).required(Required::ApplicationRequired),
-            lookup("pricelevelid", "Price List", &["pricelevel"]).required(Required::ApplicationRequired),
-            lookup("uomid", "Unit", &["uom"]).required(Required::ApplicationRequired),
+            lookup("productid", "Product", &["product"]).required(Required::Application),
+            lookup("pricelevelid", "Price List", &["pricelevel"]).required(Required::Application),
+            lookup("uomid", "Unit", &["uom"]).required(Required::Application),
         ]
         .into_iter()
         .chain(currency_columns())
@@ -356,7 +356,7 @@ fn sales_tables() -> Vec<Table> {
         1088,
         Ownership::UserOwned,
         [
-            text("name", "Name", 300).required(Required::ApplicationRequired),
+            text("name", "Name", 300).required(Required::Application),
             text("ordernumber", "Order ID", 100),
             memo("description", "Description", 2000),
             customer("customerid", "Customer"),
@@ -405,7 +405,7 @@ fn sales_tables() -> Vec<Table> {
             decimal("quantity", "Quantity", 5),
             money("priceperunit", "Price Per Unit", 4),
             money("extendedamount", "Extended Amount", 2),
-            lookup("salesorderid", "Order", &["salesorder"]).required(Required::SystemRequired),
+            lookup("salesorderid", "Order", &["salesorder"]).required(Required::System),
             lookup("productid", "Existing Product", &["product"]),
             lookup("uomid", "Unit", &["uom"]),
         ]
@@ -431,7 +431,7 @@ fn event_tables() -> Vec<Table> {
         4618,
         Ownership::OrganizationOwned,
         vec![
-            text("name", "Name", 100).required(Required::SystemRequired),
+            text("name", "Name", 100).required(Required::System),
             memo("description", "Description", 2000),
             choice(
                 "contract",
@@ -507,7 +507,7 @@ fn event_tables() -> Vec<Table> {
         4608,
         Ownership::OrganizationOwned,
         [
-            text("name", "Name", 256).required(Required::SystemRequired),
+            text("name", "Name", 256).required(Required::System),
             memo("description", "Description", 2000),
             choice("mode", "Execution Mode", &[(0, "Synchronous"), (1, "Asynchronous")]),
             choice(
@@ -526,7 +526,7 @@ fn event_tables() -> Vec<Table> {
             boolean("asyncautodelete", "Asynchronous Automatic Delete"),
             memo("filteringattributes", "Filtering Attributes", 100_000),
             text("configuration", "Configuration", 1_073_741_823),
-            lookup("sdkmessageid", "SDK Message", &["sdkmessage"]).required(Required::SystemRequired),
+            lookup("sdkmessageid", "SDK Message", &["sdkmessage"]).required(Required::System),
             lookup("sdkmessagefilterid", "SdkMessage Filter", &["sdkmessagefilter"]),
             lookup("eventhandler", "Event Handler", &["serviceendpoint", "plugintype"]),
         ]
@@ -553,12 +553,12 @@ fn event_tables() -> Vec<Table> {
         Ownership::OrganizationOwned,
         vec![
             text("name", "Name", 256),
-            text("entityalias", "Entity Alias", 256).required(Required::SystemRequired),
-            text("messagepropertyname", "Message Property Name", 256).required(Required::SystemRequired),
+            text("entityalias", "Entity Alias", 256).required(Required::System),
+            text("messagepropertyname", "Message Property Name", 256).required(Required::System),
             memo("attributes", "Attributes", 100_000),
             choice("imagetype", "Image Type", &[(0, "PreImage"), (1, "PostImage"), (2, "Both")]),
             lookup("sdkmessageprocessingstepid", "SDK Message Processing Step", &["sdkmessageprocessingstep"])
-                .required(Required::SystemRequired),
+                .required(Required::System),
         ],
     );
     let job = table(

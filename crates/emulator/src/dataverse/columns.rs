@@ -130,7 +130,7 @@ pub fn states(states: &[(i32, &str)], reasons: &[(i32, &str, i32)]) -> [Column; 
         .collect();
     let state = column("statecode", "Status", Kind::State { options: choices(states) });
     let status = column("statuscode", "Status Reason", Kind::Status { options: reasons });
-    [state.required(Required::SystemRequired), status]
+    [state.required(Required::System), status]
 }
 
 /// What the platform keeps on every table of its kind.
@@ -146,7 +146,7 @@ pub fn system_columns(ownership: Ownership) -> Vec<Column> {
     ];
     match ownership {
         Ownership::UserOwned => columns.extend([
-            flavoured("ownerid", "Owner", &["systemuser", "team"], Flavour::Owner).required(Required::SystemRequired),
+            flavoured("ownerid", "Owner", &["systemuser", "team"], Flavour::Owner).required(Required::System),
             lookup("owninguser", "Owning User", &["systemuser"]).read_only(),
             lookup("owningteam", "Owning Team", &["team"]).read_only(),
             lookup("owningbusinessunit", "Owning Business Unit", &["businessunit"]).read_only(),
@@ -178,7 +178,7 @@ pub struct TableNames<'a> {
 }
 
 pub fn table(names: TableNames, type_code: i32, ownership: Ownership, columns: Vec<Column>) -> Table {
-    let primary = column(names.primary_id, names.label, Kind::Uniqueidentifier).required(Required::SystemRequired);
+    let primary = column(names.primary_id, names.label, Kind::Uniqueidentifier).required(Required::System);
     let mut all: IndexMap<String, Column> = IndexMap::new();
     for column in std::iter::once(primary).chain(columns).chain(system_columns(ownership)) {
         // The base column stands beside its money column.

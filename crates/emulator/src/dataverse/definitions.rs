@@ -9,6 +9,7 @@ use odata::{Argument, Expr, Literal, Segment};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::define;
 use super::engine::Engine;
 use super::model::{Catalog, Table};
 use super::refusal::{self, Answer, Refusal};
@@ -19,7 +20,7 @@ use query::Ask;
 pub fn dispatch(engine: &mut Engine, request: &Request, segments: &[Segment]) -> Answer<Response> {
     let (first, rest) = segments.split_first().ok_or_else(|| Refusal::no_segment(""))?;
     if request.method != "GET" {
-        return Err(Refusal::not_emulated(format!("{} {}", request.method, request.path)));
+        return define::dispatch(engine, request, segments);
     }
     let ask = Ask::of(request)?;
     let catalog = engine.catalog.clone();

@@ -179,7 +179,8 @@ impl<'a> Translator<'a> {
                     let inner = format!("{alias}x");
                     let (value, kind) = self.walk(target, &inner, rest, whole)?;
                     let here = sql_column(table, column, alias);
-                    Ok((format!("(SELECT {value} FROM {} {inner} WHERE {inner}.id = {here})", target.sql()), kind))
+                    let value = format!("(SELECT {value} FROM {} {inner} WHERE {inner}.id = {here})", target.sql());
+                    Ok((collated(value, &kind), kind))
                 }
                 Some(_) => Err(Refusal::query(format!(
                     "The parent value for a property access of a property '{}' is not a single value.",
@@ -309,11 +310,11 @@ impl<'a> Translator<'a> {
             "Today" => Ok(self.between(&sql, today, today + DAY)),
             "Yesterday" => Ok(self.between(&sql, today - DAY, today)),
             "Tomorrow" => Ok(self.between(&sql, today + DAY, today + 2 * DAY)),
-            "LastXHours" => Ok(self.between(&sql, self.now - number()? * 3600, self.now)),
+            "LastXHours" => Ok(self.between(&sql, self.now - number()? * 3600, self.now + 1)),
             "NextXHours" => Ok(self.between(&sql, self.now, self.now + number()? * 3600)),
-            "LastXDays" => Ok(self.between(&sql, today - number()? * DAY, self.now)),
+            "LastXDays" => Ok(self.between(&sql, today - number()? * DAY, self.now + 1)),
             "NextXDays" => Ok(self.between(&sql, self.now, today + (number()? + 1) * DAY)),
-            "Last7Days" => Ok(self.between(&sql, today - 7 * DAY, self.now)),
+            "Last7Days" => Ok(self.between(&sql, today - 7 * DAY, self.now + 1)),
             "EqualUserId" | "NotEqualUserId" => {
                 self.params.push(Value::Blob(blob(self.user)));
                 Ok(format!("({sql} {} ?)", if function == "EqualUserId" { "=" } else { "<>" }))
@@ -355,7 +356,18 @@ impl<'a> Translator<'a> {
             }
             _ => sql,
         };
+        let by = if matches!(kind, Kind::Lookup { .. }) { format!("{by} COLLATE dataverse") } else { by };
         Ok(if item.direction == Direction::Descending { format!("{by} DESC") } else { by })
+    }
+}
+
+/// Says how texts compare, which a value loses on its way out of a subquery.
+fn collated(sql: String, kind: &Kind) -> String {
+    match kind {
+        Kind::Text { .. } | Kind::Memo { .. } | Kind::Choices { .. } if sql.starts_with('(') => {
+            format!("{sql} COLLATE dataverse")
+        }
+        _ => sql,
     }
 }
 

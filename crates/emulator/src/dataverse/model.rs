@@ -87,8 +87,8 @@ impl Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Required {
     None,
-    SystemRequired,
-    ApplicationRequired,
+    System,
+    Application,
     Recommended,
 }
 

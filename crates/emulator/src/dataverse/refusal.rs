@@ -28,6 +28,7 @@ pub const INVALID_PAYLOAD: &str = "0x80048d19";
 pub const INVALID_QUERY: &str = "0x80060888";
 pub const SEGMENT_NOT_FOUND: &str = "0x8006088a";
 pub const UNEXPECTED: &str = "0x80040216";
+pub const INVALID_ARGUMENT: &str = "0x80040203";
 pub const EXPIRED_VERSION_STAMP: &str = "0x80044352";
 pub const NOT_CHANGE_TRACKED: &str = "0x80072491";
 /// No code of the platform: the emulator itself does not do this.

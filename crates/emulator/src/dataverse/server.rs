@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -22,8 +22,9 @@ use super::faults::{Faults, What};
 use super::limits::{Left, Limits, Meter};
 use super::refusal::Refusal;
 use super::tokens::Tokens;
+use super::webhooks::Post;
 use super::wire::{Request, Response};
-use super::{Config, Error, admin, batch, builtin, service};
+use super::{Config, Error, admin, batch, builtin, post, service};
 
 /// The platform's bound on a message.
 const BODY_BYTES_MAX: usize = 116 * 1024 * 1024;
@@ -39,13 +40,16 @@ pub struct Handle {
     pub url: String,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    posting: JoinHandle<()>,
 }
 
 impl Handle {
     /// Stops taking connections, lets running requests end, and closes the database.
     pub async fn shutdown(self) {
-        let _ = self.stop.send(true);
-        let _ = self.accepting.await;
+        let Handle { stop, accepting, posting, .. } = self;
+        let _ = stop.send(true);
+        let _ = accepting.await;
+        let _ = posting.await;
     }
 }
 
@@ -59,6 +63,7 @@ pub struct Server {
     pub seed: u64,
     limits: Option<Limits>,
     meter: Mutex<Meter>,
+    posts: mpsc::Sender<Post>,
 }
 
 /// What was asked and answered since the start or the last reset.
@@ -79,6 +84,7 @@ pub async fn start(config: Config) -> Result<Handle, Error> {
     let listen = |source| Error::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let (posts, waiting) = mpsc::channel(post::WAITING_MAX);
     let server = Arc::new(Server {
         engine: Mutex::new(engine),
         clock,
@@ -88,10 +94,12 @@ pub async fn start(config: Config) -> Result<Handle, Error> {
         seed: config.seed,
         limits: config.limits,
         meter: Mutex::new(Meter::default()),
+        posts,
     });
     let (stop, stopped) = watch::channel(false);
+    let posting = tokio::spawn(post::run(server.clone(), waiting, stopped.clone()));
     let accepting = tokio::spawn(accept(listener, server, stopped));
-    Ok(Handle { url: format!("http://{address}"), stop, accepting })
+    Ok(Handle { url: format!("http://{address}"), stop, accepting, posting })
 }
 
 async fn accept(listener: TcpListener, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
@@ -260,13 +268,17 @@ async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Re
         if let Err(refusal) = impersonate(&engine, &mut request) {
             return refusal.response(&Default::default());
         }
-        if request.path != "$batch" {
-            return service::answer(&mut engine, &request);
+        let response = match (request.path.as_str(), request.method.as_str()) {
+            ("$batch", "POST") => batch::run(&mut engine, &request, half),
+            ("$batch", other) => Refusal::method(other).response(&Default::default()),
+            _ => service::answer(&mut engine, &request),
+        };
+        for post in engine.outbox.drain(..) {
+            if shared.posts.try_send(post).is_err() {
+                tracing::warn!("too many webhook notices are waiting; one was lost");
+            }
         }
-        match request.method.as_str() {
-            "POST" => batch::run(&mut engine, &request, half),
-            other => Refusal::method(other).response(&Default::default()),
-        }
+        response
     });
     match work.await {
         Ok(response) => response,

@@ -12,7 +12,7 @@ use super::engine::{Deed, Engine};
 use super::model::{Kind, Nav, OnDelete, Required, Table};
 use super::payload::{Cell, Nested, Payload, point};
 use super::refusal::{self, Answer, Refusal};
-use super::storage::{blob, exists, is_stored, sql_column};
+use super::storage::{blob, is_stored, sql_column};
 use super::{value, webhooks};
 
 /// On whose behalf something is written, and what was said along with it.
@@ -306,7 +306,7 @@ fn settle_money(engine: &Engine, table: &Table, id: Option<Uuid>, payload: &mut 
 /// The platform insists only on what it needs itself; what an application requires is for its forms.
 fn require(table: &Table, payload: &Payload) -> Answer<()> {
     for (index, column) in table.columns.values().enumerate() {
-        if column.required != Required::SystemRequired || !is_stored(table, column) {
+        if column.required != Required::System || !is_stored(table, column) {
             continue;
         }
         if payload.cells.iter().all(|cell| cell.column != index || cell.value == Value::Null) {
@@ -454,12 +454,4 @@ pub fn stored(engine: &Engine, table: &Table, id: Uuid, column: &super::model::C
     let sql = format!("SELECT {} FROM {} t WHERE t.id = ?1", sql_column(table, column, "t"), table.sql());
     let found = engine.conn.prepare_cached(&sql)?.query_row([blob(id)], |row| row.get(0)).optional()?;
     found.ok_or_else(|| Refusal::no_row(&table.name, id))
-}
-
-/// Whether a user exists, for impersonation.
-pub fn user_exists(engine: &Engine, id: Uuid) -> Answer<bool> {
-    match engine.catalog.table("systemuser") {
-        Some(users) => Ok(exists(&engine.conn, users, id)?),
-        None => Ok(false),
-    }
 }

@@ -112,7 +112,7 @@ fn column(table: &Table, column: &Column) -> Value {
         "IsAuditEnabled": managed(true, "canmodifyauditsettings"),
         "RequiredLevel": {
             "Value": required(column.required),
-            "CanBeChanged": column.required != Required::SystemRequired,
+            "CanBeChanged": column.required != Required::System,
             "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings",
         },
         "SourceType": null,
@@ -317,8 +317,8 @@ fn ownership(ownership: Ownership) -> &'static str {
 fn required(required: Required) -> &'static str {
     match required {
         Required::None => "None",
-        Required::SystemRequired => "SystemRequired",
-        Required::ApplicationRequired => "ApplicationRequired",
+        Required::System => "SystemRequired",
+        Required::Application => "ApplicationRequired",
         Required::Recommended => "Recommended",
     }
 }

@@ -1,0 +1,628 @@
+//! Defining tables, columns, keys and relationships, as clients ask for it in metadata.
+
+use std::sync::Arc;
+
+use odata::{Argument, Expr, Literal, Segment};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::columns::{self, TableNames, base_of, column, currency_columns};
+use super::definitions::table_of;
+use super::engine::Engine;
+use super::model::{
+    AlternateKey, Behaviour, Catalog, Choice, Column, Flavour, KeyStatus, Kind, ManyToMany, OnDelete, OneToMany,
+    Ownership, Required, Table,
+};
+use super::refusal::{self, Answer, Refusal};
+use super::wire::{Request, Response};
+use super::{storage, webhooks};
+
+/// Keys per table and columns per key.
+const KEYS_MAX: usize = 10;
+const KEY_COLUMNS_MAX: usize = 16;
+
+/// `POST`, `PUT` and `DELETE` below `EntityDefinitions` and `RelationshipDefinitions`.
+pub fn dispatch(engine: &mut Engine, request: &Request, segments: &[Segment]) -> Answer<Response> {
+    let method = request.method.as_str();
+    let names: Vec<&str> = segments.iter().map(|segment| segment.name.as_str()).collect();
+    let keys: Vec<Option<&[Argument]>> = segments.iter().map(|segment| segment.arguments.as_deref()).collect();
+    match (method, names.as_slice(), keys.as_slice()) {
+        ("POST", ["EntityDefinitions"], [None]) => {
+            let table = create_table(engine, &body(request)?)?;
+            Ok(created(request, &format!("EntityDefinitions({})", table.id)))
+        }
+        ("POST", ["RelationshipDefinitions"], [None]) => {
+            let id = create_relationship(engine, &body(request)?)?;
+            Ok(created(request, &format!("RelationshipDefinitions({id})")))
+        }
+        ("DELETE", ["RelationshipDefinitions"], [Some(key)]) => {
+            delete_relationship(engine, key)?;
+            Ok(Response::no_content())
+        }
+        ("POST" | "PUT" | "DELETE", ["EntityDefinitions", rest @ ..], [Some(key), below @ ..]) => {
+            let table = table_of(&engine.catalog, key)?;
+            match (method, rest, below) {
+                ("DELETE", [], []) => delete_table(engine, &table).map(|()| Response::no_content()),
+                ("PUT", [], []) => update_table(engine, &table, &body(request)?).map(|()| Response::no_content()),
+                ("POST", ["Attributes"], [None]) => {
+                    let id = create_column(engine, &table, &body(request)?)?;
+                    Ok(created(request, &format!("EntityDefinitions({})/Attributes({id})", table.id)))
+                }
+                ("PUT", ["Attributes", ..], [Some(key), ..]) => {
+                    update_column(engine, &table, key, &body(request)?).map(|()| Response::no_content())
+                }
+                ("DELETE", ["Attributes"], [Some(key)]) => {
+                    delete_column(engine, &table, key).map(|()| Response::no_content())
+                }
+                ("POST", ["Keys"], [None]) => {
+                    let id = create_key(engine, &table, &body(request)?)?;
+                    // Clients take the first id in parentheses for the key's.
+                    Ok(created(request, &format!("EntityDefinitions(LogicalName='{}')/Keys({id})", table.name)))
+                }
+                ("DELETE", ["Keys"], [Some(key)]) => delete_key(engine, &table, key).map(|()| Response::no_content()),
+                _ => Err(Refusal::not_emulated(format!("{method} {}", request.path))),
+            }
+        }
+        _ => Err(Refusal::not_emulated(format!("{method} {}", request.path))),
+    }
+}
+
+/// The action that the official Python client makes tables with.
+pub fn create_entities(engine: &mut Engine, request: &Request) -> Answer<Response> {
+    let body = body(request)?;
+    let entities = body["Entities"].as_array().ok_or_else(|| invalid("The parameter 'Entities' is missing."))?;
+    let mut ids = Vec::new();
+    for entity in entities {
+        ids.push(create_table(engine, entity)?.id);
+    }
+    let context = request.link("$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse");
+    Ok(Response::json(200, serde_json::json!({ "@odata.context": context, "EntityIds": ids }).to_string()))
+}
+
+/// `ReactivateEntityKey`: tries again to build the index of a key, after its duplicates are gone.
+pub fn reactivate_key(engine: &mut Engine, request: &Request) -> Answer<Response> {
+    let body = body(request)?;
+    let table = text(&body, "EntityLogicalName").and_then(|name| engine.catalog.table(name)).cloned();
+    let table = table.ok_or_else(|| invalid("'EntityLogicalName' names no table."))?;
+    let name = text(&body, "EntityKeyLogicalName").unwrap_or_default();
+    let mut changed = (*table).clone();
+    let key = changed.keys.iter_mut().find(|key| key.name == name);
+    let key = key.ok_or_else(|| invalid("'EntityKeyLogicalName' names no key of the table."))?;
+    if key.status != KeyStatus::Active {
+        key.status = build(engine, &table, key)?;
+    }
+    replace(engine, changed)?;
+    Ok(Response::no_content())
+}
+
+fn create_table(engine: &mut Engine, body: &Value) -> Answer<Arc<Table>> {
+    let schema_name = text(body, "SchemaName").ok_or_else(|| invalid("'SchemaName' is required."))?;
+    check_name(schema_name)?;
+    let name = schema_name.to_lowercase();
+    if engine.catalog.table(&name).is_some() {
+        return Err(invalid(format!(
+            "An entity with the specified name {name} already exists. Specify a unique name."
+        )));
+    }
+    let attributes = body["Attributes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let primary = attributes.iter().find(|attribute| attribute["IsPrimaryName"] == true);
+    let primary = primary.ok_or_else(|| invalid("One of the Attributes must be the primary name."))?;
+    let mut defined = vec![read_column(primary)?];
+    for attribute in attributes.iter().filter(|attribute| attribute["IsPrimaryName"] != true) {
+        defined.push(read_column(attribute)?);
+    }
+    if defined.iter().any(|column| matches!(column.kind, Kind::Money { .. })) {
+        defined.extend(currency_columns());
+    }
+    let ownership = match text(body, "OwnershipType") {
+        Some("OrganizationOwned") => Ownership::OrganizationOwned,
+        None | Some("UserOwned") => Ownership::UserOwned,
+        Some(other) => return Err(Refusal::not_emulated(format!("the OwnershipType '{other}'"))),
+    };
+    let primary_name = defined[0].name.clone();
+    defined.extend(columns::active_inactive());
+    let set = text(body, "EntitySetName").map_or_else(|| plural(&name), str::to_lowercase);
+    let shown = label(&body["DisplayName"]).unwrap_or_else(|| schema_name.to_owned());
+    let plural_shown = label(&body["DisplayCollectionName"]).unwrap_or_else(|| shown.clone());
+    let primary_id = format!("{name}id");
+    let names = TableNames {
+        name: &name,
+        schema_name,
+        set: &set,
+        label: &shown,
+        plural: &plural_shown,
+        primary_id: &primary_id,
+        primary_name: &primary_name,
+    };
+    let highest = engine.catalog.tables.values().map(|table| table.type_code).max().unwrap_or(0);
+    let mut table = columns::table(names, highest.max(9999) + 1, ownership, defined);
+    table.custom = true;
+    table.description = label(&body["Description"]).unwrap_or_default();
+    // New tables are tracked by default on the platform too.
+    table.change_tracking = body["ChangeTrackingEnabled"].as_bool().unwrap_or(true);
+    storage::create_table(&engine.conn, &table)?;
+    let relations = columns::relationships(&table);
+    for relation in &relations {
+        storage::save_relation(&engine.conn, relation)?;
+    }
+    change(engine, |catalog| {
+        catalog.tables.insert(table.name.clone(), Arc::new(table));
+        catalog.one_to_many.extend(relations.into_iter().map(Arc::new));
+    });
+    webhooks::add_filters(engine, &name)?;
+    Ok(engine.catalog.table(&name).expect("the table was put in above").clone())
+}
+
+fn update_table(engine: &mut Engine, table: &Table, body: &Value) -> Answer<()> {
+    let mut changed = table.clone();
+    if let Some(shown) = label(&body["DisplayName"]) {
+        changed.label = shown;
+    }
+    if let Some(shown) = label(&body["DisplayCollectionName"]) {
+        changed.plural = shown;
+    }
+    if let Some(tracked) = body["ChangeTrackingEnabled"].as_bool() {
+        changed.change_tracking = tracked;
+    }
+    replace(engine, changed)
+}
+
+fn delete_table(engine: &mut Engine, table: &Table) -> Answer<()> {
+    if !table.custom {
+        return Err(invalid(format!("The entity '{}' belongs to the system and cannot be deleted.", table.name)));
+    }
+    let catalog = engine.catalog.clone();
+    let gone = |schema: &str| storage::drop_relation(&engine.conn, schema);
+    for relation in &catalog.one_to_many {
+        if relation.one == table.name && relation.many != table.name && !is_book_keeping(relation) {
+            return Err(invalid(format!(
+                "The entity '{}' cannot be deleted: the column '{}' of '{}' refers to it.",
+                table.name, relation.column, relation.many
+            )));
+        }
+        if relation.one == table.name || relation.many == table.name {
+            gone(&relation.schema_name)?;
+        }
+    }
+    storage::drop_table(&engine.conn, table)?;
+    change(engine, |catalog| {
+        catalog.tables.shift_remove(&table.name);
+        catalog.one_to_many.retain(|relation| relation.one != table.name && relation.many != table.name);
+    });
+    Ok(())
+}
+
+fn is_book_keeping(relation: &OneToMany) -> bool {
+    !relation.custom
+}
+
+fn create_column(engine: &mut Engine, table: &Table, body: &Value) -> Answer<Uuid> {
+    let column = read_column(body)?;
+    if table.columns.contains_key(&column.name) {
+        return Err(invalid(format!(
+            "An attribute with the specified name {} already exists for this entity.",
+            column.name
+        )));
+    }
+    let mut changed = table.clone();
+    let id = column.id;
+    let mut added = vec![column];
+    if let Kind::Money { .. } = added[0].kind {
+        added.push(base_of(&added[0]));
+        added.extend(currency_columns().into_iter().filter(|column| !table.columns.contains_key(&column.name)));
+    }
+    for column in added {
+        storage::add_column(&engine.conn, table, &column)?;
+        changed.columns.insert(column.name.clone(), column);
+    }
+    let known: Vec<String> = engine.catalog.one_to_many.iter().map(|relation| relation.schema_name.clone()).collect();
+    let relations: Vec<OneToMany> = columns::relationships(&changed)
+        .into_iter()
+        .filter(|relation| !table.columns.contains_key(&relation.column) && !known.contains(&relation.schema_name))
+        .collect();
+    for relation in &relations {
+        storage::save_relation(&engine.conn, relation)?;
+    }
+    change(engine, |catalog| catalog.one_to_many.extend(relations.into_iter().map(Arc::new)));
+    replace(engine, changed)?;
+    Ok(id)
+}
+
+fn update_column(engine: &mut Engine, table: &Table, key: &[Argument], body: &Value) -> Answer<()> {
+    let known = column_of(table, key)?;
+    let mut column = read_column(&merged(known, body))?;
+    if std::mem::discriminant(&column.kind) != std::mem::discriminant(&known.kind) {
+        return Err(invalid(format!("The type of the column '{}' cannot be changed.", known.name)));
+    }
+    column.id = known.id;
+    column.custom = known.custom;
+    column.name = known.name.clone();
+    column.schema_name = known.schema_name.clone();
+    let mut changed = table.clone();
+    changed.columns.insert(known.name.clone(), column);
+    replace(engine, changed)
+}
+
+/// A definition to be read, with what every definition needs taken from the known column where it is left out.
+fn merged(known: &Column, body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Value::Object(members) = &mut body {
+        members.insert("SchemaName".into(), known.schema_name.clone().into());
+        if !members.contains_key("@odata.type") {
+            members.insert("@odata.type".into(), known.kind.metadata_type().into());
+        }
+        if let (Kind::Text { max_length, .. } | Kind::Memo { max_length }, false) =
+            (&known.kind, members.contains_key("MaxLength"))
+        {
+            members.insert("MaxLength".into(), (*max_length).into());
+        }
+    }
+    body
+}
+
+fn delete_column(engine: &mut Engine, table: &Table, key: &[Argument]) -> Answer<()> {
+    let column = column_of(table, key)?.clone();
+    if !column.custom {
+        return Err(invalid(format!("The attribute '{}' belongs to the system and cannot be deleted.", column.name)));
+    }
+    if table.keys.iter().any(|key| key.columns.contains(&column.name)) {
+        return Err(invalid(format!(
+            "The attribute '{}' is part of an alternate key and cannot be deleted.",
+            column.name
+        )));
+    }
+    storage::drop_column(&engine.conn, table, &column)?;
+    let mut changed = table.clone();
+    changed.columns.shift_remove(&column.name);
+    let relations: Vec<Arc<OneToMany>> = engine
+        .catalog
+        .one_to_many
+        .iter()
+        .filter(|relation| relation.many == table.name && relation.column == column.name)
+        .cloned()
+        .collect();
+    for relation in &relations {
+        storage::drop_relation(&engine.conn, &relation.schema_name)?;
+    }
+    change(engine, |catalog| {
+        catalog.one_to_many.retain(|relation| !(relation.many == table.name && relation.column == column.name));
+    });
+    replace(engine, changed)
+}
+
+fn create_key(engine: &mut Engine, table: &Table, body: &Value) -> Answer<Uuid> {
+    let schema_name = text(body, "SchemaName").ok_or_else(|| invalid("'SchemaName' is required."))?;
+    check_name(schema_name)?;
+    let columns: Vec<String> = body["KeyAttributes"]
+        .as_array()
+        .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    if columns.is_empty() || columns.len() > KEY_COLUMNS_MAX || table.keys.len() >= KEYS_MAX {
+        return Err(invalid(format!(
+            "A key has 1 to {KEY_COLUMNS_MAX} columns, and a table has at most {KEYS_MAX} keys."
+        )));
+    }
+    for name in &columns {
+        let column = table.column(name).ok_or_else(|| Refusal::no_property(name, &table.name))?;
+        if !storage::can_be_key(&column.kind) {
+            return Err(invalid(format!(
+                "The column '{name}' of type {} cannot be part of an alternate key.",
+                column.kind.type_name()
+            )));
+        }
+    }
+    let name = schema_name.to_lowercase();
+    if table.keys.iter().any(|key| key.name == name) {
+        return Err(invalid(format!("A key with the name {name} already exists for this entity.")));
+    }
+    let shown = label(&body["DisplayName"]).unwrap_or_else(|| schema_name.to_owned());
+    let mut key = AlternateKey {
+        id: Uuid::new_v4(),
+        name,
+        schema_name: schema_name.to_owned(),
+        label: shown,
+        columns,
+        status: KeyStatus::Pending,
+    };
+    key.status = build(engine, table, &key)?;
+    let id = key.id;
+    let mut changed = table.clone();
+    changed.keys.push(key);
+    replace(engine, changed)?;
+    Ok(id)
+}
+
+/// Builds the index at once, which on the platform a job does a little later; rows that are alike make it fail.
+fn build(engine: &Engine, table: &Table, key: &AlternateKey) -> Answer<KeyStatus> {
+    match storage::create_key(&engine.conn, table, key) {
+        Ok(()) => Ok(KeyStatus::Active),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+            Ok(KeyStatus::Failed)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn delete_key(engine: &mut Engine, table: &Table, key: &[Argument]) -> Answer<()> {
+    let named = |known: &AlternateKey| match key {
+        [Argument { value: Expr::Literal(Literal::Guid(id)), .. }] => known.id == *id,
+        [Argument { value: Expr::Literal(Literal::String(name)), .. }] => known.name == name.to_lowercase(),
+        _ => false,
+    };
+    let found = table.keys.iter().find(|known| named(known)).cloned();
+    let found = found.ok_or_else(|| missing("key"))?;
+    storage::drop_key(&engine.conn, table, &found)?;
+    let mut changed = table.clone();
+    changed.keys.retain(|key| key.id != found.id);
+    replace(engine, changed)
+}
+
+fn create_relationship(engine: &mut Engine, body: &Value) -> Answer<Uuid> {
+    let schema_name = text(body, "SchemaName").ok_or_else(|| invalid("'SchemaName' is required."))?.to_owned();
+    check_name(&schema_name)?;
+    let known = engine.catalog.one_to_many.iter().any(|relation| relation.schema_name == schema_name);
+    if known || engine.catalog.many_to_many.iter().any(|link| link.schema_name == schema_name) {
+        return Err(invalid(format!("A relationship with the name {schema_name} already exists.")));
+    }
+    let side = |name: &str| -> Answer<Arc<Table>> {
+        let table = text(body, name).and_then(|table| engine.catalog.table(table)).cloned();
+        table.ok_or_else(|| invalid(format!("'{name}' names no table.")))
+    };
+    if text(body, "@odata.type").is_some_and(|kind| kind.ends_with("ManyToManyRelationshipMetadata")) {
+        let tables = [side("Entity1LogicalName")?, side("Entity2LogicalName")?];
+        let nav = |name: &str| text(body, name).unwrap_or(&schema_name).to_owned();
+        let link = ManyToMany {
+            id: Uuid::new_v4(),
+            tables: tables.map(|table| table.name.clone()),
+            intersect: text(body, "IntersectEntityName").unwrap_or(&schema_name).to_lowercase(),
+            navs: [nav("Entity1NavigationPropertyName"), nav("Entity2NavigationPropertyName")],
+            custom: true,
+            schema_name,
+        };
+        check_name(&link.intersect)?;
+        storage::save_link(&engine.conn, &link)?;
+        let id = link.id;
+        change(engine, |catalog| catalog.many_to_many.push(Arc::new(link)));
+        return Ok(id);
+    }
+    let (one, many) = (side("ReferencedEntity")?, side("ReferencingEntity")?);
+    let lookup = &body["Lookup"];
+    let lookup_name = text(lookup, "SchemaName").ok_or_else(|| invalid("'Lookup/SchemaName' is required."))?;
+    check_name(lookup_name)?;
+    let kind = Kind::Lookup { targets: vec![one.name.clone()], flavour: Flavour::Lookup };
+    let shown = label(&lookup["DisplayName"]).unwrap_or_else(|| lookup_name.to_owned());
+    let column = column(lookup_name, &shown, kind).custom().required(required(lookup)?);
+    if many.columns.contains_key(&column.name) {
+        return Err(invalid(format!(
+            "An attribute with the specified name {} already exists for this entity.",
+            column.name
+        )));
+    }
+    let on_delete = match body["CascadeConfiguration"]["Delete"].as_str() {
+        Some("Cascade") => OnDelete::Cascade,
+        Some("Restrict") => OnDelete::Restrict,
+        _ => OnDelete::RemoveLink,
+    };
+    let relation = OneToMany {
+        id: Uuid::new_v4(),
+        one: one.name.clone(),
+        many: many.name.clone(),
+        column: column.name.clone(),
+        nav_many: text(body, "ReferencingEntityNavigationPropertyName").unwrap_or(lookup_name).to_owned(),
+        nav_one: text(body, "ReferencedEntityNavigationPropertyName").unwrap_or(&schema_name).to_owned(),
+        on_delete,
+        custom: true,
+        schema_name,
+    };
+    let id = relation.id;
+    storage::add_column(&engine.conn, &many, &column)?;
+    storage::save_relation(&engine.conn, &relation)?;
+    let mut changed = (*many).clone();
+    changed.columns.insert(column.name.clone(), column);
+    change(engine, |catalog| catalog.one_to_many.push(Arc::new(relation)));
+    replace(engine, changed)?;
+    Ok(id)
+}
+
+fn delete_relationship(engine: &mut Engine, key: &[Argument]) -> Answer<()> {
+    let [Argument { value: Expr::Literal(Literal::Guid(id)), .. }] = key else { return Err(missing("relationship")) };
+    let catalog = engine.catalog.clone();
+    if let Some(link) = catalog.many_to_many.iter().find(|link| link.id == *id) {
+        storage::drop_relation(&engine.conn, &link.schema_name)?;
+        engine.conn.execute_batch(&format!("DROP TABLE {}", link.sql()))?;
+        change(engine, |catalog| catalog.many_to_many.retain(|link| link.id != *id));
+        return Ok(());
+    }
+    let relation = catalog.one_to_many.iter().find(|relation| relation.id == *id);
+    let relation = relation.ok_or_else(|| missing("relationship"))?;
+    let many = catalog.table(&relation.many).ok_or_else(|| missing("relationship"))?;
+    let name = Expr::Literal(Literal::String(relation.column.clone()));
+    delete_column(engine, many, &[Argument { name: Some("LogicalName".into()), value: name }])
+}
+
+/// One column from its metadata, plain or "complex".
+fn read_column(body: &Value) -> Answer<Column> {
+    let schema_name = text(body, "SchemaName").ok_or_else(|| invalid("'SchemaName' is required."))?;
+    check_name(schema_name)?;
+    let kind = text(body, "@odata.type").unwrap_or_default();
+    let kind = kind.trim_start_matches('#').trim_start_matches("Microsoft.Dynamics.CRM.");
+    let kind = kind.trim_start_matches("Complex").trim_end_matches("AttributeMetadata");
+    let shown = label(&body["DisplayName"]).unwrap_or_else(|| schema_name.to_owned());
+    let number = |name: &str| body[name].as_i64();
+    let places = |default: i64, most: i64| -> Answer<u32> {
+        let places = number("Precision").unwrap_or(default);
+        u32::try_from(places)
+            .ok()
+            .filter(|places| i64::from(*places) <= most)
+            .ok_or_else(|| invalid(format!("'Precision' of '{schema_name}' must be between 0 and {most}.")))
+    };
+    let bound = |name: &str, default: &str| match &body[name] {
+        Value::Number(number) => {
+            super::value::decimal(&number.to_string()).map_or_else(|| default.to_owned(), |n| n.to_string())
+        }
+        _ => default.to_owned(),
+    };
+    let length = |default: i64, most: i64| -> Answer<usize> {
+        let length = number("MaxLength").unwrap_or(default);
+        usize::try_from(length)
+            .ok()
+            .filter(|length| *length > 0 && length <= &usize::try_from(most).unwrap_or(0))
+            .ok_or_else(|| invalid(format!("'MaxLength' of '{schema_name}' must be between 1 and {most}.")))
+    };
+    let kind = match kind {
+        "String" => Kind::Text {
+            max_length: length(100, 4000)?,
+            format: body["FormatName"]["Value"].as_str().or(text(body, "Format")).unwrap_or("Text").to_owned(),
+        },
+        "Memo" => Kind::Memo { max_length: length(2000, 1_048_576)? },
+        "Integer" => Kind::Integer {
+            min: number("MinValue").and_then(|n| i32::try_from(n).ok()).unwrap_or(i32::MIN),
+            max: number("MaxValue").and_then(|n| i32::try_from(n).ok()).unwrap_or(i32::MAX),
+        },
+        "BigInt" => Kind::BigInt,
+        "Double" => Kind::Double { precision: places(2, 5)? },
+        "Decimal" => match columns::decimal(schema_name, &shown, places(2, 10)?).kind {
+            Kind::Decimal { precision, min, max } => {
+                Kind::Decimal { precision, min: bound("MinValue", &min), max: bound("MaxValue", &max) }
+            }
+            other => other,
+        },
+        "Money" => Kind::Money {
+            precision: places(2, 4)?,
+            min: bound("MinValue", "-922337203685477"),
+            max: bound("MaxValue", columns::MONEY_MAX),
+            is_base: false,
+        },
+        "Boolean" => {
+            let side = |name: &str, default: &str| {
+                label(&body["OptionSet"][name]["Label"]).unwrap_or_else(|| default.to_owned())
+            };
+            Kind::Boolean { labels: [side("FalseOption", "No"), side("TrueOption", "Yes")] }
+        }
+        "DateTime" => {
+            let behaviour = match body["DateTimeBehavior"]["Value"].as_str() {
+                Some("DateOnly") => Behaviour::DateOnly,
+                Some("TimeZoneIndependent") => Behaviour::TimeZoneIndependent,
+                _ => Behaviour::UserLocal,
+            };
+            Kind::DateTime { behaviour, date_format: text(body, "Format") == Some("DateOnly") }
+        }
+        "Picklist" => Kind::Choice { options: read_options(body, schema_name)? },
+        "MultiSelectPicklist" => Kind::Choices { options: read_options(body, schema_name)? },
+        "UniqueIdentifier" => Kind::Uniqueidentifier,
+        "Lookup" => {
+            return Err(invalid(format!(
+                "The lookup '{schema_name}' must be created with its relationship, by POST RelationshipDefinitions."
+            )));
+        }
+        other => return Err(Refusal::not_emulated(format!("columns of type '{other}'"))),
+    };
+    Ok(column(schema_name, &shown, kind).custom().required(required(body)?))
+}
+
+fn read_options(body: &Value, schema_name: &str) -> Answer<Vec<Choice>> {
+    if body.get("GlobalOptionSet@odata.bind").is_some() {
+        return Err(Refusal::not_emulated("global choices"));
+    }
+    let options = body["OptionSet"]["Options"].as_array();
+    let options = options.ok_or_else(|| invalid(format!("'OptionSet/Options' of '{schema_name}' is required.")))?;
+    let mut read = Vec::new();
+    for (index, option) in options.iter().enumerate() {
+        // The publisher's prefix decides where numbers begin that nobody chose.
+        let fallback = 100_000_000 + i64::try_from(index).unwrap_or(0);
+        let value = option["Value"].as_i64().unwrap_or(fallback);
+        let value = i32::try_from(value).map_err(|_| invalid(format!("{value} is not a choice's value.")))?;
+        read.push(Choice { value, label: label(&option["Label"]).unwrap_or_else(|| value.to_string()), state: None });
+    }
+    Ok(read)
+}
+
+fn required(body: &Value) -> Answer<Required> {
+    Ok(match body["RequiredLevel"]["Value"].as_str() {
+        None | Some("None") => Required::None,
+        Some("Recommended") => Required::Recommended,
+        Some("ApplicationRequired") => Required::Application,
+        Some(other) => return Err(invalid(format!("The RequiredLevel '{other}' cannot be set."))),
+    })
+}
+
+/// The first text of a label.
+fn label(body: &Value) -> Option<String> {
+    let first = body["LocalizedLabels"].get(0).unwrap_or(&body["UserLocalizedLabel"]);
+    first["Label"].as_str().map(str::to_owned)
+}
+
+fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
+    body[name].as_str()
+}
+
+/// Names become SQL identifiers, so they are letters, digits and underscores, with the publisher's prefix first.
+fn check_name(name: &str) -> Answer<()> {
+    let sound = name.len() <= 100
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.split_once('_').is_some_and(|(prefix, rest)| !prefix.is_empty() && !rest.is_empty());
+    if sound {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "'{name}' is not a valid name. Names have a customization prefix such as new_, then letters, digits and \
+         underscores."
+    )))
+}
+
+fn plural(name: &str) -> String {
+    match name {
+        name if name.ends_with('y') && !name.ends_with("ey") && !name.ends_with("ay") && !name.ends_with("oy") => {
+            format!("{}ies", &name[..name.len() - 1])
+        }
+        name if name.ends_with('s') || name.ends_with('x') || name.ends_with("ch") || name.ends_with("sh") => {
+            format!("{name}es")
+        }
+        name => format!("{name}s"),
+    }
+}
+
+fn column_of<'a>(table: &'a Table, key: &[Argument]) -> Answer<&'a Column> {
+    let found = match key {
+        [Argument { value: Expr::Literal(Literal::Guid(id)), .. }] => {
+            table.columns.values().find(|column| column.id == *id)
+        }
+        [Argument { value: Expr::Literal(Literal::String(name)), .. }] => table.column(&name.to_lowercase()),
+        _ => None,
+    };
+    found.ok_or_else(|| missing("column"))
+}
+
+/// Puts a changed table in the place of the known one.
+fn replace(engine: &mut Engine, table: Table) -> Answer<()> {
+    storage::save_table(&engine.conn, &table)?;
+    change(engine, |catalog| {
+        catalog.tables.insert(table.name.clone(), Arc::new(table));
+    });
+    Ok(())
+}
+
+fn change(engine: &mut Engine, edit: impl FnOnce(&mut Catalog)) {
+    let mut catalog = (*engine.catalog).clone();
+    edit(&mut catalog);
+    catalog.index();
+    engine.catalog = Arc::new(catalog);
+}
+
+fn body(request: &Request) -> Answer<Value> {
+    serde_json::from_slice(&request.body)
+        .map_err(|error| Refusal::payload("EntityDefinitions", format!("The request body is not valid JSON: {error}")))
+}
+
+fn created(request: &Request, path: &str) -> Response {
+    Response::no_content().with("OData-EntityId", request.link(path))
+}
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new(400, refusal::INVALID_ARGUMENT, message)
+}
+
+fn missing(what: &str) -> Refusal {
+    Refusal::new(404, refusal::OBJECT_DOES_NOT_EXIST, format!("Could not find a {what} with the given key."))
+}
