@@ -11,6 +11,7 @@
 //! assert!(names.contains(&"sqlite"));
 //! ```
 
+pub mod dataverse;
 pub mod registry;
 pub(crate) mod sql;
 pub mod sqlite;

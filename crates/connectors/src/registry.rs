@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use record::{Fault, Kind, Options, System};
 
-use crate::sqlite;
+use crate::{dataverse, sqlite};
+
+/// Opens a system from its name in the project and its options.
+pub type Open = fn(&str, Options) -> Result<Arc<dyn System>, Fault>;
 
 /// One kind of system, and how to open one of it.
 #[derive(Debug, Clone, Copy)]
@@ -13,10 +16,11 @@ pub struct Entry {
     /// Opens a system of this kind: its name in the project, and its resolved `connection:`. Does no IO.
     ///
     /// *Errors*: an option that is missing or makes no sense.
-    pub open: fn(&str, Options) -> Result<Arc<dyn System>, Fault>,
+    pub open: Open,
 }
 
-static ALL: &[Entry] = &[Entry { kind: &sqlite::KIND, open: sqlite::open }];
+static ALL: &[Entry] =
+    &[Entry { kind: &dataverse::KIND, open: dataverse::open }, Entry { kind: &sqlite::KIND, open: sqlite::open }];
 
 /// Every kind of system. *Shape*: sorted by name.
 pub fn all() -> &'static [Entry] {

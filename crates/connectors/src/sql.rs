@@ -12,6 +12,18 @@ pub(crate) const ENTITY_FIELDS: &[Field] = &[
     Field::new("table", FieldType::Text, "The table or view to read and write.", "customers"),
     Field::new("query", FieldType::Text, "SQL to read from instead of a table; it is run read-only.", "SELECT * FROM customers WHERE active = 1"),
     Field::new(
+        "alternate_key",
+        FieldType::OneOrMany(&FieldType::Column),
+        "The column, or columns, by which rows are written.",
+        "customer_no",
+    ),
+    Field::new(
+        "match_existing",
+        FieldType::OneOrMany(&FieldType::Column),
+        "At go-live: columns by which rows that are there already are adopted.",
+        "[name]",
+    ),
+    Field::new(
         "watermark",
         FieldType::Group(WATERMARK_FIELDS),
         "A column that grows whenever a row changes, so that a run reads only what changed.",

@@ -1,3 +1,4 @@
 //! The connectors, against the real thing.
 
+mod dataverse;
 mod sqlite;

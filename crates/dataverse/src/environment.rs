@@ -1,0 +1,61 @@
+//! One environment, as a system of the hub.
+
+use std::sync::Arc;
+
+use record::{BoxFuture, Catalog, Fault, Health, ReadSpec, Sink, Source, System, WriteSpec};
+
+use crate::client::{Call, Client};
+use crate::config::Config;
+use crate::refusal::WRITE;
+use crate::{sink, source};
+
+/// A Dataverse environment. Cheap to clone; clones share their token, their pace and what they know of tables.
+#[derive(Clone)]
+pub struct Environment {
+    client: Client,
+}
+
+impl Environment {
+    /// Does no IO.
+    pub fn new(system: &str, config: Config) -> Environment {
+        Environment { client: Client::new(system, config) }
+    }
+}
+
+impl System for Environment {
+    fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
+        Box::pin(async move {
+            let who = self.client.ask(&Call::get("WhoAmI", WRITE), "").await?;
+            let user = source::text_of(&who, "UserId");
+            // Not every stand-in of the service knows its version; that is no reason to call it unhealthy.
+            let version = match self.client.send(&Call::get("RetrieveVersion()", WRITE)).await {
+                Ok(answer) if answer.status == 200 => source::text_of(&answer, "Version"),
+                _ => None,
+            };
+            let version = version.map_or_else(|| "Dataverse Web API v9.2".to_owned(), |v| format!("Dataverse {v}"));
+            Ok(Health { version, user, missing: Vec::new() })
+        })
+    }
+
+    fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
+        Box::pin(async move {
+            let mut catalog = Catalog::default();
+            for name in tables {
+                match self.client.table(name, WRITE).await {
+                    Ok(table) => catalog.tables.push(table.describe()),
+                    Err(fault) if fault.code.0 == WRITE.no_table => {}
+                    Err(fault) => return Err(fault),
+                }
+            }
+            Ok(catalog)
+        })
+    }
+
+    fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
+        Ok(Arc::new(source::Rows::new(self.client.clone(), spec)))
+    }
+
+    fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
+        Ok(Arc::new(sink::Rows::new(self.client.clone(), spec)))
+    }
+}

@@ -1,0 +1,423 @@
+//! Writing rows by alternate key.
+//!
+//! Each row is one `PATCH` by its key in a `$batch` that goes on after failures, so a chunk costs few requests and each
+//! row still has an outcome of its own. Repeating a chunk whose answer was lost is safe: an upsert by key ends in the
+//! same row.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use jiff::tz::TimeZone;
+use record::{
+    BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Now, Op, Outcome, Reference, Row, Schema, Scope,
+    Sink, Value, WriteSpec, Written,
+};
+
+use crate::batch::{Part, PartAnswer};
+use crate::client::{Client, parse_retry_after};
+use crate::columns::{Columns, Unread};
+use crate::refusal::{self, DUPLICATE, DUPLICATE_KEY, NO_ROW, NO_ROW_BY_KEY, WRITE};
+use crate::rows::{self, Found, Ids, KEY_RULES, Names};
+use crate::table::{Kind, Table};
+use crate::{address, json, value};
+
+pub(crate) struct Rows {
+    client: Client,
+    spec: WriteSpec,
+    ids: Ids,
+    names: Names,
+}
+
+impl Rows {
+    pub fn new(client: Client, spec: WriteSpec) -> Rows {
+        Rows { client, spec, ids: Ids::default(), names: Names::default() }
+    }
+}
+
+impl Sink for Rows {
+    fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        Box::pin(self.write(changes))
+    }
+
+    fn current<'a>(
+        &'a self,
+        keys: &'a [Key],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
+        Box::pin(self.read(keys, columns))
+    }
+
+    fn rows_per_chunk(&self) -> usize {
+        let config = self.client.config();
+        config.rows_per_batch * config.concurrency.max(1)
+    }
+
+    fn key_rules(&self) -> KeyRules {
+        KEY_RULES
+    }
+}
+
+/// One row on its way: what is sent, in this order.
+struct Sending {
+    /// The change's place in the chunk.
+    at: usize,
+    parts: Vec<Part>,
+}
+
+/// How a row is addressed.
+enum Aim {
+    /// By its key, whether it is there or not.
+    Key(String),
+    /// By the id that was found for a key that no URL can hold.
+    Id(String),
+    /// It is not there, and its key cannot be in a URL: it is created with its key in the body.
+    New,
+}
+
+impl Rows {
+    async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let table = self.table().await?;
+        self.check_key(&table)?;
+        let references: Vec<&Reference> = changes
+            .iter()
+            .flat_map(|change| change.columns.values())
+            .filter_map(|value| if let Value::Reference(reference) = value { Some(&**reference) } else { None })
+            .collect();
+        self.ids.learn(&self.client, &references, WRITE).await?;
+
+        let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
+        let mut todo: Vec<usize> = (0..changes.len()).collect();
+        // A row that somebody else created between our look and our write is tried once more, as an update.
+        for attempt in 0..2 {
+            let aims = self.aim(&table, changes, &todo).await?;
+            let mut sending = Vec::new();
+            for (at, aim) in todo.drain(..).zip(aims) {
+                match aim.and_then(|aim| self.prepare(&table, &changes[at], at, aim)) {
+                    Ok(Prepared::Send(one)) => sending.push(one),
+                    Ok(Prepared::Done(effect)) => outcomes[at] = Some(Ok(written(effect))),
+                    Err(fault) => outcomes[at] = Some(Err(self.placed(fault, &changes[at]))),
+                }
+            }
+            for (at, outcome) in self.send(&table, changes, sending).await? {
+                let raced = matches!(&outcome, Err(fault) if attempt == 0 && is_duplicate(fault));
+                if raced {
+                    todo.push(at);
+                } else {
+                    outcomes[at] = Some(outcome.map_err(|fault| self.placed(fault, &changes[at])));
+                }
+            }
+            if todo.is_empty() {
+                break;
+            }
+        }
+        let outcomes: Vec<Outcome> =
+            outcomes.into_iter().map(|outcome| outcome.expect("each change was answered or sent again")).collect();
+        if outcomes.iter().any(|o| matches!(o, Err(fault) if fault.code.0 == WRITE.no_column)) {
+            self.client.forget_tables();
+        }
+        Ok(outcomes)
+    }
+
+    async fn table(&self) -> Result<Arc<Table>, Fault> {
+        self.client.table(&self.spec.table, WRITE).await
+    }
+
+    fn check_key(&self, table: &Table) -> Result<(), Fault> {
+        if table.active_key(&self.spec.key) {
+            return Ok(());
+        }
+        self.client.forget_tables();
+        let key = self.spec.key.join(", ");
+        let building = table.keys.iter().any(|known| !known.active && known.columns == self.spec.key);
+        let what = if building {
+            format!("the alternate key ({key}) of `{}` is not active", table.name)
+        } else {
+            format!("`{}` has no alternate key ({key})", table.name)
+        };
+        Err(Fault::ask_person(Code("IB0506"), what).at_system(self.client.system()).at_table(&table.name).fix(
+            if building {
+                "wait until the key is built; where it failed, remove rows with the same values and reactivate it"
+                    .to_owned()
+            } else {
+                format!("define the key over {key} in the table: Power Apps, Tables, {}, Keys", table.name)
+            },
+        ))
+    }
+
+    /// How each of these changes is addressed. Asks the service only about keys that no URL can hold.
+    async fn aim(&self, table: &Table, changes: &[Change], todo: &[usize]) -> Result<Vec<Result<Aim, Fault>>, Fault> {
+        let by_key: Vec<Option<String>> =
+            todo.iter().map(|&at| address::by_key(table, &self.spec.key, &changes[at].key.parts())).collect();
+        let hidden: Vec<Vec<Value>> =
+            todo.iter().zip(&by_key).filter(|(_, aim)| aim.is_none()).map(|(&at, _)| changes[at].key.parts()).collect();
+        let mut found = if hidden.is_empty() {
+            Vec::new()
+        } else {
+            rows::by_key(&self.client, table, &self.spec.key, &hidden, &[], WRITE).await?
+        }
+        .into_iter();
+        let mut aims = Vec::with_capacity(todo.len());
+        for (&at, aim) in todo.iter().zip(by_key) {
+            aims.push(match aim {
+                Some(url) => Ok(Aim::Key(url)),
+                None if address::filter(table, &self.spec.key, &changes[at].key.parts()).is_none() => {
+                    Err(Fault::reject(Code("IB0512"), "the key does not fit the type of its column")
+                        .fix("correct the key at its source"))
+                }
+                None => match found.next().unwrap_or_default().as_slice() {
+                    [] => Ok(Aim::New),
+                    [row] => Ok(Aim::Id(row.id(table).map(|id| id.to_string()).unwrap_or_default())),
+                    several => Err(Fault::reject(Code("IB0506"), format!("{} rows have this key", several.len()))
+                        .fix("remove the double rows; an active alternate key keeps new ones out")),
+                },
+            });
+        }
+        Ok(aims)
+    }
+
+    fn prepare(&self, table: &Table, change: &Change, at: usize, aim: Aim) -> Result<Prepared, Fault> {
+        let if_match = |otherwise: &str| {
+            let version = change.if_version.as_deref().unwrap_or(otherwise);
+            if version.is_empty() { Vec::new() } else { vec![("If-Match", version.to_owned())] }
+        };
+        if change.op == Op::Delete {
+            let url = match aim {
+                Aim::Key(url) => url,
+                Aim::Id(id) => address::by_id(table, &id),
+                Aim::New => return Ok(Prepared::Done(Effected::Unchanged)),
+            };
+            return Ok(Prepared::Send(Sending {
+                at,
+                parts: vec![Part { method: "DELETE", url, headers: if_match(""), body: None }],
+            }));
+        }
+        let mut first: Vec<String> = Vec::new();
+        let mut state: Vec<String> = Vec::new();
+        let deactivates =
+            matches!(change.columns.get("statecode"), Some(value) if !value.is_blank() && value.to_string() != "0");
+        for (name, value) in change.columns.iter() {
+            // The address has the key; in the body of an update it would be dropped, and in a bulk create refused.
+            if self.spec.key.iter().any(|key| key == name) {
+                continue;
+            }
+            let member = self.member(table, name, value)?;
+            if deactivates && (name == "statecode" || name == "statuscode") {
+                state.push(member)
+            } else {
+                first.push(member)
+            }
+        }
+        let (method, url, headers) = match aim {
+            Aim::Key(url) => ("PATCH", url, if_match("")),
+            Aim::Id(id) => ("PATCH", address::by_id(table, &id), if_match("*")),
+            Aim::New => {
+                for (name, value) in self.spec.key.iter().zip(change.key.parts()) {
+                    first.push(self.member(table, name, &value)?);
+                }
+                ("POST", table.set.clone(), Vec::new())
+            }
+        };
+        let mut headers = headers;
+        headers.push(("Prefer", "return=representation".to_owned()));
+        let select = format!("?$select={}", table.primary_id);
+        let mut parts = vec![Part {
+            method,
+            url: format!("{url}{select}"),
+            headers,
+            body: Some(format!("{{{}}}", first.join(","))),
+        }];
+        if !state.is_empty() {
+            // A row that is made inactive takes no other change any more, so this comes last.
+            let by = match method {
+                "POST" => None,
+                _ => Some(url),
+            };
+            match by {
+                Some(url) => parts.push(Part {
+                    method: "PATCH",
+                    url: format!("{url}{select}"),
+                    headers: vec![("If-Match", "*".to_owned()), ("Prefer", "return=representation".to_owned())],
+                    body: Some(format!("{{{}}}", state.join(","))),
+                }),
+                None => {
+                    first.extend(state);
+                    parts[0].body = Some(format!("{{{}}}", first.join(",")));
+                }
+            }
+        }
+        Ok(Prepared::Send(Sending { at, parts }))
+    }
+
+    /// `"name":value`, or `"navigation@odata.bind":"/accounts(…)"`.
+    fn member(&self, table: &Table, name: &str, value: &Value) -> Result<String, Fault> {
+        let Some(column) = table.column(name) else {
+            return Err(Fault::ask_person(Code(WRITE.no_column), format!("`{}` has no column `{name}`", table.name))
+                .at_column(name)
+                .fix("check the column in the mapping against the table"));
+        };
+        let reject = |why: String, fix: &str| Fault::reject(Code("IB0512"), why).at_column(name).fix(fix.to_owned());
+        let Kind::Lookup { targets } = &column.kind else {
+            let zone: Option<&TimeZone> = self.spec.time_zone.as_ref();
+            let text = value::write(value, column, zone)
+                .map_err(|why| reject(why, "correct the value at its source, or the mapping"))?;
+            return Ok(format!("{}:{text}", json::quoted(name)));
+        };
+        let reference = match value {
+            Value::Blank => {
+                let navigation = targets.first().map_or(name, |target| &target.navigation);
+                return Ok(format!("{}:null", json::quoted(&format!("{navigation}@odata.bind"))));
+            }
+            Value::Reference(reference) => reference,
+            other => {
+                let why = format!("`{name}` is a lookup, and this is {}", other.kind());
+                return Err(reject(why, "map it to an entity, or write `=Row(\"table\", {column: value})`"));
+            }
+        };
+        let Some(target) = targets.iter().find(|target| *target.table == *reference.of) else {
+            let allowed: Vec<&str> = targets.iter().map(|target| target.table.as_str()).collect();
+            let why = format!("`{name}` points to {}, and not to `{}`", allowed.join(" or "), reference.of);
+            return Err(reject(why, "correct the mapping"));
+        };
+        let far = self.client.known_table(&reference.of);
+        let bound = far
+            .ok_or_else(|| format!("`{}` is not known", reference.of))
+            .and_then(|far| self.ids.bind(&far, reference));
+        let url = bound.map_err(|why| {
+            Fault::reject(Code("IB0515"), why)
+                .at_column(name)
+                .fix("bring the other row first, or correct the reference at its source")
+        })?;
+        Ok(format!("{}:{}", json::quoted(&format!("{}@odata.bind", target.navigation)), json::quoted(&url)))
+    }
+
+    /// Sends rows in batches, some at a time. *Shape*: one outcome for each row sent.
+    ///
+    /// *Errors*: where nothing at all went through.
+    async fn send(
+        &self,
+        table: &Table,
+        changes: &[Change],
+        sending: Vec<Sending>,
+    ) -> Result<Vec<(usize, Outcome)>, Fault> {
+        let config = self.client.config();
+        let batches: Vec<&[Sending]> = sending.chunks(config.rows_per_batch.clamp(1, 400)).collect();
+        let mut calls: Vec<BoxFuture<'_, Result<Vec<PartAnswer>, Fault>>> = Vec::with_capacity(batches.len());
+        for batch in &batches {
+            let parts: Vec<Part> = batch.iter().flat_map(|one| one.parts.iter().cloned()).collect();
+            calls.push(Box::pin(async move { self.client.batch(&parts, WRITE).await }));
+        }
+        let results: Vec<Result<Vec<PartAnswer>, Fault>> =
+            stream::iter(calls).buffered(config.concurrency.max(1)).collect().await;
+        if results.iter().all(Result::is_err)
+            && let Some(Err(fault)) = results.first()
+        {
+            return Err(fault.clone().at_table(&table.name));
+        }
+        let mut outcomes = Vec::with_capacity(sending.len());
+        for (batch, result) in batches.into_iter().zip(results) {
+            match result {
+                Err(fault) => outcomes.extend(batch.iter().map(|one| (one.at, Err(fault.clone())))),
+                Ok(answers) => {
+                    let mut answers = answers.into_iter();
+                    for one in batch {
+                        let own: Vec<PartAnswer> = answers.by_ref().take(one.parts.len()).collect();
+                        outcomes.push((one.at, self.outcome(table, &changes[one.at], one, &own)));
+                    }
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn outcome(&self, table: &Table, change: &Change, sent: &Sending, answers: &[PartAnswer]) -> Outcome {
+        let mut done: Option<Written> = None;
+        for answer in answers {
+            if !(200..300).contains(&answer.status) {
+                let wait = answer.header("retry-after").and_then(parse_retry_after);
+                let id =
+                    answer.header("x-ms-service-request-id").or_else(|| answer.header("req_id")).map(str::to_owned);
+                let why = refusal::words(answer.status, &answer.body, id);
+                let code = why.code.as_deref().unwrap_or("");
+                if change.op == Op::Delete && answer.status == 404 && matches!(code, NO_ROW | NO_ROW_BY_KEY) {
+                    return Ok(written(Effected::Unchanged));
+                }
+                let mut fault = refusal::of(why, wait, WRITE);
+                // One row's server error is that row's, as long as others go through.
+                if fault.scope == Scope::Destination && answer.status >= 500 {
+                    fault.scope = Scope::Row;
+                }
+                return Err(fault);
+            }
+            let effect = match (change.op, answer.status) {
+                (Op::Delete, _) => Effected::Deleted,
+                (_, 201) => Effected::Created,
+                (_, 200) => Effected::Updated,
+                _ => Effected::Upserted,
+            };
+            let row = serde_json::from_slice::<&serde_json::value::RawValue>(&answer.body)
+                .ok()
+                .and_then(Found::of)
+                .unwrap_or_default();
+            let remote_id = row.id(table).or_else(|| {
+                let id = answer.header("odata-entityid").and_then(address::id_of)?;
+                Some(id.to_string().into())
+            });
+            let first = done.take();
+            done = Some(Written {
+                effect: first.as_ref().map_or(effect, |first| first.effect),
+                remote_id: remote_id.or_else(|| first.and_then(|first| first.remote_id)),
+                version: row.version(),
+                returned: None,
+            });
+        }
+        match done {
+            Some(written) if answers.len() == sent.parts.len() => Ok(written),
+            _ => Err(Fault::retry(Code(WRITE.lost), "the answer was cut before it told of this row", None)
+                .scope(Scope::Row)
+                .effect_unknown()
+                .fix("nothing: the row is written again, and that is safe")),
+        }
+    }
+
+    fn placed(&self, mut fault: Fault, change: &Change) -> Fault {
+        if fault.place.key.is_none() {
+            fault = fault.at_key(change.key.to_string());
+        }
+        fault.at_system(self.client.system()).at_table(&self.spec.table)
+    }
+
+    async fn read(&self, keys: &[Key], columns: &[String]) -> Result<Vec<Option<Current>>, Fault> {
+        let table = self.table().await?;
+        let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
+        let parts: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
+        let found = rows::by_key(&self.client, &table, &self.spec.key, &parts, &wanted.properties(), WRITE).await?;
+        let firsts: Vec<Option<Found>> = found.into_iter().map(|rows| rows.into_iter().next()).collect();
+        let present: Vec<Found> = firsts.iter().flatten().cloned().collect();
+        let values = wanted.values(&self.client, &self.names, &present, WRITE).await?;
+        let schema: Arc<Schema> = wanted.schema();
+        let mut values = values.into_iter();
+        let one = |row: &Found, values: Result<Vec<Value>, Unread>| {
+            // What cannot be read differs from anything that is to be written, and is overwritten.
+            let values = values.unwrap_or_else(|unread| unread.values);
+            Current { remote_id: row.id(&table), version: row.version(), columns: Row::new(schema.clone(), values) }
+        };
+        Ok(firsts
+            .iter()
+            .map(|row| row.as_ref().map(|row| one(row, values.next().expect("each row has its values"))))
+            .collect())
+    }
+}
+
+enum Prepared {
+    Send(Sending),
+    Done(Effected),
+}
+
+fn written(effect: Effected) -> Written {
+    Written { effect, remote_id: None, version: None, returned: None }
+}
+
+fn is_duplicate(fault: &Fault) -> bool {
+    let code = fault.why.as_ref().and_then(|why| why.code.as_deref());
+    fault.now == Now::Reject && matches!(code, Some(DUPLICATE | DUPLICATE_KEY))
+}
