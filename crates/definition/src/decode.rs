@@ -65,17 +65,16 @@ impl<'a> Decoder<'a> {
             );
             return Group { table: table.name, at, entries: Vec::new() };
         }
-        self.group(node, table.name, table.fields().copied(), at, &[])
+        self.group(node, table.name, table.fields().copied(), at)
     }
 
-    /// The keys of a group by these fields. `siblings` is what stood before in the same place: `kind:` decides `connection:`.
+    /// The keys of a group by these fields, in their order: what stands before decides what follows (`kind:`, `connection:`).
     pub fn group(
         &mut self,
         node: &Node,
         table: &'static str,
         fields: impl Iterator<Item = Field> + Clone,
         at: Span,
-        outer: &[Entry],
     ) -> Group {
         let entries = node.map().unwrap_or_default();
         let mut group = Group { table, at, entries: Vec::new() };
@@ -144,7 +143,6 @@ impl<'a> Decoder<'a> {
                 group.entries.push(Entry { name: field.name.into(), key, value });
             }
         }
-        let _ = outer;
         group
     }
 
@@ -177,19 +175,13 @@ impl<'a> Decoder<'a> {
         }
         match field.shape {
             Shape::Group(table) => match node.map() {
-                Some(_) => {
-                    Data::Group(self.group(node, table.name, table.fields().copied(), owner_of(owner, node), &[]))
-                }
+                Some(_) => Data::Group(self.group(node, table.name, table.fields().copied(), owner_of(owner, node))),
                 None => self.wrong_shape(node, field, "a group of keys"),
             },
             Shape::Plain(FieldType::Group(fields)) => match node.map() {
-                Some(_) => Data::Group(self.group(
-                    node,
-                    "this group",
-                    fields.iter().map(Field::from),
-                    owner_of(owner, node),
-                    &[],
-                )),
+                Some(_) => {
+                    Data::Group(self.group(node, "this group", fields.iter().map(Field::from), owner_of(owner, node)))
+                }
                 None => self.wrong_shape(node, field, "a group of keys"),
             },
             Shape::Many(inner) => self.many(node, field, *inner),
@@ -310,7 +302,7 @@ impl<'a> Decoder<'a> {
             )
             .required()]],
         };
-        let group = self.group(node, CRON.name, CRON.fields().copied(), head(node, self.files), &[]);
+        let group = self.group(node, CRON.name, CRON.fields().copied(), head(node, self.files));
         match group.text("cron") {
             Some(line) => match crate::units::cron(line) {
                 Ok(schedule) => Data::Schedule(schedule),
@@ -333,11 +325,16 @@ impl<'a> Decoder<'a> {
         let mut steps = Vec::with_capacity(items.len());
         for item in items {
             let at = head(item, self.files);
-            let found = tables::flow::STEPS.iter().find(|(key, _)| item.get(key).is_some());
+            let known = |table: &Table| {
+                let has = |(key, _): &&(Key, Node)| table.fields().any(|field| field.name == &*key.text);
+                item.map().unwrap_or_default().iter().filter(has).count()
+            };
+            // By the key that says it, else by the keys that go with it: a misspelt key is reported as that.
+            let found = tables::flow::STEPS.iter().find(|(key, _)| item.get(key).is_some()).or_else(|| {
+                tables::flow::STEPS.iter().max_by_key(|(_, table)| known(table)).filter(|(_, table)| known(table) > 0)
+            });
             let data = match (found, item.map()) {
-                (Some((_, table)), Some(_)) => {
-                    Data::Group(self.group(item, table.name, table.fields().copied(), at, &[]))
-                }
+                (Some((_, table)), Some(_)) => Data::Group(self.group(item, table.name, table.fields().copied(), at)),
                 (None, Some(entries)) => {
                     let names = tables::flow::STEPS.iter().map(|(key, _)| *key);
                     let meant = entries
@@ -345,7 +342,10 @@ impl<'a> Decoder<'a> {
                         .find_map(|(key, _)| suggest::nearest(&key.text, names.clone()).map(|meant| (key, meant)));
                     let (at, help) = match meant {
                         Some((key, meant)) => (key.span, format!("did you mean `{meant}`?")),
-                        None => (at, "start the step with one of these keys".to_owned()),
+                        None => (
+                            entries.first().map_or(at, |(key, _)| key.span),
+                            "start the step with one of these keys".to_owned(),
+                        ),
                     };
                     self.diagnostics.push(
                         Diagnostic::error(codes::UNKNOWN_KEY, "this is no step of a flow")
@@ -381,7 +381,7 @@ impl<'a> Decoder<'a> {
                 &Field { shape: Shape::Plain(FieldType::Group(kind.connection)), ..field },
             );
         }
-        Data::Group(self.group(node, "this connection", kind.connection.iter().map(Field::from), key.span, &[]))
+        Data::Group(self.group(node, "this connection", kind.connection.iter().map(Field::from), key.span))
     }
 
     fn system_entities(&mut self, node: &Node, key: &Key, siblings: &[Entry]) -> Data {
@@ -393,15 +393,17 @@ impl<'a> Decoder<'a> {
         );
         let Some(kind) = self.kind_of(siblings) else { return Data::Broken };
         let Some(entries) = node.map() else {
-            let _ = key;
-            return self.wrong_shape(node, &field, "a group of entities");
+            return match self.value(node, key.span, &field) {
+                Data::Broken => Data::Broken,
+                _ => self.wrong_shape(node, &field, "a group of entities"),
+            };
         };
         let fields = || kind.entity.iter().map(Field::from).chain(tables::system::SYSTEM_ENTITY.iter().copied());
         let mut named = Vec::with_capacity(entries.len());
         for (key, node) in entries {
             self.names.push(NameAt { at: key.span, thing: Thing::Entity, name: key.text.to_string() });
             let data = match node.map() {
-                Some(_) => Data::Group(self.group(node, "an entity of this kind of system", fields(), key.span, &[])),
+                Some(_) => Data::Group(self.group(node, "an entity of this kind of system", fields(), key.span)),
                 None => self.wrong_shape(node, &Field { name: "entities", ..field }, "a group of keys for each entity"),
             };
             named.push(Entry { name: key.text.clone(), key: key.span, value: Value { at: node.span, data } });

@@ -94,6 +94,8 @@ pub(crate) struct RuleAt {
     /// The scalar that holds the formula or name, to point into it.
     pub scalar: Option<Scalar>,
     pub lines: Vec<RuleAt>,
+    /// The names of a choice, in its order.
+    pub names: Vec<Span>,
 }
 
 impl Group {

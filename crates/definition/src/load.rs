@@ -216,37 +216,22 @@ fn integration(node: &Node, decoder: &mut Decoder<'_>) -> Option<Group> {
         Some("event") => &tables::integration::EVENT,
         Some("virtual") => &tables::integration::VIRTUAL,
         Some("flow") => &tables::flow::FLOW,
+        // By the keys that go with it, so that a missing or misspelt pattern is the one mistake that is reported.
         _ => {
-            if node.map().is_none() {
-                decoder.document(node, &tables::integration::BATCH);
-                return None;
-            }
-            let field = tables::integration::BATCH
-                .fields()
-                .find(|field| field.name == "pattern")
-                .expect("every integration has a pattern");
-            // A misspelt key is reported as such.
-            let only = Node {
-                data: yaml::Data::Map(
-                    node.map().unwrap_or_default().iter().filter(|(key, _)| is_pattern(&key.text)).cloned().collect(),
-                ),
-                span: node.span,
+            let known = |table: &&Table| {
+                let has = |(key, _): &&(yaml::Key, Node)| table.fields().any(|field| field.name == &*key.text);
+                node.map().unwrap_or_default().iter().filter(has).count()
             };
-            decoder.group(
-                &only,
-                "an integration",
-                std::iter::once(*field),
-                crate::decode::head(node, decoder.files),
-                &[],
-            );
-            return None;
+            let all = [
+                &tables::integration::EVENT,
+                &tables::integration::VIRTUAL,
+                &tables::flow::FLOW,
+                &tables::integration::BATCH,
+            ];
+            all.into_iter().max_by_key(known).unwrap_or(&tables::integration::BATCH)
         }
     };
     Some(decoder.document(node, table))
-}
-
-fn is_pattern(key: &str) -> bool {
-    key == "pattern" || suggest::nearest(key, ["pattern"]).is_some()
 }
 
 fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> Option<String>) -> Project {

@@ -217,7 +217,8 @@ impl SystemEntity {
             self.alternate_key = columns.unwrap_or_default().into_iter().map(str::to_owned).collect();
         }
         for name in self.alternate_key.clone() {
-            let read = self.read.iter().find(|rule| column(rule) == Some(&name));
+            let read =
+                self.read.iter().find(|rule| column(rule) == Some(&name) && entity.field(&rule.target).is_some());
             if let Some(read) = read.filter(|_| !self.write.iter().any(|rule| rule.target == name)) {
                 let expr = mapping::Expr::Source(read.target.clone());
                 let origin = read.origin.clone();

@@ -2,10 +2,14 @@
 //!
 //! Every rule looks at decoded groups, which know their places, and stays silent about what decoding has reported.
 
+use std::collections::BTreeSet;
+
+use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
 use crate::load::{Draft, LoadOptions};
 use crate::model::Project;
+use crate::tables::entity::BY_TYPE;
 
 pub(crate) mod entities;
 pub(crate) mod integrations;
@@ -27,4 +31,21 @@ pub(crate) fn check(
     people::check(draft, project, diagnostics);
     integrations::check(draft, project, files, diagnostics);
     mappings::check(draft, project, files, options, diagnostics);
+}
+
+/// The entities of which nothing is broken, so that what is missed in them is really missing.
+pub(crate) fn whole(draft: &Draft) -> BTreeSet<&str> {
+    let is_whole = |entity: &&Group| {
+        let has_what_its_type_needs = |entry: &Entry| {
+            let Some(field) = entry.value.group() else { return false };
+            let Some(ty) = field.text("type") else { return false };
+            BY_TYPE.iter().all(|(key, types, needed)| !needed || !types.contains(&ty) || field.entry(key).is_some())
+        };
+        matches!(entity.get("fields"), Some(Data::Named(_)))
+            && entity.get("key").is_some()
+            && entity.strings("key").iter().all(|key| entity.named("fields").iter().any(|field| *field.name == *key))
+            && !entity.is_broken()
+            && entity.named("fields").iter().all(has_what_its_type_needs)
+    };
+    draft.entities.iter().filter(is_whole).filter_map(|entity| entity.text("entity")).collect()
 }

@@ -141,7 +141,7 @@ impl Decoder<'_> {
             &tables::CHOICE_OF_FIELD
         };
         let before = self.diagnostics.len();
-        let group = self.group(node, table.name, table.fields().copied(), key.span, &[]);
+        let group = self.group(node, table.name, table.fields().copied(), key.span);
         if self.diagnostics.len() > before {
             return;
         }
@@ -182,6 +182,7 @@ impl Decoder<'_> {
         };
         let mut names: Vec<(String, Value)> = Vec::new();
         let mut places: Vec<Span> = Vec::new();
+        let mut name_places: Vec<Span> = Vec::new();
         for (name, node) in entries {
             let value = match self.constant(node) {
                 Some(Data::Number(number)) => number_value(number),
@@ -219,6 +220,7 @@ impl Decoder<'_> {
             }
             names.push((name.text.to_string(), value));
             places.push(node.span);
+            name_places.push(name.span);
         }
         let name = if way == Way::Read { "column" } else { "field" };
         let Some(source) = group.text(name) else { return };
@@ -229,10 +231,14 @@ impl Decoder<'_> {
                 Way::Both => (Key { text: source.into(), span: at }, key.text.to_string(), key.span),
                 _ => (key.clone(), source.to_owned(), at),
             };
-            rules.read.push(self.rule_at(&target, column_at, None, expr(&column), Vec::new()));
+            let mut rule = self.rule_at(&target, column_at, None, expr(&column), Vec::new());
+            rule.names = name_places.clone();
+            rules.read.push(rule);
         }
         if way != Way::Read {
-            rules.write.push(self.rule_at(key, at, None, expr(source), Vec::new()));
+            let mut rule = self.rule_at(key, at, None, expr(source), Vec::new());
+            rule.names = name_places;
+            rules.write.push(rule);
         }
     }
 
@@ -271,6 +277,7 @@ impl Decoder<'_> {
             source,
             scalar,
             lines,
+            names: Vec::new(),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Integrations: what fits together, and the designs that are refused.
 
-use record::Entity;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use record::{Entity, Type};
 
 use crate::codes;
 use crate::decoded::{Data, Group};
@@ -14,8 +17,9 @@ mod flow;
 pub(crate) mod formulas;
 
 pub(crate) fn check(draft: &Draft, project: &Project, files: &Files, diagnostics: &mut Vec<Diagnostic>) {
+    let whole = super::whole(draft);
     for group in &draft.integrations {
-        let seen = Seen { draft, project, files, group };
+        let seen = Seen { draft, project, files, whole: &whole, group };
         match group.text("pattern") {
             Some("batch") => seen.batch(diagnostics),
             Some("event") => seen.event(diagnostics),
@@ -34,10 +38,22 @@ pub(super) struct Seen<'a> {
     pub draft: &'a Draft,
     pub project: &'a Project,
     pub files: &'a Files,
+    whole: &'a BTreeSet<&'a str>,
     pub group: &'a Group,
 }
 
 impl<'a> Seen<'a> {
+    /// An entity of which nothing is broken, nor of what it refers to.
+    pub(super) fn entity(&self, name: &str) -> Option<&'a Arc<Entity>> {
+        let entity = self.project.entity(name).filter(|_| self.whole.contains(name))?;
+        let is_known = |name: &String| self.whole.contains(name.as_str()) || !self.draft.names.entities.contains(name);
+        let knows = |ty: &Type| match ty {
+            Type::Reference { to } => to.iter().all(is_known),
+            _ => true,
+        };
+        entity.fields.iter().all(|field| knows(&field.ty)).then_some(entity)
+    }
+
     fn batch(&self, diagnostics: &mut Vec<Diagnostic>) {
         let group = self.group;
         one_of(group, &["entity", "entities"], "what it moves", "entity: customer", diagnostics);
@@ -123,8 +139,9 @@ impl<'a> Seen<'a> {
         }
         for (entity, _) in entities {
             for (side, at) in &between {
-                self.reads(side, entity, *at, diagnostics);
-                self.writes(side, entity, *at, diagnostics);
+                if self.reads(side, entity, *at, diagnostics) {
+                    self.writes(side, entity, *at, diagnostics);
+                }
             }
         }
     }
@@ -169,7 +186,7 @@ impl<'a> Seen<'a> {
             self.writes(to, entity, at, diagnostics);
             self.mastered(to, entity, at, diagnostics);
         }
-        if let Some(entity) = self.project.entity(entity) {
+        if let Some(entity) = self.entity(entity) {
             let mut fields = group.texts("order_by");
             fields.extend(group.texts("write_back"));
             for (field, at) in fields {
@@ -268,8 +285,9 @@ impl<'a> Seen<'a> {
     }
 
     /// The source can give the entity.
-    fn reads(&self, system: &str, entity: &str, at: Span, diagnostics: &mut Vec<Diagnostic>) {
-        let Some((found, held)) = self.held(system, entity, at, diagnostics) else { return };
+    fn reads(&self, system: &str, entity: &str, at: Span, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let Some((found, held)) = self.held(system, entity, at, diagnostics) else { return false };
+        let before = diagnostics.len();
         if !found.kind.reads {
             diagnostics.push(
                 Diagnostic::error(
@@ -286,6 +304,7 @@ impl<'a> Seen<'a> {
                     .help(format!("add `read:` to `{entity}` in systems/{system}.yaml")),
             );
         }
+        diagnostics.len() == before
     }
 
     /// The destination can take the entity, by a key, and a write that is repeated does no harm.
@@ -326,7 +345,7 @@ impl<'a> Seen<'a> {
             return;
         }
         let has_tables = found.kind.entity.iter().any(|field| field.name == "table");
-        if has_tables && held.alternate_key.is_empty() && self.project.entity(entity).is_some() {
+        if has_tables && held.alternate_key.is_empty() && self.key_is_read(held, entity) {
             diagnostics.push(
                 Diagnostic::error(
                     codes::NO_TARGET_KEY,
@@ -361,9 +380,16 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// Nothing about the key was reported in the system's own file.
+    fn key_is_read(&self, held: &SystemEntity, entity: &str) -> bool {
+        self.entity(entity).is_some_and(|entity| {
+            held.read.is_empty() || entity.key.iter().all(|key| held.read.iter().any(|rule| rule.target == *key))
+        })
+    }
+
     /// A one-way sync does not write what its destination masters.
     fn mastered(&self, system: &str, entity: &str, at: Span, diagnostics: &mut Vec<Diagnostic>) {
-        let Some(found) = self.project.entity(entity) else { return };
+        let Some(found) = self.entity(entity) else { return };
         let Some((group, _)) = self.draft.systems.iter().find(|(group, _)| group.text("system") == Some(system)) else {
             return;
         };
@@ -392,7 +418,7 @@ impl<'a> Seen<'a> {
     /// What the destination returned can be written where the event came from.
     fn goes_home(&self, system: &str, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
         let back = self.group.texts("write_back");
-        let (Some(found), Some(entity_found)) = (self.project.system(system), self.project.entity(entity)) else {
+        let (Some(found), Some(entity_found)) = (self.project.system(system), self.entity(entity)) else {
             return;
         };
         let Some(held) = found.entity(entity).filter(|_| !self.entity_is_broken(system, entity)) else { return };

@@ -7,7 +7,7 @@ use mapping::{At, Columns, Entities, LookupKeys, Problem, ReadMapping, ReadPlan,
 use record::{Catalog, Code, Entity, EntityField, Kind, Schema, Type};
 
 use crate::codes;
-use crate::decoded::{Data, Entry, Formula, Group, RuleAt};
+use crate::decoded::{Data, Entry, Formula, Group, RuleAt, Rules};
 use crate::diagnostic::Diagnostic;
 use crate::files::{Files, Span};
 use crate::load::{Draft, LoadOptions};
@@ -23,11 +23,11 @@ pub(crate) fn check(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let entities = project.entities_by_name();
-    let whole: BTreeSet<&str> =
-        draft.entities.iter().filter(|entity| is_whole(entity)).filter_map(|entity| entity.text("entity")).collect();
+    let whole = super::whole(draft);
     for ((group, kind), system) in draft.systems.iter().zip(&project.systems) {
         sql_to_dataverse(group, kind, diagnostics);
         let lookups = system.lookup_keys(&entities);
+        let mut found = Vec::new();
         for entry in group.named("entities") {
             let Some(held) = entry.value.group() else { continue };
             let Some(model) = system.entity(&entry.name) else { continue };
@@ -38,22 +38,31 @@ pub(crate) fn check(
             let Some(entity) = entities.get(&*entry.name) else { continue };
             let table = Table { entry, held, model, system, entity, entities: &entities, lookups: &lookups, files };
             system_to_system(&table, draft, diagnostics);
-            table.check(options.catalogs.get(&system.name), diagnostics);
+            found.push((
+                &*entry.name,
+                entry.value.is_broken(),
+                table.check(options.catalogs.get(&system.name), diagnostics),
+            ));
+        }
+        // Where a table's own key is not mapped, what refers to it cannot be followed: one mistake, not two.
+        let keyless: BTreeSet<&str> = found
+            .iter()
+            .filter(|(_, broken, found)| *broken || found.iter().any(|(code, _)| *code == codes::KEY_NOT_MAPPED))
+            .map(|(name, ..)| *name)
+            .collect();
+        let unread: BTreeSet<&str> = group
+            .named("entities")
+            .iter()
+            .map(|entry| &*entry.name)
+            .filter(|name| !found.iter().any(|(known, ..)| known == name))
+            .collect();
+        for (code, (refers_to, diagnostic)) in found.into_iter().flat_map(|(_, _, found)| found) {
+            let follows = refers_to.as_deref().is_some_and(|name| keyless.contains(name) || unread.contains(name));
+            if code != codes::REFERENCE_NOT_MAPPED || !follows {
+                diagnostics.push(diagnostic);
+            }
         }
     }
-}
-
-/// Nothing of an entity is broken, so that what a mapping misses in it is really missing.
-fn is_whole(entity: &Group) -> bool {
-    let choice_has_values = |entry: &Entry| {
-        entry.value.group().is_none_or(|field| {
-            !matches!(field.text("type"), Some("choice" | "choices")) || field.entry("values").is_some()
-        })
-    };
-    matches!(entity.get("fields"), Some(Data::Named(_)))
-        && entity.get("key").is_some()
-        && !entity.is_broken()
-        && entity.named("fields").iter().all(choice_has_values)
 }
 
 /// One entity of one system.
@@ -69,19 +78,37 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn check(&self, catalog: Option<&Catalog>, diagnostics: &mut Vec<Diagnostic>) {
+    /// Reports what is wrong here, and gives back what may follow from another entity's mistake: by code, with the
+    /// entity that it refers to.
+    fn check(
+        &self,
+        catalog: Option<&Catalog>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<(Code, (Option<String>, Diagnostic))> {
+        let mut held_back = Vec::new();
         let rules = self.held.all_rules();
+        let virtual_ = self.system.kind.entity.iter().any(|field| field.name == "virtual_table");
         if rules.read.is_empty() && rules.write.is_empty() && !rules.broken && self.model.virtual_table.is_none() {
             diagnostics.push(
                 Diagnostic::error(codes::NO_MAPPING, format!("`{}` has no mapping here", self.entry.name))
-                    .at(self.entry.key, "neither `read:`, `write:` nor `both:`")
+                    .at(
+                        self.entry.key,
+                        if virtual_ {
+                            "neither `read:`, `write:`, `both:` nor `virtual_table:`"
+                        } else {
+                            "neither `read:`, `write:` nor `both:`"
+                        },
+                    )
                     .help("add at least one of them, for example `read: { number: customer_no }`"),
             );
-            return;
+            return held_back;
         }
         repeated(&rules.read, "field", diagnostics);
         repeated(&rules.write, "column", diagnostics);
-        let Some(columns) = self.columns(catalog, diagnostics) else { return };
+        let Some(columns) = self.columns(catalog, diagnostics) else { return held_back };
+        self.constants(&rules, &columns, diagnostics);
+        self.choices(&rules.read, true, diagnostics);
+        self.choices(&rules.write, false, diagnostics);
         let mut found: Vec<(Problem, &[RuleAt], &'static str)> = Vec::new();
         if !rules.read.is_empty() {
             let plan = ReadPlan {
@@ -111,19 +138,113 @@ impl Table<'_> {
         }
         let mut seen: BTreeSet<(Span, Code)> = BTreeSet::new();
         for (problem, at, way) in found {
-            if problem.at == At::Mapping && rules.broken {
+            let of_a_choice = match &problem.at {
+                At::Source(index, _) => at.get(*index).is_some_and(|at| !at.names.is_empty()),
+                _ => false,
+            };
+            // A choice is checked name by name, with the place of each.
+            if (problem.at == At::Mapping && rules.broken) || (problem.code == codes::CHOICE && of_a_choice) {
                 continue;
             }
+            // The key's column is read, but into a field that does not exist: that is reported there.
+            let misread = |rule: &RuleAt| {
+                let column = matches!(&rule.rule.expr, mapping::Expr::Source(column) if self.model.alternate_key.contains(column));
+                column && self.entity.field(&rule.rule.target).is_none()
+            };
+            if problem.code == codes::KEY_NOT_MAPPED && way == "write" && rules.read.iter().any(misread) {
+                continue;
+            }
+            let refers_to = self.refers_to(&problem, at);
             let diagnostic = self.place(problem, at, way, &columns);
+            let repeats = matches!(diagnostic.code, codes::KEY_NOT_MAPPED | codes::REQUIRED_NOT_MAPPED);
             if let Some(span) = diagnostic.span
-                && (seen.insert((span, diagnostic.code))
-                    || matches!(diagnostic.code, codes::CHOICE | codes::KEY_NOT_MAPPED | codes::REQUIRED_NOT_MAPPED))
+                && (seen.insert((span, diagnostic.code)) || repeats)
             {
-                diagnostics.push(diagnostic);
+                held_back.push((diagnostic.code, (refers_to, diagnostic)));
             }
         }
         self.lines(&rules.read, diagnostics);
         self.named_columns(&columns, diagnostics);
+        held_back
+    }
+
+    /// The entity that the rule's field points to.
+    fn refers_to(&self, problem: &Problem, rules: &[RuleAt]) -> Option<String> {
+        let (At::Source(index, _) | At::Target(index)) = &problem.at else { return None };
+        let rule = &rules.get(*index)?.rule;
+        let field = self.entity.field(&rule.target).or_else(|| match &rule.expr {
+            mapping::Expr::Source(source) => self.entity.field(source),
+            _ => None,
+        })?;
+        match &field.ty {
+            Type::Reference { to } => to.first().cloned(),
+            _ => None,
+        }
+    }
+
+    /// A fixed value fits what it is written to.
+    fn constants(&self, rules: &Rules, columns: &Columns, diagnostics: &mut Vec<Diagnostic>) {
+        let of_field = |at: &RuleAt| self.entity.field(&at.rule.target).map(|field| field.ty.clone());
+        let of_column = |at: &RuleAt| columns.type_of(&at.rule.target);
+        let read = rules.read.iter().map(|at| (at, of_field(at)));
+        for (at, ty) in read.chain(rules.write.iter().map(|at| (at, of_column(at)))) {
+            let (mapping::Expr::Constant(value), Some(ty)) = (&at.rule.expr, ty) else { continue };
+            if let Err(misfit) = mapping::fit::fit(value.as_ref(), &ty, None) {
+                diagnostics.push(
+                    Diagnostic::error(codes::TYPE, format!("`{}` {}", at.rule.target, misfit.why))
+                        .at(at.source, format!("`{}` is {}", at.rule.target, ty.word()))
+                        .help("write a value of this type; a name of a column or field is a plain word"),
+                );
+            }
+        }
+    }
+
+    /// The names of a choice are those of its field, each of them.
+    fn choices(&self, rules: &[RuleAt], read: bool, diagnostics: &mut Vec<Diagnostic>) {
+        for at in rules {
+            let mapping::Expr::Choice { source, names } = &at.rule.expr else { continue };
+            let field = self.entity.field(if read { &at.rule.target } else { source });
+            let Some(Type::Choice { values }) = field.map(|field| &field.ty) else { continue };
+            let field = if read { &at.rule.target } else { source };
+            let mut missing: Vec<&str> = values
+                .iter()
+                .map(String::as_str)
+                .filter(|value| !names.iter().any(|(name, _)| name == value))
+                .collect();
+            for ((name, _), place) in names.iter().zip(&at.names) {
+                if values.contains(name) {
+                    continue;
+                }
+                // A misspelt name is one mistake, not an unknown name and a missing one.
+                let meant = suggest::nearest(name, missing.iter().copied()).or(missing.first().copied());
+                missing.retain(|value| Some(*value) != meant);
+                let diagnostic = Diagnostic::error(codes::CHOICE, format!("the field `{field}` has no value `{name}`"))
+                    .at(*place, "no name of this choice")
+                    .note(format!("its values are: {}", suggest::list(values.iter().map(String::as_str))))
+                    .maybe_help(suggest::did_you_mean(name, values.iter().map(String::as_str)))
+                    .or_help(match meant {
+                        Some(meant) => {
+                            format!("write `{meant}`, which is missing here; or add `{name}` to `values:` of the field")
+                        }
+                        None => format!("remove it, or add `{name}` to `values:` of the field"),
+                    });
+                push_once(diagnostics, diagnostic);
+            }
+            if missing.is_empty() {
+                continue;
+            }
+            let diagnostic = Diagnostic::error(
+                codes::CHOICE,
+                format!(
+                    "the choice does not cover {}",
+                    missing.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
+                ),
+            )
+            .at(at.source, format!("`{field}` may be {}", missing.join(" or ")))
+            .note("a record with a value that the choice does not know is rejected")
+            .help(format!("add `{}: …` to `choice:`, with the system's value", missing[0]));
+            push_once(diagnostics, diagnostic);
+        }
     }
 
     /// What is known of the columns: the live catalogue, else what is declared, else nothing.
@@ -237,6 +358,23 @@ impl Table<'_> {
                     .or_help("correct the name, or declare it under `columns:`"),
             );
         }
+    }
+}
+
+/// A line of `both:` is two rules, and its mistakes are one.
+fn push_once(diagnostics: &mut Vec<Diagnostic>, diagnostic: Diagnostic) {
+    let known =
+        |have: &Diagnostic| have.code == diagnostic.code && have.title == diagnostic.title && near(have, &diagnostic);
+    if !diagnostics.iter().any(known) {
+        diagnostics.push(diagnostic);
+    }
+}
+
+/// On one line of `both:`, the column and the field are two places.
+fn near(a: &Diagnostic, b: &Diagnostic) -> bool {
+    match (a.span, b.span) {
+        (Some(a), Some(b)) => a.file == b.file && a.start.abs_diff(b.start) < 200,
+        _ => false,
     }
 }
 

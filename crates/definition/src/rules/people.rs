@@ -67,7 +67,7 @@ fn groups(people: &Group, project: &Project, diagnostics: &mut Vec<Diagnostic>) 
                         codes::NOBODY,
                         format!("the group `{}` has no address for {channel}", entry.name),
                     )
-                    .at(at, format!("`{channel}:` is missing in this group"))
+                    .at(at, format!("neither `{channel}:` nor `members:` with one"))
                     .help(format!("add `{channel}: …` to the group, or take {channel} out of `channels`")),
                 );
             }

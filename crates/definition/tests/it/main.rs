@@ -2,3 +2,5 @@
 
 mod examples;
 mod kinds;
+mod messages;
+mod mutation;

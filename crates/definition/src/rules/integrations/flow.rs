@@ -27,11 +27,12 @@ pub(super) fn check(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if let Some(system) = trigger.text("in") {
         seen.held(system, name, trigger.at("in"), diagnostics);
     }
-    let Some(entity) = seen.project.entity(name) else { return };
+    let Some(entity) = seen.entity(name) else { return };
     if let Some(formula) = trigger.formula("if") {
         formulas::check(formula, &formulas::scope_of(entity, seen.project, &[]), Fx::Boolean, seen.files, diagnostics);
     }
-    let mut steps = Steps { seen, entity, decisions: Vec::new() };
+    let decisions_known = !lost(group.list("steps"));
+    let mut steps = Steps { seen, entity, decisions: Vec::new(), decisions_known };
     steps.all(group.list("steps"), diagnostics);
 }
 
@@ -78,6 +79,20 @@ struct Steps<'a> {
     entity: &'a Entity,
     /// The names of decisions, in the order of the steps.
     decisions: Vec<String>,
+    /// False where a step could not be read, which may have made a decision.
+    decisions_known: bool,
+}
+
+/// A step could not be read, or an approval has no name.
+fn lost(steps: &[Value]) -> bool {
+    steps.iter().any(|step| match step.group() {
+        None => true,
+        Some(group) => {
+            (group.says("of") || group.says("ask")) && group.text("approve").is_none()
+                || lost(group.list("then"))
+                || lost(group.list("else"))
+        }
+    })
 }
 
 impl Steps<'_> {
@@ -122,7 +137,10 @@ impl Steps<'_> {
     }
 
     fn formula(&self, formula: &crate::decoded::Formula, wanted: &Expect, diagnostics: &mut Vec<Diagnostic>) {
-        let scope = formulas::scope_of(self.entity, self.seen.project, &self.decisions);
+        let mut scope = formulas::scope_of(self.entity, self.seen.project, &self.decisions);
+        if !self.decisions_known {
+            scope = scope.open();
+        }
         formulas::check_as(formula, &scope, wanted, self.seen.files, diagnostics);
     }
 
@@ -201,7 +219,7 @@ impl Steps<'_> {
                 self.formula(formula, &Expect::Any, diagnostics);
             }
         }
-        let Some(entity) = write.text("entity").and_then(|name| self.seen.project.entity(name)) else { return };
+        let Some(entity) = write.text("entity").and_then(|name| self.seen.entity(name)) else { return };
         if !keys.is_empty() && keys.len() != entity.key.len() {
             diagnostics.push(
                 Diagnostic::error(
