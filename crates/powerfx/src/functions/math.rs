@@ -2,17 +2,21 @@
 
 use super::text::{ONE, whole};
 use super::{ANY, Function, P, R};
-use crate::ast::Expr;
-use crate::check::{Checker, Typed};
-use crate::coerce::{to_float as coerce_float, to_number};
-use crate::error::{ErrorKind, Span};
-use crate::eval::{Env, eval, join_errors, rows, value_row};
-use crate::node::{Arithmetic, DateKind, Node};
+use crate::error::ErrorKind;
+use crate::eval::{Env, value_row};
+use crate::node::Arithmetic;
 use crate::number::{from_float, to_float};
-use crate::types::Type;
-use crate::value::{Moment, Value};
+use crate::value::Value;
+use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
-use rust_decimal::{Decimal, RoundingStrategy};
+
+mod aggregates;
+mod operators;
+mod rounding;
+
+use aggregates::{Aggregate, check_aggregate};
+pub(crate) use operators::{arithmetic, date_from_number, moment, negate};
+use rounding::{Round, rounded};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function::plain("Abs", &[P::Num], R::Num, abs).lifts().doc(
@@ -219,130 +223,6 @@ fn float_of<'a>(args: &mut [Value<'a>], f: fn(f64) -> f64) -> Value<'a> {
     float(f(as_float(&args[0])))
 }
 
-/// The four operations, powers, and the moving of dates. No errors among the operands.
-pub(crate) fn arithmetic<'a>(op: Arithmetic, l: Value<'a>, r: Value<'a>) -> Value<'a> {
-    match op {
-        Arithmetic::Power => return raise(as_float(&l), as_float(&r)),
-        Arithmetic::DateAdd(kind) => return move_by(kind, &l, &r, 1),
-        Arithmetic::DateSubtract(kind) => return move_by(kind, &l, &r, -1),
-        Arithmetic::DateDifference => {
-            let days = Moment(moment(&l).0.saturating_sub(moment(&r).0)).serial();
-            return decimal(from_float(days));
-        }
-        Arithmetic::DynamicAdd | Arithmetic::DynamicSubtract => return dynamic(op, l, r),
-        _ => {}
-    }
-    if matches!(l, Value::Float(_)) || matches!(r, Value::Float(_)) {
-        let (a, b) = (as_float(&l), as_float(&r));
-        return match op {
-            Arithmetic::Add => float(a + b),
-            Arithmetic::Subtract => float(a - b),
-            Arithmetic::Multiply => float(a * b),
-            _ if b == 0.0 => div0(),
-            _ => float(a / b),
-        };
-    }
-    let (a, b) = (as_decimal(&l), as_decimal(&r));
-    match op {
-        Arithmetic::Add => decimal(a.checked_add(b)),
-        Arithmetic::Subtract => decimal(a.checked_sub(b)),
-        Arithmetic::Multiply => decimal(a.checked_mul(b)),
-        _ if b.is_zero() => div0(),
-        _ => decimal(a.checked_div(b)),
-    }
-}
-
-/// The moment of a date argument; a blank is day zero.
-pub(crate) fn moment(value: &Value<'_>) -> Moment {
-    match value {
-        Value::Date(m) | Value::DateTime(m) | Value::Time(m) => *m,
-        _ => Moment(0),
-    }
-}
-
-fn move_by<'a>(kind: DateKind, date: &Value<'a>, by: &Value<'a>, sign: i64) -> Value<'a> {
-    let by = match by {
-        Value::Time(m) | Value::Date(m) | Value::DateTime(m) => Some(*m),
-        Value::Number(n) => Moment::from_serial(to_float(*n)),
-        Value::Float(f) => Moment::from_serial(*f),
-        _ => Some(Moment(0)),
-    };
-    let moved = by.and_then(|by| moment(date).checked_add(by.0.checked_mul(sign)?));
-    let Some(moved) = moved else {
-        return Value::invalid("the date is not between the years 1 and 9999");
-    };
-    match kind {
-        DateKind::Time => Value::Time(moved),
-        _ if moved.in_range().is_none() => Value::invalid("the date is not between the years 1 and 9999"),
-        DateKind::Date => Value::Date(moved),
-        DateKind::DateTime => Value::DateTime(moved),
-    }
-}
-
-/// Plus and minus where the types come with the values.
-fn dynamic<'a>(op: Arithmetic, l: Value<'a>, r: Value<'a>) -> Value<'a> {
-    let kind = |v: &Value<'_>| match v {
-        Value::Date(_) => Some(DateKind::Date),
-        Value::DateTime(_) => Some(DateKind::DateTime),
-        Value::Time(_) => Some(DateKind::Time),
-        _ => None,
-    };
-    let add = op == Arithmetic::DynamicAdd;
-    let number = |v: Value<'a>| match v {
-        Value::Float(_) | Value::Blank | Value::Number(_) => v,
-        other => to_number(&other),
-    };
-    match (kind(&l), kind(&r)) {
-        (None, None) => {
-            let (l, r) = (number(l), number(r));
-            if l.is_error() || r.is_error() {
-                return join_errors([&l, &r].into_iter());
-            }
-            arithmetic(if add { Arithmetic::Add } else { Arithmetic::Subtract }, l, r)
-        }
-        (Some(DateKind::Time), Some(DateKind::Time)) if add => move_by(DateKind::Time, &l, &r, 1),
-        (Some(_), Some(DateKind::Time)) => move_by(DateKind::DateTime, &l, &r, if add { 1 } else { -1 }),
-        (Some(DateKind::Time), Some(_)) if add => move_by(DateKind::DateTime, &r, &l, 1),
-        (Some(_), Some(_)) if !add => arithmetic(Arithmetic::DateDifference, l, r),
-        (Some(kind), None) => {
-            let by = number(r);
-            if by.is_error() { by } else { move_by(kind, &l, &by, if add { 1 } else { -1 }) }
-        }
-        (None, Some(kind)) if add => {
-            let by = number(l);
-            if by.is_error() { by } else { move_by(kind, &r, &by, 1) }
-        }
-        _ => Value::error(ErrorKind::NOT_SUPPORTED, "these values cannot be added or subtracted"),
-    }
-}
-
-pub(crate) fn negate<'a>(_: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
-    match &args[0] {
-        Value::Float(f) => Value::Float(-f),
-        Value::Date(m) => match Moment(-m.0).in_range() {
-            Some(m) => Value::Date(m),
-            None => Value::invalid("the date is not between the years 1 and 9999"),
-        },
-        Value::DateTime(m) => match Moment(-m.0).in_range() {
-            Some(m) => Value::DateTime(m),
-            None => Value::invalid("the date is not between the years 1 and 9999"),
-        },
-        Value::Time(m) => Value::Time(Moment(-m.0)),
-        Value::Number(n) => Value::Number(-*n),
-        Value::Blank => Value::Number(Decimal::ZERO),
-        other => match to_number(other) {
-            Value::Number(n) => Value::Number(-n),
-            Value::Blank => Value::Number(Decimal::ZERO),
-            error => error,
-        },
-    }
-}
-
-/// A number minus a date has no meaning, whatever the values are.
-pub(crate) fn date_from_number<'a>(_: &mut Env<'a>, _: &'a [Node]) -> Value<'a> {
-    Value::error(ErrorKind::NOT_SUPPORTED, "a date cannot be taken from a number")
-}
-
 fn abs<'a>(_: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
     match &args[0] {
         Value::Float(f) => Value::Float(f.abs()),
@@ -355,69 +235,6 @@ fn int<'a>(_: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
         Value::Float(f) => Value::Float(f.floor()),
         other => Value::Number(as_decimal(other).floor()),
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Round {
-    Half,
-    Up,
-    Down,
-}
-
-fn rounded<'a>(_: &mut Env<'a>, args: &mut [Value<'a>], how: Round) -> Value<'a> {
-    let places = args.get(1).map_or(0, whole);
-    match &args[0] {
-        Value::Float(f) => round_float(*f, places, how),
-        other => round_decimal(as_decimal(other), places, how),
-    }
-}
-
-fn round_decimal<'a>(n: Decimal, places: i64, how: Round) -> Value<'a> {
-    let strategy = match how {
-        Round::Half => RoundingStrategy::MidpointAwayFromZero,
-        Round::Up => RoundingStrategy::AwayFromZero,
-        Round::Down => RoundingStrategy::ToZero,
-    };
-    if places >= 0 {
-        let places = u32::try_from(places).unwrap_or(28).min(28);
-        return Value::Number(n.round_dp_with_strategy(places, strategy));
-    }
-    if places < -28 {
-        return if how == Round::Up && !n.is_zero() { overflow() } else { Value::Number(Decimal::ZERO) };
-    }
-    let mut unit = Decimal::ONE;
-    for _ in places..0 {
-        unit = match unit.checked_mul(Decimal::TEN) {
-            Some(unit) => unit,
-            None => return overflow(),
-        };
-    }
-    let scaled = n.checked_div(unit).map(|q| q.round_dp_with_strategy(0, strategy));
-    decimal(scaled.and_then(|q| q.checked_mul(unit)))
-}
-
-/// Rounds on 15 significant digits, so that 1.005 has its half.
-fn round_float<'a>(f: f64, places: i64, how: Round) -> Value<'a> {
-    if let Some(n) = from_float(f)
-        && (-28..=28).contains(&places)
-        && let Value::Number(n) = round_decimal(n, places, how)
-    {
-        return Value::Float(to_float(n));
-    }
-    if places >= 0 {
-        return Value::Float(f);
-    }
-    let unit = 10f64.powi(i32::try_from(-places).unwrap_or(400));
-    if !unit.is_finite() {
-        return Value::Float(0.0);
-    }
-    let q = f / unit;
-    let q = match how {
-        Round::Half => q.abs().round() * q.signum(),
-        Round::Up => q.abs().ceil() * q.signum(),
-        Round::Down => q.trunc(),
-    };
-    float(q * unit)
 }
 
 fn modulo<'a>(_: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
@@ -552,158 +369,4 @@ fn sequence<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
         }
     }
     Value::table(out)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Aggregate {
-    Sum,
-    Average,
-    Min,
-    Max,
-    Deviation,
-    Variance,
-}
-
-/// Numbers beside each other, or an expression over the rows of a table.
-fn check_aggregate(c: &mut Checker<'_>, args: &[Expr], span: Span, which: Aggregate) -> Typed {
-    let mut types = Vec::new();
-    let mut nodes = Vec::new();
-    let spans: Vec<Span>;
-    let before = c.diagnostics.len();
-    let first = c.expr(crate::check::aliased(&args[0]).0);
-    let over_rows = matches!(first.ty, Type::Table(_))
-        || (args.len() == 2 && matches!(first.ty, Type::Untyped) && which != Aggregate::Min && which != Aggregate::Max)
-        || (args.len() == 2 && matches!(&args[0].kind, crate::ast::ExprKind::As(..)));
-    c.diagnostics.truncate(before);
-    let table_form = over_rows;
-    if table_form {
-        if args.len() != 2 {
-            return c.type_error(span, "over a table, give one expression for its rows");
-        }
-        let Some(table) = c.table(&args[0]) else { return Typed::error() };
-        let body = c.lambda(&table.row, &table.alias, &args[1]);
-        nodes.push(table.node);
-        types.push(body.ty.clone());
-        spans = vec![args[1].span];
-        nodes.push(body.node);
-    } else {
-        spans = args.iter().map(|a| a.span).collect();
-        for arg in args {
-            let typed = c.expr(arg);
-            types.push(typed.ty.clone());
-            nodes.push(typed.node);
-        }
-    }
-    let ordered = matches!(which, Aggregate::Min | Aggregate::Max);
-    let ty = if ordered && types.iter().any(Type::is_dateish) && types.iter().all(|t| t.is_dateish() || t.is_any()) {
-        let first = types.iter().find(|t| t.is_dateish()).cloned().unwrap_or(Type::DateTime);
-        if types.iter().all(|t| *t == first || t.is_any()) { first } else { Type::DateTime }
-    } else if matches!(which, Aggregate::Deviation | Aggregate::Variance) || types.contains(&Type::Float) {
-        Type::Float
-    } else if ordered && types.contains(&Type::Unknown) {
-        Type::Unknown
-    } else {
-        Type::Number
-    };
-    let skip = usize::from(table_form);
-    let mut fitted = Vec::new();
-    for (i, node) in nodes.into_iter().enumerate() {
-        if i < skip {
-            fitted.push(node);
-        } else {
-            let typed = Typed::new(node, types[i - skip].clone());
-            fitted.push(if ty.is_dateish() { typed.node } else { c.fit(typed, &ty, spans[i - skip]) });
-        }
-    }
-    let run: crate::node::Lazy = match (which, table_form) {
-        (Aggregate::Sum, false) => |e, n| over_values(e, n, Aggregate::Sum),
-        (Aggregate::Average, false) => |e, n| over_values(e, n, Aggregate::Average),
-        (Aggregate::Min, false) => |e, n| over_values(e, n, Aggregate::Min),
-        (Aggregate::Max, false) => |e, n| over_values(e, n, Aggregate::Max),
-        (Aggregate::Deviation, false) => |e, n| over_values(e, n, Aggregate::Deviation),
-        (Aggregate::Variance, false) => |e, n| over_values(e, n, Aggregate::Variance),
-        (Aggregate::Sum, true) => |e, n| over_rows_of(e, n, Aggregate::Sum),
-        (Aggregate::Average, true) => |e, n| over_rows_of(e, n, Aggregate::Average),
-        (Aggregate::Min, true) => |e, n| over_rows_of(e, n, Aggregate::Min),
-        (Aggregate::Max, true) => |e, n| over_rows_of(e, n, Aggregate::Max),
-        (Aggregate::Deviation, true) => |e, n| over_rows_of(e, n, Aggregate::Deviation),
-        (Aggregate::Variance, true) => |e, n| over_rows_of(e, n, Aggregate::Variance),
-    };
-    Typed::new(Node::Lazy(run, fitted), ty)
-}
-
-fn over_values<'a>(env: &mut Env<'a>, nodes: &'a [Node], which: Aggregate) -> Value<'a> {
-    let values: Vec<Value<'a>> = nodes.iter().map(|n| eval(n, env)).collect();
-    if values.iter().any(Value::is_error) {
-        return join_errors(values.iter());
-    }
-    aggregate(env, values, which)
-}
-
-fn over_rows_of<'a>(env: &mut Env<'a>, nodes: &'a [Node], which: Aggregate) -> Value<'a> {
-    let table = match rows(env, &nodes[0]) {
-        Ok(table) => table,
-        Err(Value::Blank) => return aggregate(env, Vec::new(), which),
-        Err(error) => return error,
-    };
-    let mut values = Vec::with_capacity(table.rows.len());
-    for row in &table.rows {
-        if let Err(error) = env.step() {
-            return error;
-        }
-        let value = env.with_row(row.clone(), &nodes[1]);
-        if value.is_error() {
-            return value;
-        }
-        values.push(value);
-    }
-    aggregate(env, values, which)
-}
-
-fn aggregate<'a>(env: &Env<'a>, values: Vec<Value<'a>>, which: Aggregate) -> Value<'a> {
-    let values: Vec<Value<'a>> = values.into_iter().filter(|v| !v.is_blank()).collect();
-    let Some(first) = values.first() else {
-        return match which {
-            Aggregate::Average | Aggregate::Deviation | Aggregate::Variance => div0(),
-            _ => Value::Blank,
-        };
-    };
-    match which {
-        Aggregate::Min | Aggregate::Max => {
-            let mut best = first;
-            for value in &values[1..] {
-                match crate::coerce::compare(value, best, &env.context.zone) {
-                    Ok(order)
-                        if (order.is_lt() && which == Aggregate::Min) || (order.is_gt() && which == Aggregate::Max) =>
-                    {
-                        best = value;
-                    }
-                    Ok(_) => {}
-                    Err(error) => return error,
-                }
-            }
-            best.clone()
-        }
-        Aggregate::Sum | Aggregate::Average => {
-            let count = values.len();
-            let sum = values.into_iter().reduce(|a, b| match (&a, &b) {
-                (Value::Error(_), _) => a,
-                _ => arithmetic(Arithmetic::Add, a, b),
-            });
-            match sum {
-                Some(sum) if which == Aggregate::Average && !sum.is_error() => {
-                    arithmetic(Arithmetic::Divide, sum, Value::number(count as u64))
-                }
-                Some(sum) => sum,
-                None => Value::Blank,
-            }
-        }
-        Aggregate::Deviation | Aggregate::Variance => {
-            let floats: Vec<f64> = values.iter().map(|v| as_float(&coerce_float(v))).collect();
-            let count = floats.len() as f64;
-            let mean = floats.iter().sum::<f64>() / count;
-            let variance = floats.iter().map(|f| (f - mean) * (f - mean)).sum::<f64>() / count;
-            float(if which == Aggregate::Variance { variance } else { variance.sqrt() })
-        }
-    }
 }
