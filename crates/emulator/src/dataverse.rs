@@ -22,6 +22,7 @@ mod server;
 mod service;
 mod shape;
 mod storage;
+mod tls;
 mod tokens;
 mod tracking;
 mod value;
@@ -41,6 +42,8 @@ pub use tokens::Client;
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where to listen with TLS as well, under a certificate of an authority made for it.
+    pub https: Option<SocketAddr>,
     /// The folder that keeps the rows; without one they are gone when the emulator ends.
     pub dir: Option<PathBuf>,
     /// A bearer token that is always good. Without one any token is, except what the token endpoint here has issued
@@ -61,6 +64,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            https: None,
             dir: None,
             token: None,
             clients: Vec::new(),
@@ -77,12 +81,16 @@ impl Default for Config {
 pub enum Error {
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("cannot make the folder {}: {source}", dir.display())]
+    #[error("cannot write {}: {source}", dir.display())]
     Folder { dir: PathBuf, source: std::io::Error },
     #[error("the emulator's database cannot be used: {0}")]
     Storage(#[from] rusqlite::Error),
     #[error("a table definition in the emulator's database cannot be read: {0}")]
     Definition(#[source] serde_json::Error),
+    #[error("a certificate for https could not be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+    #[error("https could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
     #[error("the first rows could not be written: {0}")]
     Seed(String),
     #[error(

@@ -1,5 +1,6 @@
 //! Connections, and what stands before the environment: tokens, limits, faults, counters.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use super::engine::{Clock, Engine};
@@ -24,7 +26,7 @@ use super::refusal::Refusal;
 use super::tokens::Tokens;
 use super::webhooks::Post;
 use super::wire::{Request, Response};
-use super::{Config, Error, admin, batch, builtin, post, service};
+use super::{Config, Error, admin, batch, builtin, post, service, tls};
 
 /// The platform's bound on a message.
 const BODY_BYTES_MAX: usize = 116 * 1024 * 1024;
@@ -32,14 +34,20 @@ const BODY_BYTES_MAX: usize = 116 * 1024 * 1024;
 /// The longest URL outside a batch.
 const URL_BYTES_MAX: usize = 32_768;
 
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 const CONNECTIONS_MAX: usize = 1024;
 
 /// A running environment. Dropping it ends it without waiting.
 pub struct Handle {
     /// `http://127.0.0.1:PORT`, without a slash at the end.
     pub url: String,
+    /// The same over https, if that was asked for.
+    pub https_url: Option<String>,
+    /// The certificate that a client has to trust for it.
+    pub ca_path: Option<PathBuf>,
     stop: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
     posting: JoinHandle<()>,
 }
 
@@ -48,7 +56,9 @@ impl Handle {
     pub async fn shutdown(self) {
         let Handle { stop, accepting, posting, .. } = self;
         let _ = stop.send(true);
-        let _ = accepting.await;
+        for accepting in accepting {
+            let _ = accepting.await;
+        }
         let _ = posting.await;
     }
 }
@@ -98,11 +108,26 @@ pub async fn start(config: Config) -> Result<Handle, Error> {
     });
     let (stop, stopped) = watch::channel(false);
     let posting = tokio::spawn(post::run(server.clone(), waiting, stopped.clone()));
-    let accepting = tokio::spawn(accept(listener, server, stopped));
-    Ok(Handle { url: format!("http://{address}"), stop, accepting, posting })
+    let mut accepting = vec![tokio::spawn(accept(listener, server.clone(), None, stopped.clone()))];
+    let (mut https_url, mut ca_path) = (None, None);
+    if let Some(config_https) = config.https {
+        let tls = tls::prepare(config.dir.as_deref())?;
+        let listen = |source| Error::Listen { address: config_https, source };
+        let listener = TcpListener::bind(config_https).await.map_err(listen)?;
+        // The certificate is for names, and clients like this one best.
+        https_url = Some(format!("https://localhost:{}", listener.local_addr().map_err(listen)?.port()));
+        ca_path = Some(tls.ca_path);
+        accepting.push(tokio::spawn(accept(listener, server, Some(tls.acceptor), stopped)));
+    }
+    Ok(Handle { url: format!("http://{address}"), https_url, ca_path, stop, accepting, posting })
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    server: Arc<Server>,
+    tls: Option<TlsAcceptor>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let place = tokio::select! {
@@ -117,9 +142,16 @@ async fn accept(listener: TcpListener, server: Arc<Server>, mut stopped: watch::
         match stream {
             Ok((stream, _)) => {
                 let _ = stream.set_nodelay(true);
-                let (server, stopped) = (server.clone(), stopped.clone());
+                let (server, stopped, tls) = (server.clone(), stopped.clone(), tls.clone());
                 tokio::spawn(async move {
-                    serve(stream, server, "http", stopped).await;
+                    match tls {
+                        None => serve(stream, server, "http", stopped).await,
+                        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => serve(stream, server, "https", stopped).await,
+                            Ok(Err(error)) => tracing::info!(%error, "a TLS handshake failed"),
+                            Err(_) => {}
+                        },
+                    }
                     drop(place);
                 });
             }

@@ -386,3 +386,25 @@ async fn rows_outlive_the_process() {
     env.handle.shutdown().await;
     again.handle.shutdown().await;
 }
+
+#[tokio::test]
+async fn https_under_an_authority_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        || Config { dir: Some(dir.path().into()), https: Some(([127, 0, 0, 1], 0).into()), ..Config::default() };
+    let env = env_with(config()).await;
+    let authority = std::fs::read(env.handle.ca_path.as_ref().unwrap()).unwrap();
+    // The same authority again after a restart.
+    env.handle.shutdown().await;
+    let env = env_with(config()).await;
+    let url = env.handle.https_url.clone().unwrap();
+    let trusting = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([reqwest::Certificate::from_pem(&authority).unwrap()])
+        .build()
+        .unwrap();
+    let answer = trusting.get(format!("{url}/api/data/v9.2/WhoAmI")).bearer_auth("x").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let text = answer.text().await.unwrap();
+    assert!(text.contains(&format!("{url}/api/data/v9.2/$metadata")), "{text}");
+}
