@@ -42,8 +42,12 @@ pub fn answer_line(line: &str, context: &Context) -> String {
         Ok(formula) => match formula.eval(&row, context) {
             Value::Error(e) => error_value(&e),
             value => {
+                let literal = print::literal(&value);
+                if literal.len() > print::BYTES_MAX {
+                    return error("QuotaExceeded", "the value is longer than 16 MB when printed", (0, expr.len()));
+                }
                 let mut out = String::from("{\"value\":");
-                json::quote(&mut out, &print::literal(&value));
+                json::quote(&mut out, &literal);
                 out.push('}');
                 out
             }

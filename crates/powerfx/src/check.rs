@@ -15,6 +15,9 @@ mod operators;
 
 pub(crate) use names::nearest;
 
+/// Of one record or table, those of its records and tables included.
+const COLUMNS_MAX: usize = 10_000;
+
 pub(crate) struct Checker<'s> {
     pub scope: &'s Scope,
     frames: Vec<Frame>,
@@ -83,6 +86,16 @@ impl<'s> Checker<'s> {
     }
 
     pub fn expr(&mut self, e: &Expr) -> Typed {
+        let typed = self.untested(e);
+        // Records that hold each other twice grow by doubling, and every later step walks over them.
+        if typed.ty.is_larger_than(COLUMNS_MAX) {
+            let message = format!("this has more than {COLUMNS_MAX} columns, with those of its columns");
+            return self.report(DiagnosticKind::Limit, e.span, message);
+        }
+        typed
+    }
+
+    fn untested(&mut self, e: &Expr) -> Typed {
         match &e.kind {
             ExprKind::Empty => Typed::new(Node::blank(), Type::Blank),
             ExprKind::Number(text) => match number::literal(text) {

@@ -8,9 +8,11 @@ use rust_decimal::Decimal;
 use std::fmt::Write;
 
 /// Longer output is cut: a value of shared parts can be far larger printed than it is in memory.
-const BYTES_MAX: usize = 16 << 20;
+pub(crate) const BYTES_MAX: usize = 16 << 20;
 
 /// The value as a canonical literal: `"a""b"`, `12.5`, `true`, `Blank()`, `Date(2026,1,31)`, `Table({Value:1})`.
+///
+/// Shape: cut soon after 16 MB.
 pub fn literal(value: &Value<'_>) -> String {
     let mut out = String::new();
     write_literal(&mut out, value);

@@ -116,6 +116,18 @@ impl Type {
         matches!(self, Type::Date | Type::DateTime | Type::Time)
     }
 
+    /// Whether it has more than so many columns, those of its columns included.
+    pub(crate) fn is_larger_than(&self, limit: usize) -> bool {
+        fn count(ty: &Type, left: &mut usize) -> bool {
+            let (Type::Record(fields) | Type::Table(fields)) = ty else { return true };
+            fields.iter().all(|(_, ty)| {
+                *left = left.saturating_sub(1);
+                *left > 0 && count(ty, left)
+            })
+        }
+        !count(self, &mut { limit })
+    }
+
     /// Fits everywhere without a coercion that we could check.
     pub(crate) fn is_any(&self) -> bool {
         matches!(self, Type::Unknown | Type::Blank | Type::Error)

@@ -3,6 +3,7 @@
 use crate::error::{ErrorKind, ErrorValue};
 use crate::json::Json;
 use rust_decimal::Decimal;
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -122,9 +123,21 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same value with nothing borrowed.
+    /// The same value with nothing borrowed. Parts that are shared stay shared.
     pub fn into_static(self) -> Value<'static> {
-        match self {
+        self.copied(&mut HashMap::new())
+    }
+
+    fn copied(self, done: &mut HashMap<usize, Value<'static>>) -> Value<'static> {
+        let address = match &self {
+            Value::Record(r) => Arc::as_ptr(r) as usize,
+            Value::Table(t) => Arc::as_ptr(t) as usize,
+            _ => 0,
+        };
+        if let Some(value) = done.get(&address) {
+            return value.clone();
+        }
+        let value = match self {
             Value::Blank => Value::Blank,
             Value::Boolean(b) => Value::Boolean(b),
             Value::Number(n) => Value::Number(n),
@@ -136,18 +149,20 @@ impl<'a> Value<'a> {
             Value::Guid(g) => Value::Guid(g),
             Value::Reference(r) => Value::Reference(Arc::new(Reference {
                 table: r.table.clone().into_static(),
-                columns: r.columns.iter().map(|(n, v)| (n.clone(), v.clone().into_static())).collect(),
+                columns: r.columns.iter().map(|(n, v)| (n.clone(), v.clone().copied(done))).collect(),
             })),
-            Value::Record(r) => Value::Record(Arc::new(Record {
-                names: r.names.clone(),
-                values: r.values.iter().map(|v| v.clone().into_static()).collect(),
-            })),
-            Value::Table(t) => {
-                Value::Table(Arc::new(Table { rows: t.rows.iter().map(|v| v.clone().into_static()).collect() }))
+            Value::Record(ref r) => {
+                let values = r.values.iter().map(|v| v.clone().copied(done)).collect();
+                Value::Record(Arc::new(Record { names: r.names.clone(), values }))
             }
+            Value::Table(ref t) => Value::table(t.rows.iter().map(|v| v.clone().copied(done)).collect()),
             Value::Untyped(j) => Value::Untyped(j),
             Value::Error(e) => Value::Error(e),
+        };
+        if address != 0 {
+            done.insert(address, value.clone());
         }
+        value
     }
 
     pub(crate) fn table(rows: Vec<Value<'a>>) -> Self {

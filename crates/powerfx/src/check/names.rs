@@ -210,6 +210,11 @@ impl Checker<'_> {
     pub fn table(&mut self, e: &Expr) -> Option<TableArg> {
         let (inner, alias) = aliased(e);
         let arg = self.expr(inner);
+        self.table_of(arg, inner.span, alias)
+    }
+
+    /// The same for an argument that was checked already.
+    pub fn table_of(&mut self, arg: Typed, span: Span, alias: Option<String>) -> Option<TableArg> {
         let row = match arg.ty {
             Type::Table(fields) => Type::Record(fields),
             Type::Untyped => Type::Untyped,
@@ -217,7 +222,7 @@ impl Checker<'_> {
             Type::Blank => Type::Record(Fields::default()),
             Type::Error => Type::Unknown,
             other => {
-                self.type_error(inner.span, format!("expected a table, found {other}"));
+                self.type_error(span, format!("expected a table, found {other}"));
                 return None;
             }
         };

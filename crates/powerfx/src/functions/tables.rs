@@ -103,16 +103,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         "With columns under other names.",
         &[("RenameColumns({a: 1}, a, b)", "{b:1}")],
     ),
-    Function::special("CountRows", 1, 1, |c, a, _| check_count(c, a, count_rows, |_| true)).doc(
+    Function::special("CountRows", 1, 1, |c, a, _| check_count(c, a, count_rows, None)).doc(
         "CountRows(table)",
         "How many rows there are.",
         &[("CountRows([1, 2])", "2")],
     ),
-    Function::special("Count", 1, 1, |c, a, _| {
-        check_count(c, a, count, |t| matches!(t, Type::Number | Type::Float | Type::Date | Type::DateTime | Type::Time | Type::Untyped) || t.is_any())
-    })
+    Function::special("Count", 1, 1, |c, a, _| check_count(c, a, count, Some(is_countable)))
     .doc("Count(table)", "How many numbers the one column holds.", &[("Count([1, Blank(), 3])", "2")]),
-    Function::special("CountA", 1, 1, |c, a, _| check_count(c, a, count_a, |_| true)).doc(
+    Function::special("CountA", 1, 1, |c, a, _| check_count(c, a, count_a, Some(|_| true))).doc(
         "CountA(table)",
         "How many values of the one column are not blank.",
         &[("CountA([\"a\", Blank()])", "1")],
@@ -123,7 +121,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         &[("CountIf([1, 2, 3], Value > 1)", "2")],
     ),
     Function::special("IsEmpty", 1, 1, |c, a, _| {
-        let typed = check_count(c, a, is_empty, |_| true);
+        let typed = check_count(c, a, is_empty, None);
         Typed::new(typed.node, Type::Boolean)
     })
     .doc("IsEmpty(table)", "Whether there are no rows.", &[("IsEmpty([])", "true")]),

@@ -45,3 +45,19 @@ fn json_is_as_deep_as_it_may_be() {
     let deep = format!("ParseJSON(\"{}{}\")", "[".repeat(10_000), "]".repeat(10_000));
     check(&deep, "Error({Kind:ErrorKind.InvalidJSON})");
 }
+
+#[test]
+fn what_doubles_is_stopped() {
+    // Checked once for each level, not twice.
+    check(&format!("{}1{}", "Sum(".repeat(45), ")".repeat(45)), "1");
+    check(&format!("{}1{}", "Max(1, ".repeat(45), ")".repeat(45)), "1");
+    let records = format!("With({{a: 1}}, {}a{})", "With({a: {p: a, q: a}}, ".repeat(45), ")".repeat(45));
+    refused(&records);
+    refused(&records.replace("p: a, q: a", "p: [a], q: a"));
+    let tables = format!("With({{a: [1]}}, {}CountRows(a){})", "With({a: [a, a]}, ".repeat(40), ")".repeat(40));
+    check(&tables, "2");
+    let quota = "Error({Kind:ErrorKind.QuotaExceeded})";
+    check(&tables.replace("CountRows(a)", "JSON(a)"), quota);
+    let cut = run(&tables.replace("CountRows(a)", "a"));
+    assert!(cut.len() > 1 << 20 && cut.len() < 100 << 20, "printing stops at {} bytes", cut.len());
+}

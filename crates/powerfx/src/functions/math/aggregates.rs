@@ -3,7 +3,7 @@
 use super::arithmetic;
 use super::{as_float, div0, float};
 use crate::ast::Expr;
-use crate::check::{Checker, Typed};
+use crate::check::{Checker, Typed, aliased};
 use crate::coerce::to_float as coerce_float;
 use crate::error::Span;
 use crate::eval::{Env, eval, join_errors, rows};
@@ -23,31 +23,30 @@ pub(super) enum Aggregate {
 
 /// Numbers beside each other, or an expression over the rows of a table.
 pub(super) fn check_aggregate(c: &mut Checker<'_>, args: &[Expr], span: Span, which: Aggregate) -> Typed {
-    let mut types = Vec::new();
+    let (inner, alias) = aliased(&args[0]);
+    let first = c.expr(inner);
+    let table_form = match first.ty {
+        Type::Table(_) => true,
+        Type::Untyped => args.len() == 2,
+        _ => alias.is_some(),
+    };
     let mut nodes = Vec::new();
+    let mut types = Vec::new();
     let spans: Vec<Span>;
-    let before = c.diagnostics.len();
-    let first = c.expr(crate::check::aliased(&args[0]).0);
-    let over_rows = matches!(first.ty, Type::Table(_))
-        || (args.len() == 2 && matches!(first.ty, Type::Untyped) && which != Aggregate::Min && which != Aggregate::Max)
-        || (args.len() == 2 && matches!(&args[0].kind, crate::ast::ExprKind::As(..)));
-    c.diagnostics.truncate(before);
-    let table_form = over_rows;
     if table_form {
         if args.len() != 2 {
             return c.type_error(span, "over a table, give one expression for its rows");
         }
-        let Some(table) = c.table(&args[0]) else { return Typed::error() };
+        let Some(table) = c.table_of(first, inner.span, alias) else { return Typed::error() };
         let body = c.lambda(&table.row, &table.alias, &args[1]);
-        nodes.push(table.node);
-        types.push(body.ty.clone());
         spans = vec![args[1].span];
-        nodes.push(body.node);
+        types.push(body.ty);
+        nodes = vec![table.node, body.node];
     } else {
         spans = args.iter().map(|a| a.span).collect();
-        for arg in args {
-            let typed = c.expr(arg);
-            types.push(typed.ty.clone());
+        let rest: Vec<Typed> = args[1..].iter().map(|arg| c.expr(arg)).collect();
+        for typed in std::iter::once(first).chain(rest) {
+            types.push(typed.ty);
             nodes.push(typed.node);
         }
     }

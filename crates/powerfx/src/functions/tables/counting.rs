@@ -7,16 +7,21 @@ use crate::node::{Lazy, Node};
 use crate::types::Type;
 use crate::value::Value;
 
-pub(super) fn check_count(c: &mut Checker<'_>, args: &[Expr], run: Lazy, column: fn(&Type) -> bool) -> Typed {
+/// A table; with a condition on the one column that it must have.
+pub(super) fn check_count(c: &mut Checker<'_>, args: &[Expr], run: Lazy, column: Option<fn(&Type) -> bool>) -> Typed {
     let Some(table) = c.table(&args[0]) else { return Typed::error() };
-    let by_column = run as usize == count as Lazy as usize || run as usize == count_a as Lazy as usize;
-    if by_column && let Type::Record(fields) = &table.row {
+    if let (Some(column), Type::Record(fields)) = (column, &table.row) {
         let fine = fields.is_empty() || fields.single().is_some_and(|(_, ty)| column(ty));
         if !fine {
             return c.type_error(args[0].span, "expected a table with one column of numbers, or of values for CountA");
         }
     }
     Typed::new(Node::Lazy(run, vec![table.node]), Type::Number)
+}
+
+/// What Count counts.
+pub(super) fn is_countable(ty: &Type) -> bool {
+    ty.is_any() || ty.is_dateish() || matches!(ty, Type::Number | Type::Float | Type::Untyped)
 }
 
 /// Counts rows by their first value; a row or value that is an error gives the error.
