@@ -2,9 +2,11 @@
 
 mod address;
 mod admin;
+mod aggregate;
 mod batch;
 mod builtin;
 mod bulk;
+mod bulk_delete;
 mod columns;
 mod define;
 mod definitions;

@@ -150,7 +150,7 @@ impl<'a> Translator<'a> {
     }
 
     /// A column, perhaps through single-valued navigation, as an SQL expression.
-    fn column(&mut self, path: &Path) -> Answer<(String, Kind)> {
+    pub fn column(&mut self, path: &Path) -> Answer<(String, Kind)> {
         let mut steps = path.0.as_slice();
         let named = self.scopes.iter().rev().find(|(name, ..)| name.as_deref() == Some(steps[0].as_str()));
         let scope = match named {

@@ -15,7 +15,7 @@ use super::refusal::{Answer, Refusal};
 use super::shape::{self, Shape, Voice, related};
 use super::storage::blob;
 use super::wire::{Condition, Prefer, Request, Response};
-use super::{tracking, write};
+use super::{aggregate, tracking, write};
 
 /// The most rows that one page has, and the cap of every count.
 const ROWS_MAX: usize = 5000;
@@ -28,7 +28,7 @@ pub fn list(engine: &mut Engine, request: &Request, table: &Arc<Table>) -> Answe
         return tracking::list(engine, request, table, &options, &prefer);
     }
     if options.apply.is_some() {
-        return Err(Refusal::not_emulated("the query option '$apply'"));
+        return aggregate::list(engine, request, table, &options);
     }
     let from = (format!("{} t", table.sql()), None);
     page(engine, request, table, &options, &prefer, from, &table.set)

@@ -14,7 +14,7 @@ use super::refusal::{self, Answer, Refusal};
 use super::shape::Shape;
 use super::wire::{Condition, Request, Response, below_root};
 use super::write::{self, Caller};
-use super::{builtin, bulk, define, definitions, read, storage, value};
+use super::{builtin, bulk, bulk_delete, define, definitions, read, storage, value};
 
 /// Answers one request that is not a batch.
 pub fn answer(engine: &mut Engine, request: &Request) -> Response {
@@ -41,6 +41,7 @@ pub fn dispatch(engine: &mut Engine, request: &Request) -> Answer<Response> {
         "$batch" => return Err(Refusal::query("A batch cannot hold another batch.")),
         "WhoAmI" => return Ok(who_am_i(request)),
         "RetrieveTotalRecordCount" => return total_record_count(engine, request, first),
+        "BulkDelete" if request.method == "POST" => return bulk_delete::run(engine, request),
         "CreateEntities" if request.method == "POST" => return define::create_entities(engine, request),
         "ReactivateEntityKey" if request.method == "POST" => return define::reactivate_key(engine, request),
         "PublishAllXml" | "PublishXml" if request.method == "POST" => return Ok(Response::no_content()),

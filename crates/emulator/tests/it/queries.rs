@@ -218,3 +218,32 @@ async fn the_service_document_and_links_follow_the_client() {
         document["value"].as_array().unwrap().iter().any(|set| set["name"] == "accounts" && set["kind"] == "EntitySet")
     );
 }
+
+#[tokio::test]
+async fn aggregates_are_exact() {
+    let env = filled().await;
+    for (apply, expected) in [
+        (
+            "aggregate(creditlimit with sum as s,$count as n,creditlimit with average as a,creditlimit with max as m)",
+            r#"[{"s":210.0000,"n":5,"a":52.5000,"m":100.0000}]"#,
+        ),
+        (
+            "filter(creditlimit gt 50)/groupby((paymenttermscode),aggregate($count as n))",
+            r#"[{"paymenttermscode":1,"n":1},{"paymenttermscode":4,"n":1}]"#,
+        ),
+        (
+            "groupby((parentaccountid/name),aggregate($count as n))",
+            r#"[{"n":4},{"parentaccountid_name":"Zulu","n":1}]"#,
+        ),
+        ("groupby((statuscode),aggregate(accountnumber with countdistinct as d))", r#"[{"statuscode":1,"d":5}]"#),
+    ] {
+        let answer = env.get(&format!("accounts?$apply={apply}")).await;
+        assert!(answer.text.ends_with(&format!("\"value\":{expected}}}")), "{apply}: {}", answer.text);
+    }
+    env.check_errors(&[
+        ("GET accounts?$apply=groupby((createdon))", "", 400, "0x80060888", "date-time"),
+        ("GET accounts?$apply=aggregate(name with sum as s)", "", 400, "0x80060888", "'sum'"),
+        ("GET accounts?$apply=identity", "", 501, "NotEmulated", "$apply"),
+    ])
+    .await;
+}

@@ -408,3 +408,21 @@ async fn https_under_an_authority_of_its_own() {
     let text = answer.text().await.unwrap();
     assert!(text.contains(&format!("{url}/api/data/v9.2/$metadata")), "{text}");
 }
+
+#[tokio::test]
+async fn a_bulk_delete_job() {
+    let env = env().await;
+    let id = env.create("accounts", r#"{"name":"a"}"#).await;
+    env.create("accounts", r#"{"name":"b"}"#).await;
+    let job = |operator: &str| {
+        format!(
+            r#"{{"JobName":"j","QuerySet":[{{"EntityName":"account","Criteria":{{"FilterOperator":"And","Conditions":[
+                {{"AttributeName":"accountid","Operator":"{operator}","Values":[{{"Value":"{id}","Type":"System.Guid"}}]}}]}}}}]}}"#
+        )
+    };
+    let done = env.send("POST BulkDelete", &[], &job("In")).await.json();
+    assert_eq!(env.values("accounts?$select=name", "name").await, ["b"]);
+    let job_id = done["JobId"].as_str().unwrap();
+    assert_eq!(env.get(&format!("asyncoperations({job_id})")).await.json()["statuscode"], 30);
+    env.check_errors(&[("POST BulkDelete", &job("NotIn"), 501, "NotEmulated", "'NotIn'")]).await;
+}
