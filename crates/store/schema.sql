@@ -75,9 +75,28 @@ CREATE TABLE queue (
   ready                   INTEGER NOT NULL DEFAULT 0,
   locked                  INTEGER NOT NULL DEFAULT 0,
   delayed                 INTEGER NOT NULL DEFAULT 0,
-  deferred                INTEGER NOT NULL DEFAULT 0
+  deferred                INTEGER NOT NULL DEFAULT 0,
+  scheduled               INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX queue_of_parent ON queue (parent) WHERE parent IS NOT NULL;
+CREATE TABLE rule (
+  queue   INTEGER NOT NULL REFERENCES queue (id),
+  name    TEXT NOT NULL COLLATE NOCASE,
+  filter  BLOB NOT NULL,
+  PRIMARY KEY (queue, name)
+) WITHOUT ROWID;
+CREATE TABLE session (
+  id     INTEGER PRIMARY KEY,
+  queue  INTEGER NOT NULL,
+  name   TEXT NOT NULL,
+  locks  INTEGER NOT NULL DEFAULT 0,
+  until  INTEGER,
+  head   INTEGER,
+  state  BLOB,
+  UNIQUE (queue, name)
+);
+CREATE INDEX session_free ON session (queue, head) WHERE head IS NOT NULL;
+CREATE INDEX session_until ON session (until) WHERE until IS NOT NULL;
 CREATE TABLE message (
   queue       INTEGER NOT NULL,
   seq         INTEGER NOT NULL,
@@ -92,10 +111,12 @@ CREATE TABLE message (
 ) WITHOUT ROWID;
 CREATE INDEX message_ready ON message (queue, seq) WHERE state = 0 AND session IS NULL;
 CREATE INDEX message_due ON message (due) WHERE due IS NOT NULL;
-CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL AND state <> 1;
+CREATE INDEX message_of_session ON message (session, state, seq) WHERE session IS NOT NULL;
+CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL AND state NOT IN (1, 4);
 CREATE TABLE body (
-  seq       INTEGER PRIMARY KEY,
-  id        TEXT NOT NULL,
+  seq        INTEGER PRIMARY KEY,
+  first_seq  INTEGER,
+  id         TEXT NOT NULL,
   envelope  BLOB,
   body      BLOB NOT NULL
 );

@@ -74,7 +74,7 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 
 -- Queues, topics, subscriptions, and the dead-letter queue that each queue and subscription has.
--- kind: 0 queue, 1 topic, 2 subscription, 3 dead-letter queue. The last four columns are kept counts.
+-- kind: 0 queue, 1 topic, 2 subscription, 3 dead-letter queue. The last five columns are kept counts.
 CREATE TABLE queue (
   id                      INTEGER PRIMARY KEY,
   path                    TEXT NOT NULL UNIQUE COLLATE NOCASE,
@@ -91,12 +91,38 @@ CREATE TABLE queue (
   ready                   INTEGER NOT NULL DEFAULT 0,
   locked                  INTEGER NOT NULL DEFAULT 0,
   delayed                 INTEGER NOT NULL DEFAULT 0,
-  deferred                INTEGER NOT NULL DEFAULT 0
+  deferred                INTEGER NOT NULL DEFAULT 0,
+  scheduled               INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX queue_of_parent ON queue (parent) WHERE parent IS NOT NULL;
 
+-- What a subscription takes from its topic: a message that any of its rules matches.
+CREATE TABLE rule (
+  queue   INTEGER NOT NULL REFERENCES queue (id),
+  name    TEXT NOT NULL COLLATE NOCASE,
+  filter  BLOB NOT NULL,
+  PRIMARY KEY (queue, name)
+) WITHOUT ROWID;
+
+-- Sessions that have messages, a state or a holder. `head` is the message that the session offers next: set only while
+-- it can be taken, that is unlocked, with a ready message, and not waiting for a delayed one. `locks` counts like that of
+-- a message.
+CREATE TABLE session (
+  id     INTEGER PRIMARY KEY,
+  queue  INTEGER NOT NULL,
+  name   TEXT NOT NULL,
+  locks  INTEGER NOT NULL DEFAULT 0,
+  until  INTEGER,
+  head   INTEGER,
+  state  BLOB,
+  UNIQUE (queue, name)
+);
+CREATE INDEX session_free ON session (queue, head) WHERE head IS NOT NULL;
+CREATE INDEX session_until ON session (until) WHERE until IS NOT NULL;
+
 -- The moving half of a message, small, so that locking and settling touch few pages.
--- state: 0 ready, 1 locked, 2 delayed, 3 deferred. due: the end of the lock or of the delay.
+-- state: 0 ready, 1 locked, 2 delayed, 3 deferred, 4 scheduled. due: the end of the lock or the delay, or the scheduled
+-- time; a message that is locked in a session has none, its lock is the session's.
 -- locks counts how often it was locked: with the sequence number it is the lock token.
 CREATE TABLE message (
   queue       INTEGER NOT NULL,
@@ -112,12 +138,15 @@ CREATE TABLE message (
 ) WITHOUT ROWID;
 CREATE INDEX message_ready ON message (queue, seq) WHERE state = 0 AND session IS NULL;
 CREATE INDEX message_due ON message (due) WHERE due IS NOT NULL;
-CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL AND state <> 1;
+CREATE INDEX message_of_session ON message (session, state, seq) WHERE session IS NOT NULL;
+CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL AND state NOT IN (1, 4);
 
 -- The resting half of a message: what the sender gave, byte for byte. Kept for a dead letter after it was settled.
+-- first_seq is the number that the message had when it was first sent, where that is another one.
 CREATE TABLE body (
-  seq       INTEGER PRIMARY KEY,
-  id        TEXT NOT NULL,
+  seq        INTEGER PRIMARY KEY,
+  first_seq  INTEGER,
+  id         TEXT NOT NULL,
   envelope  BLOB,
   body      BLOB NOT NULL
 );

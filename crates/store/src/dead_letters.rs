@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use crate::Store;
 use crate::error::{Error, Fail, Refusal};
 use crate::op::OpResult;
-use crate::queue::{self, Message, Place, Problem, Queue};
+use crate::queue::{self, Message, Problem, Queue};
 use crate::runs::RunId;
 use crate::time::{Ms, from_ms, to_ms};
 use crate::tx::{Count, Tx, all, first};
@@ -301,16 +301,13 @@ fn set_state(tx: &mut Tx<'_>, seq: i64, integration: &str, from: State, to: Stat
     let queue: i64 = tx.first(sql, (seq, to, tx.now), |row| row.get(0))?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     match (from.is_waiting(), to.is_waiting()) {
         (true, false) => {
-            let sql = "DELETE FROM message WHERE queue = ?1 AND seq = ?2 RETURNING state";
-            if let Some(state) = tx.first(sql, (queue, seq), |row| row.get::<_, Place>(0))? {
-                tx.count(Count::Messages { queue, state }, -1);
+            if let Some(head) = queue::find(tx, queue, seq)? {
+                queue::leave(tx, &head)?;
             }
         }
         (false, true) => {
-            let sql =
-                "INSERT INTO message (queue, seq, state, deliveries, locks, enqueued) VALUES (?1, ?2, 0, 0, 0, ?3)";
-            tx.run(sql, (queue, seq, tx.now))?;
-            tx.count(Count::Messages { queue, state: Place::Ready }, 1);
+            let head = queue::dead_head(tx, queue, seq);
+            queue::enter(tx, &head)?;
         }
         _ => {}
     }
@@ -349,14 +346,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         entity: row.get(3)?,
         key: row.get_ref(4)?.as_blob_or_null()?.and_then(|bytes| Key::from_bytes(bytes).ok()),
         key_text: row.get(5)?,
-        problem: Problem {
-            code: row.get(6)?,
-            what: row.get(7)?,
-            place: row.get(8)?,
-            why: row.get(9)?,
-            fix: row.get(10)?,
-            detail: row.get(11)?,
-        },
+        problem: read_problem(row, 6)?,
         state: row.get(12)?,
         count: row.get::<_, i64>(13)? as u64,
         first_seen: from_ms(row.get(14)?),
@@ -395,6 +385,23 @@ fn page(conn: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Ve
     all(conn, &sql, params_from_iter(values), read)
 }
 
+/// Why a message is a dead letter.
+pub(crate) fn problem(conn: &Connection, seq: i64) -> rusqlite::Result<Option<Problem>> {
+    let sql = "SELECT code, what, place, why, fix, detail FROM dead_letter WHERE seq = ?1";
+    first(conn, sql, [seq], |row| read_problem(row, 0))
+}
+
+fn read_problem(row: &Row<'_>, at: usize) -> rusqlite::Result<Problem> {
+    Ok(Problem {
+        code: row.get(at)?,
+        what: row.get(at + 1)?,
+        place: row.get(at + 2)?,
+        why: row.get(at + 3)?,
+        fix: row.get(at + 4)?,
+        detail: row.get(at + 5)?,
+    })
+}
+
 impl Store {
     /// Dead letters, the last seen first; the next page starts after [`DeadLetter::place`] of the last one of this one.
     /// *Shape*: at most `limit`, and never more than 1000.
@@ -411,7 +418,7 @@ impl Store {
     /// What the dead letter is about: the message with its body, or the rejected row as JSON in the body.
     pub fn dead_letter_message(&self, id: &DeadLetterId) -> Result<Option<Message>, Error> {
         self.read(|conn| match by_id(conn, id)? {
-            Some(found) => queue::message(conn, found.seq).map(Some),
+            Some(found) => queue::body(conn, found.seq).map(|(message, _)| Some(message)),
             None => Ok(None),
         })
     }

@@ -74,6 +74,10 @@ pub enum Refusal {
     QueueUse { path: String, reason: &'static str },
     #[error("the lock of message {seq} in `{path}` was lost; it may be delivered again")]
     LockLost { path: String, seq: i64 },
+    #[error("session `{session}` of `{path}` is held until {until}")]
+    SessionHeld { path: String, session: String, until: jiff::Timestamp },
+    #[error("the lock of the session in `{path}` was lost; what was locked in it may be delivered again")]
+    SessionLost { path: String },
     #[error("there is no message {seq} in that state in `{path}`")]
     NoMessage { path: String, seq: i64 },
     #[error("{what} has {size} bytes, the limit is {limit}")]

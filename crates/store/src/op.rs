@@ -32,6 +32,8 @@ pub enum OpResult {
     Sent(Vec<queue::Sent>),
     /// The messages that are now locked, in the order of delivery.
     Messages(Vec<queue::Delivery>),
+    /// The session that is now held; `None` when no session has a message to give.
+    Session(Option<queue::Session>),
     /// Until when a lock holds now.
     LockedUntil(jiff::Timestamp),
 }

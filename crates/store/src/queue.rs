@@ -7,20 +7,26 @@
 mod due;
 mod entity;
 mod envelope;
+mod filter;
 mod message;
+mod place;
 mod reads;
 mod receive;
 mod send;
+mod sessions;
 mod settle;
+mod topics;
 
 pub use entity::{Counts, Settings};
-pub use message::{Delivery, LockToken, Message, NewMessage, Property, Sent};
+pub use filter::Filter;
+pub use message::{Delivery, LockToken, Message, NewMessage, Peeked, Place, Property, Sent, Session, SessionToken};
+pub use topics::Rule;
 
 pub(crate) use due::{let_time_pass, next_due};
 pub(crate) use entity::{Cache, Queue, add_to_count, dead_letter_queue, ensure};
-pub(crate) use message::Place;
-pub(crate) use receive::message;
-pub(crate) use send::put_dead;
+pub(crate) use place::{enter, find, leave};
+pub(crate) use receive::body;
+pub(crate) use send::{dead_head, put_dead};
 
 use std::time::Duration;
 
@@ -28,23 +34,54 @@ use crate::error::Fail;
 use crate::op::OpResult;
 use crate::tx::Tx;
 
-/// What can be done with a queue. `queue` is always its path; a dead-letter queue is `<path>/$deadletterqueue`.
+/// What can be done with a queue. `queue` is always its path, without regard to case. A subscription is
+/// `<topic>/subscriptions/<name>`; the dead-letter queue of either is `<path>/$deadletterqueue`.
 #[derive(Debug, Clone)]
 pub enum Op {
-    /// Makes a queue, or changes the settings of the one that is there. Its messages stay.
+    /// Makes a queue, or changes the settings of the one that is there. Its messages stay; when it forwards from now on,
+    /// what is ready in it goes first.
     Put { queue: String, settings: Settings },
-    /// Removes a queue with everything in it. Answers how many messages that were.
+    /// Makes a topic, or changes its settings.
+    PutTopic { topic: String, settings: Settings },
+    /// Makes a subscription of a topic, or changes its settings, and gives it these rules instead of those it had.
+    PutSubscription { topic: String, name: String, settings: Settings, rules: Vec<Rule> },
+    /// Removes a queue, topic or subscription with everything in it. Answers how many messages that were.
     Remove { queue: String },
-    /// Sends messages, all of them or none. Answers one [`Sent`] for each, in order.
+    /// Drops up to `max` messages that nobody holds, oldest first. Answers how many. Not for dead letters, which are
+    /// discarded one by one.
+    Purge { queue: String, max: usize },
+
+    /// Sends messages to a queue or topic, all of them or none. Answers one [`Sent`] for each, in order.
     Send { queue: String, messages: Vec<NewMessage> },
+    /// Takes back a scheduled message by the number that its sending answered.
+    Cancel { queue: String, seq: i64 },
+
     /// Locks up to `max` messages that are ready, oldest first. The lock lasts as long as the queue's settings say.
     Receive { queue: String, max: usize },
+    /// Locks messages that were put aside, all of them or none; in a session, by its holder only.
+    ReceiveDeferred { queue: String, session: Option<SessionToken>, seqs: Vec<i64> },
+
+    /// Holds a session: the named one, or the one whose message has waited longest. Answers `None` when no session has
+    /// a message to give; refused when the named one is held by somebody.
+    AcceptSession { queue: String, session: Option<String> },
+    /// Locks the next messages of a session, in order. Nothing while one of them waits after an abandonment with delay.
+    ReceiveInSession { queue: String, session: SessionToken, max: usize },
+    /// Holds a session for another full length from now, and with it the messages locked in it. Answers until when.
+    RenewSession { queue: String, session: SessionToken },
+    /// Notes something with a session, for its next holders; `None` forgets it.
+    SetSessionState { queue: String, session: SessionToken, state: Option<Vec<u8>> },
+    /// Gives a session back. What is still locked in it goes back to its place, without counting as a delivery.
+    ReleaseSession { queue: String, session: SessionToken },
+
     /// Holds a lock for another full length from now. Answers until when.
     Renew { queue: String, token: LockToken },
     /// Done: these messages are gone. All locks must hold, or none is completed.
     Complete { queue: String, tokens: Vec<LockToken> },
-    /// Gives a message back, to be delivered again at once or after a delay, with its delivery count raised.
+    /// Gives a message back, to be delivered again at once or after a delay, with its delivery count raised. In a
+    /// session the delay holds back the messages behind it.
     Abandon { queue: String, token: LockToken, delay: Option<Duration> },
+    /// Puts a message aside, to be received only by its sequence number.
+    Defer { queue: String, token: LockToken },
     /// Gives up on a message: it moves to the dead-letter queue and into the list of dead letters.
     DeadLetter { queue: String, token: LockToken, problem: Problem },
 }
@@ -68,13 +105,26 @@ pub struct Problem {
 
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     match op {
-        Op::Put { queue, settings } => entity::put(tx, queue, settings),
+        Op::Put { queue, settings } => entity::put(tx, queue, settings, entity::Kind::Queue, None),
+        Op::PutTopic { topic, settings } => topics::put_topic(tx, topic, settings),
+        Op::PutSubscription { topic, name, settings, rules } => {
+            topics::put_subscription(tx, topic, name, settings, rules)
+        }
         Op::Remove { queue } => entity::remove(tx, queue),
+        Op::Purge { queue, max } => settle::purge(tx, queue, *max),
         Op::Send { queue, messages } => send::send(tx, queue, messages),
+        Op::Cancel { queue, seq } => send::cancel(tx, queue, *seq),
         Op::Receive { queue, max } => receive::receive(tx, queue, *max),
+        Op::ReceiveDeferred { queue, session, seqs } => receive::receive_deferred(tx, queue, *session, seqs),
+        Op::AcceptSession { queue, session } => sessions::accept(tx, queue, session.as_deref()),
+        Op::ReceiveInSession { queue, session, max } => receive::receive_in_session(tx, queue, *session, *max),
+        Op::RenewSession { queue, session } => sessions::renew(tx, queue, *session),
+        Op::SetSessionState { queue, session, state } => sessions::set_state(tx, queue, *session, state.as_deref()),
+        Op::ReleaseSession { queue, session } => sessions::release(tx, queue, *session),
         Op::Renew { queue, token } => settle::renew(tx, queue, *token),
         Op::Complete { queue, tokens } => settle::complete(tx, queue, tokens),
         Op::Abandon { queue, token, delay } => settle::abandon(tx, queue, *token, *delay),
+        Op::Defer { queue, token } => settle::defer(tx, queue, *token),
         Op::DeadLetter { queue, token, problem } => settle::dead_letter(tx, queue, *token, problem),
     }
 }

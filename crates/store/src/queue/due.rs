@@ -2,66 +2,69 @@
 
 use rusqlite::Connection;
 
-use super::Problem;
 use super::entity;
 use super::message::Place;
-use super::settle::{bury, failed_delivery, take_out};
+use super::place::{self, Head};
+use super::settle::{bury, failed_delivery};
+use super::{Problem, send, sessions};
 use crate::time::Ms;
-use crate::tx::{Count, Tx, first};
+use crate::tx::{Tx, first};
 
-/// At most this much is done in one transaction; the rest follows in the next.
+/// At most this much of each kind is done in one transaction; the rest follows in the next.
 const DUE_MAX: i64 = 2000;
 
 /// When something happens by itself next. May be in the past.
 pub(crate) fn next_due(conn: &Connection) -> rusqlite::Result<Option<Ms>> {
     let sql = "SELECT min(at) FROM (
                  SELECT min(due) AS at FROM message WHERE due IS NOT NULL
-                 UNION ALL SELECT min(expires) FROM message WHERE expires IS NOT NULL AND state <> 1)";
+                 UNION ALL SELECT min(until) FROM session WHERE until IS NOT NULL
+                 UNION ALL SELECT min(expires) FROM message WHERE expires IS NOT NULL AND state NOT IN (1, 4))";
     Ok(first(conn, sql, [], |row| row.get(0))?.flatten())
 }
 
 /// Brings the queues up to the time of this transaction.
 pub(crate) fn let_time_pass(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     forget_ids(tx)?;
-    expire(tx)?;
-    let sql = "SELECT queue, seq, state, deliveries, expires FROM message WHERE due IS NOT NULL AND due <= ?1
-               ORDER BY due, seq LIMIT ?2";
-    let due: Vec<(i64, i64, Place, i64, Option<Ms>)> =
-        tx.all(sql, (tx.now, DUE_MAX), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
-    for (queue, seq, place, deliveries, _) in &due {
-        let queue = entity::by_id(tx, *queue)?;
-        if *place == Place::Locked {
-            failed_delivery(tx, &queue, *seq, deliveries + 1, None)?;
-        } else {
-            tx.run("UPDATE message SET state = 0, due = NULL WHERE queue = ?1 AND seq = ?2", (queue.id, seq))?;
-            tx.count(Count::Messages { queue: queue.id, state: *place }, -1);
-            tx.count(Count::Messages { queue: queue.id, state: Place::Ready }, 1);
+    end_sessions(tx)?;
+    let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session FROM message
+               WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, seq LIMIT ?2";
+    for head in tx.all(sql, (tx.now, DUE_MAX), Head::read)? {
+        let queue = entity::by_id(tx, head.queue)?;
+        match head.place {
+            Place::Locked => failed_delivery(tx, &queue, &head, None)?,
+            Place::Scheduled => send::activate(tx, &queue, &head)?,
+            _ => place::shift(tx, &head, Place::Ready, None, head.deliveries)?,
         }
     }
-    // A lock that ran out may have outlasted its message.
-    if due.iter().any(|(.., expires)| expires.is_some_and(|expires| expires <= tx.now)) {
-        expire(tx)?;
+    // Last, because what was locked or scheduled until now may have outlived its time.
+    expire(tx)
+}
+
+fn end_sessions(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+    let sql = "SELECT id, queue FROM session WHERE until IS NOT NULL AND until <= ?1 ORDER BY until LIMIT ?2";
+    let ended: Vec<(i64, i64)> = tx.all(sql, (tx.now, DUE_MAX), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (session, queue) in ended {
+        let queue = entity::by_id(tx, queue)?;
+        sessions::end(tx, &queue, session, true)?;
     }
     Ok(())
 }
 
 fn expire(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
-    let sql = "SELECT queue, seq, state FROM message WHERE expires IS NOT NULL AND state <> 1 AND expires <= ?1
-               ORDER BY expires, seq LIMIT ?2";
-    let expired: Vec<(i64, i64, Place)> =
-        tx.all(sql, (tx.now, DUE_MAX), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    for (queue, seq, place) in expired {
-        let queue = entity::by_id(tx, queue)?;
+    let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session FROM message
+               WHERE expires IS NOT NULL AND state NOT IN (1, 4) AND expires <= ?1 ORDER BY expires, seq LIMIT ?2";
+    for head in tx.all(sql, (tx.now, DUE_MAX), Head::read)? {
+        let queue = entity::by_id(tx, head.queue)?;
         if queue.dead_letter_expired {
             let problem = Problem {
                 code: "TTLExpiredException".into(),
                 what: "The message expired and was dead lettered.".into(),
                 ..Problem::default()
             };
-            bury(tx, &queue, seq, place, &problem)?;
+            bury(tx, &queue, &head, &problem)?;
         } else {
-            take_out(tx, &queue, seq, place)?;
-            tx.run("DELETE FROM body WHERE seq = ?1", [seq])?;
+            place::leave(tx, &head)?;
+            send::drop_body(tx, head.seq)?;
         }
     }
     Ok(())

@@ -7,6 +7,9 @@ use std::time::Duration;
 use rusqlite::{Connection, Row};
 
 use super::message::Place;
+use super::place::Head;
+use super::topics::Subscription;
+use super::{place, receive, send};
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{Ms, duration_ms, ms_duration};
@@ -25,6 +28,12 @@ pub struct Settings {
     pub dead_letter_expired: bool,
     /// A message whose id was sent within this time is a duplicate.
     pub duplicate_window: Option<Duration>,
+    /// Messages belong to sessions, and are received in order within one. Fixed when the queue is made.
+    pub sessions: bool,
+    /// Whatever arrives goes on to this queue or topic.
+    pub forward_to: Option<String>,
+    /// What is given up on goes to this queue or topic, and not into the dead letters.
+    pub forward_dead_letters_to: Option<String>,
 }
 
 impl Default for Settings {
@@ -35,6 +44,9 @@ impl Default for Settings {
             ttl: None,
             dead_letter_expired: false,
             duplicate_window: None,
+            sessions: false,
+            forward_to: None,
+            forward_dead_letters_to: None,
         }
     }
 }
@@ -46,15 +58,16 @@ pub struct Counts {
     pub ready: u64,
     /// In the hands of a receiver.
     pub locked: u64,
-    /// Wait for their time, because they were scheduled or abandoned with a delay.
+    /// Were abandoned with a delay.
     pub delayed: u64,
     pub deferred: u64,
+    pub scheduled: u64,
     /// In its dead-letter queue, whatever their place there.
     pub dead: u64,
 }
 
 /// What the operations need to know of a queue.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Queue {
     pub id: i64,
     pub path: String,
@@ -64,6 +77,9 @@ pub(crate) struct Queue {
     pub ttl_ms: Option<Ms>,
     pub dead_letter_expired: bool,
     pub duplicate_window_ms: Option<Ms>,
+    pub sessions: bool,
+    pub forward_to: Option<String>,
+    pub forward_dead_letters_to: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +90,24 @@ pub(crate) enum Kind {
     DeadLetters = 3,
 }
 
+impl Kind {
+    fn of(number: i64) -> Kind {
+        match number {
+            1 => Kind::Topic,
+            2 => Kind::Subscription,
+            3 => Kind::DeadLetters,
+            _ => Kind::Queue,
+        }
+    }
+}
+
 /// Settings that were read before and that nobody has changed since.
 #[derive(Default)]
 pub(crate) struct Cache {
     by_path: HashMap<String, Arc<Queue>>,
     by_id: HashMap<i64, Arc<Queue>>,
+    /// By topic.
+    pub subscriptions: HashMap<i64, Arc<[Subscription]>>,
     version: i64,
 }
 
@@ -96,29 +125,32 @@ impl Cache {
     pub fn clear(&mut self) {
         self.by_path.clear();
         self.by_id.clear();
+        self.subscriptions.clear();
     }
 }
 
 /// What the path of a dead-letter queue ends with.
 pub(crate) const DEAD_LETTERS: &str = "/$deadletterqueue";
+/// What stands between the path of a topic and the name of a subscription.
+pub(crate) const SUBSCRIPTIONS: &str = "/subscriptions/";
 
-const COLUMNS: &str = "id, path, kind, lock_ms, max_deliveries, ttl_ms, dead_letter_expired, duplicate_window_ms";
+const COLUMNS: &str =
+    "id, path, kind, lock_ms, max_deliveries, ttl_ms, dead_letter_expired, duplicate_window_ms, sessions,
+    forward_to, forward_dead_letters_to";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Queue> {
     Ok(Queue {
         id: row.get(0)?,
         path: row.get(1)?,
-        kind: match row.get::<_, i64>(2)? {
-            1 => Kind::Topic,
-            2 => Kind::Subscription,
-            3 => Kind::DeadLetters,
-            _ => Kind::Queue,
-        },
+        kind: Kind::of(row.get(2)?),
         lock_ms: row.get(3)?,
         max_deliveries: row.get(4)?,
         ttl_ms: row.get(5)?,
         dead_letter_expired: row.get(6)?,
         duplicate_window_ms: row.get(7)?,
+        sessions: row.get(8)?,
+        forward_to: row.get(9)?,
+        forward_dead_letters_to: row.get(10)?,
     })
 }
 
@@ -159,45 +191,85 @@ pub(crate) fn dead_letter_queue(tx: &mut Tx<'_>, of: &Queue) -> rusqlite::Result
 pub(crate) fn ensure(tx: &mut Tx<'_>, path: &str) -> Result<Arc<Queue>, Fail> {
     match find(tx, path) {
         Err(Fail::Refused(Refusal::NoQueue { .. })) => {
-            put(tx, path, &Settings::default())?;
+            put(tx, path, &Settings::default(), Kind::Queue, None)?;
             find(tx, path)
         }
         found => found,
     }
 }
 
-pub(crate) fn put(tx: &mut Tx<'_>, path: &str, settings: &Settings) -> Result<OpResult, Fail> {
+/// Makes a queue, topic or subscription, or changes its settings. A subscription's rules are written after it.
+pub(crate) fn put(
+    tx: &mut Tx<'_>,
+    path: &str,
+    settings: &Settings,
+    kind: Kind,
+    parent: Option<i64>,
+) -> Result<OpResult, Fail> {
     let refuse = |reason| Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
     if path.is_empty() || path.len() > 260 {
         return refuse("not a path: it must have between 1 and 260 bytes");
     }
-    if path.to_ascii_lowercase().contains(DEAD_LETTERS) {
+    let lower = path.to_ascii_lowercase();
+    if lower.contains(DEAD_LETTERS) {
         return refuse("the path of a dead-letter queue, which comes and goes with its queue");
     }
-    let known = tx.first("SELECT kind FROM queue WHERE path = ?1", [path], |row| row.get::<_, i64>(0))?;
-    tx.queues.clear();
-    let values = (
+    if kind != Kind::Subscription && lower.contains(SUBSCRIPTIONS) {
+        return refuse("the path of a subscription, which is made at its topic");
+    }
+    if kind == Kind::Topic && (settings.sessions || settings.forward_to.is_some()) {
+        return refuse("a topic: its subscriptions have sessions and forward, it has not");
+    }
+    let known = find(tx, path).ok();
+    match &known {
+        Some(known) if known.kind != kind => return refuse("there already, as something else"),
+        Some(known) if known.sessions != settings.sessions => return refuse("there already, with other sessions"),
+        _ => {}
+    }
+    let lock_ms = duration_ms(settings.lock).max(1);
+    let values = rusqlite::params![
         path,
-        duration_ms(settings.lock).max(1),
+        lock_ms,
         settings.max_deliveries,
         settings.ttl.map(duration_ms),
         settings.dead_letter_expired,
         settings.duplicate_window.map(duration_ms),
-    );
-    if known.is_some() {
-        let sql = "UPDATE queue SET lock_ms = ?2, max_deliveries = ?3, ttl_ms = ?4, dead_letter_expired = ?5,
-                   duplicate_window_ms = ?6 WHERE path = ?1";
-        tx.run(sql, values)?;
-        return Ok(OpResult::Done);
-    }
-    let sql = "INSERT INTO queue (path, kind, lock_ms, max_deliveries, ttl_ms, dead_letter_expired,
-               duplicate_window_ms, sessions) VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, 0)";
+        settings.sessions,
+        settings.forward_to,
+        settings.forward_dead_letters_to,
+        kind as i64,
+        parent,
+    ];
+    let sql = "INSERT INTO queue (path, lock_ms, max_deliveries, ttl_ms, dead_letter_expired, duplicate_window_ms,
+                 sessions, forward_to, forward_dead_letters_to, kind, parent)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+               ON CONFLICT (path) DO UPDATE SET lock_ms = ?2, max_deliveries = ?3, ttl_ms = ?4,
+                 dead_letter_expired = ?5, duplicate_window_ms = ?6, forward_to = ?8, forward_dead_letters_to = ?9";
     tx.run(sql, values)?;
-    let parent = tx.conn.last_insert_rowid();
-    let sql = "INSERT INTO queue (path, kind, parent, lock_ms, max_deliveries, dead_letter_expired, sessions)
-               VALUES (?1, 3, ?2, ?3, 0, 0, 0)";
-    tx.run(sql, (format!("{path}{DEAD_LETTERS}"), parent, duration_ms(settings.lock).max(1)))?;
+    tx.queues.clear();
+    let queue = find(tx, path)?;
+    if known.is_none() && kind != Kind::Topic {
+        let sql = "INSERT INTO queue (path, kind, parent, lock_ms, max_deliveries, dead_letter_expired, sessions)
+                   VALUES (?1, 3, ?2, ?3, 0, 0, 0)";
+        tx.run(sql, (format!("{path}{DEAD_LETTERS}"), queue.id, lock_ms))?;
+    }
+    if queue.forward_to.is_some() && known.is_some_and(|known| known.forward_to.is_none()) {
+        forward_all(tx, &queue)?;
+    }
     Ok(OpResult::Done)
+}
+
+/// A queue that forwards from now on: what was ready in it goes first.
+fn forward_all(tx: &mut Tx<'_>, queue: &Queue) -> rusqlite::Result<()> {
+    let sql = format!("SELECT {} FROM message WHERE queue = ?1 AND state = 0 ORDER BY seq", place::COLUMNS);
+    for head in tx.all(&sql, [queue.id], Head::read)? {
+        let (message, first_seq) = receive::body(tx.conn, head.seq)?;
+        place::leave(tx, &head)?;
+        send::drop_body(tx, head.seq)?;
+        let ttl = head.expires.map(|expires| (expires - tx.now).max(0));
+        send::arrive(tx, queue, send::Parcel { message: &message, seq: head.seq, first_seq, ttl, hops: 0 })?;
+    }
+    Ok(())
 }
 
 pub(crate) fn remove(tx: &mut Tx<'_>, path: &str) -> Result<OpResult, Fail> {
@@ -206,20 +278,31 @@ pub(crate) fn remove(tx: &mut Tx<'_>, path: &str) -> Result<OpResult, Fail> {
         let reason = "a dead-letter queue, which comes and goes with its queue";
         return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
     }
-    let dead = dead_letter_queue(tx, &queue)?;
-    let mut removed = 0;
-    for id in [queue.id, dead.id] {
-        // A body that a dead letter still shows stays with it.
-        let sql = "DELETE FROM body WHERE seq IN (SELECT seq FROM message WHERE queue = ?1)
-                   AND seq NOT IN (SELECT seq FROM dead_letter)";
-        tx.run(sql, [id])?;
-        removed += tx.run("DELETE FROM message WHERE queue = ?1", [id])?;
-        tx.run("DELETE FROM seen WHERE queue = ?1", [id])?;
-    }
-    tx.run("DELETE FROM queue WHERE id = ?1", [dead.id])?;
-    tx.run("DELETE FROM queue WHERE id = ?1", [queue.id])?;
+    let removed = remove_tree(tx, queue.id)?;
     tx.queues.clear();
-    Ok(OpResult::Count(removed as u64))
+    Ok(OpResult::Count(removed))
+}
+
+/// Removes a queue with its subscriptions and dead-letter queues.
+fn remove_tree(tx: &mut Tx<'_>, id: i64) -> rusqlite::Result<u64> {
+    let mut removed = 0;
+    for child in tx.all("SELECT id FROM queue WHERE parent = ?1", [id], |row| row.get(0))? {
+        removed += remove_tree(tx, child)?;
+    }
+    // A body that a dead letter still shows stays with it.
+    let sql = "DELETE FROM body WHERE seq IN (SELECT seq FROM message WHERE queue = ?1)
+               AND seq NOT IN (SELECT seq FROM dead_letter)";
+    tx.run(sql, [id])?;
+    removed += tx.run("DELETE FROM message WHERE queue = ?1", [id])? as u64;
+    for sql in [
+        "DELETE FROM seen WHERE queue = ?1",
+        "DELETE FROM session WHERE queue = ?1",
+        "DELETE FROM rule WHERE queue = ?1",
+    ] {
+        tx.run(sql, [id])?;
+    }
+    tx.run("DELETE FROM queue WHERE id = ?1", [id])?;
+    Ok(removed)
 }
 
 pub(crate) fn add_to_count(tx: &Tx<'_>, queue: i64, place: Place, by: i64) -> rusqlite::Result<()> {
@@ -228,6 +311,7 @@ pub(crate) fn add_to_count(tx: &Tx<'_>, queue: i64, place: Place, by: i64) -> ru
         Place::Locked => "UPDATE queue SET locked = locked + ?2 WHERE id = ?1",
         Place::Delayed => "UPDATE queue SET delayed = delayed + ?2 WHERE id = ?1",
         Place::Deferred => "UPDATE queue SET deferred = deferred + ?2 WHERE id = ?1",
+        Place::Scheduled => "UPDATE queue SET scheduled = scheduled + ?2 WHERE id = ?1",
     };
     tx.run(sql, (queue, by)).map(drop)
 }
@@ -235,7 +319,7 @@ pub(crate) fn add_to_count(tx: &Tx<'_>, queue: i64, place: Place, by: i64) -> ru
 /// The counts of one queue.
 pub(crate) fn counts(conn: &Connection, path: &str) -> rusqlite::Result<Option<Counts>> {
     let sql =
-        "SELECT q.ready, q.locked, q.delayed, q.deferred, coalesce(d.ready + d.locked + d.delayed + d.deferred, 0)
+        "SELECT q.ready, q.locked, q.delayed, q.deferred, q.scheduled, coalesce(d.ready + d.locked + d.delayed + d.deferred, 0)
                FROM queue q LEFT JOIN queue d ON d.parent = q.id AND d.kind = 3 WHERE q.path = ?1";
     let count = |row: &Row<'_>, at| row.get::<_, i64>(at).map(|n| n as u64);
     first(conn, sql, [path], |row| {
@@ -244,7 +328,8 @@ pub(crate) fn counts(conn: &Connection, path: &str) -> rusqlite::Result<Option<C
             locked: count(row, 1)?,
             delayed: count(row, 2)?,
             deferred: count(row, 3)?,
-            dead: count(row, 4)?,
+            scheduled: count(row, 4)?,
+            dead: count(row, 5)?,
         })
     })
 }
@@ -258,5 +343,13 @@ pub(crate) fn settings(conn: &Connection, path: &str) -> rusqlite::Result<Option
         ttl: queue.ttl_ms.map(ms_duration),
         dead_letter_expired: queue.dead_letter_expired,
         duplicate_window: queue.duplicate_window_ms.map(ms_duration),
+        sessions: queue.sessions,
+        forward_to: queue.forward_to,
+        forward_dead_letters_to: queue.forward_dead_letters_to,
     }))
+}
+
+/// What a path means, for those who only read.
+pub(crate) fn id_and_kind(conn: &Connection, path: &str) -> rusqlite::Result<Option<(i64, Kind)>> {
+    first(conn, "SELECT id, kind FROM queue WHERE path = ?1", [path], |row| Ok((row.get(0)?, Kind::of(row.get(1)?))))
 }

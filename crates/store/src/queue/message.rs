@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use record::Key;
 
+use super::Problem;
+
 /// What a message says. The body passes through byte for byte.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Message {
@@ -92,27 +94,73 @@ impl LockToken {
 pub struct Delivery {
     /// Counts up in the order of arrival, never used twice.
     pub seq: i64,
+    /// The number under which it was first sent: another one when it came by a topic, was forwarded, or was scheduled.
+    pub first_seq: i64,
     pub token: LockToken,
+    /// In a session: until when the session was locked at this moment.
     pub locked_until: Timestamp,
     pub enqueued: Timestamp,
     pub expires: Option<Timestamp>,
     /// How many earlier deliveries ended without being settled, by being abandoned or by losing the lock.
     pub deliveries: u32,
+    /// From a dead-letter queue: why it is there.
+    pub problem: Option<Box<Problem>>,
     pub message: Message,
 }
 
-/// Where a message stands in its queue. The numbers are in the file.
+/// A message as somebody sees it who only looks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peeked {
+    pub seq: i64,
+    pub first_seq: i64,
+    pub place: Place,
+    pub enqueued: Timestamp,
+    /// When its lock or delay ends, or when it is scheduled for.
+    pub due: Option<Timestamp>,
+    pub expires: Option<Timestamp>,
+    pub deliveries: u32,
+    pub problem: Option<Box<Problem>>,
+    pub message: Message,
+}
+
+/// The proof that a session is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionToken {
+    pub session: i64,
+    pub lock: i64,
+}
+
+/// A session that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub name: String,
+    pub token: SessionToken,
+    pub locked_until: Timestamp,
+    /// What its holders noted, with [`Op::SetSessionState`](super::Op::SetSessionState).
+    pub state: Option<Vec<u8>>,
+}
+
+/// Where a message stands in its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub enum Place {
+    /// Can be received.
     Ready = 0,
+    /// In the hands of a receiver.
     Locked = 1,
+    /// Was abandoned with a delay.
     Delayed = 2,
+    /// Put aside: received only by its sequence number.
     Deferred = 3,
+    /// Was sent for a later time.
+    Scheduled = 4,
 }
 
 impl Place {
-    pub fn of(number: i64) -> Option<Place> {
-        [Place::Ready, Place::Locked, Place::Delayed, Place::Deferred].into_iter().find(|place| *place as i64 == number)
+    pub const ALL: [Place; 5] = [Place::Ready, Place::Locked, Place::Delayed, Place::Deferred, Place::Scheduled];
+
+    // The numbers are those of the file.
+    pub(crate) fn of(number: i64) -> Option<Place> {
+        Place::ALL.into_iter().find(|place| *place as i64 == number)
     }
 }
 

@@ -1,6 +1,11 @@
 //! Questions about queues.
 
 use super::entity::{self, Counts, Settings};
+use super::message::Peeked;
+use super::place::{COLUMNS, Head};
+use super::receive;
+use crate::time::from_ms;
+use crate::tx::{all, first};
 use crate::{Error, Store};
 
 impl Store {
@@ -18,6 +23,54 @@ impl Store {
     pub fn queues(&self) -> Result<Vec<String>, Error> {
         self.read(|conn| {
             crate::tx::all(conn, "SELECT path FROM queue WHERE kind <> 3 ORDER BY path", [], |row| row.get(0))
+        })
+    }
+
+    /// Looks at messages without locking them, from a sequence number on, in order, wherever they stand.
+    /// *Shape*: at most `limit`, and never more than 1000. `None`: there is no such queue.
+    pub fn peek(&self, queue: &str, from: i64, limit: usize) -> Result<Option<Vec<Peeked>>, Error> {
+        self.read(|conn| {
+            let Some((id, kind)) = entity::id_and_kind(conn, queue)? else { return Ok(None) };
+            let sql = format!("SELECT {COLUMNS} FROM message WHERE queue = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3");
+            let heads = all(conn, &sql, (id, from, limit.min(1000) as i64), Head::read)?;
+            let peeked = heads.into_iter().map(|head| {
+                let (message, first_seq) = receive::body(conn, head.seq)?;
+                Ok(Peeked {
+                    seq: head.seq,
+                    first_seq,
+                    place: head.place,
+                    enqueued: from_ms(head.enqueued),
+                    due: head.due.map(from_ms),
+                    expires: head.expires.map(from_ms),
+                    deliveries: head.deliveries as u32,
+                    problem: receive::problem(conn, kind, head.seq)?,
+                    message,
+                })
+            });
+            peeked.collect::<rusqlite::Result<_>>().map(Some)
+        })
+    }
+
+    /// The names of sessions that have messages, a state or a holder, in order, after a name.
+    /// *Shape*: at most `limit`, and never more than 1000.
+    pub fn sessions(&self, queue: &str, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        let sql = "SELECT s.name FROM session s JOIN queue q ON q.id = s.queue
+                   WHERE q.path = ?1 AND s.name > ?2 ORDER BY s.name LIMIT ?3";
+        self.read(|conn| all(conn, sql, (queue, after, limit.min(1000) as i64), |row| row.get(0)))
+    }
+
+    /// Since when the oldest message that is ready waits: the age of the backlog.
+    pub fn oldest_ready(&self, queue: &str) -> Result<Option<jiff::Timestamp>, Error> {
+        // The first that is ready by number; those in sessions and those without have an index each.
+        let sql = "SELECT min(enqueued) FROM (
+                     SELECT * FROM (SELECT m.enqueued FROM message m WHERE m.queue = ?1 AND m.state = 0
+                       AND m.session IS NULL ORDER BY m.seq LIMIT 1)
+                     UNION ALL SELECT * FROM (SELECT m.enqueued FROM session s JOIN message m
+                       ON m.queue = s.queue AND m.seq = s.head
+                       WHERE s.queue = ?1 AND s.head IS NOT NULL ORDER BY s.head LIMIT 1))";
+        self.read(|conn| match entity::id_and_kind(conn, queue)? {
+            Some((id, _)) => Ok(first(conn, sql, [id], |row| row.get::<_, Option<i64>>(0))?.flatten().map(from_ms)),
+            None => Ok(None),
         })
     }
 }

@@ -1,19 +1,27 @@
 //! What a receiver does with a message that it holds.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::entity::{self, Kind, Queue};
-use super::message::{LockToken, Place};
-use super::{Problem, receive};
-use crate::dead_letters;
+use super::message::{LockToken, Place, Property};
+use super::place::{self, Head};
+use super::{Problem, receive, send};
+use crate::dead_letters::{self, DeadLetterId};
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{duration_ms, from_ms};
-use crate::tx::{Count, Tx};
+use crate::tx::Tx;
+
+/// At most this many messages are purged in one commit.
+const PURGE_MAX: usize = 20_000;
 
 pub(crate) fn renew(tx: &mut Tx<'_>, path: &str, token: LockToken) -> Result<OpResult, Fail> {
     let queue = entity::find(tx, path)?;
-    held(tx, &queue, token)?;
+    if held(tx, &queue, token)?.session.is_some() {
+        let reason = "a queue with sessions: renew the lock of the session";
+        return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
+    }
     let until = tx.now + queue.lock_ms;
     tx.run("UPDATE message SET due = ?3 WHERE queue = ?1 AND seq = ?2", (queue.id, token.seq, until))?;
     Ok(OpResult::LockedUntil(from_ms(until)))
@@ -21,14 +29,19 @@ pub(crate) fn renew(tx: &mut Tx<'_>, path: &str, token: LockToken) -> Result<OpR
 
 pub(crate) fn complete(tx: &mut Tx<'_>, path: &str, tokens: &[LockToken]) -> Result<OpResult, Fail> {
     let queue = entity::find(tx, path)?;
+    let mut once = HashSet::with_capacity(tokens.len());
+    let mut heads = Vec::with_capacity(tokens.len());
     for &token in tokens {
-        held(tx, &queue, token)?;
+        if !once.insert(token) {
+            return Err(Refusal::LockLost { path: queue.path.clone(), seq: token.seq }.into());
+        }
+        heads.push(held(tx, &queue, token)?);
     }
-    for token in tokens {
-        take_out(tx, &queue, token.seq, Place::Locked)?;
+    for head in &heads {
+        place::leave(tx, head)?;
         match queue.kind {
-            Kind::DeadLetters => dead_letters::resolved(tx, token.seq)?,
-            _ => tx.run("DELETE FROM body WHERE seq = ?1", [token.seq]).map(drop)?,
+            Kind::DeadLetters => dead_letters::resolved(tx, head.seq)?,
+            _ => send::drop_body(tx, head.seq)?,
         }
     }
     Ok(OpResult::Count(tokens.len() as u64))
@@ -41,8 +54,15 @@ pub(crate) fn abandon(
     delay: Option<Duration>,
 ) -> Result<OpResult, Fail> {
     let queue = entity::find(tx, path)?;
-    let deliveries = held(tx, &queue, token)? + 1;
-    failed_delivery(tx, &queue, token.seq, deliveries, delay)?;
+    let head = held(tx, &queue, token)?;
+    failed_delivery(tx, &queue, &head, delay)?;
+    Ok(OpResult::Done)
+}
+
+pub(crate) fn defer(tx: &mut Tx<'_>, path: &str, token: LockToken) -> Result<OpResult, Fail> {
+    let queue = entity::find(tx, path)?;
+    let head = held(tx, &queue, token)?;
+    place::shift(tx, &head, Place::Deferred, None, head.deliveries)?;
     Ok(OpResult::Done)
 }
 
@@ -52,66 +72,84 @@ pub(crate) fn dead_letter(tx: &mut Tx<'_>, path: &str, token: LockToken, problem
         let reason = "a dead-letter queue: what is in there cannot be given up on again";
         return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
     }
-    held(tx, &queue, token)?;
-    let id = bury(tx, &queue, token.seq, Place::Locked, problem)?;
-    Ok(OpResult::DeadLetter(id))
+    let head = held(tx, &queue, token)?;
+    Ok(bury(tx, &queue, &head, problem)?.map_or(OpResult::Done, OpResult::DeadLetter))
 }
 
-/// How often the message was delivered before, if the token still holds its lock.
-fn held(tx: &Tx<'_>, queue: &Queue, token: LockToken) -> Result<i64, Fail> {
-    let sql = "SELECT deliveries FROM message WHERE queue = ?1 AND seq = ?2 AND state = 1 AND locks = ?3 AND due > ?4";
-    let found = tx.first(sql, (queue.id, token.seq, token.lock, tx.now), |row| row.get(0))?;
-    found.ok_or_else(|| Refusal::LockLost { path: queue.path.clone(), seq: token.seq }.into())
+pub(crate) fn purge(tx: &mut Tx<'_>, path: &str, max: usize) -> Result<OpResult, Fail> {
+    let queue = entity::find(tx, path)?;
+    if queue.kind == Kind::DeadLetters {
+        let reason = "a dead-letter queue: discard its dead letters one by one";
+        return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
+    }
+    let sql = format!("SELECT {} FROM message WHERE queue = ?1 AND state <> 1 ORDER BY seq LIMIT ?2", place::COLUMNS);
+    let heads = tx.all(&sql, (queue.id, max.min(PURGE_MAX) as i64), Head::read)?;
+    for head in &heads {
+        place::leave(tx, head)?;
+        send::drop_body(tx, head.seq)?;
+    }
+    Ok(OpResult::Count(heads.len() as u64))
+}
+
+/// The message, if the token still holds its lock.
+fn held(tx: &Tx<'_>, queue: &Queue, token: LockToken) -> Result<Head, Fail> {
+    let head = place::find(tx, queue.id, token.seq)?;
+    let held = head.filter(|head| head.place == Place::Locked && head.locks == token.lock);
+    let holds = match &held {
+        None => false,
+        Some(Head { due: Some(due), .. }) => *due > tx.now,
+        Some(Head { session, .. }) => {
+            let sql = "SELECT 1 FROM session WHERE id = ?1 AND until > ?2";
+            tx.first(sql, (session, tx.now), |_| Ok(()))?.is_some()
+        }
+    };
+    match held {
+        Some(head) if holds => Ok(head),
+        _ => Err(Refusal::LockLost { path: queue.path.clone(), seq: token.seq }.into()),
+    }
 }
 
 /// A delivery that ended without being settled: the message becomes visible again, or a dead letter at the maximum.
 pub(crate) fn failed_delivery(
     tx: &mut Tx<'_>,
     queue: &Queue,
-    seq: i64,
-    deliveries: i64,
+    head: &Head,
     delay: Option<Duration>,
 ) -> rusqlite::Result<()> {
-    let sql = "UPDATE message SET state = ?3, due = ?4, deliveries = ?5 WHERE queue = ?1 AND seq = ?2";
+    let deliveries = head.deliveries + 1;
     if queue.max_deliveries > 0 && deliveries >= queue.max_deliveries {
-        tx.run(sql, (queue.id, seq, Place::Locked, None::<i64>, deliveries))?;
         let problem = Problem {
             code: "MaxDeliveryCountExceeded".into(),
             what: format!("The message was delivered {deliveries} times and never settled."),
             ..Problem::default()
         };
-        bury(tx, queue, seq, Place::Locked, &problem)?;
-        return Ok(());
+        return bury(tx, queue, &Head { deliveries, ..head.clone() }, &problem).map(drop);
     }
     let due = delay.map(|delay| tx.now + duration_ms(delay)).filter(|&due| due > tx.now);
-    let place = if due.is_some() { Place::Delayed } else { Place::Ready };
-    tx.run(sql, (queue.id, seq, place, due, deliveries))?;
-    tx.count(Count::Messages { queue: queue.id, state: Place::Locked }, -1);
-    tx.count(Count::Messages { queue: queue.id, state: place }, 1);
-    Ok(())
+    place::shift(tx, head, if due.is_some() { Place::Delayed } else { Place::Ready }, due, deliveries)
 }
 
-/// Moves a message into the dead-letter queue and lists it for people.
+/// Moves a message into the dead-letter queue and lists it for people; or to where the queue forwards its dead letters.
 pub(crate) fn bury(
     tx: &mut Tx<'_>,
     queue: &Queue,
-    seq: i64,
-    from: Place,
+    head: &Head,
     problem: &Problem,
-) -> rusqlite::Result<dead_letters::DeadLetterId> {
+) -> rusqlite::Result<Option<DeadLetterId>> {
+    let (message, first_seq) = receive::body(tx.conn, head.seq)?;
+    place::leave(tx, head)?;
+    if let Some(target) = &queue.forward_dead_letters_to {
+        let mut told = message.clone();
+        for (name, value) in [("DeadLetterReason", &problem.code), ("DeadLetterErrorDescription", &problem.what)] {
+            told.properties.push((name.to_owned(), Property::Text(value.clone())));
+        }
+        if send::forward(tx, target, &told, first_seq, 1)? {
+            send::drop_body(tx, head.seq)?;
+            return Ok(None);
+        }
+    }
     let dead = entity::dead_letter_queue(tx, queue)?;
-    let sql = "INSERT INTO message (queue, seq, state, deliveries, locks, enqueued)
-               SELECT ?3, seq, 0, deliveries, locks, enqueued FROM message WHERE queue = ?1 AND seq = ?2";
-    tx.run(sql, (queue.id, seq, dead.id))?;
-    take_out(tx, queue, seq, from)?;
-    tx.count(Count::Messages { queue: dead.id, state: Place::Ready }, 1);
-    let message = receive::message(tx.conn, seq)?;
-    dead_letters::of_message(tx, &dead, &queue.path, seq, &message, problem)
-}
-
-/// Takes a message out of its queue; its body stays.
-pub(crate) fn take_out(tx: &mut Tx<'_>, queue: &Queue, seq: i64, from: Place) -> rusqlite::Result<()> {
-    tx.run("DELETE FROM message WHERE queue = ?1 AND seq = ?2", (queue.id, seq))?;
-    tx.count(Count::Messages { queue: queue.id, state: from }, -1);
-    Ok(())
+    let moved = Head { queue: dead.id, place: Place::Ready, due: None, expires: None, session: None, ..head.clone() };
+    place::enter(tx, &moved)?;
+    dead_letters::of_message(tx, &dead, &queue.path, head.seq, &message, problem).map(Some)
 }

@@ -218,7 +218,7 @@ fn due_messages_wake_those_who_wait() {
     let put = Op::Put { queue: "q".into(), settings: Settings::default() };
     store.commit_blocking(vec![put.into(), Op::Send { queue: "q".into(), messages: vec![message] }.into()]).unwrap();
     let mut watch = store.watch();
-    assert_eq!(store.queue_counts("q").unwrap().unwrap().delayed, 1);
+    assert_eq!(store.queue_counts("q").unwrap().unwrap().scheduled, 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         tokio::time::timeout(Duration::from_secs(10), async {

@@ -5,5 +5,7 @@ mod dead_letters;
 mod files;
 mod ledger;
 mod messages;
+mod model;
+mod routes;
 mod runs;
 mod support;

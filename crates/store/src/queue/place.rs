@@ -1,0 +1,86 @@
+//! Where messages stand: every change of a message's place goes through here, so that the counts and the sessions follow.
+
+use super::message::Place;
+use super::sessions;
+use crate::time::Ms;
+use crate::tx::{Count, Tx};
+
+/// The moving half of a message.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub queue: i64,
+    pub seq: i64,
+    pub place: Place,
+    pub deliveries: i64,
+    pub locks: i64,
+    pub enqueued: Ms,
+    pub due: Option<Ms>,
+    pub expires: Option<Ms>,
+    pub session: Option<i64>,
+}
+
+pub(crate) const COLUMNS: &str = "queue, seq, state, deliveries, locks, enqueued, due, expires, session";
+
+impl Head {
+    pub fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
+        Ok(Head {
+            queue: row.get(0)?,
+            seq: row.get(1)?,
+            place: row.get(2)?,
+            deliveries: row.get(3)?,
+            locks: row.get(4)?,
+            enqueued: row.get(5)?,
+            due: row.get(6)?,
+            expires: row.get(7)?,
+            session: row.get(8)?,
+        })
+    }
+}
+
+/// A message of a queue, wherever it stands.
+pub(crate) fn find(tx: &Tx<'_>, queue: i64, seq: i64) -> rusqlite::Result<Option<Head>> {
+    let sql = format!("SELECT {COLUMNS} FROM message WHERE queue = ?1 AND seq = ?2");
+    tx.first(&sql, (queue, seq), Head::read)
+}
+
+/// A message comes into a queue.
+pub(crate) fn enter(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO message (queue, seq, state, deliveries, locks, enqueued, due, expires, session)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let Head { queue, seq, place, deliveries, locks, enqueued, due, expires, session } = head;
+    tx.run(sql, (queue, seq, place, deliveries, locks, enqueued, due, expires, session))?;
+    tx.count(Count::Messages { queue: *queue, state: *place }, 1);
+    if let (Some(session), Place::Ready) = (session, place) { sessions::arrived(tx, *session, *seq) } else { Ok(()) }
+}
+
+/// A message changes its place, and with it the time at which that ends and how often it was delivered in vain.
+pub(crate) fn shift(tx: &mut Tx<'_>, head: &Head, to: Place, due: Option<Ms>, deliveries: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE message SET state = ?3, due = ?4, deliveries = ?5 WHERE queue = ?1 AND seq = ?2";
+    tx.run(sql, (head.queue, head.seq, to, due, deliveries))?;
+    tx.count(Count::Messages { queue: head.queue, state: head.place }, -1);
+    tx.count(Count::Messages { queue: head.queue, state: to }, 1);
+    left(tx, head)
+}
+
+/// A message is locked. In a session that is the session's lock, and `until` is not kept with the message.
+pub(crate) fn lock(tx: &mut Tx<'_>, head: &Head, until: Ms) -> rusqlite::Result<()> {
+    let sql = "UPDATE message SET state = 1, due = ?3, locks = locks + 1 WHERE queue = ?1 AND seq = ?2";
+    tx.run(sql, (head.queue, head.seq, head.session.is_none().then_some(until)))?;
+    tx.count(Count::Messages { queue: head.queue, state: head.place }, -1);
+    tx.count(Count::Messages { queue: head.queue, state: Place::Locked }, 1);
+    Ok(())
+}
+
+/// A message leaves its queue; its body stays.
+pub(crate) fn leave(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
+    tx.run("DELETE FROM message WHERE queue = ?1 AND seq = ?2", (head.queue, head.seq))?;
+    tx.count(Count::Messages { queue: head.queue, state: head.place }, -1);
+    left(tx, head)
+}
+
+fn left(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
+    match head.session {
+        Some(session) => sessions::refresh(tx, session),
+        None => Ok(()),
+    }
+}
