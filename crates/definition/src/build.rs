@@ -346,7 +346,7 @@ fn virtual_(group: &Group) -> Virtual {
 }
 
 fn nothing() -> Group {
-    Group { table: "", at: crate::files::Span::DEFAULT, entries: Vec::new() }
+    Group { table: "", at: crate::files::Span::DEFAULT, entries: Vec::new(), strange: false }
 }
 
 fn string(group: &Group, name: &str) -> String {

@@ -40,7 +40,7 @@ codes! {
     SQL_TO_DATAVERSE "IB0201" "SQL directly to Dataverse";
     SYSTEM_TO_SYSTEM "IB0202" "A system mapped to another system";
     NO_BECAUSE "IB0203" "An event integration without `because:`";
-    ENDLESS_RETRY "IB0204" "A retry without an end";
+    ENDLESS_RETRY "IB0204" "Something that would never end";
     FLOW_VOLUME "IB0205" "A flow above its volume";
     CRITICAL_FLOW "IB0206" "A flow for something business-critical";
     MASTERED_FIELD "IB0207" "A sync writes a field into the system that masters it";

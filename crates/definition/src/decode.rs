@@ -3,6 +3,8 @@
 //! One walk for everything that a project defines. Each problem is reported once, where it stands; what could not be
 //! read is left as [`Data::Broken`], so that later checks do not report its consequences.
 
+use std::sync::Arc;
+
 use record::{FieldType, Kind};
 
 use crate::codes;
@@ -28,6 +30,8 @@ pub(crate) struct Decoder<'a> {
     pub secrets: Vec<SecretAt>,
     /// Every name of something that is defined elsewhere.
     pub names: Vec<NameAt>,
+    /// The name of the user's own whose value is being read.
+    named: Arc<str>,
     /// Pieces of files that hold a secret in plain text and must not be shown.
     pub hidden: Vec<Span>,
 }
@@ -46,7 +50,15 @@ pub(crate) struct SecretAt {
 
 impl<'a> Decoder<'a> {
     pub fn new(files: &'a Files, kinds: &'a [&'static Kind]) -> Decoder<'a> {
-        Decoder { files, kinds, diagnostics: Vec::new(), secrets: Vec::new(), names: Vec::new(), hidden: Vec::new() }
+        Decoder {
+            files,
+            kinds,
+            diagnostics: Vec::new(),
+            secrets: Vec::new(),
+            names: Vec::new(),
+            named: "".into(),
+            hidden: Vec::new(),
+        }
     }
 
     /// A whole document by its table.
@@ -63,7 +75,7 @@ impl<'a> Decoder<'a> {
                 .at(at, "here")
                 .help(format!("start it with a key, for example `{example}`")),
             );
-            return Group { table: table.name, at, entries: Vec::new() };
+            return Group { table: table.name, at, entries: Vec::new(), strange: true };
         }
         self.group(node, table.name, table.fields().copied(), at)
     }
@@ -77,13 +89,14 @@ impl<'a> Decoder<'a> {
         at: Span,
     ) -> Group {
         let entries = node.map().unwrap_or_default();
-        let mut group = Group { table, at, entries: Vec::new() };
+        let mut group = Group { table, at, entries: Vec::new(), strange: false };
         let mut unknown: Vec<&Key> = Vec::new();
         for (key, _) in entries {
             if !fields.clone().any(|field| field.name == &*key.text) {
                 unknown.push(key);
             }
         }
+        group.strange = !unknown.is_empty();
         let mut missing: Vec<Field> = fields
             .clone()
             .filter(|field| field.required && !entries.iter().any(|(key, _)| &*key.text == field.name))
@@ -167,9 +180,13 @@ impl<'a> Decoder<'a> {
     pub fn value(&mut self, node: &Node, owner: Span, field: &Field) -> Data {
         if matches!(node.data, yaml::Data::Null) && !matches!(field.shape, Shape::Anything) {
             self.diagnostics.push(
-                Diagnostic::error(codes::WRONG_SHAPE, format!("`{}` has no value", field.name))
+                Diagnostic::error(codes::WRONG_SHAPE, format!("`{}` has no value", self.word(field)))
                     .at(if node.span.is_empty() { owner } else { node.span }, "nothing stands behind the colon")
-                    .help(format!("write it, for example `{}: {}`, or remove the key", field.name, field.example)),
+                    .help(format!(
+                        "write it, for example `{}: {}`, or remove the key",
+                        self.word(field),
+                        field.example
+                    )),
             );
             return Data::Broken;
         }
@@ -201,11 +218,16 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The key as messages name it.
+    pub(super) fn word(&self, field: &Field) -> String {
+        if field.name.is_empty() { self.named.to_string() } else { field.name.to_owned() }
+    }
+
     fn wrong_shape(&mut self, node: &Node, field: &Field, wanted: &str) -> Data {
         self.diagnostics.push(
-            Diagnostic::error(codes::WRONG_SHAPE, format!("`{}` must be {wanted}", field.name))
+            Diagnostic::error(codes::WRONG_SHAPE, format!("`{}` must be {wanted}", self.word(field)))
                 .at(one_line(node, self.files), format!("this is {}", node.what()))
-                .help(format!("write it like `{}: {}`", field.name, field.example)),
+                .help(format!("write it like `{}: {}`", self.word(field), field.example)),
         );
         Data::Broken
     }
@@ -260,7 +282,8 @@ impl<'a> Decoder<'a> {
                     self.name_is_usable(&key.text, key.span, what);
                 }
             }
-            let field = Field { name: key_name(&key.text), example: example_of(&inner), ..inner };
+            self.named = key.text.clone();
+            let field = Field { name: "", example: example_of(&inner), ..inner };
             let data = if matches!(node.data, yaml::Data::Null) && !matches!(field.shape, Shape::Anything) {
                 self.diagnostics.push(
                     Diagnostic::error(codes::WRONG_SHAPE, format!("`{}` has no value", key.text))
@@ -269,7 +292,7 @@ impl<'a> Decoder<'a> {
                 );
                 Data::Broken
             } else {
-                self.value(node, key.span, &Field { name: field.name, ..field })
+                self.value(node, key.span, &field)
             };
             named.push(Entry { name: key.text.clone(), key: key.span, value: Value { at: node.span, data } });
         }
@@ -437,11 +460,6 @@ impl<'a> Decoder<'a> {
 
 pub(crate) fn article(word: &str) -> &'static str {
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
-}
-
-/// Messages about an entry of the user's own say its name.
-fn key_name(_: &str) -> &'static str {
-    "it"
 }
 
 /// One entry of an example of several: for messages.

@@ -20,6 +20,8 @@ pub(crate) struct Group {
     /// Where messages about the group as a whole point: its first line.
     pub at: Span,
     pub entries: Vec<Entry>,
+    /// There are keys in it that do not exist: one of them may be meant for one that is missed.
+    pub strange: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -210,7 +212,7 @@ impl Group {
 
     /// Something in it could not be read.
     pub fn is_broken(&self) -> bool {
-        self.entries.iter().any(|entry| entry.value.is_broken())
+        self.strange || self.entries.iter().any(|entry| entry.value.is_broken())
     }
 
     pub fn list(&self, name: &str) -> &[Value] {

@@ -62,10 +62,10 @@ pub(crate) fn sort(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Document
         }
     }
     for (list, thing) in [
-        (&documents.systems, "systems"),
-        (&documents.entities, "entities"),
-        (&documents.integrations, "integrations"),
-        (&documents.tests, "tests"),
+        (&mut documents.systems, "systems"),
+        (&mut documents.entities, "entities"),
+        (&mut documents.integrations, "integrations"),
+        (&mut documents.tests, "tests"),
     ] {
         report_twins(list, thing, diagnostics);
     }
@@ -190,21 +190,25 @@ fn only_one(
     Some(nodes.swap_remove(0))
 }
 
-fn report_twins(list: &[Named], folder: &str, diagnostics: &mut Vec<Diagnostic>) {
+/// Of two definitions with one name the first one counts.
+fn report_twins(list: &mut Vec<Named>, folder: &str, diagnostics: &mut Vec<Diagnostic>) {
     let singular = HOMES.iter().find(|(_, home)| *home == folder).map_or("", |(key, _)| *key);
-    let mut seen: std::collections::BTreeMap<&str, &Named> = std::collections::BTreeMap::new();
-    for named in list.iter().filter(|named| !named.name.is_empty()) {
-        let place = |named: &Named| named.node.get(singular).map_or(named.node.span, |node| node.span);
-        match seen.get(&*named.name) {
-            Some(first) => diagnostics.push(
-                Diagnostic::error(codes::DEFINED_TWICE, format!("the {singular} `{}` is defined twice", named.name))
-                    .at(place(named), "here again")
-                    .also(place(first), "the first time")
-                    .help("give one of them another name, or remove it"),
-            ),
-            None => {
-                seen.insert(&named.name, named);
-            }
+    let mut seen: std::collections::BTreeMap<Arc<str>, Span> = std::collections::BTreeMap::new();
+    list.retain(|named| {
+        if named.name.is_empty() {
+            return true;
         }
-    }
+        let place = named.node.get(singular).map_or(named.node.span, |node| node.span);
+        let Some(first) = seen.get(&named.name) else {
+            seen.insert(named.name.clone(), place);
+            return true;
+        };
+        diagnostics.push(
+            Diagnostic::error(codes::DEFINED_TWICE, format!("the {singular} `{}` is defined twice", named.name))
+                .at(place, "here again")
+                .also(*first, "the first time")
+                .help("give one of them another name, or remove it"),
+        );
+        false
+    });
 }

@@ -173,7 +173,8 @@ fn overlay(documents: &mut Documents, chosen: Option<&str>, decoder: &mut Decode
 }
 
 fn decode(documents: Documents, environment: Option<Environment>, decoder: &mut Decoder<'_>) -> Draft {
-    let empty = |table: &'static Table| Group { table: table.name, at: Span::DEFAULT, entries: Vec::new() };
+    let empty =
+        |table: &'static Table| Group { table: table.name, at: Span::DEFAULT, entries: Vec::new(), strange: false };
     let hub = documents.hub.as_ref().map_or(empty(&tables::hub::HUB), |node| decoder.document(node, &tables::hub::HUB));
     let people = documents
         .people

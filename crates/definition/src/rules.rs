@@ -40,6 +40,7 @@ pub(crate) fn whole(draft: &Draft) -> BTreeSet<&str> {
             let Some(field) = entry.value.group() else { return false };
             let Some(ty) = field.text("type") else { return false };
             BY_TYPE.iter().all(|(key, types, needed)| !needed || !types.contains(&ty) || field.entry(key).is_some())
+                && !matches!(field.get("values"), Some(Data::List(values)) if values.is_empty())
         };
         matches!(entity.get("fields"), Some(Data::Named(_)))
             && entity.get("key").is_some()

@@ -211,6 +211,11 @@ impl Reader<'_, '_> {
                 Err(error) => {
                     let at = error.marker().byte_offset().unwrap_or(self.text.len()).min(self.text.len());
                     let diagnostic = self.not_yaml(error.kind(), at, &error.to_string());
+                    // What else was strange on this line is the same mistake.
+                    let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+                    let file = self.file;
+                    let same = |span: Span| span.file == file && span.start as usize >= line;
+                    self.diagnostics.retain(|have| have.code != codes::YAML_FEATURE || !have.span.is_some_and(same));
                     self.diagnostics.push(diagnostic);
                     return false;
                 }
@@ -349,6 +354,11 @@ impl Reader<'_, '_> {
                         "".into()
                     }
                 };
+                if text.starts_with('\t') {
+                    let span = Span { end: node.span.start + 1, ..node.span };
+                    self.diagnostics.push(indented_by_tab(span));
+                    return false;
+                }
                 *slot = Some(Key { text, span: node.span });
             }
             Items::Map { entries, key, .. } => {
@@ -420,11 +430,14 @@ impl Reader<'_, '_> {
             start: at as u32,
             end: self.text[at..].chars().next().filter(|c| *c != '\n').map_or(at, |c| at + c.len_utf8()) as u32,
         };
-        if let Some(tab) = line.find('\t').filter(|tab| line[..*tab].trim().is_empty()) {
-            let tab = (line_start + tab) as u32;
-            return Diagnostic::error(codes::NOT_YAML, "a tab indents this line")
-                .at(Span { file: self.file, start: tab, end: tab + 1 }, "a tab")
-                .help("indent with spaces: YAML allows no tabs there");
+        // The parser may notice a tab only on the next line.
+        let above = self.text[..line_start].trim_end_matches(['\n', '\r']);
+        let above_start = above.rfind('\n').map_or(0, |newline| newline + 1);
+        for (start, line) in [(line_start, line), (above_start, &above[above_start..])] {
+            if let Some(tab) = line.find('\t').filter(|tab| line[..*tab].trim().is_empty()) {
+                let tab = (start + tab) as u32;
+                return indented_by_tab(Span { file: self.file, start: tab, end: tab + 1 });
+            }
         }
         let before = self.text[..at].lines().last().unwrap_or("");
         let formula = [line, before]
@@ -488,6 +501,12 @@ impl Reader<'_, '_> {
         let reason = own_words.rsplit_once(" at ").map_or(own_words, |(reason, _)| reason);
         Diagnostic::error(codes::NOT_YAML, title).at(here, "here the reader stopped").note(reason).help(help)
     }
+}
+
+fn indented_by_tab(span: Span) -> Diagnostic {
+    Diagnostic::error(codes::NOT_YAML, "a tab indents this line")
+        .at(span, "a tab")
+        .help("indent with spaces: YAML allows no tabs there")
 }
 
 #[cfg(test)]

@@ -187,7 +187,8 @@ impl Decoder<'_> {
             let value = match self.constant(node) {
                 Some(Data::Number(number)) => number_value(number),
                 Some(Data::YesNo(value)) => Value::Bool(value),
-                Some(_) => continue,
+                // It was reported, and its name still counts as covered.
+                Some(_) => Value::Blank,
                 None => match node.scalar() {
                     Some(scalar) if !scalar.text.starts_with('=') => Value::text(&*scalar.text),
                     _ => {
@@ -202,11 +203,11 @@ impl Decoder<'_> {
                             )
                             .help(format!("write it like `{}: 1`, or `{}: \"30\"` for a text", name.text, name.text)),
                         );
-                        continue;
+                        Value::Blank
                     }
                 },
             };
-            if let Some(first) = names.iter().position(|(_, have)| *have == value) {
+            if let Some(first) = names.iter().position(|(_, have)| *have == value && !value.is_blank()) {
                 self.diagnostics.push(
                     Diagnostic::error(
                         codes::CHOICE,
@@ -216,7 +217,6 @@ impl Decoder<'_> {
                     .also(places[first], "the first one")
                     .help("give each name its own value: on the way back nobody could tell them apart"),
                 );
-                continue;
             }
             names.push((name.text.to_string(), value));
             places.push(node.span);

@@ -29,10 +29,10 @@ impl Decoder<'_> {
                 if matches!(text, "forever" | "always" | "unlimited" | "infinite" | "never") =>
             {
                 self.diagnostics.push(
-                    Diagnostic::error(codes::ENDLESS_RETRY, format!("`{}` has no end", field.name))
+                    Diagnostic::error(codes::ENDLESS_RETRY, format!("`{}` has no end", self.word(field)))
                         .at(node.span, "nothing here goes on for ever")
                         .note("what still fails after this time waits as a dead letter for a person, and is not lost")
-                        .help(format!("write a duration, for example `{}: {}`", field.name, field.example)),
+                        .help(format!("write a duration, for example `{}: {}`", self.word(field), field.example)),
                 );
                 Data::Broken
             }
@@ -79,10 +79,10 @@ impl Decoder<'_> {
                 Ok(schedule) => Data::Schedule(schedule),
                 Err(why) => {
                     self.diagnostics.push(
-                        Diagnostic::error(codes::BAD_SCHEDULE, format!("`{}` is not a schedule", field.name))
+                        Diagnostic::error(codes::BAD_SCHEDULE, format!("`{}` is not a schedule", self.word(field)))
                             .at(node.span, why)
                             .note("allowed: every 15 minutes, daily at 02:00, weekdays at 06:30, mondays at 05:00, { cron: \"0 2 * * *\" }")
-                            .help(format!("write it like `{}: {}`", field.name, field.example)),
+                            .help(format!("write it like `{}: {}`", self.word(field), field.example)),
                     );
                     Data::Broken
                 }
@@ -118,7 +118,7 @@ impl Decoder<'_> {
                 true => self.formula(node, scalar),
                 false => {
                     self.diagnostics.push(
-                        Diagnostic::error(codes::BAD_VALUE, format!("`{}` must be a formula", field.name))
+                        Diagnostic::error(codes::BAD_VALUE, format!("`{}` must be a formula", self.word(field)))
                             .at(node.span, "a formula starts with `=`")
                             .help(format!("write `={text}`, if this is meant as a formula")),
                     );
@@ -132,9 +132,9 @@ impl Decoder<'_> {
 
     fn bad(&mut self, node: &Node, field: &Field, wanted: &str, why: impl Into<String>) -> Data {
         self.diagnostics.push(
-            Diagnostic::error(codes::BAD_VALUE, format!("`{}` is not {wanted}", field.name))
+            Diagnostic::error(codes::BAD_VALUE, format!("`{}` must be {wanted}", self.word(field)))
                 .at(node.span, why)
-                .help(format!("write it like `{}: {}`", field.name, field.example)),
+                .help(format!("write it like `{}: {}`", self.word(field), field.example)),
         );
         Data::Broken
     }
@@ -162,7 +162,7 @@ impl Decoder<'_> {
             self.diagnostics.push(
                 Diagnostic::error(
                     codes::YAML_TRAP,
-                    format!("`{}` must be a text, and this is {} in YAML", field.name, node.what()),
+                    format!("`{}` must be a text, and this is {} in YAML", self.word(field), node.what()),
                 )
                 .at(
                     node.span,
@@ -233,10 +233,10 @@ impl Decoder<'_> {
         self.hidden.push(node.span);
         let variable = field.name.to_ascii_uppercase();
         self.diagnostics.push(
-            Diagnostic::error(codes::PLAIN_SECRET, format!("`{}` is a secret in plain text", field.name))
+            Diagnostic::error(codes::PLAIN_SECRET, format!("`{}` is a secret in plain text", self.word(field)))
                 .at(node.span, "everybody who reads this file reads it")
                 .note("a secret that was saved or committed is no longer one: replace it where it comes from")
-                .help(format!("write `{}: \"${{env:{variable}}}\"` and put the new secret into the environment variable {variable}", field.name)),
+                .help(format!("write `{}: \"${{env:{variable}}}\"` and put the new secret into the environment variable {variable}", self.word(field))),
         );
         Data::Broken
     }
@@ -251,7 +251,7 @@ impl Decoder<'_> {
         }
         self.hidden.push(node.span);
         self.diagnostics.push(
-            Diagnostic::error(codes::PLAIN_SECRET, format!("`{}` holds a password in plain text", field.name))
+            Diagnostic::error(codes::PLAIN_SECRET, format!("`{}` holds a password in plain text", self.word(field)))
                 .at(node.span, "between `:` and `@`")
                 .note("a secret that was saved or committed is no longer one: replace it where it comes from")
                 .help("write `${env:PASSWORD}` in its place, and the URL in quotes"),
@@ -277,9 +277,9 @@ impl Decoder<'_> {
                     "in quotes it is a text"
                 };
                 self.diagnostics.push(
-                    Diagnostic::error(codes::YAML_TRAP, format!("`{}` must be true or false", field.name))
+                    Diagnostic::error(codes::YAML_TRAP, format!("`{}` must be true or false", self.word(field)))
                         .at(node.span, why)
-                        .help(format!("write `{}: {meant}`", field.name)),
+                        .help(format!("write `{}: {meant}`", self.word(field))),
                 );
                 Data::Broken
             }
@@ -295,9 +295,9 @@ impl Decoder<'_> {
         if scalar.is_number() && text.len() > 1 && text.starts_with('0') && !text.contains('.') {
             let digits = text.trim_start_matches('0');
             self.diagnostics.push(
-                Diagnostic::error(codes::YAML_TRAP, format!("`{}` starts with a zero", field.name))
+                Diagnostic::error(codes::YAML_TRAP, format!("`{}` starts with a zero", self.word(field)))
                     .at(node.span, "some YAML programs read this as an octal number")
-                    .help(format!("write `{}: {}`", field.name, if digits.is_empty() { "0" } else { digits })),
+                    .help(format!("write `{}: {}`", self.word(field), if digits.is_empty() { "0" } else { digits })),
             );
             return Data::Broken;
         }
@@ -308,9 +308,9 @@ impl Decoder<'_> {
         };
         if number < min || number > max {
             self.diagnostics.push(
-                Diagnostic::error(codes::OUT_OF_RANGE, format!("`{}` is outside its range", field.name))
+                Diagnostic::error(codes::OUT_OF_RANGE, format!("`{}` is outside its range", self.word(field)))
                     .at(node.span, format!("it must be between {min} and {max}"))
-                    .help(format!("write it like `{}: {}`", field.name, field.example)),
+                    .help(format!("write it like `{}: {}`", self.word(field), field.example)),
             );
             return Data::Broken;
         }
@@ -324,10 +324,10 @@ impl Decoder<'_> {
         let meant = synonym(text, words).or_else(|| suggest::nearest(text, words.iter().copied()));
         let help = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("write it like `{}: {}`", field.name, field.example),
+            None => format!("write it like `{}: {}`", self.word(field), field.example),
         };
         self.diagnostics.push(
-            Diagnostic::error(codes::NOT_ALLOWED, format!("`{}` cannot be `{text}`", field.name))
+            Diagnostic::error(codes::NOT_ALLOWED, format!("`{}` cannot be `{text}`", self.word(field)))
                 .at(node.span, "not one of the allowed words")
                 .note(format!("allowed: {}", suggest::list(words.iter().copied())))
                 .help(help),
@@ -362,7 +362,7 @@ impl Decoder<'_> {
         });
         let help = meant
             .map(|meant| format!("did you mean `{meant}`?"))
-            .unwrap_or_else(|| format!("write it like `{}: {}`", field.name, field.example));
+            .unwrap_or_else(|| format!("write it like `{}: {}`", self.word(field), field.example));
         self.diagnostics.push(
             Diagnostic::error(codes::BAD_VALUE, format!("there is no time zone `{text}`"))
                 .at(node.span, "a zone is named by its region and city")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use record::{Entity, Type};
 
 use crate::codes;
-use crate::decoded::{Data, Group};
+use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
 use crate::files::{Files, Span};
 use crate::load::Draft;
@@ -46,7 +46,7 @@ impl<'a> Seen<'a> {
     /// An entity of which nothing is broken, nor of what it refers to.
     pub(super) fn entity(&self, name: &str) -> Option<&'a Arc<Entity>> {
         let entity = self.project.entity(name).filter(|_| self.whole.contains(name))?;
-        let is_known = |name: &String| self.whole.contains(name.as_str()) || !self.draft.names.entities.contains(name);
+        let is_known = |name: &String| self.whole.contains(name.as_str());
         let knows = |ty: &Type| match ty {
             Type::Reference { to } => to.iter().all(is_known),
             _ => true,
@@ -95,15 +95,20 @@ impl<'a> Seen<'a> {
             }
         }
         if let Some(formula) = group.group("approve").and_then(|approve| approve.formula("when")) {
-            formulas::check(formula, &formulas::changes(), powerfx::Type::Boolean, self.files, diagnostics);
+            formulas::check(formula, &formulas::changes(), powerfx::Type::Boolean, self, diagnostics);
         }
         let mut entities = group.texts("entities");
         entities.extend(group.texts("entity"));
+        if two_way && (group.says("from") || group.says("to")) {
+            return;
+        }
         if two_way {
             self.two_way(&entities, diagnostics);
             return;
         }
-        self.not_to_itself(diagnostics);
+        if !self.not_to_itself(diagnostics) {
+            return;
+        }
         for (entity, _) in &entities {
             for (from, at) in group.texts("from") {
                 self.reads(from, entity, at, diagnostics);
@@ -176,7 +181,9 @@ impl<'a> Seen<'a> {
                     .help("write at most `7 days`: a dead letter is not lost, it waits for a person"),
             );
         }
-        self.not_to_itself(diagnostics);
+        if !self.not_to_itself(diagnostics) {
+            return;
+        }
         let Some(entity) = group.text("entity") else { return };
         for (from, at) in group.texts("from") {
             self.reads(from, entity, at, diagnostics);
@@ -194,14 +201,16 @@ impl<'a> Seen<'a> {
             }
             if let Some(formula) = group.group("trigger").and_then(|trigger| trigger.formula("if")) {
                 let scope = formulas::scope_of(entity, self.project, &[]);
-                formulas::check(formula, &scope, powerfx::Type::Boolean, self.files, diagnostics);
+                formulas::check(formula, &scope, powerfx::Type::Boolean, self, diagnostics);
             }
         }
     }
 
     fn virtual_(&self, diagnostics: &mut Vec<Diagnostic>) {
         let group = self.group;
-        self.not_to_itself(diagnostics);
+        if !self.not_to_itself(diagnostics) {
+            return;
+        }
         let Some(entity) = group.text("entity") else { return };
         for (from, at) in group.texts("from") {
             self.reads(from, entity, at, diagnostics);
@@ -224,8 +233,9 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn not_to_itself(&self, diagnostics: &mut Vec<Diagnostic>) {
-        let Some(from) = self.group.text("from") else { return };
+    fn not_to_itself(&self, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let before = diagnostics.len();
+        let Some(from) = self.group.text("from") else { return true };
         for (to, at) in self.group.texts("to") {
             if from == to {
                 diagnostics.push(
@@ -236,6 +246,7 @@ impl<'a> Seen<'a> {
                 );
             }
         }
+        diagnostics.len() == before
     }
 
     fn deletes(&self, diagnostics: &mut Vec<Diagnostic>) {
@@ -251,7 +262,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn entity_is_broken(&self, system: &str, entity: &str) -> bool {
+    pub(super) fn entity_is_broken(&self, system: &str, entity: &str) -> bool {
         let group = self.draft.systems.iter().find(|(group, _)| group.text("system") == Some(system));
         group.is_none_or(|(group, _)| {
             group.named("entities").iter().any(|entry| &*entry.name == entity && entry.value.is_broken())
@@ -271,7 +282,9 @@ impl<'a> Seen<'a> {
         if let Some(held) = found.entity(entity) {
             return Some((found, held));
         }
-        let readable = matches!(group.get("entities"), Some(Data::Named(entries)) if !entries.iter().any(|entry| &*entry.name == entity));
+        // An entity that does not exist may be this one, misspelt.
+        let known = |entry: &Entry| &*entry.name != entity && self.draft.names.entities.contains(&*entry.name);
+        let readable = matches!(group.get("entities"), Some(Data::Named(entries)) if entries.iter().all(known));
         if readable && self.draft.names.entities.contains(entity) {
             diagnostics.push(
                 Diagnostic::error(codes::NO_MAPPING, format!("`{system}` holds no `{entity}`"))
@@ -422,7 +435,11 @@ impl<'a> Seen<'a> {
             return;
         };
         let Some(held) = found.entity(entity).filter(|_| !self.entity_is_broken(system, entity)) else { return };
-        for (field, at) in back {
+        let strange = held
+            .write
+            .iter()
+            .any(|rule| matches!(&rule.expr, mapping::Expr::Source(field) if entity_found.field(field).is_none()));
+        for (field, at) in back.into_iter().filter(|_| !strange) {
             let written = held.write.iter().any(|rule| {
                 rule.expr.text() == field
                     || matches!(&rule.expr, mapping::Expr::Choice { source, .. } if source == field)
@@ -459,6 +476,9 @@ pub(super) fn field_exists(entity: &Entity, field: &str, at: Span, diagnostics: 
 
 /// Exactly one of some keys.
 pub(super) fn one_of(group: &Group, keys: &[&str], what: &str, example: &str, diagnostics: &mut Vec<Diagnostic>) {
+    if group.strange {
+        return;
+    }
     let said: Vec<&&str> = keys.iter().filter(|key| group.says(key)).collect();
     match said.as_slice() {
         [] => diagnostics.push(

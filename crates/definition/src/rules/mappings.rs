@@ -47,7 +47,9 @@ pub(crate) fn check(
         // Where a table's own key is not mapped, what refers to it cannot be followed: one mistake, not two.
         let keyless: BTreeSet<&str> = found
             .iter()
-            .filter(|(_, broken, found)| *broken || found.iter().any(|(code, _)| *code == codes::KEY_NOT_MAPPED))
+            .filter(|(_, broken, found)| {
+                *broken || found.iter().any(|(code, _)| matches!(*code, codes::KEY_NOT_MAPPED | codes::NO_SUCH_FIELD))
+            })
             .map(|(name, ..)| *name)
             .collect();
         let unread: BTreeSet<&str> = group
@@ -57,7 +59,9 @@ pub(crate) fn check(
             .filter(|name| !found.iter().any(|(known, ..)| known == name))
             .collect();
         for (code, (refers_to, diagnostic)) in found.into_iter().flat_map(|(_, _, found)| found) {
-            let follows = refers_to.as_deref().is_some_and(|name| keyless.contains(name) || unread.contains(name));
+            let follows = refers_to.as_deref().is_some_and(|name| {
+                keyless.contains(name) || unread.contains(name) || !draft.names.entities.contains(name)
+            });
             if code != codes::REFERENCE_NOT_MAPPED || !follows {
                 diagnostics.push(diagnostic);
             }
@@ -88,7 +92,11 @@ impl Table<'_> {
         let mut held_back = Vec::new();
         let rules = self.held.all_rules();
         let virtual_ = self.system.kind.entity.iter().any(|field| field.name == "virtual_table");
-        if rules.read.is_empty() && rules.write.is_empty() && !rules.broken && self.model.virtual_table.is_none() {
+        if rules.read.is_empty()
+            && rules.write.is_empty()
+            && !self.held.is_broken()
+            && self.model.virtual_table.is_none()
+        {
             diagnostics.push(
                 Diagnostic::error(codes::NO_MAPPING, format!("`{}` has no mapping here", self.entry.name))
                     .at(
@@ -151,7 +159,9 @@ impl Table<'_> {
                 let column = matches!(&rule.rule.expr, mapping::Expr::Source(column) if self.model.alternate_key.contains(column));
                 column && self.entity.field(&rule.rule.target).is_none()
             };
-            if problem.code == codes::KEY_NOT_MAPPED && way == "write" && rules.read.iter().any(misread) {
+            let misspelt = |rule: &RuleAt| self.entity.field(&rule.rule.target).is_none();
+            let follows = if way == "write" { rules.read.iter().any(misread) } else { rules.read.iter().any(misspelt) };
+            if problem.code == codes::KEY_NOT_MAPPED && follows {
                 continue;
             }
             let refers_to = self.refers_to(&problem, at);
@@ -163,6 +173,7 @@ impl Table<'_> {
                 held_back.push((diagnostic.code, (refers_to, diagnostic)));
             }
         }
+        self.required(&rules, diagnostics);
         self.lines(&rules.read, diagnostics);
         self.named_columns(&columns, diagnostics);
         held_back
@@ -179,6 +190,34 @@ impl Table<'_> {
         match &field.ty {
             Type::Reference { to } => to.first().cloned(),
             _ => None,
+        }
+    }
+
+    /// A record without a required field is rejected, so a mapping that never fills it rejects all of them.
+    fn required(&self, rules: &Rules, diagnostics: &mut Vec<Diagnostic>) {
+        if rules.read.is_empty() || rules.broken {
+            return;
+        }
+        let strange = rules.read.iter().any(|at| self.entity.field(&at.rule.target).is_none());
+        for field in self
+            .entity
+            .fields
+            .iter()
+            .filter(|field| field.required && !self.entity.key.contains(&field.name.to_string()))
+        {
+            if strange || rules.read.iter().any(|at| at.rule.target == *field.name) {
+                continue;
+            }
+            let at = if self.held.says("read") { self.held.key_at("read") } else { self.held.key_at("both") };
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::REQUIRED_NOT_MAPPED,
+                    format!("nothing fills `{}`, which is required", field.name),
+                )
+                .at(at, "not in here")
+                .note("a record without a required field is rejected: every row would be")
+                .help(format!("add `{}:` with a column or a formula, or take `required` from the field", field.name)),
+            );
         }
     }
 
@@ -262,7 +301,8 @@ impl Table<'_> {
             };
             return Some(Columns::of_table(found));
         }
-        if self.model.columns.is_empty() || self.model.columns.iter().any(|(_, ty)| *ty == Type::Unknown) {
+        let broken = self.held.entry("columns").is_some_and(|entry| entry.value.is_broken());
+        if broken || self.model.columns.is_empty() || self.model.columns.iter().any(|(_, ty)| *ty == Type::Unknown) {
             return Some(Columns::open());
         }
         let declared = self.model.columns.iter().map(|(name, ty)| (name.as_str(), ty.clone()));
@@ -284,10 +324,12 @@ impl Table<'_> {
             }
             At::Mapping => Some(if self.held.says(way) { self.held.key_at(way) } else { self.held.key_at("both") }),
         };
-        let table = self.model.table.as_deref().unwrap_or("this system");
         let label = match problem.code {
             codes::NO_SUCH_FIELD => format!("not a field of `{}`", self.entity.name),
-            codes::NO_SUCH_COLUMN => format!("not a column of `{table}`"),
+            codes::NO_SUCH_COLUMN => match &self.model.table {
+                Some(table) => format!("not a column of `{table}`"),
+                None => "not one of the declared columns".to_owned(),
+            },
             codes::FORMULA => "here".to_owned(),
             codes::CHOICE => "this choice".to_owned(),
             codes::KEY_NOT_MAPPED | codes::REQUIRED_NOT_MAPPED => "not in here".to_owned(),

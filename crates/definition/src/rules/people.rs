@@ -21,6 +21,8 @@ pub(crate) fn check(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diag
 /// A failure of each integration reaches somebody: its owner, or a route of the hub.
 fn owners(draft: &Draft, diagnostics: &mut Vec<Diagnostic>) {
     let routes_reach = draft.names.incomplete()
+        || draft.hub.is_broken()
+        || draft.hub.text("hub").is_none()
         || draft.hub.list("alerts").iter().any(|route| match route.group() {
             Some(route) => route.texts("to").iter().any(|(who, _)| draft.names.has(Thing::Who, who)),
             None => true,

@@ -11,7 +11,7 @@ use definition::{LoadOptions, load_files};
 
 fn apply(files: &mut BTreeMap<String, String>, edit: &str) {
     if let Some((file, content)) = edit.split_once(" := ") {
-        files.insert(file.to_owned(), content.replace("\\n", "\n"));
+        files.insert(file.to_owned(), content.replace("\\n", "\n").replace("\\t", "\t"));
         return;
     }
     let (file, change) = edit.split_once(": ").unwrap_or_else(|| panic!("`{edit}` names no file"));

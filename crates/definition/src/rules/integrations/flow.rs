@@ -29,7 +29,7 @@ pub(super) fn check(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
     let Some(entity) = seen.entity(name) else { return };
     if let Some(formula) = trigger.formula("if") {
-        formulas::check(formula, &formulas::scope_of(entity, seen.project, &[]), Fx::Boolean, seen.files, diagnostics);
+        formulas::check(formula, &formulas::scope_of(entity, seen.project, &[]), Fx::Boolean, seen, diagnostics);
     }
     let decisions_known = !lost(group.list("steps"));
     let mut steps = Steps { seen, entity, decisions: Vec::new(), decisions_known };
@@ -141,7 +141,7 @@ impl Steps<'_> {
         if !self.decisions_known {
             scope = scope.open();
         }
-        formulas::check_as(formula, &scope, wanted, self.seen.files, diagnostics);
+        formulas::check_as(formula, &scope, wanted, self.seen, diagnostics);
     }
 
     fn approval(&mut self, step: &Group, diagnostics: &mut Vec<Diagnostic>) {
@@ -239,6 +239,11 @@ impl Steps<'_> {
                     .at(write.at("to"), "written here")
                     .help("write to the system that holds the rows"),
             );
+            return;
+        }
+        let misspelt =
+            |rule: &mapping::Rule| matches!(&rule.expr, mapping::Expr::Source(field) if entity.field(field).is_none());
+        if self.seen.entity_is_broken(to, &entity.name) || held.write.iter().any(misspelt) {
             return;
         }
         for entry in write.named("set") {

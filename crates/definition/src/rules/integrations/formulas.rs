@@ -3,10 +3,10 @@
 use powerfx::{ChoiceSet, Expect, Scope, Type as Fx};
 use record::{Entity, Type};
 
+use super::Seen;
 use crate::codes;
 use crate::decoded::Formula;
 use crate::diagnostic::Diagnostic;
-use crate::files::Files;
 use crate::model::Project;
 use crate::rules::mappings::within;
 
@@ -51,6 +51,7 @@ fn fx(name: &str, ty: &Type) -> Fx {
         Type::Time => Fx::Time,
         Type::DateTime | Type::LocalDateTime => Fx::DateTime,
         Type::Guid => Fx::Guid,
+        Type::Reference { to } => Fx::Reference(to.first().map_or("", String::as_str).into()),
         Type::Choice { values } => Fx::Choice(ChoiceSet::of_names(name, values.iter().map(String::as_str))),
         _ => Fx::Unknown,
     }
@@ -58,24 +59,34 @@ fn fx(name: &str, ty: &Type) -> Fx {
 
 pub(crate) fn wanted(ty: &Type) -> Expect {
     match fx("", ty) {
-        Fx::Unknown => Expect::Any,
+        Fx::Unknown | Fx::Reference(_) => Expect::Any,
         other => Expect::Type(other),
     }
 }
 
-pub(crate) fn check(formula: &Formula, scope: &Scope, wanted: Fx, files: &Files, diagnostics: &mut Vec<Diagnostic>) {
-    check_as(formula, scope, &Expect::Type(wanted), files, diagnostics);
+pub(super) fn check(formula: &Formula, scope: &Scope, wanted: Fx, seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    check_as(formula, scope, &Expect::Type(wanted), seen, diagnostics);
 }
 
-pub(crate) fn check_as(
+pub(super) fn check_as(
     formula: &Formula,
     scope: &Scope,
     wanted: &Expect,
-    files: &Files,
+    seen: &Seen<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     for problem in powerfx::compile(&formula.text, scope, wanted).err().unwrap_or_default() {
-        let span = within(files, formula, problem.start, problem.end);
+        let span = within(seen.files, formula, problem.start, problem.end);
+        // The language says that a reference is no record; people asked for a field that the other entity does not have.
+        let referred =
+            problem.message.split_once("reference to ").and_then(|(_, name)| seen.project.entity(name.trim()));
+        if let Some(entity) = referred
+            && problem.message.starts_with("`.")
+            && let Some(name) = formula.text.get(problem.start..problem.end)
+        {
+            super::field_exists(entity, name.trim_start_matches('.'), span, diagnostics);
+            continue;
+        }
         let mut diagnostic = Diagnostic::error(codes::FORMULA, problem.message).at(span, "here");
         diagnostic.help = problem.help;
         diagnostics.push(diagnostic);
