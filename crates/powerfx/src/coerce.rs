@@ -218,19 +218,19 @@ pub(crate) fn equal(l: &Value<'_>, r: &Value<'_>, zone: &TimeZone) -> bool {
     match (l, r) {
         (Text(a), Text(b)) => **a == **b,
         (Blank, other) | (other, Blank) => other.is_blank(),
-        (Float(a), other) | (other, Float(a)) => matches!(to_float(other), Float(b) if !other_text(other) && *a == b),
+        (Float(a), other) | (other, Float(a)) => matches!(to_float(other), Float(b) if *a == b),
         (Number(_), Date(_) | DateTime(_) | Time(_)) | (Date(_) | DateTime(_) | Time(_), Number(_)) => {
             days(l) == days(r)
         }
         // A column of unknown type may hold the text of what it is compared with.
-        (Text(_), Number(_)) => equal_text(l, r, to_number(l)),
-        (Number(_), Text(_)) => equal_text(r, l, to_number(r)),
-        (Text(_), Boolean(_)) => equal_text(l, r, to_boolean(l)),
-        (Boolean(_), Text(_)) => equal_text(r, l, to_boolean(r)),
-        (Text(_), Date(_) | DateTime(_)) => equal_text(l, r, to_moment(l, &Type::DateTime, zone)),
-        (Date(_) | DateTime(_), Text(_)) => equal_text(r, l, to_moment(r, &Type::DateTime, zone)),
-        (Text(_), Guid(_)) => equal_text(l, r, to_guid(l)),
-        (Guid(_), Text(_)) => equal_text(r, l, to_guid(r)),
+        (Text(_), Number(_)) => is_read_as(to_number(l), r),
+        (Number(_), Text(_)) => is_read_as(to_number(r), l),
+        (Text(_), Boolean(_)) => is_read_as(to_boolean(l), r),
+        (Boolean(_), Text(_)) => is_read_as(to_boolean(r), l),
+        (Text(_), Date(_) | DateTime(_)) => is_read_as(to_moment(l, &Type::DateTime, zone), r),
+        (Date(_) | DateTime(_), Text(_)) => is_read_as(to_moment(r, &Type::DateTime, zone), l),
+        (Text(_), Guid(_)) => is_read_as(to_guid(l), r),
+        (Guid(_), Text(_)) => is_read_as(to_guid(r), l),
         (Untyped(json), other) | (other, Untyped(json)) => match &**json {
             Json::Text(t) => matches!(other, Text(o) if **o == **t),
             Json::Bool(b) => matches!(other, Boolean(o) if o == b),
@@ -241,11 +241,8 @@ pub(crate) fn equal(l: &Value<'_>, r: &Value<'_>, zone: &TimeZone) -> bool {
     }
 }
 
-fn other_text(value: &Value<'_>) -> bool {
-    matches!(value, Value::Text(t) if t.is_empty())
-}
-
-fn equal_text(_text: &Value<'_>, other: &Value<'_>, read: Value<'_>) -> bool {
+/// Whether a text, read as the kind of another value, is that value.
+fn is_read_as(read: Value<'_>, other: &Value<'_>) -> bool {
     !read.is_error() && !read.is_blank() && read == *other
 }
 

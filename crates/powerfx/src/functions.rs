@@ -202,7 +202,7 @@ pub(crate) const NOT_THERE: &[(&str, &str)] = &[
     ("Navigate Back Launch Notify Exit Confirm Select SetFocus Param Print Download", "there is no screen"),
     ("User Environment Connection Location Acceleration Compass", "there is no app around a formula"),
     ("Refresh Revert SaveData LoadData ClearData", "a formula reads the row that it is given"),
-    ("Search GroupBy Ungroup Shuffle Patch Summarize Join", "use Filter, Distinct and ForAll"),
+    ("Search GroupBy Ungroup Shuffle Summarize Join", "use Filter, Distinct and ForAll"),
     ("Color ColorValue ColorFade RGBA", "rows have no colours"),
     ("Language Translate OptionSetInfo AsType IsType Column ColumnNames", "the rows of the hub have no such thing"),
 ];

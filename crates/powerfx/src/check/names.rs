@@ -17,8 +17,8 @@ impl Checker<'_> {
         if let Some(names) = self.scope.root().members.get(name) {
             return self.scope_names(names.clone());
         }
-        if self.frames.iter().any(|f| f.row == Type::Unknown && f.alias.is_none()) {
-            let at = self.frames.iter().rposition(|f| f.row == Type::Unknown && f.alias.is_none()).unwrap_or(0);
+        // A row of unknown type may have any field.
+        if let Some(at) = self.frames.iter().rposition(|f| f.row == Type::Unknown && f.alias.is_none()) {
             return Typed::new(Node::FrameField(at, name.into()), Type::Unknown);
         }
         if self.scope.is_open() {
@@ -56,13 +56,9 @@ impl Checker<'_> {
             if whole {
                 return Some(Typed::new(Node::Frame(at), frame.row.clone()));
             }
-            if let (None, Type::Record(fields)) = (&frame.alias, &frame.row)
-                && let Some(ty) = fields.get(name)
-            {
-                return Some(Typed::new(Node::FrameField(at, name.into()), ty.clone()));
-            }
-            if let (Some(alias), Type::Record(fields)) = (&frame.alias, &frame.row)
-                && alias == "ThisRecord"
+            // With a name of its own, a row's fields are reached by that name only.
+            let bare = frame.alias.as_deref().is_none_or(|alias| alias == "ThisRecord");
+            if let (true, Type::Record(fields)) = (bare, &frame.row)
                 && let Some(ty) = fields.get(name)
             {
                 return Some(Typed::new(Node::FrameField(at, name.into()), ty.clone()));

@@ -1,6 +1,6 @@
 //! Numbers: exact where the arguments are decimals, floating where one of them is a float.
 
-use super::text::{ONE, whole};
+use super::text::whole;
 use super::{ANY, Function, P, R};
 use crate::error::ErrorKind;
 use crate::eval::{Env, value_row};
@@ -354,7 +354,7 @@ fn sequence<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
     if let Err(error) = env.table_room(count as usize) {
         return error;
     }
-    let one = Value::Number(ONE);
+    let one = Value::Number(Decimal::ONE);
     let step = args.get(2).unwrap_or(&one).clone();
     let mut at = args.get(1).unwrap_or(&one).clone();
     if at.is_blank() {

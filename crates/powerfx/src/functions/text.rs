@@ -9,7 +9,6 @@ use crate::eval::{Env, eval, join_errors, rows, value_row};
 use crate::node::{Node, Strict};
 use crate::types::Type;
 use crate::value::{Text, Value};
-use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -478,6 +477,3 @@ pub(crate) fn membership<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value
     }
     Value::Boolean(false)
 }
-
-/// One as a decimal, for steps that are not given.
-pub(crate) const ONE: Decimal = Decimal::ONE;
