@@ -95,7 +95,6 @@ fn one_way<'a>(integration: &str, batch: &'a Batch) -> Result<(&'a str, &'a str)
         (batch.first_load.is_some(), "`first_load:` with an approval"),
         (batch.approve.is_some(), "`approve:`"),
         (batch.min_rows.is_some(), "`min_rows:`"),
-        (batch.returns_active, "`returns_active:`"),
     ];
     match unsupported.iter().find(|(is, _)| *is) {
         Some((_, what)) => Err(not_yet(integration, what)),

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use hub::{Note, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -45,20 +44,28 @@ pub fn start_logs(cli: &Cli) {
     }
 }
 
-/// A table for people: no lines, numbers to the right.
+/// A table for people: no lines, numbers to the right. An empty header is not shown.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header.iter().map(|name| name.to_uppercase()));
-    for (at, column) in table.column_iter_mut().enumerate() {
-        let number = |text: &String| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == ',');
-        if !rows.is_empty() && rows.iter().all(|row| row.get(at).is_some_and(number)) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        column.set_padding((0, 2));
-    }
-    table.add_rows(rows);
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == ',');
+    let cell = |row: &[String], at: usize| row.get(at).cloned().unwrap_or_default();
+    let columns: Vec<(usize, bool)> = (0..header.len())
+        .map(|at| {
+            let width = rows.iter().map(|row| cell(row, at).chars().count()).chain([header[at].chars().count()]).max();
+            let numeric = !rows.is_empty() && rows.iter().all(|row| is_number(&cell(row, at)));
+            (width.unwrap_or_default(), numeric)
+        })
+        .collect();
+    let line = |row: &[String]| {
+        let cells = columns.iter().enumerate().map(|(at, (width, numeric))| {
+            let text = cell(row, at);
+            let pad = " ".repeat(width.saturating_sub(text.chars().count()));
+            if *numeric { pad + &text } else { text + &pad }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let head: Vec<String> = header.iter().map(|name| name.to_uppercase()).collect();
+    let shown = header.iter().any(|name| !name.is_empty()).then_some(head);
+    shown.iter().chain(&rows).map(|row| line(row)).collect::<Vec<_>>().join("\n")
 }
 
 /// 12,345.

@@ -192,16 +192,17 @@ impl ReadMapping {
         }
         for (at, field) in self.entity.fields.iter().enumerate() {
             let is_key = self.entity.key.iter().any(|name| **name == *field.name);
-            if values[at].is_blank() && !faults.iter().any(|f| f.place.column.as_deref() == Some(&*field.name)) {
-                if is_key {
-                    faults.push(key_blank(&self.entity, field));
-                } else if field.required {
-                    faults.push(
-                        Fault::reject(REQUIRED_BLANK, format!("`{}` is required and is blank", field.name))
-                            .at_column(&*field.name)
-                            .fix("fill it in the source, or give it a value in the mapping with =Coalesce(…, …)"),
-                    );
-                }
+            if faults.iter().any(|f| f.place.column.as_deref() == Some(&*field.name)) {
+                continue;
+            }
+            if is_key && Key::of([&values[at]]).is_err() && !matches!(values[at], Value::Reference(_)) {
+                faults.push(key_blank(&self.entity, field));
+            } else if values[at].is_blank() && field.required {
+                faults.push(
+                    Fault::reject(REQUIRED_BLANK, format!("`{}` is required and is blank", field.name))
+                        .at_column(&*field.name)
+                        .fix("fill it in the source, or give it a value in the mapping with =Coalesce(…, …)"),
+                );
             }
         }
         let read = Row::new(self.entity.schema.clone(), values);

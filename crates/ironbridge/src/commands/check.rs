@@ -64,7 +64,10 @@ async fn online_too(cli: &Cli, project: Arc<Project>) -> Result<u8, Failure> {
         }
     }
     let soon = RetryPolicy { give_up_after: Duration::from_secs(5), ..RetryPolicy::default() };
-    for integration in project.integrations.iter().filter(|i| matches!(i.pattern, Pattern::Batch(_)) && !failed) {
+    if failed {
+        return Ok(FAILED);
+    }
+    for integration in project.integrations.iter().filter(|i| matches!(i.pattern, Pattern::Batch(_))) {
         match hub::compile(&project, integration, &systems, soon.clone()).await {
             Ok(_) => say!("{}: fits its systems", integration.name),
             Err(fault) => {

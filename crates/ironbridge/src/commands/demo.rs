@@ -30,7 +30,7 @@ const DYNAMICS: &str = "127.0.0.1:7702";
 const HUB: &str = "127.0.0.1:7700";
 const INTEGRATION: &str = "customers";
 /// The customer that the suggestions change.
-const CUSTOMER: &str = "C-00001";
+const CUSTOMER: &str = "C-1001";
 
 pub async fn demo(cli: &Cli, demo: &Demo) -> Result<u8, Failure> {
     match &demo.action {
@@ -141,9 +141,7 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
         (format!("ironbridge {at} show customers"), "the integration with every default, and where it was said"),
     ];
     let rows = lines.into_iter().map(|(command, what)| vec![format!("  {command}"), format!("# {what}")]).collect();
-    for line in table(&["", ""], rows).lines().skip(1) {
-        say!("{line}");
-    }
+    say!("{}", table(&["", ""], rows));
     say!("\nIt goes on syncing every 10 seconds; stop it with Ctrl-C. Start again any time: it goes on where it was.");
     tokio::spawn(async move {
         stopped().await;

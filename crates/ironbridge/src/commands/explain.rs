@@ -10,8 +10,7 @@ use crate::say;
 
 /// The pages, in the binary.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../docs/runbooks"]
-#[include = "IB*.md"]
+#[folder = "../../docs/runbooks"]
 struct Pages;
 
 pub fn explain(cli: &Cli, code: Option<&str>) -> Result<u8, Failure> {

@@ -1,1 +1,8 @@
-//! The whole product, run as a user would.
+//! The whole product, run as a user would: the binary, a local Dynamics, a real finance database.
+
+mod bad_days;
+mod kills;
+mod second_run;
+mod support;
+mod tidy;
+mod walk;

@@ -1,0 +1,206 @@
+//! Everything that goes wrong has a code, says what to do, and loses nothing.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use crate::support::{World, binary};
+
+#[test]
+fn a_wrong_token() {
+    let world = World::new(20);
+    std::fs::write(world.dir.join("dynamics.token"), "wrong").unwrap();
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0502");
+    assert!(said.err.contains("do: ") && said.err.contains("more: ironbridge explain IB0502"), "{said:#?}");
+    assert!(!said.err.contains("wrong"), "a token is never shown: {said:#?}");
+    std::fs::write(world.dir.join("dynamics.token"), "local").unwrap();
+    assert_eq!(world.run()["created"], 14);
+    assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
+fn a_secret_without_a_value() {
+    let world = World::new(20);
+    std::fs::remove_file(world.dir.join("dynamics.token")).unwrap();
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0006");
+    assert!(said.err.contains("dynamics.token"), "{said:#?}");
+}
+
+#[test]
+fn nobody_at_the_address_of_dynamics() {
+    let mut world = World::new(20);
+    world.stop_dynamics();
+    world.ironbridge(&["check", "--online"]).fails(1, "IB0501");
+    let runs = world.ironbridge(&["runs"]);
+    assert!(runs.err.contains("Nothing has run yet"), "a check is no run: {runs:#?}");
+}
+
+#[test]
+fn a_table_or_column_that_is_not_there() {
+    let world = World::new(20);
+    world.edit("systems/dynamics.yaml", "table: account", "table: acount");
+    world.ironbridge(&["run", "customers"]).fails(1, "IB0504");
+    world.edit("systems/dynamics.yaml", "table: acount", "table: account");
+    world.edit("systems/dynamics.yaml", "creditlimit: credit_limit", "creditlimits: credit_limit");
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0703");
+    assert!(
+        said.err.contains("systems/dynamics.yaml:17") && said.err.contains("did you mean `creditlimit`?"),
+        "{said:#?}"
+    );
+    world.edit("systems/dynamics.yaml", "creditlimits:", "creditlimit:");
+    world.sql("ALTER TABLE customers RENAME COLUMN terms_code TO terms");
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0703");
+    assert!(said.err.contains("`terms_code`"), "{said:#?}");
+    assert_eq!(world.rows_written(), 0);
+    world.sql("ALTER TABLE customers RENAME COLUMN terms TO terms_code");
+    assert_eq!(world.run()["created"], 14);
+}
+
+#[test]
+fn an_alternate_key_that_does_not_exist() {
+    let world = World::new(20);
+    world.edit("systems/dynamics.yaml", "alternate_key: accountnumber", "alternate_key: name");
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0506");
+    assert!(said.err.contains("Keys"), "{said:#?}");
+}
+
+#[test]
+fn a_value_that_dynamics_refuses_is_one_dead_letter() {
+    let world = World::new(20);
+    // More than the column's range: only Dynamics knows that.
+    world.sql("UPDATE customers SET credit_limit = '999999999999999' WHERE customer_no = 'C-1003'");
+    let run = world.run();
+    assert_eq!(run["state"], "ok_with_dead_letters", "{run:#}");
+    assert_eq!((run["created"].as_u64(), run["rejected"].as_u64()), (Some(13), Some(7)), "{run:#}");
+    let letters = world.ironbridge(&["--format", "json", "dead-letters", "list", "--code", "IB0512"]).ok().json();
+    assert_eq!(letters[0]["key"], "C-1003", "{letters:#}");
+    assert!(!letters[0]["why"].as_str().unwrap().is_empty(), "Dynamics' own words: {letters:#}");
+}
+
+#[test]
+fn throttling_errors_lost_answers_and_half_batches() {
+    for fault in
+        ["429@30%", "503@30%", "drop@20%", "cut@20%", "half-batch@40%", "429@15%,503@10%,drop@10%,half-batch@10%"]
+    {
+        let world = World::new(150);
+        world.fault(fault);
+        for _ in 0..8 {
+            let run = world.run();
+            if run["error"].is_null() && run["state"].is_string() {
+                break;
+            }
+        }
+        world.fault("");
+        let last = world.run();
+        assert!(last["error"].is_null(), "{fault}: {last:#}");
+        assert_eq!(world.accounts(), world.expected(), "{fault}");
+        world.reset_stats();
+        world.run();
+        assert_eq!(world.rows_written(), 0, "{fault}");
+    }
+}
+
+#[test]
+fn a_row_that_points_to_one_that_comes_later_or_never() {
+    let world = World::new(20);
+    // The page's order is by time of change: the child comes first, in the same run.
+    world.sql(
+        "UPDATE customers SET parent_no = 'C-1009', updated_at = '2020-01-01T00:00:00Z' WHERE customer_no = 'C-1002'",
+    );
+    world.sql("UPDATE customers SET parent_no = 'C-99999' WHERE customer_no = 'C-1004'");
+    let run = world.run();
+    assert_eq!(run["rejected_by_code"]["IB0416"], 1, "{run:#}");
+    let accounts = world.accounts();
+    assert_eq!(accounts["C-1002"].parent.as_deref(), Some("C-1009"));
+    assert!(!accounts.contains_key("C-1004"));
+}
+
+#[test]
+fn a_state_file_of_a_newer_version() {
+    let world = World::new(20);
+    world.run();
+    let state = world.dir.join(".ironbridge/state.db");
+    rusqlite::Connection::open(&state).unwrap().pragma_update(None, "user_version", 9_999).unwrap();
+    let before = std::fs::read(&state).unwrap();
+    world.ironbridge(&["run", "customers"]).fails(1, "IB0013");
+    assert_eq!(std::fs::read(&state).unwrap(), before, "nothing was touched");
+}
+
+#[test]
+fn a_state_file_that_is_none() {
+    let world = World::new(20);
+    std::fs::create_dir_all(world.dir.join(".ironbridge")).unwrap();
+    std::fs::write(world.dir.join(".ironbridge/state.db"), "this is no database, it is a text that somebody put here")
+        .unwrap();
+    world.ironbridge(&["status"]).fails(1, "IB0011");
+}
+
+#[test]
+fn names_that_do_not_exist() {
+    let world = World::new(20);
+    for args in [&["run", "custmers"][..], &["plan", "x"], &["show", "x"], &["runs", "x"], &["explain", "IB9999"]] {
+        world.ironbridge(args).fails(2, "IB0002");
+    }
+    world.ironbridge(&["dead-letters", "show", "abc"]).fails(1, "IB0002");
+    world.ironbridge(&["init", world.dir.to_str().unwrap()]).fails(2, "IB0005");
+}
+
+#[test]
+fn a_mistake_in_a_file_is_shown_where_it_is() {
+    let world = World::new(20);
+    world.edit("integrations/customers.yaml", "schedule:", "shedule:");
+    let said = world.ironbridge(&["check"]);
+    assert_eq!(said.code, Some(2));
+    for part in ["integrations/customers.yaml:7:1", "did you mean `schedule`?", "^^^^^^^"] {
+        assert!(said.err.contains(part), "no {part} in {}", said.err);
+    }
+    assert_eq!(world.ironbridge(&["run", "customers"]).code, Some(2), "what is wrong does not run");
+}
+
+/// A hub that runs until the test ends.
+struct Up(Child);
+
+impl Up {
+    fn start(world: &World) -> Up {
+        let mut command = binary();
+        command.args(["-C", world.dir.to_str().unwrap(), "up", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("is up: http://127.0.0.1:"), "{line}");
+        Up(child)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn two_up_on_one_folder_and_commands_beside_it() {
+    let world = World::new(100);
+    let first = Up::start(&world);
+    let second = world.ironbridge(&["up", "--listen", "127.0.0.1:0"]).fails(1, "IB0014");
+    assert!(second.err.contains(&first.0.id().to_string()), "which process: {second:#?}");
+    // The first run comes by itself; what a person runs beside it waits its turn or finds nothing to do.
+    let expected = world.expected();
+    for _ in 0..100 {
+        if world.accounts() == expected {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(world.accounts(), expected);
+    for _ in 0..100 {
+        if world.ironbridge(&["--format", "json", "status"]).ok().json()[0]["state"] == "ok_with_dead_letters" {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(world.run()["created"], 0);
+    drop(first);
+    let again = Up::start(&world);
+    drop(again);
+}

@@ -1,0 +1,56 @@
+//! kill -9 at every commit, and around every write: source and destination are equal in the end.
+
+use crate::support::World;
+
+const CUSTOMERS: usize = 250;
+
+/// Kills a run at the Nth hit of a failpoint, for N = 1, 2, … until a run gets through; runs again after each kill.
+fn kill_at_each(point: &str) {
+    let mut killed = 0;
+    for n in 1..100 {
+        let world = World::new(CUSTOMERS);
+        let run = ["--format", "json", "run", "customers"];
+        let said = world.with_failpoints(&run, &format!("{point}@{n}=abort"));
+        if said.code == Some(0) {
+            assert!(killed >= 2, "{point} was hit {killed} times only");
+            return;
+        }
+        assert_eq!(said.code, None, "the process was to be killed: {said:#?}");
+        killed += 1;
+
+        let after = world.run();
+        let count = |name: &str| after[name].as_u64().unwrap();
+        let ended = count("created") + count("updated") + count("unchanged") + count("rejected") + count("skipped");
+        assert_eq!(count("read"), ended, "{point}@{n}: {after:#}");
+        assert_eq!(world.accounts(), world.expected(), "{point}@{n}");
+        let letters = world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json();
+        assert_eq!(letters.as_array().unwrap().len(), 6, "{point}@{n}: {letters:#}");
+        world.reset_stats();
+        assert_eq!(world.run()["state"], after["state"], "{point}@{n}");
+        assert_eq!(world.rows_written(), 0, "{point}@{n}: a further run writes nothing");
+        let interrupted = world.ironbridge(&["--format", "json", "runs"]).ok().json();
+        let states: Vec<&str> = interrupted.as_array().unwrap().iter().map(|r| r["state"].as_str().unwrap()).collect();
+        assert!(!states.contains(&"running"), "{point}@{n}: {states:?}");
+    }
+    panic!("{point} was hit a hundred times");
+}
+
+#[test]
+fn before_a_commit() {
+    kill_at_each("commit.before");
+}
+
+#[test]
+fn after_a_commit() {
+    kill_at_each("commit.after");
+}
+
+#[test]
+fn before_a_write_to_dynamics() {
+    kill_at_each("sink.before");
+}
+
+#[test]
+fn after_a_write_to_dynamics() {
+    kill_at_each("sink.after");
+}
