@@ -161,7 +161,7 @@ impl Wanted {
             .collect();
         for behind in &self.behind {
             let here = |row: &Found| target(row).is_none_or(|table| table == behind.table.name);
-            let ids: Vec<String> = rows.iter().filter(|row| here(row)).filter_map(|row| id(row)).collect();
+            let ids: Vec<String> = rows.iter().filter(|row| here(row)).filter_map(&id).collect();
             if ids.is_empty() {
                 continue;
             }

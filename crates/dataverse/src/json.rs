@@ -11,7 +11,7 @@ pub(crate) fn object(text: &[u8]) -> Option<Object<'_>> {
     serde_json::from_slice(text).ok()
 }
 
-pub(crate) fn rows<'a>(raw: &'a RawValue) -> Option<Vec<&'a RawValue>> {
+pub(crate) fn rows(raw: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw.get()).ok()
 }
 

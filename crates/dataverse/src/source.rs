@@ -8,7 +8,6 @@ use std::sync::Arc;
 use record::{
     Batch, BoxFuture, Code, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source, Unreadable, Value,
 };
-use serde_json::value::RawValue;
 
 use crate::client::{Answer, Call, Client};
 use crate::columns::{Columns, Unread};
@@ -292,8 +291,8 @@ fn unreadable(client: &Client, table: &Table, unread: &Unread) -> Fault {
 
 /// The texts of an answer, for those that only want to know that it is one.
 pub(crate) fn text_of(answer: &Answer, name: &str) -> Option<String> {
-    let raw: &RawValue = *json::object(&answer.body)?.get(name)?;
-    json::string(raw)
+    let body = json::object(&answer.body)?;
+    json::member(&body, name)
 }
 
 #[cfg(test)]

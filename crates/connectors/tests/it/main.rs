@@ -1,4 +1,6 @@
 //! The connectors, against the real thing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod dataverse;
 mod sqlite;
