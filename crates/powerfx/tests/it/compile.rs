@@ -56,6 +56,8 @@ fn values_come_from_slots() {
     check("raw + 1", "13.5");
     check("raw = 12.5", "true");
     check("raw > 12", "true");
+    check("Max(raw, 1)", "12.5");
+    check("Sum(raw, 1)", "13.5");
     check("Text(raw)", "\"12.5\"");
     check("IsBlank(parent)", "true");
     check("With({name: \"x\"}, name & customer.name)", "\"xAcme\"");

@@ -4,7 +4,7 @@ use super::arithmetic;
 use super::{as_float, div0, float};
 use crate::ast::Expr;
 use crate::check::{Checker, Typed, aliased};
-use crate::coerce::to_float as coerce_float;
+use crate::coerce::{to_float as coerce_float, to_number};
 use crate::error::Span;
 use crate::eval::{Env, eval, join_errors, rows};
 use crate::node::{Arithmetic, Node};
@@ -117,7 +117,16 @@ pub(super) fn over_rows_of<'a>(env: &mut Env<'a>, nodes: &'a [Node], which: Aggr
 }
 
 pub(super) fn aggregate<'a>(env: &Env<'a>, values: Vec<Value<'a>>, which: Aggregate) -> Value<'a> {
-    let values: Vec<Value<'a>> = values.into_iter().filter(|v| !v.is_blank()).collect();
+    let dated = values.iter().any(|v| matches!(v, Value::Date(_) | Value::DateTime(_) | Value::Time(_)));
+    let values: Vec<Value<'a>> = values
+        .into_iter()
+        .filter(|v| !v.is_blank())
+        // A column of unknown type may hold a number as text.
+        .map(|v| if matches!(v, Value::Text(_)) && !dated { to_number(&v) } else { v })
+        .collect();
+    if values.iter().any(Value::is_error) {
+        return join_errors(values.iter());
+    }
     let Some(first) = values.first() else {
         return match which {
             Aggregate::Average | Aggregate::Deviation | Aggregate::Variance => div0(),
