@@ -1,4 +1,5 @@
-//! Measures the store on this machine: `cargo run --release -p store --example measure [DIR] [MESSAGES]`.
+//! Measures the store on this machine: `cargo run --release -p store --example measure [DIR] [MESSAGES] [PART]`, where a part
+//! is `small`, `queue`, `backlog` or `ledger`.
 //!
 //! Every send is a commit of its own that is answered after the sync; so is every receive and every completion.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints numbers")]
@@ -17,14 +18,24 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let dir = args.next().map_or_else(|| std::env::temp_dir().join("store-measure"), PathBuf::from);
     let messages: u64 = args.next().map_or(400_000, |text| text.parse().unwrap());
+    let part = args.next().unwrap_or_default();
+    let wanted = |name: &str| part.is_empty() || part == name;
     let _ = std::fs::remove_dir_all(&dir);
     one_sync(&dir);
-    open_again(&dir);
-    one_sender(&dir);
-    through(&dir, messages, 256);
-    through(&dir, messages / 8, 16);
-    backlog(&dir, messages * 2);
-    ledger(&dir, 1_000_000);
+    if wanted("small") {
+        open_again(&dir);
+        one_sender(&dir);
+    }
+    if wanted("queue") {
+        through(&dir, messages, 256);
+        through(&dir, messages / 8, 16);
+    }
+    if wanted("backlog") {
+        backlog(&dir, messages * 2);
+    }
+    if wanted("ledger") {
+        ledger(&dir, 1_000_000);
+    }
     let _ = std::fs::remove_dir_all(&dir);
 }
 

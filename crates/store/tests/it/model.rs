@@ -210,7 +210,7 @@ impl Pair {
                 self.bench.reopen("");
             }
             99 => {
-                self.fate = Some(if a % 2 == 0 { "before" } else { "after" });
+                self.fate = Some(if a.is_multiple_of(2) { "before" } else { "after" });
                 self.bench.reopen(&format!("commit.{}@1=error", self.fate.unwrap()));
             }
             _ => self.bench.pass(i64::from(a) * 8),
@@ -221,7 +221,7 @@ impl Pair {
     fn send(&mut self, a: u8, b: u8) {
         self.sent += 1;
         // One in eight repeats an id that was sent not long ago.
-        let number = if a % 8 == 0 { self.sent.saturating_sub(u32::from(b % 4) + 1) } else { self.sent };
+        let number = if a.is_multiple_of(8) { self.sent.saturating_sub(u32::from(b % 4) + 1) } else { self.sent };
         let id = format!("m{number}");
         let session = self.model.sessions.then(|| format!("s{}", b % 3));
         let at = (a % 5 == 1).then(|| self.now() + i64::from(b) * 10);
@@ -400,7 +400,7 @@ impl Pair {
     }
 
     fn accept(&mut self, a: u8) {
-        let named = (a % 3 == 0).then(|| format!("s{}", a % 4));
+        let named = a.is_multiple_of(3).then(|| format!("s{}", a % 4));
         let Some(answer) = self.commit(Op::AcceptSession { queue: "q".into(), session: named.clone() }) else { return };
         let expected = match &named {
             Some(name) if self.model.held.contains_key(name) => {
@@ -439,7 +439,7 @@ impl Pair {
     fn note(&mut self, a: u8, b: u8) {
         let Some((name, token)) = self.some_session(a) else { return };
         let state = (b % 4 > 1).then(|| vec![b]);
-        let renew = b % 4 == 0;
+        let renew = b.is_multiple_of(4);
         let (queue, session) = ("q".to_owned(), token);
         let op = match renew {
             true => Op::RenewSession { queue, session },
