@@ -29,8 +29,8 @@ pub fn run(engine: &mut Engine, request: &Request, table: &Arc<Table>, message: 
     let caller = caller(request);
     let mut ids: Vec<Uuid> = Vec::with_capacity(targets.len());
     for target in targets {
-        check_type(table, target)?;
         let payload = payload::read(engine, table, target)?;
+        check_type(table, &payload)?;
         match message {
             "CreateMultiple" => ids.push(write::create(engine, &caller, table, payload)?),
             "UpdateMultiple" => {
@@ -63,9 +63,8 @@ pub fn run(engine: &mut Engine, request: &Request, table: &Arc<Table>, message: 
 }
 
 /// The targets are of an abstract type, so each says which one it is; all must be of the table in the URL.
-fn check_type(table: &Table, target: &str) -> Answer<()> {
-    let object = Object::parse(target).map_err(|error| not_json(&table.set, &error))?;
-    let named = object.get("@odata.type").and_then(json::text).ok_or_else(|| {
+fn check_type(table: &Table, payload: &Payload) -> Answer<()> {
+    let named = payload.odata_type.as_deref().ok_or_else(|| {
         Refusal::payload(
             &table.set,
             "Each of the Targets needs an '@odata.type', such as 'Microsoft.Dynamics.CRM.account'.",

@@ -62,8 +62,14 @@ impl<'a> Translator<'a> {
     }
 
     fn joined(&mut self, parts: &[Expr], word: &str) -> Answer<String> {
-        let parts = parts.iter().map(|part| self.predicate(part)).collect::<Answer<Vec<_>>>()?;
-        Ok(format!("({})", parts.join(word)))
+        // Halves of halves: SQLite bounds how deep an expression may be, and a flat chain is as deep as it is long.
+        match parts {
+            [one] => self.predicate(one),
+            _ => {
+                let (left, right) = parts.split_at(parts.len() / 2);
+                Ok(format!("({}{word}{})", self.joined(left, word)?, self.joined(right, word)?))
+            }
+        }
     }
 
     fn comparison(&mut self, op: Binary, left: &Expr, right: &Expr) -> Answer<String> {

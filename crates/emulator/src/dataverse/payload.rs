@@ -36,6 +36,8 @@ pub struct Nested {
 #[derive(Debug, Default)]
 pub struct Payload {
     pub id: Option<Uuid>,
+    /// `@odata.type`, without which a bulk message does not know what its rows are.
+    pub odata_type: Option<String>,
     /// `@odata.id`, with which bulk messages name their rows.
     pub odata_id: Option<String>,
     pub cells: Vec<Cell>,
@@ -85,8 +87,10 @@ fn read_object(engine: &Engine, table: &Arc<Table>, object: &Object, depth: usiz
     let mut payload = Payload::default();
     for (name, raw) in &object.0 {
         if name.starts_with('@') {
-            if name == "@odata.id" {
-                payload.odata_id = json::text(raw);
+            match name.as_str() {
+                "@odata.id" => payload.odata_id = json::text(raw),
+                "@odata.type" => payload.odata_type = json::text(raw),
+                _ => {}
             }
         } else if let Some(nav) = name.strip_suffix("@odata.bind") {
             bind(engine, table, nav, raw, &mut payload)?;

@@ -42,6 +42,7 @@ pub fn prepare(dir: Option<&Path>) -> Result<Tls, Error> {
         };
         write(&ca_path, ca.self_signed(&ca_key)?.pem())?;
         write(&key_path, ca_key.serialize_pem())?;
+        only_for_its_owner(&key_path);
     }
     let issuer = Issuer::new(ca, ca_key);
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
@@ -58,4 +59,17 @@ pub fn prepare(dir: Option<&Path>) -> Result<Tls, Error> {
         .with_single_cert(vec![certificate], key)?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(server)), ca_path })
+}
+
+/// Whoever holds the key can pose as any site to a client that trusts the authority.
+fn only_for_its_owner(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
+            tracing::warn!(%error, "the key of the emulator's authority could not be protected");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
 }

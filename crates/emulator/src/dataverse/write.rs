@@ -90,7 +90,32 @@ pub fn update(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid
 
 /// Deletes a row that exists, and does to the rows that point to it what their relationships say.
 pub fn delete(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid) -> Answer<()> {
-    let before = webhooks::before(engine, table, Deed::Deleted, id)?;
+    // A list of what is still to go, so that a long or circular chain of cascades needs no stack.
+    let mut doomed = vec![(table.clone(), id)];
+    let mut first = true;
+    while let Some((table, id)) = doomed.pop() {
+        let before = webhooks::before(engine, &table, Deed::Deleted, id)?;
+        let sql = format!("DELETE FROM {} WHERE id = ?1", table.sql());
+        if engine.conn.prepare_cached(&sql)?.execute([blob(id)])? == 0 {
+            if first {
+                return Err(Refusal::no_row(&table.name, id));
+            }
+            continue;
+        }
+        first = false;
+        release(engine, &table, id, &mut doomed)?;
+        let version = engine.next_version();
+        let now = engine.clock.now();
+        let tombstone = "INSERT INTO tombstone (table_name, v, id, at) VALUES (?1, ?2, ?3, ?4)";
+        engine.conn.prepare_cached(tombstone)?.execute(params![table.name, version, blob(id), now])?;
+        engine.deeds.push((table.name.clone(), Deed::Deleted));
+        webhooks::after(engine, caller, &table, Deed::Deleted, id, &[], before)?;
+    }
+    Ok(())
+}
+
+/// Unlinks what pointed to a row that is gone, or adds it to what is to go as well.
+fn release(engine: &mut Engine, table: &Table, id: Uuid, doomed: &mut Vec<(Arc<Table>, Uuid)>) -> Answer<()> {
     let catalog = engine.catalog.clone();
     for relation in catalog.one_to_many.iter().filter(|relation| relation.one == table.name) {
         let Some(many) = catalog.table(&relation.many) else { continue };
@@ -107,7 +132,7 @@ pub fn delete(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid
                     let unlink = format!("UPDATE {sql} SET {name} = NULL, v = ?2 WHERE id = ?1");
                     engine.conn.prepare_cached(&unlink)?.execute(params![blob(child), version])?;
                 }
-                OnDelete::Cascade => delete(engine, caller, many, child)?,
+                OnDelete::Cascade => doomed.push((many.clone(), child)),
                 OnDelete::Restrict => {
                     let message =
                         "The object you tried to delete is associated with another object and cannot be deleted.";
@@ -116,23 +141,14 @@ pub fn delete(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid
             }
         }
     }
-    for link in catalog.many_to_many.iter() {
+    for link in &catalog.many_to_many {
         for (side, name) in [(0, "a"), (1, "b")] {
             if link.tables[side] == table.name {
                 engine.conn.execute(&format!("DELETE FROM {} WHERE {name} = ?1", link.sql()), [blob(id)])?;
             }
         }
     }
-    let sql = format!("DELETE FROM {} WHERE id = ?1", table.sql());
-    if engine.conn.prepare_cached(&sql)?.execute([blob(id)])? == 0 {
-        return Err(Refusal::no_row(&table.name, id));
-    }
-    let version = engine.next_version();
-    let now = engine.clock.now();
-    let tombstone = "INSERT INTO tombstone (table_name, v, id, at) VALUES (?1, ?2, ?3, ?4)";
-    engine.conn.prepare_cached(tombstone)?.execute(params![table.name, version, blob(id), now])?;
-    engine.deeds.push((table.name.clone(), Deed::Deleted));
-    webhooks::after(engine, caller, table, Deed::Deleted, id, &[], before)
+    Ok(())
 }
 
 /// Connects two rows through a navigation property of the first.

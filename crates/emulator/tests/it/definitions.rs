@@ -174,3 +174,34 @@ async fn many_to_many() {
     assert_eq!(env.send(&format!("DELETE {nav}({product})/$ref"), &[], "").await.status, 204);
     assert!(env.values(&nav, "name").await.is_empty());
 }
+
+#[tokio::test]
+async fn cascades_end_even_in_a_circle() {
+    let env = env().await;
+    let table = TABLE.replace("new_CreditRequest", "new_Node");
+    post(&env, "EntityDefinitions", &table).await;
+    for (name, delete) in [("new_Next", "Cascade"), ("new_Guard", "Restrict")] {
+        let body = format!(
+            r#"{{"SchemaName":"new_node_{name}","ReferencedEntity":"new_node","ReferencingEntity":"new_node","Lookup":{{"SchemaName":"{name}"}},"CascadeConfiguration":{{"Delete":"{delete}"}}}}"#
+        );
+        post(&env, "RelationshipDefinitions", &body).await;
+    }
+    let first = env.create("new_nodes", r#"{"new_name":"0"}"#).await;
+    let mut last = first.clone();
+    for n in 1..200 {
+        last = env
+            .create("new_nodes", &format!(r#"{{"new_name":"{n}","new_Next@odata.bind":"/new_nodes({last})"}}"#))
+            .await;
+    }
+    let close = format!(r#"{{"new_Next@odata.bind":"/new_nodes({last})"}}"#);
+    assert_eq!(env.send(&format!("PATCH new_nodes({first})"), &[], &close).await.status, 204);
+    let guard = env
+        .create("new_nodes", &format!(r#"{{"new_name":"guard","new_Guard@odata.bind":"/new_nodes({last})"}}"#))
+        .await;
+    let refused = env.send(&format!("DELETE new_nodes({first})"), &[], "").await;
+    assert_eq!((refused.status, refused.error().0), (405, "0x80047002".into()));
+    assert_eq!(env.get("new_nodes/$count").await.text, "\u{feff}201", "nothing is deleted when one refuses");
+    assert_eq!(env.send(&format!("DELETE new_nodes({guard})"), &[], "").await.status, 204);
+    assert_eq!(env.send(&format!("DELETE new_nodes({first})"), &[], "").await.status, 204);
+    assert_eq!(env.get("new_nodes/$count").await.text, "\u{feff}0");
+}

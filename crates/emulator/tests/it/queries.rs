@@ -247,3 +247,28 @@ async fn aggregates_are_exact() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn a_filter_as_long_as_a_url_may_be() {
+    let env = filled().await;
+    let chain = |count: usize| (0..count).map(|n| format!("telephone1+eq+'{n}'")).collect::<Vec<_>>().join("+or+");
+    let numbers = env.values(&format!("accounts?$filter={}", chain(1200)), "accountnumber").await;
+    assert_eq!(numbers, ["A"]);
+    assert_eq!(env.get(&format!("accounts?$filter={}", chain(2000))).await.status, 414);
+}
+
+#[tokio::test]
+async fn keys_of_several_columns_and_of_lookups() {
+    let env = env().await;
+    let product = env.create("products", r#"{"name":"p","productnumber":"P"}"#).await;
+    let list = env.create("pricelevels", r#"{"name":"l"}"#).await;
+    let unit = env.values("uoms?$filter=name eq 'EA'", "uomid").await.concat();
+    let key = format!("productpricelevels(_productid_value={product},_pricelevelid_value={list},_uomid_value={unit})");
+    for amount in ["1.5", "2.25"] {
+        let answer = env.send(&format!("PATCH {key}"), &[], &format!(r#"{{"amount":{amount}}}"#)).await;
+        assert_eq!((answer.status, answer.header("odata-entityid")), (204, format!("{}{key}", env.root()).as_str()));
+    }
+    let row = env.get(&format!("{key}?$select=amount,productidname")).await;
+    assert!(row.text.contains("\"amount\":2.2500") && row.text.contains("\"productidname\":\"p\""), "{}", row.text);
+    assert_eq!(env.stats().await["rows"]["productpricelevel"]["created"], 1);
+}
