@@ -1,7 +1,7 @@
 //! One folder for each kind of system that the hub can reach.
 //!
 //! A connector implements the traits of [`record::outside`] and knows nothing of schedules, queues or the hub's store:
-//! it cannot know why it is called. [`registry`] lists them all; `conformance` (a test of this crate) holds each of them
+//! it cannot know why it is called. [`registry`] lists them all; [`conformance`] holds each of them
 //! to the same behaviour.
 //!
 //! It is not a mapping: values leave and arrive as the system has them, in the system's own columns.
@@ -11,7 +11,9 @@
 //! assert!(names.contains(&"sqlite"));
 //! ```
 
+pub mod conformance;
 pub mod dataverse;
+pub mod reference;
 pub mod registry;
 pub(crate) mod sql;
 pub mod sqlite;

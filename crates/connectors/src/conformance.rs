@@ -1,0 +1,415 @@
+//! One behaviour for all connectors: the suite that each of them has to pass.
+//!
+//! A [`Stand`] is a real system with a table to write to and read from. [`run`] puts a connector through every
+//! [`Check`]; a check that cannot apply is waived with a reason, and a waiver that is no longer needed fails.
+
+use std::sync::Arc;
+
+use record::{
+    BoxFuture, Change, Effected, Fault, Key, Now, Op, Options, Page, ReadKind, ReadSpec, Row, Schema, Source, System,
+    Type, Value, WriteSpec,
+};
+
+/// What each connector has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// A full read gives each row once, in pages no larger than asked.
+    ReadsEverythingOnce,
+    /// A read goes on from the cursor of any page, and loses no row.
+    GoesOnAfterACut,
+    /// Writing the same rows twice leaves the rows as they are.
+    WritesTwiceAsOnce,
+    /// Blanks, Unicode, numbers, dates, times and long texts come back as they went.
+    RoundTrips,
+    /// A row that is refused does not stop the others.
+    RefusesOneRow,
+    /// A read that is dropped in the middle lets others write at once.
+    LeavesNoLock,
+    WrongPassword,
+    WrongTable,
+    WrongColumn,
+    /// The catalogue knows the table, its columns and the key.
+    Describes,
+    /// `check` says what it reached.
+    SaysWhoItIs,
+}
+
+impl Check {
+    pub const ALL: [Check; 11] = [
+        Check::ReadsEverythingOnce,
+        Check::GoesOnAfterACut,
+        Check::WritesTwiceAsOnce,
+        Check::RoundTrips,
+        Check::RefusesOneRow,
+        Check::LeavesNoLock,
+        Check::WrongPassword,
+        Check::WrongTable,
+        Check::WrongColumn,
+        Check::Describes,
+        Check::SaysWhoItIs,
+    ];
+}
+
+/// A real system of one kind, with an empty table.
+pub struct Stand {
+    pub kind: &'static str,
+    pub system: Arc<dyn System>,
+    /// The same system with a password or token that is wrong.
+    pub wrong_password: Option<Arc<dyn System>>,
+    pub table: &'static str,
+    pub key: &'static str,
+    /// A text column that takes at most 160 characters.
+    pub text: &'static str,
+    /// A column for long texts.
+    pub long_text: &'static str,
+    /// A column for exact numbers with two places.
+    pub number: &'static str,
+    pub date: Option<&'static str>,
+    /// A column for points in time, to the second.
+    pub time: &'static str,
+    /// Checks that do not apply, each with its reason.
+    pub waivers: &'static [(Check, &'static str)],
+}
+
+const ROWS: usize = 10;
+const ROWS_PER_PAGE: usize = 3;
+
+/// Puts a connector through every check. *Shape*: a sentence for each check that failed, and for each stale waiver.
+pub async fn run(stand: &Stand) -> Vec<String> {
+    let mut failures = Vec::new();
+    // Rows to read are there before the first check.
+    if let Err(why) = fill(stand).await {
+        return vec![format!("{}: the rows to read could not be written: {why}", stand.kind)];
+    }
+    for check in Check::ALL {
+        let waiver = stand.waivers.iter().find(|(waived, _)| *waived == check);
+        match (one(stand, check).await, waiver) {
+            (Ok(()), None) | (Err(_), Some(_)) => {}
+            (Err(why), None) => failures.push(format!("{}: {check:?}: {why}", stand.kind)),
+            (Ok(()), Some((_, reason))) => {
+                failures.push(format!("{}: {check:?} is waived ({reason}), and passes: remove the waiver", stand.kind));
+            }
+        }
+    }
+    failures
+}
+
+fn one(stand: &Stand, check: Check) -> BoxFuture<'_, Result<(), String>> {
+    match check {
+        Check::ReadsEverythingOnce => Box::pin(reads_everything_once(stand)),
+        Check::GoesOnAfterACut => Box::pin(goes_on_after_a_cut(stand)),
+        Check::WritesTwiceAsOnce => Box::pin(writes_twice_as_once(stand)),
+        Check::RoundTrips => Box::pin(round_trips(stand)),
+        Check::RefusesOneRow => Box::pin(refuses_one_row(stand)),
+        Check::LeavesNoLock => Box::pin(leaves_no_lock(stand)),
+        Check::WrongPassword => Box::pin(wrong_password(stand)),
+        Check::WrongTable => Box::pin(wrong_table(stand)),
+        Check::WrongColumn => Box::pin(wrong_column(stand)),
+        Check::Describes => Box::pin(describes(stand)),
+        Check::SaysWhoItIs => Box::pin(says_who_it_is(stand)),
+    }
+}
+
+async fn fill(stand: &Stand) -> Result<(), String> {
+    let changes: Vec<Change> =
+        (0..ROWS).map(|i| upsert(&format!("R-{i:02}"), &[(stand.text, Value::text(format!("Row {i}")))])).collect();
+    apply(stand, &changes).await.map(|_| ())
+}
+
+async fn reads_everything_once(stand: &Stand) -> Result<(), String> {
+    let pages = read(stand, None).await?;
+    if pages.iter().any(|page| page.batch.len() > ROWS_PER_PAGE) {
+        return Err("a page has more rows than were asked for".to_owned());
+    }
+    let mut keys = own_keys(&pages);
+    keys.sort();
+    let expected: Vec<String> = (0..ROWS).map(|i| format!("R-{i:02}")).collect();
+    equal("the keys", keys, expected)
+}
+
+async fn goes_on_after_a_cut(stand: &Stand) -> Result<(), String> {
+    let whole = read(stand, None).await?;
+    let everything: std::collections::BTreeSet<String> = own_keys(&whole).into_iter().collect();
+    for cut in 0..whole.len().saturating_sub(1) {
+        let Some(cursor) = &whole[cut].cursor else { return Err(format!("page {cut} has no cursor")) };
+        let mut seen: std::collections::BTreeSet<String> = own_keys(&whole[..=cut]).into_iter().collect();
+        let rest = read(stand, Some(cursor)).await?;
+        if rest.len() >= whole.len() {
+            return Err(format!("after a cut at page {cut}, everything was read again"));
+        }
+        seen.extend(own_keys(&rest));
+        equal(&format!("the keys after a cut at page {cut}"), seen, everything.clone())?;
+    }
+    Ok(())
+}
+
+async fn writes_twice_as_once(stand: &Stand) -> Result<(), String> {
+    let changes = [upsert("W-1", &[(stand.text, Value::text("twice")), (stand.number, number("12.50"))])];
+    let first = apply(stand, &changes).await?;
+    if !matches!(first[..], [Effected::Created | Effected::Upserted]) {
+        return Err(format!("a new row is answered with {first:?}"));
+    }
+    let columns = vec![stand.text.to_owned(), stand.number.to_owned()];
+    let before = current(stand, "W-1", &columns).await?;
+    let second = apply(stand, &changes).await?;
+    if matches!(second[..], [Effected::Created]) {
+        return Err("the second write created another row".to_owned());
+    }
+    equal("the row", current(stand, "W-1", &columns).await?, before)
+}
+
+async fn round_trips(stand: &Stand) -> Result<(), String> {
+    let long: String =
+        "Größe 大小 🙂 \"quoted\" 'n' \\ line\nnext\t".chars().cycle().take(1900).collect::<String>() + ".";
+    let mut cases: Vec<(&str, Value)> = vec![
+        (stand.text, Value::text("Zoë O'Brien & Söhne <x> 100% \u{1F600}")),
+        (stand.text, Value::Blank),
+        (stand.long_text, Value::text(long)),
+        (stand.number, number("0.01")),
+        (stand.number, number("99999999999.99")),
+        (stand.number, number("0")),
+        (stand.number, Value::Blank),
+        (stand.time, Value::Instant("2026-07-01T11:00:00Z".parse().expect("the literal is a time"))),
+        (stand.time, Value::Blank),
+    ];
+    if let Some(date) = stand.date {
+        cases.push((date, Value::Date("2024-02-29".parse().expect("the literal is a date"))));
+        cases.push((date, Value::Blank));
+    }
+    for (column, value) in cases {
+        apply(stand, &[upsert("T-1", &[(stand.text, Value::text("Round trip"))])]).await?;
+        apply(stand, &[upsert("T-1", &[(column, value.clone())])]).await?;
+        let found = current(stand, "T-1", &[column.to_owned()]).await?;
+        let [found] = found.as_slice() else { return Err("the row has not the one column".to_owned()) };
+        equal(&format!("`{column}`"), normal(found), normal(&value))?;
+    }
+    Ok(())
+}
+
+async fn refuses_one_row(stand: &Stand) -> Result<(), String> {
+    let changes = [
+        upsert("F-1", &[(stand.text, Value::text("good"))]),
+        upsert("F-2", &[(stand.number, Value::text("not a number"))]),
+        upsert("F-3", &[(stand.text, Value::text("good too"))]),
+    ];
+    let outcomes = sink(stand)?.apply(&changes).await.map_err(|fault| fault.to_string())?;
+    match outcomes.as_slice() {
+        [Ok(_), Err(fault), Ok(_)] if fault.now == Now::Reject => place(fault, Some("F-2"), stand.table),
+        other => Err(format!("the outcomes are {other:?}")),
+    }
+}
+
+async fn leaves_no_lock(stand: &Stand) -> Result<(), String> {
+    let source = source(stand, stand.table, stand.text)?;
+    let mut reader = source.read(None).await.map_err(|fault| fault.to_string())?;
+    reader.next().await.map_err(|fault| fault.to_string())?;
+    drop(reader);
+    let change = [upsert("L-1", &[(stand.text, Value::text("after a reader went away"))])];
+    apply(stand, &change).await.map(|_| ())
+}
+
+async fn wrong_password(stand: &Stand) -> Result<(), String> {
+    let Some(system) = &stand.wrong_password else { return Err("there is no password to be wrong".to_owned()) };
+    let fault = system.check().await.err().ok_or("a wrong password was let in")?;
+    asks_a_person(&fault, &["IB0502", "IB0604"])
+}
+
+async fn wrong_table(stand: &Stand) -> Result<(), String> {
+    let fault = failed_read(&*source(stand, "no_such_table", stand.text)?).await?;
+    asks_a_person(&fault, &["IB0602"])?;
+    let spec = WriteSpec { table: "no_such_table".into(), ..write(stand) };
+    let sink = stand.system.sink(spec).map_err(|fault| fault.to_string())?;
+    let change = [upsert("X", &[(stand.text, Value::text("x"))])];
+    let fault = sink.apply(&change).await.err().ok_or("a table that is not there was written")?;
+    asks_a_person(&fault, &["IB0504"])
+}
+
+async fn wrong_column(stand: &Stand) -> Result<(), String> {
+    let fault = failed_read(&*source(stand, stand.table, "no_such_column")?).await?;
+    asks_a_person(&fault, &["IB0603"])?;
+    let change = [upsert("X", &[("no_such_column", Value::text("x"))])];
+    let fault = match sink(stand)?.apply(&change).await {
+        Err(fault) => fault,
+        Ok(outcomes) => match outcomes.into_iter().next() {
+            Some(Err(fault)) => fault,
+            other => return Err(format!("a column that is not there was written: {other:?}")),
+        },
+    };
+    asks_a_person(&fault, &["IB0505"])
+}
+
+async fn describes(stand: &Stand) -> Result<(), String> {
+    let tables = [stand.table, "no_such_table"];
+    let catalog = stand.system.catalog(&tables).await.map_err(|fault| fault.to_string())?;
+    let [table] = catalog.tables.as_slice() else { return Err(format!("it lists {} tables", catalog.tables.len())) };
+    for column in [stand.key, stand.text, stand.long_text, stand.number, stand.time].iter().chain(&stand.date) {
+        match table.column(column) {
+            Some(found) if found.writable && found.column.ty != Type::Unknown => {}
+            found => return Err(format!("`{column}` is {found:?}")),
+        }
+    }
+    let usable = table.keys.iter().any(|key| key.active && key.columns == [stand.key]);
+    if usable { Ok(()) } else { Err(format!("the keys are {:?}", table.keys)) }
+}
+
+async fn says_who_it_is(stand: &Stand) -> Result<(), String> {
+    let health = stand.system.check().await.map_err(|fault| fault.to_string())?;
+    if health.version.is_empty() { Err("it has no version".to_owned()) } else { Ok(()) }
+}
+
+// How the checks speak to a system.
+
+fn source(stand: &Stand, table: &str, column: &str) -> Result<Arc<dyn Source>, String> {
+    let spec = ReadSpec {
+        table: table.to_owned(),
+        columns: vec![stand.key.to_owned(), column.to_owned()],
+        watermark: None,
+        key: vec![stand.key.to_owned()],
+        rows_per_batch: ROWS_PER_PAGE,
+        time_zone: None,
+        options: Options::default(),
+    };
+    stand.system.source(spec).map_err(|fault| fault.to_string())
+}
+
+async fn read(stand: &Stand, cursor: Option<&str>) -> Result<Vec<Page>, String> {
+    let source = source(stand, stand.table, stand.text)?;
+    let mut reader = source.read(cursor).await.map_err(|fault| fault.to_string())?;
+    if !matches!(reader.kind(), ReadKind::Full { .. }) {
+        return Err("a full read calls itself a read of changes".to_owned());
+    }
+    let mut pages = Vec::new();
+    while let Some(page) = reader.next().await.map_err(|fault| fault.to_string())? {
+        pages.push(page);
+    }
+    Ok(pages)
+}
+
+async fn failed_read(source: &dyn Source) -> Result<Fault, String> {
+    match source.read(None).await {
+        Err(fault) => Ok(fault),
+        Ok(mut reader) => reader.next().await.err().ok_or_else(|| "what is not there was read".to_owned()),
+    }
+}
+
+/// The keys of the rows that [`fill`] wrote.
+fn own_keys(pages: &[Page]) -> Vec<String> {
+    let keys = pages.iter().flat_map(|page| page.batch.rows().map(|row| row.at(0).to_string()).collect::<Vec<_>>());
+    keys.filter(|key| key.starts_with("R-")).collect()
+}
+
+fn write(stand: &Stand) -> WriteSpec {
+    WriteSpec {
+        table: stand.table.to_owned(),
+        key: vec![stand.key.to_owned()],
+        columns: Vec::new(),
+        time_zone: None,
+        options: Options::default(),
+    }
+}
+
+fn sink(stand: &Stand) -> Result<Arc<dyn record::Sink>, String> {
+    stand.system.sink(write(stand)).map_err(|fault| fault.to_string())
+}
+
+async fn apply(stand: &Stand, changes: &[Change]) -> Result<Vec<Effected>, String> {
+    let outcomes = sink(stand)?.apply(changes).await.map_err(|fault| fault.to_string())?;
+    outcomes
+        .into_iter()
+        .map(|outcome| outcome.map(|written| written.effect).map_err(|fault| fault.to_string()))
+        .collect()
+}
+
+async fn current(stand: &Stand, key: &str, columns: &[String]) -> Result<Vec<Value>, String> {
+    let key = Key::of(&[Value::text(key)]).map_err(|why| why.to_string())?;
+    let rows = sink(stand)?.current(&[key], columns).await.map_err(|fault| fault.to_string())?;
+    let row = rows.into_iter().next().flatten().ok_or("the row is not there")?;
+    Ok(row.columns.into_values())
+}
+
+fn upsert(key: &str, columns: &[(&str, Value)]) -> Change {
+    let schema = Schema::of(columns.iter().map(|(name, _)| (*name, Type::Unknown)));
+    Change {
+        op: Op::Upsert,
+        key: Key::of(&[Value::text(key)]).expect("a text that is not blank is a key"),
+        columns: Row::new(schema, columns.iter().map(|(_, value)| value.clone()).collect()),
+        remote_id: None,
+        if_version: None,
+    }
+}
+
+fn number(text: &str) -> Value {
+    Value::Decimal(text.parse().expect("the literal is a number"))
+}
+
+/// 0 and 0.00, and the same number as a whole one, are equal.
+fn normal(value: &Value) -> Value {
+    match value {
+        Value::Decimal(number) => Value::Decimal(number.normalize()),
+        Value::Int(number) => Value::Decimal((*number).into()),
+        other => other.clone(),
+    }
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("{what}: found {found:?}, expected {expected:?}")) }
+}
+
+fn asks_a_person(fault: &Fault, codes: &[&str]) -> Result<(), String> {
+    if !codes.contains(&fault.code.0) || fault.now != Now::AskPerson {
+        return Err(format!("the fault is {fault:?}, expected one of {codes:?} for a person"));
+    }
+    place(fault, None, "")
+}
+
+/// A fault says where and what to do.
+fn place(fault: &Fault, key: Option<&str>, table: &str) -> Result<(), String> {
+    let right = fault.place.system.is_some()
+        && !fault.fix.is_empty()
+        && fault.place.key.as_deref() == key.or(fault.place.key.as_deref())
+        && (table.is_empty() || fault.place.table.as_deref() == Some(table));
+    if right { Ok(()) } else { Err(format!("the fault does not say where, or what to do: {fault:?}")) }
+}
+
+/// The words that field tables agree on, each with the words that mean the same and are not used.
+const AGREED: &[(&str, &[&str])] = &[
+    ("host", &["server", "hostname", "address"]),
+    ("database", &["db", "dbname", "catalog"]),
+    ("table", &["table_name", "entity_set", "logical_name"]),
+    ("query", &["sql", "statement"]),
+    ("user", &["username", "login", "uid"]),
+    ("password", &["pwd", "pass"]),
+    ("url", &["uri", "endpoint", "base_url", "connection_string"]),
+    ("timeout", &["timeout_ms", "timeout_seconds", "command_timeout", "request_timeout"]),
+    ("batch_rows", &["batch_size", "page_size", "rows_per_batch", "chunk_size"]),
+    ("concurrency", &["parallelism", "max_concurrency", "threads"]),
+    ("alternate_key", &["key_columns", "upsert_key"]),
+    ("file", &["path", "filename", "file_name"]),
+];
+
+/// Checks the field tables of every kind. *Shape*: a sentence for each mistake.
+pub fn option_names() -> Vec<String> {
+    let mut mistakes = Vec::new();
+    for kind in crate::registry::kinds() {
+        for field in kind.connection.iter().chain(kind.entity) {
+            let at = format!("{}: `{}`", kind.name, field.name);
+            if let Some((agreed, _)) = AGREED.iter().find(|(_, others)| others.contains(&field.name)) {
+                mistakes.push(format!("{at} is called `{agreed}` everywhere else"));
+            }
+            if !field.doc.ends_with('.') || field.example.is_empty() {
+                mistakes.push(format!("{at} needs a sentence and an example"));
+            }
+            if field.required && field.default.is_some() {
+                mistakes.push(format!("{at} is required and has a default"));
+            }
+        }
+        for names in [kind.connection, kind.entity] {
+            let mut seen: Vec<&str> = names.iter().map(|field| field.name).collect();
+            seen.sort();
+            if seen.windows(2).any(|pair| pair[0] == pair[1]) {
+                mistakes.push(format!("{}: a field is listed twice", kind.name));
+            }
+        }
+    }
+    mistakes
+}

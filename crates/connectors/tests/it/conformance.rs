@@ -1,0 +1,103 @@
+//! Every connector of the registry through the one suite.
+
+use connectors::conformance::{Check, Stand, option_names, run};
+use record::{OptionValue, Options};
+use rusqlite::Connection;
+
+fn options(pairs: &[(&str, &str)]) -> Options {
+    Options(pairs.iter().map(|(k, v)| ((*k).to_owned(), OptionValue::Text((*v).to_owned()))).collect())
+}
+
+fn open(kind: &str, pairs: &[(&str, &str)]) -> std::sync::Arc<dyn record::System> {
+    (connectors::registry::find(kind).unwrap().open)("tested", options(pairs)).unwrap()
+}
+
+async fn passes(stand: Stand) {
+    let failures = run(&stand).await;
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test]
+async fn sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tested.db");
+    Connection::open(&file)
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE things (number TEXT PRIMARY KEY, name VARCHAR(160), note TEXT, amount DECIMAL(14,2), due DATE,
+               changed TIMESTAMPTZ, CHECK (typeof(amount) <> 'text'));",
+        )
+        .unwrap();
+    passes(Stand {
+        kind: "sqlite",
+        system: open("sqlite", &[("file", file.to_str().unwrap())]),
+        wrong_password: None,
+        table: "things",
+        key: "number",
+        text: "name",
+        long_text: "note",
+        number: "amount",
+        date: Some("due"),
+        time: "changed",
+        waivers: &[(Check::WrongPassword, "a SQLite file has none")],
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dataverse() {
+    use emulator::dataverse::{Config, start};
+    let handle = start(Config { token: Some("local".into()), ..Config::default() }).await.unwrap();
+    let url = handle.url.as_str();
+    passes(Stand {
+        kind: "dataverse",
+        system: open("dataverse", &[("url", url), ("token", "local")]),
+        wrong_password: Some(open("dataverse", &[("url", url), ("token", "wrong")])),
+        table: "account",
+        key: "accountnumber",
+        text: "name",
+        long_text: "description",
+        number: "creditlimit",
+        date: None,
+        time: "lastusedincampaign",
+        waivers: &[],
+    })
+    .await;
+    handle.shutdown().await;
+}
+
+/// Each kind of the registry has its test above, under its own name.
+#[test]
+fn every_kind_is_enrolled() {
+    let here = include_str!("conformance.rs");
+    for kind in connectors::registry::kinds() {
+        assert!(here.contains(&format!("async fn {}()", kind.name)), "`{}` has no conformance test", kind.name);
+    }
+}
+
+#[test]
+fn option_names_agree() {
+    let mistakes = option_names();
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+}
+
+/// The page of each kind has the option table that its fields make. `IRONBRIDGE_WRITE_DOCS=1` writes it.
+#[test]
+fn every_kind_has_its_page() {
+    const START: &str = "<!-- options: generated from the field tables -->\n\n";
+    const END: &str = "\n\n<!-- end of options -->";
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/connectors");
+    for kind in connectors::registry::kinds() {
+        let path = docs.join(format!("{}.md", kind.name));
+        let page = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let (head, rest) =
+            page.split_once(START).unwrap_or_else(|| panic!("{} has no place for options", path.display()));
+        let (found, tail) = rest.split_once(END).unwrap();
+        let options = connectors::reference::options(kind);
+        if found != options && std::env::var_os("IRONBRIDGE_WRITE_DOCS").is_some() {
+            std::fs::write(&path, format!("{head}{START}{options}{END}{tail}")).unwrap();
+            continue;
+        }
+        assert_eq!(found, options, "run: IRONBRIDGE_WRITE_DOCS=1 cargo test -p connectors every_kind_has_its_page");
+    }
+}
