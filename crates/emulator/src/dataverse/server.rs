@@ -74,6 +74,8 @@ pub struct Server {
     limits: Option<Limits>,
     meter: Mutex<Meter>,
     posts: mpsc::Sender<Post>,
+    /// The engine does one thing at a time; more than the next in line need no thread yet.
+    turns: Semaphore,
 }
 
 /// What was asked and answered since the start or the last reset.
@@ -105,6 +107,7 @@ pub async fn start(config: Config) -> Result<Handle, Error> {
         limits: config.limits,
         meter: Mutex::new(Meter::default()),
         posts,
+        turns: Semaphore::new(2),
     });
     let (stop, stopped) = watch::channel(false);
     let posting = tokio::spawn(post::run(server.clone(), waiting, stopped.clone()));
@@ -294,6 +297,7 @@ async fn within_limits(server: &Arc<Server>, bearer: &str, request: Request, hal
 }
 
 async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Response {
+    let turn = server.turns.acquire().await;
     let shared = server.clone();
     let work = tokio::task::spawn_blocking(move || {
         let mut engine = shared.engine.lock();
@@ -312,7 +316,9 @@ async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Re
         }
         response
     });
-    match work.await {
+    let done = work.await;
+    drop(turn);
+    match done {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, "a request ended in a defect of the emulator");

@@ -28,6 +28,9 @@ pub fn answer(engine: &mut Engine, request: &Request) -> Response {
 
 /// Answers inside whatever transaction is open.
 pub fn dispatch(engine: &mut Engine, request: &Request) -> Answer<Response> {
+    if request.header("mscrm.suppressduplicatedetection").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        return Err(Refusal::not_emulated("duplicate detection (MSCRM.SuppressDuplicateDetection: false)"));
+    }
     let segments = odata::resource_path(&request.path)?;
     refuse_dangerous(&segments)?;
     let Some((first, rest)) = segments.split_first() else {
@@ -274,7 +277,9 @@ fn disconnect(engine: &mut Engine, request: &Request, table: &Arc<Table>, id: Uu
 pub fn caller(request: &Request) -> Caller {
     let pairs = odata::query_pairs(&request.query).unwrap_or_default();
     let tag = pairs.into_iter().find(|(name, _)| name == "tag").map(|(_, value)| value);
-    Caller { user: request.user, tag, request_id: Uuid::new_v4() }
+    let bypassed = request.header("mscrm.bypassbusinesslogicexecution").unwrap_or_default();
+    let quiet = bypassed.split(',').any(|what| what.trim().eq_ignore_ascii_case("CustomAsync"));
+    Caller { user: request.user, tag, request_id: Uuid::new_v4(), quiet }
 }
 
 pub fn text<'a>(request: &'a Request, table: &Table) -> Answer<&'a str> {

@@ -101,6 +101,9 @@ pub fn after(
         engine.steps = None;
         return refuse_synchronous(engine, table, id);
     }
+    if caller.quiet {
+        return Ok(());
+    }
     let steps = steps(engine)?;
     for step in steps.iter().filter(|step| step.wants(table, deed)) {
         let touched = |name: &String| cells.iter().any(|cell| table.columns[cell.column].name == *name);

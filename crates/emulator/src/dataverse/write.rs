@@ -22,6 +22,8 @@ pub struct Caller {
     /// `?tag=`, which reaches webhooks as a shared variable.
     pub tag: Option<String>,
     pub request_id: Uuid,
+    /// `MSCRM.BypassBusinessLogicExecution: CustomAsync`: no webhook hears of it.
+    pub quiet: bool,
 }
 
 /// Creates a row.
@@ -194,7 +196,7 @@ pub fn seed(engine: &mut Engine, table: &str, id: Uuid, columns: &[(&str, String
         let column = table.column(name).ok_or_else(|| Refusal::no_property(name, &table.name))?;
         payload.set(&table, name, value::from_json(&table, column, raw)?);
     }
-    let caller = Caller { user: builtin::APPLICATION_USER, tag: None, request_id: Uuid::nil() };
+    let caller = Caller { user: builtin::APPLICATION_USER, tag: None, request_id: Uuid::nil(), quiet: true };
     complete(engine, &caller, &table, &mut payload)?;
     let version = engine.next_version();
     insert(engine, &table, id, version, &payload.cells)

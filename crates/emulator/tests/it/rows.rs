@@ -91,6 +91,8 @@ async fn what_does_not_fit_is_refused_in_the_words_of_the_platform() {
         ("PUT accounts", "{}", 405, "0x0", "PUT"),
     ])
     .await;
+    let strict = [("MSCRM.SuppressDuplicateDetection", "false")];
+    assert_eq!(env.send("POST accounts", &strict, r#"{"name":"x"}"#).await.status, 501);
     // Nothing of all that was written.
     assert_eq!(env.stats().await["rows"]["account"]["created"], 1);
 }

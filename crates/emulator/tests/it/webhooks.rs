@@ -129,6 +129,9 @@ async fn a_change_is_told_with_everything_about_it() {
     );
     assert_eq!(value(&value(&context["PreEntityImages"], "gone")["Attributes"], "accountnumber"), "C-1");
 
+    // Nor what was done quietly.
+    let quiet = [("MSCRM.BypassBusinessLogicExecution", "CustomSync,CustomAsync")];
+    assert_eq!(env.send("POST accounts", &quiet, r#"{"name":"quiet"}"#).await.status, 204);
     // What was rolled back is not told; what a bulk message did is told row by row.
     let bad = r#"{"Targets":[{"@odata.type":"Microsoft.Dynamics.CRM.account","name":"x"},{"@odata.type":"Microsoft.Dynamics.CRM.account","creditlimit":-1}]}"#;
     env.send("POST accounts/Microsoft.Dynamics.CRM.CreateMultiple", &[], bad).await;
