@@ -149,3 +149,60 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Queue(op) => queue::apply(tx, op),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{Message, Op as QueueOp, Settings};
+
+    fn send(id: &str, bytes: usize) -> Vec<Op> {
+        let message = Message { id: id.into(), body: vec![7; bytes], ..Message::default() };
+        vec![QueueOp::Send { queue: "q".into(), messages: vec![message.into()] }.into()]
+    }
+
+    fn ready(core: &Core) -> (i64, i64) {
+        let sql = "SELECT ready, (SELECT count(*) FROM body) FROM queue WHERE path = 'q'";
+        core.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_costs_only_what_does_not_fit() {
+        let dir = tempfile::tempdir().unwrap();
+        let busy = std::time::Duration::from_secs(1);
+        let path = file::prepare(dir.path(), busy).unwrap();
+        let mut core = Core::open(&path, Failpoints::off(), busy).unwrap();
+        let put: Op = QueueOp::Put { queue: "q".into(), settings: Settings::default() }.into();
+        core.apply(0, &[&[put]]).pop().unwrap().unwrap();
+
+        let pages: i64 = core.conn.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        core.conn.pragma_update_and_check(None, "max_page_count", pages + 8, |_| Ok(())).unwrap();
+        // Three commits of one group, of which the middle one is too big for the disk.
+        let group = [send("a", 100), send("b", 1 << 20), send("c", 100)];
+        let answers = core.apply(1, &group.each_ref().map(|ops| &**ops));
+        let fates: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+        assert_eq!(fates, [true, false, true], "{answers:?}");
+        let error = answers.into_iter().nth(1).unwrap().unwrap_err();
+        assert!(matches!(error, Error::DiskFull { .. }) && !error.effect_is_unknown(), "{error:?}");
+        assert_eq!(ready(&core), (2, 2));
+
+        core.conn.pragma_update_and_check(None, "max_page_count", 1 << 20, |_| Ok(())).unwrap();
+        assert!(core.apply(2, &[&send("b", 1 << 20)])[0].is_ok());
+        assert_eq!(ready(&core), (3, 3));
+    }
+
+    #[test]
+    fn a_refused_commit_does_not_hinder_its_neighbours() {
+        let dir = tempfile::tempdir().unwrap();
+        let busy = std::time::Duration::from_secs(1);
+        let path = file::prepare(dir.path(), busy).unwrap();
+        let mut core = Core::open(&path, Failpoints::off(), busy).unwrap();
+        let put: Op = QueueOp::Put { queue: "q".into(), settings: Settings::default() }.into();
+        let stale: Op = leases::Op::Fence { name: "nobody".into(), epoch: leases::Epoch(1) }.into();
+        let refused = [send("b", 10), vec![stale]].concat();
+        let group = [vec![put], send("a", 10), refused, send("c", 10)];
+        let answers = core.apply(1, &group.each_ref().map(|ops| &**ops));
+        assert!(matches!(answers[2], Err(Error::Refused { op: 1, .. })), "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 3);
+        assert_eq!(ready(&core), (2, 2));
+    }
+}

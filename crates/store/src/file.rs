@@ -73,7 +73,7 @@ fn configure(conn: &Connection, role: Role, busy: Duration) -> rusqlite::Result<
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     let cache_kib = match role {
-        Role::Writer => 16 * 1024,
+        Role::Writer => 8 * 1024,
         Role::Reader => 2 * 1024,
         Role::Checkpointer => 256,
     };

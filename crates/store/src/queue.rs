@@ -15,11 +15,13 @@ mod receive;
 mod send;
 mod sessions;
 mod settle;
+mod sql;
 mod topics;
 
 pub use entity::{Counts, Settings};
 pub use filter::Filter;
 pub use message::{Delivery, LockToken, Message, NewMessage, Peeked, Place, Property, Sent, Session, SessionToken};
+pub use sql::{Condition, NotACondition};
 pub use topics::Rule;
 
 pub(crate) use due::{let_time_pass, next_due};

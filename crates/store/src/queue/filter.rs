@@ -2,6 +2,7 @@
 
 use super::envelope;
 use super::message::{Message, Property};
+use super::sql::Condition;
 
 /// A condition on a message.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,17 +16,21 @@ pub enum Filter {
     /// A name is a property of the message, with or without `user.` before it; or, after `sys.`, one of `MessageId`,
     /// `CorrelationId`, `SessionId`, `Label`, `ContentType`, `Integration`, `Entity`, `Key`.
     Equal(Vec<(String, Property)>),
+    /// An SQL condition over the same names.
+    Sql(Condition),
 }
 
 const ALL: u8 = 0;
 const NONE: u8 = 1;
 const EQUAL: u8 = 2;
+const SQL: u8 = 3;
 
 impl Filter {
     pub fn matches(&self, message: &Message) -> bool {
         match self {
             Filter::All => true,
             Filter::None => false,
+            Filter::Sql(condition) => condition.matches(message),
             Filter::Equal(wanted) => wanted.iter().all(|(name, value)| property(message, name).as_ref() == Some(value)),
         }
     }
@@ -34,6 +39,7 @@ impl Filter {
         match self {
             Filter::All => vec![ALL],
             Filter::None => vec![NONE],
+            Filter::Sql(condition) => [&[SQL], condition.text().as_bytes()].concat(),
             Filter::Equal(wanted) => {
                 let message = Message { properties: wanted.clone(), ..Message::default() };
                 [vec![EQUAL], envelope::pack(&message).unwrap_or_default()].concat()
@@ -50,13 +56,14 @@ impl Filter {
                 envelope::unpack(packed, &mut message)?;
                 Some(Filter::Equal(message.properties))
             }
+            (&SQL, text) => Condition::parse(std::str::from_utf8(text).ok()?).ok().map(Filter::Sql),
             _ => None,
         }
     }
 }
 
 /// What a message says under a name. Names are compared without regard to case.
-fn property(message: &Message, name: &str) -> Option<Property> {
+pub(crate) fn property(message: &Message, name: &str) -> Option<Property> {
     let text = |value: &Option<String>| value.clone().map(Property::Text);
     match name.split_once('.') {
         Some((scope, name)) if scope.eq_ignore_ascii_case("sys") => match name.to_ascii_lowercase().as_str() {
@@ -108,8 +115,11 @@ mod tests {
             assert_eq!(filter.matches(&message), expected, "{filter:?}");
             assert_eq!(Filter::unpack(&filter.pack()), Some(filter));
         }
-        for filter in [Filter::All, Filter::None] {
-            assert_eq!(filter.matches(&message), filter == Filter::All);
+        let sql = |text| Filter::Sql(Condition::parse(text).unwrap());
+        for (filter, expected) in
+            [(Filter::All, true), (Filter::None, false), (sql("amount = 7"), true), (sql("amount = 8"), false)]
+        {
+            assert_eq!(filter.matches(&message), expected);
             assert_eq!(Filter::unpack(&filter.pack()), Some(filter));
         }
     }
