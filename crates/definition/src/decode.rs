@@ -19,6 +19,8 @@ use crate::yaml::{self, Key, Node};
 mod mapping;
 mod scalar;
 
+pub(crate) use scalar::wanted;
+
 /// Words that YAML programs of different ages read as true, false or nothing: no name of ours.
 pub(crate) const RESERVED: &[&str] = &["on", "off", "yes", "no", "true", "false", "null", "y", "n", "~"];
 
@@ -210,7 +212,7 @@ impl<'a> Decoder<'a> {
             Shape::Assignments => self.assignments(node, field),
             Shape::Read | Shape::Write | Shape::Both => self.rules(node, field),
             Shape::Steps => self.steps(node, field),
-            Shape::Anything => Data::Anything(node.clone()),
+            Shape::Anything | Shape::Choice | Shape::OneValue => Data::Anything(node.clone()),
             Shape::Schedule if node.get("cron").is_some() => self.cron(node),
             Shape::Holidays if matches!(node.data, yaml::Data::List(_)) => self.many(node, field, Shape::Date),
             Shape::Connection | Shape::SystemEntities => Data::Anything(node.clone()),

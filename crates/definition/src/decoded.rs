@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::{Date, Time};
+use jiff::civil::Date;
 use mapping::Rule;
 use record::{Decimal, OptionValue, Options};
 
@@ -46,7 +46,6 @@ pub(crate) enum Data {
     Duration(Duration),
     Size(u64),
     Percentage(Decimal),
-    Time(Time),
     Hours(Hours),
     Date(Date),
     Schedule(Schedule),
@@ -286,7 +285,6 @@ impl Value {
             Data::Duration(duration) => units::words(*duration),
             Data::Size(bytes) => size_words(*bytes),
             Data::Percentage(percentage) => format!("{percentage} %"),
-            Data::Time(time) => format!("\"{}\"", units::hh_mm(*time)),
             Data::Hours(hours) => format!("\"{hours}\""),
             Data::Date(date) => date.to_string(),
             Data::Schedule(schedule) => schedule.to_string(),

@@ -37,7 +37,9 @@ mod files;
 mod kinds;
 mod load;
 mod model;
+mod reference;
 mod rules;
+mod schema;
 mod show;
 mod suggest;
 mod table;
@@ -45,11 +47,14 @@ mod tables;
 mod units;
 mod yaml;
 
+pub use record::Code;
+
 pub use diagnostic::{Diagnostic, Place, Secondary, Severity};
 pub use expect::{Expectation, Rows, differences};
 pub use files::{File, FileId, Files, Span};
 pub use kinds::PLANNED;
 pub use load::{LoadOptions, Loaded, load, load_files};
 pub use model::*;
+pub use reference::reference;
 pub use show::{Line, Origin, show};
 pub use units::{Hours, MinRows, NeededBy, Schedule, Wait};

@@ -43,9 +43,16 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// What was read; a secret that stands in plain text is blotted out.
     pub files: Arc<Files>,
+    names: rules::Names,
+    kinds: Vec<&'static Kind>,
 }
 
 impl Loaded {
+    /// The JSON Schema of this project's files, with its own names in it; also where the project has errors.
+    pub fn schema(&self) -> serde_json::Value {
+        crate::schema::schema(&self.names, &self.kinds)
+    }
+
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
@@ -144,7 +151,7 @@ fn check(
     let files = Arc::new(files);
     let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     let project = (!failed).then(|| Project { files: files.clone(), ..project });
-    Loaded { project, diagnostics, files }
+    Loaded { project, diagnostics, files, names: draft.names, kinds }
 }
 
 /// Checks every environment, and lays the chosen one over the definitions.
@@ -239,7 +246,7 @@ fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> O
     let (people, groups) = build::people(&draft.people);
     let shown = |thing: &'static str, groups: &mut dyn Iterator<Item = &Group>| -> Vec<Shown> {
         groups
-            .map(|group| Shown { thing, name: group.text(thing).unwrap_or_default().to_owned(), group: group.clone() })
+            .map(|group| Shown { name: group.text(thing).unwrap_or_default().to_owned(), group: group.clone() })
             .collect()
     };
     let mut all = shown("integration", &mut draft.integrations.iter());

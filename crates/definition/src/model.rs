@@ -44,8 +44,6 @@ pub struct Project {
 /// What `show` walks.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
-    /// `integration`, `system`, `entity` or `hub`.
-    pub thing: &'static str,
     pub name: String,
     pub group: Decoded,
 }

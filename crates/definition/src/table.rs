@@ -80,8 +80,6 @@ pub(crate) enum Shape {
     /// A regular expression.
     Pattern,
     Email,
-    /// `"06:00"`.
-    Time,
     /// `"09:00-17:30"`.
     Hours,
     /// `2029-06-30`.
@@ -122,6 +120,10 @@ pub(crate) enum Shape {
     Connection,
     SystemEntities,
     Steps,
+    /// `{ net30: 1, net60: 4 }`: names of an entity's choice with a system's values.
+    Choice,
+    /// One value: a name, a fixed value or a formula.
+    OneValue,
     /// Rows and values of a test, in any shape.
     Anything,
 }

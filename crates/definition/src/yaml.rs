@@ -444,7 +444,7 @@ impl Reader<'_, '_> {
             .iter()
             .any(|l| l.contains(": =") && l.contains(['{', '[']) && !l.contains("'=") && !l.contains("\"="));
         let (title, help) = match kind {
-            ErrorKind::RecursionLimitExceeded { .. } => {
+            ErrorKind::RecursionLimitExceeded => {
                 return Diagnostic::error(
                     codes::TOO_LARGE,
                     format!("more than {DEPTH_MAX} levels of lists and groups"),

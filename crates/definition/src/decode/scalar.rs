@@ -67,10 +67,6 @@ impl Decoder<'_> {
             Shape::MinRows => self.unit(node, text, field, wanted, units::min_rows, Data::MinRows),
             Shape::Date => self.unit(node, text, field, wanted, units::date, Data::Date),
             Shape::Hours => self.unit(node, text, field, wanted, units::hours, Data::Hours),
-            Shape::Time => match self.quoted_time(node, scalar) {
-                true => self.unit(node, text, field, wanted, units::time, Data::Time),
-                false => Data::Broken,
-            },
             Shape::NeededBy => match self.quoted_time(node, scalar) {
                 true => self.unit(node, text, field, wanted, units::needed_by, Data::NeededBy),
                 false => Data::Broken,
@@ -519,7 +515,6 @@ pub(crate) fn wanted(shape: Shape) -> &'static str {
         Shape::TypeWord(_) => "a type",
         Shape::Pattern => "a regular expression",
         Shape::Email => "an e-mail address",
-        Shape::Time => "a time such as `\"06:00\"`",
         Shape::Hours => "hours such as `\"09:00-17:30\"`",
         Shape::Date => "a date such as `2029-06-30`",
         Shape::Zone => "a time zone such as `Europe/London`",
@@ -539,6 +534,7 @@ pub(crate) fn wanted(shape: Shape) -> &'static str {
         Shape::Group(_) | Shape::Named(..) | Shape::Assignments | Shape::Connection | Shape::SystemEntities => {
             "a group of keys"
         }
-        Shape::Anything => "a value",
+        Shape::Choice => "names with the system's values",
+        Shape::Anything | Shape::OneValue => "a value",
     }
 }

@@ -11,7 +11,7 @@ use crate::table::Thing;
 use crate::yaml::Node;
 
 /// Every name that is defined, also of what could not be read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
     pub entities: BTreeSet<String>,
     pub systems: BTreeSet<String>,
@@ -62,7 +62,7 @@ impl Names {
         }
     }
 
-    fn all(&self, thing: Thing, name: &str) -> Vec<String> {
+    pub fn all(&self, thing: Thing, name: &str) -> Vec<String> {
         let of = |sets: &[&BTreeSet<String>]| sets.iter().flat_map(|set| set.iter().cloned()).collect::<Vec<_>>();
         match thing {
             Thing::Entity => of(&[&self.entities]),

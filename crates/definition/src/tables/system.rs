@@ -115,7 +115,7 @@ pub(crate) const CHOICE_OF_COLUMN: Table = Table {
         Field::new("column", TEXT, "The column, or a JSON path.", "terms_code").required(),
         Field::new(
             "choice",
-            Shape::Anything,
+            Shape::Choice,
             "The names of the entity's choice with the system's values.",
             "{ net30: \"30\", net60: \"60\" }",
         )
@@ -130,7 +130,7 @@ pub(crate) const CHOICE_OF_FIELD: Table = Table {
         Field::new("field", TEXT, "The field of the entity.", "terms").required(),
         Field::new(
             "choice",
-            Shape::Anything,
+            Shape::Choice,
             "The names of the entity's choice with the system's values.",
             "{ net30: 1, net60: 4 }",
         )
@@ -144,7 +144,7 @@ pub(crate) const VALUE: Table = Table {
     parts: &[&[
         Field::new(
             "value",
-            Shape::Anything,
+            Shape::OneValue,
             "A field, a fixed value, or a formula.",
             "'=Row(\"team\", {name: \"Sales UK\"})'",
         )

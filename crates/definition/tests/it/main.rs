@@ -1,6 +1,12 @@
 //! Everything that a project's files can say, right and wrong.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 mod examples;
+mod folder;
+mod fuzz;
 mod kinds;
 mod messages;
 mod mutation;
+mod schema;

@@ -263,3 +263,18 @@ fn a_missing_key_is_found_where_it_is_missed_and_nothing_else_is_reported() {
     assert!(count > 300, "{count}");
     assert!(wrong.is_empty(), "{} of {count}\n\n{}", wrong.len(), wrong.join("\n\n"));
 }
+
+/// Every key renamed, and every value of another kind: what was done, and the file after it.
+pub fn changes(text: &str) -> Vec<(String, String)> {
+    let mut changes = Vec::new();
+    for pair in pairs(text) {
+        let renamed = format!("{}zzgone{}", &text[..pair.key.start], &text[pair.key.end..]);
+        changes.push((format!("{} renamed", pair.path), renamed));
+        let value = if pair.is_scalar { "[[zz]]" } else { "7" };
+        let (start, separator) =
+            if pair.in_flow || pair.is_scalar { (pair.value.start, "") } else { (pair.key.end, ": ") };
+        let retyped = format!("{}{separator}{value}{}", &text[..start], &text[pair.value.end..]);
+        changes.push((format!("{} is {value}", pair.path), retyped));
+    }
+    changes
+}

@@ -1,0 +1,260 @@
+//! What a folder can be like: empty, unreadable, not text, laid over by an environment, short of secrets.
+
+use std::path::Path;
+
+use definition::{Code, LoadOptions, Loaded, Origin, Severity, load, load_files, show};
+use record::catalog::{Catalog, Table, TableColumn, TableKey};
+use record::{Column, Secret, Secrets, Type};
+
+#[track_caller]
+fn check(loaded: &Loaded, code: &str, part: &str) {
+    let text = loaded.render(false, 120);
+    let found = loaded.diagnostics.iter().any(|d| d.code.0 == code);
+    assert!(found && text.contains(part), "{code} and `{part}` are not in:\n{text}");
+}
+
+fn load_dir(dir: &Path) -> Loaded {
+    load(dir, &LoadOptions { kinds: super::kinds::KINDS, ..LoadOptions::default() })
+}
+
+#[test]
+fn a_folder_that_is_no_project_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    check(&load_dir(&dir.path().join("nothing")), "IB0101", "does not exist");
+    check(&load_dir(dir.path()), "IB0101", "is empty");
+    std::fs::write(dir.path().join("notes.txt"), "x").unwrap();
+    check(&load_dir(dir.path()), "IB0101", "has no ironbridge.yaml");
+    check(&load_dir(&dir.path().join("notes.txt")), "IB0101", "is not a folder");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_hide_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    for folder in ["systems", "entities", "integrations", "environments"] {
+        std::fs::create_dir(at(folder)).unwrap();
+    }
+    std::fs::write(at("ironbridge.yaml"), "hub: contoso\ncolour: blue\n").unwrap();
+    std::fs::write(at("systems/latin.yaml"), b"system: latin\nvendor: { name: Z\xFCrich }\n").unwrap();
+    std::fs::write(at("systems/wide.yaml"), b"\xFF\xFEs\0y\0").unwrap();
+    std::fs::write(at("systems/large.yaml"), "# filler\n".repeat(120_000)).unwrap();
+    std::fs::write(at("systems/old.yml"), "system: old\n").unwrap();
+    std::fs::create_dir(at("systems/folder.yaml")).unwrap();
+    std::fs::write(at("systems/bom.yaml"), "\u{feff}system: bom\r\nkind: nothing\r\n").unwrap();
+    let loaded = load_dir(dir.path());
+    check(&loaded, "IB0103", "`systems/latin.yaml` is not UTF-8");
+    check(&loaded, "IB0103", "the first byte that is not UTF-8 is on line 2");
+    check(&loaded, "IB0103", "`systems/wide.yaml` is UTF-16");
+    check(&loaded, "IB0104", "`systems/large.yaml` is larger than 1024 KB");
+    check(&loaded, "IB0107", "rename it to `systems/old.yaml`");
+    check(&loaded, "IB0102", "`systems/folder.yaml` is not a file");
+    check(&loaded, "IB0110", "unknown key `colour`");
+    check(&loaded, "IB0122", "there is no kind of system `nothing`");
+    assert!(loaded.project.is_none());
+}
+
+#[test]
+fn an_environment_is_laid_over_and_show_says_where_each_value_comes_from() {
+    let loaded = super::examples::contoso(Some("production"));
+    let project = loaded.project.unwrap();
+    let dynamics = project.system("dynamics").unwrap();
+    assert_eq!(dynamics.connection.text("url"), Some("https://contoso.crm11.dynamics.com"));
+    assert_eq!(dynamics.connection.text("tenant"), Some("${env:TENANT}"));
+    let lines = show(&project, "dynamics");
+    let url = lines.iter().find(|line| line.key == "url").unwrap();
+    assert_eq!(url.origin, Origin::Environment("environments/production.yaml:2".into()));
+
+    let lines: Vec<String> = show(&project, "prices")
+        .iter()
+        .map(|line| {
+            format!(
+                "{}{}: {}  ({})",
+                "  ".repeat(line.depth),
+                line.key,
+                line.value.as_deref().unwrap_or(""),
+                line.origin
+            )
+        })
+        .collect();
+    assert_eq!(
+        lines.join("\n"),
+        "\
+integration: prices  (integrations/prices.yaml:1)
+pattern: batch  (integrations/prices.yaml:2)
+owner: finance-it  (integrations/prices.yaml:11)
+purpose: \"Quotes use today's prices.\"  (integrations/prices.yaml:12)
+entity: price  (integrations/prices.yaml:3)
+from: supplier  (integrations/prices.yaml:4)
+to: dynamics  (integrations/prices.yaml:5)
+schedule: daily at 04:00  (integrations/prices.yaml:6)
+missed: run_once  (default)
+overlap: skip  (default)
+retry_run: every 10 minutes  (default)
+needed_by: \"06:00\"  (integrations/prices.yaml:10)
+deletes: deactivate  (integrations/prices.yaml:8)
+max_deletes: 5 %  (default)
+returns_active: true  (integrations/prices.yaml:7)
+min_rows: 80 % of usual  (integrations/prices.yaml:9)
+stop_after:   (default)
+  rejected: 1000  (default)
+  or: 10 %  (default)
+  first_rows_alike: 50  (default)
+compare_live: off  (default)
+drift: report  (default)"
+    );
+    assert!(show(&project, "nobody").is_empty());
+}
+
+#[test]
+fn an_environment_that_does_not_exist_is_named() {
+    check(&super::examples::contoso(Some("produktion")), "IB0125", "did you mean `production`?");
+}
+
+struct OnlyTenant;
+impl Secrets for OnlyTenant {
+    fn resolve(&self, provider: &str, name: &str) -> Result<Secret, String> {
+        match name {
+            "TENANT" => Ok(Secret::new("t")),
+            _ => Err(format!("set the environment variable {name} ({provider})")),
+        }
+    }
+}
+
+#[test]
+fn secrets_without_a_value_are_warnings_at_their_place() {
+    let files = super::mutation::fixture();
+    let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let loaded = load_files(
+        given,
+        &LoadOptions { kinds: super::kinds::KINDS, secrets: Some(&OnlyTenant), ..LoadOptions::default() },
+    );
+    assert!(loaded.project.is_some());
+    check(&loaded, "IB0126", "set the environment variable CLIENT_SECRET (env)");
+    assert!(loaded.diagnostics.iter().all(|d| d.severity == Severity::Warning));
+    assert!(!loaded.render(false, 120).contains("TENANT}` has no value"));
+}
+
+#[test]
+fn a_secret_in_plain_text_is_shown_nowhere() {
+    let mut files = super::mutation::fixture();
+    for (path, text) in &mut files {
+        if path == "systems/dynamics.yaml" {
+            *text = text.replace("\"${env:CLIENT_SECRET}\"", "hunter2").replace("tenant:", "tenat:");
+        }
+    }
+    let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, ..LoadOptions::default() });
+    check(&loaded, "IB0215", "client_secret: *******");
+    check(&loaded, "IB0110", "did you mean `tenant`?");
+    assert!(!format!("{}{}", loaded.render(true, 120), loaded.to_json()).contains("hunter2"));
+}
+
+#[test]
+fn a_live_catalogue_knows_tables_columns_and_lengths() {
+    let column = |name: &str, ty: Type| TableColumn {
+        column: Column { name: name.into(), ty },
+        required: false,
+        writable: true,
+    };
+    let text = |max: u32| Type::Text { max_length: Some(max) };
+    let account = Table {
+        name: "account".into(),
+        columns: vec![
+            column("accountnumber", text(20)),
+            column("name", text(100)),
+            column("emailaddress1", text(100)),
+            column("creditlimit", Type::Money),
+            column(
+                "paymenttermscode",
+                Type::Choice { values: ["1".to_owned(), "4".to_owned(), "10".to_owned()].into() },
+            ),
+            column("parentaccountid", Type::Reference { to: ["account".to_owned()].into() }),
+        ],
+        keys: vec![TableKey { columns: vec!["accountnumber".into()], primary: false, active: true }],
+    };
+    let catalogs = [("dynamics".to_owned(), Catalog { tables: vec![account] })].into();
+    let files = super::mutation::fixture();
+    let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, catalogs, ..LoadOptions::default() });
+    check(&loaded, "IB0302", "there is no column `ownerid`");
+    check(&loaded, "IB0304", "`name` may have 160 characters, and the column `name` holds 100");
+    check(&loaded, "IB0302", "`dynamics` has no table `salesorder`");
+}
+
+#[test]
+fn diagnostics_are_json_too() {
+    let loaded = load_files([("ironbridge.yaml", "hub: contoso\ntimezone: UTC\n")], &LoadOptions::default());
+    assert_eq!(
+        loaded.to_json(),
+        serde_json::json!([{
+            "code": "IB0110", "severity": "error", "title": "unknown key `timezone`",
+            "place": { "file": "ironbridge.yaml", "line": 2, "column": 1, "start": 13, "end": 21 },
+            "label": "the hub has no such key",
+            "notes": ["allowed: hub, time_zone, calendar, alerts, retention"],
+            "help": "did you mean `time_zone`?",
+            "secondary": [],
+        }])
+    );
+    let _: Code = loaded.diagnostics[0].code;
+}
+
+/// Three hundred integrations of the examples, each with entities and systems of its own.
+pub fn three_hundred() -> Vec<(String, String)> {
+    let fixture = super::mutation::fixture();
+    let mut files: Vec<(String, String)> = fixture.iter().filter(|(path, _)| !path.contains('/')).cloned().collect();
+    for number in 0..50 {
+        for (path, text) in fixture.iter().filter(|(path, _)| path.contains('/') && !path.starts_with("environments")) {
+            let mut text = text.clone();
+            for name in ["finance", "dynamics", "erp", "supplier", "courier"] {
+                text = text
+                    .replace(&format!("system: {name}\n"), &format!("system: {name}-{number}\n"))
+                    .replace(&format!("from: {name}\n"), &format!("from: {name}-{number}\n"))
+                    .replace(&format!("to: {name}\n"), &format!("to: {name}-{number}\n"))
+                    .replace(&format!("to: {name},"), &format!("to: {name}-{number},"))
+                    .replace(&format!("to: [{name}]"), &format!("to: [{name}-{number}]"))
+                    .replace(&format!("in: {name},"), &format!("in: {name}-{number},"))
+                    .replace(&format!("master: {name} "), &format!("master: {name}-{number} "))
+                    .replace(&format!("{{ {name}: {{ customers"), &format!("{{ {name}-{number}: {{ customers"))
+                    .replace(&format!("{name}.account"), &format!("{name}-{number}.account"));
+            }
+            text = text.replace("[finance, dynamics]", &format!("[finance-{number}, dynamics-{number}]"));
+            for name in ["customer", "contact", "order", "price", "tracking", "credit_request"] {
+                if path.starts_with("entities/") {
+                    text = text.replace(&format!("entity: {name}\n"), &format!("entity: {name}_{number}\n"));
+                }
+                text = text
+                    .replace(&format!("entity: {name}\n"), &format!("entity: {name}_{number}\n"))
+                    .replace(&format!("entity: {name} }}"), &format!("entity: {name}_{number} }}"))
+                    .replace(&format!("entity: {name},"), &format!("entity: {name}_{number},"));
+                if path.starts_with("systems/") {
+                    text = text.replace(&format!("\n  {name}:"), &format!("\n  {name}_{number}:"));
+                }
+            }
+            text = text
+                .replace("entities: [customer, contact]", &format!("entities: [customer_{number}, contact_{number}]"));
+            for name in ["customers-and-contacts", "customers-two-way", "prices", "orders", "tracking", "credit-limit"]
+            {
+                text = text
+                    .replace(&format!("integration: {name}\n"), &format!("integration: {name}-{number}\n"))
+                    .replace(&format!("run: {name} "), &format!("run: {name}-{number} "));
+            }
+            text = text.replace("test: a customer", &format!("test: {number}, a customer"));
+            files.push((path.replace(".yaml", &format!("-{number}.yaml")), text));
+        }
+    }
+    files
+}
+
+#[test]
+fn three_hundred_integrations_load() {
+    let files = three_hundred();
+    let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let start = std::time::Instant::now();
+    let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, ..LoadOptions::default() });
+    let took = start.elapsed();
+    assert!(loaded.diagnostics.is_empty(), "{}", loaded.diagnostics[0].render(&loaded.files, false, 120));
+    assert_eq!(loaded.project.unwrap().integrations.len(), 300);
+    // Under a second when built for release; a debug build on a busy machine gets more.
+    let limit = if cfg!(debug_assertions) { 10 } else { 1 };
+    assert!(took.as_secs() < limit, "{took:?}");
+}
