@@ -7,7 +7,7 @@ pub const NOT_YET_RUNNABLE: Code = Code("IB0007");
 /// Two rows of the source have one key, as the destination compares keys.
 pub const KEY_TWICE: Code = Code("IB0402");
 /// A row points to a row that the destination does not have.
-pub const REFERENCE_MISSING: Code = Code("IB0416");
+pub const REFERENCE_MISSING: Code = Code("IB0515");
 /// A system lacks a table that the definition names.
 pub const TABLE_MISSING: Code = Code("IB0504");
 /// The alternate key that rows are written by is missing, or not active.

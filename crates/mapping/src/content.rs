@@ -33,6 +33,8 @@ pub fn same(wanted: &Value, current: &Value, keeps: Keeps) -> bool {
     match (&wanted, &current) {
         (Value::Int(a), Value::Decimal(b)) | (Value::Decimal(b), Value::Int(a)) => record::Decimal::from(*a) == *b,
         (Value::Choice(a), Value::Text(b)) | (Value::Text(b), Value::Choice(a)) => a == b,
+        // The options of a system are numbers.
+        (Value::Choice(a), Value::Int(b)) | (Value::Int(b), Value::Choice(a)) => *a == b.to_string(),
         (a, b) => a == b,
     }
 }
@@ -61,6 +63,7 @@ mod tests {
             (instant("2026-01-31T10:00:00.999Z"), instant("2026-01-31T10:00:00Z")),
             (decimal("5.00"), decimal("5")),
             (Value::Int(5), decimal("5.0")),
+            (Value::Int(10), Value::Choice("10".into())),
             ("e\u{301}".into(), "é".into()),
         ] {
             assert!(same(&a, &b, DATAVERSE), "{a:?} {b:?}");

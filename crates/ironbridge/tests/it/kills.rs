@@ -2,7 +2,7 @@
 
 use crate::support::World;
 
-const CUSTOMERS: usize = 250;
+const CUSTOMERS: usize = 1_100;
 
 /// Kills a run at the Nth hit of a failpoint, for N = 1, 2, … until a run gets through; runs again after each kill.
 fn kill_at_each(point: &str) {
@@ -12,7 +12,7 @@ fn kill_at_each(point: &str) {
         let run = ["--format", "json", "run", "customers"];
         let said = world.with_failpoints(&run, &format!("{point}@{n}=abort"));
         if said.code == Some(0) {
-            assert!(killed >= 2, "{point} was hit {killed} times only");
+            assert!(killed >= 3, "{point} was hit {killed} times only");
             return;
         }
         assert_eq!(said.code, None, "the process was to be killed: {said:#?}");
