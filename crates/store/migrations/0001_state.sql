@@ -187,6 +187,7 @@ CREATE TABLE dead_letter (
   note         TEXT
 );
 CREATE UNIQUE INDEX dead_letter_row ON dead_letter (integration, entity, key) WHERE kind = 'row';
+CREATE INDEX dead_letter_closed ON dead_letter (changed) WHERE state NOT IN ('open', 'retrying');
 CREATE INDEX dead_letter_recent ON dead_letter (last_seen, seq);
 CREATE INDEX dead_letter_of_integration ON dead_letter (integration, last_seen, seq);
 

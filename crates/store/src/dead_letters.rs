@@ -154,6 +154,9 @@ pub enum Op {
     Supersede { integration: String, entity: String, keys: Vec<Key> },
     /// A person or a retry changes the state. Refused when the state is not the one they saw.
     Change { id: DeadLetterId, seen: State, to: State, by: Option<String>, note: Option<String> },
+    /// Forgets dead letters that were closed before a time, with their records; at most `max` in one commit. Answers how
+    /// many.
+    Forget { closed_before: Timestamp, max: usize },
 }
 
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
@@ -180,6 +183,19 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             tx.run(sql, (found.seq, by, note))?;
             set_state(tx, found.seq, &found.integration, found.state, *to)?;
             Ok(OpResult::Done)
+        }
+        Op::Forget { closed_before, max } => {
+            let sql = "SELECT seq, integration, state FROM dead_letter
+                       WHERE state NOT IN ('open', 'retrying') AND changed < ?1 LIMIT ?2";
+            let closed = tx.all(sql, (to_ms(*closed_before), *max as i64), |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, State>(2)?))
+            })?;
+            for (seq, integration, state) in &closed {
+                tx.run("DELETE FROM dead_letter WHERE seq = ?1", [seq])?;
+                tx.run("DELETE FROM body WHERE seq = ?1", [seq])?;
+                count(tx, integration, *state, -1);
+            }
+            Ok(OpResult::Count(closed.len() as u64))
         }
     }
 }

@@ -7,11 +7,15 @@
 //! | [`cursors`] | how far each stream was read | [`Store::cursor`], [`Store::cursors`] |
 //! | [`ledger`] | what each key looked like when it was last settled | [`Store::ledger_get`], [`Store::ledger_scan`], [`Store::ledger_totals`] |
 //! | [`dead_letters`] | what was given up on, for people | [`Store::dead_letters`], [`Store::dead_letters_like`], [`Store::dead_letter_message`], [`Store::dead_letters_waiting`] |
-//! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`] |
+//! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`], [`Store::peek`], [`Store::sessions`], [`Store::oldest_ready`] |
 //!
 //! Everything is changed by [`Store::commit`], which takes operations as plain data and applies all of them or none.
 //! Each has its preconditions: a lease's epoch, a lock's token, the state that somebody saw. Many commits share one
 //! sync; each is answered after it is on disk. Every question has one read function, and none of them waits for a writer.
+//!
+//! Time passes with each commit: locks run out, delays end and messages expire before the first operation sees the queue.
+//! Whoever waits for work waits on [`Store::watch`], which also wakes when something becomes due, and looks at
+//! [`Store::data_version`] now and then for what other processes did. Crashes are made with [`Failpoints`].
 //!
 //! Several processes may open the same folder at once; one of them may be its `up` ([`Store::lock_up`]).
 //!

@@ -89,6 +89,28 @@ fn a_person_changes_what_they_saw() {
 }
 
 #[test]
+fn what_was_closed_long_ago_is_forgotten() {
+    let bench = Bench::new();
+    for n in 0..5 {
+        reject(&bench, "customers", &format!("C-{n}"), "IB0401");
+    }
+    supersede(&bench, "C-0");
+    supersede(&bench, "C-1");
+    bench.pass(1000);
+    supersede(&bench, "C-2");
+    let forget = |max| bench.one(Op::Forget { closed_before: bench.now(), max });
+    assert_eq!(forget(1), OpResult::Count(1));
+    assert_eq!(forget(9), OpResult::Count(1));
+    assert_eq!(forget(9), OpResult::Count(0));
+    let left: Vec<String> = all(&bench).into_iter().map(|letter| letter.key_text).collect();
+    assert_eq!(left, ["C-4", "C-3", "C-2"]);
+    // The key is free again, under a new id and with a new count.
+    reject(&bench, "customers", "C-0", "IB0401");
+    assert_eq!(all(&bench)[0].count, 1);
+    assert_eq!(bench.store.dead_letters_waiting().unwrap(), [("customers".into(), 3)]);
+}
+
+#[test]
 fn lists_filter_and_page() {
     let bench = Bench::new();
     for n in 0..25 {
