@@ -175,3 +175,50 @@ pub enum Limits {
     Real,
     None,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_command_in_the_documents_can_be_typed() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut documents = vec![root.join("README.md")];
+        for folder in ["docs/guides", "docs/tutorial", "docs/runbooks", "docs/connectors"] {
+            let entries = std::fs::read_dir(root.join(folder)).unwrap();
+            documents.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "md")));
+        }
+        let mut checked = 0;
+        for document in documents {
+            let text = std::fs::read_to_string(&document).unwrap();
+            for line in text.lines().map(str::trim).filter(|line| line.starts_with("ironbridge ")) {
+                let words = words(line);
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+                    let fine = matches!(error.kind(), DisplayHelp | DisplayVersion);
+                    assert!(fine, "{}: {line}\n{error}", document.display());
+                }
+                checked += 1;
+            }
+        }
+        assert!(checked > 20, "only {checked} commands were found");
+    }
+
+    /// A command line as a shell splits it, without its comment.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for c in line.chars() {
+            match (quote, c) {
+                (None, '#') if word.is_empty() => break,
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(open), c) if open == c => quote = None,
+                (None, ' ') if word.is_empty() => {}
+                (None, ' ') => words.push(std::mem::take(&mut word)),
+                (_, c) => word.push(c),
+            }
+        }
+        words.extend((!word.is_empty()).then_some(word));
+        words
+    }
+}
