@@ -300,6 +300,33 @@ pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        headers
+    }
+
+    #[tokio::test]
+    async fn the_service_says_how_many_requests_at_a_time() {
+        let client = Client::new("dynamics", Config { concurrency: 8, ..Config::new("http://127.0.0.1:9") });
+        for (hint, expected) in [("3", 3), ("0", 1), ("5", 5), ("999", 8), ("many", 8)] {
+            client.learn(200, &headers("x-ms-dop-hint", hint));
+            assert_eq!(client.0.permits.available_permits(), expected, "hint {hint}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_429_nobody_asks_until_the_wait_is_over() {
+        let client = Client::new("dynamics", Config::new("http://127.0.0.1:9"));
+        let codes = crate::refusal::WRITE;
+        client.learn(429, &headers("retry-after", "30"));
+        client.learn(429, &headers("retry-after", "5"));
+        let fault = client.may_ask(codes).unwrap_err();
+        assert_eq!((fault.code.0, fault.now), ("IB0507", Now::RetryAfter(Some(Duration::from_secs(30)))));
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(client.may_ask(codes).is_ok());
+    }
+
     #[test]
     fn waits_are_read_in_seconds() {
         assert_eq!(parse_retry_after("38"), Some(Duration::from_secs(38)));

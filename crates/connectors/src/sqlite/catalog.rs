@@ -20,9 +20,11 @@ pub(super) fn read(database: &Database, tables: &[String]) -> Result<Catalog, Fa
 /// A table or view, or `None` where there is none of this name.
 pub(super) fn table(connection: &Connection, name: &str) -> rusqlite::Result<Option<Table>> {
     let kind: Option<String> = connection
-        .query_row("SELECT type FROM sqlite_master WHERE name = ?1 AND type IN ('table', 'view')", [name], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT type FROM sqlite_master WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')",
+            [name],
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(kind) = kind else { return Ok(None) };
     let mut primary: Vec<(i64, String)> = Vec::new();

@@ -379,3 +379,67 @@ async fn a_destination_that_cannot_take_a_chunk_says_so_and_keeps_nothing_of_it(
     let fault = impatient.sink(spec("customers")).unwrap().apply(&chunk[..1]).await.unwrap_err();
     assert_eq!((fault.code.0, fault.now), ("IB0513", Now::RetryAfter(None)));
 }
+
+/// Changes go on while pages are read, reads are cut and go on later: in the end nothing was missed.
+#[tokio::test]
+async fn whatever_happens_between_pages_nothing_is_missed() {
+    for seed in 1..=40_u64 {
+        let mut dice = seed;
+        let mut roll = |sides: u64| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice % sides
+        };
+        let (_dir, file, connection) = finance(0);
+        connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL").unwrap();
+        let source = system(&file).source(by("updated", 0, spec("customers", &["no", "name"]))).unwrap();
+        let mut copy = std::collections::BTreeMap::new();
+        let mut cursor: Option<String> = None;
+        let mut second = 0_i64;
+        let start: jiff::civil::DateTime = "2026-01-01T00:00:00".parse().unwrap();
+        for round in 0..30 {
+            let calm = round == 29;
+            let mut reader = source.read(cursor.as_deref()).await.unwrap();
+            loop {
+                for _ in 0..if calm { 0 } else { roll(4) } {
+                    // Several changes share a second now and then; some rows never get a watermark.
+                    second += roll(2) as i64;
+                    let at = start.saturating_add(jiff::SignedDuration::from_secs(second));
+                    let updated = (roll(8) > 0).then(|| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+                    connection
+                        .execute(
+                            "INSERT INTO customers (no, name, updated) VALUES (?1, ?2, ?3)
+                             ON CONFLICT DO UPDATE SET name = ?2, updated = ?3",
+                            rusqlite::params![
+                                format!("C-{}", roll(25)),
+                                format!("{round}-{second}-{}", roll(1000)),
+                                updated
+                            ],
+                        )
+                        .unwrap();
+                }
+                let Some(page) = reader.next().await.unwrap() else { break };
+                for row in page.batch.rows() {
+                    copy.insert(row.at(0).to_string(), row.at(1).to_string());
+                }
+                cursor = page.cursor;
+                if !calm && roll(5) == 0 {
+                    break;
+                }
+            }
+        }
+        // A read that was cut leaves its rest to the next one, which a new read of changes completes.
+        for _ in 0..2 {
+            let done = read(&*source, cursor.as_deref()).await;
+            for page in &done.pages {
+                copy.extend(page.batch.rows().map(|row| (row.at(0).to_string(), row.at(1).to_string())));
+                cursor = page.cursor.clone();
+            }
+        }
+        let mut statement = connection.prepare("SELECT no, name FROM customers").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let there: std::collections::BTreeMap<String, String> = rows.collect::<Result<_, _>>().unwrap();
+        assert_eq!(copy, there, "seed {seed}");
+    }
+}
