@@ -405,3 +405,46 @@ async fn pages(source: &dyn record::Source, cursor: Option<&str>) -> Done {
     }
     done
 }
+
+/// Whatever is dropped, cut, half answered or refused on the way: repeating what is open ends with each row there once.
+#[tokio::test]
+async fn on_a_bad_day_every_row_arrives_once() {
+    let handle = environment("").await;
+    let sink = accounts(&system(&handle));
+    sink.apply(&[named("warm-up")]).await.unwrap();
+    set_faults(&handle, "429:0s@10%,500@10%,drop@15%,cut@10%,half-batch@20%").await;
+    // Some keys can be in no URL, so that looking for them fails on the way too.
+    let key = |i: usize| if i.is_multiple_of(7) { format!("K/{i}") } else { format!("K-{i}") };
+    let mut open: Vec<Change> = (0..120).map(|i| named(&key(i))).collect();
+    let mut rounds = 0;
+    while !open.is_empty() {
+        rounds += 1;
+        assert!(rounds < 200, "{} rows never arrive", open.len());
+        match sink.apply(&open).await {
+            Err(fault) => assert!(fault.is_transient(), "{fault:?}"),
+            Ok(outcomes) => {
+                assert_eq!(outcomes.len(), open.len());
+                let mut left = Vec::new();
+                for (outcome, change) in outcomes.into_iter().zip(open) {
+                    match outcome {
+                        Ok(_) => {}
+                        Err(fault) => {
+                            assert!(fault.is_transient(), "{fault:?}");
+                            left.push(change);
+                        }
+                    }
+                }
+                open = left;
+            }
+        }
+    }
+    set_faults(&handle, "").await;
+    let source = system(&handle).source(read("account", &["accountnumber", "name"])).unwrap();
+    let mut found: Vec<String> = pages(&*source, None).await.keys.concat();
+    found.retain(|key| key.starts_with('K'));
+    found.sort();
+    let mut expected: Vec<String> = (0..120).map(key).collect();
+    expected.sort();
+    assert_eq!(found, expected);
+    handle.shutdown().await;
+}
