@@ -228,8 +228,12 @@ impl Store {
 
     /// The newest run of every integration that ever ran, by the name of the integration.
     pub fn last_runs(&self) -> Result<Vec<Run>, Error> {
+        // From name to name by the index, however many runs each has.
         let sql = format!(
-            "SELECT {COLUMNS} FROM run WHERE id IN (SELECT max(id) FROM run GROUP BY integration) ORDER BY integration"
+            "WITH RECURSIVE name (i) AS (
+               SELECT min(integration) FROM run
+               UNION ALL SELECT (SELECT min(integration) FROM run WHERE integration > i) FROM name WHERE i IS NOT NULL)
+             SELECT {COLUMNS} FROM name JOIN run ON id = (SELECT max(id) FROM run WHERE integration = i) ORDER BY i"
         );
         self.read(|conn| all(conn, &sql, [], read))
     }

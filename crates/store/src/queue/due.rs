@@ -27,7 +27,7 @@ pub(crate) fn let_time_pass(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     forget_ids(tx)?;
     end_sessions(tx)?;
     let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session FROM message
-               WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, seq LIMIT ?2";
+               WHERE due IS NOT NULL AND due <= ?1 ORDER BY due, queue, seq LIMIT ?2";
     for head in tx.all(sql, (tx.now, DUE_MAX), Head::read)? {
         let queue = entity::by_id(tx, head.queue)?;
         match head.place {
@@ -52,7 +52,7 @@ fn end_sessions(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
 
 fn expire(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session FROM message
-               WHERE expires IS NOT NULL AND state NOT IN (1, 4) AND expires <= ?1 ORDER BY expires, seq LIMIT ?2";
+               WHERE expires IS NOT NULL AND state NOT IN (1, 4) AND expires <= ?1 ORDER BY expires, queue, seq LIMIT ?2";
     for head in tx.all(sql, (tx.now, DUE_MAX), Head::read)? {
         let queue = entity::by_id(tx, head.queue)?;
         if queue.dead_letter_expired {

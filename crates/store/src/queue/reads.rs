@@ -63,7 +63,7 @@ impl Store {
     pub fn oldest_ready(&self, queue: &str) -> Result<Option<jiff::Timestamp>, Error> {
         // The first that is ready by number; those in sessions and those without have an index each.
         let sql = "SELECT min(enqueued) FROM (
-                     SELECT * FROM (SELECT m.enqueued FROM message m WHERE m.queue = ?1 AND m.state = 0
+                     SELECT * FROM (SELECT m.enqueued FROM message m INDEXED BY message_ready WHERE m.queue = ?1 AND m.state = 0
                        AND m.session IS NULL ORDER BY m.seq LIMIT 1)
                      UNION ALL SELECT * FROM (SELECT m.enqueued FROM session s JOIN message m
                        ON m.queue = s.queue AND m.seq = s.head

@@ -21,7 +21,9 @@ pub(crate) fn receive(tx: &mut Tx<'_>, path: &str, max: usize) -> Result<OpResul
         let reason = "a queue with sessions: accept one, and receive in it";
         return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
     }
-    let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session FROM message
+    // Named, because the primary key looks as good and passes over everything that is locked or put aside.
+    let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session
+               FROM message INDEXED BY message_ready
                WHERE queue = ?1 AND state = 0 AND session IS NULL ORDER BY seq LIMIT ?2";
     let heads = tx.all(sql, (queue.id, max.min(RECEIVE_MAX) as i64), Head::read)?;
     let until = tx.now + queue.lock_ms;
