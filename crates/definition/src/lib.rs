@@ -32,6 +32,7 @@ mod decode;
 mod decoded;
 mod diagnostic;
 mod documents;
+mod draft;
 mod expect;
 mod files;
 mod kinds;
@@ -50,6 +51,7 @@ mod yaml;
 pub use record::Code;
 
 pub use diagnostic::{Diagnostic, Place, Secondary, Severity};
+pub use draft::{Drafted, Sample, draft};
 pub use expect::{Expectation, Rows, differences};
 pub use files::{File, FileId, Files, Span};
 pub use kinds::PLANNED;
