@@ -174,6 +174,9 @@ impl Table<'_> {
             }
         }
         self.required(&rules, diagnostics);
+        if let Some(table) = catalog.zip(self.model.table.as_ref()).and_then(|(catalog, name)| catalog.table(name)) {
+            self.live(table, &rules, diagnostics);
+        }
         self.lines(&rules.read, diagnostics);
         self.named_columns(&columns, diagnostics);
         held_back
@@ -217,6 +220,51 @@ impl Table<'_> {
                 .at(at, "not in here")
                 .note("a record without a required field is rejected: every row would be")
                 .help(format!("add `{}:` with a column or a formula, or take `required` from the field", field.name)),
+            );
+        }
+    }
+
+    /// What the live table needs so that rows can be written: its key, and its required columns.
+    fn live(&self, table: &record::catalog::Table, rules: &Rules, diagnostics: &mut Vec<Diagnostic>) {
+        let key = &self.model.alternate_key;
+        if rules.write.is_empty() || key.is_empty() {
+            return;
+        }
+        let same = |columns: &[String]| columns.len() == key.len() && key.iter().all(|column| columns.contains(column));
+        let at = self.held.at("alternate_key");
+        let has_columns = key.iter().all(|column| table.column(column).is_some());
+        match table.keys.iter().find(|found| same(&found.columns)) {
+            Some(found) if found.active => {}
+            Some(_) => diagnostics.push(
+                Diagnostic::error(codes::NO_TARGET_KEY, format!("the alternate key of `{}` is not active", table.name))
+                    .at(at, "the live system has it and cannot use it yet")
+                    .note("a key is built in the background, and fails where two rows have one value")
+                    .help("look at the key in the system: wait until it is active, or remove the rows that repeat a value"),
+            ),
+            None if has_columns => diagnostics.push(
+                Diagnostic::error(codes::NO_TARGET_KEY, format!("`{}` has no alternate key on {}", table.name, key.join(", ")))
+                    .at(at, "the live system has no such key")
+                    .help("create the key in the system, or name one that it has"),
+            ),
+            None => {}
+        }
+        let required = table.columns.iter().filter(|column| column.required && column.writable);
+        for column in required {
+            let name = &*column.column.name;
+            if rules.broken
+                || rules.write.iter().any(|at| at.rule.target == name)
+                || key.iter().any(|part| part == name)
+            {
+                continue;
+            }
+            let at = if self.held.says("write") { self.held.key_at("write") } else { self.held.key_at("both") };
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::REQUIRED_NOT_MAPPED,
+                    format!("nothing fills the column `{name}`, which `{}` requires", table.name),
+                )
+                .at(at, "not in here")
+                .help(format!("add `{name}:` with a field or a formula")),
             );
         }
     }

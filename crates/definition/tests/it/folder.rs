@@ -168,9 +168,10 @@ fn a_live_catalogue_knows_tables_columns_and_lengths() {
                 "paymenttermscode",
                 Type::Choice { values: ["1".to_owned(), "4".to_owned(), "10".to_owned()].into() },
             ),
+            TableColumn { required: true, ..column("industrycode", Type::WholeNumber) },
             column("parentaccountid", Type::Reference { to: ["account".to_owned()].into() }),
         ],
-        keys: vec![TableKey { columns: vec!["accountnumber".into()], primary: false, active: true }],
+        keys: vec![TableKey { columns: vec!["accountnumber".into()], primary: false, active: false }],
     };
     let catalogs = [("dynamics".to_owned(), Catalog { tables: vec![account] })].into();
     let files = super::mutation::fixture();
@@ -179,6 +180,8 @@ fn a_live_catalogue_knows_tables_columns_and_lengths() {
     check(&loaded, "IB0302", "there is no column `ownerid`");
     check(&loaded, "IB0304", "`name` may have 160 characters, and the column `name` holds 100");
     check(&loaded, "IB0302", "`dynamics` has no table `salesorder`");
+    check(&loaded, "IB0209", "the alternate key of `account` is not active");
+    check(&loaded, "IB0307", "nothing fills the column `industrycode`, which `account` requires");
 }
 
 #[test]
