@@ -1,0 +1,271 @@
+//! The blocking side of a read: page after page, each handed over before the next is fetched.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use record::{Batch, Code, Fault, Page, ReadKind, ReadSpec, Row, Schema, Unreadable, Value};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::mpsc;
+
+use super::plan::{self, Phase, Plan};
+use crate::sql::cursor::Cursor;
+use crate::sql::quote;
+use crate::sqlite::{Database, fault, value};
+
+/// A page is closed before it holds more than this, whatever the number of its rows.
+const PAGE_BYTES_MAX: usize = 16 << 20;
+
+/// What the blocking side says.
+pub(super) enum Told {
+    Start { kind: ReadKind, schema: Arc<Schema> },
+    Page(Page),
+    End,
+}
+
+/// The reader was dropped, or something failed.
+enum Ended {
+    Unheard,
+    Fault(Box<Fault>),
+}
+
+pub(super) struct Read<'a> {
+    pub database: &'a Database,
+    pub spec: &'a ReadSpec,
+    pub out: mpsc::Sender<Result<Told, Fault>>,
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Read<'_> {
+    pub fn run(&self, cursor: Option<&str>) -> Result<(), Fault> {
+        match self.pages(cursor) {
+            Ok(()) | Err(Ended::Unheard) => Ok(()),
+            Err(Ended::Fault(fault)) => Err(*fault),
+        }
+    }
+
+    fn pages(&self, text: Option<&str>) -> Result<(), Ended> {
+        let failed = |e: rusqlite::Error| Ended::Fault(Box::new(self.failed(&e)));
+        let mut connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        let deadline = self.watch(&mut connection).map_err(failed)?;
+        let clock = plan::clock(&connection, self.spec).map_err(failed)?;
+        let layout = plan::layout(&connection).map_err(failed)?;
+        let rowid = plan::rowid(&connection, self.spec).map_err(failed)?;
+        let (mut cursor, why) = plan::start(self.spec, text, rowid.is_some().then_some(layout));
+        let plan = Plan::of(&connection, self.spec, rowid, !cursor.full).map_err(failed)?;
+        if cursor.after.len() != plan.order.len() && !cursor.after.is_empty() {
+            cursor.after.clear();
+        }
+        if cursor.after.is_empty()
+            && let Some(watermark) = &self.spec.watermark
+        {
+            let sql = format!("SELECT max(t.{}) FROM {} AS t", quote(&watermark.column), plan.from);
+            let last = connection.query_row(&sql, [], |row| row.get_ref(0).map(value::raw)).map_err(failed)?;
+            cursor.cap = (!last.is_blank()).then(|| clock.limit(last, plan.numbers));
+        }
+        let lower = match (&plan.watermark, &cursor.since, &self.spec.watermark) {
+            (Some(_), Some(since), Some(watermark)) => Some(clock.back(since, watermark.overlap, plan.numbers)),
+            _ => None,
+        };
+        let kind = if cursor.full { ReadKind::Full { why } } else { ReadKind::Changes };
+        self.tell(Told::Start { kind, schema: plan.schema.clone() })?;
+
+        let mut phase = match (&plan.watermark, cursor.after.first()) {
+            (None, _) => Phase::Values,
+            (Some(_), Some(first)) if !first.is_blank() => Phase::Values,
+            (Some(_), _) => Phase::Blanks,
+        };
+        // The last page carries the cursor of the ended read, so a page waits until the next one is known.
+        let mut waiting: Option<Page> = None;
+        loop {
+            deadline.renew();
+            if plan.by_rowid && plan::layout(&connection).map_err(failed)? != layout {
+                return Err(Ended::Fault(Box::new(self.layout_changed())));
+            }
+            let (sql, bound) = plan.statement(phase, &cursor, lower.as_ref(), self.spec.rows_per_batch.max(1));
+            let mut statement = connection.prepare(&sql).map_err(failed)?;
+            let bound = bound.into_iter().map(|value| value::bind(&value));
+            let mut rows = statement.query(rusqlite::params_from_iter(bound)).map_err(failed)?;
+            let mut page = PageBuilder::new(self, &plan);
+            let mut last: Option<Vec<Value>> = None;
+            let mut seen = 0;
+            let mut more = false;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let at = (0..plan.order.len()).map(|i| row.get_ref(plan.wanted.len() + i).map(value::raw));
+                let at: Vec<Value> = at.collect::<Result<_, _>>().map_err(failed)?;
+                let new_place = last.as_ref() != Some(&at);
+                if page.is_full(self.spec.rows_per_batch.max(1)) {
+                    if new_place && !plan.order.is_empty() {
+                        more = true;
+                        break;
+                    }
+                    // Many rows with one key, or no order at all: the page goes out, and the place stays before it.
+                    let full = std::mem::replace(&mut page, PageBuilder::new(self, &plan));
+                    self.send(&mut waiting, full.finish((!plan.order.is_empty()).then_some(&cursor)))?;
+                    deadline.renew();
+                }
+                if new_place && let Some(before) = last.replace(at) {
+                    cursor.after = before;
+                }
+                page.push(row).map_err(failed)?;
+                seen += 1;
+            }
+            drop(rows);
+            if let Some(last) = last {
+                cursor.after = last;
+            }
+            if plan.by_rowid {
+                cursor.layout = Some(layout);
+            }
+            if !page.is_empty() {
+                self.send(&mut waiting, page.finish((!plan.order.is_empty()).then_some(&cursor)))?;
+            }
+            if more || (plan.unique && seen >= self.spec.rows_per_batch.max(1)) {
+                continue;
+            }
+            if phase == Phase::Values {
+                break;
+            }
+            phase = Phase::Values;
+            cursor.after.clear();
+        }
+        let ended = cursor.ended().map(|cursor| cursor.to_text());
+        let page = match waiting {
+            Some(page) => Some(Page { cursor: ended, ..page }),
+            None if ended.is_some() => Some(Page { cursor: ended, ..PageBuilder::new(self, &plan).finish(None) }),
+            None => None,
+        };
+        if let Some(page) = page {
+            self.tell(Told::Page(page))?;
+        }
+        self.tell(Told::End)
+    }
+
+    /// Interrupts a statement when its page takes too long, or when nobody waits for it any more.
+    pub fn watch(&self, connection: &mut Connection) -> rusqlite::Result<Deadline> {
+        let deadline = Deadline { started: Instant::now(), until_ms: Arc::default(), allowed: self.database.timeout };
+        deadline.renew();
+        let (cancelled, until_ms, started) = (self.cancelled.clone(), deadline.until_ms.clone(), deadline.started);
+        connection.progress_handler(
+            STEPS_BETWEEN_LOOKS,
+            Some(move || {
+                cancelled.load(Ordering::Relaxed)
+                    || started.elapsed().as_millis() as u64 > until_ms.load(Ordering::Relaxed)
+            }),
+        )?;
+        Ok(deadline)
+    }
+
+    fn send(&self, waiting: &mut Option<Page>, page: Page) -> Result<(), Ended> {
+        match waiting.replace(page) {
+            Some(page) => self.tell(Told::Page(page)),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&self, told: Told) -> Result<(), Ended> {
+        self.out.blocking_send(Ok(told)).map_err(|_| Ended::Unheard)
+    }
+
+    pub fn failed(&self, error: &rusqlite::Error) -> Fault {
+        fault::source(self.database, &self.spec.table, error)
+    }
+
+    fn layout_changed(&self) -> Fault {
+        Fault::retry(Code("IB0607"), format!("the file was rebuilt while `{}` was read", self.spec.table), None)
+            .at_system(&self.database.system)
+            .at_table(&self.spec.table)
+            .fix("nothing: the run is repeated from the beginning of the table")
+    }
+}
+
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+
+pub(super) struct Deadline {
+    started: Instant,
+    until_ms: Arc<AtomicU64>,
+    allowed: Duration,
+}
+
+impl Deadline {
+    pub fn renew(&self) {
+        self.until_ms.store((self.started.elapsed() + self.allowed).as_millis() as u64, Ordering::Relaxed);
+    }
+}
+
+/// Gathers the rows of one page.
+struct PageBuilder<'a> {
+    read: &'a Read<'a>,
+    plan: &'a Plan,
+    batch: record::BatchBuilder,
+    unreadable: Vec<Unreadable>,
+}
+
+impl<'a> PageBuilder<'a> {
+    fn new(read: &'a Read<'a>, plan: &'a Plan) -> PageBuilder<'a> {
+        PageBuilder { read, plan, batch: Batch::builder(plan.schema.clone()), unreadable: Vec::new() }
+    }
+
+    fn is_full(&self, rows: usize) -> bool {
+        self.batch.rows() + self.unreadable.len() >= rows || self.batch.bytes() >= PAGE_BYTES_MAX
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batch.rows() == 0 && self.unreadable.is_empty()
+    }
+
+    fn push(&mut self, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+        match read_row(self.read.database, self.read.spec, self.plan, row)? {
+            Ok(values) => values.iter().for_each(|value| self.batch.push(value.as_ref())),
+            Err(unreadable) => self.unreadable.push(*unreadable),
+        }
+        Ok(())
+    }
+
+    fn finish(self, cursor: Option<&Cursor>) -> Page {
+        Page {
+            batch: self.batch.finish(),
+            unreadable: self.unreadable,
+            deleted: Vec::new(),
+            cursor: cursor.map(Cursor::to_text),
+        }
+    }
+}
+
+/// The values of a row, or what is wrong with it.
+pub(super) fn read_row(
+    database: &Database,
+    spec: &ReadSpec,
+    plan: &Plan,
+    row: &rusqlite::Row<'_>,
+) -> rusqlite::Result<Result<Vec<Value>, Box<Unreadable>>> {
+    let mut values = Vec::with_capacity(plan.wanted.len());
+    let mut wrong: Option<(usize, String)> = None;
+    for (i, column) in plan.schema.columns().iter().enumerate() {
+        match value::read(row.get_ref(i)?, &column.ty, &plan.times) {
+            Ok(value) => values.push(value),
+            Err(why) => {
+                values.push(Value::Blank);
+                wrong.get_or_insert((i, why));
+            }
+        }
+    }
+    let Some((i, why)) = wrong else { return Ok(Ok(values)) };
+    let column = &plan.schema.columns()[i].name;
+    let code = if why.starts_with("this local time") { "IB0608" } else { "IB0606" };
+    let row_of_page = Row::new(plan.schema.clone(), values);
+    let key: Vec<String> = spec.key.iter().filter_map(|name| row_of_page.get(name)).map(Value::to_string).collect();
+    let shown: String = value::raw(row.get_ref(i)?).to_string().chars().take(VALUE_SHOWN_MAX).collect();
+    let mut fault = Fault::reject(Code(code), format!("column `{column}` of `{}`: {why}", spec.table))
+        .at_system(&database.system)
+        .at_table(&spec.table)
+        .at_column(&**column)
+        .at_value(shown)
+        .fix("correct the value at its source");
+    if !key.is_empty() {
+        fault = fault.at_key(key.join("|"));
+    }
+    Ok(Err(Box::new(Unreadable { row: row_of_page, fault })))
+}
+
+const VALUE_SHOWN_MAX: usize = 80;
