@@ -17,6 +17,7 @@ pub mod plan;
 mod reject;
 pub mod schedule;
 mod sort;
+mod try_row;
 mod watch;
 pub mod worker;
 
@@ -25,4 +26,5 @@ pub use compile::{Systems, compile};
 pub use error::Error;
 pub use pair::Pair;
 pub use plan::{Plan, PlannedEffect, PlannedRow, plan};
+pub use try_row::try_row;
 pub use watch::{Log, Note, Watch};

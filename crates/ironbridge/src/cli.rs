@@ -41,6 +41,9 @@ pub enum Command {
         /// Ask the live systems too: reachable, permitted, tables, columns, alternate keys.
         #[arg(long)]
         online: bool,
+        /// Check again whenever a file changes, until stopped.
+        #[arg(long)]
+        watch: bool,
     },
     /// Print an integration, system or entity with every default written out, and where each value came from.
     Show { name: String },
@@ -81,12 +84,20 @@ pub enum Command {
     },
     /// Evaluate a Power Fx formula.
     Formula {
-        #[arg(required_unless_present = "batch")]
+        #[arg(required_unless_present_any = ["batch", "mapping"])]
         formula: Option<String>,
         /// One JSON object a line on stdin, one answer a line on stdout.
         #[arg(long, conflicts_with = "formula")]
         batch: bool,
+        /// Put one row through a mapping of the project and show what each field gets, such as `finance.customer`.
+        #[arg(long, value_name = "SYSTEM.ENTITY", requires = "row", conflicts_with_all = ["formula", "batch"])]
+        mapping: Option<String>,
+        /// The row, as a file with one JSON object.
+        #[arg(long, value_name = "FILE", requires = "mapping")]
+        row: Option<PathBuf>,
     },
+    /// Write the JSON Schema of the definition files, with this project's own names, for completion in an editor.
+    Schema,
     /// A local stand-in for a service, for development and tests.
     #[command(subcommand)]
     Emulate(Emulate),
@@ -155,6 +166,9 @@ pub enum Emulate {
     Dataverse {
         #[arg(long, default_value = "127.0.0.1:7702", value_name = "ADDR")]
         listen: SocketAddr,
+        /// Speak https here as well, under a certificate authority of its own, whose file is printed.
+        #[arg(long, value_name = "ADDR")]
+        https: Option<SocketAddr>,
         /// Keep its rows here; without it they are gone at the end.
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
@@ -187,7 +201,9 @@ mod tests {
         let mut documents = vec![root.join("README.md")];
         for folder in ["docs/guides", "docs/tutorial", "docs/runbooks", "docs/connectors"] {
             let entries = std::fs::read_dir(root.join(folder)).unwrap();
-            documents.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "md")));
+            documents.extend(
+                entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "md")),
+            );
         }
         let mut checked = 0;
         for document in documents {

@@ -1,6 +1,8 @@
 //! One module for each command.
 
-use crate::cli::{Cli, Command, Emulate};
+use emulator::dataverse::Config;
+
+use crate::cli::{Cli, Command, Emulate, Limits};
 use crate::failure::Failure;
 
 mod check;
@@ -13,6 +15,7 @@ mod init;
 mod plan;
 mod run;
 mod runs;
+mod schema;
 mod show;
 mod status;
 mod up;
@@ -22,7 +25,8 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Demo(demo) => demo::demo(cli, demo).await,
         Command::Init { dir } => init::init(dir),
-        Command::Check { online } => check::check(cli, *online).await,
+        Command::Check { online, watch: false } => check::check(cli, *online).await,
+        Command::Check { online, watch: true } => check::watch(cli, *online).await,
         Command::Show { name } => show::show(cli, name),
         Command::Plan { integration, detailed } => plan::plan(cli, integration, *detailed).await,
         Command::Run { integration, confirm } => run::run(cli, integration, confirm.as_deref()).await,
@@ -31,9 +35,14 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
         Command::DeadLetters(command) => dead_letters::dead_letters(cli, command),
         Command::Explain { code } => explain::explain(cli, code.as_deref()),
-        Command::Formula { formula, batch } => formula::formula(formula.as_deref(), *batch),
-        Command::Emulate(Emulate::Dataverse { listen, dir, token, limits, fault }) => {
-            emulate::dataverse(*listen, dir.clone(), token.clone(), *limits, fault).await
+        Command::Formula { mapping: Some(mapping), row: Some(row), .. } => formula::row(cli, mapping, row),
+        Command::Formula { formula, batch, .. } => formula::formula(formula.as_deref(), *batch),
+        Command::Schema => schema::schema(cli),
+        Command::Emulate(Emulate::Dataverse { listen, https, dir, token, limits, fault }) => {
+            let limits = (*limits == Limits::Real).then(emulator::dataverse::Limits::real);
+            let (listen, https, dir, token) = (*listen, *https, dir.clone(), token.clone());
+            let faults = fault.clone();
+            emulate::dataverse(Config { listen, https, dir, token, limits, faults, ..Config::default() }).await
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Puts the parts together: a project, its systems, its state.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use definition::{LoadOptions, Loaded, Project};
-use record::{Code, Fault, FieldType, Kind, OptionValue, Secret, Secrets, System};
+use record::{Catalog, Code, Fault, FieldType, Kind, OptionValue, Secret, Secrets, System};
 use store::{Failpoints, Store};
 
 use crate::cli::{Cli, Format};
@@ -49,8 +49,13 @@ pub fn kinds() -> Vec<&'static Kind> {
 }
 
 pub fn load(dir: &Path, env: Option<&str>) -> Loaded {
-    let kinds = kinds();
-    definition::load(dir, &LoadOptions { environment: env, kinds: &kinds, ..LoadOptions::default() })
+    load_with(dir, env, BTreeMap::new())
+}
+
+/// Reads and checks a project; `catalogs` is what live systems say of their tables, by system.
+pub fn load_with(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
+    let (kinds, secrets) = (kinds(), MachineSecrets { dir: dir.to_owned() });
+    definition::load(dir, &LoadOptions { environment: env, kinds: &kinds, secrets: Some(&secrets), catalogs })
 }
 
 /// The project of the command line; every mistake is printed before it fails.

@@ -1,78 +1,133 @@
 //! `ironbridge check`: every mistake at once.
 
-use definition::{Pattern, Project};
-use hub::Systems;
-use record::RetryPolicy;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use definition::{Loaded, Pattern, Project, Severity};
+use hub::Systems;
+use record::{Catalog, Fault, RetryPolicy};
 
 use crate::cli::{Cli, Format};
+use crate::commands::emulate::stopped;
 use crate::failure::{FAILED, Failure, USAGE};
-use crate::say;
 use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
 
 pub async fn check(cli: &Cli, online: bool) -> Result<u8, Failure> {
     let loaded = wiring::load(&cli.project, cli.env.as_deref());
-    wiring::print_diagnostics(&loaded, cli.format);
-    let errors = loaded.diagnostics.iter().filter(|d| d.severity == definition::Severity::Error).count();
+    let Some(project) = loaded.project.clone().filter(|_| online && !loaded.has_errors()) else {
+        return Ok(report(cli, &loaded));
+    };
+    let project = Arc::new(project);
+    let (live, failed) = ask(cli, &project).await;
+    let loaded = wiring::load_with(&cli.project, cli.env.as_deref(), live);
+    match report(cli, &loaded) {
+        0 if failed => Ok(FAILED),
+        0 => fits(cli, &project).await,
+        errors => Ok(errors),
+    }
+}
+
+/// Checks again whenever a file of the project changes.
+pub async fn watch(cli: &Cli, online: bool) -> Result<u8, Failure> {
+    let mut before = None;
+    loop {
+        let now = fingerprint(&cli.project);
+        if before.as_ref() != Some(&now) {
+            talk!("\n{}", crate::output::moment(jiff::Timestamp::now(), &jiff::tz::TimeZone::system()));
+            check(cli, online).await?;
+            before = Some(now);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            () = stopped() => return Ok(0),
+        }
+    }
+}
+
+/// Every YAML file of the project with its size and time of change.
+fn fingerprint(dir: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
+    let folders = ["", "systems", "entities", "integrations", "environments", "tests"];
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(dir.join(folder)).ok()).flatten().flatten();
+    let yaml = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "yaml" || e == "yml"));
+    let mut files: Vec<_> = yaml
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
+        .map(|(path, metadata)| (path, metadata.len(), metadata.modified().ok()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Prints what was found; answers the exit code.
+fn report(cli: &Cli, loaded: &Loaded) -> u8 {
+    wiring::print_diagnostics(loaded, cli.format);
+    let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     let warnings = loaded.diagnostics.len() - errors;
     if cli.format == Format::Human {
-        let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+        let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+        let warned = count(warnings, "warning", "warnings");
         match &loaded.project {
             Some(project) if errors == 0 => say!(
                 "{} in order: {}, {}, {}{}",
                 wiring::shown(&cli.project),
-                count(project.systems.len(), "system"),
-                count(project.entities.len(), "entities")
-                    .replace("1 entities", "1 entity")
-                    .replace("entitiess", "entities"),
-                count(project.integrations.len(), "integration"),
-                if warnings > 0 { format!(" ({})", count(warnings, "warning")) } else { String::new() }
+                count(project.systems.len(), "system", "systems"),
+                count(project.entities.len(), "entity", "entities"),
+                count(project.integrations.len(), "integration", "integrations"),
+                if warnings > 0 { format!(" ({warned})") } else { String::new() }
             ),
-            _ => say!("{}, {}", count(errors, "error"), count(warnings, "warning")),
+            _ => say!("{}, {warned}", count(errors, "error", "errors")),
         }
     }
-    match loaded.project {
-        Some(project) if errors == 0 && online => online_too(cli, Arc::new(project)).await,
-        _ if errors > 0 => Ok(USAGE),
-        _ => Ok(0),
-    }
+    if errors > 0 { USAGE } else { 0 }
 }
 
-/// Asks the live systems: reachable, permitted, and do the mappings fit what is there?
-async fn online_too(cli: &Cli, project: Arc<Project>) -> Result<u8, Failure> {
+/// Asks every system: reachable, permitted, and what tables it has. Answers the catalogues, and whether one failed.
+async fn ask(cli: &Cli, project: &Arc<Project>) -> (BTreeMap<String, Catalog>, bool) {
     let systems = OpenSystems::new(project.clone());
-    let mut failed = false;
+    let (mut live, mut failed) = (BTreeMap::new(), false);
     for defined in &project.systems {
-        let health = match systems.open(&defined.name) {
-            Ok(system) => system.check().await,
-            Err(fault) => Err(fault),
+        let asked = async {
+            let system = systems.open(&defined.name)?;
+            let health = system.check().await?;
+            let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
+            let catalog = if defined.kind.has_catalog { Some(system.catalog(&tables).await?) } else { None };
+            Ok::<_, Fault>((health, catalog))
         };
-        match health {
-            Ok(health) => {
+        match asked.await {
+            Ok((health, catalog)) => {
                 let user = health.user.map(|user| format!(" as {user}")).unwrap_or_default();
-                say!("{}: answers ({}{user})", defined.name, health.version);
+                if cli.format == Format::Human {
+                    say!("{}: answers ({}{user})", defined.name, health.version);
+                }
                 for missing in health.missing {
                     failed = true;
-                    say!("{}: {missing}", defined.name);
+                    talk!("{}: {missing}", defined.name);
                 }
+                live.extend(catalog.map(|catalog| (defined.name.clone(), catalog)));
             }
             Err(fault) => {
                 failed = true;
-                Failure::from(fault).print(cli.format);
+                Failure::from(fault).print(Format::Human);
             }
         }
     }
+    (live, failed)
+}
+
+/// Compiles each integration as a run would: alternate keys, columns, types.
+async fn fits(cli: &Cli, project: &Arc<Project>) -> Result<u8, Failure> {
+    let systems = OpenSystems::new(project.clone());
     let soon = RetryPolicy { give_up_after: Duration::from_secs(5), ..RetryPolicy::default() };
-    if failed {
-        return Ok(FAILED);
-    }
+    let mut failed = false;
     for integration in project.integrations.iter().filter(|i| matches!(i.pattern, Pattern::Batch(_))) {
-        match hub::compile(&project, integration, &systems, soon.clone()).await {
-            Ok(_) => say!("{}: fits its systems", integration.name),
+        match hub::compile(project, integration, &systems, soon.clone()).await {
+            Ok(_) if cli.format == Format::Human => say!("{}: fits its systems", integration.name),
+            Ok(_) => {}
             Err(fault) => {
                 failed = true;
-                Failure::from(fault).print(cli.format);
+                Failure::from(fault).print(Format::Human);
             }
         }
     }

@@ -1,27 +1,19 @@
 //! `ironbridge emulate dataverse`: a local Dataverse.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use emulator::dataverse::{Config, Error, Limits as Protection, start};
+use emulator::dataverse::{Config, Error, start};
 
-use crate::cli::Limits;
-use crate::failure::{CANNOT_LISTEN, FAILED, Failure, USAGE};
+use crate::failure::{BAD_FAULT, CANNOT_LISTEN, FAILED, Failure, USAGE};
 use crate::talk;
 
-pub async fn dataverse(
-    listen: SocketAddr,
-    dir: Option<PathBuf>,
-    token: Option<String>,
-    limits: Limits,
-    fault: &str,
-) -> Result<u8, Failure> {
-    let limits = (limits == Limits::Real).then(Protection::real);
-    let memory = dir.is_none();
-    let given = token.is_some();
-    let config = Config { listen, dir, token, limits, faults: fault.to_owned(), ..Config::default() };
+pub async fn dataverse(config: Config) -> Result<u8, Failure> {
+    let (memory, given) = (config.dir.is_none(), config.token.is_some());
     let environment = start(config).await.map_err(not_started)?;
     talk!("A local Dataverse answers at {0}/api/data/v9.2/", environment.url);
+    if let (Some(url), Some(ca)) = (&environment.https_url, &environment.ca_path) {
+        talk!("and at {url}/api/data/v9.2/, under the authority in {}", ca.display());
+    }
     talk!("Tokens: {}", if given { "the one given" } else { "any is good" });
     if memory {
         talk!("Its rows are in memory and gone at the end; keep them with --dir DIR.");
@@ -36,12 +28,9 @@ pub async fn dataverse(
 pub fn not_started(error: Error) -> Failure {
     match error {
         Error::Listen { address, source } => cannot_listen(address, &source),
-        Error::Fault { .. } => Failure::new(
-            USAGE,
-            crate::failure::BAD_FAULT,
-            error.to_string(),
-            "ironbridge emulate dataverse --fault 429@10%",
-        ),
+        Error::Fault { .. } => {
+            Failure::new(USAGE, BAD_FAULT, error.to_string(), "ironbridge emulate dataverse --fault 429@10%")
+        }
         other => anyhow::Error::from(other).into(),
     }
 }

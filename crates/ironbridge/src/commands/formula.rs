@@ -2,8 +2,14 @@
 
 use std::io::{BufRead, Write};
 
-use crate::failure::{FAILED, Failure};
-use crate::{say, talk};
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::cli::{Cli, Format};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE};
+use crate::output::table;
+use crate::{say, talk, wiring};
 
 pub fn formula(formula: Option<&str>, batch: bool) -> Result<u8, Failure> {
     let context = powerfx::Context::new(jiff::Timestamp::now(), jiff::tz::TimeZone::UTC);
@@ -36,4 +42,36 @@ pub fn formula(formula: Option<&str>, batch: bool) -> Result<u8, Failure> {
         talk!("  {text}\n  {}{}", " ".repeat(before), "^".repeat(marked.chars().count().max(1)));
     }
     Ok(FAILED)
+}
+
+/// One row through one mapping: each field with its formula and its value.
+pub fn row(cli: &Cli, mapping: &str, file: &Path) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|why| anyhow::Error::from(why).context(format!("{} cannot be read", file.display())))?;
+    let row: Json = serde_json::from_str(&text)
+        .map_err(|why| anyhow::Error::from(why).context(format!("{} is not one JSON object", file.display())))?;
+    let (system, entity) = mapping.split_once('.').unwrap_or((mapping, ""));
+    let explained = hub::try_row(&project, system, entity, &row).map_err(|problems| {
+        let fix = "name a mapping as SYSTEM.ENTITY, such as finance.customer, and give a row with its columns";
+        Failure::new(USAGE, NO_SUCH_NAME, problems.join("; "), fix)
+    })?;
+    let failed = explained.iter().any(|field| field.value.is_err());
+    if cli.format == Format::Json {
+        let fields: Vec<Json> = explained
+            .iter()
+            .map(|field| {
+                let value = field.value.as_ref().ok().map(ToString::to_string);
+                json!({ "target": field.target, "formula": field.formula, "at": field.origin, "value": value, "error": field.value.as_ref().err() })
+            })
+            .collect();
+        say!("{:#}", json!(fields));
+    } else {
+        let rows = explained.into_iter().map(|field| {
+            let value = field.value.map_or_else(|why| format!("!! {why}"), |value| value.to_string());
+            vec![field.target, field.formula, value, field.origin]
+        });
+        say!("{}", table(&["target", "from", "value", "where"], rows.collect()));
+    }
+    Ok(if failed { FAILED } else { 0 })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use emulator::samples::finance::{self, Finance};
 
 use crate::failure::{FOLDER_NOT_EMPTY, Failure, USAGE};
-use crate::{say, talk};
+use crate::{say, talk, wiring};
 
 /// The files of a new project: the example in the repository.
 const FILES: &[(&str, &str)] = &[
@@ -21,6 +21,8 @@ const FILES: &[(&str, &str)] = &[
 /// The token of a local Dynamics. Not a secret: it opens nothing but an emulator.
 pub const LOCAL_TOKEN: &str = "local";
 const SEED: u64 = 42;
+/// What editors complete and check the files by: `ironbridge schema`.
+const SCHEMA: &str = "schema.json";
 
 pub fn init(dir: &Path) -> Result<u8, Failure> {
     write_project(dir)?;
@@ -47,8 +49,12 @@ pub fn write_project(dir: &Path) -> Result<Finance, Failure> {
         return Err(Failure::new(USAGE, FOLDER_NOT_EMPTY, what, "choose a new folder; nothing was written"));
     }
     for (file, text) in FILES {
-        write(&dir.join(file), text)?;
+        let up = "../".repeat(file.matches('/').count());
+        let header = format!("# yaml-language-server: $schema={up}{SCHEMA}\n");
+        let header = if file.ends_with(".yaml") { header } else { String::new() };
+        write(&dir.join(file), &(header + text))?;
     }
+    write(&dir.join(SCHEMA), &format!("{:#}\n", wiring::load(dir, None).schema()))?;
     write(&dir.join("dynamics.token"), LOCAL_TOKEN)?;
     std::fs::create_dir_all(dir.join("data"))?;
     Ok(finance::create(&dir.join("data/finance.db"), finance::CUSTOMERS, SEED).map_err(anyhow::Error::from)?)

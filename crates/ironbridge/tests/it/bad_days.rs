@@ -43,7 +43,7 @@ fn a_table_or_column_that_is_not_there() {
     world.edit("systems/dynamics.yaml", "creditlimit: credit_limit", "creditlimits: credit_limit");
     let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0703");
     assert!(
-        said.err.contains("systems/dynamics.yaml:15") && said.err.contains("did you mean `creditlimit`?"),
+        said.err.contains("systems/dynamics.yaml:16") && said.err.contains("did you mean `creditlimit`?"),
         "{said:#?}"
     );
     world.edit("systems/dynamics.yaml", "creditlimits:", "creditlimit:");
@@ -150,7 +150,7 @@ fn a_mistake_in_a_file_is_shown_where_it_is() {
     world.edit("integrations/customers.yaml", "schedule:", "shedule:");
     let said = world.ironbridge(&["check"]);
     assert_eq!(said.code, Some(2));
-    for part in ["integrations/customers.yaml:7:1", "did you mean `schedule`?", "^^^^^^^"] {
+    for part in ["integrations/customers.yaml:8:1", "did you mean `schedule`?", "^^^^^^^"] {
         assert!(said.err.contains(part), "no {part} in {}", said.err);
     }
     assert_eq!(world.ironbridge(&["run", "customers"]).code, Some(2), "what is wrong does not run");

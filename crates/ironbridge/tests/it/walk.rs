@@ -87,7 +87,7 @@ fn what_the_commands_say_of_it() {
     assert_eq!(status[0]["dead_letters"], BAD);
     assert!(status[0]["next"].is_string(), "{status}");
     let show = world.ironbridge(&["show", "customers"]).ok().out;
-    assert!(show.contains("schedule: every 15 minutes") && show.contains("# integrations/customers.yaml:7"), "{show}");
+    assert!(show.contains("schedule: every 15 minutes") && show.contains("# integrations/customers.yaml:8"), "{show}");
     assert!(show.contains("# default"), "{show}");
     let page = world.ironbridge(&["explain", "ib0412"]).ok().out;
     assert!(page.starts_with("# IB0412: "), "{page}");
