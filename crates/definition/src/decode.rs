@@ -213,7 +213,7 @@ impl<'a> Decoder<'a> {
             Shape::Read | Shape::Write | Shape::Both => self.rules(node, field),
             Shape::Steps => self.steps(node, field),
             Shape::Anything | Shape::Choice | Shape::OneValue => Data::Anything(node.clone()),
-            Shape::Schedule if node.get("cron").is_some() => self.cron(node),
+            Shape::Schedule if node.map().is_some() => self.cron(node),
             Shape::Holidays if matches!(node.data, yaml::Data::List(_)) => self.many(node, field, Shape::Date),
             Shape::Connection | Shape::SystemEntities => Data::Anything(node.clone()),
             shape => self.scalar(node, field, shape),

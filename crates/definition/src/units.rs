@@ -132,7 +132,10 @@ pub(crate) fn wait(text: &str) -> Read<Wait> {
 /// `every 10 minutes`. *Errors*: also where nothing would pass in between.
 pub(crate) fn every(text: &str) -> Read<Wait> {
     let Some(rest) = text.trim().strip_prefix("every ") else {
-        return Err("it does not start with `every`".to_owned());
+        return Err(match duration(text) {
+            Ok(_) => format!("it does not start with `every`; write `every {}`", text.trim()),
+            Err(_) => "it does not start with `every`".to_owned(),
+        });
     };
     // `every hour` is `every 1 hour`.
     let rest =
@@ -228,7 +231,7 @@ pub(crate) fn schedule(text: &str) -> Read<Schedule> {
         _ => {}
     }
     let (day, at) = text.split_once(" at ").ok_or_else(|| match text.split_whitespace().count() {
-        5 => format!("a cron line stands under its own key: {{ cron: \"{text}\" }}"),
+        5 => format!("a cron line stands under its own key; write `{{ cron: \"{text}\" }}`"),
         _ => "it is none of `every …`, `daily at …`, `weekdays at …`, `mondays at …`, `cron: …`".to_owned(),
     })?;
     let at = time(at)?;
@@ -274,7 +277,9 @@ pub(crate) fn cron(text: &str) -> Read<Schedule> {
             "a cron line has five fields (minute, hour, day, month, day of the week), and this has {fields}"
         ));
     }
-    let cron: croner::Cron = text.parse().map_err(|why| format!("the cron line cannot be read: {why}"))?;
+    let cron: croner::Cron = text.parse().map_err(|why: croner::errors::CronError| {
+        format!("the cron line cannot be read: {}", why.to_string().trim_end_matches('.').to_lowercase())
+    })?;
     // A line such as `0 0 31 2 *` reads well and never comes.
     let start = jiff::civil::date(2024, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).map_err(|why| why.to_string())?;
     if cron.find_next_occurrence(&start, false).is_err() {
@@ -286,7 +291,9 @@ pub(crate) fn cron(text: &str) -> Read<Schedule> {
 /// *Units*: 5 for `5 %`.
 pub(crate) fn percentage(text: &str) -> Read<Decimal> {
     let Some(number) = text.trim().strip_suffix('%') else {
-        return Err("the sign `%` is missing behind it".to_owned());
+        let number = text.trim().parse::<u32>().is_ok();
+        let fix = if number { format!("; write `{} %`", text.trim()) } else { String::new() };
+        return Err(format!("the sign `%` is missing behind it{fix}"));
     };
     let number = Decimal::from_str_exact(number.trim()).map_err(|_| "it is no number before the `%`".to_owned())?;
     if number.is_sign_negative() || number > Decimal::ONE_HUNDRED {
@@ -449,7 +456,7 @@ mod tests {
                 ("every 1 working day", "WorkingDays(1)"),
                 ("every hour", "Elapsed(3600s)"),
                 ("every 0 minutes", "nothing passes in between"),
-                ("10 minutes", "it does not start with `every`"),
+                ("10 minutes", "it does not start with `every`; write `every 10 minutes`"),
             ],
         );
     }
@@ -469,7 +476,7 @@ mod tests {
                 ("daily at 2", "it is not an hour and a minute, such as 06:00 or 18:30"),
                 ("daily at 25:00", "it is not an hour and a minute, such as 06:00 or 18:30"),
                 ("workdays at 06:00", "`workdays` is no day; did you mean `weekdays`?"),
-                ("0 2 * * *", "a cron line stands under its own key: { cron: \"0 2 * * *\" }"),
+                ("0 2 * * *", "a cron line stands under its own key; write `{ cron: \"0 2 * * *\" }`"),
                 (
                     "cron: 0 2 * *",
                     "a cron line has five fields (minute, hour, day, month, day of the week), and this has 4",
@@ -488,7 +495,7 @@ mod tests {
                 ("5 %", "5"),
                 ("5%", "5"),
                 ("0.5 %", "0.5"),
-                ("5", "the sign `%` is missing behind it"),
+                ("5", "the sign `%` is missing behind it; write `5 %`"),
                 ("120 %", "it is not between 0 % and 100 %"),
             ],
         );

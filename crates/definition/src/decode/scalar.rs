@@ -74,11 +74,12 @@ impl Decoder<'_> {
             Shape::Schedule => match units::schedule(text) {
                 Ok(schedule) => Data::Schedule(schedule),
                 Err(why) => {
+                    let (why, fix) = self.why_and_fix(why, field);
                     self.diagnostics.push(
-                        Diagnostic::error(codes::BAD_SCHEDULE, format!("`{}` is not a schedule", self.word(field)))
+                        Diagnostic::error(codes::BAD_SCHEDULE, format!("`{}` must be a schedule", self.word(field)))
                             .at(node.span, why)
                             .note("allowed: every 15 minutes, daily at 02:00, weekdays at 06:30, mondays at 05:00, { cron: \"0 2 * * *\" }")
-                            .help(format!("write it like `{}: {}`", self.word(field), field.example)),
+                            .help(fix),
                     );
                     Data::Broken
                 }
@@ -127,12 +128,21 @@ impl Decoder<'_> {
     }
 
     fn bad(&mut self, node: &Node, field: &Field, wanted: &str, why: impl Into<String>) -> Data {
+        let (why, fix) = self.why_and_fix(why.into(), field);
         self.diagnostics.push(
             Diagnostic::error(codes::BAD_VALUE, format!("`{}` must be {wanted}", self.word(field)))
                 .at(node.span, why)
-                .help(format!("write it like `{}: {}`", self.word(field), field.example)),
+                .help(fix),
         );
         Data::Broken
+    }
+
+    /// A reader of units says what is wrong and, behind a semicolon, what to write instead.
+    fn why_and_fix(&self, why: String, field: &Field) -> (String, String) {
+        match why.split_once("; ") {
+            Some((why, fix)) => (why.to_owned(), fix.to_owned()),
+            None => (why, format!("write it like `{}: {}`", self.word(field), field.example)),
+        }
     }
 
     fn unit<T>(
