@@ -17,6 +17,8 @@ pub(crate) mod mappings;
 pub(crate) mod names;
 pub(crate) mod people;
 pub(crate) mod references;
+mod systems;
+pub(crate) mod tests;
 
 pub(crate) use names::Names;
 
@@ -31,6 +33,7 @@ pub(crate) fn check(
     people::check(draft, project, diagnostics);
     integrations::check(draft, project, files, diagnostics);
     mappings::check(draft, project, files, options, diagnostics);
+    tests::check(draft, diagnostics);
 }
 
 /// The entities of which nothing is broken, so that what is missed in them is really missing.
