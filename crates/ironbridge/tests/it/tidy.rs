@@ -16,7 +16,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("definition", &["mapping", "powerfx", "record"]),
     ("odata", &["record"]),
     ("store", &["record"]),
-    ("dataverse", &["record"]),
+    ("dataverse", &["odata", "record"]),
     ("connectors", &["dataverse", "record"]),
     ("hub", &["definition", "mapping", "record", "store"]),
     ("emulator", &["odata", "record"]),
