@@ -18,7 +18,7 @@ const LOG_PAGES: u32 = 1000;
 /// Space is given back when so many pages are free (32 MB) and they are more than half of the file.
 const FREE_PAGES: i64 = 2000;
 /// Pages that are given back at once, while the writer rests.
-const VACUUM_PAGES: i64 = 512;
+const VACUUM_PAGES: i64 = 256;
 /// Nothing was written for so long: a good time to look for space.
 const QUIET: Duration = Duration::from_millis(500);
 

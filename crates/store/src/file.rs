@@ -78,6 +78,8 @@ fn configure(conn: &Connection, role: Role, busy: Duration) -> rusqlite::Result<
         Role::Checkpointer => 256,
     };
     conn.pragma_update(None, "cache_size", -cache_kib)?;
+    // Pages that giving back space cuts off are dropped at its commit; spilled before, they would all go to the log.
+    conn.pragma_update(None, "cache_spill", role != Role::Checkpointer)?;
     conn.pragma_update(None, "query_only", role == Role::Reader)?;
     conn.set_prepared_statement_cache_capacity(if role == Role::Writer { 160 } else { 32 });
     Ok(())
