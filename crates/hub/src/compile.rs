@@ -131,16 +131,17 @@ async fn pair(
         zone: zone.clone(),
     })
     .map_err(|problems| does_not_fit(&from.defined.name, &source.read, problems))?;
+    let rules = to.defined.sync_rules(target, entity);
     let write = WriteMapping::compile(&WritePlan {
         entity,
-        rules: &target.write,
+        rules: &rules,
         alternate_key: &target.alternate_key,
         columns: &target_columns,
         keeps: to.defined.kind.keeps,
         entities,
         lookups: &to.defined.lookup_keys(entities),
     })
-    .map_err(|problems| does_not_fit(&to.defined.name, &target.write, problems))?;
+    .map_err(|problems| does_not_fit(&to.defined.name, &rules, problems))?;
     if let Some(table) = &target_table {
         usable_key(&to.defined.name, table, &target.alternate_key)?;
     }

@@ -100,6 +100,38 @@ fn throttling_errors_lost_answers_and_half_batches() {
 }
 
 #[test]
+fn what_only_a_person_can_change_stops_the_run_at_once() {
+    let world = World::new(20);
+    for (fault, code) in [("403@100%", "IB0503"), ("401@100%", "IB0502")] {
+        world.fault(fault);
+        let begun = std::time::Instant::now();
+        world.ironbridge(&["run", "customers"]).fails(1, code);
+        assert!(begun.elapsed().as_secs() < 20, "{fault} was tried again and again");
+    }
+    world.fault("");
+    assert_eq!(world.rows_written(), 0);
+    assert_eq!(world.run()["created"], 14);
+}
+
+#[test]
+fn dynamics_is_down_and_comes_back() {
+    let world = World::new(150);
+    world.fault("down");
+    world.ironbridge(&["run", "customers"]).fails(1, "IB0508");
+    assert_eq!(world.rows_written(), 0);
+    for fault in ["500@30%", "502@30%", "504@30%", "412@20%"] {
+        world.fault(fault);
+        world.run();
+    }
+    world.fault("");
+    assert!(world.run()["error"].is_null());
+    let kept: Vec<_> =
+        world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json().as_array().unwrap().clone();
+    assert_eq!(kept.len(), 6, "only the bad rows: {kept:#?}");
+    assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
 fn a_row_that_points_to_one_that_comes_later_or_never() {
     let world = World::new(20);
     // The page's order is by time of change: the child comes first, in the same run.

@@ -6,8 +6,8 @@ const CUSTOMERS: usize = 1_100;
 
 /// Kills a run at the Nth hit of a failpoint, for N = 1, 2, … until a run gets through; runs again after each kill.
 fn kill_at_each(point: &str) {
-    let mut killed = 0;
     for n in 1..100 {
+        let killed = n - 1;
         let world = World::new(CUSTOMERS);
         let run = ["--format", "json", "run", "customers"];
         let said = world.with_failpoints(&run, &format!("{point}@{n}=abort"));
@@ -16,7 +16,6 @@ fn kill_at_each(point: &str) {
             return;
         }
         assert_eq!(said.code, None, "the process was to be killed: {said:#?}");
-        killed += 1;
 
         let after = world.run();
         let count = |name: &str| after[name].as_u64().unwrap();

@@ -1,5 +1,7 @@
 //! The whole product, run as a user would: the binary, a local Dynamics, a real finance database.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod bad_days;
 mod kills;
 mod second_run;
