@@ -46,7 +46,6 @@ impl Failure {
     }
 
     /// On stderr for people; on stdout where JSON was asked for, since that is the answer then.
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command talks")]
     pub fn print(&self, format: Format) {
         if self.what.is_empty() {
             return;

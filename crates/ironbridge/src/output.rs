@@ -12,19 +12,13 @@ use crate::cli::{Cli, Command, Format};
 /// Writes a line of data.
 #[macro_export]
 macro_rules! say {
-    ($($arg:tt)*) => {{
-        #[expect(clippy::print_stdout, reason = "stdout is data")]
-        { anstream::println!($($arg)*) }
-    }};
+    ($($arg:tt)*) => { anstream::println!($($arg)*) };
 }
 
 /// Writes a line of talk.
 #[macro_export]
 macro_rules! talk {
-    ($($arg:tt)*) => {{
-        #[expect(clippy::print_stderr, reason = "stderr is talk")]
-        { anstream::eprintln!($($arg)*) }
-    }};
+    ($($arg:tt)*) => { anstream::eprintln!($($arg)*) };
 }
 
 /// Logs go to stderr: warnings from a single command, what happens from `up` and `demo`.
