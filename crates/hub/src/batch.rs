@@ -301,14 +301,13 @@ impl Run<'_> {
         waiting: &mut Vec<Candidate>,
     ) -> Result<(), Stopped> {
         let keyed = sort::keys(pair, page)?;
-        let known: Vec<record::Key> = keyed.keys.iter().flatten().cloned().collect();
-        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &known)?;
-        let Sorted { unchanged, left_out, refreshed, rejected, candidates } =
+        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
+        let Sorted { unchanged, skipped, refreshed, rejected, candidates } =
             sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins);
 
         let read = (page.batch.len() + page.unreadable.len()) as u64;
         let mut chunk = Chunk {
-            counts: Counts { read, unchanged, skipped: left_out, ..Counts::default() },
+            counts: Counts { read, unchanged, skipped, ..Counts::default() },
             entries: refreshed,
             rejected,
             ..Chunk::default()

@@ -108,13 +108,12 @@ async fn plan_pair(
             Ok(keyed) => keyed,
             Err(fault) => return Ok(Err(fault)),
         };
-        let known: Vec<record::Key> = keyed.keys.iter().flatten().cloned().collect();
-        let ledger = store.ledger_get(&pair.to, &pair.entity.name, &known)?;
-        let Sorted { unchanged, left_out, refreshed: _, rejected, candidates } =
+        let ledger = store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
+        let Sorted { unchanged, skipped, refreshed: _, rejected, candidates } =
             sort::sort(pair, &page, &keyed, &mut ledger.into_iter(), &mut twins);
         plan.read += (page.batch.len() + page.unreadable.len()) as u64;
         plan.unchanged += unchanged;
-        plan.skipped += left_out;
+        plan.skipped += skipped;
         for row in rejected {
             reject(plan, each, &entity, row.key.to_string(), row.faults);
         }

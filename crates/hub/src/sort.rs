@@ -14,8 +14,11 @@ use crate::reject::{Rejected, keyless};
 /// The rows of one page with their keys, ready to be compared with the ledger.
 pub(crate) struct Keyed {
     binding: Vec<usize>,
-    /// For each row of the batch.
-    pub keys: Vec<Option<Key>>,
+    /// For each row of the batch: the hash of what the mapping reads, and the key.
+    hashes: Vec<u128>,
+    /// A row without a key has one made of its content, so that the ledger knows it again.
+    pub keys: Vec<Key>,
+    has_key: Vec<bool>,
 }
 
 /// A row that differs from what was last written, or that the ledger does not know.
@@ -36,8 +39,8 @@ pub(crate) struct Candidate {
 #[derive(Default)]
 pub(crate) struct Sorted {
     pub unchanged: u64,
-    /// Rows that `where:` leaves out.
-    pub left_out: u64,
+    /// Rows that `where:` leaves out, and dead letters that have not changed.
+    pub skipped: u64,
     /// Their content is what was written; only how it was read has changed.
     pub refreshed: Vec<Entry>,
     pub rejected: Vec<Rejected>,
@@ -55,11 +58,19 @@ pub(crate) fn keys(pair: &Pair, page: &Page) -> Result<Keyed, Fault> {
             .at_system(&pair.from)
             .fix("correct the mapping, or give the source its column back; nothing was written")
     })?;
-    let keys = page.batch.rows().map(|row| pair.read.key(row, &binding)).collect();
-    Ok(Keyed { binding, keys })
+    let mut hasher = RowHasher::default();
+    let mut keyed = Keyed { binding, hashes: Vec::new(), keys: Vec::new(), has_key: Vec::new() };
+    for row in page.batch.rows() {
+        let hash = hasher.hash(keyed.binding.iter().map(|column| row.at(*column)));
+        let key = pair.read.key(row, &keyed.binding);
+        keyed.has_key.push(key.is_some());
+        keyed.keys.push(key.unwrap_or_else(|| keyless(hash)));
+        keyed.hashes.push(hash);
+    }
+    Ok(keyed)
 }
 
-/// Sorts a page. `ledger` answers for the keys that are there, in their order.
+/// Sorts a page. `ledger` answers for each key, in their order.
 pub(crate) fn sort(
     pair: &Pair,
     page: &Page,
@@ -73,44 +84,43 @@ pub(crate) fn sort(
     let rules = pair.sink.key_rules();
     let twice = twice_in_page(keyed, rules);
     for (at, row) in page.batch.rows().enumerate() {
-        let source_hash = hasher.hash(keyed.binding.iter().map(|column| row.at(*column)));
-        let key = keyed.keys[at].clone();
-        let entry = key.as_ref().and_then(|_| ledger.next().flatten());
-        let reject = |key: Option<Key>, faults: Vec<Fault>| {
-            let key = key.unwrap_or_else(|| keyless(source_hash));
-            let faults = faults.into_iter().map(|f| f.at_key(key.to_string())).collect();
-            let fields = pair.read.explain(row, &keyed.binding);
-            Rejected { key, source_hash, faults, source: row.to_row(), fields }
-        };
-        if let Some(key) = &key
-            && let Some(other) = twice.get(key)
-        {
-            sorted.rejected.push(reject(Some(key.clone()), vec![key_twice(pair, key, other)]));
+        let (source_hash, key) = (keyed.hashes[at], &keyed.keys[at]);
+        let entry = ledger.next().flatten();
+        let seen = entry.as_ref().filter(|e| e.source_hash == source_hash && e.mapping == fingerprint);
+        if seen.is_some_and(|e| e.state == State::Written) && !twice.contains_key(key) {
+            sorted.unchanged += 1;
             continue;
         }
-        if let Some(entry) = entry.as_ref().filter(|e| e.state == State::Written)
-            && entry.source_hash == source_hash
-            && entry.mapping == fingerprint
-        {
-            sorted.unchanged += 1;
+        // The same row by the same mapping has the same faults: it is a dead letter already, and stays one.
+        let known = seen.is_some_and(|e| e.state == State::Rejected);
+        let mut reject = |faults: Vec<Fault>| {
+            if known {
+                sorted.skipped += 1;
+                return;
+            }
+            let faults = faults.into_iter().map(|fault| fault.at_key(key.to_string())).collect();
+            let fields = pair.read.explain(row, &keyed.binding);
+            sorted.rejected.push(Rejected { key: key.clone(), source_hash, faults, source: row.to_row(), fields });
+        };
+        if let Some(other) = twice.get(key) {
+            reject(vec![key_twice(pair, key, other)]);
             continue;
         }
         let record = match pair.read.apply(row, &keyed.binding) {
             Ok(Read::Row(record)) => record,
             Ok(Read::LeftOut) => {
-                sorted.left_out += 1;
+                sorted.skipped += 1;
                 continue;
             }
             Err(rejected) => {
-                sorted.rejected.push(reject(key, rejected.faults));
+                reject(rejected.faults);
                 continue;
             }
         };
-        let key = key.expect("a row whose fields are all in order has a key");
         let wanted = match pair.write.apply(&record) {
             Ok(wanted) => wanted,
             Err(faults) => {
-                sorted.rejected.push(reject(Some(key), faults));
+                reject(faults);
                 continue;
             }
         };
@@ -123,20 +133,19 @@ pub(crate) fn sort(
             continue;
         }
         if entry.is_none()
-            && let Some(other) = twins.meet(&key, rules)
+            && let Some(other) = twins.meet(key, rules)
         {
-            sorted.rejected.push(reject(Some(key.clone()), vec![key_twice(pair, &key, &other)]));
+            reject(vec![key_twice(pair, key, &other)]);
             continue;
         }
-        let remote_id = entry.and_then(|e| e.remote_id);
         sorted.candidates.push(Candidate {
-            key,
+            key: key.clone(),
             source_hash,
             content_hash,
             wanted,
             source: row.to_row(),
             record,
-            remote_id,
+            remote_id: entry.and_then(|e| e.remote_id),
         });
     }
     for unreadable in &page.unreadable {
@@ -235,7 +244,7 @@ fn key_twice(pair: &Pair, key: &Key, other: &Key) -> Fault {
 fn twice_in_page(keyed: &Keyed, rules: KeyRules) -> HashMap<Key, Key> {
     let mut first: HashMap<Key, &Key> = HashMap::new();
     let mut twice = HashMap::new();
-    for key in keyed.keys.iter().flatten() {
+    for (key, _) in keyed.keys.iter().zip(&keyed.has_key).filter(|(_, has_key)| **has_key) {
         if let Some(other) = first.insert(key.folded(rules), key) {
             twice.insert(key.clone(), other.clone());
             twice.insert(other.clone(), key.clone());

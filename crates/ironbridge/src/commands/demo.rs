@@ -128,17 +128,19 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
         summary(&report, begun);
     }
     say!("\n{bold}Now try{bold:#}, in another terminal:");
+    // As it was typed, so that the lines can be copied where it is not on the PATH.
+    let ironbridge = std::env::args().next().unwrap_or_else(|| "ironbridge".to_owned());
     let at = format!("-C {name}");
     let lines = [
-        (format!("ironbridge demo change --dir {name}"), "change a customer in finance, and watch it arrive here"),
-        (format!("ironbridge {at} dead-letters list"), "the rows that could not be written, and why"),
-        (format!("ironbridge {at} plan customers"), "what the next run would write, old and new"),
+        (format!("{ironbridge} demo change --dir {name}"), "change a customer in finance, and watch it arrive here"),
+        (format!("{ironbridge} {at} dead-letters list"), "the rows that could not be written, and why"),
+        (format!("{ironbridge} {at} plan customers"), "what the next run would write, old and new"),
         (
             format!("ironbridge demo dynamics down --dir {name}"),
             "take Dynamics down; change something; bring it back with `up`",
         ),
-        (format!("ironbridge {at} status"), "how it stands"),
-        (format!("ironbridge {at} show customers"), "the integration with every default, and where it was said"),
+        (format!("{ironbridge} {at} status"), "how it stands"),
+        (format!("{ironbridge} {at} show customers"), "the integration with every default, and where it was said"),
     ];
     let rows = lines.into_iter().map(|(command, what)| vec![format!("  {command}"), format!("# {what}")]).collect();
     say!("{}", table(&["", ""], rows));
@@ -195,13 +197,16 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
         let c = &report.counts;
         let good = *good && report.state != State::Failed;
         let mut row = vec![(*what).to_owned()];
-        row.extend([c.read, c.created, c.updated, c.unchanged, c.rejected].map(number));
+        row.extend([c.read, c.created, c.updated, c.unchanged, c.rejected, c.skipped].map(number));
         row.push(if good { "ok" } else { "WRONG" }.to_owned());
         row
     });
-    say!("{}", table(&["round", "read", "created", "updated", "unchanged", "rejected", ""], rows.collect()));
+    say!("{}", table(&["round", "read", "created", "updated", "unchanged", "rejected", "skipped", ""], rows.collect()));
     say!(
-        "\n{} dead letters wait for a person; the whole round took {:.1} s",
+        "\nread = created + updated + unchanged + rejected + skipped; skipped here: dead letters that have not changed"
+    );
+    say!(
+        "{} dead letters wait for a person; the whole round took {:.1} s",
         number(dead),
         begun.elapsed().as_secs_f64()
     );

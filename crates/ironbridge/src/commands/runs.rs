@@ -30,7 +30,7 @@ pub fn runs(cli: &Cli, integration: Option<&str>, last: usize) -> Result<u8, Fai
         let mut row =
             vec![run.id.to_string(), run.integration.clone(), moment(run.started, zone), took.unwrap_or_default()];
         row.extend([run.trigger.to_string(), run.state.to_string()]);
-        row.extend([c.read, c.created, c.updated, c.unchanged, c.rejected].map(number));
+        row.extend([c.read, c.created, c.updated, c.unchanged, c.rejected, c.skipped].map(number));
         row.push(run.error.as_ref().map(|error| error.code.clone()).unwrap_or_default());
         row
     });
@@ -46,6 +46,7 @@ pub fn runs(cli: &Cli, integration: Option<&str>, last: usize) -> Result<u8, Fai
         "updated",
         "unchanged",
         "rejected",
+        "skipped",
         "error",
     ];
     say!("{}", table(&header, rows.collect()));

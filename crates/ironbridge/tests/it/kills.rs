@@ -25,7 +25,7 @@ fn kill_at_each(point: &str) {
         let letters = world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json();
         assert_eq!(letters.as_array().unwrap().len(), 6, "{point}@{n}: {letters:#}");
         world.reset_stats();
-        assert_eq!(world.run()["state"], after["state"], "{point}@{n}");
+        assert_eq!(world.run()["state"], "ok", "{point}@{n}");
         assert_eq!(world.rows_written(), 0, "{point}@{n}: a further run writes nothing");
         let interrupted = world.ironbridge(&["--format", "json", "runs"]).ok().json();
         let states: Vec<&str> = interrupted.as_array().unwrap().iter().map(|r| r["state"].as_str().unwrap()).collect();
