@@ -66,6 +66,12 @@ pub enum Command {
         #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR")]
         listen: SocketAddr,
     },
+    /// Run the cases in `tests/`, each in a world of its own: no live system is asked or changed.
+    Test {
+        /// Part of what a case shows, its file, or its integration; without one, all cases.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// How each integration stands.
     Status,
     /// The last runs, newest first.

@@ -18,6 +18,7 @@ mod runs;
 mod schema;
 mod show;
 mod status;
+mod test;
 mod up;
 
 /// Does what was typed; answers the exit code.
@@ -32,6 +33,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Run { integration, confirm } => run::run(cli, integration, confirm.as_deref()).await,
         Command::Up { listen } => up::up(cli, *listen).await,
         Command::Status => status::status(cli),
+        Command::Test { names } => test::test(cli, names).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
         Command::DeadLetters(command) => dead_letters::dead_letters(cli, command),
         Command::Explain { code } => explain::explain(cli, code.as_deref()),

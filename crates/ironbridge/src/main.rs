@@ -5,6 +5,7 @@ use clap::Parser;
 mod cli;
 mod commands;
 mod failure;
+mod memory;
 mod output;
 mod wiring;
 

@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("systems/finance.yaml", include_str!("../../../../examples/customers/systems/finance.yaml")),
     ("systems/dynamics.yaml", include_str!("../../../../examples/customers/systems/dynamics.yaml")),
     ("integrations/customers.yaml", include_str!("../../../../examples/customers/integrations/customers.yaml")),
+    ("tests/customers.yaml", include_str!("../../../../examples/customers/tests/customers.yaml")),
     (".gitignore", "# State, secrets and sample data stay on this machine.\n.ironbridge/\n*.token\ndata/\n"),
 ];
 

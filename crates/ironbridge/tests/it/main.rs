@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bad_days;
+mod cases;
 mod kills;
 mod second_run;
 mod support;

@@ -1,0 +1,174 @@
+//! `ironbridge test`: cases pass, fail with a diff, and say what cannot run yet.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Said, binary, said};
+
+/// A new project, without its sample data and without the secret of its Dynamics: a case needs neither.
+struct Project {
+    dir: PathBuf,
+    _temporary: tempfile::TempDir,
+}
+
+impl Project {
+    fn new() -> Project {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path().join("project");
+        said(binary().args(["init", dir.to_str().unwrap()]).output().unwrap()).ok();
+        std::fs::remove_file(dir.join("dynamics.token")).unwrap();
+        std::fs::remove_dir_all(dir.join("data")).unwrap();
+        Project { dir, _temporary: temporary }
+    }
+
+    fn test(&self, args: &[&str]) -> Said {
+        let dir = self.dir.to_str().unwrap();
+        said(binary().args(["-C", dir]).args(args).output().unwrap())
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.join(file)
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.path(file), text).unwrap();
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let before = read(&self.path(file));
+        assert!(before.contains(from), "{file} has no `{from}`:\n{before}");
+        self.write(file, &before.replace(from, to));
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+const CASES: &str = "tests/customers.yaml";
+
+#[test]
+fn a_new_project_passes_its_own_cases() {
+    let project = Project::new();
+    let out = project.test(&["test"]).ok().out;
+    assert!(out.contains("ok      a customer with an unknown term is set aside\n"), "{out}");
+    assert!(out.ends_with("3 cases: 3 passed, 0 failed\n"), "{out}");
+    assert!(!project.path(".ironbridge").exists(), "the project's own state is not touched");
+    let one = project.test(&["--format", "json", "test", "unknown term"]).ok().json();
+    assert_eq!((&one["passed"], &one["failed"], one["cases"].as_array().unwrap().len()), (&1.into(), &0.into(), 1));
+    project.test(&["test", "nonsense"]).fails(2, "IB0002");
+}
+
+#[test]
+fn a_mapping_that_changes_its_mind_is_found() {
+    let project = Project::new();
+    project.edit("systems/finance.yaml", "=Lower(Trim(contact_email))", "=Trim(contact_email)");
+    let failed = project.test(&["test"]);
+    assert_eq!(failed.code, Some(1));
+    assert!(
+        failed.out.contains(r#"`emailaddress1` should be "sales@acme.example" and is "Sales@Acme.example""#),
+        "{failed:#?}"
+    );
+    assert!(failed.out.ends_with("3 cases: 2 passed, 1 failed\n"), "{failed:#?}");
+}
+
+#[test]
+fn what_did_not_come_true_is_told_as_sentences() {
+    let project = Project::new();
+    project.write(
+        CASES,
+        r#"test: everything is expected otherwise
+given:
+  finance: { customers: [{ customer_no: C-1, company_name: Acme, terms_code: "60" }, { customer_no: C-2, terms_code: "30" }] }
+  dynamics: { account: [{ accountnumber: C-9, name: Old, parentaccountid: C-8 }, { accountnumber: C-8, name: Older }] }
+when: { run: customers }
+then:
+  - dynamics.account:
+      - { accountnumber: C-1, name: Acme Ltd, paymenttermscode: 1 }
+      - { accountnumber: C-9, parentaccountid: C-7 }
+      - { accountnumber: C-5, name: Nobody, paymenttermscode: 1 }
+  - dead_letters: none
+  - counts: { written: 2, rejected: 1 }
+  - state: ok
+"#,
+    );
+    let failed = project.test(&["test"]);
+    assert_eq!(failed.code, Some(1));
+    let expected = r#"FAILED  everything is expected otherwise  tests/customers.yaml:1
+          dynamics.account
+            {"accountnumber":"C-1","name":"Acme Ltd","paymenttermscode":1}: `name` should be "Acme Ltd" and is "Acme"
+            {"accountnumber":"C-1","name":"Acme Ltd","paymenttermscode":1}: `paymenttermscode` should be 1 and is 4
+            {"accountnumber":"C-9","parentaccountid":"C-7"}: `parentaccountid` should be "C-7" and is "C-8"
+            {"accountnumber":"C-5","name":"Nobody","paymenttermscode":1} was expected, and is not there
+            {"accountnumber":"C-8","name":"Older"} is there, and was not expected
+          dead_letters
+            no row was expected, and there is {"key":"C-2","code":"IB0413","entity":"customer","what":"`name` is required and is blank"}
+          counts
+            `written` should be 2 and is 1
+          state
+            should be "ok" and is "ok_with_dead_letters"
+1 case: 0 passed, 1 failed
+"#;
+    assert_eq!(failed.out, expected);
+    let json = project.test(&["--format", "json", "test"]).json();
+    assert_eq!(json["cases"][0]["result"], "failed");
+    assert_eq!(json["cases"][0]["failures"][2]["differences"][0], "`written` should be 2 and is 1");
+}
+
+#[test]
+fn a_case_that_cannot_begin_says_why() {
+    let project = Project::new();
+    let case = |given: &str| {
+        format!("test: it begins\ngiven: {given}\nwhen: {{ run: customers }}\nthen: [{{ counts: {{ read: 0 }} }}]\n")
+    };
+    let check = |given: &str, expected: &str| {
+        project.write(CASES, &case(given));
+        let failed = project.test(&["test"]);
+        assert_eq!(failed.code, Some(1));
+        assert!(failed.out.contains(expected), "no `{expected}` in {failed:#?}");
+    };
+    check("{ finance: { custmers: [{ customer_no: C-1 }] } }", "`finance` has no table `custmers`; it has: customers");
+    check("{ dynamics: { acount: [{ name: A }] } }", "IB0504: the local Dataverse has no table `acount`");
+    check("{ dynamics: { account: [{ nmae: A }] } }", "IB0603: the local Dataverse has no column `nmae` in `account`");
+    check("{ dynamics: { account: [{ name: A, parentaccountid: C-1 }] } }", "IB0515");
+    project.write(CASES, "test: it begins\nwhen: { run: custmers }\nthen: [{ counts: { read: 0 } }]\n");
+    project.test(&["test"]).fails(2, "did you mean `customers`?");
+}
+
+#[test]
+fn what_cannot_run_yet_is_neither_passed_nor_failed() {
+    let project = Project::new();
+    project.edit("integrations/customers.yaml", "schedule:", "min_rows: 1\nschedule:");
+    let said = project.test(&["test"]).ok();
+    let line = "NOT YET RUNNABLE  a good customer arrives with the right columns  tests/customers.yaml:3\n          `min_rows:` of `customers` is checked, and not yet runnable\n";
+    assert!(said.out.contains(line), "{said:#?}");
+    assert!(said.out.ends_with("3 cases: 0 passed, 0 failed, 3 not yet runnable\n"), "{said:#?}");
+    let json = project.test(&["--format", "json", "test"]).ok().json();
+    assert_eq!((&json["passed"], &json["not_yet_runnable"]), (&0.into(), &3.into()));
+}
+
+#[test]
+fn other_systems_are_tables_in_memory_as_sources_and_as_destinations() {
+    let project = Project::new();
+    project.edit("systems/finance.yaml", "    read:", "    alternate_key: customer_no\n    write: { company_name: name, parent_no: parent, terms_code: { field: terms, choice: { net30: \"30\", net60: \"60\", prepaid: PP } } }\n    read:");
+    project.edit("systems/dynamics.yaml", "    write:", "    read: { number: accountnumber, name: name, parent: parentaccountid, terms: { column: paymenttermscode, choice: { net30: 1, net60: 4, prepaid: 10 } } }\n    write:");
+    project.write(
+        "integrations/back.yaml",
+        "integration: back\npattern: batch\nentity: customer\nfrom: dynamics\nto: finance\nschedule: every 15 minutes\nowner: finance-it\npurpose: Finance sees new accounts.\n",
+    );
+    project.write(
+        CASES,
+        r#"test: an account reaches finance, and one that is there is changed
+given:
+  dynamics: { account: [{ accountnumber: C-1, name: Acme, parentaccountid: C-2, paymenttermscode: 4 }, { accountnumber: C-2, name: Group }] }
+  finance: { customers: [{ customer_no: C-2, company_name: Old name, region: north }] }
+when: { run: back }
+then:
+  - finance.customers:
+      - { customer_no: C-1, company_name: Acme, parent_no: C-2, terms_code: "60" }
+      - { customer_no: C-2, company_name: Group, parent_no: null, region: north }
+  - counts: { created: 1, updated: 1 }
+"#,
+    );
+    let said = project.test(&["test"]);
+    assert_eq!(said.code, Some(0), "{said:#?}");
+}
