@@ -35,7 +35,16 @@ pub enum Command {
     /// Everything on embedded defaults: a local Dynamics, a sample finance system, the hub between them.
     Demo(Demo),
     /// Make a project: finance in SQLite, customers, Dynamics.
-    Init { dir: PathBuf },
+    Init {
+        #[arg(required_unless_present = "from_sample")]
+        dir: Option<PathBuf>,
+        /// Draft an entity and its mapping instead, from a CSV or JSON file, or from a live table (SYSTEM.TABLE).
+        #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+        from_sample: Option<String>,
+        /// The name of the drafted entity; by default that of the file or table.
+        #[arg(long, value_name = "NAME", requires = "from_sample")]
+        entity: Option<String>,
+    },
     /// Find every mistake of the project, where it is, and what to write instead.
     Check {
         /// Ask the live systems too: reachable, permitted, tables, columns, alternate keys.

@@ -15,6 +15,7 @@ mod init;
 mod plan;
 mod run;
 mod runs;
+mod sample;
 mod schema;
 mod show;
 mod status;
@@ -25,7 +26,8 @@ mod up;
 pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Demo(demo) => demo::demo(cli, demo).await,
-        Command::Init { dir } => init::init(dir),
+        Command::Init { from_sample: Some(sample), entity, .. } => sample::draft(cli, sample, entity.as_deref()).await,
+        Command::Init { dir, .. } => init::init(dir.as_deref().unwrap_or(&cli.project)),
         Command::Check { online, watch: false } => check::check(cli, *online).await,
         Command::Check { online, watch: true } => check::watch(cli, *online).await,
         Command::Show { name } => show::show(cli, name),

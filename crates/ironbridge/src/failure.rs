@@ -28,6 +28,7 @@ pub const PROTECTED: Code = Code("IB0003");
 pub const CANNOT_LISTEN: Code = Code("IB0004");
 pub const FOLDER_NOT_EMPTY: Code = Code("IB0005");
 pub const BAD_FAULT: Code = Code("IB0008");
+pub const BAD_SAMPLE: Code = Code("IB0009");
 pub const BUSY: Code = Code("IB0018");
 
 impl Failure {

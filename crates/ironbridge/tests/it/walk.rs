@@ -94,6 +94,24 @@ fn what_the_commands_say_of_it() {
 }
 
 #[test]
+fn a_sample_drafts_an_entity_that_loads() {
+    let world = World::new(20);
+    let csv = world.dir.join("Article Prices.csv");
+    std::fs::write(&csv, "Nr;Name;Amount\nA-1;Bolt;1.50\nA-2;Nut;2\n").unwrap();
+    let drafted = world.ironbridge(&["init", "--from-sample", csv.to_str().unwrap()]).ok().out;
+    assert!(
+        drafted.contains("entity: article_prices\nkey: nr\n") && drafted.contains("      Amount: decimal"),
+        "{drafted}"
+    );
+    let entity = drafted.split("# systems/").next().unwrap();
+    std::fs::write(world.dir.join("entities/article_prices.yaml"), entity).unwrap();
+    assert!(world.ironbridge(&["check"]).ok().out.contains("2 entities"));
+    let live = world.ironbridge(&["init", "--from-sample", "finance.customers", "--entity", "debtor"]).ok();
+    assert!(live.out.contains("entity: debtor") && live.out.contains("credit_limit: { type: decimal"), "{live:#?}");
+    world.ironbridge(&["init", "--from-sample", "nothing.here"]).fails(2, "IB0009");
+}
+
+#[test]
 fn demo_once_is_a_full_round() {
     let said = said(binary().args(["demo", "--once"]).output().unwrap()).ok();
     for line in ["first sync", "again: nothing to write", "one row changed: one written"] {

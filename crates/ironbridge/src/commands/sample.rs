@@ -1,0 +1,197 @@
+//! `ironbridge init --from-sample`: drafts an entity and its mapping from rows, for a person to correct.
+
+use std::path::Path;
+
+use definition::Sample;
+use hub::Systems;
+use record::{Options, ReadSpec};
+use serde_json::{Map, Value as Json};
+
+use crate::cli::Cli;
+use crate::failure::{BAD_SAMPLE, Failure, USAGE};
+use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
+
+/// Rows that a draft looks at.
+const ROWS_MAX: usize = 10_000;
+/// A sample is a sample: of a larger file this much is read.
+const BYTES_MAX: usize = 64 << 20;
+
+pub async fn draft(cli: &Cli, given: &str, entity: Option<&str>) -> Result<u8, Failure> {
+    let file = Path::new(given);
+    let (sample, name) = if file.is_file() {
+        let sample = of_file(file).map_err(|why| unusable(given, &why))?;
+        (sample, file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default())
+    } else if let Some((system, table)) = given.split_once('.').filter(|_| !given.contains(['/', '\\'])) {
+        (of_table(cli, system, table).await?, table.to_owned())
+    } else {
+        return Err(unusable(given, "there is no such file"));
+    };
+    let name = entity.map_or_else(|| plain(&name), str::to_owned);
+    let drafted = definition::draft(&name, &sample);
+    say!("# entities/{name}.yaml\n{}", drafted.entity);
+    say!("# systems/<system>.yaml, under `entities:`\n  {name}:\n{}", drafted.mapping.trim_end());
+    for doubt in drafted.doubts {
+        talk!("look at this: {doubt}");
+    }
+    Ok(0)
+}
+
+fn unusable(given: &str, why: &str) -> Failure {
+    let fix = "name a CSV or JSON file, or a live table of the project as SYSTEM.TABLE";
+    Failure::new(USAGE, BAD_SAMPLE, format!("nothing can be drafted from `{given}`"), fix).because(why)
+}
+
+/// A name as definitions have them: small letters, digits and `_`.
+fn plain(name: &str) -> String {
+    let name: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name = name.trim_matches('_').to_owned();
+    if name.is_empty() { "entity".to_owned() } else { name }
+}
+
+fn of_file(file: &Path) -> Result<Sample, String> {
+    let mut bytes = std::fs::read(file).map_err(|why| why.to_string())?;
+    bytes.truncate(BYTES_MAX);
+    let text = text(&bytes);
+    if matches!(text.trim_start().chars().next(), Some('{' | '[')) { of_json(&text) } else { of_csv(&text) }
+}
+
+/// UTF-8, else what Windows programs save.
+fn text(bytes: &[u8]) -> String {
+    let (text, _, broken) = encoding_rs::UTF_8.decode(bytes);
+    if broken { encoding_rs::WINDOWS_1252.decode(bytes).0.into_owned() } else { text.into_owned() }
+}
+
+fn of_csv(text: &str) -> Result<Sample, String> {
+    let header = text.lines().next().unwrap_or_default();
+    let delimiter = [b',', b';', b'\t', b'|'].into_iter().max_by_key(|d| header.bytes().filter(|b| b == d).count());
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter.unwrap_or(b',')).flexible(true).from_reader(text.as_bytes());
+    let columns: Vec<String> =
+        reader.headers().map_err(|why| why.to_string())?.iter().map(|name| name.trim().to_owned()).collect();
+    if columns.iter().all(String::is_empty) {
+        return Err("its first line holds no names of columns".to_owned());
+    }
+    let mut rows = Vec::new();
+    for record in reader.records().take(ROWS_MAX) {
+        let record = record.map_err(|why| why.to_string())?;
+        let cell = |at| record.get(at).filter(|cell: &&str| !cell.is_empty()).map(str::to_owned);
+        rows.push((0..columns.len()).map(cell).collect());
+    }
+    Ok(Sample { columns, rows })
+}
+
+fn of_json(text: &str) -> Result<Sample, String> {
+    let objects: Vec<Map<String, Json>> = match serde_json::from_str::<Json>(text) {
+        Ok(Json::Array(items)) => items.into_iter().filter_map(object).collect(),
+        // `{ "value": [ … ] }`: the first array of an object that wraps it.
+        Ok(Json::Object(wrapper)) if wrapper.values().any(Json::is_array) => {
+            let items = wrapper.into_iter().find_map(|(_, value)| value.as_array().cloned());
+            items.into_iter().flatten().filter_map(object).collect()
+        }
+        Ok(Json::Object(one)) => vec![one],
+        Ok(_) => Vec::new(),
+        Err(_) => text.lines().filter_map(|line| serde_json::from_str(line).ok().and_then(object)).collect(),
+    };
+    if objects.is_empty() {
+        return Err("it holds no JSON objects".to_owned());
+    }
+    let flat: Vec<Vec<(String, Option<String>)>> = objects.iter().take(ROWS_MAX).map(flatten).collect();
+    let mut columns: Vec<String> = Vec::new();
+    for (name, _) in flat.iter().flatten() {
+        if !columns.contains(name) {
+            columns.push(name.clone());
+        }
+    }
+    let row = |cells: &Vec<(String, Option<String>)>| {
+        let cell = |name: &String| cells.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.clone());
+        columns.iter().map(cell).collect()
+    };
+    let rows = flat.iter().map(row).collect();
+    Ok(Sample { columns, rows })
+}
+
+fn object(json: Json) -> Option<Map<String, Json>> {
+    if let Json::Object(map) = json { Some(map) } else { None }
+}
+
+/// Nested objects as paths (`a.b`); arrays are children, which a draft leaves out.
+fn flatten(map: &Map<String, Json>) -> Vec<(String, Option<String>)> {
+    let mut cells = Vec::new();
+    for (name, value) in map {
+        match value {
+            Json::Object(inner) => {
+                cells.extend(flatten(inner).into_iter().map(|(path, value)| (format!("{name}.{path}"), value)));
+            }
+            Json::Array(_) => {}
+            Json::Null => cells.push((name.clone(), None)),
+            Json::String(text) => cells.push((name.clone(), Some(text.clone()).filter(|text| !text.is_empty()))),
+            other => cells.push((name.clone(), Some(other.to_string()))),
+        }
+    }
+    cells
+}
+
+/// The first rows of a live table, in all its columns.
+async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sample, Failure> {
+    let project = wiring::project(cli)?;
+    if project.system(system).is_none() {
+        return Err(unusable(&format!("{system}.{table}"), &format!("this project has no system `{system}`")));
+    }
+    let time_zone = project.system(system).and_then(|defined| defined.time_zone.clone());
+    let open = OpenSystems::new(project).open(system)?;
+    let catalog = open.catalog(&[table]).await?;
+    let Some(found) = catalog.table(table) else {
+        return Err(unusable(&format!("{system}.{table}"), &format!("`{system}` has no table `{table}`")));
+    };
+    let columns: Vec<String> = found.columns.iter().map(|c| c.column.name.to_string()).collect();
+    let spec = ReadSpec {
+        table: table.to_owned(),
+        columns: columns.clone(),
+        watermark: None,
+        key: found.keys.iter().find(|key| key.primary).map(|key| key.columns.clone()).unwrap_or_default(),
+        rows_per_batch: ROWS_MAX,
+        time_zone,
+        options: Options::default(),
+    };
+    let source = open.source(spec)?;
+    let mut reader = source.read(None).await?;
+    let rows = match reader.next().await? {
+        Some(page) => page
+            .batch
+            .rows()
+            .map(|row| row.values().map(|value| (!value.is_blank()).then(|| value.to_string())).collect())
+            .collect(),
+        None => Vec::new(),
+    };
+    Ok(Sample { columns, rows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_spreadsheets_save() {
+        let sample = of_csv("Nr;Naam;Bedrag\n1;Zo\u{eb};1,50\n2;;2\n").unwrap();
+        assert_eq!(sample.columns, ["Nr", "Naam", "Bedrag"]);
+        assert_eq!(sample.rows[1], [Some("2".to_owned()), None, Some("2".to_owned())]);
+        assert_eq!(text(b"Zo\xeb"), "Zo\u{eb}");
+        assert_eq!(text(b"\xef\xbb\xbfa"), "a");
+    }
+
+    #[test]
+    fn json_in_its_three_forms() {
+        for text in [
+            r#"[{"a": 1.50, "b": {"c": "x"}}, {"a": null, "d": true}]"#,
+            r#"{"value": [{"a": 1.50, "b": {"c": "x"}}, {"a": null, "d": true}]}"#,
+            "{\"a\": 1.50, \"b\": {\"c\": \"x\"}}\n{\"a\": null, \"d\": true}\n",
+        ] {
+            let sample = of_json(text).unwrap();
+            assert_eq!(sample.columns, ["a", "b.c", "d"], "{text}");
+            assert_eq!(sample.rows[0][1].as_deref(), Some("x"));
+            assert_eq!(sample.rows[1], [None, None, Some("true".to_owned())]);
+        }
+        assert!(of_json("[1, 2]").is_err());
+    }
+}
