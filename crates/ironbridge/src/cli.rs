@@ -80,6 +80,9 @@ pub enum Command {
         /// Part of what a case shows, its file, or its integration; without one, all cases.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
+        /// Write what happened into the files of failing cases, as what is expected from now on.
+        #[arg(long)]
+        update: bool,
     },
     /// How each integration stands.
     Status,

@@ -35,7 +35,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Run { integration, confirm } => run::run(cli, integration, confirm.as_deref()).await,
         Command::Up { listen } => up::up(cli, *listen).await,
         Command::Status => status::status(cli),
-        Command::Test { names } => test::test(cli, names).await,
+        Command::Test { names, update } => test::test(cli, names, *update).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
         Command::DeadLetters(command) => dead_letters::dead_letters(cli, command),
         Command::Explain { code } => explain::explain(cli, code.as_deref()),

@@ -16,11 +16,12 @@ use case::{Outcome, Shortfall};
 mod case;
 mod cell;
 mod dynamics;
+mod update;
 
 /// Worlds at a time: each one has a Dynamics and a state of its own.
 const AT_A_TIME: usize = 8;
 
-pub async fn test(cli: &Cli, names: &[String]) -> Result<u8, Failure> {
+pub async fn test(cli: &Cli, names: &[String], update: bool) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let cases = chosen(&project, names)?;
     if cases.is_empty() {
@@ -29,7 +30,17 @@ pub async fn test(cli: &Cli, names: &[String]) -> Result<u8, Failure> {
             wiring::shown(&cli.project)
         );
     }
-    let outcomes = all(&project, &cases).await?;
+    let mut outcomes = all(&project, &cases).await?;
+    if update {
+        // The last case of a file first: lines after a change move.
+        for (at, outcome) in cases.iter().zip(&mut outcomes).rev() {
+            let Outcome::Failed(short) = outcome else { continue };
+            match update::update(&cli.project, cli.env.as_deref(), &project.tests[*at], short) {
+                Ok(()) => *outcome = Outcome::Updated(std::mem::take(short)),
+                Err(why) => short.push(Shortfall::early("not updated", why)),
+            }
+        }
+    }
     let tested: Vec<(&TestCase, &Outcome)> = cases.iter().map(|at| &project.tests[*at]).zip(&outcomes).collect();
     match cli.format {
         Format::Json => say!("{:#}", summary(&tested)),
@@ -81,32 +92,34 @@ async fn all(project: &Project, cases: &[usize]) -> Result<Vec<Outcome>, Failure
     Ok(outcomes.into_iter().map(|outcome| outcome.expect("each case was waited for")).collect())
 }
 
-/// Passed, failed, not yet runnable.
-fn count(tested: &[(&TestCase, &Outcome)]) -> [usize; 3] {
-    let mut counts = [0; 3];
+/// Passed, failed, updated, not yet runnable.
+fn count(tested: &[(&TestCase, &Outcome)]) -> [usize; 4] {
+    let mut counts = [0; 4];
     for (_, outcome) in tested {
         counts[match outcome {
             Outcome::Passed => 0,
             Outcome::Failed(_) => 1,
-            Outcome::NotYet(_) => 2,
+            Outcome::Updated(_) => 2,
+            Outcome::NotYet(_) => 3,
         }] += 1;
     }
     counts
 }
 
 fn summary(tested: &[(&TestCase, &Outcome)]) -> Json {
-    let [passed, failed, not_yet] = count(tested);
+    let [passed, failed, updated, not_yet] = count(tested);
     let shortfall = |short: &Shortfall| json!({ "of": short.of, "differences": short.differences });
     let one = |(case, outcome): &(&TestCase, &Outcome)| {
         let (result, short, why) = match outcome {
             Outcome::Passed => ("passed", Vec::new(), None),
             Outcome::Failed(short) => ("failed", short.iter().map(shortfall).collect(), None),
+            Outcome::Updated(short) => ("updated", short.iter().map(shortfall).collect(), None),
             Outcome::NotYet(why) => ("not_yet_runnable", Vec::new(), Some(why)),
         };
         json!({ "test": case.name, "at": case.origin, "result": result, "failures": short, "why": why })
     };
     let cases: Vec<Json> = tested.iter().map(one).collect();
-    json!({ "passed": passed, "failed": failed, "not_yet_runnable": not_yet, "cases": cases })
+    json!({ "passed": passed, "failed": failed, "updated": updated, "not_yet_runnable": not_yet, "cases": cases })
 }
 
 fn print(tested: &[(&TestCase, &Outcome)]) {
@@ -119,12 +132,11 @@ fn print(tested: &[(&TestCase, &Outcome)]) {
             Outcome::Passed => say!("{green}ok{green:#}      {}", case.name),
             Outcome::Failed(short) => {
                 say!("{red}FAILED{red:#}  {}  {place}", case.name);
-                for short in short {
-                    say!("          {}", short.of);
-                    for difference in &short.differences {
-                        say!("            {difference}");
-                    }
-                }
+                print_each(short);
+            }
+            Outcome::Updated(short) => {
+                say!("{yellow}UPDATED{yellow:#} {}  {place}", case.name);
+                print_each(short);
             }
             Outcome::NotYet(why) => {
                 say!("{yellow}NOT YET RUNNABLE{yellow:#}  {}  {place}", case.name);
@@ -132,8 +144,18 @@ fn print(tested: &[(&TestCase, &Outcome)]) {
             }
         }
     }
-    let [passed, failed, not_yet] = count(tested);
+    let [passed, failed, updated, not_yet] = count(tested);
+    let renewed = if updated > 0 { format!(", {updated} updated") } else { String::new() };
     let rest = if not_yet > 0 { format!(", {yellow}{not_yet} not yet runnable{yellow:#}") } else { String::new() };
     let noun = if tested.len() == 1 { "case" } else { "cases" };
-    say!("{} {noun}: {passed} passed, {failed} failed{rest}", tested.len());
+    say!("{} {noun}: {passed} passed, {failed} failed{renewed}{rest}", tested.len());
+}
+
+fn print_each(short: &[Shortfall]) {
+    for short in short {
+        say!("          {}", short.of);
+        for difference in &short.differences {
+            say!("            {difference}");
+        }
+    }
 }

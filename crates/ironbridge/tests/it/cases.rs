@@ -172,3 +172,39 @@ then:
     let said = project.test(&["test"]);
     assert_eq!(said.code, Some(0), "{said:#?}");
 }
+
+#[test]
+fn an_update_writes_what_happened_and_touches_nothing_else() {
+    let project = Project::new();
+    let right = read(&project.path(CASES));
+    project.edit(
+        CASES,
+        "name: Acme Ltd, emailaddress1: sales@acme.example",
+        "name: Acme, emailaddress1: sales@acme.example",
+    );
+    project.edit(CASES, "  - dead_letters: [{ key: C-1, code: IB0412 }]", "  - dead_letters: none   # so far");
+    project.edit(CASES, "creditlimit: 7500 }", "creditlimit: 1 }");
+    project.edit(CASES, "updated: 1, unchanged: 1 }", "updated: 2, unchanged: 0 }");
+    let updated = project.test(&["test", "--update"]).ok();
+    assert!(updated.out.ends_with("3 cases: 0 passed, 0 failed, 3 updated\n"), "{updated:#?}");
+    assert!(project.test(&["test"]).ok().out.ends_with("3 cases: 3 passed, 0 failed\n"));
+    let expected = right
+        .replace("C-2, name: Acme Group, emailaddress1: null, paymenttermscode: 10 }", "C-2, name: Acme Group, emailaddress1: null, creditlimit: null, paymenttermscode: 10, parentaccountid: null }")
+        .replace("  - dead_letters: [{ key: C-1, code: IB0412 }]", "  - dead_letters:\n      - { key: C-1, code: IB0412 }");
+    assert_eq!(read(&project.path(CASES)), expected);
+
+    project.edit(CASES, "  - dynamics.account: none\n  - dead_letters:", "  - dynamics.account: 1\n  - dead_letters:");
+    project.edit(
+        CASES,
+        "finance: { customers: [{ customer_no: C-1, company_name: Acme Ltd, terms",
+        "finance: { custmers: [{ customer_no: C-1, company_name: Acme Ltd, terms",
+    );
+    let before = read(&project.path(CASES));
+    let said = project.test(&["test", "--update"]);
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    assert!(
+        said.out.contains("not updated\n            given went wrong: there is nothing to expect instead"),
+        "{said:#?}"
+    );
+    assert_eq!(read(&project.path(CASES)), before);
+}
