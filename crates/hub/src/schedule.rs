@@ -106,6 +106,31 @@ mod tests {
     }
 
     #[test]
+    fn a_year_of_slots() {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let (start, end): (Timestamp, Timestamp) =
+            ("2026-01-01T00:00:00Z".parse().unwrap(), "2027-01-01T00:00:00Z".parse().unwrap());
+        for (schedule, slots) in [
+            (Schedule::Daily { at: time(1, 30, 0, 0) }, 365),
+            (Schedule::Weekdays { at: time(2, 0, 0, 0) }, 261),
+            (Schedule::Weekly { day: Weekday::Sunday, at: time(1, 0, 0, 0) }, 52),
+            (Schedule::Every(Duration::from_secs(3600)), 365 * 24),
+            (Schedule::Cron("30 1 * * *".into()), 365),
+        ] {
+            let (mut at, mut count) = (start.checked_sub(jiff::SignedDuration::from_millis(1)).unwrap(), 0);
+            while let Some(slot) = next(&schedule, &zone, at).filter(|slot| *slot < end) {
+                assert!(slot > at, "{schedule:?}: {slot} after {at}");
+                // Whoever looks a moment later, for the first time since the slot before, finds this slot and no other.
+                let later = slot.checked_add(jiff::SignedDuration::from_millis(300)).unwrap();
+                assert_eq!(latest(&schedule, &zone, at, later), Some(slot), "{schedule:?}");
+                assert_eq!(latest(&schedule, &zone, slot, later), None, "{schedule:?}");
+                (at, count) = (slot, count + 1);
+            }
+            assert_eq!(count, slots, "{schedule:?}");
+        }
+    }
+
+    #[test]
     fn what_was_missed_is_one_slot() {
         let zone = TimeZone::UTC;
         let at = |text: &str| text.parse::<Timestamp>().unwrap();

@@ -230,3 +230,82 @@ fn log(name: &str, report: &Report) {
         None => tracing::info!(integration = name, run = %report.run, "run {} of {name}: {summary}", report.run),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use definition::{LoadOptions, load_files};
+    use store::runs::{Counts, RunId};
+
+    const PROJECT: &[(&str, &str)] = &[
+        ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
+        ("people.yaml", "groups: { it: { email: it@contoso.example } }\n"),
+        ("entities/thing.yaml", "entity: thing\nkey: number\nfields: { number: { type: text, max_length: 20 } }\n"),
+        (
+            "systems/a.yaml",
+            "system: a\nkind: postgres\nowner: it\nconnection: { url: \"${env:A}\" }\nentities: { thing: { table: t, read: { number: n } } }\n",
+        ),
+        (
+            "systems/b.yaml",
+            "system: b\nkind: postgres\nowner: it\nconnection: { url: \"${env:B}\" }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n",
+        ),
+        (
+            "integrations/things.yaml",
+            "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nretry_run: every 2 minutes\nowner: it\npurpose: A test.\n",
+        ),
+    ];
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-23T{text}Z").parse().unwrap()
+    }
+
+    fn ran(state: State, started: &str, slot: Option<&str>) -> BTreeMap<String, Run> {
+        let run = Run {
+            id: RunId(1),
+            integration: "things".into(),
+            trigger: Trigger::Schedule,
+            slot: slot.map(at),
+            retry_of: None,
+            state,
+            started: at(started),
+            finished: Some(at(started)),
+            counts: Counts::default(),
+            error: None,
+        };
+        [("things".to_owned(), run)].into()
+    }
+
+    fn check(last: &BTreeMap<String, Run>, now: &str, expected: Option<(&str, Trigger)>) {
+        let loaded = load_files(PROJECT.iter().copied(), &LoadOptions::default());
+        let project = loaded.project.unwrap_or_else(|| panic!("{}", definition_errors(PROJECT)));
+        let due = due(&project, last, &[], at("10:01:00"), at(now));
+        let expected = expected
+            .map(|(slot, trigger)| Due { integration: "things".to_owned(), slot: at(slot), trigger })
+            .into_iter()
+            .collect::<Vec<_>>();
+        assert_eq!(due, expected, "at {now} after {last:?}");
+        assert_eq!(super::due(&project, last, &["things".to_owned()], at("10:01:00"), at(now)), [], "while it runs");
+    }
+
+    fn definition_errors(files: &'static [(&'static str, &'static str)]) -> String {
+        load_files(files.iter().copied(), &LoadOptions::default()).render(false, 100)
+    }
+
+    #[test]
+    fn what_is_due() {
+        let never = BTreeMap::new();
+        check(&never, "10:02:00", Some(("10:01:00", Trigger::Schedule)));
+        let good = ran(State::Ok, "10:01:05", Some("10:01:00"));
+        check(&good, "10:14:59", None);
+        check(&good, "10:15:00", Some(("10:15:00", Trigger::Schedule)));
+        // The hub was down for hours: one run, of the last slot.
+        check(&good, "14:20:00", Some(("14:15:00", Trigger::Schedule)));
+        // A failed run tries again by itself, until its next slot is due anyway.
+        let failed = ran(State::Failed, "10:01:05", Some("10:01:00"));
+        check(&failed, "10:03:00", None);
+        check(&failed, "10:03:05", Some(("10:03:05", Trigger::Retry)));
+        check(&failed, "10:15:01", Some(("10:15:00", Trigger::Schedule)));
+        // A run by hand after the slot has done what the slot asked for.
+        check(&ran(State::Ok, "10:15:30", None), "10:16:00", None);
+    }
+}

@@ -31,14 +31,14 @@ pub(crate) fn compile(
 ) -> Result<Compiled, Vec<powerfx::Diagnostic>> {
     let mut scope = Scope::new();
     for (name, ty) in columns.iter() {
-        scope.add(name, type_of(name, ty));
+        scope.add(name, formula_type(name, ty));
     }
     if columns.is_open() {
         scope = scope.open();
     }
     let expect = match wanted {
         None | Some(Type::Unknown | Type::Lines(_) | Type::Bytes | Type::Reference { .. }) => Expect::Any,
-        Some(ty) => Expect::Type(type_of("", ty)),
+        Some(ty) => Expect::Type(formula_type("", ty)),
     };
     let formula = powerfx::compile(text, &scope, &expect)?;
     let mut places = Vec::new();
@@ -137,7 +137,8 @@ fn value(value: powerfx::Value<'_>, zone: &TimeZone) -> Result<Value, String> {
     })
 }
 
-fn type_of(name: &str, ty: &Type) -> powerfx::Type {
+/// What a column or field of this type is in a formula; `name` names its choice.
+pub fn formula_type(name: &str, ty: &Type) -> powerfx::Type {
     use powerfx::Type as Fx;
     match ty {
         Type::Text { .. } | Type::Multiline { .. } | Type::Person => Fx::Text,

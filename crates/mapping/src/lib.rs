@@ -22,6 +22,7 @@ pub mod rule;
 pub mod write;
 
 pub use columns::Columns;
+pub use formula::formula_type;
 pub use problem::{At, Problem};
 pub use read::{Read, ReadMapping, ReadPlan, Rejected};
 pub use rule::{Expr, Lines, Rule};

@@ -1,6 +1,6 @@
 //! Formulas outside of mappings: triggers, conditions, questions.
 
-use powerfx::{ChoiceSet, Expect, Scope, Type as Fx};
+use powerfx::{Expect, Scope, Type as Fx};
 use record::{Entity, Type};
 
 use super::Seen;
@@ -43,17 +43,9 @@ pub(crate) fn changes() -> Scope {
 
 fn fx(name: &str, ty: &Type) -> Fx {
     match ty {
-        Type::Text { .. } | Type::Multiline { .. } | Type::Person => Fx::Text,
-        Type::WholeNumber | Type::Decimal { .. } | Type::Money => Fx::Number,
-        Type::Float => Fx::Float,
-        Type::YesNo => Fx::Boolean,
-        Type::Date => Fx::Date,
-        Type::Time => Fx::Time,
-        Type::DateTime | Type::LocalDateTime => Fx::DateTime,
-        Type::Guid => Fx::Guid,
+        // A condition may follow a reference to the fields of its entity; a mapping uses its key.
         Type::Reference { to } => Fx::Reference(to.first().map_or("", String::as_str).into()),
-        Type::Choice { values } => Fx::Choice(ChoiceSet::of_names(name, values.iter().map(String::as_str))),
-        _ => Fx::Unknown,
+        other => mapping::formula_type(name, other),
     }
 }
 
