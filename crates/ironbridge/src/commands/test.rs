@@ -17,6 +17,7 @@ mod case;
 mod cell;
 mod dynamics;
 mod update;
+mod world;
 
 /// Worlds at a time: each one has a Dynamics and a state of its own.
 const AT_A_TIME: usize = 8;
@@ -74,7 +75,7 @@ fn chosen(project: &Project, names: &[String]) -> Result<Vec<usize>, Failure> {
 
 /// Tests these cases side by side. *Shape*: one outcome for each, in order.
 async fn all(project: &Project, cases: &[usize]) -> Result<Vec<Outcome>, Failure> {
-    let project = Arc::new(case::stand_ins(project));
+    let project = Arc::new(world::stand_ins(project));
     let turns = Arc::new(Semaphore::new(AT_A_TIME));
     let mut running = JoinSet::new();
     for (place, at) in cases.iter().copied().enumerate() {

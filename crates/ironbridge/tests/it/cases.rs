@@ -161,7 +161,7 @@ fn other_systems_are_tables_in_memory_as_sources_and_as_destinations() {
 given:
   dynamics: { account: [{ accountnumber: C-1, name: Acme, parentaccountid: C-2, paymenttermscode: 4 }, { accountnumber: C-2, name: Group }] }
   finance: { customers: [{ customer_no: C-2, company_name: Old name, region: north }] }
-when: { run: back }
+when: { run: back, at: "2026-03-02T09:00" }
 then:
   - finance.customers:
       - { customer_no: C-1, company_name: Acme, parent_no: C-2, terms_code: "60" }
@@ -169,8 +169,31 @@ then:
   - counts: { created: 1, updated: 1 }
 "#,
     );
-    let said = project.test(&["test"]);
-    assert_eq!(said.code, Some(0), "{said:#?}");
+    project.test(&["test"]).ok();
+    project.edit(CASES, "company_name: Acme,", "company_name: Acme Ltd,");
+    let failed = project.test(&["test"]);
+    assert!(failed.out.contains(r#"`company_name` should be "Acme Ltd" and is "Acme""#), "{failed:#?}");
+}
+
+#[test]
+fn a_run_that_fails_fails_its_case_unless_that_is_expected() {
+    let project = Project::new();
+    project.edit(
+        "integrations/customers.yaml",
+        "schedule:",
+        "stop_after: { rejected: 1, or: 100 %, first_rows_alike: 10 }\nschedule:",
+    );
+    let case = |then: &str| {
+        format!(
+            "test: it stops\ngiven: {{ finance: {{ customers: [{{ customer_no: C-1 }}, {{ customer_no: C-2 }}] }} }}\nwhen: {{ run: customers }}\nthen: [{then}]\n"
+        )
+    };
+    project.write(CASES, &case("{ dynamics.account: none }"));
+    let failed = project.test(&["test"]);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    assert!(failed.out.contains("the run\n            IB0701: 2 rows were rejected"), "{failed:#?}");
+    project.write(CASES, &case("{ error: IB0701 }, { state: failed }, { dynamics.account: none }"));
+    project.test(&["test"]).ok();
 }
 
 #[test]
