@@ -250,11 +250,11 @@ impl Run<'_> {
         let entity = &*pair.entity.name;
         let fingerprint = format!("{:016x}", pair.fingerprint());
         let cursor = self.store.cursor(&self.job.integration, entity)?;
-        let waiting = self.store.ledger_totals(&pair.to, entity)?.waiting;
+        let interrupted_waits = self.store.ledger_totals(&pair.to, entity)?.waiting;
         let (mut position, mut everything) = match cursor {
             None => (None, None),
             Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
-            Some(_) if waiting > 0 => {
+            Some(_) if interrupted_waits > 0 => {
                 (None, Some("an earlier run ended while rows waited for their parents".to_owned()))
             }
             Some(cursor) => (Some(cursor.position), None),
@@ -286,7 +286,25 @@ impl Run<'_> {
             position = page.cursor;
             self.watch.note(Note::Progress { entity, counts: self.counts });
         }
-        self.second_pass(pair, waiting).await
+        self.second_pass(pair, waiting).await?;
+        if interrupted_waits > 0 {
+            self.forget_waiting(pair).await?;
+        }
+        Ok(())
+    }
+
+    /// After a whole read nothing waits any more: what still does is of rows that the source has no longer.
+    async fn forget_waiting(&self, pair: &Pair) -> Result<(), Stopped> {
+        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+        let mut keys = Vec::new();
+        self.store.ledger_scan(&system, &entity, |seen| {
+            if seen.state == Settled::Waiting {
+                keys.extend(record::Key::from_bytes(seen.key).ok());
+            }
+            std::ops::ControlFlow::Continue(())
+        })?;
+        self.store.commit(vec![self.lease.fence(), ledger::Op::Remove { system, entity, keys }.into()]).await?;
+        Ok(())
     }
 
     async fn open(&self, pair: &Pair, position: Option<&str>) -> Result<Box<dyn Reader>, Fault> {

@@ -53,3 +53,18 @@ fn before_a_write_to_dynamics() {
 fn after_a_write_to_dynamics() {
     kill_at_each("sink.after");
 }
+
+#[test]
+fn while_a_row_waits_for_its_parent() {
+    let world = World::new(20);
+    world.sql("UPDATE customers SET parent_no = 'C-99999' WHERE customer_no = 'C-1004'");
+    // The start, the rows, and then the second look at what waits: killed before that.
+    let killed = world.with_failpoints(&["run", "customers"], "commit.before@3=abort");
+    assert_eq!(killed.code, None, "{killed:#?}");
+    world.sql("DELETE FROM customers WHERE customer_no = 'C-1004'");
+    let next = world.ironbridge(&["run", "customers"]).ok();
+    assert!(next.err.contains("an earlier run ended while rows waited"), "{next:#?}");
+    let last = world.ironbridge(&["run", "customers"]).ok();
+    assert!(!last.err.contains("reading every"), "what waited is gone, and is not looked for again: {last:#?}");
+    assert_eq!(world.accounts(), world.expected());
+}
