@@ -44,7 +44,7 @@ CREATE TABLE ledger_scope (
   entity    TEXT NOT NULL,
   written   INTEGER NOT NULL DEFAULT 0,
   rejected  INTEGER NOT NULL DEFAULT 0,
-  waiting   INTEGER NOT NULL DEFAULT 0,
+  waiting   INTEGER NOT NULL DEFAULT 0, deactivated INTEGER NOT NULL DEFAULT 0,
   UNIQUE (system, entity)
 );
 CREATE TABLE ledger (

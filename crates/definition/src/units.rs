@@ -288,8 +288,8 @@ pub(crate) fn cron(text: &str) -> Read<Schedule> {
     Ok(Schedule::Cron(text.to_owned()))
 }
 
-/// *Units*: 5 for `5 %`.
-pub(crate) fn percentage(text: &str) -> Read<Decimal> {
+/// A percentage as people write it. *Units*: 5 for `5 %`. *Errors*: a sentence of what is wrong.
+pub fn percentage(text: &str) -> Result<Decimal, String> {
     let Some(number) = text.trim().strip_suffix('%') else {
         let number = text.trim().parse::<u32>().is_ok();
         let fix = if number { format!("; write `{} %`", text.trim()) } else { String::new() };

@@ -15,6 +15,7 @@ use store::{Op, OpResult, Refusal, Store, cursors, dead_letters, ledger};
 
 use crate::codes;
 use crate::error::Error;
+use crate::gone::{self, Gone, Limits, Seen};
 use crate::json;
 use crate::outage::with_retries;
 use crate::pair::Pair;
@@ -28,6 +29,8 @@ pub struct Job {
     /// Parents before children.
     pub pairs: Vec<Pair>,
     pub stop_after: StopAfter,
+    /// When rows that are gone from the source are believed to be gone.
+    pub limits: Limits,
     pub retry: RetryPolicy,
 }
 
@@ -234,24 +237,47 @@ struct Chunk {
     entries: Vec<Entry>,
     written: Vec<record::Key>,
     rejected: Vec<Rejected>,
+    /// Keys that the ledger forgets.
+    removed: Vec<record::Key>,
     position: Option<String>,
+}
+
+impl Chunk {
+    /// A row that is gone from the source is gone, or inactive, in the destination too.
+    fn settle_gone(&mut self, pair: &Pair, entry: &Entry) {
+        self.written.push(entry.key.clone());
+        match pair.gone {
+            Gone::Deactivate { .. } => self.entries.push(Entry { state: Settled::Deactivated, ..entry.clone() }),
+            Gone::Delete | Gone::Ignore => self.removed.push(entry.key.clone()),
+        }
+    }
 }
 
 impl Run<'_> {
     async fn pairs(&mut self) -> Result<(), Stopped> {
         let job = self.job;
+        let mut all = Vec::new();
         for pair in &job.pairs {
-            self.pair(pair).await?;
+            all.push(self.pair(pair).await?);
+        }
+        if all.iter().all(|seen| seen.whole) {
+            gone::enough_rows(self.store, &job.integration, self.counts.read, &job.limits)??;
+        }
+        // Children go before their parents.
+        for (pair, seen) in job.pairs.iter().zip(&all).rev() {
+            self.remove(pair, seen).await?;
         }
         Ok(())
     }
 
-    async fn pair(&mut self, pair: &Pair) -> Result<(), Stopped> {
+    async fn pair(&mut self, pair: &Pair) -> Result<Seen, Stopped> {
         let entity = &*pair.entity.name;
+        let mut seen = Seen::new(pair);
         let fingerprint = format!("{:016x}", pair.fingerprint());
         let cursor = self.store.cursor(&self.job.integration, entity)?;
         let interrupted_waits = self.store.ledger_totals(&pair.to, entity)?.waiting;
-        let (mut position, mut everything) = match cursor {
+        let (position, everything) = match cursor {
+            _ if pair.reads_all => (None, None),
             None => (None, None),
             Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
             Some(_) if interrupted_waits > 0 => {
@@ -259,11 +285,34 @@ impl Run<'_> {
             }
             Some(cursor) => (Some(cursor.position), None),
         };
+        self.read(pair, position, everything, &mut seen).await?;
+        if seen.deletions && !seen.whole {
+            // The source names what it deleted by ids of its own, and the ledger knows keys.
+            let why = "rows were deleted in the source; comparing every key shows which".to_owned();
+            self.read(pair, None, Some(why), &mut seen).await?;
+        }
+        if interrupted_waits > 0 {
+            self.forget_waiting(pair).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Reads from a position to the end, and writes what differs.
+    async fn read(
+        &mut self,
+        pair: &Pair,
+        mut position: Option<String>,
+        mut everything: Option<String>,
+        seen: &mut Seen,
+    ) -> Result<(), Stopped> {
+        let entity = &*pair.entity.name;
         let mut twins = Twins::default();
         let mut waiting = Vec::new();
         let mut reader = self.open(pair, position.as_deref()).await?;
-        if let ReadKind::Full { why: Some(why) } = reader.kind() {
-            everything = Some(why);
+        if let ReadKind::Full { why } = reader.kind() {
+            // A full read that goes on where an earlier run was cut has not seen the rows before that.
+            seen.whole = position.is_none() || why.is_some();
+            everything = why.or(everything);
         }
         self.watch.note(Note::Reading { entity, everything: everything.as_deref() });
         loop {
@@ -282,15 +331,77 @@ impl Run<'_> {
                 }
                 Err(fault) => return Err(fault.into()),
             };
-            self.page(pair, &page, &mut twins, &mut waiting).await?;
+            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
             position = page.cursor;
             self.watch.note(Note::Progress { entity, counts: self.counts });
         }
-        self.second_pass(pair, waiting).await?;
-        if interrupted_waits > 0 {
-            self.forget_waiting(pair).await?;
+        self.second_pass(pair, waiting).await
+    }
+
+    /// Deletes or deactivates what is gone from the source, then moves the position on.
+    async fn remove(&mut self, pair: &Pair, seen: &Seen) -> Result<(), Stopped> {
+        if pair.gone == Gone::Ignore {
+            return Ok(());
+        }
+        if seen.whole && seen.keyless > 0 {
+            self.watch.note(Note::NothingRemoved { entity: &pair.entity.name, keyless: seen.keyless });
+        }
+        let missing = seen.missing(self.store, pair)?;
+        seen.believe(self.store, pair, &missing, &self.job.limits)??;
+        for keys in missing.never_written.chunks(1_000) {
+            let chunk = Chunk { written: keys.to_vec(), removed: keys.to_vec(), ..Chunk::default() };
+            self.commit(pair, chunk).await?;
+        }
+        for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
+            self.remove_chunk(pair, entries).await?;
+        }
+        if seen.holds_position() && seen.position.is_some() {
+            self.commit(pair, Chunk { position: seen.position.clone(), ..Chunk::default() }).await?;
         }
         Ok(())
+    }
+
+    async fn remove_chunk(&mut self, pair: &Pair, entries: &[Entry]) -> Result<(), Stopped> {
+        // A row that is gone counts as read: its absence was.
+        let mut chunk =
+            Chunk { counts: Counts { read: entries.len() as u64, ..Counts::default() }, ..Chunk::default() };
+        let mut keys = Vec::with_capacity(entries.len());
+        for entry in entries {
+            keys.push(pair.write.key_of(&entry.key).ok_or_else(|| gone::cannot_remove(pair))?);
+        }
+        let asked = [pair.key_columns.clone(), pair.gone.asks()].concat();
+        let currents = with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &asked)).await?;
+        let (mut changes, mut of) = (Vec::new(), Vec::new());
+        for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {
+            match gone::change(pair, key, current.as_ref()) {
+                Some(change) => {
+                    changes.push(change);
+                    of.push(entry);
+                }
+                None => {
+                    chunk.counts.unchanged += 1;
+                    chunk.settle_gone(pair, entry);
+                }
+            }
+        }
+        if !changes.is_empty() {
+            self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
+            let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
+            self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
+            for (entry, outcome) in of.into_iter().zip(outcomes) {
+                match outcome {
+                    Ok(_) => {
+                        chunk.counts.deleted += 1;
+                        chunk.settle_gone(pair, entry);
+                    }
+                    Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
+                        chunk.rejected.push(gone::rejected(entry, fault));
+                    }
+                    Err(fault) => return Err(fault.into()),
+                }
+            }
+        }
+        self.commit(pair, chunk).await
     }
 
     /// After a whole read nothing waits any more: what still does is of rows that the source has no longer.
@@ -317,11 +428,17 @@ impl Run<'_> {
         page: &Page,
         twins: &mut Twins,
         waiting: &mut Vec<Candidate>,
+        seen: &mut Seen,
     ) -> Result<(), Stopped> {
         let keyed = sort::keys(pair, page)?;
         let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
-        let Sorted { unchanged, skipped, refreshed, rejected, candidates } =
+        let Sorted { unchanged, skipped, refreshed, rejected, candidates, left_out, keyless } =
             sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins);
+        if pair.gone != Gone::Ignore {
+            seen.add(&keyed, &rejected, left_out, keyless);
+            seen.deletions |= !page.deleted.is_empty();
+            seen.position.clone_from(&page.cursor);
+        }
 
         let read = (page.batch.len() + page.unreadable.len()) as u64;
         let mut chunk = Chunk {
@@ -344,7 +461,7 @@ impl Run<'_> {
                     chunk.rejected.push(rejected_by_destination(pair, &candidate, fault));
                 }
             }
-            if rest.is_empty() {
+            if rest.is_empty() && !(pair.gone != Gone::Ignore && seen.holds_position()) {
                 chunk.position = page.cursor.clone();
             }
             self.commit(pair, std::mem::take(&mut chunk)).await?;
@@ -458,16 +575,18 @@ impl Run<'_> {
         let mut codes: Vec<String> = Vec::new();
         for rejected in chunk.rejected {
             codes.push(rejected.faults.first().map(|f| f.code.to_string()).unwrap_or_default());
-            chunk.entries.push(Entry {
-                key: rejected.key.clone(),
-                source_hash: rejected.source_hash,
-                content_hash: 0,
-                mapping: pair.fingerprint(),
-                state: Settled::Rejected,
-                generation: self.id.0 as u64,
-                remote_id: None,
-                version: None,
-            });
+            if !rejected.gone {
+                chunk.entries.push(Entry {
+                    key: rejected.key.clone(),
+                    source_hash: rejected.source_hash,
+                    content_hash: 0,
+                    mapping: pair.fingerprint(),
+                    state: Settled::Rejected,
+                    generation: self.id.0 as u64,
+                    remote_id: rejected.remote_id.clone(),
+                    version: None,
+                });
+            }
             let letter = rejected.into_dead_letter(&self.job.integration, pair, self.id);
             ops.push(dead_letters::Op::Reject(Box::new(letter)).into());
         }
@@ -475,7 +594,10 @@ impl Run<'_> {
             entry.generation = self.id.0 as u64;
         }
         if !chunk.entries.is_empty() {
-            ops.push(ledger::Op::Put { system, entity: entity.clone(), entries: chunk.entries }.into());
+            ops.push(ledger::Op::Put { system: system.clone(), entity: entity.clone(), entries: chunk.entries }.into());
+        }
+        if !chunk.removed.is_empty() {
+            ops.push(ledger::Op::Remove { system, entity: entity.clone(), keys: chunk.removed }.into());
         }
         let integration = self.job.integration.clone();
         if !chunk.written.is_empty() {
@@ -562,5 +684,7 @@ fn rejected_by_destination(pair: &Pair, candidate: &Candidate, fault: Fault) -> 
         faults: vec![fault.at_key(candidate.key.to_string())],
         source: candidate.source.clone(),
         fields: pair.write.explain(&candidate.record),
+        remote_id: candidate.remote_id.clone(),
+        gone: false,
     }
 }

@@ -18,5 +18,11 @@ pub const COLUMN_MISSING: Code = Code("IB0603");
 pub const TOO_MANY_REJECTED: Code = Code("IB0701");
 /// The counts of a run do not add up.
 pub const DOES_NOT_ADD_UP: Code = Code("IB0702");
+/// More rows are gone from the source than `max_deletes` allows.
+pub const TOO_MANY_GONE: Code = Code("IB0704");
+/// A source gave no row, or fewer than `min_rows`.
+pub const TOO_FEW_ROWS: Code = Code("IB0705");
+/// Rows that are gone cannot be treated as `deletes:` says.
+pub const CANNOT_REMOVE: Code = Code("IB0706");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");

@@ -9,6 +9,7 @@ use record::{Fault, ReadSpec, RetryPolicy, System, WriteSpec};
 
 use crate::batch::{Job, StopAfter};
 use crate::codes;
+use crate::gone::{self, Gone, Limits, STATE};
 use crate::pair::Pair;
 
 /// Rows that a source hands out at a time.
@@ -39,14 +40,23 @@ pub async fn compile(
     let entities = project.entities_by_name();
     let mut pairs = Vec::new();
     for name in &batch.entities {
-        pairs.push(pair(project, name, &from, &to, &entities).await?);
+        let gone = match batch.deletes {
+            Deletes::Ignore => Gone::Ignore,
+            Deletes::Deactivate => Gone::Deactivate { returns_active: batch.returns_active },
+            Deletes::Delete => Gone::Delete,
+        };
+        if gone != Gone::Ignore {
+            alone(project, integration, name, &to)?;
+        }
+        pairs.push(pair(project, name, &from, &to, &entities, gone).await?);
     }
+    let limits = Limits { max_deletes: batch.max_deletes, min_rows: batch.min_rows };
     let stop_after = StopAfter {
         rejected: Some(batch.stop_after.rejected),
         percent: Some(batch.stop_after.or),
         first_rows_alike: Some(batch.stop_after.first_rows_alike),
     };
-    Ok(Job { integration: integration.name.clone(), pairs, stop_after, retry })
+    Ok(Job { integration: integration.name.clone(), pairs, stop_after, limits, retry })
 }
 
 /// One of the two systems of a job.
@@ -90,12 +100,8 @@ fn one_way<'a>(integration: &str, batch: &'a Batch) -> Result<(&'a str, &'a str)
     let Direction::OneWay { from, to } = &batch.direction else {
         return Err(not_yet(integration, "`between:` (two ways)"));
     };
-    let unsupported = [
-        (batch.deletes != Deletes::Ignore, "`deletes:` other than ignore"),
-        (batch.first_load.is_some(), "`first_load:` with an approval"),
-        (batch.approve.is_some(), "`approve:`"),
-        (batch.min_rows.is_some(), "`min_rows:`"),
-    ];
+    let unsupported =
+        [(batch.first_load.is_some(), "`first_load:` with an approval"), (batch.approve.is_some(), "`approve:`")];
     match unsupported.iter().find(|(is, _)| *is) {
         Some((_, what)) => Err(not_yet(integration, what)),
         None => Ok((from, to)),
@@ -113,6 +119,7 @@ async fn pair(
     from: &Side<'_>,
     to: &Side<'_>,
     entities: &Entities,
+    gone: Gone,
 ) -> Result<Pair, Fault> {
     let entity = project.entity(name).expect("a checked project names entities that exist");
     let (source, target) = (from.held(name), to.held(name));
@@ -146,6 +153,13 @@ async fn pair(
         usable_key(&to.defined.name, table, &target.alternate_key)?;
     }
 
+    let deactivates = matches!(gone, Gone::Deactivate { .. });
+    if deactivates && target_table.as_ref().is_none_or(|table| table.column(STATE).is_none()) {
+        let what = format!("rows of `{name}` in `{}` cannot be deactivated: they have no `{STATE}`", to.defined.name);
+        return Err(Fault::ask_person(codes::CANNOT_REMOVE, what)
+            .at_system(&to.defined.name)
+            .fix("write `deletes: delete`, or `deletes: ignore`"));
+    }
     let mut columns = read.columns().to_vec();
     let key = row_key(source, source_table.as_ref(), &entity.key);
     let more = source.watermark.iter().map(|w| &w.column).chain(&key);
@@ -166,11 +180,12 @@ async fn pair(
     let sink_spec = WriteSpec {
         table: target.table.clone().unwrap_or_default(),
         key: target.alternate_key.clone(),
-        columns: write.columns(),
+        columns: write.columns().into_iter().chain(deactivates.then(|| STATE.to_owned())).collect(),
         time_zone: to.defined.time_zone.clone(),
         options: target.options.clone(),
     };
-    Ok(Pair {
+    let reads_all = gone != Gone::Ignore && source.watermark.is_some();
+    let pair = Pair {
         entity: entity.clone(),
         from: from.defined.name.clone(),
         to: to.defined.name.clone(),
@@ -179,7 +194,36 @@ async fn pair(
         read,
         write,
         key_columns: target.alternate_key.clone(),
-    })
+        gone,
+        reads_all,
+    };
+    if gone != Gone::Ignore && !pair.write.is_keyed_by_key() {
+        return Err(gone::cannot_remove(&pair));
+    }
+    Ok(pair)
+}
+
+/// What is gone from one source may be in another: two integrations that write one entity into one system cannot tell.
+fn alone(project: &Project, integration: &Integration, entity: &str, to: &Side<'_>) -> Result<(), Fault> {
+    let writes = |other: &&Integration| match &other.pattern {
+        Pattern::Batch(batch) => {
+            batch.entities.iter().any(|name| name == entity)
+                && match &batch.direction {
+                    Direction::OneWay { to: target, .. } => *target == to.defined.name,
+                    Direction::TwoWay { between, .. } => between.contains(&to.defined.name),
+                }
+        }
+        _ => false,
+    };
+    let mut others = project.integrations.iter().filter(|other| other.name != integration.name);
+    let Some(other) = others.find(writes) else { return Ok(()) };
+    let what = format!(
+        "`{}` and `{}` both write `{entity}` into `{}`: a row that is gone from one source may be in the other",
+        integration.name, other.name, to.defined.name
+    );
+    Err(Fault::ask_person(codes::CANNOT_REMOVE, what)
+        .at_system(&to.defined.name)
+        .fix("write `deletes: ignore` in both, or bring the two sources together in one integration"))
 }
 
 /// The columns that make the order of a read total: those of the entity's key where they are plain columns, else the

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use mapping::{ReadMapping, WriteMapping};
 use record::{Entity, Sink, Source};
 
+use crate::gone::Gone;
+
 /// The compiled path of one entity: a source, the two mappings with the entity between them, and a sink.
 pub struct Pair {
     pub entity: Arc<Entity>,
@@ -16,6 +18,9 @@ pub struct Pair {
     pub write: WriteMapping,
     /// The columns of the destination's alternate key.
     pub key_columns: Vec<String>,
+    pub gone: Gone,
+    /// The source only ever tells what is there: what is gone is found by reading everything.
+    pub reads_all: bool,
 }
 
 impl Pair {

@@ -7,6 +7,7 @@ use store::Store;
 
 use crate::batch::Job;
 use crate::error::Error;
+use crate::gone::{self, Gone, Seen};
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::sort::{self, Decision, Sorted, Twins};
@@ -21,13 +22,17 @@ pub struct Plan {
     pub unchanged: u64,
     pub rejected: u64,
     pub skipped: u64,
+    /// Rows that are gone from the source, and would be deactivated or deleted.
+    pub deleted: u64,
     pub rejected_by_code: BTreeMap<String, u64>,
+    /// Why a run would stop before it deletes anything.
+    pub refused: Option<Box<Fault>>,
 }
 
 impl Plan {
     /// Whether a run would write or reject anything.
     pub fn has_changes(&self) -> bool {
-        self.created + self.updated > 0
+        self.created + self.updated + self.deleted > 0
     }
 }
 
@@ -46,6 +51,8 @@ pub enum PlannedEffect {
     Create,
     Update,
     Reject,
+    Deactivate,
+    Delete,
 }
 
 /// A column that would change. *Shape*: personal fields are masked already.
@@ -67,12 +74,66 @@ pub async fn plan(
     each: &mut dyn FnMut(PlannedRow),
 ) -> Result<Result<Plan, Fault>, Error> {
     let mut plan = Plan::default();
+    let mut all = Vec::new();
     for pair in &job.pairs {
-        if let Err(fault) = plan_pair(store, job, pair, watch, each, &mut plan).await? {
+        let mut seen = Seen::new(pair);
+        if let Err(fault) = plan_pair(store, job, pair, watch, each, &mut plan, &mut seen).await? {
+            return Ok(Err(fault));
+        }
+        all.push(seen);
+    }
+    if all.iter().all(|seen| seen.whole)
+        && let Err(fault) = gone::enough_rows(store, &job.integration, plan.read, &job.limits)?
+    {
+        return Ok(Err(fault));
+    }
+    for (pair, seen) in job.pairs.iter().zip(&all).rev() {
+        if let Err(fault) = plan_gone(store, job, pair, seen, watch, each, &mut plan).await? {
             return Ok(Err(fault));
         }
     }
     Ok(Ok(plan))
+}
+
+/// The rows that a run would deactivate or delete, each with what the destination has of it.
+///
+/// More than `max_deletes` are planned all the same: looking at them is what the run asks for.
+async fn plan_gone(
+    store: &Store,
+    job: &Job,
+    pair: &Pair,
+    seen: &Seen,
+    watch: &dyn Watch,
+    each: &mut dyn FnMut(PlannedRow),
+    plan: &mut Plan,
+) -> Result<Result<(), Fault>, Error> {
+    let effect = match pair.gone {
+        Gone::Ignore => return Ok(Ok(())),
+        Gone::Deactivate { .. } => PlannedEffect::Deactivate,
+        Gone::Delete => PlannedEffect::Delete,
+    };
+    let missing = seen.missing(store, pair)?;
+    let asked = [pair.key_columns.clone(), pair.gone.asks()].concat();
+    for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
+        let keys: Option<Vec<_>> = entries.iter().map(|entry| pair.write.key_of(&entry.key)).collect();
+        let Some(keys) = keys else { return Ok(Err(gone::cannot_remove(pair))) };
+        let currents = match with_retries(&job.retry, watch, || pair.sink.current(&keys, &asked)).await {
+            Ok(currents) => currents,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {
+            plan.read += 1;
+            if gone::change(pair, key, current.as_ref()).is_none() {
+                plan.unchanged += 1;
+                continue;
+            }
+            plan.deleted += 1;
+            let (entity, key) = (pair.entity.name.to_string(), entry.key.to_string());
+            each(PlannedRow { entity, key, effect, columns: Vec::new(), faults: Vec::new() });
+        }
+    }
+    plan.refused = seen.believe(store, pair, &missing, &job.limits)?.err().map(Box::new).or(plan.refused.take());
+    Ok(Ok(()))
 }
 
 async fn plan_pair(
@@ -82,18 +143,43 @@ async fn plan_pair(
     watch: &dyn Watch,
     each: &mut dyn FnMut(PlannedRow),
     plan: &mut Plan,
+    seen: &mut Seen,
 ) -> Result<Result<(), Fault>, Error> {
     let entity = pair.entity.name.to_string();
     let fingerprint = format!("{:016x}", pair.fingerprint());
     let cursor = store.cursor(&job.integration, &entity)?.filter(|cursor| cursor.fingerprint == fingerprint);
-    let position = cursor.map(|cursor| cursor.position);
+    let position = cursor.map(|cursor| cursor.position).filter(|_| !pair.reads_all);
+    if let Err(fault) = plan_read(store, job, pair, position, watch, each, plan, seen).await? {
+        return Ok(Err(fault));
+    }
+    if seen.deletions && !seen.whole {
+        return plan_read(store, job, pair, None, watch, each, plan, seen).await;
+    }
+    Ok(Ok(()))
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a plan reads with, and what it adds to")]
+async fn plan_read(
+    store: &Store,
+    job: &Job,
+    pair: &Pair,
+    position: Option<String>,
+    watch: &dyn Watch,
+    each: &mut dyn FnMut(PlannedRow),
+    plan: &mut Plan,
+    seen: &mut Seen,
+) -> Result<Result<(), Fault>, Error> {
+    let entity = pair.entity.name.to_string();
     let opened = with_retries(&job.retry, watch, || pair.source.read(position.as_deref())).await;
     let mut reader = match opened {
         Ok(reader) => reader,
         Err(fault) => return Ok(Err(fault)),
     };
     let why = match reader.kind() {
-        ReadKind::Full { why } => why,
+        ReadKind::Full { why } => {
+            seen.whole = position.is_none() || why.is_some();
+            why
+        }
         ReadKind::Changes => None,
     };
     watch.note(Note::Reading { entity: &entity, everything: why.as_deref() });
@@ -109,8 +195,12 @@ async fn plan_pair(
             Err(fault) => return Ok(Err(fault)),
         };
         let ledger = store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
-        let Sorted { unchanged, skipped, refreshed: _, rejected, candidates } =
+        let Sorted { unchanged, skipped, refreshed: _, rejected, candidates, left_out, keyless } =
             sort::sort(pair, &page, &keyed, &mut ledger.into_iter(), &mut twins);
+        if pair.gone != Gone::Ignore {
+            seen.add(&keyed, &rejected, left_out, keyless);
+            seen.deletions |= !page.deleted.is_empty();
+        }
         plan.read += (page.batch.len() + page.unreadable.len()) as u64;
         plan.unchanged += unchanged;
         plan.skipped += skipped;

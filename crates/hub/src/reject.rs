@@ -19,6 +19,10 @@ pub(crate) struct Rejected {
     pub faults: Vec<Fault>,
     pub source: Row,
     pub fields: Vec<Explained>,
+    /// The destination's id, where an earlier version of the row was written.
+    pub remote_id: Option<String>,
+    /// It is gone from the source, and the destination keeps it: the ledger still has it as written.
+    pub gone: bool,
 }
 
 /// The name of a row that has no key: it stays the same as long as the row does.

@@ -8,6 +8,7 @@ use record::{Change, Current, Fault, Key, KeyRules, Op, Page, Row, Schema, Value
 use store::ledger::{Entry, State};
 
 use crate::codes;
+use crate::gone::{self, Gone};
 use crate::pair::Pair;
 use crate::reject::{Rejected, keyless};
 
@@ -33,6 +34,8 @@ pub(crate) struct Candidate {
     pub record: Row,
     /// The destination's id of the row, where the ledger knows it.
     pub remote_id: Option<String>,
+    /// The hub has deactivated it, and now it is in the source again.
+    pub comes_back: bool,
 }
 
 /// What became of the rows of a page.
@@ -45,6 +48,10 @@ pub(crate) struct Sorted {
     pub refreshed: Vec<Entry>,
     pub rejected: Vec<Rejected>,
     pub candidates: Vec<Candidate>,
+    /// Of `skipped`: rows that `where:` leaves out, and that were written once.
+    pub left_out: Vec<Key>,
+    /// Rows of which not even the key can be read.
+    pub keyless: u64,
 }
 
 /// Keys of this run that were not in the ledger, as the destination compares them.
@@ -100,7 +107,15 @@ pub(crate) fn sort(
             }
             let faults = faults.into_iter().map(|fault| fault.at_key(key.to_string())).collect();
             let fields = pair.read.explain(row, &keyed.binding);
-            sorted.rejected.push(Rejected { key: key.clone(), source_hash, faults, source: row.to_row(), fields });
+            sorted.rejected.push(Rejected {
+                key: key.clone(),
+                source_hash,
+                faults,
+                source: row.to_row(),
+                fields,
+                remote_id: entry.as_ref().and_then(|e| e.remote_id.clone()),
+                gone: false,
+            });
         };
         if let Some(other) = twice.get(key) {
             reject(vec![key_twice(pair, key, other)]);
@@ -110,6 +125,7 @@ pub(crate) fn sort(
             Ok(Read::Row(record)) => record,
             Ok(Read::LeftOut) => {
                 sorted.skipped += 1;
+                sorted.left_out.extend(entry.is_some().then(|| key.clone()));
                 continue;
             }
             Err(rejected) => {
@@ -145,6 +161,7 @@ pub(crate) fn sort(
             wanted,
             source: row.to_row(),
             record,
+            comes_back: entry.as_ref().is_some_and(|e| e.state == State::Deactivated),
             remote_id: entry.and_then(|e| e.remote_id),
         });
     }
@@ -152,12 +169,15 @@ pub(crate) fn sort(
         let row = record::Batch::from_rows(unreadable.row.schema().clone(), [&unreadable.row]);
         let source_hash = hasher.hash(row.row(0).values());
         let key = pair.read.bind(row.schema()).ok().and_then(|binding| pair.read.key(row.row(0), &binding));
+        sorted.keyless += u64::from(key.is_none());
         sorted.rejected.push(Rejected {
             key: key.unwrap_or_else(|| keyless(source_hash)),
             source_hash,
             faults: vec![unreadable.fault.clone()],
             source: unreadable.row.clone(),
             fields: Vec::new(),
+            remote_id: None,
+            gone: false,
         });
     }
     parents_first(pair, &mut sorted.candidates);
@@ -189,6 +209,13 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
     let changed =
         |(name, value): &(&str, &Value)| current.columns.get(name).is_none_or(|now| !content::same(value, now, keeps));
     let changed: Vec<(&str, &Value)> = wanted.columns.iter().filter(changed).collect();
+    let returns = matches!(pair.gone, Gone::Deactivate { returns_active: true }) && candidate.comes_back;
+    if returns {
+        let mut change = change(candidate, changed.into_iter(), Some(current));
+        let (column, value) = gone::active_again();
+        change.columns = change.columns.with(column, value);
+        return Decision::Write(Box::new(change));
+    }
     if changed.is_empty() {
         let remote_id = current.remote_id.as_deref().map(str::to_owned);
         return Decision::Same { remote_id, version: current.version.as_deref().map(str::to_owned) };

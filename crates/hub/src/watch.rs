@@ -12,6 +12,8 @@ pub enum Note<'a> {
     Reading { entity: &'a str, everything: Option<&'a str> },
     /// Some rows are done.
     Progress { entity: &'a str, counts: Counts },
+    /// Some rows could not even be told by their key, so none is taken for gone.
+    NothingRemoved { entity: &'a str, keyless: u64 },
     /// An outside call failed and will be tried again.
     TryingAgain { fault: &'a Fault, delay: Duration, attempt: u32, of: u32 },
 }
@@ -34,6 +36,11 @@ impl Watch for Log {
             Note::Progress { entity, counts } => {
                 tracing::debug!(entity, read = counts.read, "{} rows read", counts.read)
             }
+            Note::NothingRemoved { entity, keyless } => tracing::warn!(
+                entity,
+                keyless,
+                "{keyless} rows of {entity} have no readable key, so no row is taken for gone in this run"
+            ),
             Note::TryingAgain { fault, delay, attempt, of } => {
                 tracing::warn!(code = %fault.code, attempt, "{fault}; trying again in {delay:?} ({attempt} of {of})");
             }

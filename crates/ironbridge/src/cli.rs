@@ -24,6 +24,10 @@ pub struct Cli {
     pub command: Command,
 }
 
+fn percent(text: &str) -> Result<record::Decimal, String> {
+    definition::percentage(text)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Human,
@@ -69,6 +73,9 @@ pub enum Command {
         /// The name of a protected environment, typed to confirm that it is meant.
         #[arg(long, value_name = "ENVIRONMENT")]
         confirm: Option<String>,
+        /// For this run only: how many of the written rows may be deleted or deactivated, in percent.
+        #[arg(long, value_name = "PERCENT", value_parser = percent)]
+        max_deletes: Option<record::Decimal>,
     },
     /// Run everything that is due, until stopped.
     Up {

@@ -32,7 +32,9 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Check { online, watch: true } => check::watch(cli, *online).await,
         Command::Show { name } => show::show(cli, name),
         Command::Plan { integration, detailed } => plan::plan(cli, integration, *detailed).await,
-        Command::Run { integration, confirm } => run::run(cli, integration, confirm.as_deref()).await,
+        Command::Run { integration, confirm, max_deletes } => {
+            run::run(cli, integration, confirm.as_deref(), *max_deletes).await
+        }
         Command::Up { listen } => up::up(cli, *listen).await,
         Command::Status => status::status(cli),
         Command::Test { names, update } => test::test(cli, names, *update).await,

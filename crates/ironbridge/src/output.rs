@@ -118,6 +118,9 @@ impl Watch for Progress {
                     number(counts.written())
                 ));
             }
+            Note::NothingRemoved { entity, keyless } => self.0.suspend(|| {
+                talk!("{keyless} rows of {entity} have no readable key, so no row is taken for gone in this run");
+            }),
             Note::TryingAgain { fault, delay, attempt, of } => {
                 let seconds = delay.as_secs_f64();
                 self.0.suspend(|| talk!("{fault}; trying again in {seconds:.1} s ({attempt} of {of})"));

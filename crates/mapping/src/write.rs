@@ -140,6 +140,45 @@ impl WriteMapping {
         self.columns.iter().any(|target| target.name == column && target.personal)
     }
 
+    /// The destination's key of the record with this key of its entity: what a row that is gone was written by.
+    ///
+    /// `None` where the destination's key is made of more than the entity's key.
+    pub fn key_of(&self, key: &Key) -> Option<Key> {
+        let fields = self.entity.key.iter().zip(key.parts());
+        let mut record = vec![None; self.entity.schema.len()];
+        for (field, part) in fields {
+            record[self.entity.schema.index(field)?] = Some(part);
+        }
+        if !self.is_keyed_by_key() {
+            return None;
+        }
+        let inputs = |slot: usize| record[self.inputs[slot]].as_ref().map_or(ValueRef::Blank, Value::as_ref);
+        let parts: Option<Vec<Value>> = self
+            .key
+            .iter()
+            .map(|at| self.value(&self.columns[*at], &inputs).ok().map(|value| content::normal(value, self.keeps)))
+            .collect();
+        Key::of(&parts?).ok()
+    }
+
+    /// Whether the destination's key is made of nothing but the entity's key.
+    pub fn is_keyed_by_key(&self) -> bool {
+        let fields: Vec<Option<usize>> = self.entity.key.iter().map(|field| self.entity.schema.index(field)).collect();
+        let of_key = |target: &usize| self.reads(&self.columns[*target].expr).all(|slot| fields.contains(&Some(slot)));
+        self.key.iter().all(of_key)
+    }
+
+    /// The places in the entity's schema that an expression may read.
+    fn reads<'a>(&'a self, expr: &'a Compiled) -> Box<dyn Iterator<Item = usize> + 'a> {
+        match expr {
+            Compiled::Field(field) | Compiled::Choice { field, .. } | Compiled::Lookup { field, .. } => {
+                Box::new(std::iter::once(self.inputs[*field]))
+            }
+            Compiled::Formula(formula) => Box::new(formula.inputs().map(|place| self.inputs[place])),
+            Compiled::Constant(_) | Compiled::Lines => Box::new(std::iter::empty()),
+        }
+    }
+
     pub fn keeps(&self) -> Keeps {
         self.keeps
     }

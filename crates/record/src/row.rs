@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Schema, Value};
+use crate::{Column, Schema, Value};
 
 /// A row with its schema. *Shape*: as many values as the schema has columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,14 @@ impl Row {
     pub fn new(schema: Arc<Schema>, values: Vec<Value>) -> Row {
         assert_eq!(schema.len(), values.len(), "a row has one value for each column of its schema");
         Row { schema, values }
+    }
+
+    /// This row with one more column.
+    #[must_use]
+    pub fn with(self, column: Column, value: Value) -> Row {
+        let columns = self.schema.columns().iter().cloned().chain([column]).collect();
+        let values = self.values.into_iter().chain([value]).collect();
+        Row::new(Schema::new(columns), values)
     }
 
     pub fn schema(&self) -> &Arc<Schema> {

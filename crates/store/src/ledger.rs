@@ -20,6 +20,8 @@ pub enum State {
     Rejected,
     /// The row waits for something, such as the parent that it refers to.
     Waiting,
+    /// The row is gone from the source, and is inactive in the destination because of that.
+    Deactivated,
 }
 
 /// One row of the ledger, for a key of one entity of one system.
@@ -58,11 +60,12 @@ pub struct Totals {
     pub written: u64,
     pub rejected: u64,
     pub waiting: u64,
+    pub deactivated: u64,
 }
 
 impl Totals {
     pub fn all(&self) -> u64 {
-        self.written + self.rejected + self.waiting
+        self.written + self.rejected + self.waiting + self.deactivated
     }
 }
 
@@ -111,7 +114,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         }
         Op::Clear { system, entity } => {
             let Some(scope) = scope(tx.conn, system, entity)? else { return Ok(OpResult::Count(0)) };
-            for state in [State::Written, State::Rejected, State::Waiting] {
+            for state in [State::Written, State::Rejected, State::Waiting, State::Deactivated] {
                 let count = Count::Ledger { scope, state };
                 let there = total(tx.conn, scope, state)? + tx.counted(&count);
                 tx.count(count, -there);
@@ -159,6 +162,7 @@ pub(crate) fn add_to_count(tx: &Tx<'_>, scope: i64, state: State, by: i64) -> ru
         State::Written => "UPDATE ledger_scope SET written = written + ?2 WHERE id = ?1",
         State::Rejected => "UPDATE ledger_scope SET rejected = rejected + ?2 WHERE id = ?1",
         State::Waiting => "UPDATE ledger_scope SET waiting = waiting + ?2 WHERE id = ?1",
+        State::Deactivated => "UPDATE ledger_scope SET deactivated = deactivated + ?2 WHERE id = ?1",
     };
     tx.run(sql, (scope, by)).map(drop)
 }
@@ -168,7 +172,7 @@ fn scope(conn: &Connection, system: &str, entity: &str) -> rusqlite::Result<Opti
 }
 
 fn total(conn: &Connection, scope: i64, state: State) -> rusqlite::Result<i64> {
-    let sql = "SELECT written, rejected, waiting FROM ledger_scope WHERE id = ?1";
+    let sql = "SELECT written, rejected, waiting, deactivated FROM ledger_scope WHERE id = ?1";
     let at = state as usize;
     Ok(first(conn, sql, [scope], |row| row.get(at))?.unwrap_or(0))
 }
@@ -244,10 +248,10 @@ impl Store {
 
     /// How many rows the ledger holds, by state.
     pub fn ledger_totals(&self, system: &str, entity: &str) -> Result<Totals, Error> {
-        let sql = "SELECT written, rejected, waiting FROM ledger_scope WHERE system = ?1 AND entity = ?2";
+        let sql = "SELECT written, rejected, waiting, deactivated FROM ledger_scope WHERE system = ?1 AND entity = ?2";
         let read = |row: &Row<'_>| {
             let count = |at| row.get::<_, i64>(at).map(|n| n as u64);
-            Ok(Totals { written: count(0)?, rejected: count(1)?, waiting: count(2)? })
+            Ok(Totals { written: count(0)?, rejected: count(1)?, waiting: count(2)?, deactivated: count(3)? })
         };
         self.read(|conn| Ok(first(conn, sql, (system, entity), read)?.unwrap_or_default()))
     }
@@ -265,6 +269,7 @@ impl FromSql for State {
             0 => Ok(State::Written),
             1 => Ok(State::Rejected),
             2 => Ok(State::Waiting),
+            3 => Ok(State::Deactivated),
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }

@@ -27,7 +27,7 @@ pub async fn plan(cli: &Cli, name: &str, detailed: bool) -> Result<u8, Failure> 
     let mut rows: Vec<PlannedRow> = Vec::new();
     let mut not_shown = 0u64;
     let every = detailed || cli.format == Format::Json;
-    let mut kept = [0usize; 3];
+    let mut kept = [0usize; 5];
     let mut each = |row: PlannedRow| {
         let kept = &mut kept[row.effect as usize];
         *kept += 1;
@@ -44,7 +44,8 @@ pub async fn plan(cli: &Cli, name: &str, detailed: bool) -> Result<u8, Failure> 
             "{:#}",
             json!({
                 "integration": name, "read": plan.read, "create": plan.created, "update": plan.updated,
-                "unchanged": plan.unchanged, "reject": plan.rejected, "skip": plan.skipped, "rows": rows,
+                "delete": plan.deleted, "unchanged": plan.unchanged, "reject": plan.rejected, "skip": plan.skipped,
+                "rows": rows, "refused": plan.refused.as_deref().map(hub::json::fault),
             })
         );
     } else {
@@ -64,8 +65,15 @@ pub async fn plan(cli: &Cli, name: &str, detailed: bool) -> Result<u8, Failure> 
             number(plan.updated),
             number(plan.unchanged),
             number(plan.rejected),
-            if plan.skipped > 0 { format!(", {} left out", number(plan.skipped)) } else { String::new() }
+            [(plan.deleted, "gone from the source"), (plan.skipped, "left out")]
+                .iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, what)| format!(", {} {what}", number(*n)))
+                .collect::<String>()
         );
+        if let Some(fault) = &plan.refused {
+            talk!("{}: {fault}\n  do: {}", fault.code, fault.fix);
+        }
         talk!(
             "Nothing was written.{}",
             if plan.has_changes() { format!(" To write it: ironbridge run {name}") } else { String::new() }
@@ -81,6 +89,8 @@ fn row_json(row: &PlannedRow) -> serde_json::Value {
         PlannedEffect::Create => "create",
         PlannedEffect::Update => "update",
         PlannedEffect::Reject => "reject",
+        PlannedEffect::Deactivate => "deactivate",
+        PlannedEffect::Delete => "delete",
     };
     let faults: Vec<_> = row.faults.iter().map(hub::json::fault).collect();
     json!({ "entity": row.entity, "key": row.key, "effect": effect, "columns": columns, "faults": faults })
@@ -91,6 +101,8 @@ fn print_row(row: &PlannedRow) {
         PlannedEffect::Create => ("+ create", AnsiColor::Green),
         PlannedEffect::Update => ("~ update", AnsiColor::Yellow),
         PlannedEffect::Reject => ("! reject", AnsiColor::Red),
+        PlannedEffect::Deactivate => ("- deactivate", AnsiColor::Magenta),
+        PlannedEffect::Delete => ("- delete", AnsiColor::Magenta),
     };
     let style = colour.on_default();
     say!("{style}{sign}{style:#} {} {}", row.entity, row.key);

@@ -13,7 +13,12 @@ use crate::output::{Progress, number};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
-pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>) -> Result<u8, Failure> {
+pub async fn run(
+    cli: &Cli,
+    name: &str,
+    confirm: Option<&str>,
+    max_deletes: Option<record::Decimal>,
+) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let integration = wiring::integration(&project, name)?;
     if let Some(environment) = project.environment.as_ref().filter(|e| e.protected && confirm != Some(&*e.name)) {
@@ -28,7 +33,10 @@ pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>) -> Result<u8, Fai
     // Somebody is waiting at the terminal: half a minute of tries, not five.
     let retry = RetryPolicy { give_up_after: Duration::from_secs(30), ..RetryPolicy::default() };
     let report = match hub::compile(&project, integration, &systems, retry).await {
-        Ok(job) => {
+        Ok(mut job) => {
+            if let Some(percent) = max_deletes {
+                job.limits.max_deletes = percent;
+            }
             let progress = Progress::new();
             hub::run(&store, &job, start, &progress).await?
         }
@@ -52,9 +60,11 @@ fn print(cli: &Cli, name: &str, report: Report) -> Result<u8, Failure> {
         );
         return Ok(exit);
     }
+    let deleted =
+        if counts.deleted > 0 { format!(", {} deleted or deactivated", number(counts.deleted)) } else { String::new() };
     let skipped = if counts.skipped > 0 { format!(", {} skipped", number(counts.skipped)) } else { String::new() };
     say!(
-        "run {} of {name}: {} read, {} created, {} updated, {} unchanged, {} rejected{skipped}",
+        "run {} of {name}: {} read, {} created, {} updated{deleted}, {} unchanged, {} rejected{skipped}",
         report.run,
         number(counts.read),
         number(counts.created),

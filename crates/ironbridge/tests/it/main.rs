@@ -4,6 +4,7 @@
 
 mod bad_days;
 mod cases;
+mod gone;
 mod kills;
 mod second_run;
 mod support;

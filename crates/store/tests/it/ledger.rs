@@ -94,7 +94,7 @@ proptest! {
         for step in steps {
             let mut ops = Vec::new();
             for (what, text, state) in step {
-                let state = [State::Written, State::Rejected, State::Waiting][state as usize];
+                let state = [State::Written, State::Rejected, State::Waiting, State::Deactivated][state as usize];
                 let (system, entity) = ("dynamics".to_owned(), "customer".to_owned());
                 match what {
                     0 => {
@@ -113,7 +113,7 @@ proptest! {
             }
             bench.store.commit_blocking(ops).unwrap();
             let of = |state| model.values().filter(|s| **s == state).count() as u64;
-            let expected = Totals { written: of(State::Written), rejected: of(State::Rejected), waiting: of(State::Waiting) };
+            let expected = Totals { written: of(State::Written), rejected: of(State::Rejected), waiting: of(State::Waiting), deactivated: of(State::Deactivated) };
             prop_assert_eq!(bench.store.ledger_totals("dynamics", "customer").unwrap(), expected);
             prop_assert_eq!(scanned(&bench), model.keys().map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>());
         }

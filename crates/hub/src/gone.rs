@@ -1,0 +1,269 @@
+//! Rows that are gone from the source: which they are, whether that can be right, and what becomes of them.
+//!
+//! Only what the ledger knows as written can be gone, so only rows that this hub made or adopted are ever touched. A
+//! source that was read in part, or that gives nothing, tells of no row that it is gone.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use definition::MinRows;
+use record::hash::RowHasher;
+use record::{Change, Column, Current, Decimal, Fault, Key, KeyRules, Op, Row, Schema, Type, Value, ValueRef};
+use store::Store;
+use store::ledger::{Entry, State};
+use store::runs;
+
+use crate::codes;
+use crate::pair::Pair;
+use crate::reject::Rejected;
+use crate::sort::Keyed;
+
+/// What becomes of a row of the destination when it is gone from the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    Ignore,
+    /// It becomes inactive; `returns_active` when it comes back.
+    Deactivate {
+        returns_active: bool,
+    },
+    Delete,
+}
+
+/// The column of Dataverse that says whether a row is active, and what it holds then.
+pub(crate) const STATE: &str = "statecode";
+const ACTIVE: &str = "0";
+const INACTIVE: &str = "1";
+
+/// When a run that finds rows gone is to be believed.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// In percent of the rows that the hub has written.
+    pub max_deletes: Decimal,
+    pub min_rows: Option<MinRows>,
+}
+
+/// What one run has seen of one entity in the source. Empty where nobody asks what is gone.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    rules: KeyRules,
+    /// Hashes of the keys as the destination compares them: 16 bytes a row, however long the keys are.
+    keys: HashSet<u128>,
+    /// Read from the beginning: what was not seen is gone.
+    pub whole: bool,
+    /// Rows of which not even the key can be read: any row might be one of them.
+    pub keyless: u64,
+    /// Rows that were written once, and that `where:` leaves out now.
+    left_out: Vec<Key>,
+    /// The source named rows as deleted, by ids that are its own.
+    pub deletions: bool,
+    /// The place to go on from, once what is gone is dealt with.
+    pub position: Option<String>,
+}
+
+/// The rows of the ledger that are gone.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    /// Rows that the destination has.
+    pub written: Vec<Entry>,
+    /// Rows that it never had: dead letters, and what waited for a parent.
+    pub never_written: Vec<Key>,
+}
+
+impl Seen {
+    pub fn new(pair: &Pair) -> Seen {
+        Seen { rules: pair.sink.key_rules(), ..Seen::default() }
+    }
+
+    pub fn add(&mut self, keyed: &Keyed, rejected: &[Rejected], left_out: Vec<Key>, keyless: u64) {
+        for key in keyed.keys.iter().chain(rejected.iter().map(|rejected| &rejected.key)) {
+            self.keys.insert(self.hash(key));
+        }
+        for key in &left_out {
+            self.keys.remove(&self.hash(key));
+        }
+        self.left_out.extend(left_out);
+        self.keyless += keyless;
+    }
+
+    /// Whether the position must wait until what is gone is dealt with.
+    pub fn holds_position(&self) -> bool {
+        self.whole || self.deletions || !self.left_out.is_empty()
+    }
+
+    fn hash(&self, key: &Key) -> u128 {
+        RowHasher::default().hash([ValueRef::Bytes(key.folded(self.rules).as_bytes())])
+    }
+
+    /// *Errors*: of our own state.
+    pub fn missing(&self, store: &Store, pair: &Pair) -> Result<Missing, store::Error> {
+        let mut missing = Missing::default();
+        let mut keys = Vec::new();
+        if !self.whole {
+            keys.clone_from(&self.left_out);
+        } else if self.keyless == 0 {
+            store.ledger_scan(&pair.to, &pair.entity.name, |seen| {
+                if seen.state != State::Deactivated
+                    && let Ok(key) = Key::from_bytes(seen.key)
+                    && !self.keys.contains(&self.hash(&key))
+                {
+                    keys.push(key);
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        for entry in store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten() {
+            match entry.state {
+                State::Written => missing.written.push(entry),
+                // It was written before its last version was rejected.
+                State::Rejected | State::Waiting if entry.remote_id.is_some() => missing.written.push(entry),
+                State::Rejected | State::Waiting => missing.never_written.push(entry.key),
+                State::Deactivated => {}
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Whether so many rows can really be gone.
+    ///
+    /// *Errors*: the inner result is the fault that asks a person.
+    pub fn believe(
+        &self,
+        store: &Store,
+        pair: &Pair,
+        missing: &Missing,
+        limits: &Limits,
+    ) -> Result<Result<(), Fault>, store::Error> {
+        if missing.written.is_empty() {
+            return Ok(Ok(()));
+        }
+        let (gone, entity) = (missing.written.len() as u64, &pair.entity.name);
+        if self.whole && self.keys.is_empty() {
+            let what = format!(
+                "`{}` gave no row of `{entity}`, and {gone} were written before: an empty source deletes nothing",
+                pair.from
+            );
+            return Ok(Err(Fault::ask_person(codes::TOO_FEW_ROWS, what).at_system(&pair.from).fix(
+                "look at the source first; where it is meant to be empty, remove the rows in the destination by hand",
+            )));
+        }
+        let written = store.ledger_totals(&pair.to, entity)?.written.max(gone);
+        if Decimal::from(gone) * Decimal::ONE_HUNDRED > limits.max_deletes * Decimal::from(written) {
+            let what = format!(
+                "{gone} of {written} rows of `{entity}` are gone from `{}`, more than `max_deletes: {} %`; none was {}",
+                pair.from,
+                limits.max_deletes.normalize(),
+                pair.gone.done()
+            );
+            return Ok(Err(Fault::ask_person(codes::TOO_MANY_GONE, what).at_system(&pair.from).fix(
+                "look at them with `ironbridge plan NAME`; where they are gone indeed, run once with --max-deletes, such as: ironbridge run NAME --max-deletes \"50 %\"",
+            )));
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Whether a source gave as many rows as it should.
+///
+/// *Errors*: the inner result is the fault that ends the run.
+pub(crate) fn enough_rows(
+    store: &Store,
+    integration: &str,
+    read: u64,
+    limits: &Limits,
+) -> Result<Result<(), Fault>, store::Error> {
+    let (least, why) = match limits.min_rows {
+        None => return Ok(Ok(())),
+        Some(MinRows::Rows(rows)) => (rows, format!("`min_rows: {rows}`")),
+        Some(MinRows::OfUsual(percent)) => {
+            let Some(usual) = usual(store, integration)? else { return Ok(Ok(())) };
+            let least = (Decimal::from(usual) * percent / Decimal::ONE_HUNDRED).ceil();
+            let why = format!("`min_rows: {} % of usual`, and {usual} are usual", percent.normalize());
+            (least.try_into().unwrap_or(u64::MAX), why)
+        }
+    };
+    if read >= least {
+        return Ok(Ok(()));
+    }
+    let what = format!("the source gave {read} rows, fewer than {why}; nothing was deleted");
+    Ok(Err(Fault::stop(codes::TOO_FEW_ROWS, what)
+        .fix("look at the source; once it gives everything again, the next run goes on by itself")))
+}
+
+/// The middle of the last good runs; `None` until there are three.
+fn usual(store: &Store, integration: &str) -> Result<Option<u64>, store::Error> {
+    let runs = store.runs(Some(integration), None, 30)?;
+    let good = runs.iter().filter(|run| matches!(run.state, runs::State::Ok | runs::State::OkWithDeadLetters));
+    let mut read: Vec<u64> = good.map(|run| run.counts.read).filter(|read| *read > 0).take(15).collect();
+    read.sort_unstable();
+    Ok((read.len() >= 3).then(|| read[read.len() / 2]))
+}
+
+/// What is written for a row that is gone; `None` where the destination has nothing to change.
+pub(crate) fn change(pair: &Pair, key: &Key, current: Option<&Current>) -> Option<Change> {
+    let current = current?;
+    let (op, columns) = match pair.gone {
+        Gone::Ignore => return None,
+        Gone::Delete => (Op::Delete, Row::new(Schema::new(Vec::new()), Vec::new())),
+        Gone::Deactivate { .. } if is_inactive(current) => return None,
+        Gone::Deactivate { .. } => (Op::Upsert, state(INACTIVE)),
+    };
+    Some(Change { op, key: key.clone(), columns, remote_id: current.remote_id.clone(), if_version: None })
+}
+
+/// A row that the destination would not part with.
+pub(crate) fn rejected(entry: &Entry, fault: Fault) -> Rejected {
+    Rejected {
+        key: entry.key.clone(),
+        source_hash: entry.source_hash,
+        faults: vec![fault.at_key(entry.key.to_string())],
+        source: Row::new(Schema::new(Vec::new()), Vec::new()),
+        fields: Vec::new(),
+        remote_id: entry.remote_id.clone(),
+        gone: true,
+    }
+}
+
+/// The destination's key is made of more than the entity's key, and a row that is gone has no more than that.
+pub(crate) fn cannot_remove(pair: &Pair) -> Fault {
+    let what = format!(
+        "`{}` finds rows of `{}` by columns that are not made of its key alone, so a row that is gone cannot be found",
+        pair.to, pair.entity.name
+    );
+    Fault::ask_person(codes::CANNOT_REMOVE, what)
+        .at_system(&pair.to)
+        .fix("make the alternate key of the entity's key fields, or write `deletes: ignore`")
+}
+
+/// The column that a returning row gets besides its own.
+pub(crate) fn active_again() -> (Column, Value) {
+    (state_column(), Value::Choice(ACTIVE.into()))
+}
+
+pub(crate) fn is_inactive(current: &Current) -> bool {
+    current.columns.get(STATE).is_some_and(|now| !now.is_blank() && now.to_string() != ACTIVE)
+}
+
+fn state(value: &str) -> Row {
+    Row::new(Schema::new(vec![state_column()]), vec![Value::Choice(value.into())])
+}
+
+fn state_column() -> Column {
+    Column { name: STATE.into(), ty: Type::Choice { values: [ACTIVE.to_owned(), INACTIVE.to_owned()].into() } }
+}
+
+impl Gone {
+    /// The columns that must be known of a row before it is touched.
+    pub(crate) fn asks(self) -> Vec<String> {
+        match self {
+            Gone::Deactivate { .. } => vec![STATE.to_owned()],
+            Gone::Ignore | Gone::Delete => Vec::new(),
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Gone::Delete => "deleted",
+            _ => "deactivated",
+        }
+    }
+}
