@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use definition::{Batch, Pattern, Project};
+use definition::{Batch, Missed, Overlap, Pattern, Project};
 use jiff::Timestamp;
 use record::RetryPolicy;
 use store::queue::{self, Delivery, Message, NewMessage};
@@ -69,8 +69,19 @@ fn due_now(
     let Some(last) = last else {
         return Some(Due { integration: name.to_owned(), slot: started, trigger: Trigger::Schedule });
     };
-    let since = last.slot.unwrap_or(last.started).max(last.started);
-    if let Some(slot) = schedule::latest(&batch.schedule, zone, since, now) {
+    let begun = last.slot.unwrap_or(last.started);
+    // What fell due while the last run went on: its reading has that already, or one more run follows at once.
+    let since = match batch.overlap {
+        Overlap::Skip => begun.max(last.finished.unwrap_or(last.started)),
+        Overlap::QueueOne => begun.max(last.started),
+    };
+    let slot = match batch.missed {
+        Missed::RunOnce => schedule::latest(&batch.schedule, zone, since, now),
+        Missed::RunAll => schedule::next(&batch.schedule, zone, begun).filter(|slot| *slot <= now),
+        // Only what falls due while this hub looks.
+        Missed::Skip => schedule::latest(&batch.schedule, zone, since.max(started), now),
+    };
+    if let Some(slot) = slot {
         return Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Schedule });
     }
     let failed = matches!(last.state, State::Failed | State::Interrupted);
@@ -276,8 +287,18 @@ mod tests {
     }
 
     fn check(last: &BTreeMap<String, Run>, now: &str, expected: Option<(&str, Trigger)>) {
-        let loaded = load_files(PROJECT.iter().copied(), &LoadOptions::default());
-        let project = loaded.project.unwrap_or_else(|| panic!("{}", definition_errors(PROJECT)));
+        check_with("", last, now, expected);
+    }
+
+    fn check_with(line: &str, last: &BTreeMap<String, Run>, now: &str, expected: Option<(&str, Trigger)>) {
+        let files: Vec<(&str, String)> = PROJECT
+            .iter()
+            .map(|(name, text)| {
+                (*name, if name.starts_with("integrations/") { format!("{text}{line}") } else { (*text).to_owned() })
+            })
+            .collect();
+        let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &LoadOptions::default());
+        let project = loaded.project.unwrap_or_else(|| panic!("the project has mistakes: {files:?}"));
         let due = due(&project, last, &[], at("10:01:00"), at(now));
         let expected = expected
             .map(|(slot, trigger)| Due { integration: "things".to_owned(), slot: at(slot), trigger })
@@ -285,10 +306,6 @@ mod tests {
             .collect::<Vec<_>>();
         assert_eq!(due, expected, "at {now} after {last:?}");
         assert_eq!(super::due(&project, last, &["things".to_owned()], at("10:01:00"), at(now)), [], "while it runs");
-    }
-
-    fn definition_errors(files: &'static [(&'static str, &'static str)]) -> String {
-        load_files(files.iter().copied(), &LoadOptions::default()).render(false, 100)
     }
 
     #[test]
@@ -305,6 +322,18 @@ mod tests {
         check(&failed, "10:03:00", None);
         check(&failed, "10:03:05", Some(("10:03:05", Trigger::Retry)));
         check(&failed, "10:15:01", Some(("10:15:00", Trigger::Schedule)));
+        // Each missed slot in turn, or none that fell due before this hub looked.
+        check_with("missed: run_all\n", &good, "14:20:00", Some(("10:15:00", Trigger::Schedule)));
+        let caught_up = ran(State::Ok, "14:20:05", Some("10:15:00"));
+        check_with("missed: run_all\n", &caught_up, "14:20:10", Some(("10:30:00", Trigger::Schedule)));
+        let before = ran(State::Ok, "09:15:05", Some("09:15:00"));
+        check_with("missed: skip\n", &before, "10:02:00", None);
+        check_with("missed: skip\n", &before, "10:15:00", Some(("10:15:00", Trigger::Schedule)));
+        // It ran for so long that a slot fell due meanwhile.
+        let mut long = ran(State::Ok, "10:15:01", Some("10:15:00"));
+        long.get_mut("things").unwrap().finished = Some(at("10:31:00"));
+        check(&long, "10:32:00", None);
+        check_with("overlap: queue_one\n", &long, "10:32:00", Some(("10:30:00", Trigger::Schedule)));
         // A run by hand after the slot has done what the slot asked for.
         check(&ran(State::Ok, "10:15:30", None), "10:16:00", None);
     }
