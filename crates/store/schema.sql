@@ -161,3 +161,10 @@ CREATE TABLE dead_letter_count (
   count        INTEGER NOT NULL,
   PRIMARY KEY (integration, state)
 ) WITHOUT ROWID;
+CREATE TABLE pause (
+  integration  TEXT PRIMARY KEY,
+  by           TEXT NOT NULL,
+  note         TEXT NOT NULL,
+  since        INTEGER NOT NULL,
+  until        INTEGER
+) WITHOUT ROWID;

@@ -59,4 +59,4 @@ pub use load::{LoadOptions, Loaded, load, load_files};
 pub use model::*;
 pub use reference::reference;
 pub use show::{Line, Origin, show};
-pub use units::{Hours, MinRows, NeededBy, Schedule, Wait, percentage};
+pub use units::{Hours, MinRows, NeededBy, Schedule, Wait, duration, percentage};

@@ -83,7 +83,8 @@ fn number_and_unit(text: &str) -> Read<(u64, String)> {
     Ok((number, unit.split_whitespace().collect::<Vec<_>>().join(" ")))
 }
 
-pub(crate) fn duration(text: &str) -> Read<Duration> {
+/// A length of time as people write it, such as `2 hours`. *Errors*: a sentence of what is wrong.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = number_and_unit(text)?;
     if unit.is_empty() {
         return Err(format!("{number} of what? Its unit is missing"));

@@ -149,7 +149,9 @@ async fn send_due(
     let last: BTreeMap<String, Run> =
         store.last_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
     let now = store.clock().now();
-    for due in due(project, &last, busy, started, now) {
+    let paused = store.pauses()?.into_iter().map(|pause| pause.integration);
+    let resting: Vec<String> = busy.iter().cloned().chain(paused).collect();
+    for due in due(project, &last, &resting, started, now) {
         if sent.get(&due.integration) == Some(&due.slot) {
             continue;
         }

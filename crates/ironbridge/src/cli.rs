@@ -99,6 +99,21 @@ pub enum Command {
         #[arg(long, default_value_t = 20, value_name = "N")]
         last: usize,
     },
+    /// An integration starts no run by itself, until it is resumed or the time is over.
+    Pause {
+        integration: String,
+        /// Why, for whoever wonders later.
+        #[arg(long)]
+        note: String,
+        /// For how long, such as "2 hours"; without it, until `resume`.
+        #[arg(long, value_name = "DURATION", value_parser = definition::duration)]
+        r#for: Option<std::time::Duration>,
+    },
+    /// A paused integration runs by its schedule again.
+    Resume { integration: String },
+    /// How far each entity of an integration has been read: to look at, to move, to start over.
+    #[command(subcommand)]
+    State(State),
     /// Rows and messages that the hub gave up on, waiting for a person.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -163,6 +178,18 @@ pub const DEMO_DIR: &str = "ironbridge-demo";
 pub enum UpOrDown {
     Up,
     Down,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// Print it as JSON, in the shape that `set` and `merge` take.
+    Show { integration: String },
+    /// Replace it by that of a file, or of stdin (`-`).
+    Set { integration: String, file: PathBuf },
+    /// Replace the entities that the file names, and leave the others.
+    Merge { integration: String, file: PathBuf },
+    /// Forget it, of one entity or of all: the next run reads everything.
+    Reset { integration: String, entity: Option<String> },
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,12 +12,14 @@ mod emulate;
 mod explain;
 mod formula;
 mod init;
+mod pause;
 mod plan;
 mod run;
 mod runs;
 mod sample;
 mod schema;
 mod show;
+mod state;
 mod status;
 mod test;
 mod up;
@@ -36,6 +38,9 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             run::run(cli, integration, confirm.as_deref(), *max_deletes).await
         }
         Command::Up { listen } => up::up(cli, *listen).await,
+        Command::Pause { integration, note, r#for } => pause::pause(cli, integration, note, *r#for).await,
+        Command::Resume { integration } => pause::resume(cli, integration).await,
+        Command::State(command) => state::state(cli, command).await,
         Command::Status => status::status(cli),
         Command::Test { names, update } => test::test(cli, names, *update).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),

@@ -30,6 +30,8 @@ pub const FOLDER_NOT_EMPTY: Code = Code("IB0005");
 pub const BAD_FAULT: Code = Code("IB0008");
 pub const BAD_SAMPLE: Code = Code("IB0009");
 pub const BUSY: Code = Code("IB0018");
+/// The position of an integration cannot be changed like this.
+pub const WRONG_STATE: Code = Code("IB0019");
 
 impl Failure {
     pub fn new(exit: u8, code: Code, what: impl Into<String>, fix: impl Into<String>) -> Failure {

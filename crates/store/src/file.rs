@@ -11,8 +11,11 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Error;
 
 /// Forward migrations, oldest first: the version of a file is how many of them it has seen.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_state.sql"), include_str!("../migrations/0002_deactivated.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_state.sql"),
+    include_str!("../migrations/0002_deactivated.sql"),
+    include_str!("../migrations/0003_pause.sql"),
+];
 
 /// "IBst" in the file's header: the file is ours.
 const APPLICATION_ID: u32 = 0x4942_7374;

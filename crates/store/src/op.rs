@@ -1,6 +1,6 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
-use crate::{cursors, dead_letters, leases, ledger, queue, runs};
+use crate::{cursors, dead_letters, leases, ledger, pauses, queue, runs};
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
 #[derive(Debug, Clone)]
@@ -11,6 +11,7 @@ pub enum Op {
     Ledger(ledger::Op),
     DeadLetter(dead_letters::Op),
     Queue(queue::Op),
+    Pause(pauses::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -55,4 +56,5 @@ converts! {
     ledger::Op => Ledger,
     dead_letters::Op => DeadLetter,
     queue::Op => Queue,
+    pauses::Op => Pause,
 }

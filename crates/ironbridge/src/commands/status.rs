@@ -14,6 +14,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let store = wiring::open_store(&project)?;
     let last = store.last_runs()?;
     let dead = store.dead_letters_waiting()?;
+    let pauses = store.pauses()?;
     let now = store.clock().now();
     let zone = &project.hub.time_zone;
     let mut rows = Vec::new();
@@ -30,18 +31,28 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             None if matches!(integration.pattern, Pattern::Batch(_)) => "never ran".to_owned(),
             None => "not yet runnable".to_owned(),
         };
+        let pause = pauses.iter().find(|pause| pause.integration == integration.name);
+        let next = next.filter(|_| pause.is_none());
+        let paused = pause.map(|pause| {
+            let until = pause.until.map_or_else(String::new, |until| format!(" until {}", moment(until, zone)));
+            format!("paused{until} by {}: {}", pause.by, pause.note)
+        });
         rows.push(vec![
             integration.name.clone(),
             integration.pattern.word().to_owned(),
             state.clone(),
             run.map(|run| ago(run.finished.unwrap_or(run.started), now)).unwrap_or_default(),
-            next.map(|next| moment(next, zone)).unwrap_or_default(),
+            paused.or_else(|| next.map(|next| moment(next, zone))).unwrap_or_default(),
             number(waiting),
             integration.owner.clone(),
         ]);
         items.push(json!({
             "integration": integration.name, "pattern": integration.pattern.word(), "state": state,
-            "last_run": run.map(runs::json), "next": next.map(|at| at.to_string()), "dead_letters": waiting,
+            "last_run": run.map(runs::json), "next": next.map(|at| at.to_string()),
+            "paused": pause.map(|pause| json!({
+                "by": pause.by, "note": pause.note, "since": pause.since.to_string(),
+                "until": pause.until.map(|until| until.to_string()),
+            })), "dead_letters": waiting,
             "owner": integration.owner, "purpose": integration.purpose,
         }));
     }

@@ -7,6 +7,7 @@ mod cases;
 mod gone;
 mod kills;
 mod second_run;
+mod state;
 mod support;
 mod tidy;
 mod walk;

@@ -1,0 +1,39 @@
+//! `ironbridge pause` and `resume`: an integration starts nothing by itself for a while.
+
+use store::pauses::Op;
+
+use crate::cli::Cli;
+use crate::failure::Failure;
+use crate::output::moment;
+use crate::{talk, wiring};
+
+pub async fn pause(cli: &Cli, name: &str, note: &str, length: Option<std::time::Duration>) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    wiring::integration(&project, name)?;
+    let store = wiring::open_store(&project)?;
+    let until = length.and_then(|length| store.clock().now().checked_add(length).ok());
+    let pause = Op::Set { integration: name.to_owned(), by: person(), note: note.to_owned(), until };
+    store.commit(vec![pause.into()]).await?;
+    match until {
+        Some(until) => talk!("{name} starts no run until {}.", moment(until, &project.hub.time_zone)),
+        None => talk!("{name} starts no run until: ironbridge resume {name}"),
+    }
+    talk!("A run that is under way ends. By hand it still runs: ironbridge run {name}");
+    Ok(0)
+}
+
+pub async fn resume(cli: &Cli, name: &str) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    wiring::integration(&project, name)?;
+    let store = wiring::open_store(&project)?;
+    match store.commit(vec![Op::End { integration: name.to_owned() }.into()]).await?.as_slice() {
+        [store::OpResult::Count(0)] => talk!("{name} was not paused."),
+        _ => talk!("{name} runs again by its schedule."),
+    }
+    Ok(0)
+}
+
+/// Who sits at the terminal, as the machine knows them.
+fn person() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned())
+}

@@ -1,0 +1,126 @@
+//! `ironbridge state`: how far each entity of an integration has been read, as one JSON shape in and out.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use store::{OpResult, Refusal, Store, cursors, leases};
+
+use crate::cli::{Cli, State as Command};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE, WRONG_STATE};
+use crate::{say, talk, wiring};
+
+/// What `show` prints, and `set` and `merge` take.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    integration: String,
+    /// By entity.
+    positions: BTreeMap<String, Position>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    /// As the source gave it.
+    position: String,
+    /// Of the mapping that it was reached with; another one announces a full read.
+    fingerprint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated: Option<String>,
+}
+
+pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let (Command::Show { integration: name }
+    | Command::Set { integration: name, .. }
+    | Command::Merge { integration: name, .. }
+    | Command::Reset { integration: name, .. }) = command;
+    let entities = wiring::integration(&project, name)?.entities();
+    let store = wiring::open_store(&project)?;
+    let entity_exists = |entity: &str| {
+        if entities.contains(&entity) {
+            return Ok(());
+        }
+        let what = format!("`{name}` moves no entity `{entity}`");
+        Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("it moves: {}", entities.join(", "))))
+    };
+    match command {
+        Command::Show { .. } => {
+            let cursors = store.cursors(name)?;
+            let positions = cursors.into_iter().map(|cursor| {
+                let updated = Some(cursor.updated.to_string());
+                (cursor.stream, Position { position: cursor.position, fingerprint: cursor.fingerprint, updated })
+            });
+            let state = State { integration: name.clone(), positions: positions.collect() };
+            say!("{}", serde_json::to_string_pretty(&state).map_err(|why| anyhow::anyhow!(why))?);
+        }
+        Command::Set { file, .. } | Command::Merge { file, .. } => {
+            let given = read(name, file)?;
+            for entity in given.positions.keys() {
+                entity_exists(entity)?;
+            }
+            let count = given.positions.len();
+            let reset = cursors::Op::Reset { integration: name.clone(), stream: None };
+            let clears = matches!(command, Command::Set { .. }).then(|| reset.into());
+            let sets = given.positions.into_iter().map(|(stream, Position { position, fingerprint, .. })| {
+                cursors::Op::Set { integration: name.clone(), stream, position, fingerprint }.into()
+            });
+            while_it_rests(&store, name, clears.into_iter().chain(sets).collect()).await?;
+            talk!("{count} positions of {name} are set; the next run goes on from there.");
+        }
+        Command::Reset { entity, .. } => {
+            if let Some(entity) = entity {
+                entity_exists(entity)?;
+            }
+            let reset = cursors::Op::Reset { integration: name.clone(), stream: entity.clone() };
+            while_it_rests(&store, name, vec![reset.into()]).await?;
+            talk!("The next run of {name} reads everything; what is right already is not written again.");
+        }
+    }
+    Ok(0)
+}
+
+fn read(name: &str, file: &Path) -> Result<State, Failure> {
+    let wrong = |why: String| {
+        let what = format!("{} is not the state of an integration: {why}", file.display());
+        Failure::new(USAGE, WRONG_STATE, what, format!("start from what this prints: ironbridge state show {name}"))
+    };
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(file).map(|read| text = read)
+    };
+    read.map_err(|why| wrong(why.to_string()))?;
+    let state: State = serde_json::from_str(&text).map_err(|why| wrong(why.to_string()))?;
+    match state.integration == name {
+        true => Ok(state),
+        false => Err(wrong(format!("it is that of `{}`", state.integration))),
+    }
+}
+
+/// Commits under the integration's lease: never while it runs.
+async fn while_it_rests(store: &Store, name: &str, mut ops: Vec<store::Op>) -> Result<(), Failure> {
+    let length = Duration::from_secs(15);
+    let take = leases::Op::Take { name: name.to_owned(), holder: wiring::holder(), length };
+    let lease = match store.commit(vec![take.into()]).await {
+        Ok(results) => results.into_iter().find_map(|result| match result {
+            OpResult::Lease(lease) => Some(lease),
+            _ => None,
+        }),
+        Err(error) if matches!(error.refusal(), Some(Refusal::LeaseHeld { .. })) => {
+            let what = format!("{name} runs right now, and its position moves with it");
+            let fix = format!("wait for its end (ironbridge status), or stop it first: ironbridge pause {name}");
+            return Err(Failure::new(FAILED, WRONG_STATE, what, fix));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let lease = lease.expect("Take answers with the lease");
+    ops.insert(0, lease.fence());
+    ops.push(leases::Op::Release { name: lease.name.clone(), epoch: lease.epoch }.into());
+    store.commit(ops).await?;
+    Ok(())
+}
