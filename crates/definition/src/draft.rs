@@ -8,6 +8,8 @@ use crate::decoded::quote;
 /// Sample rows of one file or table. *Shape*: each row has one cell for each column; `None` is a blank.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
+    /// What stands between the cells of a text file.
+    pub delimiter: Option<char>,
     pub columns: Vec<String>,
     pub rows: Vec<Vec<Option<String>>>,
 }
@@ -52,7 +54,8 @@ pub fn draft(entity: &str, sample: &Sample) -> Drafted {
         let _ = writeln!(text, "  {name}: {{ {}{personal} }}", column.field());
         doubts.extend(column.doubt());
     }
-    let mut mapping = String::from("    columns:\n");
+    let mut mapping = format(sample.delimiter, &columns, &mut doubts);
+    mapping.push_str("    columns:\n");
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for column in &columns {
         if !seen.insert(column.name) {
@@ -73,6 +76,68 @@ pub fn draft(entity: &str, sample: &Sample) -> Drafted {
     Drafted { entity: text, mapping, doubts }
 }
 
+/// The line `format:` of a text file that is not written as the default has it; a file has one decimal sign and one way
+/// to write days.
+fn format(delimiter: Option<char>, columns: &[Column<'_>], doubts: &mut Vec<String>) -> String {
+    let mut parts = Vec::new();
+    if let Some(delimiter) = delimiter.filter(|delimiter| *delimiter != ',') {
+        parts.push(format!(
+            "delimiter: {}",
+            if delimiter == '\t' { "\"\\t\"".to_owned() } else { format!("\"{delimiter}\"") }
+        ));
+    }
+    let with_comma = columns.iter().find(|column| column.decimal_comma);
+    if let Some(comma) = with_comma {
+        parts.push("decimal: \",\"".to_owned());
+        if let Some(point) =
+            columns.iter().find(|column| column.ty == "decimal" && column.scale > 0 && !column.decimal_comma)
+        {
+            doubts.push(format!(
+                "`{}` has a decimal comma and `{}` a decimal point, and a file has one sign: declare one of them as `text`",
+                comma.name, point.name
+            ));
+        }
+    }
+    let mut days =
+        columns.iter().filter(|column| column.ty == "date").map(|column| (column.day.unwrap_or(ISO), column.name));
+    if let Some((first, name)) = days.next() {
+        if first != ISO {
+            parts.push(format!("date: {first}"));
+        }
+        if let Some((_, other)) = days.find(|(day, _)| *day != first) {
+            doubts.push(format!(
+                "`{name}` and `{other}` write days in two ways, and a file has one: declare one of them as `text`"
+            ));
+        }
+    }
+    if parts.is_empty() { String::new() } else { format!("    format: {{ {} }}\n", parts.join(", ")) }
+}
+
+/// `1.234,50`, `-7,5`: with a comma, and points only between thousands.
+fn has_decimal_comma(value: &str) -> bool {
+    let Some((whole, part)) = value.split_once(',') else { return false };
+    let whole = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let mut groups = whole.split('.');
+    let first = groups.next().unwrap_or_default();
+    let groups: Vec<&str> = groups.collect();
+    digits(part)
+        && digits(first)
+        && (groups.is_empty() || first.len() <= 3 && groups.iter().all(|group| group.len() == 3 && digits(group)))
+}
+
+/// What a day looks like where nobody says otherwise.
+const ISO: &str = "yyyy-mm-dd";
+
+/// The way in which all of these are days, if there is one that does not stand by itself.
+fn day_format(values: &[&str]) -> Option<&'static str> {
+    let is = |pattern: &str, value: &str| jiff::civil::Date::strptime(pattern, value).is_ok() && value.len() == 10;
+    [("dd.mm.yyyy", "%d.%m.%Y"), ("dd/mm/yyyy", "%d/%m/%Y"), ("mm/dd/yyyy", "%m/%d/%Y")]
+        .into_iter()
+        .find(|(_, pattern)| !values.is_empty() && values.iter().all(|value| is(pattern, value)))
+        .map(|(name, _)| name)
+}
+
 /// What is known of one column.
 struct Column<'s> {
     name: &'s str,
@@ -84,6 +149,11 @@ struct Column<'s> {
     is_key: bool,
     /// Digits with zeros in front: a code, not a number.
     has_leading_zeros: bool,
+    decimal_comma: bool,
+    /// How its days are written, where it is not [`ISO`].
+    day: Option<&'static str>,
+    /// No day of it is after the 12th: day and month may stand the other way round.
+    day_or_month: bool,
 }
 
 impl<'s> Column<'s> {
@@ -98,10 +168,17 @@ impl<'s> Column<'s> {
         let has_leading_zeros = values
             .iter()
             .any(|value| value.len() > 1 && value.starts_with('0') && value.bytes().all(|b| b.is_ascii_digit()));
+        let decimal_comma = values.iter().any(|value| value.contains(','))
+            && all(|value| has_decimal_comma(value) || value.parse::<i64>().is_ok());
+        let day = day_format(&values);
         let ty = if all(|value| matches!(value, "true" | "false")) {
             "yes_no"
         } else if !has_leading_zeros && all(|value| value.parse::<i64>().is_ok()) {
             "whole_number"
+        } else if decimal_comma && !has_leading_zeros {
+            "decimal"
+        } else if day.is_some() {
+            "date"
         } else if !has_leading_zeros && all(|value| record::Decimal::from_str_exact(value).is_ok()) {
             "decimal"
         } else if all(|value| value.parse::<jiff::civil::Date>().is_ok() && value.len() == 10) {
@@ -118,12 +195,20 @@ impl<'s> Column<'s> {
             name,
             ty,
             longest: values.iter().map(|value| value.chars().count()).max().unwrap_or(0),
-            scale: values.iter().filter_map(|value| Some(value.split_once('.')?.1.len())).max().unwrap_or(0),
+            scale: values
+                .iter()
+                .filter_map(|value| Some(value.split_once(if decimal_comma { ',' } else { '.' })?.1.len()))
+                .max()
+                .unwrap_or(0),
             is_key: !rows.is_empty()
                 && values.len() == rows.len()
                 && different.len() == rows.len()
                 && matches!(ty, "text" | "whole_number" | "guid"),
             has_leading_zeros,
+            decimal_comma: decimal_comma && ty == "decimal",
+            day,
+            day_or_month: day.is_some_and(|day| day.contains('/'))
+                && values.iter().all(|value| jiff::civil::Date::strptime("%m/%d/%Y", value).is_ok()),
         }
     }
 
@@ -146,6 +231,12 @@ impl<'s> Column<'s> {
         if self.has_leading_zeros {
             return Some(format!(
                 "`{}` has zeros in front, so it is taken for a text: a number would lose them",
+                self.name
+            ));
+        }
+        if self.day_or_month && self.day != Some("mm/dd/yyyy") {
+            return Some(format!(
+                "`{}` may have the day or the month first: no value tells; it is taken for dd/mm/yyyy",
                 self.name
             ));
         }
@@ -234,6 +325,7 @@ mod tests {
     fn sample(columns: &str, rows: &[&str]) -> Sample {
         let cells = |row: &str| row.split(';').map(|cell| (!cell.is_empty()).then(|| cell.to_owned())).collect();
         Sample {
+            delimiter: Some(';'),
             columns: columns.split(';').map(str::to_owned).collect(),
             rows: rows.iter().map(|row| cells(row)).collect(),
         }
@@ -273,6 +365,32 @@ fields:
                 "two columns have the name `no`, and only the first can be read: rename one",
             ]
         );
+    }
+
+    #[test]
+    fn numbers_and_days_as_europeans_write_them() {
+        let drafted = draft(
+            "price",
+            &sample("Artikel;Preis;Ab;Bis;Menge", &["A-1;1.234,50;24.11.2026;31.12.2026;7", "A-2;-7,5;01.02.2026;;8"]),
+        );
+        assert!(
+            drafted.entity.contains("  preis: { type: decimal, scale: 2 }\n  ab: { type: date }"),
+            "{}",
+            drafted.entity
+        );
+        assert!(
+            drafted
+                .mapping
+                .starts_with("    format: { delimiter: \";\", decimal: \",\", date: dd.mm.yyyy }\n    columns:"),
+            "{}",
+            drafted.mapping
+        );
+        let mixed = draft("x", &sample("a;b;c;d;e", &["1,5;2.5;01/02/2026;24.11.2026;12.24/2026"]));
+        assert_eq!(mixed.doubts.len(), 3, "{:#?}", mixed.doubts);
+        assert!(mixed.doubts[0].contains("`c` may have the day or the month first"));
+        let american = draft("x", &sample("a;b", &["12/24/2026;1,234,567"]));
+        assert!(american.mapping.contains("date: mm/dd/yyyy }"), "{}", american.mapping);
+        assert!(american.mapping.contains("b: text"), "thousands with commas are no decimal comma");
     }
 
     #[test]

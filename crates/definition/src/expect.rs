@@ -30,7 +30,11 @@ pub fn differences(wanted: &Rows, found: &[Json]) -> Vec<String> {
         Rows::None if found.is_empty() => Vec::new(),
         Rows::None => found.iter().map(|row| format!("no row was expected, and there is {}", short(row))).collect(),
         Rows::Count(count) if *count == found.len() as u64 => Vec::new(),
-        Rows::Count(count) => vec![format!("{count} rows were expected, and there are {}", found.len())],
+        Rows::Count(count) => {
+            let wanted = if *count == 1 { "1 row was".to_owned() } else { format!("{count} rows were") };
+            let there = if found.len() == 1 { "is 1".to_owned() } else { format!("are {}", found.len()) };
+            vec![format!("{wanted} expected, and there {there}")]
+        }
         Rows::These(rows) => these(rows, found),
     }
 }
@@ -79,14 +83,34 @@ fn misses(wanted: &Json, found: &Json) -> Vec<String> {
     wanted.iter().filter_map(miss).collect()
 }
 
+/// A number as JSON holds it. *Shape*: a text where the number of JSON would lose digits.
+pub fn exact_number(text: &str) -> Json {
+    let text = text.trim_start_matches('+');
+    match text.parse().map(Json::Number) {
+        Ok(number) if decimal(text).is_none_or(|exact| decimal(&number.to_string()) == Some(exact)) => number,
+        _ => Json::String(text.to_owned()),
+    }
+}
+
+fn decimal(text: &str) -> Option<record::Decimal> {
+    record::Decimal::from_str_exact(text).or_else(|_| record::Decimal::from_scientific(text)).ok()
+}
+
 /// Numbers are equal by value (`5000` and `5000.00`), nothing and a blank are one.
 fn same(a: &Json, b: &Json) -> bool {
+    // A number of so many digits that it is kept as text is a number still.
     let number = |value: &Json| match value {
-        Json::Number(number) => record::Decimal::from_str_exact(&number.to_string()).ok(),
+        Json::Number(number) => decimal(&number.to_string()),
+        Json::String(text) if text.parse::<serde_json::Number>().is_ok() && exact_number(text).is_string() => {
+            decimal(text)
+        }
         _ => None,
     };
     match (a, b) {
-        (Json::Number(_), Json::Number(_)) => number(a) == number(b),
+        (Json::Number(_) | Json::String(_), Json::Number(_) | Json::String(_)) => match (number(a), number(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => a == b,
+        },
         (Json::Null, Json::String(text)) | (Json::String(text), Json::Null) => text.is_empty(),
         (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Json::Object(a), Json::Object(b)) => {
@@ -120,7 +144,8 @@ mod tests {
     fn rows_are_compared_as_a_person_would() {
         check(Rows::None, json!([]), &[]);
         check(Rows::None, json!([{ "a": 1 }]), &[r#"no row was expected, and there is {"a":1}"#]);
-        check(Rows::Count(2), json!([{ "a": 1 }]), &["2 rows were expected, and there are 1"]);
+        check(Rows::Count(2), json!([{ "a": 1 }]), &["2 rows were expected, and there is 1"]);
+        check(Rows::Count(1), json!([]), &["1 row was expected, and there are 0"]);
         let these = |rows: Json| Rows::These(rows.as_array().unwrap().clone());
         check(these(json!([{ "a": 2 }, { "a": 1 }])), json!([{ "a": 1, "b": 9 }, { "a": 2.00 }]), &[]);
         check(
@@ -133,5 +158,17 @@ mod tests {
             json!([{ "key": "C-2" }]),
             &[r#"{"key":"C-1"} was expected, and is not there"#, r#"{"key":"C-2"} is there, and was not expected"#],
         );
+    }
+
+    #[test]
+    fn numbers_keep_every_digit() {
+        assert_eq!(exact_number("5000.00"), json!(5000.0));
+        assert_eq!(exact_number("+7"), json!(7));
+        assert_eq!(exact_number("12345678901234567.89"), json!("12345678901234567.89"));
+        assert!(same(&exact_number("12345678901234567.890"), &exact_number("12345678901234567.89")));
+        assert!(!same(&exact_number("12345678901234567.89"), &exact_number("12345678901234567.88")));
+        assert!(same(&json!(5000), &exact_number("5000.00")));
+        assert!(!same(&json!(1e300), &json!(2e300)), "too large for a decimal, and not equal");
+        assert!(!same(&json!("007"), &json!(7)), "a code is no number");
     }
 }

@@ -52,7 +52,7 @@ pub use record::Code;
 
 pub use diagnostic::{Diagnostic, Place, Secondary, Severity};
 pub use draft::{Drafted, Sample, draft};
-pub use expect::{Expectation, Rows, differences};
+pub use expect::{Expectation, Rows, differences, exact_number};
 pub use files::{File, FileId, Files, Span};
 pub use kinds::PLANNED;
 pub use load::{LoadOptions, Loaded, load, load_files};

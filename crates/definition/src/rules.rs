@@ -31,7 +31,7 @@ pub(crate) fn check(
 ) {
     entities::check(draft, diagnostics);
     people::check(draft, project, diagnostics);
-    integrations::check(draft, project, files, diagnostics);
+    integrations::check(draft, project, files, options, diagnostics);
     mappings::check(draft, project, files, options, diagnostics);
     tests::check(draft, diagnostics);
 }

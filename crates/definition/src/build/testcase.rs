@@ -15,9 +15,7 @@ pub(crate) fn json(node: &Node) -> Json {
         yaml::Data::Scalar(scalar) => match &*scalar.text {
             "true" if scalar.plain() => Json::Bool(true),
             "false" if scalar.plain() => Json::Bool(false),
-            text if scalar.is_number() => {
-                text.trim_start_matches('+').parse().map_or_else(|_| Json::String(text.to_owned()), Json::Number)
-            }
+            text if scalar.is_number() => crate::expect::exact_number(text),
             text => Json::String(text.to_owned()),
         },
         yaml::Data::List(items) => Json::Array(items.iter().map(json).collect()),

@@ -9,17 +9,24 @@ use crate::codes;
 use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
 use crate::files::{Files, Span};
-use crate::load::Draft;
+use crate::load::{Draft, LoadOptions};
 use crate::model::{Project, System, SystemEntity};
+use crate::rules::mappings;
 use crate::suggest;
 
 mod flow;
 pub(crate) mod formulas;
 
-pub(crate) fn check(draft: &Draft, project: &Project, files: &Files, diagnostics: &mut Vec<Diagnostic>) {
+pub(crate) fn check(
+    draft: &Draft,
+    project: &Project,
+    files: &Files,
+    options: &LoadOptions<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let whole = super::whole(draft);
     for group in &draft.integrations {
-        let seen = Seen { draft, project, files, whole: &whole, group };
+        let seen = Seen { draft, project, files, options, whole: &whole, group };
         match group.text("pattern") {
             Some("batch") => seen.batch(diagnostics),
             Some("event") => seen.event(diagnostics),
@@ -35,6 +42,7 @@ pub(super) struct Seen<'a> {
     pub draft: &'a Draft,
     pub project: &'a Project,
     pub files: &'a Files,
+    options: &'a LoadOptions<'a>,
     whole: &'a BTreeSet<&'a str>,
     pub group: &'a Group,
 }
@@ -182,6 +190,9 @@ impl<'a> Seen<'a> {
             return;
         }
         let Some(entity) = group.text("entity") else { return };
+        if let (Some(trigger), Some(from)) = (group.group("trigger"), group.text("from")) {
+            self.watched(trigger, from, entity, diagnostics);
+        }
         for (from, at) in group.texts("from") {
             self.reads(from, entity, at, diagnostics);
             self.goes_home(from, entity, diagnostics);
@@ -200,6 +211,14 @@ impl<'a> Seen<'a> {
                 let scope = formulas::scope_of(entity, self.project, &[]);
                 formulas::check(formula, &scope, powerfx::Type::Boolean, self, diagnostics);
             }
+        }
+    }
+
+    /// The columns that a trigger watches are there.
+    fn watched(&self, trigger: &Group, system: &str, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
+        if let Some(found) = self.project.system(system).filter(|_| !self.entity_is_broken(system, entity)) {
+            let catalog = self.options.catalogs.get(system);
+            mappings::watched(found, entity, &trigger.texts("columns"), catalog, diagnostics);
         }
     }
 

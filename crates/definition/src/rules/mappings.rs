@@ -70,6 +70,37 @@ pub(crate) fn check(
     }
 }
 
+/// The columns that a trigger watches, in the system where it happens.
+pub(super) fn watched(
+    system: &System,
+    entity: &str,
+    columns: &[(&str, Span)],
+    catalog: Option<&Catalog>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let Some(held) = system.entity(entity) else { return };
+    let table = catalog.zip(held.table.as_ref()).and_then(|(catalog, name)| catalog.table(name));
+    let known = match table {
+        Some(table) => Columns::of_table(table),
+        None if held.columns.is_empty() || held.columns.iter().any(|(_, ty)| *ty == Type::Unknown) => return,
+        None => Columns::closed(&Schema::of(held.columns.iter().map(|(name, ty)| (name.as_str(), ty.clone())))),
+    };
+    for (name, at) in columns.iter().filter(|(name, _)| known.type_of(name).is_none()) {
+        let field = held.read.iter().find(|rule| rule.target == *name).and_then(|rule| match &rule.expr {
+            mapping::Expr::Source(column) | mapping::Expr::Choice { source: column, .. } => Some(column),
+            _ => None,
+        });
+        diagnostics.push(
+            Diagnostic::error(codes::NO_SUCH_COLUMN, format!("there is no column `{name}` to watch"))
+                .at(*at, format!("not a column of `{}`", held.table.as_deref().unwrap_or(entity)))
+                .note(format!("the columns are: {}", suggest::list(known.iter().map(|(name, _)| &**name))))
+                .maybe_help(known.nearest(name).map(|near| format!("did you mean `{near}`?")))
+                .maybe_help(field.map(|column| format!("`{name}` is the field: write its column, `{column}`")))
+                .or_help("name columns of the system, not fields of the entity"),
+        );
+    }
+}
+
 /// One entity of one system.
 struct Table<'a> {
     entry: &'a Entry,
@@ -178,7 +209,8 @@ impl Table<'_> {
         if let Some(table) = catalog.zip(self.model.table.as_ref()).and_then(|(catalog, name)| catalog.table(name)) {
             self.live(table, &rules, diagnostics);
         }
-        self.lines(&rules.read, diagnostics);
+        self.lines(&rules.read, catalog, diagnostics);
+        self.written_lines(&rules.write, diagnostics);
         self.named_columns(&columns, diagnostics);
         held_back
     }
@@ -400,21 +432,16 @@ impl Table<'_> {
     }
 
     /// The rules of lines, as if the lines were an entity of their own.
-    fn lines(&self, rules: &[RuleAt], diagnostics: &mut Vec<Diagnostic>) {
+    fn lines(&self, rules: &[RuleAt], catalog: Option<&Catalog>, diagnostics: &mut Vec<Diagnostic>) {
         for at in rules.iter().filter(|at| !at.lines.is_empty()) {
-            let Some(Type::Lines(schema)) = self.entity.field(&at.rule.target).map(|field| &field.ty) else { continue };
-            let fields = schema.columns().iter().map(|column| EntityField {
-                name: column.name.clone(),
-                ty: column.ty.clone(),
-                required: false,
-                personal: false,
-                master: None,
-                pattern: None,
-                currency: None,
-            });
-            let entity = Arc::new(Entity::new(&*at.rule.target, Vec::new(), None, fields.collect()));
+            let Some(entity) = self.entity_of_lines(&at.rule.target) else { continue };
             let inner: Vec<_> = at.lines.iter().map(|at| at.rule.clone()).collect();
-            let columns = Columns::open();
+            let of = match &at.rule.expr {
+                mapping::Expr::Lines(lines) => Some(lines.of.as_str()),
+                _ => None,
+            };
+            let table = catalog.zip(of).and_then(|(catalog, of)| catalog.table(of));
+            let columns = table.map_or_else(Columns::open, Columns::of_table);
             let plan = ReadPlan {
                 entity: &entity,
                 rules: &inner,
@@ -429,6 +456,48 @@ impl Table<'_> {
                 diagnostics.push(table.place(problem, &at.lines, "read", &columns));
             }
         }
+    }
+
+    fn written_lines(&self, rules: &[RuleAt], diagnostics: &mut Vec<Diagnostic>) {
+        for at in rules.iter().filter(|at| !at.lines.is_empty()) {
+            let mapping::Expr::Lines(lines) = &at.rule.expr else { continue };
+            let Some(entity) = self.entity_of_lines(&lines.of) else { continue };
+            repeated(&at.lines, "column", diagnostics);
+            self.choices(&at.lines, false, diagnostics);
+            let inner: Vec<_> = at.lines.iter().map(|at| at.rule.clone()).collect();
+            let columns = Columns::open();
+            let plan = WritePlan {
+                entity: &entity,
+                rules: &inner,
+                alternate_key: &[],
+                columns: &columns,
+                keeps: self.system.kind.keeps,
+                entities: self.entities,
+                lookups: self.lookups,
+            };
+            let table = Table { entity: &entity, ..*self };
+            for problem in WriteMapping::compile(&plan).err().unwrap_or_default() {
+                // Lines are written with their parent, not by a key of their own.
+                if problem.at != At::Mapping {
+                    diagnostics.push(table.place(problem, &at.lines, "write", &columns));
+                }
+            }
+        }
+    }
+
+    /// The lines of a field, as an entity without a key.
+    fn entity_of_lines(&self, field: &str) -> Option<Arc<Entity>> {
+        let Type::Lines(schema) = &self.entity.field(field)?.ty else { return None };
+        let fields = schema.columns().iter().map(|column| EntityField {
+            name: column.name.clone(),
+            ty: column.ty.clone(),
+            required: false,
+            personal: false,
+            master: None,
+            pattern: None,
+            currency: None,
+        });
+        Some(Arc::new(Entity::new(field, Vec::new(), None, fields.collect())))
     }
 
     /// The columns that stand outside of rules: the alternate key, the watermark, what is matched at go-live.

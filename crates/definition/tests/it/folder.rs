@@ -185,6 +185,41 @@ fn a_live_catalogue_knows_tables_columns_and_lengths() {
 }
 
 #[test]
+fn a_live_catalogue_knows_what_triggers_watch_and_lines_hold() {
+    let table = |name: &str, columns: &[&str]| Table {
+        name: name.into(),
+        columns: columns
+            .iter()
+            .map(|name| TableColumn {
+                column: Column { name: (*name).into(), ty: Type::Text { max_length: None } },
+                required: false,
+                writable: true,
+            })
+            .collect(),
+        keys: Vec::new(),
+    };
+    let tables = vec![
+        table("salesorder", &["ordernumber", "statuscode", "totalamount"]),
+        table("salesorderdetail", &["lineitemnumber", "productid.productnumber", "quantity_sold"]),
+    ];
+    let mut files = super::mutation::fixture();
+    let load_now = |files: &[(String, String)]| {
+        let catalogs = [("dynamics".to_owned(), Catalog { tables: tables.clone() })].into();
+        let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        load_files(given, &LoadOptions { kinds: super::kinds::KINDS, catalogs, ..LoadOptions::default() })
+    };
+    let before = load_now(&files);
+    check(&before, "IB0302", "there is no column `quantity`");
+    assert!(!before.render(false, 120).contains("to watch"));
+    for (_, text) in &mut files {
+        *text = text.replace("columns: [statuscode]", "columns: [status]");
+    }
+    let after = load_now(&files);
+    check(&after, "IB0302", "there is no column `status` to watch");
+    check(&after, "IB0302", "`status` is the field: write its column, `statuscode`");
+}
+
+#[test]
 fn diagnostics_are_json_too() {
     let loaded = load_files([("ironbridge.yaml", "hub: contoso\ntimezone: UTC\n")], &LoadOptions::default());
     assert_eq!(

@@ -78,7 +78,7 @@ fn of_csv(text: &str) -> Result<Sample, String> {
         let cell = |at| record.get(at).filter(|cell: &&str| !cell.is_empty()).map(str::to_owned);
         rows.push((0..columns.len()).map(cell).collect());
     }
-    Ok(Sample { columns, rows })
+    Ok(Sample { delimiter: delimiter.map(char::from), columns, rows })
 }
 
 fn of_json(text: &str) -> Result<Sample, String> {
@@ -108,7 +108,7 @@ fn of_json(text: &str) -> Result<Sample, String> {
         columns.iter().map(cell).collect()
     };
     let rows = flat.iter().map(row).collect();
-    Ok(Sample { columns, rows })
+    Ok(Sample { delimiter: None, columns, rows })
 }
 
 fn object(json: Json) -> Option<Map<String, Json>> {
@@ -164,7 +164,7 @@ async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sample, Failur
             .collect(),
         None => Vec::new(),
     };
-    Ok(Sample { columns, rows })
+    Ok(Sample { delimiter: None, columns, rows })
 }
 
 #[cfg(test)]

@@ -231,3 +231,16 @@ fn an_update_writes_what_happened_and_touches_nothing_else() {
     );
     assert_eq!(read(&project.path(CASES)), before);
 }
+
+#[test]
+fn a_column_of_ones_own_is_explained() {
+    let project = Project::new();
+    project.write(
+        "tests/own.yaml",
+        "test: own column\ngiven: { dynamics: { account: [ { accountnumber: C-1, new_rank: 1 } ] } }\n\
+         when: { run: customers }\nthen: [ { dynamics.account: 1 } ]\n",
+    );
+    let said = project.test(&["test", "own column"]);
+    let text = format!("{}{}", said.out, said.err);
+    assert!(text.contains("a column of your own (`new_…`) is not in the local Dataverse"), "{text}");
+}

@@ -26,6 +26,7 @@ pub(super) fn check(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let Some(name) = trigger.text("entity") else { return };
     if let Some(system) = trigger.text("in") {
         seen.held(system, name, trigger.at("in"), diagnostics);
+        seen.watched(trigger, system, name, diagnostics);
     }
     let Some(entity) = seen.entity(name) else { return };
     if let Some(formula) = trigger.formula("if") {

@@ -81,7 +81,7 @@ pub fn json(value: &Value) -> Json {
         Value::Blank => Json::Null,
         Value::Bool(yes) => Json::Bool(*yes),
         Value::Int(whole) => Json::from(*whole),
-        Value::Decimal(number) => exact(*number),
+        Value::Decimal(number) => definition::exact_number(&number.normalize().to_string()),
         Value::Float(number) => Json::from(*number),
         Value::Choice(name) => name.parse::<i64>().map_or_else(|_| Json::from(name.as_str()), Json::from),
         Value::Reference(reference) => match reference.key.as_slice() {
@@ -95,15 +95,6 @@ pub fn json(value: &Value) -> Json {
 
 pub fn object<'a>(cells: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Json {
     Json::Object(cells.into_iter().map(|(name, value)| (name.to_owned(), json(value))).collect::<Map<_, _>>())
-}
-
-/// A JSON number where it keeps every digit, and the digits as a text where it does not.
-fn exact(decimal: Decimal) -> Json {
-    let text = decimal.normalize().to_string();
-    match text.parse::<serde_json::Number>() {
-        Ok(json) if number(&json.to_string()) == Some(decimal) => Json::Number(json),
-        _ => Json::String(text),
-    }
 }
 
 #[cfg(test)]

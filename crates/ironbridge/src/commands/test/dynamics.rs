@@ -159,8 +159,10 @@ impl Dynamics {
     async fn table(&self, name: &str) -> Result<Table, Fault> {
         let catalog = self.system.catalog(&[name]).await?;
         catalog.table(name).cloned().ok_or_else(|| {
-            Fault::stop(hub::codes::TABLE_MISSING, format!("the local Dataverse has no table `{name}`"))
-                .fix("correct its logical name (singular, lower case)")
+            Fault::stop(hub::codes::TABLE_MISSING, format!("the local Dataverse has no table `{name}`")).fix(
+                "correct its logical name (singular, lower case); a table of your own (`new_…`) is not in the \
+                     local Dataverse, so leave it out of this case and test it with `check --online` and `plan`",
+            )
         })
     }
 
@@ -169,7 +171,10 @@ impl Dynamics {
             hub::codes::COLUMN_MISSING,
             format!("the local Dataverse has no column `{column}` in `{}`", table.name),
         )
-        .fix("correct its logical name (lower case)")
+        .fix(
+            "correct its logical name (lower case); a column of your own (`new_…`) is not in the local Dataverse, so \
+             leave it out of this case and test it with `check --online` and `plan`",
+        )
     }
 }
 
