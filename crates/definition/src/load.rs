@@ -64,6 +64,11 @@ impl Loaded {
         drawn.join("\n\n")
     }
 
+    /// Every diagnostic as SARIF, for code reviews.
+    pub fn to_sarif(&self) -> serde_json::Value {
+        crate::sarif::sarif(&self.diagnostics, &self.files)
+    }
+
     /// Every diagnostic as one JSON array.
     pub fn to_json(&self) -> serde_json::Value {
         self.diagnostics.iter().map(|diagnostic| diagnostic.to_json(&self.files)).collect()

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// The integration hub for Microsoft Dynamics 365 (Dataverse).
 #[derive(Debug, Parser)]
@@ -28,10 +29,24 @@ fn percent(text: &str) -> Result<record::Decimal, String> {
     definition::percentage(text)
 }
 
+impl Cli {
+    /// What was typed; ends the process where it cannot be meant.
+    pub fn read() -> Cli {
+        let cli = Cli::parse();
+        if cli.format == Format::Sarif && !matches!(cli.command, Command::Check { .. }) {
+            let what = "only `check` answers as SARIF; use `--format json`";
+            Cli::command().error(ErrorKind::ArgumentConflict, what).exit();
+        }
+        cli
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Human,
     Json,
+    /// For code reviews: `check` alone answers it.
+    Sarif,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +75,18 @@ pub enum Command {
     },
     /// Print an integration, system or entity with every default written out, and where each value came from.
     Show { name: String },
+    /// What a change of a system, entity, field or column would touch: mappings, integrations, flows, runbooks, tests.
+    Impact {
+        /// Such as finance, customer, customer.credit_limit, credit_limit or finance.terms_code.
+        #[arg(value_name = "SYSTEM|ENTITY|FIELD|COLUMN")]
+        name: String,
+    },
+    /// Draw the systems and the integrations between them.
+    Graph {
+        /// Mermaid for a page of text, SVG for a browser.
+        #[arg(long = "as", default_value = "mermaid", value_name = "PICTURE")]
+        picture: Picture,
+    },
     /// Show what a run would write, with old and new values from the live target. Writes nothing; exits with 3 if there are changes.
     Plan {
         integration: String,
@@ -210,6 +237,12 @@ pub enum DeadLetters {
         /// The id, or a unique beginning of it.
         id: String,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Picture {
+    Mermaid,
+    Svg,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,8 @@ mod demo;
 mod emulate;
 mod explain;
 mod formula;
+mod graph;
+mod impact;
 mod init;
 mod pause;
 mod plan;
@@ -33,6 +35,8 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Check { online, watch: false } => check::check(cli, *online).await,
         Command::Check { online, watch: true } => check::watch(cli, *online).await,
         Command::Show { name } => show::show(cli, name),
+        Command::Impact { name } => impact::impact(cli, name),
+        Command::Graph { picture } => graph::graph(cli, *picture),
         Command::Plan { integration, detailed } => plan::plan(cli, integration, *detailed).await,
         Command::Run { integration, confirm, max_deletes } => {
             run::run(cli, integration, confirm.as_deref(), *max_deletes).await

@@ -1,7 +1,5 @@
 //! The command line of Ironbridge: it wires the crates together, and is the only place (with the emulator) that listens.
 
-use clap::Parser;
-
 mod cli;
 mod commands;
 mod failure;
@@ -12,7 +10,7 @@ mod wiring;
 use cli::Cli;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     output::start_logs(&cli);
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -71,6 +71,7 @@ pub fn project(cli: &Cli) -> Result<Arc<Project>, Failure> {
 pub fn print_diagnostics(loaded: &Loaded, format: Format) {
     match format {
         Format::Json => say!("{:#}", loaded.to_json()),
+        Format::Sarif => say!("{:#}", loaded.to_sarif()),
         Format::Human if !loaded.diagnostics.is_empty() => {
             let width = terminal_width();
             talk!("{}\n", loaded.render(true, width));

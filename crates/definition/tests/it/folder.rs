@@ -296,3 +296,26 @@ fn three_hundred_integrations_load() {
     let limit = if cfg!(debug_assertions) { 10 } else { 1 };
     assert!(took.as_secs() < limit, "{took:?}");
 }
+
+#[test]
+fn diagnostics_are_sarif_too() {
+    let text = "hub: contoso\ntimezone: UTC\nalerts: []\nhub: again\n";
+    let sarif = load_files([("ironbridge.yaml", text)], &LoadOptions::default()).to_sarif();
+    assert_eq!((&sarif["version"], sarif["runs"].as_array().unwrap().len()), (&"2.1.0".into(), 1));
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let unknown = results.iter().find(|result| result["ruleId"] == "IB0110").unwrap();
+    assert_eq!(unknown["level"], "error");
+    assert_eq!(
+        unknown["locations"][0]["physicalLocation"],
+        serde_json::json!({
+            "artifactLocation": { "uri": "ironbridge.yaml" },
+            "region": { "startLine": 2, "startColumn": 1, "endColumn": 9 },
+        })
+    );
+    let twice = results.iter().find(|result| result["ruleId"] == "IB0111").unwrap();
+    assert_eq!(twice["relatedLocations"].as_array().unwrap().len(), 1);
+    for result in results {
+        let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]), "each result names a rule of the file");
+    }
+}

@@ -6,6 +6,7 @@
 mod examples;
 mod folder;
 mod fuzz;
+mod impact;
 mod kinds;
 mod messages;
 mod mutation;

@@ -244,3 +244,35 @@ fn a_column_of_ones_own_is_explained() {
     let text = format!("{}{}", said.out, said.err);
     assert!(text.contains("a column of your own (`new_…`) is not in the local Dataverse"), "{text}");
 }
+
+#[test]
+fn a_change_is_seen_before_it_is_made() {
+    let project = Project::new();
+    let json = project.test(&["--format", "json", "impact", "customer.credit_limit"]).ok().json();
+    let touches = json[0]["touches"].as_array().unwrap();
+    let of = |what: &str| touches.iter().filter(|one| one["what"] == what).count();
+    assert_eq!((of("mapping"), of("integration"), of("test")), (2, 1, 3), "{json:#}");
+    let text = project.test(&["impact", "finance"]).ok().out;
+    assert!(text.contains("a change of the system finance touches 5 things"), "{text}");
+    project.test(&["impact", "nothing"]).fails(2, "IB0002");
+    assert!(project.test(&["graph"]).ok().out.contains("-->|\"customers (batch)\"|"));
+    assert!(project.test(&["graph", "--as", "svg"]).ok().out.ends_with("</svg>\n"));
+}
+
+#[test]
+fn findings_are_sarif_for_a_code_review() {
+    let project = Project::new();
+    let before = project.test(&["--format", "sarif", "check"]).ok().json();
+    let codes = |json: &serde_json::Value| -> Vec<String> {
+        let results = json["runs"][0]["results"].as_array().unwrap();
+        results.iter().map(|result| format!("{} {}", result["level"], result["ruleId"])).collect()
+    };
+    assert_eq!(codes(&before), [r#""warning" "IB0126""#], "its secret was taken away: {before:#}");
+    project.edit("integrations/customers.yaml", "owner:", "ownr:");
+    let found = binary().args(["-C", project.dir.to_str().unwrap(), "--format", "sarif", "check"]).output().unwrap();
+    let said = said(found);
+    let json = said.json();
+    assert!(codes(&json).contains(&r#""error" "IB0110""#.to_owned()), "{json:#}");
+    let other = binary().args(["-C", project.dir.to_str().unwrap(), "--format", "sarif", "show", "finance"]).output();
+    assert_eq!(other.unwrap().status.code(), Some(2));
+}
