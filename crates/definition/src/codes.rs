@@ -50,6 +50,7 @@ codes! {
     VIRTUAL_WRITE "IB0212" "A write to a virtual table";
     PLAIN_SECRET "IB0215" "A secret in plain text";
     NO_SWEEP "IB0216" "No safety net behind an event";
+    DISGUISED "IB0217" "A Dataverse behind another kind of system";
     NO_SUCH_FIELD "IB0301" "A field that the entity does not have";
     NO_SUCH_COLUMN "IB0302" "A column that does not exist";
     FORMULA "IB0303" "A formula that cannot be used";

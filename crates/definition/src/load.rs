@@ -149,7 +149,8 @@ fn check(
             }
         }
     }
-    for span in hidden {
+    let elsewhere = rules::secrets::check(&files, &hidden, &mut diagnostics);
+    for span in hidden.into_iter().chain(elsewhere) {
         files.hide(span);
     }
     diagnostic::sort(&mut diagnostics);

@@ -17,6 +17,7 @@ pub(crate) mod mappings;
 pub(crate) mod names;
 pub(crate) mod people;
 pub(crate) mod references;
+pub(crate) mod secrets;
 mod systems;
 pub(crate) mod tests;
 

@@ -5,7 +5,7 @@ use record::{Entity, Kind};
 use crate::codes;
 use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
-use crate::load::Draft;
+use crate::load::{Draft, LoadOptions};
 use crate::model::SystemEntity;
 
 pub(super) fn columns_are_declared(
@@ -35,21 +35,66 @@ pub(super) fn columns_are_declared(
     }
 }
 
-/// Dataverse's SQL endpoint cannot be written, skips its rules, and fails under load.
-pub(super) fn sql_to_dataverse(group: &Group, kind: &Kind, diagnostics: &mut Vec<Diagnostic>) {
-    let is_sql = kind.name != "dataverse" && kind.entity.iter().any(|field| field.name == "query");
-    let Some(connection) = group.group("connection").filter(|_| is_sql) else { return };
+/// A Dataverse is reached by its own kind alone: its SQL endpoint cannot be written, passes by its rules and fails under
+/// load; and a REST system knows nothing of its limits, keys and batches.
+pub(super) fn dataverse_by_another_way(
+    group: &Group,
+    kind: &Kind,
+    options: &LoadOptions<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let Some(connection) = group.group("connection").filter(|_| kind.name != "dataverse") else { return };
+    let is_sql = kind.entity.iter().any(|field| field.name == "query");
     for entry in &connection.entries {
         let Data::Text(text) = &entry.value.data else { continue };
-        if text.to_ascii_lowercase().contains(".dynamics.com") {
+        // What the environment says is looked at too, and never shown.
+        let said = resolved(text, options).to_ascii_lowercase();
+        let by_reference = if text.contains("${") { "what this refers to" } else { "this" };
+        if is_sql && (said.contains(".dynamics.com") || is_dataverse(&said)) {
             diagnostics.push(
                 Diagnostic::error(codes::SQL_TO_DATAVERSE, "SQL directly to Dataverse")
-                    .at(entry.value.at, "this is the SQL endpoint of a Dataverse environment")
+                    .at(entry.value.at, format!("{by_reference} is the SQL endpoint of a Dataverse environment"))
                     .note("it is read-only, passes by business rules and change tracking, and times out after two minutes")
+                    .help("use `kind: dataverse` with `connection: { url: https://…crm.dynamics.com, … }`"),
+            );
+        } else if is_dataverse(&said) {
+            diagnostics.push(
+                Diagnostic::error(codes::DISGUISED, format!("a Dataverse behind the kind `{}`", kind.name))
+                    .at(entry.value.at, format!("{by_reference} is a Dataverse environment"))
+                    .note("another kind knows nothing of its protection limits, alternate keys, choices and lookups, nor of what this hub wrote there before")
                     .help("use `kind: dataverse` with `connection: { url: https://…crm.dynamics.com, … }`"),
             );
         }
     }
+}
+
+/// A host like `contoso.crm11.dynamics.com`, of the public cloud and the others, or the path of its Web API. Business
+/// Central and Finance have hosts of their own.
+fn is_dataverse(text: &str) -> bool {
+    let of_cloud = |host: &str| {
+        host.split('.').skip(1).any(|part| {
+            let number = part.strip_prefix("crm");
+            number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+    };
+    let hosts = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-')));
+    let clouds = [".dynamics.com", ".dynamics.cn", ".microsoftdynamics.us", ".appsplatform.us"];
+    text.contains("/api/data/v9") || hosts.filter(|host| clouds.iter().any(|end| host.ends_with(end))).any(of_cloud)
+}
+
+/// The text with its references filled in, as far as they can be here.
+fn resolved(text: &str, options: &LoadOptions<'_>) -> String {
+    let Some(secrets) = options.secrets else { return text.to_owned() };
+    let mut whole = String::new();
+    let mut rest = text;
+    while let Some((before, reference)) = rest.split_once("${") {
+        let Some((inner, after)) = reference.split_once('}') else { break };
+        whole.push_str(before);
+        let value = inner.split_once(':').and_then(|(provider, name)| secrets.resolve(provider, name).ok());
+        whole.push_str(value.as_ref().map_or("", |secret| secret.reveal()));
+        rest = after;
+    }
+    whole + rest
 }
 
 /// A mapping speaks of one system and one entity, never of a second system.

@@ -220,6 +220,38 @@ fn a_live_catalogue_knows_what_triggers_watch_and_lines_hold() {
 }
 
 #[test]
+fn a_dataverse_is_found_behind_a_reference() {
+    struct One(&'static str);
+    impl Secrets for One {
+        fn resolve(&self, _: &str, _: &str) -> Result<Secret, String> {
+            Ok(Secret::new(self.0))
+        }
+    }
+    let load_with = |value: &'static str| {
+        let mut files = super::mutation::fixture();
+        for (path, text) in &mut files {
+            if path == "systems/erp.yaml" {
+                *text = text.replace("https://erp.contoso.example/api", "\"${env:ERP_URL}\"");
+            }
+        }
+        let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let secrets = One(value);
+        let loaded = load_files(
+            given,
+            &LoadOptions { kinds: super::kinds::KINDS, secrets: Some(&secrets), ..LoadOptions::default() },
+        );
+        assert!(!loaded.render(false, 120).contains(value), "the value is shown nowhere");
+        loaded
+    };
+    let hidden = load_with("https://contoso.crm11.dynamics.com/api/data/v9.2");
+    check(&hidden, "IB0217", "what this refers to is a Dataverse environment");
+    check(&hidden, "IB0201", "what this refers to is the SQL endpoint");
+    for fine in ["https://api.businesscentral.dynamics.com/v2.0", "https://contoso.example/crm/orders"] {
+        assert!(!load_with(fine).render(false, 120).contains("IB0217"), "{fine}");
+    }
+}
+
+#[test]
 fn diagnostics_are_json_too() {
     let loaded = load_files([("ironbridge.yaml", "hub: contoso\ntimezone: UTC\n")], &LoadOptions::default());
     assert_eq!(
