@@ -14,16 +14,8 @@ fn world(deletes: &str) -> World {
     world
 }
 
-/// The state of each account that has a number: 0 active, 1 inactive.
-fn states(world: &World) -> std::collections::BTreeMap<String, i64> {
-    let answer = http(&world.url, "GET", "/api/data/v9.2/accounts?$select=accountnumber,statecode", "");
-    let page: Json = serde_json::from_str(&answer).unwrap();
-    let rows = page["value"].as_array().unwrap().iter();
-    rows.filter_map(|row| Some((row["accountnumber"].as_str()?.to_owned(), row["statecode"].as_i64()?))).collect()
-}
-
 fn some(world: &World, count: usize) -> Vec<String> {
-    states(world).into_keys().take(count).collect()
+    world.states().into_keys().take(count).collect()
 }
 
 fn sql_list(keys: &[String]) -> String {
@@ -65,7 +57,7 @@ fn a_row_that_is_gone_becomes_inactive_and_active_again_when_it_returns() {
     let run = run_as_planned(&world);
     assert_eq!((&run["deleted"], &run["created"], &run["updated"]), (&json!(2), &json!(0), &json!(0)));
     let inactive =
-        |world: &World| states(world).into_iter().filter(|(_, s)| *s == 1).map(|(k, _)| k).collect::<Vec<_>>();
+        |world: &World| world.states().into_iter().filter(|(_, s)| *s == 1).map(|(k, _)| k).collect::<Vec<_>>();
     assert_eq!(inactive(&world), gone);
     world.reset_stats();
     assert_eq!(plan(&world, 0)["delete"], json!(0));
@@ -82,11 +74,11 @@ fn a_row_that_is_gone_is_deleted_and_rows_of_others_stay() {
     let world = world("deletes: delete\nmax_deletes: 20 %");
     let others = r#"{"name": "Somebody else's", "accountnumber": "X-1"}"#;
     http(&world.url, "POST", "/api/data/v9.2/accounts", others);
-    let before = states(&world);
+    let before = world.states();
     let gone = some(&world, 3);
     world.sql(&format!("DELETE FROM customers WHERE customer_no IN ({})", sql_list(&gone)));
     assert_eq!(run_as_planned(&world)["deleted"], json!(3));
-    let after = states(&world);
+    let after = world.states();
     assert!(after.contains_key("X-1"));
     assert_eq!(after.len() + 3, before.len());
     assert!(gone.iter().all(|key| !after.contains_key(key)));
@@ -99,7 +91,7 @@ fn a_row_that_where_leaves_out_follows_deletes() {
     let mut statement = finance.prepare("SELECT customer_no FROM customers WHERE terms_code = 'PP'").unwrap();
     let prepaid: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     // One of the sample's bad rows is among them, and was never written.
-    let written = states(&world);
+    let written = world.states();
     let prepaid = prepaid.iter().filter(|key| written.contains_key(*key)).count();
     assert!(prepaid > 0);
     world.edit(
@@ -109,28 +101,28 @@ fn a_row_that_where_leaves_out_follows_deletes() {
     );
     let run = run_as_planned(&world);
     assert_eq!(run["deleted"], json!(prepaid));
-    assert_eq!(states(&world).values().filter(|state| **state == 1).count(), prepaid);
+    assert_eq!(world.states().values().filter(|state| **state == 1).count(), prepaid);
 }
 
 #[test]
 fn too_many_rows_gone_ask_a_person() {
     let world = world("deletes: delete");
-    let before = states(&world);
+    let before = world.states();
     world.sql(&format!("DELETE FROM customers WHERE customer_no IN ({})", sql_list(&some(&world, 10))));
     let planned = plan(&world, 3);
     assert_eq!((&planned["delete"], &planned["refused"]["code"]), (&json!(10), &json!("IB0704")));
     let run = world.run();
     assert_eq!(run["error"]["code"], "IB0704", "{run:#}");
-    assert_eq!(states(&world), before);
+    assert_eq!(world.states(), before);
     let meant = world.ironbridge(&["--format", "json", "run", "customers", "--max-deletes", "50 %"]).json();
     assert_eq!(meant["deleted"], json!(10));
-    assert_eq!(states(&world).len() + 10, before.len());
+    assert_eq!(world.states().len() + 10, before.len());
 }
 
 #[test]
 fn an_empty_or_short_source_deletes_nothing() {
     let world = world("deletes: delete\nmax_deletes: 100 %\nmin_rows: 20");
-    let before = states(&world);
+    let before = world.states();
     for sql in [
         "DELETE FROM customers WHERE customer_no NOT IN (SELECT customer_no FROM customers LIMIT 15)",
         "DELETE FROM customers",
@@ -138,7 +130,7 @@ fn an_empty_or_short_source_deletes_nothing() {
         world.sql(sql);
         let run = world.run();
         assert_eq!(run["error"]["code"], "IB0705", "{run:#}");
-        assert_eq!(states(&world), before);
+        assert_eq!(world.states(), before);
     }
     world.edit("integrations/customers.yaml", "\nmin_rows: 20", "");
     assert_eq!(world.run()["error"]["code"], "IB0705", "without min_rows an empty source deletes nothing either");
@@ -149,14 +141,14 @@ fn a_kill_anywhere_ends_in_the_same_state() {
     for failpoint in ["commit.before", "commit.after", "sink.before", "sink.after"] {
         for hit in 1..=6 {
             let world = world("deletes: delete\nmax_deletes: 50 %");
-            let expected = states(&world);
+            let expected = world.states();
             let gone = some(&world, 8);
             world.sql(&format!("DELETE FROM customers WHERE customer_no IN ({})", sql_list(&gone)));
             let _: Said = world.with_failpoints(&["run", "customers"], &format!("{failpoint}@{hit}=abort"));
             let run = world.run();
             assert!(run["error"].is_null(), "{failpoint} {hit}: {run:#}");
             let left: Vec<String> = expected.into_keys().filter(|key| !gone.contains(key)).collect();
-            assert_eq!(states(&world).into_keys().collect::<Vec<_>>(), left, "{failpoint} {hit}");
+            assert_eq!(world.states().into_keys().collect::<Vec<_>>(), left, "{failpoint} {hit}");
             assert_eq!(plan(&world, 0)["delete"], json!(0));
         }
     }

@@ -4,6 +4,7 @@
 
 mod bad_days;
 mod cases;
+mod chaos;
 mod gone;
 mod kills;
 mod second_run;

@@ -142,6 +142,15 @@ impl World {
         }
     }
 
+    /// The state of each account that has a number: 0 active, 1 inactive.
+    pub fn states(&self) -> BTreeMap<String, i64> {
+        let answer = http(&self.url, "GET", "/api/data/v9.2/accounts?$select=accountnumber,statecode", "");
+        let page: Json = serde_json::from_str(&answer).unwrap();
+        assert!(page["@odata.nextLink"].is_null(), "more accounts than one page");
+        let rows = page["value"].as_array().unwrap().iter();
+        rows.filter_map(|row| Some((row["accountnumber"].as_str()?.to_owned(), row["statecode"].as_i64()?))).collect()
+    }
+
     /// What Dynamics should hold: every good row of finance, worked out here by hand and not by our mapping.
     pub fn expected(&self) -> BTreeMap<String, Account> {
         let conn = Connection::open(self.finance()).unwrap();

@@ -1,0 +1,152 @@
+//! Everything goes wrong at random, again and again; in the end source and destination are equal.
+//!
+//! `IRONBRIDGE_SEEDS` says how many worlds are tried (`scripts/soak` tries hundreds), `IRONBRIDGE_SEED` where to begin: a
+//! seed that fails is printed and can be run alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::support::{Account, World};
+
+/// SplitMix64: a seed gives the same story each time.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
+    }
+}
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+#[test]
+fn ends_with_source_and_destination_equal() {
+    let first = from_environment("IRONBRIDGE_SEED", 1);
+    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 6) {
+        println!("seed {seed}");
+        one_story(seed);
+    }
+}
+
+fn one_story(seed: u64) {
+    let mut chance = Chance(seed);
+    let deletes = chance.one_of(&["ignore", "deactivate", "delete"]);
+    let world = World::new(60);
+    world.sql("UPDATE customers SET parent_no = NULL");
+    world.edit(
+        "integrations/customers.yaml",
+        "schedule:",
+        &format!(
+            "deletes: {deletes}\nmax_deletes: 100 %\nstop_after: {{ rejected: 10000, or: 100 %, first_rows_alike: 10000 }}\nschedule:"
+        ),
+    );
+    let mut clock = 0;
+    for round in 0..10 {
+        for _ in 0..chance.below(12) {
+            change_source(&world, &mut chance, deletes, &mut clock);
+        }
+        let faults =
+            ["", "", "429@10%", "503@10%", "drop@10%", "cut@10%", "half-batch@20%", "drop@5%,429@5%,cut@5%", "down"];
+        world.fault(chance.one_of(&faults));
+        let points = ["commit.before", "commit.after", "sink.before", "sink.after"];
+        let what = chance.one_of(&["abort", "abort", "error"]);
+        let failpoint = match chance.below(3) {
+            0 => String::new(),
+            _ => format!("{}@{}={what}", chance.one_of(&points), 1 + chance.below(5)),
+        };
+        let said = world.with_failpoints(&["--format", "json", "run", "customers"], &failpoint);
+        if let Ok(run) = serde_json::from_str::<Json>(&said.out) {
+            adds_up(&run, &format!("seed {seed}, round {round}"));
+        }
+        assert_ne!(said.code, Some(101), "seed {seed}, round {round}: a panic: {said:#?}");
+    }
+    world.fault("");
+    let run = world.run();
+    assert!(run["error"].is_null(), "seed {seed}: {run:#}");
+    adds_up(&run, &format!("seed {seed}"));
+    compare(&world, deletes, &format!("seed {seed}, deletes: {deletes}"));
+    world.reset_stats();
+    let again = world.run();
+    assert!(again["error"].is_null(), "seed {seed}: {again:#}");
+    assert_eq!(world.rows_written(), 0, "seed {seed}: what was right is written again: {again:#}");
+}
+
+fn adds_up(run: &Json, which: &str) {
+    let count = |name: &str| run[name].as_u64().unwrap_or_default();
+    let ends = ["created", "updated", "deleted", "unchanged", "rejected", "skipped"];
+    if run["error"].is_null() {
+        assert_eq!(count("read"), ends.iter().map(|name| count(name)).sum::<u64>(), "{which}: {run:#}");
+    }
+}
+
+/// A person works in the finance system. The first twenty customers stay and are parents of others.
+fn change_source(world: &World, chance: &mut Chance, deletes: &str, clock: &mut u64) {
+    *clock += 1;
+    let now = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+    let some =
+        format!("(SELECT rowid FROM customers WHERE rowid > 20 ORDER BY rowid LIMIT 1 OFFSET {})", chance.below(30));
+    let sql = match chance.below(8) {
+        0 => format!(
+            "INSERT INTO customers (customer_no, company_name, contact_email, credit_limit, terms_code, updated_at)
+             VALUES ('N-{clock}', ' New {clock} ', 'New{clock}@NEW.example', '{}.50', '30', {now})",
+            chance.below(100_000)
+        ),
+        1 => format!("UPDATE customers SET credit_limit = '{}.25', updated_at = {now} WHERE rowid = {some}", chance.below(9_999)),
+        2 => format!("UPDATE customers SET company_name = 'Renamed {clock}', updated_at = {now} WHERE rowid = {some}"),
+        // It turns bad, and good again.
+        3 => format!("UPDATE customers SET terms_code = '99', updated_at = {now} WHERE rowid = {some}"),
+        4 => format!("UPDATE customers SET terms_code = '60', updated_at = {now} WHERE terms_code = '99'"),
+        5 => format!(
+            "UPDATE customers SET parent_no = (SELECT customer_no FROM customers WHERE rowid <= 20 AND terms_code IN ('30','60','PP')
+               AND length(company_name) BETWEEN 1 AND 160 AND trim(customer_no) <> '' ORDER BY rowid LIMIT 1 OFFSET {}),
+               updated_at = {now} WHERE rowid = {some}",
+            chance.below(5)
+        ),
+        6 if deletes != "ignore" => format!("DELETE FROM customers WHERE rowid = {some}"),
+        // And comes back, perhaps.
+        7 if deletes != "ignore" => format!(
+            "INSERT INTO customers (customer_no, company_name, terms_code, updated_at) SELECT 'N-{0}', 'Back {0}', 'PP', {now}
+             WHERE NOT EXISTS (SELECT 1 FROM customers WHERE customer_no = 'N-{0}')",
+            1 + chance.below(*clock)
+        ),
+        _ => return,
+    };
+    world.sql(&sql);
+}
+
+/// Each good row of the source is in Dynamics as it is, and what is gone has gone the way that `deletes:` says.
+fn compare(world: &World, deletes: &str, which: &str) {
+    let expected = world.expected();
+    let accounts = world.accounts();
+    let good: BTreeMap<String, Account> =
+        accounts.iter().filter(|(key, _)| expected.contains_key(*key)).map(|(k, a)| (k.clone(), a.clone())).collect();
+    assert_eq!(good, expected, "{which}");
+    let states = world.states();
+    let conn = rusqlite::Connection::open(world.finance()).unwrap();
+    let mut statement = conn.prepare("SELECT customer_no FROM customers WHERE customer_no IS NOT NULL").unwrap();
+    let in_source: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    for (key, state) in states {
+        let there = in_source.contains(&key);
+        match deletes {
+            "deactivate" if !there => assert_eq!(state, 1, "{which}: {key} is gone from the source and active"),
+            "delete" => assert!(there, "{which}: {key} is gone from the source and in Dynamics"),
+            _ if expected.contains_key(&key) => assert_eq!(state, 0, "{which}: {key} is in the source and inactive"),
+            _ => {}
+        }
+    }
+}
