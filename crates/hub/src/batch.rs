@@ -251,6 +251,12 @@ impl Chunk {
             Gone::Delete | Gone::Ignore => self.removed.push(entry.key.clone()),
         }
     }
+
+    /// A row that neither side has.
+    fn forget(&mut self, entry: &Entry) {
+        self.written.push(entry.key.clone());
+        self.removed.push(entry.key.clone());
+    }
 }
 
 impl Run<'_> {
@@ -281,7 +287,7 @@ impl Run<'_> {
             None => (None, None),
             Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
             Some(_) if interrupted_waits > 0 => {
-                (None, Some("an earlier run ended while rows waited for their parents".to_owned()))
+                (None, Some("an earlier run was cut off while rows were on their way".to_owned()))
             }
             Some(cursor) => (Some(cursor.position), None),
         };
@@ -291,7 +297,8 @@ impl Run<'_> {
             let why = "rows were deleted in the source; comparing every key shows which".to_owned();
             self.read(pair, None, Some(why), &mut seen).await?;
         }
-        if interrupted_waits > 0 {
+        // Where rows that are gone are removed, that deals with these too.
+        if interrupted_waits > 0 && pair.gone == Gone::Ignore {
             self.forget_waiting(pair).await?;
         }
         Ok(seen)
@@ -348,8 +355,19 @@ impl Run<'_> {
         }
         let missing = seen.missing(self.store, pair)?;
         seen.believe(self.store, pair, &missing, &self.job.limits)??;
-        for keys in missing.never_written.chunks(1_000) {
-            let chunk = Chunk { written: keys.to_vec(), removed: keys.to_vec(), ..Chunk::default() };
+        for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
+            let (_, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
+            let mut chunk = Chunk::default();
+            for (entry, current) in entries.iter().zip(currents) {
+                chunk.removed.push(entry.key.clone());
+                match current {
+                    None => chunk.written.push(entry.key.clone()),
+                    Some(_) => {
+                        chunk.counts.read += 1;
+                        chunk.rejected.push(gone::rejected(entry, gone::not_known_as_ours(pair)));
+                    }
+                }
+            }
             self.commit(pair, chunk).await?;
         }
         for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
@@ -365,12 +383,7 @@ impl Run<'_> {
         // A row that is gone counts as read: its absence was.
         let mut chunk =
             Chunk { counts: Counts { read: entries.len() as u64, ..Counts::default() }, ..Chunk::default() };
-        let mut keys = Vec::with_capacity(entries.len());
-        for entry in entries {
-            keys.push(pair.write.key_of(&entry.key).ok_or_else(|| gone::cannot_remove(pair))?);
-        }
-        let asked = [pair.key_columns.clone(), pair.gone.asks()].concat();
-        let currents = with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &asked)).await?;
+        let (keys, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
         let (mut changes, mut of) = (Vec::new(), Vec::new());
         for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {
             match gone::change(pair, key, current.as_ref()) {
@@ -380,7 +393,10 @@ impl Run<'_> {
                 }
                 None => {
                     chunk.counts.unchanged += 1;
-                    chunk.settle_gone(pair, entry);
+                    match current {
+                        Some(_) => chunk.settle_gone(pair, entry),
+                        None => chunk.forget(entry),
+                    }
                 }
             }
         }
@@ -518,6 +534,8 @@ impl Run<'_> {
                 Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
             }
         }
+        let creates = of.iter().filter(|at| currents[**at].is_none()).map(|at| &rows[*at]);
+        self.intend(pair, creates).await?;
         let mut orphans = Vec::new();
         for attempt in 1.. {
             if changes.is_empty() {
@@ -559,6 +577,23 @@ impl Run<'_> {
             (changes, of) = (again, again_of);
         }
         Ok(orphans)
+    }
+
+    /// Remembers which rows are about to be created, where rows that are gone are removed: should the process end
+    /// before it remembers that they were, and the source lose them, they are known as ours all the same.
+    async fn intend(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
+        if pair.gone == Gone::Ignore {
+            return Ok(());
+        }
+        let run = self.id.0 as u64;
+        let intended = |row: &Candidate| Entry { generation: run, ..entry(row, pair, Settled::Waiting, None) };
+        let entries: Vec<Entry> = rows.map(intended).collect();
+        if !entries.is_empty() {
+            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+            let put = ledger::Op::Put { system, entity, entries };
+            self.store.commit(vec![self.lease.fence(), put.into()]).await?;
+        }
+        Ok(())
     }
 
     async fn current(&self, pair: &Pair, rows: &[Candidate]) -> Result<Vec<Option<Current>>, Fault> {

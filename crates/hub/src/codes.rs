@@ -24,5 +24,7 @@ pub const TOO_MANY_GONE: Code = Code("IB0704");
 pub const TOO_FEW_ROWS: Code = Code("IB0705");
 /// Rows that are gone cannot be treated as `deletes:` says.
 pub const CANNOT_REMOVE: Code = Code("IB0706");
+/// A row that is gone from the source is in the destination, and nothing says that the hub wrote it.
+pub const NOT_KNOWN_AS_OURS: Code = Code("IB0707");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");

@@ -8,15 +8,19 @@ use std::ops::ControlFlow;
 
 use definition::MinRows;
 use record::hash::RowHasher;
-use record::{Change, Column, Current, Decimal, Fault, Key, KeyRules, Op, Row, Schema, Type, Value, ValueRef};
+use record::{
+    Change, Column, Current, Decimal, Fault, Key, KeyRules, Op, RetryPolicy, Row, Schema, Type, Value, ValueRef,
+};
 use store::Store;
 use store::ledger::{Entry, State};
 use store::runs;
 
 use crate::codes;
+use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::reject::Rejected;
 use crate::sort::Keyed;
+use crate::watch::Watch;
 
 /// What becomes of a row of the destination when it is gone from the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +69,8 @@ pub(crate) struct Seen {
 pub(crate) struct Missing {
     /// Rows that the destination has.
     pub written: Vec<Entry>,
-    /// Rows that it never had: dead letters, and what waited for a parent.
-    pub never_written: Vec<Key>,
+    /// Dead letters that were never written.
+    pub never_written: Vec<Entry>,
 }
 
 impl Seen {
@@ -115,8 +119,10 @@ impl Seen {
             match entry.state {
                 State::Written => missing.written.push(entry),
                 // It was written before its last version was rejected.
-                State::Rejected | State::Waiting if entry.remote_id.is_some() => missing.written.push(entry),
-                State::Rejected | State::Waiting => missing.never_written.push(entry.key),
+                State::Rejected if entry.remote_id.is_some() => missing.written.push(entry),
+                State::Rejected => missing.never_written.push(entry),
+                // It was on its way when a run was cut off.
+                State::Waiting => missing.written.push(entry),
                 State::Deactivated => {}
             }
         }
@@ -198,6 +204,25 @@ fn usual(store: &Store, integration: &str) -> Result<Option<u64>, store::Error> 
     Ok((read.len() >= 3).then(|| read[read.len() / 2]))
 }
 
+/// What the destination has of rows that are gone, with its keys of them. A key that fits no column there has no row:
+/// that of a row without a key.
+pub(crate) async fn current(
+    retry: &RetryPolicy,
+    watch: &dyn Watch,
+    pair: &Pair,
+    entries: &[Entry],
+) -> Result<(Vec<Key>, Vec<Option<Current>>), Fault> {
+    let keys: Vec<Option<Key>> = entries.iter().map(|entry| pair.write.key_of(&entry.key)).collect();
+    let known: Vec<Key> = keys.iter().flatten().cloned().collect();
+    let asked = [pair.key_columns.clone(), pair.gone.asks()].concat();
+    let mut found = with_retries(retry, watch, || pair.sink.current(&known, &asked)).await?.into_iter();
+    let with_current = entries.iter().zip(keys).map(|(entry, key)| match key {
+        Some(key) => (key, found.next().flatten()),
+        None => (entry.key.clone(), None),
+    });
+    Ok(with_current.unzip())
+}
+
 /// What is written for a row that is gone; `None` where the destination has nothing to change.
 pub(crate) fn change(pair: &Pair, key: &Key, current: Option<&Current>) -> Option<Change> {
     let current = current?;
@@ -221,6 +246,19 @@ pub(crate) fn rejected(entry: &Entry, fault: Fault) -> Rejected {
         remote_id: entry.remote_id.clone(),
         gone: true,
     }
+}
+
+/// A dead letter that is gone from the source: the destination has a row of its key all the same. Somebody else's, or
+/// ours from a run that was cut between writing and remembering; that is for a person to say.
+pub(crate) fn not_known_as_ours(pair: &Pair) -> Fault {
+    let entity = &pair.entity.name;
+    let what = format!(
+        "a row of `{entity}` that was rejected is gone from `{}`, and `{}` has a row of its key that the hub does not know as its own",
+        pair.from, pair.to
+    );
+    Fault::reject(codes::NOT_KNOWN_AS_OURS, what)
+        .at_system(&pair.to)
+        .fix("look at the row there, and remove it by hand if nobody needs it")
 }
 
 /// The destination's key is made of more than the entity's key, and a row that is gone has no more than that.

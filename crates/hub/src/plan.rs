@@ -113,12 +113,19 @@ async fn plan_gone(
         Gone::Delete => PlannedEffect::Delete,
     };
     let missing = seen.missing(store, pair)?;
-    let asked = [pair.key_columns.clone(), pair.gone.asks()].concat();
+    for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
+        let currents = match gone::current(&job.retry, watch, pair, entries).await {
+            Ok((_, currents)) => currents,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        for (entry, _) in entries.iter().zip(currents).filter(|(_, current)| current.is_some()) {
+            plan.read += 1;
+            reject(plan, each, &pair.entity.name, entry.key.to_string(), vec![gone::not_known_as_ours(pair)]);
+        }
+    }
     for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
-        let keys: Option<Vec<_>> = entries.iter().map(|entry| pair.write.key_of(&entry.key)).collect();
-        let Some(keys) = keys else { return Ok(Err(gone::cannot_remove(pair))) };
-        let currents = match with_retries(&job.retry, watch, || pair.sink.current(&keys, &asked)).await {
-            Ok(currents) => currents,
+        let (keys, currents) = match gone::current(&job.retry, watch, pair, entries).await {
+            Ok(found) => found,
             Err(fault) => return Ok(Err(fault)),
         };
         for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {

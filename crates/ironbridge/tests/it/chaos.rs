@@ -140,7 +140,11 @@ fn compare(world: &World, deletes: &str, which: &str) {
     let conn = rusqlite::Connection::open(world.finance()).unwrap();
     let mut statement = conn.prepare("SELECT customer_no FROM customers WHERE customer_no IS NOT NULL").unwrap();
     let in_source: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    for (key, state) in states {
+    // A run that was cut between writing and remembering, whose row then turned bad and went: a person is told.
+    let letters = world.ironbridge(&["--format", "json", "dead-letters", "list", "--code", "IB0707", "--last", "1000"]);
+    let told: Vec<String> =
+        letters.json().as_array().unwrap().iter().map(|l| l["key"].as_str().unwrap().to_owned()).collect();
+    for (key, state) in states.into_iter().filter(|(key, _)| !told.contains(key)) {
         let there = in_source.contains(&key);
         match deletes {
             "deactivate" if !there => assert_eq!(state, 1, "{which}: {key} is gone from the source and active"),
