@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use definition::Drift;
 use record::{Current, Effected, Fault, Now, Page, ReadKind, Reader, RetryPolicy, Scope, Written};
 use store::leases::{self, Lease};
 use store::ledger::{Entry, State as Settled};
@@ -29,6 +30,9 @@ pub struct Job {
     /// Parents before children.
     pub pairs: Vec<Pair>,
     pub stop_after: StopAfter,
+    /// How often the destination is compared with what was written, and what becomes of what differs.
+    pub compare_live: Option<Duration>,
+    pub drift: Drift,
     /// When rows that are gone from the source are believed to be gone.
     pub limits: Limits,
     pub retry: RetryPolicy,
@@ -77,14 +81,27 @@ const WAITING_MAX: usize = 50_000;
 /// *Cancel*: dropping it leaves the run to be closed as interrupted by the next one; nothing is lost.
 pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
     let (lease, id) = begin(store, &job.integration, &start).await?;
-    let mut run =
-        Run { store, job, watch, lease: &lease, id, counts: Counts::default(), rejected: BTreeMap::new(), settled: 0 };
+    let compare = compares(store, job)?;
+    let mut run = Run {
+        compare,
+        store,
+        job,
+        watch,
+        lease: &lease,
+        id,
+        counts: Counts::default(),
+        rejected: BTreeMap::new(),
+        settled: 0,
+    };
     let result = tokio::select! {
         result = run.pairs() => result,
         lost = keep(store, &lease) => Err(Stopped::Store(lost)),
     };
     let error = match result {
-        Ok(()) => does_not_add_up(&run.counts),
+        Ok(()) => {
+            run.compared().await?;
+            does_not_add_up(&run.counts)
+        }
         Err(Stopped::Fault(fault)) => Some(*fault),
         Err(Stopped::Store(error)) => return Err(error.into()),
     };
@@ -171,6 +188,17 @@ fn is_gone(holder: &str, ours: &str) -> bool {
         && !proc.join(process).exists()
 }
 
+/// The stream of the cursor that says when an integration last compared.
+const COMPARED: &str = "compare_live";
+
+/// Whether the next run compares everything that was written with what the destination holds.
+pub(crate) fn compares(store: &Store, job: &Job) -> Result<bool, store::Error> {
+    let Some(every) = job.compare_live else { return Ok(false) };
+    let Some(last) = store.cursor(&job.integration, COMPARED)? else { return Ok(false) };
+    let since = store.clock().now().duration_since(last.updated);
+    Ok(jiff::SignedDuration::try_from(every).is_ok_and(|every| since >= every))
+}
+
 /// Renews the lease until that fails.
 async fn keep(store: &Store, lease: &Lease) -> store::Error {
     loop {
@@ -206,6 +234,8 @@ struct Run<'a> {
     watch: &'a dyn Watch,
     lease: &'a Lease,
     id: RunId,
+    /// Nothing is taken for unchanged without asking the destination.
+    compare: bool,
     /// Of the whole run.
     counts: Counts,
     rejected: BTreeMap<String, u64>,
@@ -260,6 +290,17 @@ impl Chunk {
 }
 
 impl Run<'_> {
+    /// Remembers when the destination was last compared; the first run counts as that.
+    async fn compared(&self) -> Result<(), store::Error> {
+        let integration = self.job.integration.clone();
+        if self.job.compare_live.is_none() || !self.compare && self.store.cursor(&integration, COMPARED)?.is_some() {
+            return Ok(());
+        }
+        let (stream, position, fingerprint) = (COMPARED.to_owned(), self.id.to_string(), String::new());
+        let set = cursors::Op::Set { integration, stream, position, fingerprint };
+        self.store.commit(vec![self.lease.fence(), set.into()]).await.map(drop)
+    }
+
     async fn pairs(&mut self) -> Result<(), Stopped> {
         let job = self.job;
         let mut all = Vec::new();
@@ -283,6 +324,7 @@ impl Run<'_> {
         let cursor = self.store.cursor(&self.job.integration, entity)?;
         let interrupted_waits = self.store.ledger_totals(&pair.to, entity)?.waiting;
         let (position, everything) = match cursor {
+            _ if self.compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
             _ if pair.reads_all => (None, None),
             None => (None, None),
             Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
@@ -449,7 +491,7 @@ impl Run<'_> {
         let keyed = sort::keys(pair, page)?;
         let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
         let Sorted { unchanged, skipped, refreshed, rejected, candidates, left_out, keyless } =
-            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins);
+            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins, self.compare);
         if pair.gone != Gone::Ignore {
             seen.add(&keyed, &rejected, left_out, keyless);
             seen.deletions |= !page.deleted.is_empty();
@@ -521,7 +563,7 @@ impl Run<'_> {
         let currents = self.current(pair, rows).await?;
         let (mut changes, mut of) = (Vec::new(), Vec::new());
         for (at, (candidate, current)) in rows.iter().zip(&currents).enumerate() {
-            match sort::decide(pair, candidate, current.as_ref()) {
+            match sort::decide_with(pair, candidate, current.as_ref(), self.job.drift) {
                 Decision::Same { remote_id, version } => {
                     chunk.counts.unchanged += 1;
                     chunk.written.push(candidate.key.clone());
@@ -530,6 +572,11 @@ impl Run<'_> {
                 Decision::Write(change) => {
                     changes.push(*change);
                     of.push(at);
+                }
+                Decision::Drifted(fault) => {
+                    chunk
+                        .rejected
+                        .push(Rejected { keeps_ledger: true, ..rejected_by_destination(pair, candidate, fault) });
                 }
                 Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
             }
@@ -610,7 +657,7 @@ impl Run<'_> {
         let mut codes: Vec<String> = Vec::new();
         for rejected in chunk.rejected {
             codes.push(rejected.faults.first().map(|f| f.code.to_string()).unwrap_or_default());
-            if !rejected.gone {
+            if !rejected.keeps_ledger {
                 chunk.entries.push(Entry {
                     key: rejected.key.clone(),
                     source_hash: rejected.source_hash,
@@ -720,6 +767,6 @@ fn rejected_by_destination(pair: &Pair, candidate: &Candidate, fault: Fault) -> 
         source: candidate.source.clone(),
         fields: pair.write.explain(&candidate.record),
         remote_id: candidate.remote_id.clone(),
-        gone: false,
+        keeps_ledger: false,
     }
 }

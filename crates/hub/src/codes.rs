@@ -26,5 +26,7 @@ pub const TOO_FEW_ROWS: Code = Code("IB0705");
 pub const CANNOT_REMOVE: Code = Code("IB0706");
 /// A row that is gone from the source is in the destination, and nothing says that the hub wrote it.
 pub const NOT_KNOWN_AS_OURS: Code = Code("IB0707");
+/// A row of the destination is not as the hub wrote it, and nobody has changed the source.
+pub const DRIFTED: Code = Code("IB0708");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");

@@ -56,7 +56,15 @@ pub async fn compile(
         percent: Some(batch.stop_after.or),
         first_rows_alike: Some(batch.stop_after.first_rows_alike),
     };
-    Ok(Job { integration: integration.name.clone(), pairs, stop_after, limits, retry })
+    Ok(Job {
+        integration: integration.name.clone(),
+        pairs,
+        stop_after,
+        limits,
+        compare_live: batch.compare_live,
+        drift: batch.drift,
+        retry,
+    })
 }
 
 /// One of the two systems of a job.

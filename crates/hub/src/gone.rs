@@ -244,7 +244,7 @@ pub(crate) fn rejected(entry: &Entry, fault: Fault) -> Rejected {
         source: Row::new(Schema::new(Vec::new()), Vec::new()),
         fields: Vec::new(),
         remote_id: entry.remote_id.clone(),
-        gone: true,
+        keeps_ledger: true,
     }
 }
 

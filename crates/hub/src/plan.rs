@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use record::{Fault, ReadKind, Value};
 use store::Store;
 
-use crate::batch::Job;
+use crate::batch::{self, Job};
 use crate::error::Error;
 use crate::gone::{self, Gone, Seen};
 use crate::outage::with_retries;
@@ -152,15 +152,16 @@ async fn plan_pair(
     plan: &mut Plan,
     seen: &mut Seen,
 ) -> Result<Result<(), Fault>, Error> {
+    let compare = batch::compares(store, job)?;
     let entity = pair.entity.name.to_string();
     let fingerprint = format!("{:016x}", pair.fingerprint());
     let cursor = store.cursor(&job.integration, &entity)?.filter(|cursor| cursor.fingerprint == fingerprint);
-    let position = cursor.map(|cursor| cursor.position).filter(|_| !pair.reads_all);
-    if let Err(fault) = plan_read(store, job, pair, position, watch, each, plan, seen).await? {
+    let position = cursor.map(|cursor| cursor.position).filter(|_| !pair.reads_all && !compare);
+    if let Err(fault) = plan_read(store, job, pair, position, compare, watch, each, plan, seen).await? {
         return Ok(Err(fault));
     }
     if seen.deletions && !seen.whole {
-        return plan_read(store, job, pair, None, watch, each, plan, seen).await;
+        return plan_read(store, job, pair, None, compare, watch, each, plan, seen).await;
     }
     Ok(Ok(()))
 }
@@ -171,6 +172,7 @@ async fn plan_read(
     job: &Job,
     pair: &Pair,
     position: Option<String>,
+    compare: bool,
     watch: &dyn Watch,
     each: &mut dyn FnMut(PlannedRow),
     plan: &mut Plan,
@@ -203,7 +205,7 @@ async fn plan_read(
         };
         let ledger = store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
         let Sorted { unchanged, skipped, refreshed: _, rejected, candidates, left_out, keyless } =
-            sort::sort(pair, &page, &keyed, &mut ledger.into_iter(), &mut twins);
+            sort::sort(pair, &page, &keyed, &mut ledger.into_iter(), &mut twins, compare);
         if pair.gone != Gone::Ignore {
             seen.add(&keyed, &rejected, left_out, keyless);
             seen.deletions |= !page.deleted.is_empty();
@@ -222,9 +224,11 @@ async fn plan_read(
                 Err(fault) => return Ok(Err(fault)),
             };
             for (candidate, current) in rows.iter().zip(currents) {
-                match sort::decide(pair, candidate, current.as_ref()) {
+                match sort::decide_with(pair, candidate, current.as_ref(), job.drift) {
                     Decision::Same { .. } => plan.unchanged += 1,
-                    Decision::Reject(fault) => reject(plan, each, &entity, candidate.key.to_string(), vec![fault]),
+                    Decision::Reject(fault) | Decision::Drifted(fault) => {
+                        reject(plan, each, &entity, candidate.key.to_string(), vec![fault])
+                    }
                     Decision::Write(change) => {
                         let effect = if current.is_some() { PlannedEffect::Update } else { PlannedEffect::Create };
                         match effect {

@@ -21,8 +21,8 @@ pub(crate) struct Rejected {
     pub fields: Vec<Explained>,
     /// The destination's id, where an earlier version of the row was written.
     pub remote_id: Option<String>,
-    /// It is gone from the source, and the destination keeps it: the ledger still has it as written.
-    pub gone: bool,
+    /// The ledger keeps what it has of the row: it was written, and what is wrong with it now came later.
+    pub keeps_ledger: bool,
 }
 
 /// The name of a row that has no key: it stays the same as long as the row does.

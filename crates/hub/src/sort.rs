@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use definition::Drift;
 use mapping::{Read, Wanted, content};
 use record::hash::RowHasher;
 use record::{Change, Current, Fault, Key, KeyRules, Op, Page, Row, Schema, Value};
@@ -36,6 +37,8 @@ pub(crate) struct Candidate {
     pub remote_id: Option<String>,
     /// The hub has deactivated it, and now it is in the source again.
     pub comes_back: bool,
+    /// The ledger says that the destination has it so already: it is only looked at to see whether that still holds.
+    pub settled: bool,
 }
 
 /// What became of the rows of a page.
@@ -77,13 +80,14 @@ pub(crate) fn keys(pair: &Pair, page: &Page) -> Result<Keyed, Fault> {
     Ok(keyed)
 }
 
-/// Sorts a page. `ledger` answers for each key, in their order.
+/// Sorts a page. `ledger` answers for each key, in their order; with `compare` it is not taken at its word.
 pub(crate) fn sort(
     pair: &Pair,
     page: &Page,
     keyed: &Keyed,
     ledger: &mut dyn Iterator<Item = Option<Entry>>,
     twins: &mut Twins,
+    compare: bool,
 ) -> Sorted {
     let mut sorted = Sorted::default();
     let mut hasher = RowHasher::default();
@@ -94,7 +98,7 @@ pub(crate) fn sort(
         let (source_hash, key) = (keyed.hashes[at], &keyed.keys[at]);
         let entry = ledger.next().flatten();
         let seen = entry.as_ref().filter(|e| e.source_hash == source_hash && e.mapping == fingerprint);
-        if seen.is_some_and(|e| e.state == State::Written) && !twice.contains_key(key) {
+        if !compare && seen.is_some_and(|e| e.state == State::Written) && !twice.contains_key(key) {
             sorted.unchanged += 1;
             continue;
         }
@@ -114,7 +118,7 @@ pub(crate) fn sort(
                 source: row.to_row(),
                 fields,
                 remote_id: entry.as_ref().and_then(|e| e.remote_id.clone()),
-                gone: false,
+                keeps_ledger: false,
             });
         };
         if let Some(other) = twice.get(key) {
@@ -141,9 +145,8 @@ pub(crate) fn sort(
             }
         };
         let content_hash = content::hash(&wanted.columns, pair.write.keeps(), &mut hasher);
-        if let Some(entry) = entry.as_ref().filter(|e| e.state == State::Written)
-            && entry.content_hash == content_hash
-        {
+        let settled = entry.as_ref().filter(|e| e.state == State::Written && e.content_hash == content_hash);
+        if let Some(entry) = settled.filter(|_| !compare) {
             sorted.unchanged += 1;
             sorted.refreshed.push(Entry { source_hash, mapping: fingerprint, ..entry.clone() });
             continue;
@@ -161,6 +164,7 @@ pub(crate) fn sort(
             wanted,
             source: row.to_row(),
             record,
+            settled: settled.is_some(),
             comes_back: entry.as_ref().is_some_and(|e| e.state == State::Deactivated),
             remote_id: entry.and_then(|e| e.remote_id),
         });
@@ -177,7 +181,7 @@ pub(crate) fn sort(
             source: unreadable.row.clone(),
             fields: Vec::new(),
             remote_id: None,
-            gone: false,
+            keeps_ledger: false,
         });
     }
     parents_first(pair, &mut sorted.candidates);
@@ -193,6 +197,30 @@ pub(crate) enum Decision {
     },
     Write(Box<Change>),
     Reject(Fault),
+    /// It holds something else than the hub wrote there, and that is for a person to see.
+    Drifted(Fault),
+}
+
+/// As [`decide`], for an integration that reports what was edited behind its back instead of writing over it.
+pub(crate) fn decide_with(pair: &Pair, candidate: &Candidate, current: Option<&Current>, drift: Drift) -> Decision {
+    match decide(pair, candidate, current) {
+        Decision::Write(change) if candidate.settled && drift == Drift::Report => {
+            Decision::Drifted(drifted(pair, candidate, &change, current.is_some()))
+        }
+        decision => decision,
+    }
+}
+
+fn drifted(pair: &Pair, candidate: &Candidate, change: &Change, is_there: bool) -> Fault {
+    let columns: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
+    let what = match is_there {
+        true => format!("`{}` holds something else than was written there in: {}", pair.to, columns.join(", ")),
+        false => format!("`{}` has no longer the row that was written there", pair.to),
+    };
+    Fault::reject(codes::DRIFTED, what)
+        .at_system(&pair.to)
+        .at_key(candidate.key.to_string())
+        .fix("bring source and destination together by hand, or write `drift: overwrite` where the source is right")
 }
 
 pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Current>) -> Decision {

@@ -50,7 +50,7 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     match command {
         Command::Show { .. } => {
             let cursors = store.cursors(name)?;
-            let positions = cursors.into_iter().map(|cursor| {
+            let positions = cursors.into_iter().filter(|cursor| entities.contains(&&*cursor.stream)).map(|cursor| {
                 let updated = Some(cursor.updated.to_string());
                 (cursor.stream, Position { position: cursor.position, fingerprint: cursor.fingerprint, updated })
             });

@@ -5,6 +5,7 @@
 mod bad_days;
 mod cases;
 mod chaos;
+mod drift;
 mod gone;
 mod kills;
 mod second_run;
