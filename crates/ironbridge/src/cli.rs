@@ -81,6 +81,15 @@ pub enum Command {
         #[arg(value_name = "SYSTEM|ENTITY|FIELD|COLUMN")]
         name: String,
     },
+    /// Write the project out in open formats.
+    Export {
+        /// Sheets: what is mapped, one CSV and one Markdown file for each entity, for its owner to read and sign.
+        #[arg(long, value_name = "FORMAT")]
+        to: Export,
+        /// The folder that the files are written to; files of an earlier export are replaced.
+        #[arg(long, default_value = "sheets", value_name = "DIR")]
+        into: PathBuf,
+    },
     /// Draw the systems and the integrations between them.
     Graph {
         /// Mermaid for a page of text, SVG for a browser.
@@ -237,6 +246,11 @@ pub enum DeadLetters {
         /// The id, or a unique beginning of it.
         id: String,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Export {
+    Sheets,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

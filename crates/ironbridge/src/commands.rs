@@ -2,7 +2,7 @@
 
 use emulator::dataverse::Config;
 
-use crate::cli::{Cli, Command, Emulate, Limits};
+use crate::cli::{Cli, Command, Emulate, Export, Limits};
 use crate::failure::Failure;
 
 mod check;
@@ -10,6 +10,7 @@ mod dead_letters;
 mod demo;
 mod emulate;
 mod explain;
+mod export;
 mod formula;
 mod graph;
 mod impact;
@@ -36,6 +37,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Check { online, watch: true } => check::watch(cli, *online).await,
         Command::Show { name } => show::show(cli, name),
         Command::Impact { name } => impact::impact(cli, name),
+        Command::Export { to: Export::Sheets, into } => export::sheets(cli, into),
         Command::Graph { picture } => graph::graph(cli, *picture),
         Command::Plan { integration, detailed } => plan::plan(cli, integration, *detailed).await,
         Command::Run { integration, confirm, max_deletes } => {

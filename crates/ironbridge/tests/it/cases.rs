@@ -276,3 +276,16 @@ fn findings_are_sarif_for_a_code_review() {
     let other = binary().args(["-C", project.dir.to_str().unwrap(), "--format", "sarif", "show", "finance"]).output();
     assert_eq!(other.unwrap().status.code(), Some(2));
 }
+
+#[test]
+fn a_mapping_sheet_can_be_read_and_signed() {
+    let project = Project::new();
+    let into = project.path("sheets");
+    project.test(&["export", "--to", "sheets", "--into", into.to_str().unwrap()]).ok();
+    let csv = read(&into.join("customer.csv"));
+    assert!(csv.starts_with("system,table,way,from,how,to,type,notes\n"), "{csv}");
+    assert!(csv.contains("finance,customers,read,Trim(company_name),formula,name,text,required\n"), "{csv}");
+    let page = read(&into.join("customer.md"));
+    assert!(page.contains("| credit_limit | as it is | creditlimit | money |"), "{page}");
+    assert!(page.contains("Read and agreed:"), "{page}");
+}
