@@ -28,6 +28,7 @@
 
 mod build;
 pub mod codes;
+mod compare;
 mod decode;
 mod decoded;
 mod diagnostic;
@@ -54,6 +55,7 @@ mod yaml;
 
 pub use record::Code;
 
+pub use compare::{Changed, compare};
 pub use diagnostic::{Diagnostic, Place, Secondary, Severity};
 pub use draft::{Drafted, Sample, draft};
 pub use expect::{Expectation, Rows, differences, exact_number};

@@ -81,6 +81,13 @@ pub enum Command {
         #[arg(value_name = "SYSTEM|ENTITY|FIELD|COLUMN")]
         name: String,
     },
+    /// What the change from one folder of a project to another changes in behaviour, in words.
+    Diff {
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+    },
     /// Write the project out in open formats.
     Export {
         /// Sheets: what is mapped, one CSV and one Markdown file for each entity, for its owner to read and sign.

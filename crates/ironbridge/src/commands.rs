@@ -8,6 +8,7 @@ use crate::failure::Failure;
 mod check;
 mod dead_letters;
 mod demo;
+mod diff;
 mod emulate;
 mod explain;
 mod export;
@@ -38,6 +39,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Show { name } => show::show(cli, name),
         Command::Impact { name } => impact::impact(cli, name),
         Command::Export { to: Export::Sheets, into } => export::sheets(cli, into),
+        Command::Diff { old, new } => diff::diff(cli, old, new),
         Command::Graph { picture } => graph::graph(cli, *picture),
         Command::Plan { integration, detailed } => plan::plan(cli, integration, *detailed).await,
         Command::Run { integration, confirm, max_deletes } => {

@@ -289,3 +289,18 @@ fn a_mapping_sheet_can_be_read_and_signed() {
     assert!(page.contains("| credit_limit | as it is | creditlimit | money |"), "{page}");
     assert!(page.contains("Read and agreed:"), "{page}");
 }
+
+#[test]
+fn a_change_of_the_files_is_told_in_words() {
+    let (old, new) = (Project::new(), Project::new());
+    let dirs = [old.dir.to_str().unwrap(), new.dir.to_str().unwrap()];
+    assert_eq!(old.test(&["diff", dirs[0], dirs[0]]).ok().out, "nothing changes\n");
+    new.edit("systems/finance.yaml", "=Trim(company_name)", "company_name");
+    new.edit("integrations/customers.yaml", "purpose: ", "purpose: Indeed, ");
+    let json = old.test(&["--format", "json", "diff", dirs[0], dirs[1]]).ok().json();
+    let changes = json.as_array().unwrap();
+    let of = |name: &str| changes.iter().filter(|change| change["name"] == name).collect::<Vec<_>>();
+    assert_eq!((of("customers").len(), of("finance").len(), changes.len()), (1, 1, 2), "{json:#}");
+    assert!(of("customers")[0]["means"].as_str().unwrap().starts_with("safe"), "{json:#}");
+    assert!(of("finance")[0]["means"].as_str().unwrap().contains("`customers` reads everything once"), "{json:#}");
+}
