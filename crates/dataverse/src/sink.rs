@@ -47,6 +47,15 @@ impl Sink for Rows {
         Box::pin(self.read(keys, columns))
     }
 
+    fn find<'a>(
+        &'a self,
+        by: &'a [String],
+        values: &'a [Vec<Value>],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
+        Box::pin(self.search(by, values, columns))
+    }
+
     fn rows_per_chunk(&self) -> usize {
         let config = self.client.config();
         config.rows_per_batch * config.concurrency.max(1)
@@ -146,8 +155,11 @@ impl Rows {
 
     /// How each of these changes is addressed. Asks the service only about keys that no URL can hold.
     async fn aim(&self, table: &Table, changes: &[Change], todo: &[usize]) -> Result<Vec<Result<Aim, Fault>>, Fault> {
-        let by_key: Vec<Option<String>> =
-            todo.iter().map(|&at| address::by_key(table, &self.spec.key, &changes[at].key.parts())).collect();
+        let address_of = |change: &Change| match (change.op, &change.remote_id) {
+            (Op::Adopt, Some(id)) => Some(address::by_id(table, id)),
+            _ => address::by_key(table, &self.spec.key, &change.key.parts()),
+        };
+        let by_key: Vec<Option<String>> = todo.iter().map(|&at| address_of(&changes[at])).collect();
         let hidden: Vec<Vec<Value>> =
             todo.iter().zip(&by_key).filter(|(_, aim)| aim.is_none()).map(|(&at, _)| changes[at].key.parts()).collect();
         let mut found = if hidden.is_empty() {
@@ -207,8 +219,13 @@ impl Rows {
                 first.push(member)
             }
         }
+        if change.op == Op::Adopt {
+            for (name, value) in self.spec.key.iter().zip(change.key.parts()) {
+                first.push(self.member(table, name, &value)?);
+            }
+        }
         let (method, url, headers) = match aim {
-            Aim::Key(url) => ("PATCH", url, if_match("")),
+            Aim::Key(url) => ("PATCH", url, if_match(if change.op == Op::Adopt { "*" } else { "" })),
             Aim::Id(id) => ("PATCH", address::by_id(table, &id), if_match("*")),
             Aim::New => {
                 for (name, value) in self.spec.key.iter().zip(change.key.parts()) {
@@ -391,20 +408,40 @@ impl Rows {
         let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
         let parts: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
         let found = rows::by_key(&self.client, &table, &self.spec.key, &parts, &wanted.properties(), WRITE).await?;
-        let firsts: Vec<Option<Found>> = found.into_iter().map(|rows| rows.into_iter().next()).collect();
-        let present: Vec<Found> = firsts.iter().flatten().cloned().collect();
-        let values = wanted.values(&self.client, &self.names, &present, WRITE).await?;
+        let firsts: Vec<Vec<Found>> = found.into_iter().map(|rows| rows.into_iter().take(1).collect()).collect();
+        let currents = self.currents(&table, &wanted, firsts).await?;
+        Ok(currents.into_iter().map(|rows| rows.into_iter().next()).collect())
+    }
+
+    async fn search(
+        &self,
+        by: &[String],
+        values: &[Vec<Value>],
+        columns: &[String],
+    ) -> Result<Vec<Vec<Current>>, Fault> {
+        let table = self.table().await?;
+        let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
+        let found = rows::by_key(&self.client, &table, by, values, &wanted.properties(), WRITE).await?;
+        self.currents(&table, &wanted, found).await
+    }
+
+    /// Rows as they came, with their values read.
+    async fn currents(
+        &self,
+        table: &Table,
+        wanted: &Columns,
+        found: Vec<Vec<Found>>,
+    ) -> Result<Vec<Vec<Current>>, Fault> {
+        let all: Vec<Found> = found.iter().flatten().cloned().collect();
+        let mut values = wanted.values(&self.client, &self.names, &all, WRITE).await?.into_iter();
         let schema: Arc<Schema> = wanted.schema();
-        let mut values = values.into_iter();
-        let one = |row: &Found, values: Result<Vec<Value>, Unread>| {
+        let mut one = |row: &Found| {
+            let values: Result<Vec<Value>, Unread> = values.next().expect("each row has its values");
             // What cannot be read differs from anything that is to be written, and is overwritten.
             let values = values.unwrap_or_else(|unread| unread.values);
-            Current { remote_id: row.id(&table), version: row.version(), columns: Row::new(schema.clone(), values) }
+            Current { remote_id: row.id(table), version: row.version(), columns: Row::new(schema.clone(), values) }
         };
-        Ok(firsts
-            .iter()
-            .map(|row| row.as_ref().map(|row| one(row, values.next().expect("each row has its values"))))
-            .collect())
+        Ok(found.iter().map(|rows| rows.iter().map(&mut one).collect()).collect())
     }
 }
 

@@ -14,6 +14,7 @@ use store::ledger::{Entry, State as Settled};
 use store::runs::{self, Counts, RunError, RunId, State, Trigger};
 use store::{Op, OpResult, Refusal, Store, cursors, dead_letters, ledger};
 
+use crate::adopt;
 use crate::codes;
 use crate::error::Error;
 use crate::gone::{self, Gone, Limits, Seen};
@@ -560,10 +561,12 @@ impl Run<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let currents = self.current(pair, rows).await?;
+        let mut currents = self.current(pair, rows).await?;
+        let existing = adopt::existing(&self.job.retry, self.watch, pair, rows, &mut currents).await?;
         let (mut changes, mut of) = (Vec::new(), Vec::new());
         for (at, (candidate, current)) in rows.iter().zip(&currents).enumerate() {
-            match sort::decide_with(pair, candidate, current.as_ref(), self.job.drift) {
+            let decision = sort::decide_with(pair, candidate, current.as_ref(), self.job.drift);
+            match adopt::settle(pair, candidate, &existing[at], decision) {
                 Decision::Same { remote_id, version } => {
                     chunk.counts.unchanged += 1;
                     chunk.written.push(candidate.key.clone());

@@ -28,5 +28,7 @@ pub const CANNOT_REMOVE: Code = Code("IB0706");
 pub const NOT_KNOWN_AS_OURS: Code = Code("IB0707");
 /// A row of the destination is not as the hub wrote it, and nobody has changed the source.
 pub const DRIFTED: Code = Code("IB0708");
+/// A row is to be created, and several rows that were there before match it.
+pub const SEVERAL_MATCH: Code = Code("IB0709");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");

@@ -161,6 +161,10 @@ async fn pair(
         usable_key(&to.defined.name, table, &target.alternate_key)?;
     }
 
+    let has_lines = |rules: &[mapping::Rule]| rules.iter().any(|rule| matches!(rule.expr, mapping::Expr::Lines(_)));
+    if has_lines(&source.read) && has_lines(&rules) {
+        return Err(not_yet(name, "`lines`"));
+    }
     let deactivates = matches!(gone, Gone::Deactivate { .. });
     if deactivates && target_table.as_ref().is_none_or(|table| table.column(STATE).is_none()) {
         let what = format!("rows of `{name}` in `{}` cannot be deactivated: they have no `{STATE}`", to.defined.name);
@@ -202,6 +206,7 @@ async fn pair(
         read,
         write,
         key_columns: target.alternate_key.clone(),
+        match_existing: target.match_existing.clone(),
         gone,
         reads_all,
     };

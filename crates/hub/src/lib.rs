@@ -6,6 +6,7 @@
 //!
 //! It is not a connector and knows none: no HTTP, no SQL, no driver.
 
+mod adopt;
 pub mod batch;
 pub mod codes;
 pub mod compile;

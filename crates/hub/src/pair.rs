@@ -18,6 +18,8 @@ pub struct Pair {
     pub write: WriteMapping,
     /// The columns of the destination's alternate key.
     pub key_columns: Vec<String>,
+    /// The columns by which a row that is there already is taken for ours.
+    pub match_existing: Vec<String>,
     pub gone: Gone,
     /// The source only ever tells what is there: what is gone is found by reading everything.
     pub reads_all: bool,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use record::{Fault, ReadKind, Value};
 use store::Store;
 
+use crate::adopt;
 use crate::batch::{self, Job};
 use crate::error::Error;
 use crate::gone::{self, Gone, Seen};
@@ -219,12 +220,17 @@ async fn plan_read(
         for rows in candidates.chunks(pair.sink.rows_per_chunk().max(1)) {
             let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
             let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
-            let currents = match with_retries(&job.retry, watch, || pair.sink.current(&keys, &columns)).await {
+            let mut currents = match with_retries(&job.retry, watch, || pair.sink.current(&keys, &columns)).await {
                 Ok(currents) => currents,
                 Err(fault) => return Ok(Err(fault)),
             };
-            for (candidate, current) in rows.iter().zip(currents) {
-                match sort::decide_with(pair, candidate, current.as_ref(), job.drift) {
+            let existing = match adopt::existing(&job.retry, watch, pair, rows, &mut currents).await {
+                Ok(existing) => existing,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            for (candidate, (current, existing)) in rows.iter().zip(currents.into_iter().zip(&existing)) {
+                let decision = sort::decide_with(pair, candidate, current.as_ref(), job.drift);
+                match adopt::settle(pair, candidate, existing, decision) {
                     Decision::Same { .. } => plan.unchanged += 1,
                     Decision::Reject(fault) | Decision::Drifted(fault) => {
                         reject(plan, each, &entity, candidate.key.to_string(), vec![fault])

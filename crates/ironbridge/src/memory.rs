@@ -220,11 +220,11 @@ impl Sink for Rows {
                     Effected::Deleted
                 }
                 (Op::Delete, None) => Effected::Unchanged,
-                (Op::Upsert, Some(at)) => {
+                (Op::Upsert | Op::Adopt, Some(at)) => {
                     table.rows[at].extend(written);
                     Effected::Updated
                 }
-                (Op::Upsert, None) => {
+                (Op::Upsert | Op::Adopt, None) => {
                     let mut row: Cells = self.key.iter().cloned().zip(parts).collect();
                     row.extend(written);
                     table.rows.push(row);

@@ -7,6 +7,8 @@ use crate::{Fault, Key, Row};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     Upsert,
+    /// The row that `remote_id` names gets the key and the columns: it was there before we knew of it.
+    Adopt,
     Delete,
 }
 

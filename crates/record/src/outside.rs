@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Batch, Catalog, Change, Current, Fault, Key, KeyRules, Options, Outcome, Row, Schema};
+use crate::{Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Options, Outcome, Row, Schema, Value};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -141,6 +141,20 @@ pub trait Sink: Send + Sync {
         keys: &'a [Key],
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>>;
+
+    /// The rows that hold these values in `by`, with these columns; for each of `values`, as many as there are.
+    ///
+    /// *Errors*: a `Stop` where this kind of system is not searched.
+    fn find<'a>(
+        &'a self,
+        by: &'a [String],
+        values: &'a [Vec<Value>],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
+        let _ = (values, columns);
+        let what = format!("rows cannot be found by {} in this kind of system", by.join(", "));
+        Box::pin(std::future::ready(Err(Fault::stop(Code("IB0007"), what).fix("leave `match_existing:` out"))))
+    }
 
     /// Rows that one call of `apply` should carry.
     fn rows_per_chunk(&self) -> usize;

@@ -1,0 +1,104 @@
+//! Rows that were in the destination before the hub: one that matches is adopted, several are a person's to tell apart.
+//!
+//! Only rows without a key are looked at. One that has a key of its own is another record, however alike it looks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use record::{Change, Current, Fault, Op, RetryPolicy, Row, Schema, Value};
+
+use crate::codes;
+use crate::outage::with_retries;
+use crate::pair::Pair;
+use crate::sort::{Candidate, Decision};
+use crate::watch::Watch;
+
+/// What was found for a row that is to be created.
+#[derive(Debug, Clone)]
+pub(crate) enum Existing {
+    None,
+    /// One row, which is in the candidate's place among the currents now.
+    One,
+    /// So many rows, or one row for several candidates.
+    Several(usize),
+}
+
+/// Looks for the rows that would be created otherwise; puts what is found once into `currents`.
+pub(crate) async fn existing(
+    retry: &RetryPolicy,
+    watch: &dyn Watch,
+    pair: &Pair,
+    rows: &[Candidate],
+    currents: &mut [Option<Current>],
+) -> Result<Vec<Existing>, Fault> {
+    let mut answers = vec![Existing::None; rows.len()];
+    let by = &pair.match_existing;
+    let (mut asked, mut values) = (Vec::new(), Vec::new());
+    for (at, row) in rows.iter().enumerate().filter(|(at, _)| !by.is_empty() && currents[*at].is_none()) {
+        let wanted: Option<Vec<Value>> =
+            by.iter().map(|name| row.wanted.columns.get(name).filter(|v| !v.is_blank()).cloned()).collect();
+        if let Some(wanted) = wanted {
+            asked.push(at);
+            values.push(wanted);
+        }
+    }
+    if asked.is_empty() {
+        return Ok(answers);
+    }
+    let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+    let found = with_retries(retry, watch, || pair.sink.find(by, &values, &columns)).await?;
+    let mut adopted: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
+    for (at, found) in asked.into_iter().zip(found) {
+        let has_key = |row: &Current| {
+            pair.key_columns.iter().any(|name| row.columns.get(name).is_some_and(|value| !value.is_blank()))
+        };
+        let mut free = found.into_iter().filter(|row| !has_key(row));
+        match (free.next(), free.count()) {
+            (Some(row), 0) => {
+                if let Some(id) = &row.remote_id {
+                    adopted.entry(id.clone()).or_default().push(at);
+                }
+                answers[at] = Existing::One;
+                currents[at] = Some(row);
+            }
+            (Some(_), more) => answers[at] = Existing::Several(more + 1),
+            (None, _) => {}
+        }
+    }
+    for claimed in adopted.into_values().filter(|claimed| claimed.len() > 1) {
+        for at in claimed {
+            answers[at] = Existing::Several(1);
+            currents[at] = None;
+        }
+    }
+    Ok(answers)
+}
+
+/// The decision about a row, now that it is known whether it was there before.
+pub(crate) fn settle(pair: &Pair, candidate: &Candidate, existing: &Existing, decision: Decision) -> Decision {
+    match (existing, decision) {
+        (Existing::None, decision) => decision,
+        (Existing::Several(rows), _) => Decision::Reject(ambiguous(pair, candidate, *rows)),
+        (Existing::One, Decision::Write(change)) => Decision::Write(Box::new(Change { op: Op::Adopt, ..*change })),
+        (Existing::One, Decision::Same { remote_id, .. }) => Decision::Write(Box::new(Change {
+            op: Op::Adopt,
+            key: candidate.wanted.key.clone(),
+            columns: Row::new(Schema::new(Vec::new()), Vec::new()),
+            remote_id: remote_id.map(Into::into),
+            if_version: None,
+        })),
+        (Existing::One, other) => other,
+    }
+}
+
+fn ambiguous(pair: &Pair, candidate: &Candidate, rows: usize) -> Fault {
+    let by = pair.match_existing.join(", ");
+    let what = match rows {
+        1 => format!("several rows of this page match one row of `{}` by {by}", pair.to),
+        rows => format!("{rows} rows of `{}` match by {by}, and none of them has a key yet", pair.to),
+    };
+    Fault::reject(codes::SEVERAL_MATCH, what)
+        .at_system(&pair.to)
+        .at_key(candidate.key.to_string())
+        .fix(format!("write the key {} into the row that it belongs to, by hand, and run again", candidate.key))
+}
