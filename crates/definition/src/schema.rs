@@ -27,11 +27,13 @@ pub(crate) fn schema(names: &Names, kinds: &[&'static Kind]) -> Json {
         ("systems", &tables::hub::ENVIRONMENT),
         ("protected", &tables::hub::ENVIRONMENT),
     ];
-    let mut chain = writer.reference(&tables::hub::ENVIRONMENT);
+    let environment = writer.environment();
+    let mut chain = environment.clone();
     for (key, table) in documents.iter().rev() {
         let then = match *key {
             "integration" => writer.integration(),
             "system" => writer.system(),
+            "systems" | "protected" => environment.clone(),
             _ => writer.reference(table),
         };
         chain = json!({ "if": { "required": [key] }, "then": then, "else": chain });
@@ -47,6 +49,13 @@ pub(crate) fn schema(names: &Names, kinds: &[&'static Kind]) -> Json {
     }
     schema
 }
+
+const PATTERNS: [(&str, &Table); 4] = [
+    ("batch", &tables::integration::BATCH),
+    ("event", &tables::integration::EVENT),
+    ("virtual", &tables::integration::VIRTUAL),
+    ("flow", &tables::flow::FLOW),
+];
 
 struct Writer<'a> {
     names: &'a Names,
@@ -88,13 +97,7 @@ impl Writer<'_> {
     }
 
     fn integration(&mut self) -> Json {
-        let patterns: [(&str, &Table); 4] = [
-            ("batch", &tables::integration::BATCH),
-            ("event", &tables::integration::EVENT),
-            ("virtual", &tables::integration::VIRTUAL),
-            ("flow", &tables::flow::FLOW),
-        ];
-        let all: Vec<Json> = patterns
+        let all: Vec<Json> = PATTERNS
             .iter()
             .map(|(pattern, table)| {
                 json!({ "if": { "properties": { "pattern": { "const": pattern } }, "required": ["pattern"] }, "then": self.reference(table) })
@@ -103,19 +106,24 @@ impl Writer<'_> {
         json!({ "allOf": all, "properties": { "pattern": { "enum": tables::integration::PATTERNS } }, "required": ["pattern"] })
     }
 
+    /// The two groups of a system that its kind decides.
+    fn of_kind(&mut self, kind: &Kind) -> (Json, Json) {
+        let connection = self.object("How to reach it.", kind.connection.iter().map(Field::from).collect());
+        let held = kind.entity.iter().map(Field::from).chain(tables::system::SYSTEM_ENTITY.iter().copied()).collect();
+        let held = self.object("What it holds of one entity.", held);
+        let entities = json!({
+            "type": "object",
+            "propertyNames": { "enum": self.names.entities },
+            "additionalProperties": held,
+        });
+        (connection, entities)
+    }
+
     fn system(&mut self) -> Json {
         let mut all = vec![self.reference(&tables::system::SYSTEM)];
         let kinds = self.kinds;
         for kind in kinds {
-            let connection = self.object("How to reach it.", kind.connection.iter().map(Field::from).collect());
-            let held =
-                kind.entity.iter().map(Field::from).chain(tables::system::SYSTEM_ENTITY.iter().copied()).collect();
-            let held = self.object("What it holds of one entity.", held);
-            let entities = json!({
-                "type": "object",
-                "propertyNames": { "enum": self.names.entities },
-                "additionalProperties": held,
-            });
+            let (connection, entities) = self.of_kind(kind);
             all.push(json!({
                 "if": { "properties": { "kind": { "const": kind.name } }, "required": ["kind"] },
                 "then": { "properties": { "connection": connection, "entities": entities } },
@@ -123,6 +131,68 @@ impl Writer<'_> {
         }
         let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
         json!({ "allOf": all, "properties": { "kind": { "enum": kinds } } })
+    }
+
+    /// What an environment may say: any part of what is defined elsewhere, by the kinds and patterns that it has there.
+    fn environment(&mut self) -> Json {
+        let mut object =
+            self.object(tables::hub::ENVIRONMENT.doc, tables::hub::ENVIRONMENT.fields().copied().collect());
+        let names = self.names;
+        let kind_of = |name: &String| names.words.get(name).map(String::as_str);
+        let mut systems = Map::new();
+        for name in &names.systems {
+            let kind = self.kinds.iter().copied().find(|kind| kind_of(name) == Some(kind.name));
+            let whole = kind.map(|kind| self.system_of(kind));
+            systems.insert(name.clone(), whole.map_or(json!({ "type": "object" }), |whole| self.part(whole)));
+        }
+        let mut integrations = Map::new();
+        for name in &names.integrations {
+            let table = PATTERNS.iter().find(|(pattern, _)| kind_of(name) == Some(*pattern));
+            let whole = table.map(|(_, table)| self.reference(table));
+            integrations.insert(name.clone(), whole.map_or(json!({ "type": "object" }), |whole| self.part(whole)));
+        }
+        let hub = self.reference(&tables::hub::HUB);
+        let hub = self.part(hub);
+        object["properties"]["systems"]["properties"] = Json::Object(systems);
+        object["properties"]["systems"]["additionalProperties"] = json!(false);
+        object["properties"]["integrations"]["properties"] = Json::Object(integrations);
+        object["properties"]["integrations"]["additionalProperties"] = json!(false);
+        object["properties"]["hub"] = hub;
+        object
+    }
+
+    /// A system of one kind, whole.
+    fn system_of(&mut self, kind: &Kind) -> Json {
+        let mut system = self.object(tables::system::SYSTEM.doc, tables::system::SYSTEM.fields().copied().collect());
+        let (connection, entities) = self.of_kind(kind);
+        system["properties"]["connection"] = connection;
+        system["properties"]["entities"] = entities;
+        system
+    }
+
+    /// A schema that takes a part of what the given one takes: nothing is required, at any depth.
+    fn part(&mut self, schema: Json) -> Json {
+        match schema {
+            Json::Object(mut object) => {
+                if let Some(slug) = object.get("$ref").and_then(Json::as_str).and_then(|r| r.strip_prefix("#/$defs/")) {
+                    let in_part = format!("{slug}_in_part");
+                    if self.begun.insert(in_part.clone())
+                        && let Some(whole) = self.defs.get(slug).cloned()
+                    {
+                        let part = self.part(whole);
+                        self.defs.insert(in_part.clone(), part);
+                    }
+                    object.insert("$ref".to_owned(), format!("#/$defs/{in_part}").into());
+                    return Json::Object(object);
+                }
+                if object.contains_key("properties") {
+                    object.remove("required");
+                }
+                Json::Object(object.into_iter().map(|(key, value)| (key, self.part(value))).collect())
+            }
+            Json::Array(all) => Json::Array(all.into_iter().map(|one| self.part(one)).collect()),
+            other => other,
+        }
     }
 
     fn shape(&mut self, shape: Shape) -> Json {

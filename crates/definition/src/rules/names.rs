@@ -1,6 +1,6 @@
 //! Names of things that are defined elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codes;
 use crate::decode::NameAt;
@@ -18,8 +18,14 @@ pub(crate) struct Names {
     pub integrations: BTreeSet<String>,
     pub people: BTreeSet<String>,
     pub groups: BTreeSet<String>,
+    /// The word after `kind:` of each system, and after `pattern:` of each integration.
+    pub words: BTreeMap<String, String>,
     /// Something could not be read, so a name that is missing may be there.
     incomplete: bool,
+}
+
+fn words<'d>(list: &'d [Named], key: &'d str) -> impl Iterator<Item = (String, String)> + 'd {
+    list.iter().filter_map(move |named| Some((named.name.to_string(), named.node.get(key)?.scalar()?.text.to_string())))
 }
 
 impl Names {
@@ -35,6 +41,7 @@ impl Names {
             integrations: of(&documents.integrations),
             people: keys("people"),
             groups: keys("groups"),
+            words: words(&documents.systems, "kind").chain(words(&documents.integrations, "pattern")).collect(),
             incomplete: documents.incomplete,
         };
         // A definition that does not say its name is a mistake of its own, and may be the one that is looked for.
