@@ -4,26 +4,30 @@
 //! the last chunk of a page) the source's position are committed together. A crash between the write and the commit
 //! repeats a chunk that changes nothing. No transaction of ours is open during a call to the outside.
 
+mod hold;
+mod remove;
+mod write;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use definition::Drift;
-use record::{Current, Effected, Fault, Now, Page, ReadKind, Reader, RetryPolicy, Scope, Written};
-use store::leases::{self, Lease};
+use record::{Fault, Page, ReadKind, Reader, RetryPolicy};
+use store::leases::Lease;
 use store::ledger::{Entry, State as Settled};
-use store::runs::{self, Counts, RunError, RunId, State, Trigger};
-use store::{Op, OpResult, Refusal, Store, cursors, dead_letters, ledger};
+use store::runs::{self, Counts, RunId, State, Trigger};
+use store::{Op, Store, cursors, dead_letters, ledger};
 
-use crate::adopt;
 use crate::codes;
 use crate::error::Error;
 use crate::gone::{self, Gone, Limits, Seen};
-use crate::json;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::reject::Rejected;
-use crate::sort::{self, Candidate, Decision, Sorted, Twins};
+use crate::sort::{self, Candidate, Sorted, Twins};
 use crate::watch::{Note, Watch};
+use hold::{begin, end, keep};
+use write::{entry, rejected_by_destination};
 
 /// A batch integration that is ready to run.
 pub struct Job {
@@ -70,8 +74,6 @@ pub struct Report {
     pub error: Option<Fault>,
 }
 
-/// How long a lease lasts; it is renewed three times as often.
-const LEASE: Duration = Duration::from_secs(15);
 /// Rows that wait for a parent within one run; beyond it they become dead letters at once.
 const WAITING_MAX: usize = 50_000;
 
@@ -128,67 +130,6 @@ pub async fn failed(store: &Store, integration: &str, start: Start, fault: Fault
     })
 }
 
-/// Ends the run and gives the lease back, in one commit.
-async fn end(store: &Store, lease: &Lease, run: RunId, state: State, error: Option<&Fault>) -> Result<(), Error> {
-    let error = error.map(|fault| RunError {
-        code: fault.code.to_string(),
-        text: fault.what.clone(),
-        detail: json::fault(fault).to_string(),
-    });
-    let release = leases::Op::Release { name: lease.name.clone(), epoch: lease.epoch };
-    let finish = runs::Op::Finish { run, state, error };
-    store.commit(vec![lease.fence(), finish.into(), release.into()]).await?;
-    Ok(())
-}
-
-/// Takes the lease, closes what a crash left running, and starts the run, in one commit.
-async fn begin(store: &Store, integration: &str, start: &Start) -> Result<(Lease, RunId), Error> {
-    let ops = |first: Option<Op>| -> Vec<Op> {
-        let integration = integration.to_owned();
-        let take = leases::Op::Take { name: integration.clone(), holder: start.holder.clone(), length: LEASE };
-        let started = runs::Op::Start {
-            integration: integration.clone(),
-            trigger: start.trigger,
-            slot: start.slot,
-            retry_of: start.retry_of,
-        };
-        let rest = [take.into(), runs::Op::CloseInterrupted { integration }.into(), started.into()];
-        first.into_iter().chain(rest).collect()
-    };
-    let results = match store.commit(ops(None)).await {
-        Err(error) if matches!(error.refusal(), Some(Refusal::LeaseHeld { .. })) => {
-            // A holder on this machine that is no longer alive keeps nobody waiting: its epoch fences it off for good.
-            let held = store.lease(integration)?.filter(|held| is_gone(&held.holder, &start.holder));
-            let Some(held) = held else { return Err(error.into()) };
-            let release = leases::Op::Release { name: held.name, epoch: held.epoch };
-            store.commit(ops(Some(release.into()))).await?
-        }
-        results => results?,
-    };
-    let mut lease = None;
-    let mut run = None;
-    for result in results {
-        match result {
-            OpResult::Lease(taken) => lease = Some(taken),
-            OpResult::Run(id) => run = Some(id),
-            _ => {}
-        }
-    }
-    Ok((lease.expect("Take answers with the lease"), run.expect("Start answers with the run")))
-}
-
-/// Whether `holder` (`machine/process`) was a process of our machine that has ended. Unknown counts as alive.
-fn is_gone(holder: &str, ours: &str) -> bool {
-    let (Some((machine, process)), Some((our_machine, _))) = (holder.rsplit_once('/'), ours.rsplit_once('/')) else {
-        return false;
-    };
-    let proc = std::path::Path::new("/proc");
-    machine == our_machine
-        && process.parse::<u32>().is_ok()
-        && proc.join("self").exists()
-        && !proc.join(process).exists()
-}
-
 /// The stream of the cursor that says when an integration last compared.
 const COMPARED: &str = "compare_live";
 
@@ -198,19 +139,6 @@ pub(crate) fn compares(store: &Store, job: &Job) -> Result<bool, store::Error> {
     let Some(last) = store.cursor(&job.integration, COMPARED)? else { return Ok(false) };
     let since = store.clock().now().duration_since(last.updated);
     Ok(jiff::SignedDuration::try_from(every).is_ok_and(|every| since >= every))
-}
-
-/// Renews the lease until that fails.
-async fn keep(store: &Store, lease: &Lease) -> store::Error {
-    loop {
-        tokio::time::sleep(LEASE / 3).await;
-        match store.renew_lease(lease, LEASE).await {
-            Ok(_) => {}
-            // Another process holds the file for a moment: the lease has two more tries.
-            Err(store::Error::Busy { .. }) => {}
-            Err(error) => return error,
-        }
-    }
 }
 
 fn does_not_add_up(counts: &Counts) -> Option<Fault> {
@@ -271,23 +199,6 @@ struct Chunk {
     /// Keys that the ledger forgets.
     removed: Vec<record::Key>,
     position: Option<String>,
-}
-
-impl Chunk {
-    /// A row that is gone from the source is gone, or inactive, in the destination too.
-    fn settle_gone(&mut self, pair: &Pair, entry: &Entry) {
-        self.written.push(entry.key.clone());
-        match pair.gone {
-            Gone::Deactivate { .. } => self.entries.push(Entry { state: Settled::Deactivated, ..entry.clone() }),
-            Gone::Delete | Gone::Ignore => self.removed.push(entry.key.clone()),
-        }
-    }
-
-    /// A row that neither side has.
-    fn forget(&mut self, entry: &Entry) {
-        self.written.push(entry.key.clone());
-        self.removed.push(entry.key.clone());
-    }
 }
 
 impl Run<'_> {
@@ -388,81 +299,6 @@ impl Run<'_> {
         self.second_pass(pair, waiting).await
     }
 
-    /// Deletes or deactivates what is gone from the source, then moves the position on.
-    async fn remove(&mut self, pair: &Pair, seen: &Seen) -> Result<(), Stopped> {
-        if pair.gone == Gone::Ignore {
-            return Ok(());
-        }
-        if seen.whole && seen.keyless > 0 {
-            self.watch.note(Note::NothingRemoved { entity: &pair.entity.name, keyless: seen.keyless });
-        }
-        let missing = seen.missing(self.store, pair)?;
-        seen.believe(self.store, pair, &missing, &self.job.limits)??;
-        for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
-            let (_, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
-            let mut chunk = Chunk::default();
-            for (entry, current) in entries.iter().zip(currents) {
-                chunk.removed.push(entry.key.clone());
-                match current {
-                    None => chunk.written.push(entry.key.clone()),
-                    Some(_) => {
-                        chunk.counts.read += 1;
-                        chunk.rejected.push(gone::rejected(entry, gone::not_known_as_ours(pair)));
-                    }
-                }
-            }
-            self.commit(pair, chunk).await?;
-        }
-        for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
-            self.remove_chunk(pair, entries).await?;
-        }
-        if seen.holds_position() && seen.position.is_some() {
-            self.commit(pair, Chunk { position: seen.position.clone(), ..Chunk::default() }).await?;
-        }
-        Ok(())
-    }
-
-    async fn remove_chunk(&mut self, pair: &Pair, entries: &[Entry]) -> Result<(), Stopped> {
-        // A row that is gone counts as read: its absence was.
-        let mut chunk =
-            Chunk { counts: Counts { read: entries.len() as u64, ..Counts::default() }, ..Chunk::default() };
-        let (keys, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
-        let (mut changes, mut of) = (Vec::new(), Vec::new());
-        for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {
-            match gone::change(pair, key, current.as_ref()) {
-                Some(change) => {
-                    changes.push(change);
-                    of.push(entry);
-                }
-                None => {
-                    chunk.counts.unchanged += 1;
-                    match current {
-                        Some(_) => chunk.settle_gone(pair, entry),
-                        None => chunk.forget(entry),
-                    }
-                }
-            }
-        }
-        if !changes.is_empty() {
-            self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
-            let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
-            self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
-            for (entry, outcome) in of.into_iter().zip(outcomes) {
-                match outcome {
-                    Ok(_) => {
-                        chunk.counts.deleted += 1;
-                        chunk.settle_gone(pair, entry);
-                    }
-                    Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
-                        chunk.rejected.push(gone::rejected(entry, fault));
-                    }
-                    Err(fault) => return Err(fault.into()),
-                }
-            }
-        }
-        self.commit(pair, chunk).await
-    }
-
     /// After a whole read nothing waits any more: what still does is of rows that the source has no longer.
     async fn forget_waiting(&self, pair: &Pair) -> Result<(), Stopped> {
         let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
@@ -551,107 +387,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes rows that differ and adds what became of them to the chunk; answers those whose parent is not there yet.
-    async fn write(
-        &mut self,
-        pair: &Pair,
-        rows: &[Candidate],
-        chunk: &mut Chunk,
-    ) -> Result<Vec<(Fault, Candidate)>, Stopped> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut currents = self.current(pair, rows).await?;
-        let existing = adopt::existing(&self.job.retry, self.watch, pair, rows, &mut currents).await?;
-        let (mut changes, mut of) = (Vec::new(), Vec::new());
-        for (at, (candidate, current)) in rows.iter().zip(&currents).enumerate() {
-            let decision = sort::decide_with(pair, candidate, current.as_ref(), self.job.drift);
-            match adopt::settle(pair, candidate, &existing[at], decision) {
-                Decision::Same { remote_id, version } => {
-                    chunk.counts.unchanged += 1;
-                    chunk.written.push(candidate.key.clone());
-                    chunk.entries.push(entry(candidate, pair, Settled::Written, Some((remote_id, version))));
-                }
-                Decision::Write(change) => {
-                    changes.push(*change);
-                    of.push(at);
-                }
-                Decision::Drifted(fault) => {
-                    chunk
-                        .rejected
-                        .push(Rejected { keeps_ledger: true, ..rejected_by_destination(pair, candidate, fault) });
-                }
-                Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
-            }
-        }
-        let creates = of.iter().filter(|at| currents[**at].is_none()).map(|at| &rows[*at]);
-        self.intend(pair, creates).await?;
-        let mut orphans = Vec::new();
-        for attempt in 1.. {
-            if changes.is_empty() {
-                break;
-            }
-            self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
-            let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
-            self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
-            let (mut again, mut again_of, mut last) = (Vec::new(), Vec::new(), None);
-            for ((change, at), outcome) in changes.drain(..).zip(of.drain(..)).zip(outcomes) {
-                let candidate = &rows[at];
-                match outcome {
-                    Ok(written) => settle(pair, candidate, currents[at].is_some(), written, chunk),
-                    Err(fault) if fault.code == codes::REFERENCE_MISSING => orphans.push((fault, candidate.clone())),
-                    Err(fault) => match fault.now {
-                        Now::RetryAfter(_) => {
-                            again.push(change);
-                            again_of.push(at);
-                            last = Some(fault);
-                        }
-                        Now::Reject => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
-                        Now::Stop | Now::AskPerson if fault.scope == Scope::Row => {
-                            chunk.rejected.push(rejected_by_destination(pair, candidate, fault));
-                        }
-                        Now::Stop | Now::AskPerson => return Err(fault.into()),
-                    },
-                }
-            }
-            if let Some(fault) = last {
-                let Now::RetryAfter(asked) = fault.now else { unreachable!("only transient faults are kept") };
-                let (of, _) = self.job.retry.worst_case();
-                let Some(delay) = self.job.retry.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < of)
-                else {
-                    return Err(fault.into());
-                };
-                self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1, of });
-                tokio::time::sleep(delay).await;
-            }
-            (changes, of) = (again, again_of);
-        }
-        Ok(orphans)
-    }
-
-    /// Remembers which rows are about to be created, where rows that are gone are removed: should the process end
-    /// before it remembers that they were, and the source lose them, they are known as ours all the same.
-    async fn intend(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
-        if pair.gone == Gone::Ignore {
-            return Ok(());
-        }
-        let run = self.id.0 as u64;
-        let intended = |row: &Candidate| Entry { generation: run, ..entry(row, pair, Settled::Waiting, None) };
-        let entries: Vec<Entry> = rows.map(intended).collect();
-        if !entries.is_empty() {
-            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
-            let put = ledger::Op::Put { system, entity, entries };
-            self.store.commit(vec![self.lease.fence(), put.into()]).await?;
-        }
-        Ok(())
-    }
-
-    async fn current(&self, pair: &Pair, rows: &[Candidate]) -> Result<Vec<Option<Current>>, Fault> {
-        let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
-        let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
-        with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &columns)).await
-    }
-
     /// Everything of a chunk in one commit.
     async fn commit(&mut self, pair: &Pair, mut chunk: Chunk) -> Result<(), Stopped> {
         let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
@@ -731,45 +466,5 @@ impl Run<'_> {
         let fix =
             format!("look at the reason first: ironbridge dead-letters list {} --code {code}", self.job.integration);
         Err(Fault::stop(codes::TOO_MANY_REJECTED, why).fix(fix).into())
-    }
-}
-
-fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
-    match written.effect {
-        Effected::Created => chunk.counts.created += 1,
-        Effected::Updated => chunk.counts.updated += 1,
-        Effected::Unchanged => chunk.counts.unchanged += 1,
-        Effected::Deleted => chunk.counts.deleted += 1,
-        Effected::Upserted if was_there => chunk.counts.updated += 1,
-        Effected::Upserted => chunk.counts.created += 1,
-    }
-    let known = (written.remote_id.as_deref().map(str::to_owned), written.version.as_deref().map(str::to_owned));
-    chunk.written.push(candidate.key.clone());
-    chunk.entries.push(entry(candidate, pair, Settled::Written, Some(known)));
-}
-
-fn entry(candidate: &Candidate, pair: &Pair, state: Settled, known: Option<(Option<String>, Option<String>)>) -> Entry {
-    let (remote_id, version) = known.unwrap_or_default();
-    Entry {
-        key: candidate.key.clone(),
-        source_hash: candidate.source_hash,
-        content_hash: candidate.content_hash,
-        mapping: pair.fingerprint(),
-        state,
-        generation: 0,
-        remote_id: remote_id.or_else(|| candidate.remote_id.clone()),
-        version,
-    }
-}
-
-fn rejected_by_destination(pair: &Pair, candidate: &Candidate, fault: Fault) -> Rejected {
-    Rejected {
-        key: candidate.key.clone(),
-        source_hash: candidate.source_hash,
-        faults: vec![fault.at_key(candidate.key.to_string())],
-        source: candidate.source.clone(),
-        fields: pair.write.explain(&candidate.record),
-        remote_id: candidate.remote_id.clone(),
-        keeps_ledger: false,
     }
 }

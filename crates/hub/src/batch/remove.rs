@@ -1,0 +1,105 @@
+//! The end of a run: what is gone from the source is deleted or deactivated.
+
+use record::{Now, Scope};
+use store::ledger::{Entry, State as Settled};
+use store::runs::Counts;
+
+use super::{Chunk, Run, Stopped};
+use crate::gone::{self, Gone, Seen};
+use crate::outage::with_retries;
+use crate::pair::Pair;
+use crate::watch::Note;
+
+impl Run<'_> {
+    /// Deletes or deactivates what is gone from the source, then moves the position on.
+    pub(super) async fn remove(&mut self, pair: &Pair, seen: &Seen) -> Result<(), Stopped> {
+        if pair.gone == Gone::Ignore {
+            return Ok(());
+        }
+        if seen.whole && seen.keyless > 0 {
+            self.watch.note(Note::NothingRemoved { entity: &pair.entity.name, keyless: seen.keyless });
+        }
+        let missing = seen.missing(self.store, pair)?;
+        seen.believe(self.store, pair, &missing, &self.job.limits)??;
+        for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
+            let (_, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
+            let mut chunk = Chunk::default();
+            for (entry, current) in entries.iter().zip(currents) {
+                chunk.removed.push(entry.key.clone());
+                match current {
+                    None => chunk.written.push(entry.key.clone()),
+                    Some(_) => {
+                        chunk.counts.read += 1;
+                        chunk.rejected.push(gone::rejected(entry, gone::not_known_as_ours(pair)));
+                    }
+                }
+            }
+            self.commit(pair, chunk).await?;
+        }
+        for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
+            self.remove_chunk(pair, entries).await?;
+        }
+        if seen.holds_position() && seen.position.is_some() {
+            self.commit(pair, Chunk { position: seen.position.clone(), ..Chunk::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_chunk(&mut self, pair: &Pair, entries: &[Entry]) -> Result<(), Stopped> {
+        // A row that is gone counts as read: its absence was.
+        let mut chunk =
+            Chunk { counts: Counts { read: entries.len() as u64, ..Counts::default() }, ..Chunk::default() };
+        let (keys, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
+        let (mut changes, mut of) = (Vec::new(), Vec::new());
+        for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {
+            match gone::change(pair, key, current.as_ref()) {
+                Some(change) => {
+                    changes.push(change);
+                    of.push(entry);
+                }
+                None => {
+                    chunk.counts.unchanged += 1;
+                    match current {
+                        Some(_) => chunk.settle_gone(pair, entry),
+                        None => chunk.forget(entry),
+                    }
+                }
+            }
+        }
+        if !changes.is_empty() {
+            self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
+            let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
+            self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
+            for (entry, outcome) in of.into_iter().zip(outcomes) {
+                match outcome {
+                    Ok(_) => {
+                        chunk.counts.deleted += 1;
+                        chunk.settle_gone(pair, entry);
+                    }
+                    Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
+                        chunk.rejected.push(gone::rejected(entry, fault));
+                    }
+                    Err(fault) => return Err(fault.into()),
+                }
+            }
+        }
+        self.commit(pair, chunk).await
+    }
+}
+
+impl Chunk {
+    /// A row that is gone from the source is gone, or inactive, in the destination too.
+    fn settle_gone(&mut self, pair: &Pair, entry: &Entry) {
+        self.written.push(entry.key.clone());
+        match pair.gone {
+            Gone::Deactivate { .. } => self.entries.push(Entry { state: Settled::Deactivated, ..entry.clone() }),
+            Gone::Delete | Gone::Ignore => self.removed.push(entry.key.clone()),
+        }
+    }
+
+    /// A row that neither side has.
+    fn forget(&mut self, entry: &Entry) {
+        self.written.push(entry.key.clone());
+        self.removed.push(entry.key.clone());
+    }
+}

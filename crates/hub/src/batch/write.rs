@@ -1,0 +1,164 @@
+//! A chunk of rows on its way to the destination.
+
+use std::time::Duration;
+
+use record::{Current, Effected, Fault, Now, Scope, Written};
+use store::ledger::{self, Entry, State as Settled};
+
+use super::{Chunk, Run, Stopped};
+use crate::adopt;
+use crate::codes;
+use crate::gone::Gone;
+use crate::outage::with_retries;
+use crate::pair::Pair;
+use crate::reject::Rejected;
+use crate::sort::{self, Candidate, Decision};
+use crate::watch::Note;
+
+impl Run<'_> {
+    /// Writes rows that differ and adds what became of them to the chunk; answers those whose parent is not there yet.
+    pub(super) async fn write(
+        &mut self,
+        pair: &Pair,
+        rows: &[Candidate],
+        chunk: &mut Chunk,
+    ) -> Result<Vec<(Fault, Candidate)>, Stopped> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut currents = self.current(pair, rows).await?;
+        let existing = adopt::existing(&self.job.retry, self.watch, pair, rows, &mut currents).await?;
+        let (mut changes, mut of) = (Vec::new(), Vec::new());
+        for (at, (candidate, current)) in rows.iter().zip(&currents).enumerate() {
+            let decision = sort::decide_with(pair, candidate, current.as_ref(), self.job.drift);
+            match adopt::settle(pair, candidate, &existing[at], decision) {
+                Decision::Same { remote_id, version } => {
+                    chunk.counts.unchanged += 1;
+                    chunk.written.push(candidate.key.clone());
+                    chunk.entries.push(entry(candidate, pair, Settled::Written, Some((remote_id, version))));
+                }
+                Decision::Write(change) => {
+                    changes.push(*change);
+                    of.push(at);
+                }
+                Decision::Drifted(fault) => {
+                    chunk
+                        .rejected
+                        .push(Rejected { keeps_ledger: true, ..rejected_by_destination(pair, candidate, fault) });
+                }
+                Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
+            }
+        }
+        let creates = of.iter().filter(|at| currents[**at].is_none()).map(|at| &rows[*at]);
+        self.intend(pair, creates).await?;
+        let mut orphans = Vec::new();
+        for attempt in 1.. {
+            if changes.is_empty() {
+                break;
+            }
+            self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
+            let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
+            self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
+            let (mut again, mut again_of, mut last) = (Vec::new(), Vec::new(), None);
+            for ((change, at), outcome) in changes.drain(..).zip(of.drain(..)).zip(outcomes) {
+                let candidate = &rows[at];
+                match outcome {
+                    Ok(written) => settle(pair, candidate, currents[at].is_some(), written, chunk),
+                    Err(fault) if fault.code == codes::REFERENCE_MISSING => orphans.push((fault, candidate.clone())),
+                    Err(fault) => match fault.now {
+                        Now::RetryAfter(_) => {
+                            again.push(change);
+                            again_of.push(at);
+                            last = Some(fault);
+                        }
+                        Now::Reject => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
+                        Now::Stop | Now::AskPerson if fault.scope == Scope::Row => {
+                            chunk.rejected.push(rejected_by_destination(pair, candidate, fault));
+                        }
+                        Now::Stop | Now::AskPerson => return Err(fault.into()),
+                    },
+                }
+            }
+            if let Some(fault) = last {
+                let Now::RetryAfter(asked) = fault.now else { unreachable!("only transient faults are kept") };
+                let (of, _) = self.job.retry.worst_case();
+                let Some(delay) = self.job.retry.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < of)
+                else {
+                    return Err(fault.into());
+                };
+                self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1, of });
+                tokio::time::sleep(delay).await;
+            }
+            (changes, of) = (again, again_of);
+        }
+        Ok(orphans)
+    }
+
+    /// Remembers which rows are about to be created, where rows that are gone are removed: should the process end
+    /// before it remembers that they were, and the source lose them, they are known as ours all the same.
+    async fn intend(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
+        if pair.gone == Gone::Ignore {
+            return Ok(());
+        }
+        let run = self.id.0 as u64;
+        let intended = |row: &Candidate| Entry { generation: run, ..entry(row, pair, Settled::Waiting, None) };
+        let entries: Vec<Entry> = rows.map(intended).collect();
+        if !entries.is_empty() {
+            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+            let put = ledger::Op::Put { system, entity, entries };
+            self.store.commit(vec![self.lease.fence(), put.into()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn current(&self, pair: &Pair, rows: &[Candidate]) -> Result<Vec<Option<Current>>, Fault> {
+        let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
+        let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+        with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &columns)).await
+    }
+}
+
+fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
+    match written.effect {
+        Effected::Created => chunk.counts.created += 1,
+        Effected::Updated => chunk.counts.updated += 1,
+        Effected::Unchanged => chunk.counts.unchanged += 1,
+        Effected::Deleted => chunk.counts.deleted += 1,
+        Effected::Upserted if was_there => chunk.counts.updated += 1,
+        Effected::Upserted => chunk.counts.created += 1,
+    }
+    let known = (written.remote_id.as_deref().map(str::to_owned), written.version.as_deref().map(str::to_owned));
+    chunk.written.push(candidate.key.clone());
+    chunk.entries.push(entry(candidate, pair, Settled::Written, Some(known)));
+}
+
+pub(super) fn entry(
+    candidate: &Candidate,
+    pair: &Pair,
+    state: Settled,
+    known: Option<(Option<String>, Option<String>)>,
+) -> Entry {
+    let (remote_id, version) = known.unwrap_or_default();
+    Entry {
+        key: candidate.key.clone(),
+        source_hash: candidate.source_hash,
+        content_hash: candidate.content_hash,
+        mapping: pair.fingerprint(),
+        state,
+        generation: 0,
+        remote_id: remote_id.or_else(|| candidate.remote_id.clone()),
+        version,
+    }
+}
+
+pub(super) fn rejected_by_destination(pair: &Pair, candidate: &Candidate, fault: Fault) -> Rejected {
+    Rejected {
+        key: candidate.key.clone(),
+        source_hash: candidate.source_hash,
+        faults: vec![fault.at_key(candidate.key.to_string())],
+        source: candidate.source.clone(),
+        fields: pair.write.explain(&candidate.record),
+        remote_id: candidate.remote_id.clone(),
+        keeps_ledger: false,
+    }
+}
