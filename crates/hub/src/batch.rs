@@ -220,7 +220,7 @@ impl Run<'_> {
             all.push(self.pair(pair).await?);
         }
         if all.iter().all(|seen| seen.whole) {
-            gone::enough_rows(self.store, &job.integration, self.counts.read, &job.limits)??;
+            gone::enough_rows(self.store, job, self.counts.read)??;
         }
         // Children go before their parents.
         for (pair, seen) in job.pairs.iter().zip(&all).rev() {

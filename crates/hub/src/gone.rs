@@ -15,6 +15,7 @@ use store::Store;
 use store::ledger::{Entry, State};
 use store::runs;
 
+use crate::batch::Job;
 use crate::codes;
 use crate::outage::with_retries;
 use crate::pair::Pair;
@@ -137,7 +138,7 @@ impl Seen {
         store: &Store,
         pair: &Pair,
         missing: &Missing,
-        limits: &Limits,
+        job: &Job,
     ) -> Result<Result<(), Fault>, store::Error> {
         if missing.written.is_empty() {
             return Ok(Ok(()));
@@ -153,16 +154,17 @@ impl Seen {
             )));
         }
         let written = store.ledger_totals(&pair.to, entity)?.written.max(gone);
-        if Decimal::from(gone) * Decimal::ONE_HUNDRED > limits.max_deletes * Decimal::from(written) {
+        if Decimal::from(gone) * Decimal::ONE_HUNDRED > job.limits.max_deletes * Decimal::from(written) {
             let what = format!(
                 "{gone} of {written} rows of `{entity}` are gone from `{}`, more than `max_deletes: {} %`; none was {}",
                 pair.from,
-                limits.max_deletes.normalize(),
+                job.limits.max_deletes.normalize(),
                 pair.gone.done()
             );
-            return Ok(Err(Fault::ask_person(codes::TOO_MANY_GONE, what).at_system(&pair.from).fix(
-                "look at them with `ironbridge plan NAME`; where they are gone indeed, run once with --max-deletes, such as: ironbridge run NAME --max-deletes \"50 %\"",
-            )));
+            return Ok(Err(Fault::ask_person(codes::TOO_MANY_GONE, what).at_system(&pair.from).fix(format!(
+                "look at them with `ironbridge plan {0}`; where they are gone indeed, allow it for one run: ironbridge run {0} --max-deletes \"50 %\"",
+                job.integration
+            ))));
         }
         Ok(Ok(()))
     }
@@ -171,17 +173,12 @@ impl Seen {
 /// Whether a source gave as many rows as it should.
 ///
 /// *Errors*: the inner result is the fault that ends the run.
-pub(crate) fn enough_rows(
-    store: &Store,
-    integration: &str,
-    read: u64,
-    limits: &Limits,
-) -> Result<Result<(), Fault>, store::Error> {
-    let (least, why) = match limits.min_rows {
+pub(crate) fn enough_rows(store: &Store, job: &Job, read: u64) -> Result<Result<(), Fault>, store::Error> {
+    let (least, why) = match job.limits.min_rows {
         None => return Ok(Ok(())),
         Some(MinRows::Rows(rows)) => (rows, format!("`min_rows: {rows}`")),
         Some(MinRows::OfUsual(percent)) => {
-            let Some(usual) = usual(store, integration)? else { return Ok(Ok(())) };
+            let Some(usual) = usual(store, &job.integration)? else { return Ok(Ok(())) };
             let least = (Decimal::from(usual) * percent / Decimal::ONE_HUNDRED).ceil();
             let why = format!("`min_rows: {} % of usual`, and {usual} are usual", percent.normalize());
             (least.try_into().unwrap_or(u64::MAX), why)

@@ -84,7 +84,7 @@ pub async fn plan(
         all.push(seen);
     }
     if all.iter().all(|seen| seen.whole)
-        && let Err(fault) = gone::enough_rows(store, &job.integration, plan.read, &job.limits)?
+        && let Err(fault) = gone::enough_rows(store, job, plan.read)?
     {
         return Ok(Err(fault));
     }
@@ -140,7 +140,7 @@ async fn plan_gone(
             each(PlannedRow { entity, key, effect, columns: Vec::new(), faults: Vec::new() });
         }
     }
-    plan.refused = seen.believe(store, pair, &missing, &job.limits)?.err().map(Box::new).or(plan.refused.take());
+    plan.refused = seen.believe(store, pair, &missing, job)?.err().map(Box::new).or(plan.refused.take());
     Ok(Ok(()))
 }
 

@@ -20,7 +20,7 @@ impl Run<'_> {
             self.watch.note(Note::NothingRemoved { entity: &pair.entity.name, keyless: seen.keyless });
         }
         let missing = seen.missing(self.store, pair)?;
-        seen.believe(self.store, pair, &missing, &self.job.limits)??;
+        seen.believe(self.store, pair, &missing, self.job)??;
         for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
             let (_, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
             let mut chunk = Chunk::default();

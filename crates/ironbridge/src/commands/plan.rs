@@ -72,11 +72,15 @@ pub async fn plan(cli: &Cli, name: &str, detailed: bool) -> Result<u8, Failure> 
                 .collect::<String>()
         );
         if let Some(fault) = &plan.refused {
-            talk!("{}: {fault}\n  do: {}", fault.code, fault.fix);
+            talk!("A run would stop there: {fault}\n  do: {}", fault.fix);
         }
         talk!(
             "Nothing was written.{}",
-            if plan.has_changes() { format!(" To write it: ironbridge run {name}") } else { String::new() }
+            if plan.has_changes() && plan.refused.is_none() {
+                format!(" To write it: ironbridge run {name}")
+            } else {
+                String::new()
+            }
         );
     }
     Ok(if plan.has_changes() { CHANGES } else { 0 })
