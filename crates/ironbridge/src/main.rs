@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod ingress;
 mod memory;
 mod output;
 mod wiring;

@@ -3,12 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json};
-use axum::routing::get;
 use definition::Project;
-use serde_json::json;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,8 +11,8 @@ use tokio::sync::watch;
 use crate::cli::Cli;
 use crate::commands::emulate::{cannot_listen, stopped};
 use crate::failure::Failure;
-use crate::talk;
 use crate::wiring::{self, OpenSystems};
+use crate::{ingress, talk};
 
 pub async fn up(cli: &Cli, listen: SocketAddr) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
@@ -61,13 +56,7 @@ impl Hub {
     /// Works until told to stop: takes nothing new, cuts what runs (it is safe to run again), closes.
     pub async fn run(self) -> Result<(), Failure> {
         let systems = Arc::new(OpenSystems::new(self.project.clone()));
-        let routes = Router::new().route(
-            "/healthz",
-            get({
-                let store = self.store.clone();
-                move || healthz(store.clone())
-            }),
-        );
+        let routes = ingress::routes(&self.project, &self.store).await?;
         let mut stopping = self.stopping.clone();
         let serving = axum::serve(self.listener, routes).with_graceful_shutdown(async move {
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -76,19 +65,5 @@ impl Hub {
         let worked = hub::worker::work(self.project, systems, self.store, wiring::holder(), self.stopping).await;
         serving.abort();
         Ok(worked?)
-    }
-}
-
-/// Whether the hub can do its work: its state answers.
-async fn healthz(store: Store) -> impl IntoResponse {
-    match store.last_runs() {
-        Ok(_) => (StatusCode::OK, Json(json!({ "status": "ok" }))),
-        Err(error) => {
-            let code = error.code().map(|code| code.0);
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                Json(json!({ "status": "failed", "code": code, "what": error.to_string() })),
-            )
-        }
     }
 }

@@ -1,0 +1,181 @@
+//! `POST /webhooks/<integration>`: an event is kept first, and answered then.
+//!
+//! The body goes into the intake topic of the integration byte for byte; each destination has a subscription. Whatever
+//! the event means is found out later, from the queue: a sender that waits for us gives up soon, and Dataverse sends
+//! again only after 502, 503 or 504, and then once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+use definition::{Pattern, Project};
+use record::Secret;
+use serde_json::{Value, json};
+use store::Store;
+use store::queue::{Filter, Message, Op, Rule, Settings};
+use subtle::ConstantTimeEq;
+
+use crate::failure::Failure;
+use crate::wiring;
+
+/// The most that one event may hold. Dataverse shortens its own at 256 KB.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// A sender that needs longer for its body holds a connection that others want.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the events of one integration come in.
+struct Intake {
+    topic: String,
+    entity: String,
+    header: String,
+    keys: Vec<Secret>,
+}
+
+struct Webhooks {
+    store: Store,
+    intakes: HashMap<String, Intake>,
+}
+
+/// One way in for each event integration whose source has `webhooks:`.
+pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure> {
+    let (mut intakes, mut ops) = (HashMap::new(), Vec::new());
+    for integration in &project.integrations {
+        let Pattern::Event(event) = &integration.pattern else { continue };
+        let source = project.system(&event.from).expect("a checked project names systems that exist");
+        let Some(webhooks) = &source.webhooks else { continue };
+        let topic = format!("events/{}", integration.name);
+        ops.push(Op::PutTopic { topic: topic.clone(), settings: Settings::default() }.into());
+        for to in &event.to {
+            let settings = Settings { sessions: true, ..Settings::default() };
+            let rules = vec![Rule { name: "all".into(), filter: Filter::All }];
+            ops.push(Op::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
+        }
+        let intake = Intake {
+            topic,
+            entity: event.entity.clone(),
+            header: webhooks.header.clone(),
+            keys: wiring::webhook_keys(project, source)?,
+        };
+        intakes.insert(integration.name.clone(), intake);
+    }
+    if !ops.is_empty() {
+        store.commit(ops).await?;
+    }
+    let state = Arc::new(Webhooks { store: store.clone(), intakes });
+    Ok(Router::new()
+        .route("/webhooks/{integration}", post(receive))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(state))
+}
+
+async fn receive(
+    State(webhooks): State<Arc<Webhooks>>,
+    Path(integration): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
+    // Without a good key nobody learns which integrations there are.
+    let Some(intake) = webhooks.intakes.get(&integration).filter(|intake| intake.admits(&headers, &query)) else {
+        return refusal(StatusCode::UNAUTHORIZED, "no webhook of this name takes this key");
+    };
+    let body = match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(rejection)) => return refusal(rejection.status(), &rejection.body_text()),
+        Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 30 seconds"),
+    };
+    let Ok(event) = serde_json::from_slice::<Value>(&body) else {
+        return refusal(StatusCode::BAD_REQUEST, "the body is not JSON");
+    };
+    let message = intake.message(integration, &headers, &event, body);
+    let send = Op::Send { queue: intake.topic.clone(), messages: vec![message.into()] };
+    match webhooks.store.commit_one(send).await {
+        Ok(_) => StatusCode::ACCEPTED.into_response(),
+        Err(error) => {
+            tracing::error!("an event of `{}` could not be kept: {error}", intake.topic);
+            // Dataverse sends again after a 503.
+            refusal(StatusCode::SERVICE_UNAVAILABLE, "the event could not be kept; send it again")
+        }
+    }
+}
+
+fn refusal(status: StatusCode, what: &str) -> Response {
+    (status, Json(json!({ "error": what }))).into_response()
+}
+
+impl Intake {
+    /// Whether one of the keys was sent: in the header, as `?code=`, or in the query under the header's name.
+    fn admits(&self, headers: &HeaderMap, query: &[(String, String)]) -> bool {
+        let header = headers.get(&self.header).map(|value| value.as_bytes());
+        let queried = query.iter().filter(|(name, _)| name == "code" || name.eq_ignore_ascii_case(&self.header));
+        let offered = header.into_iter().chain(queried.map(|(_, value)| value.as_bytes()));
+        // Every key is compared, whole, so that the time says nothing about which one was nearly right.
+        offered.fold(false, |good, offer| {
+            self.keys.iter().fold(good, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)))
+        })
+    }
+
+    fn message(&self, integration: String, headers: &HeaderMap, event: &Value, body: Bytes) -> Message {
+        let text = |name: &str| event[name].as_str().map(str::to_owned);
+        let table_and_id = text("PrimaryEntityName").zip(text("PrimaryEntityId"));
+        Message {
+            id: text("OperationId").or_else(|| text("id")).unwrap_or_default(),
+            integration: Some(integration),
+            entity: Some(self.entity.clone()),
+            // Events of one row keep their order; what names no row keeps the order of all.
+            session: Some(table_and_id.map_or_else(|| self.entity.clone(), |(table, id)| format!("{table}|{id}"))),
+            correlation: text("CorrelationId"),
+            content_type: headers.get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned),
+            body: body.into(),
+            ..Message::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_key_opens_by_each_way_and_nothing_else_does() {
+        let keys = vec![Secret::new("old key"), Secret::new("new key")];
+        let intake = Intake { topic: "t".into(), entity: "order".into(), header: "x-key".into(), keys };
+        let check = |header: Option<&str>, query: &[(&str, &str)], admitted: bool| {
+            let mut headers = HeaderMap::new();
+            if let Some(header) = header {
+                headers.insert("x-key", header.parse().unwrap());
+            }
+            let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(intake.admits(&headers, &pairs), admitted, "{header:?} {query:?}");
+        };
+        check(Some("old key"), &[], true);
+        check(Some("new key"), &[], true);
+        check(None, &[("code", "new key")], true);
+        check(None, &[("X-Key", "old key")], true);
+        check(None, &[], false);
+        check(Some(""), &[("code", "")], false);
+        check(Some("old"), &[("code", "new key ")], false);
+        check(None, &[("other", "new key")], false);
+    }
+
+    #[test]
+    fn the_events_of_one_row_share_a_session() {
+        let intake = Intake { topic: "t".into(), entity: "order".into(), header: "x".into(), keys: Vec::new() };
+        let check = |event: Value, id: &str, session: &str| {
+            let body = Bytes::from(event.to_string());
+            let message = intake.message("orders".into(), &HeaderMap::new(), &event, body.clone());
+            assert_eq!((message.id.as_str(), message.session.as_deref()), (id, Some(session)), "{event}");
+            assert_eq!(message.body, body);
+        };
+        let context = json!({ "OperationId": "o-1", "PrimaryEntityName": "salesorder", "PrimaryEntityId": "7" });
+        check(context, "o-1", "salesorder|7");
+        check(json!({ "id": "e-1", "specversion": "1.0" }), "e-1", "order");
+        check(json!([1, 2]), "", "order");
+    }
+}
