@@ -62,6 +62,12 @@ pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure>
             header: webhooks.header.clone(),
             keys: wiring::webhook_keys(project, source)?,
         };
+        tracing::warn!(
+            integration = integration.name,
+            "events of {} are kept in the queue at /webhooks/{}; this release delivers none of them yet",
+            integration.name,
+            integration.name
+        );
         intakes.insert(integration.name.clone(), intake);
     }
     if !ops.is_empty() {

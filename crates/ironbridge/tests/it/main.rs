@@ -14,3 +14,4 @@ mod state;
 mod support;
 mod tidy;
 mod walk;
+mod webhooks;

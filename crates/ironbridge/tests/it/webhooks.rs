@@ -1,0 +1,81 @@
+//! An event comes in over HTTP: under its key, onto the disk, then the answer.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use crate::support::{World, binary};
+
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const EVENTS: &str = "integration: changes
+pattern: event
+entity: customer
+from: finance
+to: [dynamics]
+trigger: { rows: [created, updated] }
+because: Somebody waits for it.
+owner: finance-it
+purpose: A test.
+";
+
+fn post(address: &str, path: &str, headers: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn is_kept_before_it_is_answered_and_refused_without_its_key() {
+    let world = World::new(10);
+    world.edit(
+        "systems/finance.yaml",
+        "owner:",
+        "webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }\nowner:",
+    );
+    std::fs::write(world.dir.join("integrations/changes.yaml"), EVENTS).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut up = Up(binary()
+        .args(["-C", world.dir.to_str().unwrap(), "up", "--listen", &free])
+        .env("HOOK_KEY", "local-key")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap());
+    let mut said = String::new();
+    let mut lines = BufReader::new(up.0.stderr.take().unwrap());
+    while TcpStream::connect(&free).is_err() {
+        assert!(up.0.try_wait().unwrap().is_none(), "{said} {:?}", lines.read_line(&mut said));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let event = r#"{"OperationId": "1", "PrimaryEntityName": "account", "PrimaryEntityId": "7"}"#;
+    let check = |path: &str, headers: &str, body: &str, expected: &str| {
+        let status = post(&free, path, headers, body);
+        assert!(status.contains(expected), "{path} {headers}: {status}");
+    };
+    check("/webhooks/changes", "x-hub-key: local-key\r\n", event, " 202 ");
+    check("/webhooks/changes?code=local-key", "", event, " 202 ");
+    check("/webhooks/changes", "", event, " 401 ");
+    check("/webhooks/changes", "x-hub-key: wrong\r\n", event, " 401 ");
+    check("/webhooks/other", "x-hub-key: local-key\r\n", event, " 401 ");
+    check("/webhooks/changes", "x-hub-key: local-key\r\n", "not json", " 400 ");
+    check("/webhooks/changes", "x-hub-key: local-key\r\n", &format!("\"{}\"", "x".repeat(1 << 20)), " 413 ");
+    // kill -9: what was answered with 202 is on the disk.
+    up.0.kill().unwrap();
+    up.0.wait().unwrap();
+    let store = store::Store::open(&world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+    let queue =
+        store.queues().unwrap().into_iter().find(|queue| queue.contains("changes") && queue.ends_with("dynamics"));
+    let waiting = store.peek(&queue.expect("the destination has a subscription"), 0, 10).unwrap().unwrap();
+    assert_eq!(waiting.len(), 2);
+}
