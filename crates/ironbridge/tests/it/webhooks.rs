@@ -73,7 +73,7 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
     // kill -9: what was answered with 202 is on the disk.
     up.0.kill().unwrap();
     up.0.wait().unwrap();
-    let store = store::Store::open(&world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+    let store = store::Store::open(world.dir.join(".ironbridge"), store::Options::default()).unwrap();
     let queue =
         store.queues().unwrap().into_iter().find(|queue| queue.contains("changes") && queue.ends_with("dynamics"));
     let waiting = store.peek(&queue.expect("the destination has a subscription"), 0, 10).unwrap().unwrap();
