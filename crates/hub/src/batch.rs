@@ -6,6 +6,7 @@
 
 mod hold;
 mod remove;
+mod wait;
 mod write;
 
 use std::collections::BTreeMap;
@@ -24,10 +25,11 @@ use crate::gone::{self, Gone, Limits, Seen};
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::reject::Rejected;
-use crate::sort::{self, Candidate, Sorted, Twins};
+use crate::sort::{self, Sorted, Twins};
 use crate::watch::{Note, Watch};
 use hold::{begin, end, keep};
-use write::{entry, rejected_by_destination};
+use wait::Orphan;
+use write::rejected_by_destination;
 
 /// A batch integration that is ready to run.
 pub struct Job {
@@ -71,10 +73,12 @@ pub struct Report {
     pub counts: Counts,
     /// Rejected rows by code.
     pub rejected: BTreeMap<String, u64>,
+    /// Of the rows that were skipped: those that wait for a row that they point to.
+    pub waiting: u64,
     pub error: Option<Fault>,
 }
 
-/// Rows that wait for a parent within one run; beyond it they become dead letters at once.
+/// Rows that wait for a parent at most; beyond it they become dead letters at once.
 const WAITING_MAX: usize = 50_000;
 
 /// Runs an integration once.
@@ -94,6 +98,7 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         id,
         counts: Counts::default(),
         rejected: BTreeMap::new(),
+        waiting: 0,
         settled: 0,
     };
     let result = tokio::select! {
@@ -114,7 +119,7 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         (None, _) => State::OkWithDeadLetters,
     };
     end(store, &lease, id, state, error.as_ref()).await?;
-    Ok(Report { run: id, state, counts: run.counts, rejected: run.rejected, error })
+    Ok(Report { run: id, state, counts: run.counts, rejected: run.rejected, waiting: run.waiting, error })
 }
 
 /// Records a run that failed before it could read anything: a system that does not answer, a mapping that does not fit.
@@ -126,6 +131,7 @@ pub async fn failed(store: &Store, integration: &str, start: Start, fault: Fault
         state: State::Failed,
         counts: Counts::default(),
         rejected: BTreeMap::new(),
+        waiting: 0,
         error: Some(fault),
     })
 }
@@ -168,6 +174,7 @@ struct Run<'a> {
     /// Of the whole run.
     counts: Counts,
     rejected: BTreeMap<String, u64>,
+    waiting: u64,
     /// Rows with an end, good or bad, for `stop_after`.
     settled: u64,
 }
@@ -195,6 +202,8 @@ struct Chunk {
     counts: Counts,
     entries: Vec<Entry>,
     written: Vec<record::Key>,
+    /// Of those written: the ones that were not there before.
+    created: Vec<record::Key>,
     rejected: Vec<Rejected>,
     /// Keys that the ledger forgets.
     removed: Vec<record::Key>,
@@ -215,10 +224,13 @@ impl Run<'_> {
 
     async fn pairs(&mut self) -> Result<(), Stopped> {
         let job = self.job;
-        let mut all = Vec::new();
+        let (mut all, mut orphans) = (Vec::new(), Vec::new());
         for pair in &job.pairs {
-            all.push(self.pair(pair).await?);
+            let (seen, without_parent) = self.pair(pair).await?;
+            all.push(seen);
+            orphans.push(without_parent);
         }
+        self.parents_of_all(orphans).await?;
         if all.iter().all(|seen| seen.whole) {
             gone::enough_rows(self.store, job, self.counts.read)??;
         }
@@ -229,33 +241,34 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn pair(&mut self, pair: &Pair) -> Result<Seen, Stopped> {
+    /// Reads and writes one entity; answers with the rows whose parents are not there yet, too.
+    async fn pair(&mut self, pair: &Pair) -> Result<(Seen, Vec<Orphan>), Stopped> {
         let entity = &*pair.entity.name;
         let mut seen = Seen::new(pair);
+        self.revive(pair).await?;
         let fingerprint = format!("{:016x}", pair.fingerprint());
         let cursor = self.store.cursor(&self.job.integration, entity)?;
-        let interrupted_waits = self.store.ledger_totals(&pair.to, entity)?.waiting;
+        let waits = self.store.ledger_totals(&pair.to, entity)?.waiting;
         let (position, everything) = match cursor {
             _ if self.compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
             _ if pair.reads_all => (None, None),
             None => (None, None),
             Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
-            Some(_) if interrupted_waits > 0 => {
-                (None, Some("an earlier run was cut off while rows were on their way".to_owned()))
-            }
+            // They wait for a row that they point to, or were on their way when an earlier run was cut off.
+            Some(_) if waits > 0 => (None, Some(format!("rows of it are not settled yet: {waits}"))),
             Some(cursor) => (Some(cursor.position), None),
         };
-        self.read(pair, position, everything, &mut seen).await?;
+        let mut orphans = self.read(pair, position, everything, &mut seen).await?;
         if seen.deletions && !seen.whole {
             // The source names what it deleted by ids of its own, and the ledger knows keys.
             let why = "rows were deleted in the source; comparing every key shows which".to_owned();
-            self.read(pair, None, Some(why), &mut seen).await?;
+            orphans = self.read(pair, None, Some(why), &mut seen).await?;
         }
         // Where rows that are gone are removed, that deals with these too.
-        if interrupted_waits > 0 && pair.gone == Gone::Ignore {
-            self.forget_waiting(pair).await?;
+        if waits > 0 && pair.gone == Gone::Ignore {
+            self.forget_waiting(pair, &orphans).await?;
         }
-        Ok(seen)
+        Ok((seen, orphans))
     }
 
     /// Reads from a position to the end, and writes what differs.
@@ -265,7 +278,7 @@ impl Run<'_> {
         mut position: Option<String>,
         mut everything: Option<String>,
         seen: &mut Seen,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Vec<Orphan>, Stopped> {
         let entity = &*pair.entity.name;
         let mut twins = Twins::default();
         let mut waiting = Vec::new();
@@ -296,21 +309,7 @@ impl Run<'_> {
             position = page.cursor;
             self.watch.note(Note::Progress { entity, counts: self.counts });
         }
-        self.second_pass(pair, waiting).await
-    }
-
-    /// After a whole read nothing waits any more: what still does is of rows that the source has no longer.
-    async fn forget_waiting(&self, pair: &Pair) -> Result<(), Stopped> {
-        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
-        let mut keys = Vec::new();
-        self.store.ledger_scan(&system, &entity, |seen| {
-            if seen.state == Settled::Waiting {
-                keys.extend(record::Key::from_bytes(seen.key).ok());
-            }
-            std::ops::ControlFlow::Continue(())
-        })?;
-        self.store.commit(vec![self.lease.fence(), ledger::Op::Remove { system, entity, keys }.into()]).await?;
-        Ok(())
+        self.parents_of(pair, waiting).await
     }
 
     async fn open(&self, pair: &Pair, position: Option<&str>) -> Result<Box<dyn Reader>, Fault> {
@@ -322,7 +321,7 @@ impl Run<'_> {
         pair: &Pair,
         page: &Page,
         twins: &mut Twins,
-        waiting: &mut Vec<Candidate>,
+        waiting: &mut Vec<Orphan>,
         seen: &mut Seen,
     ) -> Result<(), Stopped> {
         let keyed = sort::keys(pair, page)?;
@@ -348,12 +347,11 @@ impl Run<'_> {
             let (now, later) = rest.split_at(rest.len().min(rows_per_chunk));
             rest = later;
             for orphan in self.write(pair, now, &mut chunk).await? {
-                let (fault, candidate) = orphan;
                 if waiting.len() < WAITING_MAX {
-                    chunk.entries.push(entry(&candidate, pair, Settled::Waiting, None));
-                    waiting.push(candidate);
+                    chunk.entries.push(orphan.waits(pair, self.id));
+                    waiting.push(orphan);
                 } else {
-                    chunk.rejected.push(rejected_by_destination(pair, &candidate, fault));
+                    chunk.rejected.push(rejected_by_destination(pair, &orphan.row, orphan.fault));
                 }
             }
             if rest.is_empty() && !(pair.gone != Gone::Ignore && seen.holds_position()) {
@@ -364,27 +362,6 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-    }
-
-    /// Rows whose parents came later in the same run. What still has no parent then becomes a dead letter.
-    async fn second_pass(&mut self, pair: &Pair, mut waiting: Vec<Candidate>) -> Result<(), Stopped> {
-        while !waiting.is_empty() {
-            let before = waiting.len();
-            let mut still = Vec::new();
-            for rows in waiting.chunks(pair.sink.rows_per_chunk().max(1)) {
-                let mut chunk = Chunk::default();
-                still.extend(self.write(pair, rows, &mut chunk).await?);
-                self.commit(pair, chunk).await?;
-            }
-            if still.len() == before {
-                let mut chunk = Chunk::default();
-                let orphans = still.into_iter();
-                chunk.rejected = orphans.map(|(fault, row)| rejected_by_destination(pair, &row, fault)).collect();
-                return self.commit(pair, chunk).await;
-            }
-            waiting = still.into_iter().map(|(_, candidate)| candidate).collect();
-        }
-        Ok(())
     }
 
     /// Everything of a chunk in one commit.
@@ -410,7 +387,8 @@ impl Run<'_> {
             let letter = rejected.into_dead_letter(&self.job.integration, pair, self.id);
             ops.push(dead_letters::Op::Reject(Box::new(letter)).into());
         }
-        for entry in &mut chunk.entries {
+        // A row that waits keeps the run in which it began to.
+        for entry in chunk.entries.iter_mut().filter(|entry| entry.state != Settled::Waiting) {
             entry.generation = self.id.0 as u64;
         }
         if !chunk.entries.is_empty() {

@@ -1,6 +1,7 @@
 //! A checked definition and open systems into a job that can run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use definition::{Batch, Deletes, Direction, Integration, Pattern, Project, SystemEntity};
 use mapping::{Columns, Entities, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
@@ -10,7 +11,10 @@ use record::{Fault, ReadSpec, RetryPolicy, System, WriteSpec};
 use crate::batch::{Job, StopAfter};
 use crate::codes;
 use crate::gone::{self, Gone, Limits, STATE};
+use crate::outage::with_retries;
 use crate::pair::Pair;
+use crate::schedule;
+use crate::watch::Log;
 
 /// Rows that a source hands out at a time.
 const ROWS_PER_BATCH: usize = 5_000;
@@ -48,7 +52,7 @@ pub async fn compile(
         if gone != Gone::Ignore {
             alone(project, integration, name, &to)?;
         }
-        pairs.push(pair(project, name, &from, &to, &entities, gone).await?);
+        pairs.push(pair(project, name, &from, &to, &entities, gone, &retry).await?);
     }
     let limits = Limits { max_deletes: batch.max_deletes, min_rows: batch.min_rows };
     let stop_after = StopAfter {
@@ -84,14 +88,15 @@ impl<'a> Side<'a> {
     }
 
     /// The live table, and the columns that formulas may use. A query's columns are known only when it runs.
-    async fn table(&self, held: &SystemEntity) -> Result<(Option<Table>, Columns), Fault> {
+    async fn table(&self, held: &SystemEntity, retry: &RetryPolicy) -> Result<(Option<Table>, Columns), Fault> {
         if !self.defined.kind.has_catalog || held.query.is_some() {
             let known = held.columns.iter().map(|(name, ty)| (name.as_str(), ty.clone()));
             let known = record::Schema::of(known);
             return Ok((None, if known.is_empty() { Columns::open() } else { Columns::closed(&known) }));
         }
         let name = held.table.as_deref().unwrap_or(&held.entity);
-        let catalog = self.system.catalog(&[name]).await?;
+        let names = [name];
+        let catalog = with_retries(retry, &Log, || self.system.catalog(&names)).await?;
         match catalog.table(name) {
             Some(table) => Ok((Some(table.clone()), Columns::of_table(table))),
             None => {
@@ -128,11 +133,12 @@ async fn pair(
     to: &Side<'_>,
     entities: &Entities,
     gone: Gone,
+    retry: &RetryPolicy,
 ) -> Result<Pair, Fault> {
     let entity = project.entity(name).expect("a checked project names entities that exist");
     let (source, target) = (from.held(name), to.held(name));
-    let (source_table, source_columns) = from.table(source).await?;
-    let (target_table, target_columns) = to.table(target).await?;
+    let (source_table, source_columns) = from.table(source, retry).await?;
+    let (target_table, target_columns) = to.table(target, retry).await?;
     let zone = from.defined.time_zone.clone();
 
     let from_lookups = from.defined.lookup_keys(entities);
@@ -205,7 +211,9 @@ async fn pair(
         sink: to.system.sink(sink_spec)?,
         read,
         write,
+        table: target.table.clone().unwrap_or_default(),
         key_columns: target.alternate_key.clone(),
+        patience: patience(project, entity, &to.defined.name),
         match_existing: target.match_existing.clone(),
         gone,
         reads_all,
@@ -214,6 +222,31 @@ async fn pair(
         return Err(gone::cannot_remove(&pair));
     }
     Ok(pair)
+}
+
+/// How long a row waits for those that it points to: twice the longest schedule of what brings them. Not at all for what
+/// no integration brings.
+fn patience(project: &Project, entity: &record::Entity, to: &str) -> Duration {
+    let pointed_to = entity.fields.iter().filter_map(|field| match &field.ty {
+        record::Type::Reference { to } => Some(to),
+        _ => None,
+    });
+    let brought = pointed_to.flat_map(|to| to.iter()).filter_map(|parent| {
+        let brings = project.integrations.iter().filter_map(|integration| match &integration.pattern {
+            Pattern::Batch(batch) if batch.entities.contains(parent) => match &batch.direction {
+                Direction::OneWay { to: target, .. } if target != to => None,
+                Direction::TwoWay { between, .. } if !between.iter().any(|system| system == to) => None,
+                _ => schedule::period(&batch.schedule, &project.hub.time_zone),
+            },
+            // An event comes at any time; it has had its retries by then.
+            Pattern::Event(event) if event.entity == *parent && event.to.iter().any(|system| system == to) => {
+                Some(event.retry_for)
+            }
+            _ => None,
+        });
+        brings.max()
+    });
+    brought.max().map_or(Duration::ZERO, |longest| longest * 2)
 }
 
 /// What is gone from one source may be in another: two integrations that write one entity into one system cannot tell.

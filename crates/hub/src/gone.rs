@@ -241,6 +241,7 @@ pub(crate) fn rejected(entry: &Entry, fault: Fault) -> Rejected {
         source: Row::new(Schema::new(Vec::new()), Vec::new()),
         fields: Vec::new(),
         remote_id: entry.remote_id.clone(),
+        parents: Vec::new(),
         keeps_ledger: true,
     }
 }

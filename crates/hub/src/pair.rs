@@ -1,6 +1,7 @@
 //! One entity on its way from one system to another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mapping::{ReadMapping, WriteMapping};
 use record::{Entity, Sink, Source};
@@ -16,10 +17,14 @@ pub struct Pair {
     pub sink: Arc<dyn Sink>,
     pub read: ReadMapping,
     pub write: WriteMapping,
+    /// The table of the destination.
+    pub table: String,
     /// The columns of the destination's alternate key.
     pub key_columns: Vec<String>,
     /// The columns by which a row that is there already is taken for ours.
     pub match_existing: Vec<String>,
+    /// How long a row waits for one that it points to, and which the destination does not have yet.
+    pub patience: Duration,
     pub gone: Gone,
     /// The source only ever tells what is there: what is gone is found by reading everything.
     pub reads_all: bool,

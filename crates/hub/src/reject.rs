@@ -21,8 +21,27 @@ pub(crate) struct Rejected {
     pub fields: Vec<Explained>,
     /// The destination's id, where an earlier version of the row was written.
     pub remote_id: Option<String>,
+    /// The rows that it points to and that the hub has not written: once one of them is, this one is tried again.
+    pub parents: Vec<(String, Key)>,
     /// The ledger keeps what it has of the row: it was written, and what is wrong with it now came later.
     pub keeps_ledger: bool,
+}
+
+/// Where the detail of a dead letter names the rows that it waits for.
+const PARENTS: &str = "waits_for";
+
+/// The rows that a dead letter waits for, from its detail.
+pub(crate) fn parents_in(detail: &str) -> Vec<(String, Key)> {
+    let detail: serde_json::Value = serde_json::from_str(detail).unwrap_or_default();
+    let bytes = |hex: &str| {
+        (0..hex.len() / 2)
+            .map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok())
+            .collect::<Option<Vec<u8>>>()
+    };
+    let parent = |parent: &serde_json::Value| {
+        Some((parent["entity"].as_str()?.to_owned(), Key::from_bytes(&bytes(parent["key"].as_str()?)?).ok()?))
+    };
+    detail[PARENTS].as_array().into_iter().flatten().filter_map(parent).collect()
 }
 
 /// The name of a row that has no key: it stays the same as long as the row does.
@@ -57,13 +76,20 @@ impl Rejected {
             first.place.formula.as_deref().unwrap_or_default(),
         ];
         let place: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
+        let mut detail = json!({ "faults": faults, "fields": fields });
+        if !self.parents.is_empty() {
+            let hex = |key: &Key| key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let parent =
+                |(entity, key): &(String, Key)| json!({ "entity": entity, "key": hex(key), "name": key.to_string() });
+            detail[PARENTS] = self.parents.iter().map(parent).collect();
+        }
         let problem = Problem {
             code: first.code.to_string(),
             what: first.what.clone(),
             place: place.join(" · "),
             why: first.why.as_ref().map(|why| why.to_string()).unwrap_or_default(),
             fix: first.fix.clone(),
-            detail: json!({ "faults": faults, "fields": fields }).to_string(),
+            detail: detail.to_string(),
         };
         Rejection {
             integration: integration.to_owned(),

@@ -47,6 +47,18 @@ pub fn latest(schedule: &Schedule, zone: &TimeZone, since: Timestamp, now: Times
     found
 }
 
+/// The longest time between two slots of a schedule, looking at a week of them or at ten, whichever is less.
+pub fn period(schedule: &Schedule, zone: &TimeZone) -> Option<Duration> {
+    let mut at = Timestamp::UNIX_EPOCH;
+    let mut longest = None;
+    for _ in 0..10 {
+        let slot = next(schedule, zone, at)?;
+        longest = longest.max(slot.duration_since(at).try_into().ok());
+        at = slot;
+    }
+    longest
+}
+
 fn next_multiple(every: Duration, after: Timestamp) -> Option<Timestamp> {
     let every = i64::try_from(every.as_millis()).ok().filter(|ms| *ms > 0)?;
     let slot = after.as_millisecond().div_euclid(every).checked_add(1)?.checked_mul(every)?;

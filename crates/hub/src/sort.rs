@@ -37,6 +37,10 @@ pub(crate) struct Candidate {
     pub remote_id: Option<String>,
     /// The hub has deactivated it, and now it is in the source again.
     pub comes_back: bool,
+    /// The run in which it began to wait for a row that it points to.
+    pub waits_since: Option<u64>,
+    /// This run has created it without what it points to, and is about to complete it.
+    pub made: bool,
     /// The ledger says that the destination has it so already: it is only looked at to see whether that still holds.
     pub settled: bool,
 }
@@ -118,6 +122,7 @@ pub(crate) fn sort(
                 source: row.to_row(),
                 fields,
                 remote_id: entry.as_ref().and_then(|e| e.remote_id.clone()),
+                parents: Vec::new(),
                 keeps_ledger: false,
             });
         };
@@ -165,6 +170,8 @@ pub(crate) fn sort(
             source: row.to_row(),
             record,
             settled: settled.is_some(),
+            waits_since: entry.as_ref().filter(|e| e.state == State::Waiting).map(|e| e.generation),
+            made: false,
             comes_back: entry.as_ref().is_some_and(|e| e.state == State::Deactivated),
             remote_id: entry.and_then(|e| e.remote_id),
         });
@@ -181,6 +188,7 @@ pub(crate) fn sort(
             source: unreadable.row.clone(),
             fields: Vec::new(),
             remote_id: None,
+            parents: Vec::new(),
             keeps_ledger: false,
         });
     }

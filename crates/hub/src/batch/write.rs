@@ -5,6 +5,7 @@ use std::time::Duration;
 use record::{Current, Effected, Fault, Now, Scope, Written};
 use store::ledger::{self, Entry, State as Settled};
 
+use super::wait::Orphan;
 use super::{Chunk, Run, Stopped};
 use crate::adopt;
 use crate::codes;
@@ -22,7 +23,7 @@ impl Run<'_> {
         pair: &Pair,
         rows: &[Candidate],
         chunk: &mut Chunk,
-    ) -> Result<Vec<(Fault, Candidate)>, Stopped> {
+    ) -> Result<Vec<Orphan>, Stopped> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -33,7 +34,8 @@ impl Run<'_> {
             let decision = sort::decide_with(pair, candidate, current.as_ref(), self.job.drift);
             match adopt::settle(pair, candidate, &existing[at], decision) {
                 Decision::Same { remote_id, version } => {
-                    chunk.counts.unchanged += 1;
+                    let count = if candidate.made { &mut chunk.counts.created } else { &mut chunk.counts.unchanged };
+                    *count += 1;
                     chunk.written.push(candidate.key.clone());
                     chunk.entries.push(entry(candidate, pair, Settled::Written, Some((remote_id, version))));
                 }
@@ -64,7 +66,9 @@ impl Run<'_> {
                 let candidate = &rows[at];
                 match outcome {
                     Ok(written) => settle(pair, candidate, currents[at].is_some(), written, chunk),
-                    Err(fault) if fault.code == codes::REFERENCE_MISSING => orphans.push((fault, candidate.clone())),
+                    Err(fault) if fault.code == codes::REFERENCE_MISSING => {
+                        orphans.push(Orphan { fault, row: candidate.clone() });
+                    }
                     Err(fault) => match fault.now {
                         Now::RetryAfter(_) => {
                             again.push(change);
@@ -119,13 +123,21 @@ impl Run<'_> {
 }
 
 fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
-    match written.effect {
-        Effected::Created => chunk.counts.created += 1,
-        Effected::Updated => chunk.counts.updated += 1,
-        Effected::Unchanged => chunk.counts.unchanged += 1,
-        Effected::Deleted => chunk.counts.deleted += 1,
-        Effected::Upserted if was_there => chunk.counts.updated += 1,
-        Effected::Upserted => chunk.counts.created += 1,
+    let created = match written.effect {
+        Effected::Created => true,
+        Effected::Upserted => !was_there,
+        Effected::Updated | Effected::Unchanged | Effected::Deleted => false,
+    };
+    let count = match written.effect {
+        // Made by this run in two steps: once in the counts.
+        _ if created || candidate.made => &mut chunk.counts.created,
+        Effected::Unchanged => &mut chunk.counts.unchanged,
+        Effected::Deleted => &mut chunk.counts.deleted,
+        Effected::Created | Effected::Updated | Effected::Upserted => &mut chunk.counts.updated,
+    };
+    *count += 1;
+    if created {
+        chunk.created.push(candidate.key.clone());
     }
     let known = (written.remote_id.as_deref().map(str::to_owned), written.version.as_deref().map(str::to_owned));
     chunk.written.push(candidate.key.clone());
@@ -159,6 +171,7 @@ pub(super) fn rejected_by_destination(pair: &Pair, candidate: &Candidate, fault:
         source: candidate.source.clone(),
         fields: pair.write.explain(&candidate.record),
         remote_id: candidate.remote_id.clone(),
+        parents: Vec::new(),
         keeps_ledger: false,
     }
 }

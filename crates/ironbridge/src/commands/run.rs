@@ -55,7 +55,7 @@ fn print(cli: &Cli, name: &str, report: Report) -> Result<u8, Failure> {
                 "integration": name, "run": report.run.0, "state": report.state.to_string(), "read": counts.read,
                 "created": counts.created, "updated": counts.updated, "deleted": counts.deleted,
                 "unchanged": counts.unchanged, "rejected": counts.rejected, "skipped": counts.skipped,
-                "rejected_by_code": report.rejected, "error": report.error.as_ref().map(hub::json::fault),
+                "waiting": report.waiting, "rejected_by_code": report.rejected, "error": report.error.as_ref().map(hub::json::fault),
             })
         );
         return Ok(exit);
@@ -72,6 +72,12 @@ fn print(cli: &Cli, name: &str, report: Report) -> Result<u8, Failure> {
         number(counts.unchanged),
         number(counts.rejected)
     );
+    if report.waiting > 0 {
+        talk!(
+            "{} of the skipped rows wait for a row that they point to; the next run tries them again.",
+            number(report.waiting)
+        );
+    }
     if counts.rejected > 0 {
         let codes: Vec<String> = report.rejected.iter().map(|(code, n)| format!("{n} × {code}")).collect();
         talk!("Rejected rows are dead letters now ({}): ironbridge dead-letters list {name}", codes.join(", "));

@@ -1,0 +1,229 @@
+//! Rows that point to a row which the destination does not have.
+//!
+//! The parent may come later in the same run: then the row is tried again after its own entity, and after all of them.
+//! Two rows that wait for each other are made without the pointers first. What is missing after that may be brought by
+//! another integration: the row stays in the ledger as waiting, and each run tries it again, until what should bring its
+//! parent has had two chances. Then it is a dead letter, which comes back by itself once the parent is there.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use record::{Fault, Key, Row, Schema, Value};
+use store::dead_letters::Filter;
+use store::ledger::{self, Entry, State as Settled};
+use store::runs::RunId;
+
+use super::write::{entry, rejected_by_destination};
+use super::{Chunk, Run, Stopped};
+use crate::codes;
+use crate::pair::Pair;
+use crate::reject::{Rejected, parents_in};
+use crate::sort::Candidate;
+
+/// A row without its parent, and what the destination said of that.
+#[derive(Debug, Clone)]
+pub(super) struct Orphan {
+    pub fault: Fault,
+    pub row: Candidate,
+}
+
+impl Orphan {
+    /// What the ledger says of it until its parent is there.
+    pub fn waits(&self, pair: &Pair, run: RunId) -> Entry {
+        let since = self.row.waits_since.unwrap_or(run.0 as u64);
+        Entry { generation: since, ..entry(&self.row, pair, Settled::Waiting, None) }
+    }
+}
+
+/// The dead letters of orphans that are looked at in one run.
+const REVIVED_MAX: usize = 1_000;
+
+impl Run<'_> {
+    /// Rows whose parents came later among the rows of the same entity; answers those that still have none.
+    pub(super) async fn parents_of(&mut self, pair: &Pair, mut orphans: Vec<Orphan>) -> Result<Vec<Orphan>, Stopped> {
+        loop {
+            let before = orphans.len();
+            let mut still = Vec::new();
+            for some in orphans.chunks(pair.sink.rows_per_chunk().max(1)) {
+                let rows: Vec<Candidate> = some.iter().map(|orphan| orphan.row.clone()).collect();
+                let mut chunk = Chunk::default();
+                still.extend(self.write(pair, &rows, &mut chunk).await?);
+                self.commit(pair, chunk).await?;
+            }
+            orphans = still;
+            if orphans.is_empty() || orphans.len() == before {
+                return Ok(orphans);
+            }
+        }
+    }
+
+    /// After all entities: parents that came with another one, rows that wait for each other, and the verdict on the
+    /// rest. *Shape*: one list for each pair.
+    pub(super) async fn parents_of_all(&mut self, mut orphans: Vec<Vec<Orphan>>) -> Result<(), Stopped> {
+        let job = self.job;
+        let waiting = |orphans: &[Vec<Orphan>]| orphans.iter().map(Vec::len).sum::<usize>();
+        let mut tried = HashSet::new();
+        while waiting(&orphans) > 0 {
+            let before = waiting(&orphans);
+            for (pair, own) in job.pairs.iter().zip(&mut orphans) {
+                *own = self.parents_of(pair, std::mem::take(own)).await?;
+            }
+            if waiting(&orphans) == before && !self.break_cycles(&mut orphans, &mut tried).await? {
+                break;
+            }
+        }
+        for (pair, own) in job.pairs.iter().zip(orphans) {
+            self.verdict(pair, own).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes rows that wait for each other without the pointers between them. Whether there were any.
+    async fn break_cycles(
+        &mut self,
+        orphans: &mut [Vec<Orphan>],
+        tried: &mut HashSet<(usize, Key)>,
+    ) -> Result<bool, Stopped> {
+        let job = self.job;
+        let name = |pair: &Pair, key: &Key| (pair.table.clone(), key.to_string());
+        let all: HashSet<(String, String)> = job
+            .pairs
+            .iter()
+            .zip(orphans.iter())
+            .flat_map(|(pair, own)| own.iter().map(|o| name(pair, &o.row.wanted.key)))
+            .collect();
+        let mut any = false;
+        for (which, (pair, own)) in job.pairs.iter().zip(orphans).enumerate() {
+            let mut bare = Vec::new();
+            let (mut of, mut refused) = (Vec::new(), HashSet::new());
+            for (at, orphan) in own.iter().enumerate() {
+                let among = |value: &Value| match value {
+                    Value::Reference(to) => Key::of(to.key.iter().map(|(_, part)| part))
+                        .is_ok_and(|key| all.contains(&(to.of.to_string(), key.to_string()))),
+                    _ => false,
+                };
+                if orphan.row.wanted.columns.values().iter().chain(orphan.row.wanted.on_create.values()).any(among)
+                    && tried.insert((which, orphan.row.key.clone()))
+                {
+                    let mut row = orphan.row.clone();
+                    row.wanted.columns = without(&row.wanted.columns, among);
+                    row.wanted.on_create = without(&row.wanted.on_create, among);
+                    bare.push(row);
+                    of.push(at);
+                }
+            }
+            for (rows, of) in
+                bare.chunks(pair.sink.rows_per_chunk().max(1)).zip(of.chunks(pair.sink.rows_per_chunk().max(1)))
+            {
+                // They are counted, and known as written, once they are complete.
+                let mut aside = Chunk::default();
+                self.write(pair, rows, &mut aside).await?;
+                any |= !aside.written.is_empty();
+                for &at in of {
+                    own[at].row.made = aside.created.contains(&own[at].row.key);
+                }
+                let rejected: HashSet<Key> = aside.rejected.iter().map(|rejected| rejected.key.clone()).collect();
+                self.commit(pair, Chunk { rejected: aside.rejected, ..Chunk::default() }).await?;
+                refused.extend(rejected);
+            }
+            own.retain(|orphan| !refused.contains(&orphan.row.key));
+        }
+        Ok(any)
+    }
+
+    /// What still has no parent waits for the next run, or is a dead letter.
+    async fn verdict(&mut self, pair: &Pair, orphans: Vec<Orphan>) -> Result<(), Stopped> {
+        let now = self.store.clock().now();
+        let mut chunk = Chunk::default();
+        for orphan in orphans {
+            let began = match orphan.row.waits_since {
+                Some(run) => self.store.run(RunId(run as i64))?.map_or(now, |run| run.started),
+                None => now,
+            };
+            let waited = now.duration_since(began);
+            if SignedDuration::try_from(pair.patience).is_ok_and(|patience| waited < patience) {
+                chunk.counts.skipped += 1;
+                self.waiting += 1;
+                chunk.entries.push(orphan.waits(pair, self.id));
+                continue;
+            }
+            let mut fault = orphan.fault;
+            if pair.patience > Duration::ZERO {
+                let minutes = SignedDuration::from_mins(waited.as_mins());
+                fault.what = format!("{}; it was waited for {minutes:#}, and did not come", fault.what);
+            }
+            let parents = self.unknown_parents(pair, &orphan.row)?;
+            chunk.rejected.push(Rejected { parents, ..rejected_by_destination(pair, &orphan.row, fault) });
+        }
+        self.commit(pair, chunk).await
+    }
+
+    /// The rows that a row points to, and that the hub has not written.
+    fn unknown_parents(&self, pair: &Pair, row: &Candidate) -> Result<Vec<(String, Key)>, Stopped> {
+        let mut unknown = Vec::new();
+        for value in row.record.values() {
+            let Value::Reference(to) = value else { continue };
+            let Ok(key) = Key::of(to.key.iter().map(|(_, part)| part)) else { continue };
+            let known = self.store.ledger_get(&pair.to, &to.of, std::slice::from_ref(&key))?;
+            if !known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
+                unknown.push((to.of.to_string(), key));
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Dead letters that lacked a parent which is there now become waiting rows again.
+    pub(super) async fn revive(&mut self, pair: &Pair) -> Result<(), Stopped> {
+        let filter = Filter {
+            integration: Some(self.job.integration.clone()),
+            entity: Some(pair.entity.name.to_string()),
+            code: Some(codes::REFERENCE_MISSING.to_string()),
+            ..Filter::default()
+        };
+        let mut keys = Vec::new();
+        for letter in
+            self.store.dead_letters(&filter, REVIVED_MAX)?.into_iter().filter(|letter| letter.state.is_waiting())
+        {
+            for (entity, parent) in parents_in(&letter.problem.detail) {
+                let known = self.store.ledger_get(&pair.to, &entity, &[parent])?;
+                if known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
+                    keys.extend(letter.key.clone());
+                    break;
+                }
+            }
+        }
+        let entries = self.store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten();
+        let waits = |entry: Entry| Entry { state: Settled::Waiting, generation: self.id.0 as u64, ..entry };
+        let entries: Vec<Entry> = entries.filter(|entry| entry.state == Settled::Rejected).map(waits).collect();
+        if !entries.is_empty() {
+            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+            self.store.commit(vec![self.lease.fence(), ledger::Op::Put { system, entity, entries }.into()]).await?;
+        }
+        Ok(())
+    }
+
+    /// After a whole read only these wait: what else the ledger has as waiting is of rows that the source has no longer.
+    pub(super) async fn forget_waiting(&self, pair: &Pair, orphans: &[Orphan]) -> Result<(), Stopped> {
+        let still: HashSet<&[u8]> = orphans.iter().map(|orphan| orphan.row.key.as_bytes()).collect();
+        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+        let mut keys = Vec::new();
+        self.store.ledger_scan(&system, &entity, |seen| {
+            if seen.state == Settled::Waiting && !still.contains(seen.key) {
+                keys.extend(Key::from_bytes(seen.key).ok());
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.store.commit(vec![self.lease.fence(), ledger::Op::Remove { system, entity, keys }.into()]).await?;
+        Ok(())
+    }
+}
+
+/// A row without the columns whose values are so.
+fn without(row: &Row, leave_out: impl Fn(&Value) -> bool) -> Row {
+    let kept = || row.schema().columns().iter().zip(row.values()).filter(|(_, value)| !leave_out(value));
+    let schema: Arc<Schema> = Schema::new(kept().map(|(column, _)| column.clone()).collect());
+    Row::new(schema, kept().map(|(_, value)| value.clone()).collect())
+}

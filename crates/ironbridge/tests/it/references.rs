@@ -1,0 +1,93 @@
+//! Rows that point to other rows: parents that come later, from elsewhere, never, or that point back.
+
+use serde_json::Value as Json;
+
+use crate::support::World;
+
+fn world(rows: &str, schedule: &str) -> World {
+    let world = World::new(0);
+    world.edit("integrations/customers.yaml", "every 15 minutes", schedule);
+    world.sql("DELETE FROM customers");
+    insert(&world, rows);
+    world
+}
+
+/// Rows as `number>parent`, changed in this order.
+fn insert(world: &World, rows: &str) {
+    for row in rows.split_whitespace() {
+        let (number, parent) = row.split_once('>').unwrap_or((row, ""));
+        world.sql(&format!(
+            "INSERT INTO customers (customer_no, company_name, terms_code, parent_no, updated_at)
+             VALUES ('{number}', 'Sample {number}', '30', NULLIF('{parent}', ''), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
+        ));
+    }
+}
+
+/// What Dynamics has, as `number>parent`.
+fn accounts(world: &World) -> String {
+    let shown = |(number, account): (String, crate::support::Account)| match account.parent {
+        Some(parent) => format!("{number}>{parent}"),
+        None => number,
+    };
+    world.accounts().into_iter().map(shown).collect::<Vec<_>>().join(" ")
+}
+
+fn counts(run: &Json) -> [u64; 5] {
+    assert!(run["error"].is_null(), "{run:#}");
+    ["created", "updated", "rejected", "skipped", "waiting"].map(|name| run[name].as_u64().unwrap())
+}
+
+#[test]
+fn rows_that_wait_for_each_other_are_made_and_then_joined() {
+    for (rows, created) in [("A>B B>A", 2), ("A>A", 1), ("A>B B>C C>A D>A E", 5)] {
+        let world = world(rows, "every 15 minutes");
+        let run = world.run();
+        assert_eq!(counts(&run), [created, 0, 0, 0, 0], "{rows}: {run:#}");
+        assert_eq!(accounts(&world), rows);
+        world.reset_stats();
+        assert_eq!(counts(&world.run()), [0; 5]);
+        assert_eq!(world.rows_written(), 0, "{rows}");
+    }
+}
+
+#[test]
+fn a_parent_that_comes_in_a_later_run_is_waited_for() {
+    let world = world("A>X B", "every 15 minutes");
+    assert_eq!(counts(&world.run()), [1, 0, 0, 1, 1]);
+    assert_eq!(counts(&world.run()), [0, 0, 0, 1, 1], "it is tried again, although nothing of it has changed");
+    assert_eq!(accounts(&world), "B");
+    insert(&world, "X");
+    assert_eq!(counts(&world.run()), [2, 0, 0, 0, 0]);
+    assert_eq!(accounts(&world), "A>X B X");
+}
+
+#[test]
+fn a_row_that_was_there_before_keeps_its_old_parent_while_it_waits() {
+    let world = world("A>B B", "every 15 minutes");
+    assert_eq!(counts(&world.run()), [2, 0, 0, 0, 0]);
+    world.sql("UPDATE customers SET parent_no = 'X', updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE customer_no = 'A'");
+    assert_eq!(counts(&world.run()), [0, 0, 0, 1, 1]);
+    assert_eq!(accounts(&world), "A>B B");
+    insert(&world, "X>A");
+    assert_eq!(counts(&world.run()), [1, 1, 0, 0, 0], "X is new, and A is not");
+    assert_eq!(accounts(&world), "A>X B X>A");
+}
+
+#[test]
+fn what_was_waited_for_in_vain_is_a_dead_letter_until_it_comes_after_all() {
+    let world = world("A>X B", "every 1 second");
+    world.sql("UPDATE customers SET updated_at = '2020-01-01T00:00:00Z' WHERE customer_no = 'A'");
+    assert_eq!(counts(&world.run()), [1, 0, 0, 1, 1]);
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    let run = world.run();
+    assert_eq!(counts(&run), [0, 0, 1, 0, 0], "{run:#}");
+    assert_eq!(run["rejected_by_code"]["IB0515"], 1, "{run:#}");
+    let letters = world.ironbridge(&["dead-letters", "list", "customers"]).ok().out;
+    assert!(letters.contains("waited for"), "{letters}");
+    assert_eq!(counts(&world.run())[..3], [0, 0, 0], "nothing has changed: it is not tried again");
+    insert(&world, "X");
+    assert_eq!(counts(&world.run())[0], 1);
+    assert_eq!(counts(&world.run())[0], 1, "the run after the one that brought X brings A");
+    assert_eq!(accounts(&world), "A>X B X");
+    assert_eq!(world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok().out.trim(), "[]");
+}
