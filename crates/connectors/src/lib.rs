@@ -13,6 +13,7 @@
 
 pub mod conformance;
 pub mod dataverse;
+pub mod postgres;
 pub mod reference;
 pub mod registry;
 pub(crate) mod sql;

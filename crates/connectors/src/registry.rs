@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use record::{Fault, Kind, Options, System};
 
-use crate::{dataverse, sqlite};
+use crate::{dataverse, postgres, sqlite};
 
 /// Opens a system from its name in the project and its options.
 pub type Open = fn(&str, Options) -> Result<Arc<dyn System>, Fault>;
@@ -19,8 +19,11 @@ pub struct Entry {
     pub open: Open,
 }
 
-static ALL: &[Entry] =
-    &[Entry { kind: &dataverse::KIND, open: dataverse::open }, Entry { kind: &sqlite::KIND, open: sqlite::open }];
+static ALL: &[Entry] = &[
+    Entry { kind: &dataverse::KIND, open: dataverse::open },
+    Entry { kind: &postgres::KIND, open: postgres::open },
+    Entry { kind: &sqlite::KIND, open: sqlite::open },
+];
 
 /// Every kind of system. *Shape*: sorted by name.
 pub fn all() -> &'static [Entry] {

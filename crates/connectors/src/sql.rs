@@ -3,6 +3,8 @@
 pub(crate) mod cursor;
 pub(crate) mod moment;
 pub(crate) mod order;
+pub(crate) mod pages;
+pub(crate) mod text;
 pub(crate) mod watermark;
 
 use record::{Field, FieldType};

@@ -12,10 +12,10 @@ use record::{
 };
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::value::Times;
 use super::{Database, catalog, fault, value};
 use crate::sql::moment::Dst;
 use crate::sql::quote;
+use crate::sql::text::Times;
 
 pub(super) struct Table {
     database: Database,

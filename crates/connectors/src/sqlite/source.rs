@@ -8,15 +8,16 @@ mod plan;
 mod reading;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use record::{BoxFuture, Code, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source, Type};
+use record::{BoxFuture, Code, Fault, Key, ReadSpec, Reader, Row, Source, Type};
 use rusqlite::OpenFlags;
 use tokio::sync::mpsc;
 
 use self::plan::Plan;
-use self::reading::{Read, Told, read_row};
+use self::reading::{Read, read_row};
 use super::{Database, fault, value};
+use crate::sql::pages::{Guard, Pages};
 use crate::sql::quote;
 
 pub(super) struct Table {
@@ -35,7 +36,7 @@ impl Source for Table {
         let (database, spec, cursor) = (self.database.clone(), self.spec.clone(), cursor.map(str::to_owned));
         Box::pin(async move {
             let cancelled = Arc::new(AtomicBool::new(false));
-            let (send, mut receive) = mpsc::channel(1);
+            let (send, receive) = mpsc::channel(1);
             let guard = Guard(cancelled.clone());
             tokio::task::spawn_blocking(move || {
                 let read = Read { database: &database, spec: &spec, out: send.clone(), cancelled };
@@ -44,78 +45,13 @@ impl Source for Table {
                     send.blocking_send(Err(fault)).ok();
                 }
             });
-            match receive.recv().await {
-                Some(Ok(Told::Start { kind, schema })) => {
-                    Ok(Box::new(Pages { kind, schema, receive, ended: false, _guard: guard }) as Box<dyn Reader>)
-                }
-                Some(Err(fault)) => Err(fault),
-                Some(Ok(_)) | None => Err(cut(&self.database, &self.spec)),
-            }
+            Pages::start(receive, Some(guard)).await
         })
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
         let (spec, keys) = (self.spec.clone(), keys.to_vec());
         self.database.blocking(move |database| get(database, &spec, &keys))
-    }
-}
-
-fn cut(database: &Database, spec: &ReadSpec) -> Fault {
-    Fault::retry(Code("IB0607"), format!("the read of `{}` ended without saying that it was done", spec.table), None)
-        .at_system(&database.system)
-        .at_table(&spec.table)
-        .fix("nothing: the run is repeated")
-}
-
-struct Pages {
-    kind: ReadKind,
-    schema: Arc<Schema>,
-    receive: mpsc::Receiver<Result<Told, Fault>>,
-    ended: bool,
-    _guard: Guard,
-}
-
-/// Stops the blocking side within some thousand steps of SQLite when the reader goes away.
-struct Guard(Arc<AtomicBool>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Reader for Pages {
-    fn kind(&self) -> ReadKind {
-        self.kind.clone()
-    }
-
-    fn schema(&self) -> &Arc<Schema> {
-        &self.schema
-    }
-
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>, Fault>> {
-        Box::pin(async move {
-            if self.ended {
-                return Ok(None);
-            }
-            match self.receive.recv().await {
-                Some(Ok(Told::Page(page))) => Ok(Some(page)),
-                Some(Ok(Told::End)) => {
-                    self.ended = true;
-                    Ok(None)
-                }
-                Some(Err(fault)) => {
-                    self.ended = true;
-                    Err(fault)
-                }
-                // A read that ends without a word was cut: it must not look like the end of the table.
-                Some(Ok(Told::Start { .. })) | None => {
-                    self.ended = true;
-                    Err(Fault::retry(Code("IB0607"), "the read ended without saying that it was done", None)
-                        .fix("nothing: the run is repeated"))
-                }
-            }
-        })
     }
 }
 

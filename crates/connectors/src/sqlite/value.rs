@@ -5,15 +5,8 @@ use jiff::tz::TimeZone;
 use record::{Decimal, Type, Value};
 use rusqlite::types::ValueRef;
 
-use crate::sql::moment::{self, Dst, Moment};
+use crate::sql::text::{self, Times, cannot};
 use crate::sql::watermark::UNIX_SECONDS_MAX;
-
-/// How times without a zone are read.
-#[derive(Debug, Clone)]
-pub(super) struct Times {
-    pub zone: Option<TimeZone>,
-    pub dst: Dst,
-}
 
 /// The type that a declaration such as `VARCHAR(20)` or `DECIMAL(12,2)` means.
 ///
@@ -69,13 +62,13 @@ pub(super) fn read(cell: ValueRef<'_>, ty: &Type, times: &Times) -> Result<Value
         ValueRef::Real(number) => real(number, ty),
         ValueRef::Text(bytes) => {
             let text = std::str::from_utf8(bytes).map_err(|_| "this text is not UTF-8".to_owned())?;
-            self::text(text, ty, times)
+            text::read(text, ty, times)
         }
         ValueRef::Blob(bytes) => match ty {
             Type::Bytes | Type::Unknown => Ok(Value::Bytes(bytes.to_vec())),
             Type::Guid => uuid::Uuid::from_slice(bytes).map(Value::Guid).map_err(|_| cannot(ty, "bytes")),
             _ => match std::str::from_utf8(bytes) {
-                Ok(text) => self::text(text, ty, times),
+                Ok(text) => text::read(text, ty, times),
                 Err(_) => Err(cannot(ty, "bytes")),
             },
         },
@@ -214,51 +207,10 @@ fn without_noise(number: Decimal) -> Decimal {
     number.round_sf(15).unwrap_or(number).normalize()
 }
 
-fn text(text: &str, ty: &Type, times: &Times) -> Result<Value, String> {
-    let trimmed = text.trim();
-    match ty {
-        Type::Text { .. } | Type::Multiline { .. } | Type::Unknown => return Ok(Value::text(text)),
-        Type::Bytes => return Ok(Value::Bytes(text.as_bytes().to_vec())),
-        // Loaders of CSV leave empty texts where they mean nothing.
-        _ if trimmed.is_empty() => return Ok(Value::Blank),
-        _ => {}
-    }
-    match ty {
-        Type::WholeNumber => trimmed.parse().map(Value::Int).map_err(|_| cannot(ty, "a text")),
-        Type::Decimal { .. } | Type::Money => Decimal::from_str_exact(trimmed).map(Value::Decimal).map_err(|_| {
-            let is_number = trimmed.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
-            if is_number { "this number has more digits than 28".to_owned() } else { cannot(ty, "a text") }
-        }),
-        Type::YesNo => match trimmed.to_ascii_lowercase().as_str() {
-            "true" | "t" | "yes" | "y" | "1" => Ok(Value::Bool(true)),
-            "false" | "f" | "no" | "n" | "0" => Ok(Value::Bool(false)),
-            _ => Err(cannot(ty, "a text")),
-        },
-        Type::Guid => trimmed.parse().map(Value::Guid).map_err(|_| cannot(ty, "a text")),
-        Type::Time => trimmed.parse().map(Value::Time).map_err(|_| cannot(ty, "a text")),
-        Type::Date => match moment::parse(trimmed) {
-            Some(Moment::Civil(civil)) => Ok(Value::Date(civil.date())),
-            _ => Err(cannot(ty, "a text")),
-        },
-        Type::DateTime | Type::LocalDateTime => match moment::parse(trimmed) {
-            Some(Moment::Instant(at)) => Ok(Value::Instant(at)),
-            Some(Moment::Civil(civil)) => match &times.zone {
-                Some(zone) => moment::in_zone(civil, zone, times.dst).map(Value::Instant),
-                None => Ok(Value::LocalDateTime(civil)),
-            },
-            None => Err(cannot(ty, "a text")),
-        },
-        _ => Ok(Value::text(text)),
-    }
-}
-
-fn cannot(ty: &Type, found: &str) -> String {
-    format!("the column is declared as {}, and this row holds {found} that is none", ty.word())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::moment::Dst;
 
     fn check(cell: ValueRef<'_>, declaration: &str, expected: Result<Value, &str>) {
         let times = Times { zone: Some(TimeZone::get("Europe/London").unwrap()), dst: Dst::Reject };

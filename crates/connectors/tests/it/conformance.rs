@@ -44,6 +44,55 @@ async fn sqlite() {
     .await;
 }
 
+/// A PostgreSQL of its own for each test: a new database on the server that `scripts/servers` started.
+async fn postgres_database(name: &str) -> Option<String> {
+    let Ok(server) = std::env::var("IRONBRIDGE_TEST_POSTGRES") else {
+        assert!(
+            std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
+            "the servers are required, and this one is not there"
+        );
+        eprintln!("skipped: needs IRONBRIDGE_TEST_POSTGRES (scripts/servers start DIR)");
+        return None;
+    };
+    let admin = postgres_client(&server).await;
+    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    Some(format!("{}/{name}", server.rsplit_once('/').unwrap().0))
+}
+
+async fn postgres_client(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+#[tokio::test]
+async fn postgres() {
+    let Some(url) = postgres_database("conformance").await else { return };
+    let client = postgres_client(&url).await;
+    client
+        .batch_execute(
+            "CREATE TABLE things (number VARCHAR(20) PRIMARY KEY, name VARCHAR(160), note TEXT, amount NUMERIC(14,2),
+               due DATE, changed TIMESTAMPTZ)",
+        )
+        .await
+        .unwrap();
+    passes(Stand {
+        kind: "postgres",
+        system: open("postgres", &[("url", &url)]),
+        wrong_password: Some(open("postgres", &[("url", &url.replace(":sample@", ":wrong@"))])),
+        table: "things",
+        key: "number",
+        text: "name",
+        long_text: "note",
+        number: "amount",
+        date: Some("due"),
+        time: "changed",
+        waivers: &[],
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn dataverse() {
     use emulator::dataverse::{Config, start};

@@ -8,9 +8,9 @@ use rusqlite::{Connection, Statement};
 
 use crate::sql::cursor::Cursor;
 use crate::sql::moment::Dst;
+use crate::sql::text::Times;
 use crate::sql::watermark::{Clock, Numbers};
 use crate::sql::{order, quote};
-use crate::sqlite::value::Times;
 use crate::sqlite::{catalog, value};
 
 /// How this read goes through the table.

@@ -4,24 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use record::{Batch, Code, Fault, Page, ReadKind, ReadSpec, Row, Schema, Unreadable, Value};
+use record::{Batch, Code, Fault, Page, ReadKind, ReadSpec, Row, Unreadable, Value};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
 use super::plan::{self, Phase, Plan};
 use crate::sql::cursor::Cursor;
+use crate::sql::pages::{self, PAGE_BYTES_MAX, Told};
 use crate::sql::quote;
 use crate::sqlite::{Database, fault, value};
-
-/// A page is closed before it holds more than this, whatever the number of its rows.
-const PAGE_BYTES_MAX: usize = 16 << 20;
-
-/// What the blocking side says.
-pub(super) enum Told {
-    Start { kind: ReadKind, schema: Arc<Schema> },
-    Page(Page),
-    End,
-}
 
 /// The reader was dropped, or something failed.
 enum Ended {
@@ -251,21 +242,7 @@ pub(super) fn read_row(
         }
     }
     let Some((i, why)) = wrong else { return Ok(Ok(values)) };
-    let column = &plan.schema.columns()[i].name;
-    let code = if why.starts_with("this local time") { "IB0608" } else { "IB0606" };
-    let row_of_page = Row::new(plan.schema.clone(), values);
-    let key: Vec<String> = spec.key.iter().filter_map(|name| row_of_page.get(name)).map(Value::to_string).collect();
-    let shown: String = value::raw(row.get_ref(i)?).to_string().chars().take(VALUE_SHOWN_MAX).collect();
-    let mut fault = Fault::reject(Code(code), format!("column `{column}` of `{}`: {why}", spec.table))
-        .at_system(&database.system)
-        .at_table(&spec.table)
-        .at_column(&**column)
-        .at_value(shown)
-        .fix("correct the value at its source");
-    if !key.is_empty() {
-        fault = fault.at_key(key.join("|"));
-    }
-    Ok(Err(Box::new(Unreadable { row: row_of_page, fault })))
+    let shown = value::raw(row.get_ref(i)?).to_string();
+    let row = Row::new(plan.schema.clone(), values);
+    Ok(Err(Box::new(pages::unreadable(&database.system, spec, row, i, why, &shown))))
 }
-
-const VALUE_SHOWN_MAX: usize = 80;

@@ -1,0 +1,184 @@
+//! PostgreSQL, as a source and as a destination.
+//!
+//! Values go both ways as PostgreSQL's own texts, under session settings that make them exact and the same on every
+//! server (ISO dates, UTC, all digits of a float): whatever a type is, it is read as the database writes it.
+//!
+//! *Limits*: a read holds one read-only transaction, so that it sees one moment; it keeps no writer waiting. TLS is
+//! verified against the certificates that this machine trusts, unless the URL says `sslmode=disable` or the server is on
+//! this machine.
+//!
+//! *Source*: <https://www.postgresql.org/docs/15/> (catalogs, `INSERT … ON CONFLICT`, `errcodes-appendix`).
+
+mod catalog;
+mod fault;
+mod sink;
+mod source;
+mod value;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use record::{
+    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, Kind, Options, ReadSpec, Sink, Source, System,
+    WriteSpec,
+};
+use rustls_platform_verifier::ConfigVerifierExt;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::sql;
+use fault::Failure;
+
+/// `kind: postgres`.
+pub static KIND: Kind = Kind {
+    name: "postgres",
+    doc: "A PostgreSQL database.",
+    connection: &[
+        Field::new(
+            "url",
+            FieldType::Url,
+            "The address of the database, with user and password: `postgres://user:password@host:5432/database`.",
+            "\"${env:FINANCE_URL}\"",
+        )
+        .required(),
+        Field::new(
+            "timeout",
+            FieldType::Duration,
+            "How long one statement, or one page of rows, may take.",
+            "1 minute",
+        )
+        .default("30 seconds"),
+    ],
+    entity: sql::ENTITY_FIELDS,
+    reads: true,
+    writes: true,
+    has_catalog: true,
+    keeps: Keeps::EXACTLY,
+};
+
+/// One database.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    system: String,
+    config: tokio_postgres::Config,
+    timeout: Duration,
+}
+
+/// Opens a PostgreSQL system; see [`crate::registry::Entry::open`].
+pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
+    let url = options.text("url").unwrap_or_default();
+    // What the URL holds is a secret, and is not repeated.
+    let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
+        Fault::stop(Code("IB0601"), format!("system `{name}` has a `url:` that is none of a PostgreSQL database"))
+            .at_system(name)
+            .fix("write it as postgres://user:password@host:5432/database")
+    })?;
+    let timeout = options.duration("timeout").unwrap_or(Duration::from_secs(30));
+    config.application_name("ironbridge").connect_timeout(timeout);
+    if !url.contains("sslmode=") {
+        let here = config.get_hosts().iter().all(is_this_machine);
+        config.ssl_mode(if here { SslMode::Disable } else { SslMode::Require });
+    }
+    Ok(Arc::new(Database { system: name.to_owned(), config, timeout }))
+}
+
+fn is_this_machine(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Read,
+    Write,
+}
+
+impl Database {
+    /// A new session with the settings that everything here relies on.
+    async fn connect(&self, purpose: Use) -> Result<Client, Failure> {
+        self.in_time(async {
+            let client = if self.config.get_ssl_mode() == SslMode::Disable {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(connection);
+                client
+            } else {
+                rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+                let config = rustls::ClientConfig::with_platform_verifier()
+                    .map_err(|why| Failure::Tls(why.to_string()))?;
+                let (client, connection) = self.config.connect(MakeRustlsConnect::new(config)).await?;
+                tokio::spawn(connection);
+                client
+            };
+            let read_only = if purpose == Use::Read { "on" } else { "off" };
+            let timeout_ms = self.timeout.as_millis();
+            client
+                .batch_execute(&format!(
+                    "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET bytea_output = 'hex'; SET extra_float_digits = 1;
+                     SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET lock_timeout = {timeout_ms};
+                     SET statement_timeout = {timeout_ms}; SET idle_in_transaction_session_timeout = 0;
+                     SET default_transaction_read_only = {read_only}"
+                ))
+                .await?;
+            Ok(client)
+        })
+        .await
+    }
+
+    /// The server ends its own statements; this is for a server that does not answer at all.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let longest = self.timeout + Duration::from_secs(2);
+        tokio::time::timeout(longest, work).await.unwrap_or(Err(Failure::Silent(longest)))
+    }
+}
+
+impl System for Database {
+    fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
+        Box::pin(async {
+            let failed = |failure: Failure| fault::source(self, "", &failure);
+            let client = self.connect(Use::Read).await.map_err(failed)?;
+            let row = self.in_time(async { Ok(client.query_one(catalog::WHO, &[]).await?) }).await.map_err(failed)?;
+            let (version, user, database, tables): (&str, &str, &str, i64) =
+                (row.get(0), row.get(1), row.get(2), row.get(3));
+            let mut missing = Vec::new();
+            if tables == 0 {
+                missing.push(format!(
+                    "`{user}` may read no table of `{database}`; as its owner: GRANT SELECT ON customers TO {}",
+                    sql::quote(user)
+                ));
+            }
+            Ok(Health { version: format!("PostgreSQL {version}"), user: Some(user.to_owned()), missing })
+        })
+    }
+
+    fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
+        Box::pin(async move {
+            let failed = |failure: Failure| fault::source(self, "", &failure);
+            let client = self.connect(Use::Read).await.map_err(failed)?;
+            let mut catalog = Catalog::default();
+            for name in tables {
+                let described = self.in_time(catalog::table(&client, name)).await.map_err(failed)?;
+                catalog.tables.extend(described.map(|described| described.table));
+            }
+            Ok(catalog)
+        })
+    }
+
+    fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
+        Ok(Arc::new(source::Table::new(self.clone(), spec)))
+    }
+
+    fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
+        Ok(Arc::new(sink::Table::new(self.clone(), spec)))
+    }
+}
+
+/// `"finance"."customers"` for `finance.customers`.
+fn quote_table(name: &str) -> String {
+    name.split('.').map(sql::quote).collect::<Vec<_>>().join(".")
+}

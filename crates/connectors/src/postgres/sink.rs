@@ -1,0 +1,391 @@
+//! Writing a table: each chunk is one transaction, and rows with the same columns go together.
+//!
+//! Rows that are there are updated where a column differs, the others are inserted by `ON CONFLICT`, so that nothing can
+//! come between. Where the table refuses one of them, the group is undone and its rows go one by one, each in a
+//! savepoint, so that a bad row stops no other.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use record::{
+    BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Op, Outcome, Row, Schema, Sink, Type, Value,
+    WriteSpec, Written,
+};
+use tokio::sync::Mutex;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Transaction};
+
+use super::catalog::{self, Described};
+use super::fault::{self, Failure};
+use super::{Database, Use, quote_table, value};
+use crate::sql::moment::Dst;
+use crate::sql::quote;
+use crate::sql::text::Times;
+
+pub(super) struct Table {
+    database: Database,
+    spec: WriteSpec,
+    session: Mutex<Option<Session>>,
+}
+
+/// A session that is kept from chunk to chunk, with what it knows of the table.
+struct Session {
+    client: Client,
+    described: Arc<Described>,
+}
+
+impl Table {
+    pub fn new(database: Database, spec: WriteSpec) -> Table {
+        Table { database, spec, session: Mutex::default() }
+    }
+
+    async fn open(&self) -> Result<Session, Failure> {
+        let client = self.database.connect(Use::Write).await?;
+        let described = self.database.in_time(catalog::table(&client, &self.spec.table)).await?;
+        let described = described.ok_or_else(|| {
+            let what = format!("there is no table `{}`", self.spec.table);
+            fault::place(Fault::ask_person(Code("IB0504"), what), &self.database, &self.spec.table)
+                .fix("correct `table:`, with its schema where it is not in the search path: finance.customers")
+        })?;
+        Ok(Session { client, described: Arc::new(described) })
+    }
+
+    /// Takes the session; whoever is done with it puts it back, unless it failed.
+    async fn session(&self) -> Result<Session, Failure> {
+        let kept = self.session.lock().await.take();
+        match kept.filter(|session| !session.client.is_closed()) {
+            Some(session) => Ok(session),
+            None => self.open().await,
+        }
+    }
+
+    fn failed(&self, failure: Failure) -> Fault {
+        fault::sink(&self.database, &self.spec.table, &failure)
+    }
+}
+
+impl Sink for Table {
+    fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        Box::pin(async move {
+            let mut session = self.session().await.map_err(|failure| self.failed(failure))?;
+            let outcomes = self.write(&mut session, changes).await.map_err(|failure| self.failed(failure))?;
+            *self.session.lock().await = Some(session);
+            Ok(outcomes)
+        })
+    }
+
+    fn current<'a>(
+        &'a self,
+        keys: &'a [Key],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
+        Box::pin(async move {
+            let session = self.session().await.map_err(|failure| self.failed(failure))?;
+            let found = match self.read(&session, keys, columns).await {
+                // One key that is no value of its column's type spoils the statement for all.
+                Err(failure) if failure.is_of_a_row() => {
+                    let mut found = Vec::with_capacity(keys.len());
+                    for key in keys {
+                        match self.read(&session, std::slice::from_ref(key), columns).await {
+                            Ok(one) => found.extend(one),
+                            Err(failure) if failure.is_of_a_row() => found.push(None),
+                            Err(failure) => return Err(self.failed(failure)),
+                        }
+                    }
+                    found
+                }
+                found => found.map_err(|failure| self.failed(failure))?,
+            };
+            *self.session.lock().await = Some(session);
+            Ok(found)
+        })
+    }
+
+    fn rows_per_chunk(&self) -> usize {
+        1000
+    }
+
+    fn key_rules(&self) -> KeyRules {
+        KeyRules::default()
+    }
+}
+
+/// Rows of one chunk that are treated alike.
+struct Group<'a> {
+    deletes: bool,
+    /// Without those of the key.
+    names: Vec<&'a str>,
+    /// The places of the rows in the chunk.
+    rows: Vec<usize>,
+}
+
+/// A row as texts: the key's columns, then the others.
+type Texts = Vec<Option<String>>;
+
+impl Table {
+    async fn write(&self, session: &mut Session, changes: &[Change]) -> Result<Vec<Outcome>, Failure> {
+        let described = session.described.clone();
+        let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
+        let mut texts: Vec<Texts> = Vec::with_capacity(changes.len());
+        let mut groups: BTreeMap<(bool, Vec<&str>), Vec<usize>> = BTreeMap::new();
+        for (at, change) in changes.iter().enumerate() {
+            let deletes = change.op == Op::Delete;
+            let names: Vec<&str> = change
+                .columns
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|name| !deletes && !self.spec.key.iter().any(|key| key == name))
+                .collect();
+            match self.texts(&described, change, &names) {
+                Ok(row) => {
+                    texts.push(row);
+                    groups.entry((deletes, names)).or_default().push(at);
+                }
+                Err(refused) => {
+                    texts.push(Vec::new());
+                    outcomes[at] = Some(Err(refused));
+                }
+            }
+        }
+        let mut transaction = self.database.in_time(async { Ok(session.client.transaction().await?) }).await?;
+        for ((deletes, names), rows) in groups {
+            let group = Group { deletes, names, rows };
+            match self.attempt(&mut transaction, &described, &group, &group.rows, &texts).await {
+                Ok(effects) => put(&mut outcomes, effects),
+                Err(failure) if !failure.is_of_a_row() => return Err(failure),
+                Err(_) => {
+                    for &at in &group.rows {
+                        match self.attempt(&mut transaction, &described, &group, &[at], &texts).await {
+                            Ok(effects) => put(&mut outcomes, effects),
+                            Err(failure) if failure.is_of_a_row() => {
+                                let key = changes[at].key.to_string();
+                                outcomes[at] = Some(Err(fault::row(&self.database, &self.spec.table, key, &failure)));
+                            }
+                            Err(failure) => return Err(failure),
+                        }
+                    }
+                }
+            }
+        }
+        self.database.in_time(async { Ok(transaction.commit().await?) }).await?;
+        Ok(outcomes.into_iter().map(|outcome| outcome.expect("each change is in one group, or was refused")).collect())
+    }
+
+    /// Some rows of a group in a savepoint: all of them, or nothing.
+    async fn attempt(
+        &self,
+        transaction: &mut Transaction<'_>,
+        described: &Described,
+        group: &Group<'_>,
+        rows: &[usize],
+        texts: &[Texts],
+    ) -> Result<Vec<(usize, Effected)>, Failure> {
+        let savepoint = self.database.in_time(async { Ok(transaction.savepoint("rows_of_a_chunk").await?) }).await?;
+        let result = self.some(&savepoint, described, group, rows, texts).await;
+        match result {
+            Ok(effects) => {
+                self.database.in_time(async { Ok(savepoint.commit().await?) }).await?;
+                Ok(effects)
+            }
+            Err(failure) => {
+                if !failure.ends_session() {
+                    self.database.in_time(async { Ok(savepoint.rollback().await?) }).await?;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn some(
+        &self,
+        savepoint: &Transaction<'_>,
+        described: &Described,
+        group: &Group<'_>,
+        rows: &[usize],
+        texts: &[Texts],
+    ) -> Result<Vec<(usize, Effected)>, Failure> {
+        let key: Vec<&str> = self.spec.key.iter().map(String::as_str).collect();
+        let all: Vec<&str> = key.iter().chain(&group.names).copied().collect();
+        let table = quote_table(&self.spec.table);
+        let given = given(described, &all);
+        let by_key = equal(&key);
+        let numbers: Vec<i32> = rows.iter().map(|&at| at as i32).collect();
+        let arrays = arrays(all.len(), rows.iter().map(|&at| &texts[at]));
+        let bound = bound(&numbers, &arrays);
+        if group.deletes {
+            let sql = format!(
+                "WITH v AS ({given}) DELETE FROM {table} AS t USING v WHERE {by_key} RETURNING v.ironbridge_row"
+            );
+            let deleted = self.numbers(savepoint, &sql, &bound).await?;
+            let effect = |at| if deleted.contains(&at) { Effected::Deleted } else { Effected::Unchanged };
+            return Ok(rows.iter().map(|&at| (at, effect(at))).collect());
+        }
+        let sql = format!("WITH v AS ({given}) SELECT v.ironbridge_row FROM v JOIN {table} AS t ON {by_key}");
+        let there = self.numbers(savepoint, &sql, &bound).await?;
+        let updated = if group.names.is_empty() || there.is_empty() {
+            HashSet::new()
+        } else {
+            let set: Vec<String> = group.names.iter().map(|name| format!("{0} = v.{0}", quote(name))).collect();
+            let differs = group.names.iter().map(|name| {
+                let name_quoted = quote(name);
+                described.differs(name, &format!("t.{name_quoted}"), &format!("v.{name_quoted}"))
+            });
+            let differs = differs.collect::<Vec<_>>().join(" OR ");
+            let sql = format!(
+                "WITH v AS ({given}) UPDATE {table} AS t SET {} FROM v WHERE {by_key} AND ({differs}) RETURNING v.ironbridge_row",
+                set.join(", ")
+            );
+            self.numbers(savepoint, &sql, &bound).await?
+        };
+        let new: Vec<usize> = rows.iter().copied().filter(|at| !there.contains(at)).collect();
+        if !new.is_empty() {
+            let numbers: Vec<i32> = new.iter().map(|&at| at as i32).collect();
+            let arrays = self::arrays(all.len(), new.iter().map(|&at| &texts[at]));
+            let columns: Vec<String> = all.iter().map(|name| quote(name)).collect();
+            let set: Vec<String> = group.names.iter().map(|name| format!("{0} = EXCLUDED.{0}", quote(name))).collect();
+            let conflict = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
+            let on: Vec<String> = key.iter().map(|name| quote(name)).collect();
+            let sql = format!(
+                "WITH v AS ({given}) INSERT INTO {table} ({0}) SELECT {0} FROM v ON CONFLICT ({1}) DO {conflict}",
+                columns.join(", "),
+                on.join(", ")
+            );
+            self.database
+                .in_time(async { Ok(savepoint.execute(&sql, &self::bound(&numbers, &arrays)).await?) })
+                .await?;
+        }
+        let effect = |at: &usize| match (there.contains(at), updated.contains(at)) {
+            (false, _) => Effected::Created,
+            (true, true) => Effected::Updated,
+            (true, false) => Effected::Unchanged,
+        };
+        Ok(rows.iter().map(|at| (*at, effect(at))).collect())
+    }
+
+    async fn numbers(
+        &self,
+        savepoint: &Transaction<'_>,
+        sql: &str,
+        bound: &[&(dyn ToSql + Sync)],
+    ) -> Result<HashSet<usize>, Failure> {
+        let rows = self.database.in_time(async { Ok(savepoint.query(sql, bound).await?) }).await?;
+        Ok(rows.iter().map(|row| row.get::<_, i32>(0) as usize).collect())
+    }
+
+    async fn read(&self, session: &Session, keys: &[Key], names: &[String]) -> Result<Vec<Option<Current>>, Failure> {
+        let described = &session.described;
+        let ty = |name: &String| described.table.type_of(name).cloned().unwrap_or(Type::Unknown);
+        let schema = Schema::of(names.iter().map(|name| (name.as_str(), ty(name))));
+        let key: Vec<&str> = self.spec.key.iter().map(String::as_str).collect();
+        let zone = self.spec.time_zone.as_ref();
+        let mut texts: Vec<Texts> = Vec::with_capacity(keys.len());
+        for wanted in keys {
+            let parts = wanted.parts();
+            let part = |(value, name)| value::write(value, &ty(name), zone).unwrap_or_default();
+            texts.push(parts.iter().zip(&self.spec.key).map(part).collect());
+        }
+        let numbers: Vec<i32> = (0..keys.len() as i32).collect();
+        let arrays = arrays(key.len(), texts.iter());
+        let mut columns = vec!["v.ironbridge_row".to_owned()];
+        columns.extend(
+            names.iter().map(|name| value::as_text(&format!("t.{}", quote(name)), described.cast(name) == "money")),
+        );
+        let sql = format!(
+            "WITH v AS ({}) SELECT {} FROM v JOIN {} AS t ON {}",
+            given(described, &key),
+            columns.join(", "),
+            quote_table(&self.spec.table),
+            equal(&key)
+        );
+        let rows =
+            self.database.in_time(async { Ok(session.client.query(&sql, &bound(&numbers, &arrays)).await?) }).await?;
+        let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::Earlier };
+        let mut found: Vec<Option<Current>> = keys.iter().map(|_| None).collect();
+        for row in rows {
+            let mut values = Vec::with_capacity(names.len());
+            for (i, column) in schema.columns().iter().enumerate() {
+                let cell: Option<&str> = row.try_get(i + 1)?;
+                // What cannot be read differs from anything that is to be written, and is overwritten.
+                values.push(
+                    value::read(cell, &column.ty, &times).unwrap_or_else(|_| cell.map_or(Value::Blank, Value::text)),
+                );
+            }
+            let columns = Row::new(schema.clone(), values);
+            found[row.get::<_, i32>(0) as usize] = Some(Current { remote_id: None, version: None, columns });
+        }
+        Ok(found)
+    }
+
+    fn texts(&self, described: &Described, change: &Change, names: &[&str]) -> Result<Texts, Fault> {
+        let refused = |column: &str, why: String| {
+            let what = format!("this row cannot be written to `{}`: {why}", self.spec.table);
+            let fault = Fault::reject(Code("IB0512"), what).at_key(change.key.to_string()).at_column(column);
+            fault::place(fault, &self.database, &self.spec.table).fix("correct the value at its source")
+        };
+        if change.if_version.is_some() {
+            return Err(refused("", "a table keeps no version of a row to compare".to_owned()));
+        }
+        let zone = self.spec.time_zone.as_ref();
+        let text = |name: &str, value: &Value| {
+            let Some(ty) = described.table.type_of(name) else {
+                let what = format!("table `{}` has no column `{name}`", self.spec.table);
+                let fault = Fault::ask_person(Code("IB0505"), what).at_column(name);
+                return Err(fault::place(fault, &self.database, &self.spec.table)
+                    .fix(format!("look at its columns: psql -c '\\d {}'", self.spec.table)));
+            };
+            value::write(value, ty, zone).map_err(|why| refused(name, why))
+        };
+        let mut row = Texts::new();
+        for (name, value) in self.spec.key.iter().zip(change.key.parts()) {
+            row.push(text(name, &value)?);
+        }
+        for name in names {
+            let value = change.columns.get(name).expect("the names are those of the change");
+            row.push(text(name, value)?);
+        }
+        Ok(row)
+    }
+}
+
+fn put(outcomes: &mut [Option<Outcome>], effects: Vec<(usize, Effected)>) {
+    for (at, effect) in effects {
+        outcomes[at] = Some(Ok(Written { effect, remote_id: None, version: None, returned: None }));
+    }
+}
+
+/// The rows that are bound, as a table `v` with a number and these columns in their own types.
+fn given(described: &Described, names: &[&str]) -> String {
+    let plain: Vec<String> = (0..names.len()).map(|i| format!("c{i}")).collect();
+    let params: Vec<String> = (0..names.len()).map(|i| format!("${}::text[]", i + 2)).collect();
+    let typed = names
+        .iter()
+        .zip(&plain)
+        .map(|(name, plain)| format!("CAST(u.{plain} AS {}) AS {}", described.cast(name), quote(name)));
+    let typed: Vec<String> = std::iter::once("u.ironbridge_row".to_owned()).chain(typed).collect();
+    format!(
+        "SELECT {} FROM unnest($1::int4[], {}) AS u (ironbridge_row, {})",
+        typed.join(", "),
+        params.join(", "),
+        plain.join(", ")
+    )
+}
+
+fn equal(key: &[&str]) -> String {
+    key.iter().map(|name| format!("t.{0} = v.{0}", quote(name))).collect::<Vec<_>>().join(" AND ")
+}
+
+/// Rows turned into columns.
+fn arrays<'r>(columns: usize, rows: impl Iterator<Item = &'r Texts>) -> Vec<Vec<Option<&'r str>>> {
+    let mut arrays: Vec<Vec<Option<&str>>> = vec![Vec::new(); columns];
+    for row in rows {
+        for (array, cell) in arrays.iter_mut().zip(row) {
+            array.push(cell.as_deref());
+        }
+    }
+    arrays
+}
+
+fn bound<'b>(numbers: &'b Vec<i32>, arrays: &'b [Vec<Option<&'b str>>]) -> Vec<&'b (dyn ToSql + Sync)> {
+    let numbers: &(dyn ToSql + Sync) = numbers;
+    std::iter::once(numbers).chain(arrays.iter().map(|array| array as &(dyn ToSql + Sync))).collect()
+}

@@ -1,0 +1,149 @@
+//! PostgreSQL's types, and its texts of values.
+
+use std::error::Error;
+
+use bytes::{BufMut, BytesMut};
+use jiff::tz::TimeZone;
+use record::{Decimal, Type, Value};
+use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type as PgType};
+
+use crate::sql::text::{self, Times, cannot};
+
+/// What a type means, with the modifier of its column (`-1` for none).
+pub(super) fn declared(ty: &PgType, modifier: i32) -> Type {
+    if let Kind::Domain(of) = ty.kind() {
+        return declared(of, modifier);
+    }
+    match *ty {
+        PgType::BOOL => Type::YesNo,
+        PgType::INT2 | PgType::INT4 | PgType::INT8 | PgType::OID => Type::WholeNumber,
+        PgType::NUMERIC => Type::Decimal { scale: (modifier >= 4).then(|| ((modifier - 4) & 0x7ff) as u32) },
+        PgType::FLOAT4 | PgType::FLOAT8 => Type::Decimal { scale: None },
+        PgType::MONEY => Type::Money,
+        PgType::VARCHAR | PgType::BPCHAR => {
+            Type::Text { max_length: u32::try_from(modifier - 4).ok().filter(|_| modifier >= 4) }
+        }
+        PgType::DATE => Type::Date,
+        PgType::TIME => Type::Time,
+        PgType::TIMESTAMP => Type::LocalDateTime,
+        PgType::TIMESTAMPTZ => Type::DateTime,
+        PgType::UUID => Type::Guid,
+        PgType::BYTEA => Type::Bytes,
+        PgType::TEXT | PgType::JSON | PgType::JSONB | PgType::XML | PgType::NAME => Type::Text { max_length: None },
+        _ if matches!(ty.kind(), Kind::Enum(_)) || ty.name() == "citext" => Type::Text { max_length: None },
+        _ => Type::Unknown,
+    }
+}
+
+/// A column as the text that [`read`] takes. An amount of type `money` has the server's currency sign otherwise.
+pub(super) fn as_text(column: &str, is_money: bool) -> String {
+    if is_money { format!("({column})::numeric::text") } else { format!("({column})::text") }
+}
+
+/// PostgreSQL's text of a value as its column's type means it.
+///
+/// *Errors*: one sentence that does not hold the value.
+pub(super) fn read(cell: Option<&str>, ty: &Type, times: &Times) -> Result<Value, String> {
+    let Some(cell) = cell else { return Ok(Value::Blank) };
+    match ty {
+        Type::Bytes => {
+            let digits = cell.strip_prefix("\\x").unwrap_or(cell).as_bytes();
+            let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+            let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+            bytes.map(Value::Bytes).ok_or_else(|| cannot(ty, "a text"))
+        }
+        Type::Decimal { scale: None } if cell.contains(['e', 'E']) => {
+            let number = Decimal::from_scientific(cell);
+            number.map(Value::Decimal).map_err(|_| "this number has more digits than 28".to_owned())
+        }
+        _ => text::read(cell, ty, times),
+    }
+}
+
+/// The text that PostgreSQL takes for a value in a column of this type; `None` for blank.
+///
+/// *Errors*: one sentence, where there is no such text.
+pub(super) fn write(value: &Value, ty: &Type, zone: Option<&TimeZone>) -> Result<Option<String>, String> {
+    Ok(Some(match value {
+        Value::Blank => return Ok(None),
+        Value::Instant(at) => match zone {
+            Some(zone) if *ty != Type::DateTime => at.to_zoned(zone.clone()).datetime().to_string(),
+            _ => at.to_string(),
+        },
+        Value::Bytes(bytes) => {
+            format!("\\x{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+        // Where there are no lookups, the column holds the other row's key itself.
+        Value::Reference(reference) => match reference.key.as_slice() {
+            [(_, value)] => return write(value, ty, zone),
+            _ => return Err("a reference by a key of several columns has no single column to go to".to_owned()),
+        },
+        Value::Rows(_) => return Err("lines cannot be written into a column".to_owned()),
+        Value::Text(text) | Value::Choice(text) if text.contains('\0') => {
+            return Err("PostgreSQL keeps no text with a zero byte in it".to_owned());
+        }
+        Value::Text(text) | Value::Choice(text) => text.clone(),
+        Value::Bool(_) | Value::Int(_) | Value::Decimal(_) | Value::Date(_) | Value::Time(_) => value.to_string(),
+        Value::Float(_) | Value::LocalDateTime(_) | Value::Guid(_) => value.to_string(),
+    }))
+}
+
+/// A parameter of any type, given as PostgreSQL's text of it: bound, never put into the statement.
+#[derive(Debug, Clone)]
+pub(super) struct AsText(pub Option<String>);
+
+impl ToSql for AsText {
+    fn to_sql(&self, _: &PgType, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match &self.0 {
+            None => Ok(IsNull::Yes),
+            Some(text) => {
+                out.put_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &PgType) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &PgType) -> Format {
+        Format::Text
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::moment::Dst;
+
+    #[test]
+    fn a_text_is_read_by_the_type_of_its_column() {
+        let check = |cell: &str, ty: &PgType, expected: Result<Value, &str>| {
+            let times = Times { zone: Some(TimeZone::get("Europe/London").unwrap()), dst: Dst::Reject };
+            match (read(Some(cell), &declared(ty, -1), &times), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{cell} as {ty}"),
+                (Err(found), Err(part)) => assert!(found.contains(part), "{found} has not {part}"),
+                (found, expected) => panic!("{cell} as {ty}: {found:?}, expected {expected:?}"),
+            }
+        };
+        let decimal = |text: &str| Ok(Value::Decimal(text.parse().unwrap()));
+        check("t", &PgType::BOOL, Ok(Value::Bool(true)));
+        check("-7", &PgType::INT8, Ok(Value::Int(-7)));
+        check("1234567890.10", &PgType::NUMERIC, decimal("1234567890.10"));
+        check("1e-05", &PgType::FLOAT8, decimal("0.00001"));
+        check("NaN", &PgType::FLOAT8, Err("decimal"));
+        check("infinity", &PgType::TIMESTAMPTZ, Err("datetime"));
+        check(
+            "2026-07-01 11:00:00.25+00",
+            &PgType::TIMESTAMPTZ,
+            Ok(Value::Instant("2026-07-01T11:00:00.25Z".parse().unwrap())),
+        );
+        check("2026-07-01 12:00:00", &PgType::TIMESTAMP, Ok(Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())));
+        check("2026-03-29 01:30:00", &PgType::TIMESTAMP, Err("does not exist"));
+        check("\\x00ff", &PgType::BYTEA, Ok(Value::Bytes(vec![0, 255])));
+        check("Zoë", &PgType::TEXT, Ok(Value::text("Zoë")));
+    }
+}

@@ -1,0 +1,58 @@
+//! Values that come as text, read by the type of their column.
+
+use jiff::tz::TimeZone;
+use record::{Decimal, Type, Value};
+
+use super::moment::{self, Dst, Moment};
+
+/// How times without a zone are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Times {
+    pub zone: Option<TimeZone>,
+    pub dst: Dst,
+}
+
+/// The text as the column's type means it.
+///
+/// *Errors*: one sentence that does not hold the value.
+pub(crate) fn read(text: &str, ty: &Type, times: &Times) -> Result<Value, String> {
+    let trimmed = text.trim();
+    match ty {
+        Type::Text { .. } | Type::Multiline { .. } | Type::Unknown => return Ok(Value::text(text)),
+        Type::Bytes => return Ok(Value::Bytes(text.as_bytes().to_vec())),
+        // Loaders of CSV leave empty texts where they mean nothing.
+        _ if trimmed.is_empty() => return Ok(Value::Blank),
+        _ => {}
+    }
+    match ty {
+        Type::WholeNumber => trimmed.parse().map(Value::Int).map_err(|_| cannot(ty, "a text")),
+        Type::Decimal { .. } | Type::Money => Decimal::from_str_exact(trimmed).map(Value::Decimal).map_err(|_| {
+            let is_number = trimmed.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
+            if is_number { "this number has more digits than 28".to_owned() } else { cannot(ty, "a text") }
+        }),
+        Type::YesNo => match trimmed.to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "1" => Ok(Value::Bool(true)),
+            "false" | "f" | "no" | "n" | "0" => Ok(Value::Bool(false)),
+            _ => Err(cannot(ty, "a text")),
+        },
+        Type::Guid => trimmed.parse().map(Value::Guid).map_err(|_| cannot(ty, "a text")),
+        Type::Time => trimmed.parse().map(Value::Time).map_err(|_| cannot(ty, "a text")),
+        Type::Date => match moment::parse(trimmed) {
+            Some(Moment::Civil(civil)) => Ok(Value::Date(civil.date())),
+            _ => Err(cannot(ty, "a text")),
+        },
+        Type::DateTime | Type::LocalDateTime => match moment::parse(trimmed) {
+            Some(Moment::Instant(at)) => Ok(Value::Instant(at)),
+            Some(Moment::Civil(civil)) => match &times.zone {
+                Some(zone) => moment::in_zone(civil, zone, times.dst).map(Value::Instant),
+                None => Ok(Value::LocalDateTime(civil)),
+            },
+            None => Err(cannot(ty, "a text")),
+        },
+        _ => Ok(Value::text(text)),
+    }
+}
+
+pub(crate) fn cannot(ty: &Type, found: &str) -> String {
+    format!("the column is declared as {}, and this row holds {found} that is none", ty.word())
+}
