@@ -45,7 +45,8 @@ async fn sqlite() {
 }
 
 /// A PostgreSQL of its own for each test: a new database on the server that `scripts/servers` started.
-async fn postgres_database(name: &str) -> Option<String> {
+#[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
+pub async fn postgres_database(name: &str) -> Option<String> {
     let Ok(server) = std::env::var("IRONBRIDGE_TEST_POSTGRES") else {
         assert!(
             std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
@@ -60,7 +61,7 @@ async fn postgres_database(name: &str) -> Option<String> {
     Some(format!("{}/{name}", server.rsplit_once('/').unwrap().0))
 }
 
-async fn postgres_client(url: &str) -> tokio_postgres::Client {
+pub async fn postgres_client(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client

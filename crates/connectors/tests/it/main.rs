@@ -4,4 +4,5 @@
 
 mod conformance;
 mod dataverse;
+mod postgres;
 mod sqlite;

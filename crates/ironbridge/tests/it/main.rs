@@ -9,6 +9,7 @@ mod chaos;
 mod drift;
 mod gone;
 mod kills;
+mod postgres;
 mod references;
 mod second_run;
 mod state;

@@ -1,0 +1,172 @@
+//! Finance in a real PostgreSQL: the same customers, the same Dynamics; only the system's file is another one.
+
+use serde_json::json;
+
+use crate::support::World;
+
+/// A world whose finance is a new PostgreSQL database with the rows that the sample has; `None` without a server.
+struct Postgres {
+    world: World,
+    url: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Postgres {
+    #[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
+    fn new(database: &str, customers: usize) -> Option<Postgres> {
+        let Ok(server) = std::env::var("IRONBRIDGE_TEST_POSTGRES") else {
+            assert!(
+                std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
+                "the servers are required, and this one is not there"
+            );
+            eprintln!("skipped: needs IRONBRIDGE_TEST_POSTGRES (scripts/servers start DIR)");
+            return None;
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let url = format!("{}/{database}", server.rsplit_once('/').unwrap().0);
+        let made = Postgres { world: World::new(customers), url: server, runtime };
+        made.sql(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
+        made.sql(&format!("CREATE DATABASE {database}"));
+        let made = Postgres { url, ..made };
+        made.sql(
+            "CREATE SCHEMA finance;
+             CREATE TABLE finance.customers (id serial PRIMARY KEY, customer_no text, company_name text, contact_email text,
+               credit_limit numeric(18,4), terms_code varchar(4), parent_no text, updated_at timestamptz)",
+        );
+        made.sql(&made.rows_of_the_sample());
+        made.world.edit("systems/finance.yaml", "kind: sqlite", "kind: postgres");
+        made.world.edit("systems/finance.yaml", "{ file: data/finance.db }", "{ url: \"${file:finance.url}\" }");
+        made.world.edit("systems/finance.yaml", "table: customers", "table: finance.customers");
+        std::fs::write(made.world.dir.join("finance.url"), &made.url).unwrap();
+        Some(made)
+    }
+
+    /// The sample's rows as an `INSERT`; those with a limit that is no number stay behind, since no such row can be here.
+    fn rows_of_the_sample(&self) -> String {
+        let conn = rusqlite::Connection::open(self.world.finance()).unwrap();
+        let columns = "customer_no, company_name, contact_email, credit_limit, terms_code, parent_no, updated_at";
+        conn.execute_batch("DELETE FROM customers WHERE credit_limit GLOB '*[a-z]*'").unwrap();
+        let mut statement = conn.prepare(&format!("SELECT {columns} FROM customers")).unwrap();
+        let literal =
+            |text: Option<String>| text.map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''")));
+        let rows = statement
+            .query_map([], |row| (0..7).map(|at| row.get(at).map(literal)).collect::<Result<Vec<_>, _>>())
+            .unwrap()
+            .map(|row| format!("({})", row.unwrap().join(", ")));
+        format!("INSERT INTO finance.customers ({columns}) VALUES {}", rows.collect::<Vec<_>>().join(",\n"))
+    }
+
+    fn sql(&self, sql: &str) {
+        self.runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
+            let connection = tokio::spawn(connection);
+            client.batch_execute(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
+            drop(client);
+            connection.await.unwrap().unwrap();
+        });
+    }
+}
+
+#[test]
+fn finance_reaches_dynamics_and_a_second_run_writes_nothing() {
+    let Some(postgres) = Postgres::new("first_run", 300) else { return };
+    let world = &postgres.world;
+    world.ironbridge(&["check", "--online"]).ok();
+    let run = world.run();
+    assert!(run["error"].is_null(), "{run:#}");
+    assert_eq!(world.accounts(), world.expected());
+    world.reset_stats();
+    let again = world.run();
+    assert_eq!(world.rows_written(), 0, "{again:#}");
+    let changed = "SET credit_limit = 77.50, updated_at = now() WHERE customer_no = 'C-1002'";
+    postgres.sql(&format!("UPDATE finance.customers {changed}"));
+    world.sql(&format!("UPDATE customers {}", changed.replace("now()", "'2030-01-01'")));
+    let third = world.run();
+    assert_eq!([&third["updated"], &third["created"]], [&json!(1), &json!(0)], "{third:#}");
+    assert_eq!(world.rows_written(), 1);
+    assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
+fn what_is_wrong_with_the_database_says_what_to_do() {
+    let Some(postgres) = Postgres::new("wrong", 10) else { return };
+    let world = &postgres.world;
+    let url = |text: &str| std::fs::write(world.dir.join("finance.url"), text).unwrap();
+    let failed = |code: &str, what: &str| {
+        let said = world.ironbridge(&["run", "customers"]).fails(1, code);
+        assert!(said.err.contains(what), "{said:#?}");
+        assert!(!said.err.contains("sample"), "a password is shown: {said:#?}");
+    };
+    url(&postgres.url.replace(":sample@", ":wrong@"));
+    failed("IB0604", "may not sign in");
+    url(&postgres.url.replace("/wrong", "/nowhere"));
+    failed("IB0601", "there is no database `nowhere`");
+    url("mysql://a:sample@b/c");
+    failed("IB0601", "postgres://user:password@host");
+    url(&postgres.url);
+    postgres.sql("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD 'sample'; GRANT USAGE ON SCHEMA finance TO reader");
+    url(&postgres.url.replace("tester:", "reader:"));
+    failed("IB0604", "GRANT SELECT ON finance.customers TO reader");
+    postgres.sql("GRANT SELECT ON finance.customers TO reader");
+    assert!(world.run()["error"].is_null(), "the right to read is all that reading needs");
+    postgres.sql("DROP OWNED BY reader; DROP ROLE reader");
+    url(&postgres.url);
+    postgres.sql("ALTER TABLE finance.customers RENAME COLUMN credit_limit TO limit_of_credit");
+    failed("IB0703", "credit_limit");
+    postgres.sql("ALTER TABLE finance.customers RENAME TO clients");
+    failed("IB0504", "finance.customers");
+}
+
+/// Dynamics to PostgreSQL: created, left alone, updated, refused one by one.
+#[test]
+fn a_table_is_written_by_its_key() {
+    let Some(postgres) = Postgres::new("written", 40) else { return };
+    let world = &postgres.world;
+    postgres.sql(
+        "CREATE DOMAIN finance.money_of_ours AS numeric(14,2) CHECK (VALUE < 1000000);
+         CREATE TABLE finance.copies (no varchar(20) PRIMARY KEY, name varchar(160) NOT NULL, lim finance.money_of_ours,
+           noted text NOT NULL DEFAULT 'by us')",
+    );
+    std::fs::write(
+        world.dir.join("systems/copy.yaml"),
+        "system: copy\nkind: postgres\nowner: finance-it\nconnection: { url: \"${file:finance.url}\" }\nentities:\n  customer: { table: finance.copies, alternate_key: no, write: { no: number, name: name, lim: credit_limit } }\n",
+    )
+    .unwrap();
+    std::fs::write(
+        world.dir.join("integrations/copies.yaml"),
+        "integration: copies\npattern: batch\nentity: customer\nfrom: finance\nto: copy\nschedule: every 15 minutes\nowner: finance-it\npurpose: A test.\n",
+    )
+    .unwrap();
+    postgres.sql("DELETE FROM finance.customers WHERE id > 30 OR customer_no IS NULL OR customer_no !~ '^C-10[0-9]+$'");
+    postgres.sql("UPDATE finance.customers SET terms_code = '30', parent_no = NULL, company_name = 'Sample ' || id, credit_limit = 100 + id");
+    postgres.sql("UPDATE finance.customers SET credit_limit = 5000000 WHERE customer_no = 'C-1003'");
+    let run = || world.ironbridge(&["--format", "json", "run", "copies"]).json();
+    let first = run();
+    assert!(first["error"].is_null(), "{first:#}");
+    let rows = first["read"].as_u64().unwrap();
+    assert!(rows > 10, "{first:#}");
+    assert_eq!([&first["created"], &first["rejected"]], [&json!(rows - 1), &json!(1)], "{first:#}");
+    assert_eq!(first["rejected_by_code"]["IB0512"], 1, "{first:#}");
+    postgres.sql("UPDATE finance.customers SET credit_limit = 250.5, updated_at = now() WHERE customer_no IN ('C-1003', 'C-1004')");
+    postgres.sql("UPDATE finance.copies SET noted = 'by them'");
+    let second = run();
+    assert_eq!(
+        [&second["created"], &second["updated"], &second["rejected"]],
+        [&json!(1), &json!(1), &json!(0)],
+        "{second:#}"
+    );
+    postgres.sql(
+        "DO $$ BEGIN
+           ASSERT (SELECT count(*) FROM finance.copies WHERE lim = 250.50) = 2, 'the new limit';
+           ASSERT (SELECT count(*) FROM finance.copies WHERE noted = 'by us') = 1, 'a column that is not mapped is not touched';
+           ASSERT (SELECT count(*) FROM finance.copies c JOIN finance.customers f ON f.customer_no = c.no
+                     AND f.company_name = c.name AND f.credit_limit = c.lim) = (SELECT count(*) FROM finance.customers), 'equal';
+         END $$",
+    );
+    let third = run();
+    assert_eq!(
+        [&third["created"], &third["updated"], &third["rejected"]],
+        [&json!(0), &json!(0), &json!(0)],
+        "{third:#}"
+    );
+}
