@@ -142,6 +142,9 @@ pub enum Command {
         #[arg(long, default_value_t = 20, value_name = "N")]
         last: usize,
     },
+    /// The systems of the project: whether they answer, and what is missing there.
+    #[command(subcommand)]
+    Systems(Systems),
     /// An integration starts no run by itself, until it is resumed or the time is over.
     Pause {
         integration: String,
@@ -221,6 +224,12 @@ pub const DEMO_DIR: &str = "ironbridge-demo";
 pub enum UpOrDown {
     Up,
     Down,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Systems {
+    /// Asks each system, or one, whether it answers, who we are there, and what is missing.
+    Check { system: Option<String> },
 }
 
 #[derive(Debug, Subcommand)]

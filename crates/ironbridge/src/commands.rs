@@ -25,6 +25,7 @@ mod schema;
 mod show;
 mod state;
 mod status;
+mod systems;
 mod test;
 mod up;
 
@@ -48,6 +49,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Up { listen } => up::up(cli, *listen).await,
         Command::Pause { integration, note, r#for } => pause::pause(cli, integration, note, *r#for).await,
         Command::Resume { integration } => pause::resume(cli, integration).await,
+        Command::Systems(command) => systems::systems(cli, command).await,
         Command::State(command) => state::state(cli, command).await,
         Command::Status => status::status(cli),
         Command::Test { names, update } => test::test(cli, names, *update).await,

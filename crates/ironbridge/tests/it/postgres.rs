@@ -88,6 +88,28 @@ fn finance_reaches_dynamics_and_a_second_run_writes_nothing() {
 }
 
 #[test]
+fn systems_check_says_who_answers_and_what_is_missing() {
+    let Some(postgres) = Postgres::new("systems", 10) else { return };
+    let world = &postgres.world;
+    let said = world.ironbridge(&["systems", "check"]).ok();
+    for part in ["dynamics", "finance", "PostgreSQL 1", "tester", "ready"] {
+        assert!(said.out.contains(part), "no {part}: {said:#?}");
+    }
+    postgres.sql("ALTER TABLE finance.customers RENAME TO clients");
+    let said = world.ironbridge(&["systems", "check", "finance"]);
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    assert!(said.err.contains("there is no table `finance.customers`"), "{said:#?}");
+    std::fs::write(world.dir.join("finance.url"), "postgres://tester:sample@127.0.0.1:9/x").unwrap();
+    let said = world.ironbridge(&["--format", "json", "systems", "check"]);
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    let systems = said.json();
+    let state = |name: &str| systems.as_array().unwrap().iter().find(|one| one["system"] == name).unwrap().clone();
+    assert_eq!((&state("dynamics")["answers"], &state("finance")["answers"]), (&json!(true), &json!(false)));
+    assert_eq!(state("finance")["error"]["code"], "IB0601");
+    world.ironbridge(&["systems", "check", "ledger"]).fails(2, "IB0002");
+}
+
+#[test]
 fn what_is_wrong_with_the_database_says_what_to_do() {
     let Some(postgres) = Postgres::new("wrong", 10) else { return };
     let world = &postgres.world;

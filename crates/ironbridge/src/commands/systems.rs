@@ -1,0 +1,114 @@
+//! `ironbridge systems check`: does each system answer, who are we there, and what is missing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use definition::{Project, System};
+use hub::Systems;
+use record::{Code, Fault, Health};
+use serde_json::json;
+
+use crate::cli::{Cli, Format, Systems as Command};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE};
+use crate::output::table;
+use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
+
+/// Longer than this nobody looks at a line that does not move.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SILENT: Code = Code("IB0020");
+
+/// What was found out about one system.
+struct Found {
+    name: String,
+    kind: &'static str,
+    took: Duration,
+    /// A fault where it does not answer.
+    health: Result<Health, Fault>,
+}
+
+pub async fn systems(cli: &Cli, command: &Command) -> Result<u8, Failure> {
+    let Command::Check { system } = command;
+    let project = wiring::project(cli)?;
+    if let Some(name) = system
+        && project.system(name).is_none()
+    {
+        let names: Vec<&str> = project.systems.iter().map(|system| system.name.as_str()).collect();
+        let what = format!("there is no system `{name}`");
+        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("this project has: {}", names.join(", "))));
+    }
+    let wanted = project.systems.iter().filter(|defined| system.as_ref().is_none_or(|name| defined.name == *name));
+    let open = Arc::new(OpenSystems::new(project.clone()));
+    let asked: Vec<_> = wanted
+        .map(|defined| {
+            let (project, open, name) = (project.clone(), open.clone(), defined.name.clone());
+            tokio::spawn(async move { ask(&project, &open, &name).await })
+        })
+        .collect();
+    let mut found = Vec::new();
+    for answer in asked {
+        found.push(answer.await.map_err(anyhow::Error::from)?);
+    }
+    print(cli, &found);
+    let good = |found: &Found| found.health.as_ref().is_ok_and(|health| health.missing.is_empty());
+    Ok(if found.iter().all(good) { 0 } else { FAILED })
+}
+
+async fn ask(project: &Project, open: &OpenSystems, name: &str) -> Found {
+    let defined = project.system(name).expect("the name comes from the project");
+    let start = Instant::now();
+    let answer = tokio::time::timeout(PATIENCE, health(defined, open)).await;
+    let health = answer.unwrap_or_else(|_| {
+        let what = format!("`{name}` did not answer within {} seconds", PATIENCE.as_secs());
+        Err(Fault::retry(SILENT, what, None)
+            .at_system(name)
+            .fix("check its address, and whether a firewall is between"))
+    });
+    Found { name: name.to_owned(), kind: defined.kind.name, took: start.elapsed(), health }
+}
+
+async fn health(defined: &System, open: &OpenSystems) -> Result<Health, Fault> {
+    let system = open.open(&defined.name)?;
+    let mut health = system.check().await?;
+    if defined.kind.has_catalog {
+        let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
+        let catalog = system.catalog(&tables).await?;
+        for table in tables.iter().filter(|table| catalog.table(table).is_none()) {
+            health.missing.push(format!("there is no table `{table}`, or it may not be seen"));
+        }
+    }
+    Ok(health)
+}
+
+fn print(cli: &Cli, found: &[Found]) {
+    if cli.format == Format::Json {
+        let items = found.iter().map(|one| {
+            let health = one.health.as_ref().ok();
+            json!({
+                "system": one.name, "kind": one.kind, "answers": health.is_some(), "took_ms": one.took.as_millis() as u64,
+                "version": health.map(|health| &health.version), "user": health.and_then(|health| health.user.as_ref()),
+                "missing": health.map(|health| &health.missing),
+                "error": one.health.as_ref().err().map(hub::json::fault),
+            })
+        });
+        return say!("{:#}", serde_json::Value::from_iter(items));
+    }
+    let row = |one: &Found| {
+        let (state, version, user) = match &one.health {
+            Ok(health) if health.missing.is_empty() => ("ready", health.version.clone(), health.user.clone()),
+            Ok(health) => ("something is missing", health.version.clone(), health.user.clone()),
+            Err(_) => ("does not answer", String::new(), None),
+        };
+        let took = format!("{} ms", one.took.as_millis());
+        vec![one.name.clone(), one.kind.to_owned(), state.to_owned(), version, user.unwrap_or_default(), took]
+    };
+    say!("{}", table(&["system", "kind", "state", "version", "user", "took"], found.iter().map(row).collect()));
+    for one in found {
+        match &one.health {
+            Ok(health) => health.missing.iter().for_each(|missing| talk!("\n{}: {missing}", one.name)),
+            Err(fault) => {
+                talk!("\n{}: {fault}\n  do: {}\n  more: ironbridge explain {}", one.name, fault.fix, fault.code)
+            }
+        }
+    }
+}
