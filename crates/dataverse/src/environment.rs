@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use record::{BoxFuture, Catalog, Fault, Health, ReadSpec, Sink, Source, System, WriteSpec};
+use record::{BoxFuture, Catalog, Fault, Health, ReadSpec, Signal, Sink, Source, System, WriteSpec};
 
 use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::refusal::WRITE;
-use crate::{sink, source};
+use crate::{context, sink, source};
 
 /// A Dataverse environment. Cheap to clone; clones share their token, their pace and what they know of tables.
 #[derive(Clone)]
@@ -57,5 +57,14 @@ impl System for Environment {
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
         Ok(Arc::new(sink::Rows::new(self.client.clone(), spec)))
+    }
+
+    fn decode(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {
+        let signal = context::decode(body).map_err(|why| {
+            Fault::reject(context::NOT_A_CONTEXT, format!("the event is no message of Dataverse: {why}"))
+                .at_system(self.client.system())
+                .fix("let a registered webhook step send to this address, and nothing else")
+        });
+        Some(signal)
     }
 }

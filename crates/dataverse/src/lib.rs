@@ -19,6 +19,7 @@ mod batch;
 mod client;
 mod columns;
 mod config;
+mod context;
 mod environment;
 mod json;
 mod refusal;

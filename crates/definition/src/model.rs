@@ -203,16 +203,20 @@ impl Project {
 }
 
 impl SystemEntity {
+    /// The columns that the fields of the entity's key are read from; `None` where one of them is computed.
+    pub fn key_columns(&self, entity: &Entity) -> Option<Vec<String>> {
+        let column_of = |field: &String| self.read.iter().find(|rule| rule.target == *field).and_then(column);
+        entity.key.iter().map(|field| column_of(field).map(str::to_owned)).collect()
+    }
+
     /// Rows that are written have a key: where the file does not say it, it is the columns that the entity's key is
     /// read from; and each of its columns is written.
     pub(crate) fn complete_key(&mut self, entity: &Entity) {
         if self.write.is_empty() {
             return;
         }
-        let column_of = |field: &String| self.read.iter().find(|rule| rule.target == *field).and_then(column);
         if self.alternate_key.is_empty() {
-            let columns: Option<Vec<&str>> = entity.key.iter().map(column_of).collect();
-            self.alternate_key = columns.unwrap_or_default().into_iter().map(str::to_owned).collect();
+            self.alternate_key = self.key_columns(entity).unwrap_or_default();
         }
         for name in self.alternate_key.clone() {
             let read =

@@ -30,5 +30,7 @@ pub const NOT_KNOWN_AS_OURS: Code = Code("IB0707");
 pub const DRIFTED: Code = Code("IB0708");
 /// A row is to be created, and several rows that were there before match it.
 pub const SEVERAL_MATCH: Code = Code("IB0709");
+/// An event cannot be read: it is not JSON, or not what its system sends.
+pub const EVENT_UNREADABLE: Code = Code("IB0801");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");

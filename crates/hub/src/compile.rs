@@ -37,6 +37,11 @@ pub async fn compile(
 ) -> Result<Job, Fault> {
     let batch = match &integration.pattern {
         Pattern::Batch(batch) => batch,
+        Pattern::Event(_) => {
+            let what = format!("`{}` is an event integration: it has no runs", integration.name);
+            return Err(Fault::ask_person(codes::NOT_YET_RUNNABLE, what)
+                .fix("start `ironbridge up`, which delivers each event as it comes"));
+        }
         other => return Err(not_yet(&integration.name, &format!("the pattern `{}`", other.word()))),
     };
     let (from, to) = one_way(&integration.name, batch)?;
@@ -52,7 +57,7 @@ pub async fn compile(
         if gone != Gone::Ignore {
             alone(project, integration, name, &to)?;
         }
-        pairs.push(pair(project, name, &from, &to, &entities, gone, &retry).await?);
+        pairs.push(pair(project, name, &from, &to, &entities, gone, &retry).await?.pair);
     }
     let limits = Limits { max_deletes: batch.max_deletes, min_rows: batch.min_rows };
     let stop_after = StopAfter {
@@ -72,18 +77,18 @@ pub async fn compile(
 }
 
 /// One of the two systems of a job.
-struct Side<'a> {
-    defined: &'a definition::System,
-    system: Arc<dyn System>,
+pub(crate) struct Side<'a> {
+    pub defined: &'a definition::System,
+    pub system: Arc<dyn System>,
 }
 
 impl<'a> Side<'a> {
-    fn open(project: &'a Project, systems: &dyn Systems, name: &str) -> Result<Side<'a>, Fault> {
+    pub fn open(project: &'a Project, systems: &dyn Systems, name: &str) -> Result<Side<'a>, Fault> {
         let defined = project.system(name).expect("a checked project names systems that exist");
         Ok(Side { defined, system: systems.open(name)? })
     }
 
-    fn held(&self, entity: &str) -> &'a SystemEntity {
+    pub fn held(&self, entity: &str) -> &'a SystemEntity {
         self.defined.entity(entity).expect("a checked project maps each entity in both systems")
     }
 
@@ -121,12 +126,20 @@ fn one_way<'a>(integration: &str, batch: &'a Batch) -> Result<(&'a str, &'a str)
     }
 }
 
-fn not_yet(integration: &str, what: &str) -> Fault {
+pub(crate) fn not_yet(integration: &str, what: &str) -> Fault {
     Fault::ask_person(codes::NOT_YET_RUNNABLE, format!("{what} of `{integration}` is checked, and not yet runnable"))
         .fix("leave it out for now, or wait for the release that runs it; nothing was read or written")
 }
 
-async fn pair(
+/// The compiled path of one entity, and how its source was asked.
+pub(crate) struct Compiled {
+    pub pair: Pair,
+    pub reads: ReadSpec,
+    /// The columns of the source table's primary key; empty where it has no catalogue.
+    pub primary: Vec<String>,
+}
+
+pub(crate) async fn pair(
     project: &Project,
     name: &str,
     from: &Side<'_>,
@@ -134,7 +147,7 @@ async fn pair(
     entities: &Entities,
     gone: Gone,
     retry: &RetryPolicy,
-) -> Result<Pair, Fault> {
+) -> Result<Compiled, Fault> {
     let entity = project.entity(name).expect("a checked project names entities that exist");
     let (source, target) = (from.held(name), to.held(name));
     let (source_table, source_columns) = from.table(source, retry).await?;
@@ -179,14 +192,14 @@ async fn pair(
             .fix("write `deletes: delete`, or `deletes: ignore`"));
     }
     let mut columns = read.columns().to_vec();
-    let key = row_key(source, source_table.as_ref(), &entity.key);
+    let key = row_key(source, source_table.as_ref(), entity);
     let more = source.watermark.iter().map(|w| &w.column).chain(&key);
     for column in more {
         if !columns.contains(column) {
             columns.push(column.clone());
         }
     }
-    let source_spec = ReadSpec {
+    let reads = ReadSpec {
         table: source.table.clone().unwrap_or_default(),
         columns,
         watermark: source.watermark.clone(),
@@ -207,7 +220,7 @@ async fn pair(
         entity: entity.clone(),
         from: from.defined.name.clone(),
         to: to.defined.name.clone(),
-        source: from.system.source(source_spec)?,
+        source: from.system.source(reads.clone())?,
         sink: to.system.sink(sink_spec)?,
         read,
         write,
@@ -221,7 +234,9 @@ async fn pair(
     if gone != Gone::Ignore && !pair.write.is_keyed_by_key() {
         return Err(gone::cannot_remove(&pair));
     }
-    Ok(pair)
+    let primary = source_table.as_ref().and_then(|table| table.keys.iter().find(|key| key.primary));
+    let primary = primary.map(|key| key.columns.clone()).unwrap_or_default();
+    Ok(Compiled { pair, reads, primary })
 }
 
 /// How long a row waits for those that it points to: twice the longest schedule of what brings them. Not at all for what
@@ -274,16 +289,9 @@ fn alone(project: &Project, integration: &Integration, entity: &str, to: &Side<'
 
 /// The columns that make the order of a read total: those of the entity's key where they are plain columns, else the
 /// table's own.
-fn row_key(held: &SystemEntity, table: Option<&Table>, key: &[String]) -> Vec<String> {
-    let column = |field: &String| {
-        held.read.iter().find(|rule| rule.target == *field).and_then(|rule| match &rule.expr {
-            mapping::Expr::Source(column) => Some(column.clone()),
-            _ => None,
-        })
-    };
-    let plain: Option<Vec<String>> = key.iter().map(column).collect();
+fn row_key(held: &SystemEntity, table: Option<&Table>, entity: &record::Entity) -> Vec<String> {
     let own = || table.and_then(|t| t.keys.iter().find(|k| k.primary)).map(|k| k.columns.clone());
-    plain.or_else(own).unwrap_or_default()
+    held.key_columns(entity).or_else(own).unwrap_or_default()
 }
 
 fn usable_key(system: &str, table: &Table, wanted: &[String]) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use record::{Fault, Row, ValueRef};
+use record::{Fault, Row, Value, ValueRef};
 use serde_json::{Map, Value as Json, json};
 
 /// A row as a JSON object; the columns that `hidden` names show `***`.
@@ -39,6 +39,17 @@ fn put(out: &mut String, value: ValueRef<'_>) {
     done.expect("writing to a String does not fail");
 }
 
+/// What JSON says, as a value: a number keeps its text; a date is a text until its field says otherwise.
+pub(crate) fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Blank,
+        Json::Bool(v) => Value::Bool(*v),
+        Json::String(v) => Value::Text(v.clone()),
+        Json::Number(v) => v.to_string().parse().map_or_else(|_| Value::Text(v.to_string()), Value::Decimal),
+        other => Value::Text(other.to_string()),
+    }
+}
+
 /// A fault with all its parts: the same fields wherever an error is shown as JSON.
 pub fn fault(fault: &Fault) -> Json {
     let mut out = Map::new();
@@ -70,7 +81,7 @@ pub fn fault(fault: &Fault) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::{Schema, Type, Value};
+    use record::{Schema, Type};
 
     #[test]
     fn numbers_are_exact_and_personal_columns_are_hidden() {

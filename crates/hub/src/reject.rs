@@ -52,7 +52,18 @@ pub(crate) fn keyless(source_hash: u128) -> Key {
 
 impl Rejected {
     pub fn into_dead_letter(self, integration: &str, pair: &Pair, run: RunId) -> Rejection {
-        let hidden = pair.read.personal_columns();
+        Rejection {
+            integration: integration.to_owned(),
+            entity: pair.entity.name.to_string(),
+            record: json::row(&self.source, &pair.read.personal_columns()).into_bytes(),
+            problem: self.problem(pair),
+            run: Some(run),
+            key: self.key,
+        }
+    }
+
+    /// Why the row cannot be written, in parts that a person can act on.
+    pub fn problem(&self, pair: &Pair) -> Problem {
         let first = self.faults.first().expect("a row is rejected for a reason");
         let fields: Vec<_> = self
             .fields
@@ -83,21 +94,13 @@ impl Rejected {
                 |(entity, key): &(String, Key)| json!({ "entity": entity, "key": hex(key), "name": key.to_string() });
             detail[PARENTS] = self.parents.iter().map(parent).collect();
         }
-        let problem = Problem {
+        Problem {
             code: first.code.to_string(),
             what: first.what.clone(),
             place: place.join(" · "),
             why: first.why.as_ref().map(|why| why.to_string()).unwrap_or_default(),
             fix: first.fix.clone(),
             detail: detail.to_string(),
-        };
-        Rejection {
-            integration: integration.to_owned(),
-            entity: pair.entity.name.to_string(),
-            key: self.key,
-            record: json::row(&self.source, &hidden).into_bytes(),
-            problem,
-            run: Some(run),
         }
     }
 }

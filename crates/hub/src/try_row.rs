@@ -5,6 +5,8 @@ use mapping::{Columns, Explained, ReadMapping, ReadPlan, WriteMapping, WritePlan
 use record::{Batch, Row, Schema, Type, Value};
 use serde_json::Value as Json;
 
+use crate::json;
+
 /// What each field (or column) gets from this row.
 ///
 /// Reads where the system has a `read:` for the entity, writes otherwise; then the row holds the entity's fields.
@@ -32,7 +34,7 @@ pub fn try_row(project: &Project, system: &str, entity: &str, row: &Json) -> Res
         })
         .map_err(said)?;
         let values = entity.schema.columns().iter().map(|column| {
-            let value = given.get(&*column.name).map_or(Value::Blank, value);
+            let value = given.get(&*column.name).map_or(Value::Blank, json::value);
             mapping::fit::fit(value.as_ref(), &column.ty, None).unwrap_or(value)
         });
         return Ok(write.explain(&Row::new(entity.schema.clone(), values.collect())));
@@ -52,19 +54,8 @@ pub fn try_row(project: &Project, system: &str, entity: &str, row: &Json) -> Res
         return Err(one(format!("the row has no `{}`, which the mapping reads", missing.join("`, `"))));
     }
     let schema = Schema::of(read.columns().iter().map(|name| (name.as_str(), Type::Unknown)));
-    let values = read.columns().iter().map(|column| value(&given[column])).collect();
+    let values = read.columns().iter().map(|column| json::value(&given[column])).collect();
     let row = Row::new(schema.clone(), values);
     let binding = read.bind(&schema).map_err(|missing| one(format!("the row has no `{}`", missing.join("`, `"))))?;
     Ok(read.explain(Batch::from_rows(schema, [&row]).row(0), &binding))
-}
-
-/// A number keeps its text; a date is a text until its field says otherwise.
-fn value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Blank,
-        Json::Bool(v) => Value::Bool(*v),
-        Json::String(v) => Value::Text(v.clone()),
-        Json::Number(v) => v.to_string().parse().map_or_else(|_| Value::Text(v.to_string()), Value::Decimal),
-        other => Value::Text(other.to_string()),
-    }
 }

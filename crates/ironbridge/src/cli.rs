@@ -163,6 +163,9 @@ pub enum Command {
     /// Rows and messages that the hub gave up on, waiting for a person.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// The durable queue: what waits where.
+    #[command(subcommand)]
+    Queue(Queue),
     /// What a code means, what is safe, and what to do.
     Explain {
         /// Such as IB0412; without one, all codes.
@@ -245,6 +248,34 @@ pub enum State {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum Queue {
+    /// Every queue, topic and subscription, with how many messages it holds.
+    List,
+    /// Look at messages without taking them.
+    Peek {
+        /// Its path, or the name of an integration with one destination.
+        queue: String,
+        /// From this number on.
+        #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+        from: i64,
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        last: usize,
+    },
+    /// Send a message to an integration, as if its source had: the body is a JSON file, or `-` for stdin.
+    Send { integration: String, file: std::path::PathBuf },
+    /// Drop messages that nobody holds, oldest first. They are gone.
+    Purge {
+        /// Its path, or the name of an integration with one destination.
+        queue: String,
+        #[arg(long, default_value_t = 1000, value_name = "N")]
+        max: usize,
+        /// That you mean it.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum DeadLetters {
     /// List them, newest first.
     List {
@@ -256,6 +287,22 @@ pub enum DeadLetters {
         all: bool,
         #[arg(long, default_value_t = 50, value_name = "N")]
         last: usize,
+    },
+    /// Send one again: what it is about is read anew. Of a batch, its row is read by the next run.
+    Retry {
+        /// The id, or a unique beginning of it.
+        id: String,
+        /// Why, for whoever looks later.
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Close one that nobody needs. What it holds back goes on.
+    Discard {
+        /// The id, or a unique beginning of it.
+        id: String,
+        /// Why, for whoever looks later.
+        #[arg(long)]
+        note: Option<String>,
     },
     /// Show one fully: the error, the record, and every mapped field with its formula.
     Show {

@@ -18,6 +18,7 @@ mod impact;
 mod init;
 mod pause;
 mod plan;
+mod queue;
 mod run;
 mod runs;
 mod sample;
@@ -54,7 +55,8 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Status => status::status(cli),
         Command::Test { names, update } => test::test(cli, names, *update).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
-        Command::DeadLetters(command) => dead_letters::dead_letters(cli, command),
+        Command::DeadLetters(command) => dead_letters::dead_letters(cli, command).await,
+        Command::Queue(command) => queue::queue(cli, command).await,
         Command::Explain { code } => explain::explain(cli, code.as_deref()),
         Command::Formula { mapping: Some(mapping), row: Some(row), .. } => formula::row(cli, mapping, row),
         Command::Formula { formula, batch, .. } => formula::formula(formula.as_deref(), *batch),

@@ -1,6 +1,6 @@
 //! What `up` answers over HTTP. Each way in has a module and nests its routes here.
 
-mod webhooks;
+pub mod webhooks;
 
 use axum::Router;
 use axum::http::StatusCode;

@@ -144,6 +144,11 @@ pub fn holder() -> String {
     format!("{}/{}", machine.trim(), std::process::id())
 }
 
+/// Who sits at the terminal, as the machine knows them.
+pub fn person() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned())
+}
+
 /// The systems of a project, each opened once.
 pub struct OpenSystems {
     project: Arc<Project>,

@@ -13,6 +13,7 @@ use record::hash::RowHasher;
 use record::{Code, Entity, EntityField, Type, Value, ValueRef};
 
 pub mod columns;
+mod condition;
 pub mod content;
 pub mod fit;
 mod formula;
@@ -22,6 +23,7 @@ pub mod rule;
 pub mod write;
 
 pub use columns::Columns;
+pub use condition::Condition;
 pub use formula::formula_type;
 pub use problem::{At, Problem};
 pub use read::{Read, ReadMapping, ReadPlan, Rejected};

@@ -25,6 +25,32 @@ pub trait System: Send + Sync {
 
     /// *Errors*: a `Stop` where this kind of system cannot be written in that way.
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault>;
+
+    /// What an event of this system says. `None` where events of this kind of system carry the row itself, as JSON.
+    ///
+    /// *Errors*: a `Reject` for what is no event of this kind of system.
+    fn decode(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {
+        let _ = body;
+        None
+    }
+}
+
+/// An event as a signal: which row it is about. What the row holds is asked for when the event is processed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    pub happened: Happened,
+    pub table: String,
+    /// The source's own id of the row: the value of its table's primary key.
+    pub id: Value,
+    /// The columns that were written; `None` where the event does not say.
+    pub columns: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    Created,
+    Updated,
+    Deleted,
 }
 
 /// What a system said of itself.

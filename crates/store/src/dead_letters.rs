@@ -24,8 +24,10 @@ use crate::words::words;
 pub struct DeadLetterId(String);
 
 impl DeadLetterId {
+    /// The dead letter that the message with this number is, or would become.
+    ///
     /// Spread over all values, so that a few digits are enough to tell two apart, and never the same for two messages.
-    fn of_seq(seq: i64) -> DeadLetterId {
+    pub fn of_seq(seq: i64) -> DeadLetterId {
         let mut x = (seq as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -99,6 +101,8 @@ pub struct DeadLetter {
     pub id: DeadLetterId,
     pub kind: Kind,
     pub integration: String,
+    /// The queue or subscription that it comes from.
+    pub queue: String,
     pub entity: String,
     /// `None` for a message that names no key.
     pub key: Option<Key>,
@@ -152,6 +156,8 @@ pub enum Op {
     /// These rows were written: closes what waits for their keys as superseded. Answers how many that were. Costs
     /// next to nothing while the integration has no dead letters.
     Supersede { integration: String, entity: String, keys: Vec<Key> },
+    /// A retry ended like the message before it: the dead letter is open again, with the newer problem.
+    Again { id: DeadLetterId, problem: Problem },
     /// A person or a retry changes the state. Refused when the state is not the one they saw.
     Change { id: DeadLetterId, seen: State, to: State, by: Option<String>, note: Option<String> },
     /// Forgets dead letters that were closed before a time, with their records; at most `max` in one commit. Answers how
@@ -171,6 +177,17 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
                 }
             }
             Ok(OpResult::Count(closed))
+        }
+        Op::Again { id, problem } => {
+            let Some(found) = by_id(tx.conn, id)? else {
+                return Err(Refusal::NoDeadLetter { id: id.to_string() }.into());
+            };
+            let Problem { code, what, place, why, fix, detail } = problem;
+            let sql = "UPDATE dead_letter SET code = ?2, what = ?3, place = ?4, why = ?5, fix = ?6, detail = ?7,
+                       last_seen = ?8, count = count + 1 WHERE seq = ?1";
+            tx.run(sql, (found.seq, code, what, place, why, fix, detail, tx.now))?;
+            set_state(tx, found.seq, &found.integration, found.state, State::Open)?;
+            Ok(OpResult::Done)
         }
         Op::Change { id, seen, to, by, note } => {
             let Some(found) = by_id(tx.conn, id)? else {
@@ -352,7 +369,8 @@ fn waiting(tx: &Tx<'_>, integration: &str) -> rusqlite::Result<i64> {
 }
 
 const COLUMNS: &str = "id, kind, integration, entity, key, key_text, code, what, place, why, fix, detail, state, count,
-    first_seen, last_seen, run, changed, changed_by, note, seq";
+    first_seen, last_seen, run, changed, changed_by, note, seq,
+    (SELECT of.path FROM queue dead JOIN queue of ON of.id = dead.parent WHERE dead.id = dead_letter.queue)";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     Ok(DeadLetter {
@@ -372,6 +390,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         changed_by: row.get(18)?,
         note: row.get(19)?,
         seq: row.get(20)?,
+        queue: row.get::<_, Option<String>>(21)?.unwrap_or_default(),
     })
 }
 

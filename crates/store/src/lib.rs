@@ -64,6 +64,7 @@ pub mod leases;
 pub mod ledger;
 mod lock;
 mod op;
+pub mod outages;
 pub mod pauses;
 pub mod queue;
 pub mod runs;

@@ -1,6 +1,6 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
-use crate::{cursors, dead_letters, leases, ledger, pauses, queue, runs};
+use crate::{cursors, dead_letters, leases, ledger, outages, pauses, queue, runs};
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
 #[derive(Debug, Clone)]
@@ -12,6 +12,7 @@ pub enum Op {
     DeadLetter(dead_letters::Op),
     Queue(queue::Op),
     Pause(pauses::Op),
+    Outage(outages::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -57,4 +58,5 @@ converts! {
     dead_letters::Op => DeadLetter,
     queue::Op => Queue,
     pauses::Op => Pause,
+    outages::Op => Outage,
 }

@@ -32,6 +32,8 @@ pub(crate) use send::{dead_head, put_dead};
 
 use std::time::Duration;
 
+use record::Key;
+
 use crate::error::Fail;
 use crate::op::OpResult;
 use crate::tx::Tx;
@@ -84,8 +86,9 @@ pub enum Op {
     Abandon { queue: String, token: LockToken, delay: Option<Duration> },
     /// Puts a message aside, to be received only by its sequence number.
     Defer { queue: String, token: LockToken },
-    /// Gives up on a message: it moves to the dead-letter queue and into the list of dead letters.
-    DeadLetter { queue: String, token: LockToken, problem: Problem },
+    /// Gives up on a message: it moves to the dead-letter queue and into the list of dead letters, under this key where
+    /// the message itself names none.
+    DeadLetter { queue: String, token: LockToken, key: Option<Key>, problem: Problem },
 }
 
 /// Why something became a dead letter, in parts that a person can act on. Empty parts are not known.
@@ -127,7 +130,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Complete { queue, tokens } => settle::complete(tx, queue, tokens),
         Op::Abandon { queue, token, delay } => settle::abandon(tx, queue, *token, *delay),
         Op::Defer { queue, token } => settle::defer(tx, queue, *token),
-        Op::DeadLetter { queue, token, problem } => settle::dead_letter(tx, queue, *token, problem),
+        Op::DeadLetter { queue, token, key, problem } => settle::dead_letter(tx, queue, *token, key.as_ref(), problem),
     }
 }
 

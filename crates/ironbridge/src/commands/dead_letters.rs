@@ -1,19 +1,22 @@
 //! `ironbridge dead-letters`: what was given up on, and why.
 
 use serde_json::{Value as Json, json};
-use store::dead_letters::{DeadLetter, Filter, State};
+use store::Store;
+use store::dead_letters::{DeadLetter, Filter, Kind, State};
 
 use crate::cli::{Cli, DeadLetters, Format};
 use crate::failure::{FAILED, Failure, NO_SUCH_NAME};
 use crate::output::{ago, moment, table};
 use crate::{say, talk, wiring};
 
-pub fn dead_letters(cli: &Cli, command: &DeadLetters) -> Result<u8, Failure> {
+pub async fn dead_letters(cli: &Cli, command: &DeadLetters) -> Result<u8, Failure> {
     match command {
         DeadLetters::List { integration, code, all, last } => {
             list(cli, integration.as_deref(), code.as_deref(), *all, *last)
         }
         DeadLetters::Show { id } => show(cli, id),
+        DeadLetters::Retry { id, note } => retry(cli, id, note.as_deref()).await,
+        DeadLetters::Discard { id, note } => discard(cli, id, note.as_deref()).await,
     }
 }
 
@@ -72,23 +75,12 @@ fn summary(letter: &DeadLetter) -> Json {
 fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let store = wiring::open_store(&project)?;
-    let found = store.dead_letters_like(id)?;
-    let letter = match found.as_slice() {
-        [letter] => letter,
-        [] => {
-            let what = format!("there is no dead letter `{id}`");
-            return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "list them: ironbridge dead-letters list --all"));
-        }
-        several => {
-            let what = format!("{} dead letters begin with `{id}`", several.len());
-            return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "give more of its id"));
-        }
-    };
+    let letter = one(&store, id)?;
     let message = store.dead_letter_message(&letter.id)?;
     let record = message.map(|message| String::from_utf8_lossy(&message.body).into_owned()).unwrap_or_default();
     let detail: Json = serde_json::from_str(&letter.problem.detail).unwrap_or_default();
     if cli.format == Format::Json {
-        let mut out = summary(letter);
+        let mut out = summary(&letter);
         out["record"] = serde_json::from_str(&record).unwrap_or_else(|_| json!(record));
         out["detail"] = detail;
         say!("{out:#}");
@@ -128,7 +120,75 @@ fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
         });
         say!("{}", table(&["  column", "value"], rows.collect()));
     }
-    talk!("\nCorrect the row in the source: the next run that reads it writes it and closes this dead letter.");
+    match letter.kind {
+        Kind::Row => {
+            talk!("\nCorrect the row in the source: the next run that reads it writes it and closes this dead letter.")
+        }
+        Kind::Message if letter.state.is_waiting() => {
+            talk!("\nWhen what it says is done: ironbridge dead-letters retry {}", &letter.id.as_str()[..8])
+        }
+        Kind::Message => {}
+    }
+    Ok(0)
+}
+
+/// The dead letter that a person means.
+fn one(store: &Store, id: &str) -> Result<DeadLetter, Failure> {
+    let mut found = store.dead_letters_like(id)?;
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => {
+            let what = format!("there is no dead letter `{id}`");
+            Err(Failure::new(FAILED, NO_SUCH_NAME, what, "list them: ironbridge dead-letters list --all"))
+        }
+        several => {
+            let what = format!("{several} dead letters begin with `{id}`");
+            Err(Failure::new(FAILED, NO_SUCH_NAME, what, "give more of its id"))
+        }
+    }
+}
+
+/// The dead letter that a person wants to do something about.
+fn waiting(store: &Store, id: &str) -> Result<DeadLetter, Failure> {
+    let letter = one(store, id)?;
+    if letter.state.is_waiting() {
+        return Ok(letter);
+    }
+    let what = format!("the dead letter {} is {} already", &letter.id.as_str()[..8], letter.state);
+    Err(Failure::new(FAILED, NO_SUCH_NAME, what, "nothing; those that wait: ironbridge dead-letters list"))
+}
+
+async fn retry(cli: &Cli, id: &str, note: Option<&str>) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    let letter = waiting(&store, id)?;
+    let name = letter.integration.clone();
+    let short = &letter.id.as_str()[..8];
+    match letter.kind {
+        Kind::Message => {
+            hub::events::retry(&store, &letter, &wiring::person(), note).await?;
+            say!("{short} is sent again to {}", letter.queue.rsplit('/').next().unwrap_or_default());
+            talk!("`ironbridge up` delivers it; see what became of it: ironbridge dead-letters show {short}");
+        }
+        Kind::Row => {
+            let integration = wiring::integration(&project, &name)?;
+            hub::retry_row(&store, integration, &letter, &wiring::person(), note).await?;
+            say!("{short}: the next run of {name} reads its row again");
+            talk!("Now: ironbridge run {name}");
+        }
+    }
+    Ok(0)
+}
+
+async fn discard(cli: &Cli, id: &str, note: Option<&str>) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    let letter = waiting(&store, id)?;
+    match letter.kind {
+        Kind::Message => hub::events::discard(&store, &letter, &wiring::person(), note).await?,
+        Kind::Row => hub::discard_row(&store, &letter, &wiring::person(), note).await?,
+    }
+    say!("{} is discarded; it is still in the list with --all", &letter.id.as_str()[..8]);
     Ok(0)
 }
 

@@ -12,13 +12,15 @@ pub async fn pause(cli: &Cli, name: &str, note: &str, length: Option<std::time::
     wiring::integration(&project, name)?;
     let store = wiring::open_store(&project)?;
     let until = length.and_then(|length| store.clock().now().checked_add(length).ok());
-    let pause = Op::Set { integration: name.to_owned(), by: person(), note: note.to_owned(), until };
+    let pause = Op::Set { integration: name.to_owned(), by: wiring::person(), note: note.to_owned(), until };
     store.commit(vec![pause.into()]).await?;
     match until {
-        Some(until) => talk!("{name} starts no run until {}.", moment(until, &project.hub.time_zone)),
-        None => talk!("{name} starts no run until: ironbridge resume {name}"),
+        Some(until) => talk!("{name} starts nothing by itself until {}.", moment(until, &project.hub.time_zone)),
+        None => talk!("{name} starts nothing by itself until: ironbridge resume {name}"),
     }
-    talk!("A run that is under way ends. By hand it still runs: ironbridge run {name}");
+    talk!(
+        "A run that is under way ends, and events wait in the queue. By hand a batch still runs: ironbridge run {name}"
+    );
     Ok(0)
 }
 
@@ -28,12 +30,7 @@ pub async fn resume(cli: &Cli, name: &str) -> Result<u8, Failure> {
     let store = wiring::open_store(&project)?;
     match store.commit(vec![Op::End { integration: name.to_owned() }.into()]).await?.as_slice() {
         [store::OpResult::Count(0)] => talk!("{name} was not paused."),
-        _ => talk!("{name} runs again by its schedule."),
+        _ => talk!("{name} works again."),
     }
     Ok(0)
-}
-
-/// Who sits at the terminal, as the machine knows them.
-fn person() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned())
 }

@@ -2,6 +2,8 @@
 
 use definition::Pattern;
 use serde_json::json;
+use store::Store;
+use store::outages::Outage;
 
 use crate::cli::{Cli, Format};
 use crate::commands::runs;
@@ -15,6 +17,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let last = store.last_runs()?;
     let dead = store.dead_letters_waiting()?;
     let pauses = store.pauses()?;
+    let outages = store.outages()?;
     let now = store.clock().now();
     let zone = &project.hub.time_zone;
     let mut rows = Vec::new();
@@ -29,7 +32,10 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         let state = match run {
             Some(run) => run.state.to_string(),
             None if matches!(integration.pattern, Pattern::Batch(_)) => "never ran".to_owned(),
-            None => "not yet runnable".to_owned(),
+            None => match &integration.pattern {
+                Pattern::Event(event) => delivery(&store, &integration.name, event, &outages, now)?,
+                _ => "not yet runnable".to_owned(),
+            },
         };
         let pause = pauses.iter().find(|pause| pause.integration == integration.name);
         let next = next.filter(|_| pause.is_none());
@@ -66,5 +72,37 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             talk!("\n{}: {} ({}); ironbridge explain {}", run.integration, error.text, error.code, error.code);
         }
     }
+    for outage in &outages {
+        let (name, system) = (&outage.integration, &outage.system);
+        talk!("\n{name}: nothing gets through to {system} since {}: {}", ago(outage.since, now), outage.what);
+        talk!(
+            "Events wait and none is lost; it is tried again by itself, {} times so far. {}",
+            outage.failures,
+            outage.fix
+        );
+    }
     Ok(0)
+}
+
+/// How the events of an integration stand: `delivering`, or how many wait and what for.
+fn delivery(
+    store: &Store,
+    name: &str,
+    event: &definition::Event,
+    outages: &[Outage],
+    now: jiff::Timestamp,
+) -> Result<String, Failure> {
+    let mut waiting = 0;
+    for to in &event.to {
+        let counts = store.queue_counts(&hub::events::subscription(name, to))?.unwrap_or_default();
+        waiting += counts.ready + counts.delayed + counts.locked + counts.deferred;
+    }
+    let down = outages.iter().find(|outage| outage.integration == name);
+    Ok(match (down, waiting) {
+        (Some(outage), _) => {
+            format!("{} down since {}, {} wait", outage.system, ago(outage.since, now), number(waiting))
+        }
+        (None, 0) => "nothing waits".to_owned(),
+        (None, waiting) => format!("{} on their way", number(waiting)),
+    })
 }

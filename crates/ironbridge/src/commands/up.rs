@@ -62,8 +62,12 @@ impl Hub {
             let _ = stopping.wait_for(|stop| *stop).await;
         });
         let serving = tokio::spawn(async move { serving.await });
-        let worked = hub::worker::work(self.project, systems, self.store, wiring::holder(), self.stopping).await;
+        let (project, store, stopping) = (self.project, self.store, self.stopping);
+        let events = hub::events::work(project.clone(), systems.clone(), store.clone(), stopping.clone());
+        let batches = hub::worker::work(project, systems, store, wiring::holder(), stopping);
+        let worked = tokio::try_join!(batches, events);
         serving.abort();
-        Ok(worked?)
+        worked?;
+        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! `POST /webhooks/<integration>`: an event is kept first, and answered then.
 //!
-//! The body goes into the intake topic of the integration byte for byte; each destination has a subscription. Whatever
-//! the event means is found out later, from the queue: a sender that waits for us gives up soon, and Dataverse sends
-//! again only after 502, 503 or 504, and then once.
+//! The body goes into the topic of the integration byte for byte. Whatever the event means is found out later, from the
+//! queue (`hub::events`): a sender that waits for us gives up soon, and Dataverse sends again only after 502, 503 or
+//! 504, and then once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use definition::{Pattern, Project};
 use record::Secret;
 use serde_json::{Value, json};
 use store::Store;
-use store::queue::{Filter, Message, Op, Rule, Settings};
+use store::queue::{ID_BYTES_MAX, Message, Op};
 use subtle::ConstantTimeEq;
 
 use crate::failure::Failure;
@@ -33,6 +33,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 struct Intake {
     topic: String,
     entity: String,
+    /// The columns of the entity's key in the source, where they are read as they are.
+    key: Vec<String>,
     header: String,
     keys: Vec<Secret>,
 }
@@ -42,36 +44,25 @@ struct Webhooks {
     intakes: HashMap<String, Intake>,
 }
 
+/// A body as the message that it would be if its source had posted it; nothing for what would be refused.
+pub fn message(project: &Project, integration: &str, body: Vec<u8>) -> Option<Message> {
+    let Pattern::Event(event) = &project.integration(integration)?.pattern else { return None };
+    let json = serde_json::from_slice::<Value>(&body).ok()?;
+    let intake = Intake::new(project, integration, event, Vec::new());
+    Some(intake.message(integration.to_owned(), &HeaderMap::new(), &json, body.into()))
+}
+
 /// One way in for each event integration whose source has `webhooks:`.
 pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure> {
-    let (mut intakes, mut ops) = (HashMap::new(), Vec::new());
+    hub::events::prepare(project, store).await?;
+    let mut intakes = HashMap::new();
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };
         let source = project.system(&event.from).expect("a checked project names systems that exist");
         let Some(webhooks) = &source.webhooks else { continue };
-        let topic = format!("events/{}", integration.name);
-        ops.push(Op::PutTopic { topic: topic.clone(), settings: Settings::default() }.into());
-        for to in &event.to {
-            let settings = Settings { sessions: true, ..Settings::default() };
-            let rules = vec![Rule { name: "all".into(), filter: Filter::All }];
-            ops.push(Op::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
-        }
-        let intake = Intake {
-            topic,
-            entity: event.entity.clone(),
-            header: webhooks.header.clone(),
-            keys: wiring::webhook_keys(project, source)?,
-        };
-        tracing::warn!(
-            integration = integration.name,
-            "events of {} are kept in the queue at /webhooks/{}; this release delivers none of them yet",
-            integration.name,
-            integration.name
-        );
+        let mut intake = Intake::new(project, &integration.name, event, wiring::webhook_keys(project, source)?);
+        intake.header.clone_from(&webhooks.header);
         intakes.insert(integration.name.clone(), intake);
-    }
-    if !ops.is_empty() {
-        store.commit(ops).await?;
     }
     let state = Arc::new(Webhooks { store: store.clone(), intakes });
     Ok(Router::new()
@@ -116,6 +107,19 @@ fn refusal(status: StatusCode, what: &str) -> Response {
 }
 
 impl Intake {
+    fn new(project: &Project, integration: &str, event: &definition::Event, keys: Vec<Secret>) -> Intake {
+        let source = project.system(&event.from).expect("a checked project names systems that exist");
+        let key = source.entity(&event.entity).zip(project.entity(&event.entity));
+        let key = key.and_then(|(held, entity)| held.key_columns(entity));
+        Intake {
+            topic: hub::events::topic(integration),
+            entity: event.entity.clone(),
+            key: key.unwrap_or_default(),
+            header: String::new(),
+            keys,
+        }
+    }
+
     /// Whether one of the keys was sent: in the header, as `?code=`, or in the query under the header's name.
     fn admits(&self, headers: &HeaderMap, query: &[(String, String)]) -> bool {
         let header = headers.get(&self.header).map(|value| value.as_bytes());
@@ -129,18 +133,39 @@ impl Intake {
 
     fn message(&self, integration: String, headers: &HeaderMap, event: &Value, body: Bytes) -> Message {
         let text = |name: &str| event[name].as_str().map(str::to_owned);
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let is_cloud_event = event["specversion"].is_string();
+        // What names an event, and not the row that it is about.
+        let id = match is_cloud_event {
+            true => text("source").zip(text("id")).map(|(source, id)| format!("{source}|{id}")),
+            false => text("OperationId"),
+        };
+        let id = id.or_else(|| header("idempotency-key")).or_else(|| header("webhook-id"));
         let table_and_id = text("PrimaryEntityName").zip(text("PrimaryEntityId"));
+        let session = table_and_id.map(|(table, id)| format!("{table}|{id}"));
+        let row = if is_cloud_event { &event["data"] } else { event };
         Message {
-            id: text("OperationId").or_else(|| text("id")).unwrap_or_default(),
+            id: id.filter(|id| id.len() <= ID_BYTES_MAX).unwrap_or_default(),
             integration: Some(integration),
             entity: Some(self.entity.clone()),
             // Events of one row keep their order; what names no row keeps the order of all.
-            session: Some(table_and_id.map_or_else(|| self.entity.clone(), |(table, id)| format!("{table}|{id}"))),
+            session: session.or_else(|| self.row_of(row)).or_else(|| Some(self.entity.clone())),
             correlation: text("CorrelationId"),
-            content_type: headers.get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned),
+            content_type: header("content-type"),
             body: body.into(),
             ..Message::default()
         }
+    }
+
+    /// The row that plain JSON is about, by the columns of its key.
+    fn row_of(&self, row: &Value) -> Option<String> {
+        let value = |column: &String| {
+            let found = row.get(column).or_else(|| column.split('.').try_fold(row, |at, name| at.get(name)))?;
+            (found.is_string() || found.is_number()).then(|| found.to_string())
+        };
+        let values: Option<Vec<String>> = self.key.iter().map(value).collect();
+        let values = values.filter(|values| !values.is_empty())?;
+        Some(format!("{}|{}", self.entity, values.join("|"))).filter(|session| session.len() <= ID_BYTES_MAX)
     }
 }
 
@@ -151,7 +176,8 @@ mod tests {
     #[test]
     fn either_key_opens_by_each_way_and_nothing_else_does() {
         let keys = vec![Secret::new("old key"), Secret::new("new key")];
-        let intake = Intake { topic: "t".into(), entity: "order".into(), header: "x-key".into(), keys };
+        let (topic, entity, header) = ("t".into(), "order".into(), "x-key".into());
+        let intake = Intake { topic, entity, key: Vec::new(), header, keys };
         let check = |header: Option<&str>, query: &[(&str, &str)], admitted: bool| {
             let mut headers = HeaderMap::new();
             if let Some(header) = header {
@@ -172,7 +198,8 @@ mod tests {
 
     #[test]
     fn the_events_of_one_row_share_a_session() {
-        let intake = Intake { topic: "t".into(), entity: "order".into(), header: "x".into(), keys: Vec::new() };
+        let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
+        let intake = Intake { topic, entity, key: vec!["number".into()], header, keys: Vec::new() };
         let check = |event: Value, id: &str, session: &str| {
             let body = Bytes::from(event.to_string());
             let message = intake.message("orders".into(), &HeaderMap::new(), &event, body.clone());
@@ -181,7 +208,10 @@ mod tests {
         };
         let context = json!({ "OperationId": "o-1", "PrimaryEntityName": "salesorder", "PrimaryEntityId": "7" });
         check(context, "o-1", "salesorder|7");
-        check(json!({ "id": "e-1", "specversion": "1.0" }), "e-1", "order");
+        // An `id` of plain JSON is the row's, and no reason to drop its next event.
+        check(json!({ "id": "C-1", "number": "C-1" }), "", "order|\"C-1\"");
+        let cloud = json!({ "id": "e-1", "source": "/shop", "specversion": "1.0", "data": { "number": 7 } });
+        check(cloud, "/shop|e-1", "order|7");
         check(json!([1, 2]), "", "order");
     }
 }

@@ -7,6 +7,7 @@ mod bad_days;
 mod cases;
 mod chaos;
 mod drift;
+mod events;
 mod gone;
 mod kills;
 mod postgres;

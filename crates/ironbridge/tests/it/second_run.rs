@@ -56,3 +56,23 @@ proptest! {
         prop_assert_eq!(third["rejected"].clone(), first["rejected"].clone());
     }
 }
+
+#[test]
+fn a_retried_dead_letter_is_read_again_by_the_next_run_and_a_discarded_one_stays_closed() {
+    let world = World::new(20);
+    world.sql("UPDATE customers SET terms_code = '99' WHERE customer_no = 'C-1002'");
+    world.run();
+    let letters = || world.ironbridge(&["--format", "json", "dead-letters", "list", "--all"]).json();
+    let of = |key: &str| letters().as_array().unwrap().iter().find(|l| l["key"] == key).cloned().unwrap();
+    let id = of("C-1002")["id"].as_str().unwrap().to_owned();
+    assert_eq!(world.run()["rejected"], 0, "it has not changed, and is not rejected anew");
+    let said = world.ironbridge(&["dead-letters", "retry", &id]).ok();
+    assert!(said.out.contains("the next run of customers reads its row again"), "{said:?}");
+    assert_eq!(of("C-1002")["state"], "retrying");
+    world.run();
+    assert_eq!((of("C-1002")["state"].as_str(), of("C-1002")["count"].as_u64()), (Some("open"), Some(2)));
+    world.ironbridge(&["dead-letters", "discard", &id, "--note", "test data"]).ok();
+    world.run();
+    assert_eq!(of("C-1002")["state"], "discarded");
+    world.ironbridge(&["dead-letters", "retry", &id]).fails(1, "IB0002");
+}

@@ -61,7 +61,7 @@ fn expire(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
                 what: "The message expired and was dead lettered.".into(),
                 ..Problem::default()
             };
-            bury(tx, &queue, &head, &problem)?;
+            bury(tx, &queue, &head, None, &problem)?;
         } else {
             place::leave(tx, &head)?;
             send::drop_body(tx, head.seq)?;

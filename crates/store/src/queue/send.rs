@@ -175,7 +175,7 @@ fn stranded(tx: &mut Tx<'_>, queue: &Queue, parcel: Parcel<'_>, code: &str, what
     let alone = Queue { sessions: false, ..queue.clone() };
     let head = stay(tx, &alone, &parcel)?;
     let problem = Problem { code: code.into(), what, ..Problem::default() };
-    settle::bury(tx, queue, &head, &problem).map(drop)
+    settle::bury(tx, queue, &head, None, &problem).map(drop)
 }
 
 fn session_of(tx: &mut Tx<'_>, queue: &Queue, message: &Message) -> rusqlite::Result<Option<i64>> {
@@ -187,7 +187,8 @@ fn session_of(tx: &mut Tx<'_>, queue: &Queue, message: &Message) -> rusqlite::Re
 
 /// Remembers the id for the window; `true` when the queue remembers it already.
 fn is_duplicate(tx: &Tx<'_>, queue: &Queue, id: &str) -> rusqlite::Result<bool> {
-    let Some(window) = queue.duplicate_window_ms else { return Ok(false) };
+    // A message without an id is like no other.
+    let Some(window) = queue.duplicate_window_ms.filter(|_| !id.is_empty()) else { return Ok(false) };
     let sql = "INSERT INTO seen (queue, id, until) VALUES (?1, ?2, ?3)
                ON CONFLICT (queue, id) DO UPDATE SET until = ?3 WHERE until <= ?4";
     Ok(tx.run(sql, (queue.id, id, tx.now + window, tx.now))? == 0)

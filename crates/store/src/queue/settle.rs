@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use record::Key;
+
 use super::entity::{self, Kind, Queue};
 use super::message::{LockToken, Place, Property};
 use super::place::{self, Head};
@@ -66,14 +68,20 @@ pub(crate) fn defer(tx: &mut Tx<'_>, path: &str, token: LockToken) -> Result<OpR
     Ok(OpResult::Done)
 }
 
-pub(crate) fn dead_letter(tx: &mut Tx<'_>, path: &str, token: LockToken, problem: &Problem) -> Result<OpResult, Fail> {
+pub(crate) fn dead_letter(
+    tx: &mut Tx<'_>,
+    path: &str,
+    token: LockToken,
+    key: Option<&Key>,
+    problem: &Problem,
+) -> Result<OpResult, Fail> {
     let queue = entity::find(tx, path)?;
     if queue.kind == Kind::DeadLetters {
         let reason = "a dead-letter queue: what is in there cannot be given up on again";
         return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
     }
     let head = held(tx, &queue, token)?;
-    Ok(bury(tx, &queue, &head, problem)?.map_or(OpResult::Done, OpResult::DeadLetter))
+    Ok(bury(tx, &queue, &head, key, problem)?.map_or(OpResult::Done, OpResult::DeadLetter))
 }
 
 pub(crate) fn purge(tx: &mut Tx<'_>, path: &str, max: usize) -> Result<OpResult, Fail> {
@@ -123,7 +131,7 @@ pub(crate) fn failed_delivery(
             what: format!("The message was delivered {deliveries} times and never settled."),
             ..Problem::default()
         };
-        return bury(tx, queue, &Head { deliveries, ..head.clone() }, &problem).map(drop);
+        return bury(tx, queue, &Head { deliveries, ..head.clone() }, None, &problem).map(drop);
     }
     let due = delay.map(|delay| tx.now + duration_ms(delay)).filter(|&due| due > tx.now);
     place::shift(tx, head, if due.is_some() { Place::Delayed } else { Place::Ready }, due, deliveries)
@@ -134,9 +142,10 @@ pub(crate) fn bury(
     tx: &mut Tx<'_>,
     queue: &Queue,
     head: &Head,
+    key: Option<&Key>,
     problem: &Problem,
 ) -> rusqlite::Result<Option<DeadLetterId>> {
-    let (message, first_seq) = receive::body(tx.conn, head.seq)?;
+    let (mut message, first_seq) = receive::body(tx.conn, head.seq)?;
     place::leave(tx, head)?;
     if let Some(target) = &queue.forward_dead_letters_to {
         let mut told = message.clone();
@@ -151,5 +160,6 @@ pub(crate) fn bury(
     let dead = entity::dead_letter_queue(tx, queue)?;
     let moved = Head { queue: dead.id, place: Place::Ready, due: None, expires: None, session: None, ..head.clone() };
     place::enter(tx, &moved)?;
+    message.key = message.key.or_else(|| key.cloned());
     dead_letters::of_message(tx, &dead, &queue.path, head.seq, &message, problem).map(Some)
 }

@@ -164,7 +164,7 @@ fn a_message_that_was_given_up_on_is_listed_and_received() {
     let received = bench.one(queue::Op::Receive { queue: "orders".into(), max: 1 });
     let OpResult::Messages(received) = received else { panic!() };
     let token = received[0].token;
-    bench.one(queue::Op::DeadLetter { queue: "orders".into(), token, problem: problem("IB0501") });
+    bench.one(queue::Op::DeadLetter { queue: "orders".into(), token, key: None, problem: problem("IB0501") });
 
     let [found] = &all(&bench)[..] else { panic!() };
     assert_eq!((found.kind, found.integration.as_str(), found.key_text.as_str()), (Kind::Message, "orders", "O-1"));

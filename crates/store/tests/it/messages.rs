@@ -138,7 +138,7 @@ fn a_queue_is_removed_with_everything_but_its_dead_letters() {
     put(&bench, Settings::default());
     send(&bench, vec![message("a"), message("b")]);
     let first = receive(&bench, 1);
-    bench.one(Op::DeadLetter { queue: "q".into(), token: first[0].token, problem: Problem::default() });
+    bench.one(Op::DeadLetter { queue: "q".into(), token: first[0].token, key: None, problem: Problem::default() });
     assert_eq!(bench.one(Op::Remove { queue: "q".into() }), OpResult::Count(2));
     assert_eq!(bench.store.queues().unwrap(), Vec::<String>::new());
     let [dead] = &bench.store.dead_letters(&Default::default(), 9).unwrap()[..] else { panic!() };

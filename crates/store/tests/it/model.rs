@@ -318,7 +318,12 @@ impl Pair {
             0 => Op::Complete { queue, tokens: vec![token] },
             1 | 2 => Op::Abandon { queue, token, delay },
             3 => Op::Defer { queue, token },
-            4 => Op::DeadLetter { queue, token, problem: Problem { code: "why".into(), ..Problem::default() } },
+            4 => Op::DeadLetter {
+                queue,
+                token,
+                key: None,
+                problem: Problem { code: "why".into(), ..Problem::default() },
+            },
             _ => Op::Renew { queue, token },
         };
         let Some(answer) = self.commit(op) else { return };

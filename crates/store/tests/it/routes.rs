@@ -153,7 +153,7 @@ fn dead_letters_can_be_forwarded() {
     send(&bench, "q", vec![message("a", vec![])]);
     let token = receive(&bench, "q")[0].token;
     let problem = Problem { code: "Broken".into(), what: "no lines".into(), ..Problem::default() };
-    bench.one(Op::DeadLetter { queue: "q".into(), token, problem });
+    bench.one(Op::DeadLetter { queue: "q".into(), token, key: None, problem });
     let told = receive(&bench, "repair").remove(0).message.properties;
     let text = |text: &str| Property::Text(text.into());
     let expected =

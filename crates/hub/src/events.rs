@@ -1,0 +1,106 @@
+//! Event integrations: a message of the durable queue on its way to each destination.
+//!
+//! What comes in is a topic of the integration; each destination has a subscription, with its own progress and its own
+//! dead letters. Messages of one row are a session: delivered in order, one at a time, while other rows go on beside
+//! them. A message is completed in one commit with what it left in the ledger, after the destination has taken it.
+
+mod deliver;
+mod guard;
+mod lane;
+mod letters;
+mod route;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use definition::{Pattern, Project};
+use record::RetryPolicy;
+use store::Store;
+use store::queue::{Condition, Filter, Op, Rule, Settings};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::compile::Systems;
+use crate::error::Error;
+pub use letters::{discard, retry};
+
+/// A message that says this in its property `destination` is for that destination only.
+pub const DESTINATION: &str = "destination";
+/// For how long an event that was sent twice is taken once.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// How long the events of a row that was in the hands of a hub that died wait for the next one.
+const LOCK: Duration = Duration::from_secs(20);
+/// The hub ends a message by its own policy. This many deliveries without an end, such as crashes, end it too.
+const DELIVERIES_MAX: u32 = 100;
+
+/// Where the events of an integration come in.
+pub fn topic(integration: &str) -> String {
+    format!("events/{integration}")
+}
+
+/// Where the events for one destination wait.
+pub fn subscription(integration: &str, to: &str) -> String {
+    format!("events/{integration}/subscriptions/{to}")
+}
+
+/// How long a message that fails by itself is tried again.
+pub fn policy(event: &definition::Event) -> RetryPolicy {
+    RetryPolicy {
+        immediate: 2,
+        first: Duration::from_secs(2),
+        longest: Duration::from_secs(120),
+        give_up_after: event.retry_for,
+    }
+}
+
+/// Makes the topics and subscriptions of every event integration, so that nothing is refused for want of a place.
+pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
+    let mut ops = Vec::new();
+    for integration in &project.integrations {
+        let Pattern::Event(event) = &integration.pattern else { continue };
+        let topic = topic(&integration.name);
+        let settings = Settings { duplicate_window: Some(REMEMBERED), ..Settings::default() };
+        ops.push(Op::PutTopic { topic: topic.clone(), settings }.into());
+        for to in &event.to {
+            let settings =
+                Settings { lock: LOCK, sessions: true, max_deliveries: DELIVERIES_MAX, ..Settings::default() };
+            let mine = format!("{DESTINATION} IS NULL OR {DESTINATION} = '{to}'");
+            let mine = Condition::parse(&mine).expect("names of systems need no quoting");
+            let rules = vec![Rule { name: "mine".into(), filter: Filter::Sql(mine) }];
+            ops.push(Op::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
+        }
+    }
+    if !ops.is_empty() {
+        store.commit(ops).await?;
+    }
+    Ok(())
+}
+
+/// Delivers what comes in until it is told to stop. What is cut then is delivered again at the next start, and writes
+/// nothing that is there already.
+///
+/// *Errors*: only when our own state cannot be used.
+pub async fn work(
+    project: Arc<Project>,
+    systems: Arc<dyn Systems + Send + Sync>,
+    store: Store,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    prepare(&project, &store).await?;
+    let mut lanes: JoinSet<Result<(), Error>> = JoinSet::new();
+    for integration in &project.integrations {
+        let Pattern::Event(event) = &integration.pattern else { continue };
+        for to in &event.to {
+            let lane =
+                lane::Lane::new(project.clone(), systems.clone(), store.clone(), integration.name.clone(), to.clone());
+            lanes.spawn(lane.run(stop.clone()));
+        }
+    }
+    while let Some(ended) = lanes.join_next().await {
+        match ended {
+            Ok(ended) => ended?,
+            Err(panicked) => tracing::error!("the delivery of events ended with a panic: {panicked}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! One message, from what it says to what the destination made of it.
+
+use mapping::{Read, content};
+use record::hash::RowHasher;
+use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope};
+use store::Store;
+use store::ledger::{Entry, State};
+use store::queue::Problem;
+
+use super::route::{Brought, Route, Told, alone};
+use crate::adopt;
+use crate::codes;
+use crate::gone::Gone;
+use crate::reject::Rejected;
+use crate::sort::{self, Candidate, Decision};
+use crate::watch::Log;
+
+/// What to do with a message now.
+pub(crate) enum Verdict {
+    Done(Done),
+    /// It failed by itself, and may succeed later.
+    Again(Fault),
+    /// What it points to is not there yet.
+    Wait(Fault, Option<Key>),
+    /// Nothing gets through to the other side.
+    Down(Fault),
+    Dead {
+        key: Option<Key>,
+        problem: Problem,
+    },
+}
+
+pub(crate) struct Done {
+    pub key: Option<Key>,
+    /// What the ledger learns.
+    pub entry: Option<Entry>,
+    /// `created`, `updated`, `unchanged`, or why nothing was to be done.
+    pub what: &'static str,
+}
+
+/// Asked once: what fails for a while waits in the queue, and not in a loop.
+const ONCE: RetryPolicy = RetryPolicy {
+    immediate: 0,
+    first: std::time::Duration::from_secs(1),
+    longest: std::time::Duration::from_secs(1),
+    give_up_after: std::time::Duration::ZERO,
+};
+
+/// *Errors*: our own state cannot be read.
+pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Result<Verdict, store::Error> {
+    let pair = &route.pair;
+    let nothing = |what| Ok(Verdict::Done(Done { key: None, entry: None, what }));
+    let row = match route.row(told).await {
+        Ok(Brought::Row(row)) => row,
+        Ok(Brought::LeftOut) => return nothing("not what the trigger wants"),
+        Ok(Brought::Gone) => return nothing("the row is gone"),
+        Err(fault) => return Ok(judge(route, fault, None)),
+    };
+    let batch = alone(&row);
+    let binding = match pair.read.bind(row.schema()) {
+        Ok(binding) => binding,
+        Err(missing) => {
+            let what = format!("`{}` has no column `{}`, which the mapping reads", pair.from, missing.join("`, `"));
+            let fault = Fault::stop(codes::COLUMN_MISSING, what).at_system(&pair.from);
+            return Ok(Verdict::Down(fault.fix("correct the mapping, or give the source its column back")));
+        }
+    };
+    let key = pair.read.key(batch.row(0), &binding);
+    let reject = |faults: Vec<Fault>, fields| {
+        let rejected = Rejected {
+            key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
+            source_hash: 0,
+            faults,
+            source: row.clone(),
+            fields,
+            remote_id: None,
+            parents: Vec::new(),
+            keeps_ledger: false,
+        };
+        Verdict::Dead { key: key.clone(), problem: rejected.problem(pair) }
+    };
+    let record = match pair.read.apply(batch.row(0), &binding) {
+        Ok(Read::Row(record)) => record,
+        Ok(Read::LeftOut) => return nothing("not of this entity (`where:`)"),
+        Err(bad) => return Ok(reject(bad.faults, pair.read.explain(batch.row(0), &binding))),
+    };
+    match route.wants(&record) {
+        Ok(true) => {}
+        Ok(false) => return nothing("not what the trigger wants (`if:`)"),
+        Err(fault) => return Ok(reject(vec![fault], Vec::new())),
+    }
+    let wanted = match pair.write.apply(&record) {
+        Ok(wanted) => wanted,
+        Err(faults) => return Ok(reject(faults, pair.read.explain(batch.row(0), &binding))),
+    };
+    let Some(entity_key) = key.clone() else {
+        return nothing("the row has no key");
+    };
+    let content_hash = content::hash(&wanted.columns, pair.write.keeps(), &mut RowHasher::default());
+    let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&entity_key))?.pop().flatten();
+    if known.as_ref().is_some_and(|entry| entry.state == State::Written && entry.content_hash == content_hash) {
+        // The same content was written before: a duplicate, an echo, or a later event of a row that was read late.
+        return Ok(Verdict::Done(Done { key, entry: None, what: "unchanged" }));
+    }
+    let candidate = Candidate {
+        key: entity_key,
+        source_hash: 0,
+        content_hash,
+        wanted,
+        source: row.clone(),
+        record,
+        remote_id: known.as_ref().and_then(|entry| entry.remote_id.clone()),
+        comes_back: known.is_some_and(|entry| entry.state == State::Deactivated),
+        waits_since: None,
+        made: false,
+        settled: false,
+    };
+    debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
+    Ok(match write(route, store, &candidate).await? {
+        Ok((what, remote_id, version)) => {
+            let entry = Entry {
+                key: candidate.key,
+                source_hash: 0,
+                content_hash,
+                mapping: pair.fingerprint(),
+                state: State::Written,
+                generation: 0,
+                remote_id: remote_id.or(candidate.remote_id),
+                version,
+            };
+            Verdict::Done(Done { key, entry: Some(entry), what })
+        }
+        Err(fault) => judge(route, fault, Some((&candidate, &row))),
+    })
+}
+
+type Taken = (&'static str, Option<String>, Option<String>);
+
+/// Brings the destination to what is wanted; writes nothing where it is so already.
+async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Result<Taken, Fault>, store::Error> {
+    let pair = &route.pair;
+    let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+    let current = pair.sink.current(std::slice::from_ref(&candidate.wanted.key), &columns).await;
+    let mut currents = match current {
+        Ok(currents) => currents,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let rows = std::slice::from_ref(candidate);
+    let existing = match adopt::existing(&ONCE, &Log, pair, rows, &mut currents).await {
+        Ok(existing) => existing,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let decision = sort::decide(pair, candidate, currents[0].as_ref());
+    let change = match adopt::settle(pair, candidate, &existing[0], decision) {
+        Decision::Same { remote_id, version } => return Ok(Ok(("unchanged", remote_id, version))),
+        Decision::Write(change) => *change,
+        Decision::Reject(fault) | Decision::Drifted(fault) => return Ok(Err(fault)),
+    };
+    store.failpoints().hit("sink.before")?;
+    let outcome = pair.sink.apply(std::slice::from_ref(&change)).await;
+    store.failpoints().hit("sink.after")?;
+    let outcome = outcome.and_then(|outcomes| outcomes.into_iter().next().unwrap_or_else(|| Err(unanswered(&pair.to))));
+    Ok(outcome.map(|written| {
+        let what = match written.effect {
+            Effected::Created => "created",
+            Effected::Upserted if currents[0].is_none() => "created",
+            Effected::Unchanged => "unchanged",
+            Effected::Updated | Effected::Upserted | Effected::Deleted => "updated",
+        };
+        (what, written.remote_id.as_deref().map(str::to_owned), written.version.as_deref().map(str::to_owned))
+    }))
+}
+
+fn unanswered(to: &str) -> Fault {
+    Fault::retry(codes::DOES_NOT_ADD_UP, format!("`{to}` gave no answer for the row"), None)
+        .scope(Scope::Row)
+        .effect_unknown()
+}
+
+/// Whether a fault is the message's own, or keeps every message from getting through.
+fn judge(route: &Route, fault: Fault, row: Option<(&Candidate, &Row)>) -> Verdict {
+    let key = row.map(|(candidate, _)| candidate.key.clone());
+    match (fault.now, fault.scope) {
+        _ if fault.code == codes::REFERENCE_MISSING => Verdict::Wait(fault, key),
+        (Now::RetryAfter(_) | Now::Stop | Now::AskPerson, Scope::Destination) => Verdict::Down(fault),
+        (Now::RetryAfter(_), _) => Verdict::Again(fault),
+        _ => Verdict::Dead { problem: problem(route, fault, row), key },
+    }
+}
+
+/// What a person is told of a message that was given up on.
+fn problem(route: &Route, fault: Fault, row: Option<(&Candidate, &Row)>) -> Problem {
+    let rejected = Rejected {
+        key: row.map_or_else(|| crate::reject::keyless(0), |(candidate, _)| candidate.key.clone()),
+        source_hash: 0,
+        faults: vec![fault],
+        source: row.map_or_else(|| Row::new(record::Schema::new(Vec::new()), Vec::new()), |(_, row)| row.clone()),
+        fields: row.map(|(candidate, _)| route.pair.write.explain(&candidate.record)).unwrap_or_default(),
+        remote_id: None,
+        parents: Vec::new(),
+        keeps_ledger: false,
+    };
+    rejected.problem(&route.pair)
+}
+
+/// The problem of a message whose retries have ended.
+pub(crate) fn ended(route: &Route, mut fault: Fault, how: &str) -> Problem {
+    fault.what = format!("{}; {how}", fault.what);
+    problem(route, fault, None)
+}

@@ -1,0 +1,187 @@
+//! The compiled path of the events of one integration to one destination.
+
+use std::sync::Arc;
+
+use definition::{Event, Integration, Payload, Project};
+use mapping::Condition;
+use record::{Batch, Fault, Happened, Key, ReadSpec, RetryPolicy, Row, Schema, Signal, Source, System, Type, Value};
+use serde_json::Value as Json;
+
+use crate::codes;
+use crate::compile::{self, Compiled, Side, Systems};
+use crate::gone::Gone;
+use crate::json;
+use crate::pair::Pair;
+
+/// What an event brings: a row to be asked for, or the row itself.
+pub(crate) enum Brought {
+    Row(Row),
+    /// The trigger does not want it.
+    LeftOut,
+    /// The source has it no longer.
+    Gone,
+}
+
+pub(crate) struct Route {
+    pub pair: Pair,
+    event: Event,
+    condition: Option<Condition>,
+    from: Arc<dyn System>,
+    table: String,
+    /// Reads rows by the id that signals carry. `None` where the table has no primary key of one column.
+    by_id: Option<Arc<dyn Source>>,
+    /// The columns of the entity's key in the source.
+    key: Vec<String>,
+}
+
+/// Everything about an event besides its body.
+pub(crate) struct Told<'a> {
+    pub body: &'a [u8],
+    /// It is sent by the hub, and only names a row.
+    pub by_hub: bool,
+}
+
+impl Route {
+    /// *Errors*: a system that does not answer, and a mapping that does not fit what it has.
+    pub async fn compile(
+        project: &Project,
+        integration: &Integration,
+        event: &Event,
+        to: &str,
+        systems: &dyn Systems,
+    ) -> Result<Route, Fault> {
+        let (from, to) = (Side::open(project, systems, &event.from)?, Side::open(project, systems, to)?);
+        let entities = project.entities_by_name();
+        let retry = RetryPolicy { give_up_after: std::time::Duration::from_secs(5), ..RetryPolicy::default() };
+        let Compiled { pair, reads, primary } =
+            compile::pair(project, &event.entity, &from, &to, &entities, Gone::Ignore, &retry).await?;
+        let unsupported = [
+            (event.trigger.deleted, "`rows: [deleted]`"),
+            (!event.write_back.is_empty(), "`write_back:`"),
+            (
+                event.order_by.as_ref().is_some_and(|field| pair.entity.key != [field.clone()]),
+                "`order_by:` another field than the key",
+            ),
+        ];
+        if let Some((_, what)) = unsupported.iter().find(|(is, _)| *is) {
+            return Err(compile::not_yet(&integration.name, what));
+        }
+        let condition = event.trigger.if_.as_deref().map(|text| Condition::compile(text, &pair.entity));
+        let condition = condition.transpose().map_err(|problems| {
+            let all: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+            Fault::ask_person(codes::MAPPING_DOES_NOT_FIT, format!("`if:` of the trigger: {}", all.join("; ")))
+                .fix("correct the formula; it is over the fields of the entity")
+        })?;
+        let by_id = match primary.as_slice() {
+            [id] => {
+                let mut columns = reads.columns.clone();
+                if !columns.contains(id) {
+                    columns.push(id.clone());
+                }
+                Some(from.system.source(ReadSpec { key: primary.clone(), columns, ..reads.clone() })?)
+            }
+            _ => None,
+        };
+        Ok(Route {
+            pair,
+            event: event.clone(),
+            condition,
+            from: from.system,
+            table: reads.table,
+            by_id,
+            key: reads.key,
+        })
+    }
+
+    /// The row that an event is about, as it is now (`payload: fetch`) or as it came.
+    pub async fn row(&self, told: &Told<'_>) -> Result<Brought, Fault> {
+        if !told.by_hub
+            && let Some(signal) = self.from.decode(told.body)
+        {
+            return self.signalled(&signal?).await;
+        }
+        let event: Json =
+            serde_json::from_slice(told.body).map_err(|why| self.unreadable(&format!("it is not JSON: {why}")))?;
+        if told.by_hub {
+            let id = event["id"].as_str().unwrap_or_default();
+            let id = id.parse().map_or_else(|_| Value::text(id), Value::Guid);
+            return self.fetch(&id).await;
+        }
+        // A CloudEvent carries the row in `data`.
+        let row = if event["specversion"].is_string() { &event["data"] } else { &event };
+        if !row.is_object() {
+            return Err(self.unreadable("it is not a JSON object with the row's columns"));
+        }
+        if self.event.payload == Payload::Fetch {
+            let key = sent(row, &self.key).map_err(|missing| self.unreadable(&format!("it has no {missing}")))?;
+            let key = Key::of(key.iter()).map_err(|why| self.unreadable(&format!("its key cannot be used: {why}")))?;
+            return Ok(found(self.pair.source.get(&[key]).await?));
+        }
+        let columns = self.pair.read.columns();
+        let values = sent(row, columns)
+            .map_err(|missing| self.unreadable(&format!("it has no {missing}, which the mapping reads")))?;
+        let schema = Schema::of(columns.iter().map(|name| (name.as_str(), Type::Unknown)));
+        Ok(Brought::Row(Row::new(schema, values)))
+    }
+
+    async fn signalled(&self, signal: &Signal) -> Result<Brought, Fault> {
+        if !signal.table.eq_ignore_ascii_case(&self.table) {
+            let what = format!("it is about `{}`, and the integration reads `{}`", signal.table, self.table);
+            return Err(self.unreadable(&what));
+        }
+        let trigger = &self.event.trigger;
+        let wanted = match signal.happened {
+            Happened::Created => trigger.created,
+            Happened::Updated => {
+                let touched = |columns: &Vec<String>| trigger.columns.iter().any(|column| columns.contains(column));
+                trigger.updated && (trigger.columns.is_empty() || signal.columns.as_ref().is_none_or(touched))
+            }
+            Happened::Deleted => false,
+        };
+        if !wanted {
+            return Ok(Brought::LeftOut);
+        }
+        self.fetch(&signal.id).await
+    }
+
+    async fn fetch(&self, id: &Value) -> Result<Brought, Fault> {
+        let Some(source) = &self.by_id else {
+            return Err(self.unreadable("its table has no primary key to find the row by"));
+        };
+        let key = Key::of([id]).map_err(|why| self.unreadable(&format!("the row's id cannot be used: {why}")))?;
+        Ok(found(source.get(&[key]).await?))
+    }
+
+    /// Whether the trigger wants a record.
+    pub fn wants(&self, record: &Row) -> Result<bool, Fault> {
+        let Some(condition) = &self.condition else { return Ok(true) };
+        condition.holds(record).map_err(|why| {
+            Fault::reject(mapping::read::FORMULA_FAILED, format!("`if:` of the trigger cannot be told: {why}"))
+                .fix("correct the row, or guard the formula with IfError(…)")
+        })
+    }
+
+    fn unreadable(&self, why: &str) -> Fault {
+        Fault::reject(codes::EVENT_UNREADABLE, format!("the event from `{}` cannot be used: {why}", self.pair.from))
+            .at_system(&self.pair.from)
+            .fix("look at what the sender sends: ironbridge dead-letters show shows it")
+    }
+}
+
+fn found(rows: Vec<Option<Row>>) -> Brought {
+    rows.into_iter().next().flatten().map_or(Brought::Gone, Brought::Row)
+}
+
+/// The values of these columns in what was sent; a dot leads into an object. *Errors*: what is not there.
+fn sent(row: &Json, columns: &[String]) -> Result<Vec<Value>, String> {
+    let value = |column: &String| {
+        let found = row.get(column).or_else(|| column.split('.').try_fold(row, |at, name| at.get(name)));
+        found.map(json::value).ok_or_else(|| format!("`{column}`"))
+    };
+    columns.iter().map(value).collect()
+}
+
+/// A row by itself, for a mapping.
+pub(crate) fn alone(row: &Row) -> Batch {
+    Batch::from_rows(row.schema().clone(), [row])
+}

@@ -1,0 +1,155 @@
+//! `ironbridge queue`: what waits in the durable queue.
+
+use std::io::Read;
+
+use definition::{Pattern, Project};
+use serde_json::{Value as Json, json};
+use store::queue::{Message, Op, Peeked, Place};
+use store::{OpResult, Store};
+
+use crate::cli::{Cli, Format, Queue};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE};
+use crate::output::{ago, number, table};
+use crate::{ingress, say, talk, wiring};
+
+pub async fn queue(cli: &Cli, command: &Queue) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    hub::events::prepare(&project, &store).await?;
+    match command {
+        Queue::List => list(cli, &store),
+        Queue::Peek { queue, from, last } => peek(cli, &store, &path(&project, &store, queue)?, *from, *last),
+        Queue::Send { integration, file } => send(&project, &store, integration, file).await,
+        Queue::Purge { queue, max, yes } => purge(&store, &path(&project, &store, queue)?, *max, *yes).await,
+    }
+}
+
+/// A queue by its path, or by the integration whose only destination it serves.
+fn path(project: &Project, store: &Store, name: &str) -> Result<String, Failure> {
+    let known = store.queues()?;
+    if let Some(path) = known.iter().find(|path| path.eq_ignore_ascii_case(name)) {
+        return Ok(path.clone());
+    }
+    if let Some(Pattern::Event(event)) = project.integration(name).map(|integration| &integration.pattern)
+        && let [to] = event.to.as_slice()
+    {
+        return Ok(hub::events::subscription(name, to));
+    }
+    let what = format!("there is no queue `{name}`");
+    Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("there are: {}", known.join(", "))))
+}
+
+fn list(cli: &Cli, store: &Store) -> Result<u8, Failure> {
+    let now = store.clock().now();
+    let (mut rows, mut items) = (Vec::new(), Vec::new());
+    for path in store.queues()? {
+        let counts = store.queue_counts(&path)?.unwrap_or_default();
+        let oldest = store.oldest_ready(&path)?;
+        let waiting = [counts.ready, counts.locked, counts.delayed, counts.deferred, counts.scheduled];
+        items.push(json!({
+            "queue": path, "ready": counts.ready, "locked": counts.locked, "delayed": counts.delayed,
+            "deferred": counts.deferred, "scheduled": counts.scheduled, "dead_letters": counts.dead,
+            "oldest": oldest.map(|at| at.to_string()),
+        }));
+        let mut row = vec![path];
+        row.extend(waiting.map(number));
+        row.push(number(counts.dead));
+        row.push(oldest.map(|at| ago(at, now)).unwrap_or_default());
+        rows.push(row);
+    }
+    if cli.format == Format::Json {
+        say!("{:#}", Json::from(items));
+        return Ok(0);
+    }
+    let heads = ["queue", "ready", "locked", "delayed", "deferred", "scheduled", "dead letters", "oldest"];
+    say!("{}", table(&heads, rows));
+    Ok(0)
+}
+
+fn peek(cli: &Cli, store: &Store, path: &str, from: i64, last: usize) -> Result<u8, Failure> {
+    let found = store.peek(path, from, last)?.unwrap_or_default();
+    let body = |message: &Message| -> Json {
+        serde_json::from_slice(&message.body).unwrap_or_else(|_| text(&message.body).into())
+    };
+    if cli.format == Format::Json {
+        let item = |peeked: &Peeked| {
+            json!({
+                "number": peeked.seq, "state": word(peeked.place), "session": peeked.message.session,
+                "id": peeked.message.id, "enqueued": peeked.enqueued.to_string(),
+                "due": peeked.due.map(|at| at.to_string()), "deliveries": peeked.deliveries,
+                "body": body(&peeked.message),
+            })
+        };
+        say!("{:#}", Json::from(found.iter().map(item).collect::<Vec<_>>()));
+        return Ok(0);
+    }
+    if found.is_empty() {
+        talk!("Nothing is in {path}.");
+        return Ok(0);
+    }
+    let now = store.clock().now();
+    let rows = found.iter().map(|peeked| {
+        vec![
+            peeked.seq.to_string(),
+            word(peeked.place).to_owned(),
+            peeked.message.session.clone().unwrap_or_default(),
+            peeked.deliveries.to_string(),
+            ago(peeked.enqueued, now),
+            text(&peeked.message.body).chars().take(60).collect(),
+        ]
+    });
+    say!("{}", table(&["number", "state", "session", "deliveries", "enqueued", "body"], rows.collect()));
+    Ok(0)
+}
+
+fn word(place: Place) -> &'static str {
+    match place {
+        Place::Ready => "ready",
+        Place::Locked => "locked",
+        Place::Delayed => "delayed",
+        Place::Deferred => "deferred",
+        Place::Scheduled => "scheduled",
+    }
+}
+
+fn text(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).replace(['\n', '\r', '\t'], " ")
+}
+
+async fn send(project: &Project, store: &Store, name: &str, file: &std::path::Path) -> Result<u8, Failure> {
+    wiring::integration(project, name)?;
+    let mut body = Vec::new();
+    let read = match file.to_str() {
+        Some("-") => std::io::stdin().read_to_end(&mut body).map(drop),
+        _ => std::fs::read(file).map(|bytes| body = bytes),
+    };
+    read.map_err(|why| {
+        Failure::new(USAGE, NO_SUCH_NAME, format!("{} cannot be read: {why}", file.display()), "name a file, or `-`")
+    })?;
+    let Some(message) = ingress::webhooks::message(project, name, body) else {
+        let what = format!("`{name}` takes no such message: it is no event integration, or the body is not JSON");
+        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, "send JSON to an integration with `pattern: event`"));
+    };
+    let queue = hub::events::topic(name);
+    match store.commit_one(Op::Send { queue, messages: vec![message.into()] }).await? {
+        OpResult::Sent(sent) if sent.contains(&store::queue::Sent::Duplicate) => {
+            talk!("{name} has had this event already; it is taken once.");
+        }
+        _ => say!("sent to {name}"),
+    }
+    Ok(0)
+}
+
+async fn purge(store: &Store, path: &str, max: usize, yes: bool) -> Result<u8, Failure> {
+    let counts = store.queue_counts(path)?.unwrap_or_default();
+    if !yes {
+        let waiting = number(counts.ready + counts.delayed + counts.deferred + counts.scheduled);
+        let what = format!("this drops up to {max} of {waiting} messages of {path}, for good");
+        return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "add --yes if you mean it"));
+    }
+    match store.commit_one(Op::Purge { queue: path.to_owned(), max }).await? {
+        OpResult::Count(dropped) => say!("{} messages of {path} are dropped", number(dropped)),
+        other => unreachable!("Purge answers with a count, not {other:?}"),
+    }
+    Ok(0)
+}

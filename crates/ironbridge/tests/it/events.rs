@@ -1,0 +1,316 @@
+//! Events from Dynamics to another system: through outages, kills and bad rows, each row as it is now, once.
+
+use std::io::{BufReader, Read};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::Value as Json;
+
+use crate::support::{World, binary, http};
+
+const DYNAMICS: &str = "system: dynamics
+kind: dataverse
+owner: finance-it
+connection: { url: \"URL\", token: \"${file:dynamics.token}\" }
+webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }
+entities:
+  customer:
+    table: account
+    alternate_key: accountnumber
+    both: { accountnumber: number, name: name, emailaddress1: email, creditlimit: credit_limit }
+";
+
+const WAREHOUSE: &str = "system: warehouse
+kind: sqlite
+owner: finance-it
+connection: { file: data/warehouse.db }
+entities:
+  customer:
+    table: buyers
+    alternate_key: code
+    write: { code: number, title: name, mail: email, money: credit_limit }
+";
+
+const EVENTS: &str = "integration: buyers
+pattern: event
+entity: customer
+from: dynamics
+to: [warehouse]
+trigger: { rows: [created, updated], columns: [name, creditlimit, emailaddress1], if: '=credit_limit > 0' }
+because: The warehouse ships within the minute.
+after_dead_letter: hold_key
+owner: finance-it
+purpose: A test.
+";
+
+/// A Dynamics with a registered webhook step, a hub that is up, and a warehouse.
+struct Stage {
+    world: World,
+    address: String,
+    up: Option<Child>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let world = World::new(1);
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        std::fs::write(world.dir.join("systems/dynamics.yaml"), DYNAMICS.replace("URL", &world.url)).unwrap();
+        std::fs::write(world.dir.join("systems/warehouse.yaml"), WAREHOUSE).unwrap();
+        std::fs::write(world.dir.join("integrations/buyers.yaml"), EVENTS).unwrap();
+        std::fs::remove_file(world.dir.join("integrations/customers.yaml")).unwrap();
+        let _ = std::fs::remove_dir_all(world.dir.join("tests"));
+        let stage = Stage { world, address: free, up: None };
+        stage.sql("CREATE TABLE buyers (code TEXT PRIMARY KEY, title TEXT, mail TEXT, money TEXT);
+                   CREATE TABLE effect (at INTEGER PRIMARY KEY, code TEXT);
+                   CREATE TRIGGER made AFTER INSERT ON buyers BEGIN INSERT INTO effect (code) VALUES (new.code); END;
+                   CREATE TRIGGER changed AFTER UPDATE ON buyers BEGIN INSERT INTO effect (code) VALUES (new.code); END;");
+        stage.register("Create");
+        stage.register("Update");
+        stage
+    }
+
+    fn start(&mut self) {
+        self.start_with("");
+    }
+
+    fn start_with(&mut self, failpoints: &str) {
+        let mut up = binary()
+            .args(["-C", self.world.dir.to_str().unwrap(), "up", "--listen", &self.address])
+            .env("HOOK_KEY", "local-key")
+            .env("IRONBRIDGE_FAILPOINTS", failpoints)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(up.stderr.take().unwrap());
+        let mut said = String::new();
+        while TcpStream::connect(&self.address).is_err() {
+            if up.try_wait().unwrap().is_some() {
+                lines.read_to_string(&mut said).unwrap();
+                panic!("{said}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Whoever logs into a full pipe waits for ever.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        self.up = Some(up);
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut up) = self.up.take() {
+            let _ = up.kill();
+            let _ = up.wait();
+        }
+    }
+
+    fn warehouse(&self) -> PathBuf {
+        self.world.dir.join("data/warehouse.db")
+    }
+
+    fn sql(&self, sql: &str) {
+        let conn = Connection::open(self.warehouse()).unwrap();
+        conn.busy_timeout(Duration::from_secs(5)).unwrap();
+        conn.execute_batch(sql).unwrap();
+    }
+
+    /// The rows of the warehouse, as text.
+    fn buyers(&self) -> Vec<String> {
+        self.texts("SELECT code || ' ' || title || ' ' || money FROM buyers ORDER BY code")
+    }
+
+    fn effects(&self, code: &str) -> usize {
+        self.texts(&format!("SELECT code FROM effect WHERE code = '{code}'")).len()
+    }
+
+    fn texts(&self, sql: &str) -> Vec<String> {
+        let conn = Connection::open(self.warehouse()).unwrap();
+        conn.busy_timeout(Duration::from_secs(5)).unwrap();
+        let mut statement = conn.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn dynamics(&self, method: &str, path: &str, body: &str) -> Json {
+        let answer = http(&self.world.url, method, &format!("/api/data/v9.2/{path}").replace(' ', "%20"), body);
+        if answer.is_empty() { Json::Null } else { serde_json::from_str(&answer).unwrap() }
+    }
+
+    fn id_of(&self, set: &str, id: &str, filter: &str) -> String {
+        let found = self.dynamics("GET", &format!("{set}?$select={id}&$filter={filter}"), "");
+        found["value"][0][id].as_str().unwrap_or_else(|| panic!("no {set} where {filter}: {found}")).to_owned()
+    }
+
+    fn register(&self, message: &str) {
+        let url = format!("http://{}/webhooks/buyers", self.address);
+        let auth = r#"<settings><setting name=\"x-hub-key\" value=\"local-key\" /></settings>"#;
+        let body =
+            format!(r#"{{"name":"hub {message}","contract":8,"authtype":5,"authvalue":"{auth}","url":"{url}"}}"#);
+        self.dynamics("POST", "serviceendpoints", &body);
+        let endpoint = self.id_of("serviceendpoints", "serviceendpointid", &format!("name eq 'hub {message}'"));
+        let sdk = self.id_of("sdkmessages", "sdkmessageid", &format!("name eq '{message}'"));
+        let filter = format!("primaryobjecttypecode eq 'account' and _sdkmessageid_value eq {sdk}");
+        let filter = self.id_of("sdkmessagefilters", "sdkmessagefilterid", &filter);
+        let step = format!(
+            r#"{{"name":"hub {message}","mode":1,"stage":40,"rank":1,"supporteddeployment":0,"asyncautodelete":true,
+                "sdkmessageid@odata.bind":"/sdkmessages({sdk})","sdkmessagefilterid@odata.bind":"/sdkmessagefilters({filter})",
+                "eventhandler_serviceendpoint@odata.bind":"/serviceendpoints({endpoint})"}}"#
+        );
+        self.dynamics("POST", "sdkmessageprocessingsteps", &step);
+        self.id_of("sdkmessageprocessingsteps", "sdkmessageprocessingstepid", &format!("name eq 'hub {message}'"));
+    }
+
+    /// Creates or changes an account by its number.
+    fn account(&self, number: &str, name: &str, limit: u32) {
+        let body = format!(r#"{{"name": "{name}", "creditlimit": {limit}}}"#);
+        self.dynamics("PATCH", &format!("accounts(accountnumber='{number}')"), &body);
+    }
+
+    fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "{what} did not come:\n{:?}\n{}\n{}\n{}",
+                self.buyers(),
+                self.say(&["queue", "list"]),
+                self.say(&["dead-letters", "list", "--all"]),
+                self.say(&["status"])
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn say(&self, args: &[&str]) -> String {
+        let args: Vec<&str> =
+            ["-C", self.world.dir.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
+        let said = crate::support::said(binary().args(args).env("HOOK_KEY", "local-key").output().unwrap());
+        said.out + &said.err
+    }
+
+    fn json(&self, args: &[&str]) -> Json {
+        let args: Vec<&str> = ["-C", self.world.dir.to_str().unwrap(), "--format", "json"]
+            .into_iter()
+            .chain(args.iter().copied())
+            .collect();
+        crate::support::said(binary().args(args).env("HOOK_KEY", "local-key").output().unwrap()).json()
+    }
+
+    /// How many messages wait for the warehouse.
+    fn waiting(&self) -> u64 {
+        let queues = self.json(&["queue", "list"]);
+        let mine = queues.as_array().unwrap().iter().find(|q| q["queue"].as_str().unwrap().ends_with("/warehouse"));
+        let mine = mine.expect("the warehouse has a subscription");
+        ["ready", "locked", "delayed", "deferred"].iter().map(|place| mine[place].as_u64().unwrap()).sum()
+    }
+}
+
+#[test]
+fn reach_the_other_system_as_rows_are_now_and_only_those_that_the_trigger_wants() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.account("C-1", "Acme", 100);
+    stage.account("C-2", "No credit", 0);
+    stage.until("the new row", || stage.buyers() == ["C-1 Acme 100"]);
+    stage.account("C-1", "Acme Ltd", 200);
+    stage.until("the change", || stage.buyers() == ["C-1 Acme Ltd 200"]);
+    // A column that the trigger does not name.
+    stage.dynamics("PATCH", "accounts(accountnumber='C-1')", r#"{"description": "x"}"#);
+    // The same content once more: an echo, or a user who saves without a change.
+    stage.account("C-1", "Acme Ltd", 200);
+    stage.account("C-3", "Last", 1);
+    stage.until("the last row", || stage.buyers().len() == 2 && stage.waiting() == 0);
+    assert_eq!((stage.effects("C-1"), stage.effects("C-2")), (2, 0));
+    assert!(stage.say(&["status"]).contains("nothing waits"), "{}", stage.say(&["status"]));
+}
+
+#[test]
+fn wait_while_the_hub_or_the_destination_is_down_and_then_come_once_each() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.account("C-1", "Before", 1);
+    stage.until("the first row", || stage.buyers().len() == 1);
+    // The warehouse is gone: nothing gets through, nothing is given up on, and status says so.
+    let (there, away) = (stage.warehouse(), stage.warehouse().with_extension("away"));
+    std::fs::rename(&there, &away).unwrap();
+    for number in 2..8 {
+        stage.account(&format!("C-{number}"), "During", number);
+    }
+    stage.until("the outage", || {
+        let status = stage.say(&["status"]);
+        status.contains("warehouse down since") && stage.waiting() == 6
+    });
+    assert_eq!(stage.json(&["dead-letters", "list"]), Json::Array(Vec::new()));
+    let peeked = stage.json(&["queue", "peek", "buyers"]);
+    assert!(peeked.as_array().unwrap().iter().all(|m| m["deliveries"] == 0), "{peeked:#}");
+    // kill -9 in the middle of it loses nothing either.
+    stage.kill();
+    stage.start();
+    std::fs::rename(&away, &there).unwrap();
+    stage.until("the rest", || stage.buyers().len() == 7 && stage.waiting() == 0);
+    for number in 1..8 {
+        assert_eq!(stage.effects(&format!("C-{number}")), 1);
+    }
+    stage.until("the end of the outage", || !stage.say(&["status"]).contains("down"));
+}
+
+#[test]
+fn a_kill_between_the_effect_and_its_record_writes_nothing_twice() {
+    let mut stage = Stage::new();
+    stage.start_with("sink.after=abort");
+    stage.account("C-1", "Acme", 100);
+    let begun = Instant::now();
+    while stage.up.as_mut().unwrap().try_wait().unwrap().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the failpoint was never reached");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((stage.effects("C-1"), stage.waiting()), (1, 1));
+    stage.kill();
+    stage.start();
+    // The lock of the dead process has to run out; then the row is found as it should be.
+    let begun = Instant::now();
+    while stage.waiting() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(90), "{}", stage.say(&["queue", "list"]));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(stage.effects("C-1"), 1);
+}
+
+#[test]
+fn a_bad_row_is_a_dead_letter_that_holds_its_later_events_until_somebody_retries_it() {
+    let mut stage = Stage::new();
+    stage.sql("CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'unknown code'); END;");
+    stage.start();
+    stage.account("C-1", "Poison", 1);
+    stage.until("the dead letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().len() == 1);
+    let letter = stage.json(&["dead-letters", "list"])[0].clone();
+    assert_eq!((letter["key"].as_str(), letter["kind"].as_str()), (Some("C-1"), Some("message")), "{letter:#}");
+    assert!(letter["why"].as_str().unwrap().contains("unknown code"), "{letter:#}");
+    // What comes later for this row waits; other rows pass.
+    stage.account("C-1", "Better", 2);
+    stage.account("C-2", "Other", 3);
+    stage.until("the other row", || stage.buyers() == ["C-2 Other 3"] && stage.waiting() == 1);
+    // A retry reads the row as it is now, and what it held goes on.
+    let id = letter["id"].as_str().unwrap();
+    let said = stage.say(&["dead-letters", "retry", &id[..8], "--note", "the code is known now"]);
+    assert!(said.contains("sent again to warehouse"), "{said}");
+    stage.until("the held row", || stage.buyers().len() == 2 && stage.waiting() == 0);
+    assert_eq!((stage.buyers()[0].as_str(), stage.effects("C-1")), ("C-1 Better 2", 1));
+    let shown = stage.json(&["dead-letters", "show", id]);
+    assert_eq!(shown["state"], "resolved", "{shown:#}");
+    // A discarded one lets its row go on too.
+    stage.account("C-3", "Poison", 1);
+    stage.until("the next dead letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().len() == 1);
+    stage.account("C-3", "Fine", 1);
+    stage.until("the held event", || stage.waiting() == 1);
+    let id = stage.json(&["dead-letters", "list"])[0]["id"].as_str().unwrap().to_owned();
+    stage.say(&["dead-letters", "discard", &id]);
+    stage.until("the row", || stage.buyers().len() == 3 && stage.waiting() == 0);
+    assert!(stage.say(&["dead-letters", "retry", &id]).contains("discarded already"));
+}
