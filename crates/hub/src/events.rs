@@ -9,6 +9,7 @@ mod guard;
 mod lane;
 mod letters;
 mod route;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +91,10 @@ pub async fn work(
     let mut lanes: JoinSet<Result<(), Error>> = JoinSet::new();
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };
+        let (of, systems_of, store_of) = (project.clone(), systems.clone(), store.clone());
+        let sweep =
+            sweep::Sweep { project: of, systems: systems_of, store: store_of, integration: integration.name.clone() };
+        lanes.spawn(sweep.run(stop.clone()));
         for to in &event.to {
             let lane =
                 lane::Lane::new(project.clone(), systems.clone(), store.clone(), integration.name.clone(), to.clone());

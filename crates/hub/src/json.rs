@@ -50,6 +50,13 @@ pub(crate) fn value(json: &Json) -> Value {
     }
 }
 
+/// A value as JSON: what [`value`] makes of it again.
+pub(crate) fn of(value: &Value) -> Json {
+    let mut text = String::new();
+    put(&mut text, value.as_ref());
+    serde_json::from_str(&text).unwrap_or_else(|_| Json::from(value.to_string()))
+}
+
 /// A fault with all its parts: the same fields wherever an error is shown as JSON.
 pub fn fault(fault: &Fault) -> Json {
     let mut out = Map::new();

@@ -1,13 +1,11 @@
 //! One message, from what it says to what the destination made of it.
 
-use mapping::{Read, content};
-use record::hash::RowHasher;
 use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope};
 use store::Store;
 use store::ledger::{Entry, State};
 use store::queue::Problem;
 
-use super::route::{Brought, Route, Told, alone};
+use super::route::{Brought, Mapped, Read, Route, Told};
 use crate::adopt;
 use crate::codes;
 use crate::gone::Gone;
@@ -56,54 +54,31 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         Ok(Brought::Gone) => return nothing("the row is gone"),
         Err(fault) => return Ok(judge(route, fault, None)),
     };
-    let batch = alone(&row);
-    let binding = match pair.read.bind(row.schema()) {
-        Ok(binding) => binding,
-        Err(missing) => {
-            let what = format!("`{}` has no column `{}`, which the mapping reads", pair.from, missing.join("`, `"));
-            let fault = Fault::stop(codes::COLUMN_MISSING, what).at_system(&pair.from);
-            return Ok(Verdict::Down(fault.fix("correct the mapping, or give the source its column back")));
+    let Mapped { key, record, wanted, content_hash } = match route.map(&row) {
+        Ok(Read::Mapped(mapped)) => *mapped,
+        Ok(Read::LeftOut(why)) => return nothing(why),
+        Ok(Read::Bad { key, faults, fields }) => {
+            let rejected = Rejected {
+                key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
+                source_hash: 0,
+                faults,
+                source: row.clone(),
+                fields,
+                remote_id: None,
+                parents: Vec::new(),
+                keeps_ledger: false,
+            };
+            return Ok(Verdict::Dead { key, problem: rejected.problem(pair) });
         }
+        Err(fault) => return Ok(Verdict::Down(fault)),
     };
-    let key = pair.read.key(batch.row(0), &binding);
-    let reject = |faults: Vec<Fault>, fields| {
-        let rejected = Rejected {
-            key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
-            source_hash: 0,
-            faults,
-            source: row.clone(),
-            fields,
-            remote_id: None,
-            parents: Vec::new(),
-            keeps_ledger: false,
-        };
-        Verdict::Dead { key: key.clone(), problem: rejected.problem(pair) }
-    };
-    let record = match pair.read.apply(batch.row(0), &binding) {
-        Ok(Read::Row(record)) => record,
-        Ok(Read::LeftOut) => return nothing("not of this entity (`where:`)"),
-        Err(bad) => return Ok(reject(bad.faults, pair.read.explain(batch.row(0), &binding))),
-    };
-    match route.wants(&record) {
-        Ok(true) => {}
-        Ok(false) => return nothing("not what the trigger wants (`if:`)"),
-        Err(fault) => return Ok(reject(vec![fault], Vec::new())),
-    }
-    let wanted = match pair.write.apply(&record) {
-        Ok(wanted) => wanted,
-        Err(faults) => return Ok(reject(faults, pair.read.explain(batch.row(0), &binding))),
-    };
-    let Some(entity_key) = key.clone() else {
-        return nothing("the row has no key");
-    };
-    let content_hash = content::hash(&wanted.columns, pair.write.keeps(), &mut RowHasher::default());
-    let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&entity_key))?.pop().flatten();
+    let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
     if known.as_ref().is_some_and(|entry| entry.state == State::Written && entry.content_hash == content_hash) {
         // The same content was written before: a duplicate, an echo, or a later event of a row that was read late.
-        return Ok(Verdict::Done(Done { key, entry: None, what: "unchanged" }));
+        return Ok(Verdict::Done(Done { key: Some(key), entry: None, what: "unchanged" }));
     }
     let candidate = Candidate {
-        key: entity_key,
+        key: key.clone(),
         source_hash: 0,
         content_hash,
         wanted,
@@ -128,7 +103,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
                 remote_id: remote_id.or(candidate.remote_id),
                 version,
             };
-            Verdict::Done(Done { key, entry: Some(entry), what })
+            Verdict::Done(Done { key: Some(key), entry: Some(entry), what })
         }
         Err(fault) => judge(route, fault, Some((&candidate, &row))),
     })

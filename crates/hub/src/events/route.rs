@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use definition::{Event, Integration, Payload, Project};
-use mapping::Condition;
+use mapping::{Condition, Explained, Wanted, content};
+use record::hash::RowHasher;
 use record::{Batch, Fault, Happened, Key, ReadSpec, RetryPolicy, Row, Schema, Signal, Source, System, Type, Value};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::codes;
 use crate::compile::{self, Compiled, Side, Systems};
@@ -22,14 +23,34 @@ pub(crate) enum Brought {
     Gone,
 }
 
+/// A row on its way through the mappings.
+pub(crate) struct Mapped {
+    pub key: Key,
+    pub record: Row,
+    pub wanted: Wanted,
+    pub content_hash: u128,
+}
+
+pub(crate) enum Read {
+    Mapped(Box<Mapped>),
+    /// Why nothing is to be done about it.
+    LeftOut(&'static str),
+    Bad {
+        key: Option<Key>,
+        faults: Vec<Fault>,
+        fields: Vec<Explained>,
+    },
+}
+
 pub(crate) struct Route {
     pub pair: Pair,
     event: Event,
     condition: Option<Condition>,
     from: Arc<dyn System>,
     table: String,
-    /// Reads rows by the id that signals carry. `None` where the table has no primary key of one column.
-    by_id: Option<Arc<dyn Source>>,
+    /// The column of the id that signals carry, and what reads rows by it. `None` where the table has no primary key of
+    /// one column.
+    by_id: Option<(String, Arc<dyn Source>)>,
     /// The columns of the entity's key in the source.
     key: Vec<String>,
 }
@@ -78,7 +99,8 @@ impl Route {
                 if !columns.contains(id) {
                     columns.push(id.clone());
                 }
-                Some(from.system.source(ReadSpec { key: primary.clone(), columns, ..reads.clone() })?)
+                let spec = ReadSpec { key: primary.clone(), columns, ..reads.clone() };
+                Some((id.clone(), from.system.source(spec)?))
             }
             _ => None,
         };
@@ -102,9 +124,11 @@ impl Route {
         }
         let event: Json =
             serde_json::from_slice(told.body).map_err(|why| self.unreadable(&format!("it is not JSON: {why}")))?;
-        if told.by_hub {
-            let id = event["id"].as_str().unwrap_or_default();
-            let id = id.parse().map_or_else(|_| Value::text(id), Value::Guid);
+        if told.by_hub && self.by_id.is_some() {
+            let id = match json::value(&event["id"]) {
+                Value::Text(text) => text.parse().map_or(Value::Text(text), Value::Guid),
+                other => other,
+            };
             return self.fetch(&id).await;
         }
         // A CloudEvent carries the row in `data`.
@@ -112,7 +136,7 @@ impl Route {
         if !row.is_object() {
             return Err(self.unreadable("it is not a JSON object with the row's columns"));
         }
-        if self.event.payload == Payload::Fetch {
+        if self.event.payload == Payload::Fetch || told.by_hub {
             let key = sent(row, &self.key).map_err(|missing| self.unreadable(&format!("it has no {missing}")))?;
             let key = Key::of(key.iter()).map_err(|why| self.unreadable(&format!("its key cannot be used: {why}")))?;
             return Ok(found(self.pair.source.get(&[key]).await?));
@@ -145,20 +169,81 @@ impl Route {
     }
 
     async fn fetch(&self, id: &Value) -> Result<Brought, Fault> {
-        let Some(source) = &self.by_id else {
+        let Some((_, source)) = &self.by_id else {
             return Err(self.unreadable("its table has no primary key to find the row by"));
         };
         let key = Key::of([id]).map_err(|why| self.unreadable(&format!("the row's id cannot be used: {why}")))?;
         Ok(found(source.get(&[key]).await?))
     }
 
-    /// Whether the trigger wants a record.
-    pub fn wants(&self, record: &Row) -> Result<bool, Fault> {
-        let Some(condition) = &self.condition else { return Ok(true) };
-        condition.holds(record).map_err(|why| {
-            Fault::reject(mapping::read::FORMULA_FAILED, format!("`if:` of the trigger cannot be told: {why}"))
-                .fix("correct the row, or guard the formula with IfError(…)")
-        })
+    /// A row of the source as the destination should have it.
+    ///
+    /// *Errors*: the source lacks a column, so that no row can be read.
+    pub fn map(&self, row: &Row) -> Result<Read, Fault> {
+        let pair = &self.pair;
+        let batch = Batch::from_rows(row.schema().clone(), [row]);
+        let row = batch.row(0);
+        let binding = pair.read.bind(row.schema()).map_err(|missing| {
+            let what = format!("`{}` has no column `{}`, which the mapping reads", pair.from, missing.join("`, `"));
+            Fault::stop(codes::COLUMN_MISSING, what)
+                .at_system(&pair.from)
+                .fix("correct the mapping, or give the source its column back; nothing was written")
+        })?;
+        let key = pair.read.key(row, &binding);
+        let bad = |faults| Ok(Read::Bad { key: key.clone(), faults, fields: pair.read.explain(row, &binding) });
+        let record = match pair.read.apply(row, &binding) {
+            Ok(mapping::Read::Row(record)) => record,
+            Ok(mapping::Read::LeftOut) => return Ok(Read::LeftOut("not of this entity (`where:`)")),
+            Err(rejected) => return bad(rejected.faults),
+        };
+        if let Some(condition) = &self.condition {
+            match condition.holds(&record) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Read::LeftOut("not what the trigger wants (`if:`)")),
+                Err(why) => {
+                    let what = format!("`if:` of the trigger cannot be told: {why}");
+                    let fault = Fault::reject(mapping::read::FORMULA_FAILED, what);
+                    return bad(vec![fault.fix("correct the row, or guard the formula with IfError(…)")]);
+                }
+            }
+        }
+        let wanted = match pair.write.apply(&record) {
+            Ok(wanted) => wanted,
+            Err(faults) => return bad(faults),
+        };
+        let content_hash = content::hash(&wanted.columns, pair.write.keeps(), &mut RowHasher::default());
+        let key = key.clone().expect("a row without a key has no record");
+        Ok(Read::Mapped(Box::new(Mapped { key, record, wanted, content_hash })))
+    }
+
+    /// What changed in the source, with the id of each row where it has one.
+    pub fn changes(&self) -> &dyn Source {
+        self.by_id.as_ref().map_or(&*self.pair.source, |(_, source)| &**source)
+    }
+
+    /// What a message has to say so that this row is fetched, and the session that events of the row share.
+    ///
+    /// `None` for a row that nothing names.
+    pub fn names(&self, row: &Row) -> Option<(Json, String)> {
+        let text = |column: &String| row.get(column).filter(|value| !value.is_blank()).map(json::of);
+        let id = self.by_id.as_ref().and_then(|(id, _)| text(id));
+        let key = self.key.iter().map(|column| Some((column.clone(), text(column)?)));
+        let key: Option<serde_json::Map<String, Json>> = key.collect();
+        let key = key.filter(|key| !key.is_empty());
+        let signals = self.from.decode(b"").is_some();
+        let session = match (&id, &key) {
+            (Some(id), _) if signals => format!("{}|{}", self.table, id.as_str().unwrap_or_default()),
+            (_, Some(key)) if !signals => {
+                let values: Vec<String> = key.values().map(Json::to_string).collect();
+                format!("{}|{}", self.pair.entity.name, values.join("|"))
+            }
+            _ => return None,
+        };
+        let body = match id {
+            Some(id) => json!({ "id": id }),
+            None => Json::Object(key?),
+        };
+        Some((body, session))
     }
 
     fn unreadable(&self, why: &str) -> Fault {
@@ -179,9 +264,4 @@ fn sent(row: &Json, columns: &[String]) -> Result<Vec<Value>, String> {
         found.map(json::value).ok_or_else(|| format!("`{column}`"))
     };
     columns.iter().map(value).collect()
-}
-
-/// A row by itself, for a mapping.
-pub(crate) fn alone(row: &Row) -> Batch {
-    Batch::from_rows(row.schema().clone(), [row])
 }

@@ -1,0 +1,229 @@
+//! The safety net: what changed in the source and never came as an event.
+//!
+//! Change tracking (or the watermark) says what changed since the last sweep. A row whose content the destination does
+//! not have, and for which nothing waits, is sent as an event of the hub's own. Where the source has no webhooks, this is
+//! how events come in at all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use definition::{Event, Pattern, Project};
+use jiff::{SignedDuration, Timestamp};
+use record::{Fault, Page, ReadKind, Row};
+use store::dead_letters::{Filter, State};
+use store::ledger;
+use store::queue::{Message, Op as QueueOp, Property};
+use store::{Op, Store, cursors};
+use tokio::sync::watch;
+
+use super::route::{Read, Route};
+use super::{DESTINATION, letters, subscription, topic};
+use crate::compile::Systems;
+use crate::error::Error;
+
+/// An event that was sent just now is not missing yet.
+const GRACE: Duration = Duration::from_secs(5);
+/// The stream of the cursor that says how far the last sweep came.
+const STREAM: &str = "sweep";
+
+pub(crate) struct Sweep {
+    pub project: Arc<Project>,
+    pub systems: Arc<dyn Systems + Send + Sync>,
+    pub store: Store,
+    pub integration: String,
+}
+
+/// Why a sweep did not come to its end.
+enum Stopped {
+    Fault(Box<Fault>),
+    Store(store::Error),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Stopped {
+        Stopped::Fault(Box::new(fault))
+    }
+}
+
+impl From<store::Error> for Stopped {
+    fn from(error: store::Error) -> Stopped {
+        Stopped::Store(error)
+    }
+}
+
+impl Sweep {
+    fn event(&self) -> &Event {
+        match self.project.integration(&self.integration).map(|integration| &integration.pattern) {
+            Some(Pattern::Event(event)) => event,
+            _ => unreachable!("sweeps are made of event integrations"),
+        }
+    }
+
+    /// Sweeps as often as the definition says. *Errors*: our own state cannot be used.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let Some(every) = self.event().sweep else { return Ok(()) };
+        let name = &self.integration;
+        let mut attempted: Option<Timestamp> = None;
+        loop {
+            let last = self.store.cursor(name, STREAM)?.map(|cursor| cursor.updated).max(attempted);
+            let now = self.store.clock().now();
+            let rest = last.map_or(Duration::ZERO, |last| {
+                let due = last.checked_add(SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX));
+                due.ok().and_then(|due| due.duration_since(now).try_into().ok()).unwrap_or_default()
+            });
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            }
+            attempted = Some(self.store.clock().now());
+            let swept = tokio::select! {
+                swept = self.once() => swept,
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            };
+            match swept {
+                Ok(0) => {}
+                Ok(missed) => self.tell(missed, last),
+                Err(Stopped::Fault(fault)) => {
+                    tracing::warn!(integration = name, code = %fault.code, "{name}: changes could not be compared with what came: {fault}; tried again in {every:?}");
+                }
+                Err(Stopped::Store(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn tell(&self, missed: u64, since: Option<Timestamp>) {
+        let (name, from) = (&self.integration, &self.event().from);
+        let has_webhooks = self.project.system(from).is_some_and(|system| system.webhooks.is_some());
+        if !has_webhooks {
+            return tracing::debug!(integration = name, "{missed} changes in {from}");
+        }
+        let zone = &self.project.hub.time_zone;
+        let since = since.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime(" since %H:%M").to_string());
+        tracing::warn!(
+            integration = name,
+            missed,
+            "{name}: {missed} changes in {from} had no webhook{since}; they are delivered now. Is the step registered and active?"
+        );
+    }
+
+    /// Answers how many changes were sent because no event had come.
+    async fn once(&self) -> Result<u64, Stopped> {
+        let integration = self.project.integration(&self.integration).expect("looked up before");
+        let event = self.event();
+        let mut routes = Vec::new();
+        for to in &event.to {
+            routes.push((to, Route::compile(&self.project, integration, event, to, &*self.systems).await?));
+        }
+        let Some((_, first)) = routes.first() else { return Ok(0) };
+        let position = self.store.cursor(&self.integration, STREAM)?.map(|cursor| cursor.position);
+        let mut reader = first.changes().read(position.as_deref()).await?;
+        if let (ReadKind::Full { why: Some(why) }, true) = (reader.kind(), position.is_some()) {
+            tracing::info!(integration = self.integration, "comparing every row with what came: {why}");
+        }
+        let (mut missed, mut reached, mut read) = (0, None, false);
+        while let Some(page) = reader.next().await? {
+            read = true;
+            let Some(cursor) = &page.cursor else { continue };
+            if position.is_none() {
+                // The first sweep only finds out where to begin: what was there before is no event.
+                reached = Some(cursor.clone());
+                continue;
+            }
+            let sends = self.missing(&routes, &page).await?;
+            missed += sends.len() as u64;
+            let mut ops: Vec<Op> = sends.into_values().collect();
+            ops.push(self.reached(cursor));
+            self.store.commit(ops).await?;
+        }
+        if let Some(cursor) = &reached {
+            self.store.commit(vec![self.reached(cursor)]).await?;
+        } else if position.is_none() && read {
+            let from = &event.from;
+            tracing::warn!(
+                integration = self.integration,
+                "{from} cannot say what changed, so nothing finds events that never came: give `{}` a `watermark:` there",
+                event.entity
+            );
+        }
+        Ok(missed)
+    }
+
+    fn reached(&self, cursor: &str) -> Op {
+        let (integration, stream) = (self.integration.clone(), STREAM.to_owned());
+        cursors::Op::Set { integration, stream, position: cursor.to_owned(), fingerprint: String::new() }.into()
+    }
+
+    /// The messages for rows of a page that should have come and did not, by destination and session.
+    async fn missing(
+        &self,
+        routes: &[(&String, Route)],
+        page: &Page,
+    ) -> Result<BTreeMap<(String, String), Op>, Stopped> {
+        let rows: Vec<Row> = page.batch.rows().map(|row| row.to_row()).collect();
+        let find = || -> Result<BTreeMap<(String, String), Op>, Stopped> {
+            let mut found = BTreeMap::new();
+            for (to, route) in routes {
+                for row in &rows {
+                    if let Some((session, send)) = self.send(to, route, row)? {
+                        found.insert(((*to).clone(), session), send);
+                    }
+                }
+            }
+            Ok(found)
+        };
+        let found = find()?;
+        if found.is_empty() {
+            return Ok(found);
+        }
+        tokio::time::sleep(GRACE).await;
+        find()
+    }
+
+    fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<(String, Op)>, Stopped> {
+        let trigger = &self.event().trigger;
+        let key = match route.map(row)? {
+            Read::LeftOut(_) => return Ok(None),
+            Read::Bad { key: None, .. } => return Ok(None),
+            Read::Bad { key: Some(key), .. } => key,
+            Read::Mapped(mapped) => {
+                let known = self.store.ledger_get(to, &route.pair.entity.name, std::slice::from_ref(&mapped.key))?;
+                let known = known.into_iter().flatten().find(|entry| entry.state == ledger::State::Written);
+                let wanted = match &known {
+                    Some(entry) => trigger.updated && entry.content_hash != mapped.content_hash,
+                    None => trigger.created || trigger.updated,
+                };
+                if !wanted {
+                    return Ok(None);
+                }
+                mapped.key
+            }
+        };
+        let Some((body, session)) = route.names(row) else { return Ok(None) };
+        let queue = subscription(&self.integration, to);
+        if self.store.session_has_messages(&queue, &session)? {
+            return Ok(None);
+        }
+        // What a person has on the table already is not missing.
+        if self.store.dead_letters_waiting()?.iter().any(|(name, _)| *name == self.integration) {
+            let states = vec![State::Open, State::Retrying];
+            let filter = Filter { integration: Some(self.integration.clone()), states, ..Filter::default() };
+            let letters = self.store.dead_letters(&filter, 1000)?;
+            if letters.iter().any(|letter| letter.key.as_ref() == Some(&key) && letter.queue == queue) {
+                return Ok(None);
+            }
+        }
+        let message = Message {
+            integration: Some(self.integration.clone()),
+            entity: Some(route.pair.entity.name.to_string()),
+            op: Some(letters::SWEEP.to_owned()),
+            session: Some(session.clone()),
+            content_type: Some("application/json".into()),
+            properties: vec![(DESTINATION.to_owned(), Property::Text(to.to_owned()))],
+            body: body.to_string().into_bytes(),
+            ..Message::default()
+        };
+        let send = QueueOp::Send { queue: topic(&self.integration), messages: vec![message.into()] };
+        Ok(Some((session, send.into())))
+    }
+}
