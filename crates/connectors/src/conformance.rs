@@ -67,6 +67,8 @@ pub struct Stand {
     pub date: Option<&'static str>,
     /// A column for points in time, to the second.
     pub time: &'static str,
+    /// The options of the entity.
+    pub options: Options,
     /// Checks that do not apply, each with its reason.
     pub waivers: &'static [(Check, &'static str)],
 }
@@ -267,7 +269,8 @@ fn source(stand: &Stand, table: &str, column: &str) -> Result<Arc<dyn Source>, S
         key: vec![stand.key.to_owned()],
         rows_per_batch: ROWS_PER_PAGE,
         time_zone: None,
-        options: Options::default(),
+        fields: Vec::new(),
+        options: stand.options.clone(),
     };
     stand.system.source(spec).map_err(|fault| fault.to_string())
 }
@@ -304,7 +307,8 @@ fn write(stand: &Stand) -> WriteSpec {
         key: vec![stand.key.to_owned()],
         columns: Vec::new(),
         time_zone: None,
-        options: Options::default(),
+        fields: Vec::new(),
+        options: stand.options.clone(),
     }
 }
 

@@ -16,5 +16,6 @@ pub mod dataverse;
 pub mod postgres;
 pub mod reference;
 pub mod registry;
+pub mod rest;
 pub(crate) mod sql;
 pub mod sqlite;

@@ -439,7 +439,12 @@ impl Rows {
             let values: Result<Vec<Value>, Unread> = values.next().expect("each row has its values");
             // What cannot be read differs from anything that is to be written, and is overwritten.
             let values = values.unwrap_or_else(|unread| unread.values);
-            Current { remote_id: row.id(table), version: row.version(), columns: Row::new(schema.clone(), values) }
+            Current {
+                remote_id: row.id(table),
+                version: row.version(),
+                columns: Row::new(schema.clone(), values),
+                returned: None,
+            }
         };
         Ok(found.iter().map(|rows| rows.iter().map(&mut one).collect()).collect())
     }

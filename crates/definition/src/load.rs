@@ -274,7 +274,7 @@ fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> O
     for system in &mut systems {
         for held in &mut system.entities {
             if let Some(entity) = entities.iter().find(|entity| *entity.name == held.entity) {
-                held.complete_key(entity);
+                held.complete_key(entity, system.kind.has_catalog);
             }
         }
     }

@@ -210,13 +210,18 @@ impl SystemEntity {
     }
 
     /// Rows that are written have a key: where the file does not say it, it is the columns that the entity's key is
-    /// read from; and each of its columns is written.
-    pub(crate) fn complete_key(&mut self, entity: &Entity) {
+    /// read from (or, where nothing lists the system's keys, written to); and each of its columns is written.
+    pub(crate) fn complete_key(&mut self, entity: &Entity, has_catalog: bool) {
         if self.write.is_empty() {
             return;
         }
         if self.alternate_key.is_empty() {
-            self.alternate_key = self.key_columns(entity).unwrap_or_default();
+            let written = |field: &String| {
+                self.write.iter().find(|rule| column(rule) == Some(field)).map(|rule| rule.target.clone())
+            };
+            let written = || entity.key.iter().map(written).collect();
+            let own = self.key_columns(entity);
+            self.alternate_key = if has_catalog { own } else { own.or_else(written) }.unwrap_or_default();
         }
         for name in self.alternate_key.clone() {
             let read =

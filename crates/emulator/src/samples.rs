@@ -1,3 +1,4 @@
 //! Source systems for the demo, filled with sample data that says so.
 
+pub mod erp;
 pub mod finance;

@@ -32,5 +32,7 @@ pub const DRIFTED: Code = Code("IB0708");
 pub const SEVERAL_MATCH: Code = Code("IB0709");
 /// An event cannot be read: it is not JSON, or not what its system sends.
 pub const EVENT_UNREADABLE: Code = Code("IB0801");
+/// A destination did not return a field that goes home.
+pub const NOT_RETURNED: Code = Code("IB0802");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");

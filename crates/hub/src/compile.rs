@@ -93,7 +93,7 @@ impl<'a> Side<'a> {
     }
 
     /// The live table, and the columns that formulas may use. A query's columns are known only when it runs.
-    async fn table(&self, held: &SystemEntity, retry: &RetryPolicy) -> Result<(Option<Table>, Columns), Fault> {
+    pub async fn table(&self, held: &SystemEntity, retry: &RetryPolicy) -> Result<(Option<Table>, Columns), Fault> {
         if !self.defined.kind.has_catalog || held.query.is_some() {
             let known = held.columns.iter().map(|(name, ty)| (name.as_str(), ty.clone()));
             let known = record::Schema::of(known);
@@ -206,6 +206,7 @@ pub(crate) async fn pair(
         key,
         rows_per_batch: ROWS_PER_BATCH,
         time_zone: zone,
+        fields: plain(&source.read, |rule, column| (rule.to_owned(), column.to_owned())),
         options: source.options.clone(),
     };
     let sink_spec = WriteSpec {
@@ -213,6 +214,7 @@ pub(crate) async fn pair(
         key: target.alternate_key.clone(),
         columns: write.columns().into_iter().chain(deactivates.then(|| STATE.to_owned())).collect(),
         time_zone: to.defined.time_zone.clone(),
+        fields: plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
         options: target.options.clone(),
     };
     let reads_all = gone != Gone::Ignore && source.watermark.is_some();
@@ -237,6 +239,15 @@ pub(crate) async fn pair(
     let primary = source_table.as_ref().and_then(|table| table.keys.iter().find(|key| key.primary));
     let primary = primary.map(|key| key.columns.clone()).unwrap_or_default();
     Ok(Compiled { pair, reads, primary })
+}
+
+/// The rules that carry a value as it is, by their target and source.
+pub(crate) fn plain(rules: &[mapping::Rule], pair: impl Fn(&str, &str) -> (String, String)) -> Vec<(String, String)> {
+    let one = |rule: &mapping::Rule| match &rule.expr {
+        mapping::Expr::Source(source) => Some(pair(&rule.target, source)),
+        _ => None,
+    };
+    rules.iter().filter_map(one).collect()
 }
 
 /// How long a row waits for those that it points to: twice the longest schedule of what brings them. Not at all for what
@@ -315,7 +326,7 @@ fn usable_key(system: &str, table: &Table, wanted: &[String]) -> Result<(), Faul
 }
 
 /// What a mapping says of columns that are not there, or not of the type that it needs.
-fn does_not_fit(system: &str, rules: &[mapping::Rule], problems: Vec<Problem>) -> Fault {
+pub(crate) fn does_not_fit(system: &str, rules: &[mapping::Rule], problems: Vec<Problem>) -> Fault {
     let place = |problem: &Problem| match problem.at {
         mapping::At::Target(rule) | mapping::At::Source(rule, _) => rules.get(rule).map(|rule| rule.origin.as_str()),
         _ => None,

@@ -235,7 +235,9 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
     let wanted = &candidate.wanted;
     let Some(current) = current else {
         // A new row: a blank column need not be sent.
-        let filled = wanted.columns.iter().chain(wanted.on_create.iter()).filter(|(_, value)| !value.is_blank());
+        let updates = candidate.remote_id.is_some() && pair.sink.replaces();
+        let filled = wanted.columns.iter().filter(|(_, value)| updates || !value.is_blank());
+        let filled = filled.chain(wanted.on_create.iter().filter(|(_, value)| !value.is_blank()));
         return Decision::Write(Box::new(change(candidate, filled, None)));
     };
     if let Some(other) = twin_in_destination(pair, candidate, current) {
@@ -255,6 +257,9 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
     if changed.is_empty() {
         let remote_id = current.remote_id.as_deref().map(str::to_owned);
         return Decision::Same { remote_id, version: current.version.as_deref().map(str::to_owned) };
+    }
+    if pair.sink.replaces() {
+        return Decision::Write(Box::new(change(candidate, wanted.columns.iter(), Some(current))));
     }
     Decision::Write(Box::new(change(candidate, changed.into_iter(), Some(current))))
 }

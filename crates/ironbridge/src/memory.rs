@@ -242,7 +242,7 @@ impl Sink for Rows {
         keys: &'a [Key],
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
-        let current = |columns: Row| Current { remote_id: None, version: None, columns };
+        let current = |columns: Row| Current { remote_id: None, version: None, columns, returned: None };
         let rows = self.by_key(keys, columns).into_iter().map(|row| row.map(current)).collect();
         Box::pin(async move { Ok(rows) })
     }

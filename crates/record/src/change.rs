@@ -56,4 +56,6 @@ pub struct Current {
     pub remote_id: Option<Arc<str>>,
     pub version: Option<Arc<str>>,
     pub columns: Row,
+    /// What a write gives back too, such as the destination's own number.
+    pub returned: Option<Row>,
 }

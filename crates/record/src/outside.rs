@@ -77,6 +77,8 @@ pub struct ReadSpec {
     pub rows_per_batch: usize,
     /// The zone of times that come without one.
     pub time_zone: Option<jiff::tz::TimeZone>,
+    /// Fields of the entity with the columns that they are read from as they are: for requests that name a field.
+    pub fields: Vec<(String, String)>,
     /// The other options of this entity in this system (`query`, `file`, `format`, …), by the connector's field table.
     pub options: Options,
 }
@@ -150,6 +152,8 @@ pub struct WriteSpec {
     pub columns: Vec<String>,
     /// The zone that times get on their way into a column that keeps none.
     pub time_zone: Option<jiff::tz::TimeZone>,
+    /// Fields of the entity with the columns that they are written to as they are: for requests that name a field.
+    pub fields: Vec<(String, String)>,
     /// The other options of this entity in this system, by the connector's field table.
     pub options: Options,
 }
@@ -184,6 +188,11 @@ pub trait Sink: Send + Sync {
 
     /// Rows that one call of `apply` should carry.
     fn rows_per_chunk(&self) -> usize;
+
+    /// Whether an update has to carry every column, because the destination replaces the row by what it gets.
+    fn replaces(&self) -> bool {
+        false
+    }
 
     /// How the destination compares keys.
     fn key_rules(&self) -> KeyRules;

@@ -311,7 +311,8 @@ impl Table {
                 );
             }
             let columns = Row::new(schema.clone(), values);
-            found[row.get::<_, i32>(0) as usize] = Some(Current { remote_id: None, version: None, columns });
+            found[row.get::<_, i32>(0) as usize] =
+                Some(Current { remote_id: None, version: None, columns, returned: None });
         }
         Ok(found)
     }

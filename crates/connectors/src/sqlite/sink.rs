@@ -175,7 +175,12 @@ impl Writer<'_> {
                 // What cannot be read differs from anything that is to be written, and is overwritten.
                 values.push(value::read(cell, &column.ty, &times).unwrap_or_else(|_| value::raw(cell)));
             }
-            found.push(Some(Current { remote_id: None, version: None, columns: Row::new(schema.clone(), values) }));
+            found.push(Some(Current {
+                remote_id: None,
+                version: None,
+                columns: Row::new(schema.clone(), values),
+                returned: None,
+            }));
         }
         Ok(found)
     }

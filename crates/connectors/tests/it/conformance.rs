@@ -39,6 +39,7 @@ async fn sqlite() {
         number: "amount",
         date: Some("due"),
         time: "changed",
+        options: Options::default(),
         waivers: &[(Check::WrongPassword, "a SQLite file has none")],
     })
     .await;
@@ -89,6 +90,7 @@ async fn postgres() {
         number: "amount",
         date: Some("due"),
         time: "changed",
+        options: Options::default(),
         waivers: &[],
     })
     .await;
@@ -110,6 +112,7 @@ async fn dataverse() {
         number: "creditlimit",
         date: None,
         time: "lastusedincampaign",
+        options: Options::default(),
         waivers: &[],
     })
     .await;
@@ -117,6 +120,38 @@ async fn dataverse() {
 }
 
 /// Each kind of the registry has its test above, under its own name.
+#[tokio::test]
+async fn rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let erp = emulator::samples::erp::start(&dir.path().join("erp.db"), any, "right").await.unwrap();
+    let list = [("request", "GET /things?limit=3"), ("rows", "items"), ("next", "next")];
+    let mut entity =
+        options(&[("create", "POST /things"), ("update", "PUT /things/{id}"), ("exists", "GET /things?ref={ref}")]);
+    entity.0.insert("list".into(), OptionValue::Map(options(&list).0));
+    entity.0.insert("returns".into(), OptionValue::Map(options(&[("id", "id")]).0));
+    passes(Stand {
+        kind: "rest",
+        system: open("rest", &[("url", &erp.url), ("bearer", "right")]),
+        wrong_password: Some(open("rest", &[("url", &erp.url), ("bearer", "wrong")])),
+        table: "",
+        key: "ref",
+        text: "title",
+        long_text: "note",
+        number: "amount",
+        date: None,
+        time: "changed",
+        options: entity,
+        waivers: &[
+            (Check::RoundTrips, "JSON has no times and no replaced columns: the mapping reads texts"),
+            (Check::WrongTable, "an API has no tables"),
+            (Check::WrongColumn, "an API has no catalogue: what it does not know, it ignores"),
+            (Check::Describes, "an API has no catalogue"),
+        ],
+    })
+    .await;
+}
+
 #[test]
 fn every_kind_is_enrolled() {
     let here = include_str!("conformance.rs");

@@ -39,6 +39,7 @@ fn write(table: &str, key: &str) -> WriteSpec {
         key: vec![key.into()],
         columns: vec![],
         time_zone: None,
+        fields: Vec::new(),
         options: Options::default(),
     }
 }
@@ -51,6 +52,7 @@ fn read(table: &str, columns: &[&str]) -> ReadSpec {
         key: vec![columns[0].into()],
         rows_per_batch: 4,
         time_zone: None,
+        fields: Vec::new(),
         options: Options::default(),
     }
 }

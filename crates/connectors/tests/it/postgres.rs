@@ -24,6 +24,7 @@ fn spec(table: &str, columns: &[&str]) -> ReadSpec {
         key: vec!["no".into()],
         rows_per_batch: 3,
         time_zone: None,
+        fields: Vec::new(),
         options: Options::default(),
     }
 }

@@ -27,6 +27,7 @@ fn spec(table: &str, columns: &[&str]) -> ReadSpec {
         key: vec!["no".into()],
         rows_per_batch: 3,
         time_zone: None,
+        fields: Vec::new(),
         options: Options::default(),
     }
 }
@@ -319,6 +320,7 @@ async fn a_chunk_is_written_row_by_row_and_a_second_time_changes_nothing() {
             key: vec!["no".into()],
             columns: vec!["name".into(), "credit limit".into(), "updated".into()],
             time_zone: Some(jiff::tz::TimeZone::get("Europe/London").unwrap()),
+            fields: Vec::new(),
             options: Options::default(),
         })
         .unwrap();
@@ -358,6 +360,7 @@ async fn a_destination_that_cannot_take_a_chunk_says_so_and_keeps_nothing_of_it(
         key: vec!["no".into()],
         columns: vec![],
         time_zone: None,
+        fields: Vec::new(),
         options: Options::default(),
     };
     let chunk = [change(Op::Upsert, "C-70", &[]), change(Op::Upsert, "C-71", &[("nope", Value::Int(1))])];

@@ -92,7 +92,10 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     };
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
     Ok(match write(route, store, &candidate).await? {
-        Ok((what, remote_id, version)) => {
+        Ok(Taken { what, remote_id, version, returned }) => {
+            if let Err(fault) = route.write_home(&candidate.record, returned.as_ref()).await {
+                return Ok(judge(route, fault, Some((&candidate, &row))));
+            }
             let entry = Entry {
                 key: candidate.key,
                 source_hash: 0,
@@ -109,7 +112,13 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     })
 }
 
-type Taken = (&'static str, Option<String>, Option<String>);
+/// What the destination made of a row.
+struct Taken {
+    what: &'static str,
+    remote_id: Option<String>,
+    version: Option<String>,
+    returned: Option<Row>,
+}
 
 /// Brings the destination to what is wanted; writes nothing where it is so already.
 async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Result<Taken, Fault>, store::Error> {
@@ -127,7 +136,10 @@ async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Re
     };
     let decision = sort::decide(pair, candidate, currents[0].as_ref());
     let change = match adopt::settle(pair, candidate, &existing[0], decision) {
-        Decision::Same { remote_id, version } => return Ok(Ok(("unchanged", remote_id, version))),
+        Decision::Same { remote_id, version } => {
+            let returned = currents.swap_remove(0).and_then(|current| current.returned);
+            return Ok(Ok(Taken { what: "unchanged", remote_id, version, returned }));
+        }
         Decision::Write(change) => *change,
         Decision::Reject(fault) | Decision::Drifted(fault) => return Ok(Err(fault)),
     };
@@ -142,7 +154,12 @@ async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Re
             Effected::Unchanged => "unchanged",
             Effected::Updated | Effected::Upserted | Effected::Deleted => "updated",
         };
-        (what, written.remote_id.as_deref().map(str::to_owned), written.version.as_deref().map(str::to_owned))
+        Taken {
+            what,
+            remote_id: written.remote_id.as_deref().map(str::to_owned),
+            version: written.version.as_deref().map(str::to_owned),
+            returned: written.returned,
+        }
     }))
 }
 

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use definition::{Event, Integration, Payload, Project};
-use mapping::{Condition, Explained, Wanted, content};
+use mapping::{Condition, Explained, Wanted, WriteMapping, WritePlan, content};
 use record::hash::RowHasher;
-use record::{Batch, Fault, Happened, Key, ReadSpec, RetryPolicy, Row, Schema, Signal, Source, System, Type, Value};
+use record::{
+    Batch, Change, Entity, Fault, Happened, Key, Op, ReadSpec, RetryPolicy, Row, Schema, Signal, Sink, Source, System,
+    Type, Value, WriteSpec,
+};
 use serde_json::{Value as Json, json};
 
 use crate::codes;
@@ -53,6 +56,14 @@ pub(crate) struct Route {
     by_id: Option<(String, Arc<dyn Source>)>,
     /// The columns of the entity's key in the source.
     key: Vec<String>,
+    home: Option<Home>,
+}
+
+/// Where what the destination returned goes back to.
+struct Home {
+    write: WriteMapping,
+    sink: Arc<dyn Sink>,
+    key: Vec<String>,
 }
 
 /// Everything about an event besides its body.
@@ -78,7 +89,6 @@ impl Route {
             compile::pair(project, &event.entity, &from, &to, &entities, Gone::Ignore, &retry).await?;
         let unsupported = [
             (event.trigger.deleted, "`rows: [deleted]`"),
-            (!event.write_back.is_empty(), "`write_back:`"),
             (
                 event.order_by.as_ref().is_some_and(|field| pair.entity.key != [field.clone()]),
                 "`order_by:` another field than the key",
@@ -104,7 +114,12 @@ impl Route {
             }
             _ => None,
         };
+        let home = match event.write_back.is_empty() {
+            true => None,
+            false => Some(Home::compile(project, &from, event, &pair.entity, &retry).await?),
+        };
         Ok(Route {
+            home,
             pair,
             event: event.clone(),
             condition,
@@ -216,6 +231,53 @@ impl Route {
         Ok(Read::Mapped(Box::new(Mapped { key, record, wanted, content_hash })))
     }
 
+    /// Writes what the destination returned into the source, unless it is there already.
+    ///
+    /// *Errors*: the source does not take it, or the destination did not return it.
+    pub async fn write_home(&self, record: &Row, returned: Option<&Row>) -> Result<(), Fault> {
+        let Some(home) = &self.home else { return Ok(()) };
+        let mut values = record.values().to_vec();
+        for field in &self.event.write_back {
+            let at = record.schema().index(field).expect("a checked definition names fields that exist");
+            let Some(value) = returned.and_then(|row| row.get(field)).filter(|value| !value.is_blank()) else {
+                let what = format!("`{}` took the row and did not return `{field}`", self.pair.to);
+                return Err(Fault::reject(codes::NOT_RETURNED, what)
+                    .at_system(&self.pair.to)
+                    .fix("say in `returns:` where its answer has the field; then send the dead letter again"));
+            };
+            let ty = &record.schema().columns()[at].ty;
+            values[at] = mapping::fit::fit(value.as_ref(), ty, None).map_err(|misfit| {
+                Fault::reject(misfit.code, format!("`{field}` as `{}` returned it {}", self.pair.to, misfit.why))
+                    .at_system(&self.pair.to)
+                    .fix(misfit.fix)
+            })?;
+        }
+        let record = Row::new(record.schema().clone(), values);
+        let wanted = home.write.apply(&record).map_err(|mut faults| faults.remove(0))?;
+        let columns: Vec<String> = home.key.iter().cloned().chain(home.write.compared()).collect();
+        let current = home.sink.current(std::slice::from_ref(&wanted.key), &columns).await?;
+        let Some(Some(current)) = current.first() else {
+            // Deleted meanwhile: nothing misses the number.
+            return Ok(());
+        };
+        let keeps = home.write.keeps();
+        let same = |(name, value): (&str, &Value)| {
+            current.columns.get(name).is_some_and(|now| content::same(value, now, keeps))
+        };
+        if wanted.columns.iter().all(same) {
+            return Ok(());
+        }
+        let change = Change {
+            op: Op::Upsert,
+            key: wanted.key,
+            columns: wanted.columns,
+            remote_id: current.remote_id.clone(),
+            if_version: None,
+        };
+        home.sink.apply(&[change]).await?.into_iter().next().unwrap_or_else(|| Err(self.unreadable("no answer")))?;
+        Ok(())
+    }
+
     /// What changed in the source, with the id of each row where it has one.
     pub fn changes(&self) -> &dyn Source {
         self.by_id.as_ref().map_or(&*self.pair.source, |(_, source)| &**source)
@@ -250,6 +312,44 @@ impl Route {
         Fault::reject(codes::EVENT_UNREADABLE, format!("the event from `{}` cannot be used: {why}", self.pair.from))
             .at_system(&self.pair.from)
             .fix("look at what the sender sends: ironbridge dead-letters show shows it")
+    }
+}
+
+impl Home {
+    async fn compile(
+        project: &Project,
+        from: &Side<'_>,
+        event: &Event,
+        entity: &Arc<Entity>,
+        retry: &RetryPolicy,
+    ) -> Result<Home, Fault> {
+        let held = from.held(&event.entity);
+        let goes_home = |rule: &&mapping::Rule| {
+            held.alternate_key.contains(&rule.target)
+                || matches!(&rule.expr, mapping::Expr::Source(field) if event.write_back.contains(field))
+        };
+        let rules: Vec<mapping::Rule> = held.write.iter().filter(goes_home).cloned().collect();
+        let (_, columns) = from.table(held, retry).await?;
+        let entities = project.entities_by_name();
+        let write = WriteMapping::compile(&WritePlan {
+            entity,
+            rules: &rules,
+            alternate_key: &held.alternate_key,
+            columns: &columns,
+            keeps: from.defined.kind.keeps,
+            entities: &entities,
+            lookups: &from.defined.lookup_keys(&entities),
+        })
+        .map_err(|problems| compile::does_not_fit(&from.defined.name, &rules, problems))?;
+        let spec = WriteSpec {
+            table: held.table.clone().unwrap_or_default(),
+            key: held.alternate_key.clone(),
+            columns: write.columns(),
+            time_zone: from.defined.time_zone.clone(),
+            fields: compile::plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
+            options: held.options.clone(),
+        };
+        Ok(Home { sink: from.system.sink(spec)?, write, key: held.alternate_key.clone() })
     }
 }
 

@@ -152,6 +152,7 @@ async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sample, Failur
         key: found.keys.iter().find(|key| key.primary).map(|key| key.columns.clone()).unwrap_or_default(),
         rows_per_batch: ROWS_MAX,
         time_zone,
+        fields: Vec::new(),
         options: Options::default(),
     };
     let source = open.source(spec)?;

@@ -214,8 +214,13 @@ impl Stage {
 
     /// How many messages wait for the warehouse.
     fn waiting(&self) -> u64 {
+        self.waiting_for("warehouse")
+    }
+
+    fn waiting_for(&self, to: &str) -> u64 {
         let queues = self.json(&["queue", "list"]);
-        let mine = queues.as_array().unwrap().iter().find(|q| q["queue"].as_str().unwrap().ends_with("/warehouse"));
+        let mine =
+            queues.as_array().unwrap().iter().find(|q| q["queue"].as_str().unwrap().ends_with(&format!("/{to}")));
         let mine = mine.expect("the warehouse has a subscription");
         ["ready", "locked", "delayed", "deferred"].iter().map(|place| mine[place].as_u64().unwrap()).sum()
     }
@@ -359,4 +364,71 @@ fn a_system_that_cannot_call_is_asked() {
     // Rows that changed just before the first sweep may come too: they are within the watermark's overlap.
     stage.until("the new row", || stage.buyers().contains(&"C-9 Polled 5".to_owned()));
     assert_eq!(stage.effects("C-9"), 1);
+}
+
+const ERP: &str = "system: erp
+kind: rest
+owner: finance-it
+connection: { url: \"URL\", bearer: \"${env:HOOK_KEY}\", timeout: 2 seconds }
+entities:
+  customer:
+    create:  POST /things
+    update:  PUT /things/{erp_number}
+    exists:  GET /things?ref={number}
+    write:   { ref: number, name: name, terms.limit: credit_limit }
+    returns: { erp_number: id }
+";
+
+#[test]
+fn an_erp_behind_an_api_gets_each_row_once_and_its_number_comes_home() {
+    use emulator::samples::erp::{self, Trouble};
+    let events = EVENTS
+        .replace("to: [warehouse]", "to: [erp]")
+        .replace("after_dead_letter: hold_key", "after_dead_letter: continue\nwrite_back: [erp_number]");
+    let mut stage = Stage::with(&events);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let file = stage.world.dir.join("data/erp.db");
+    let erp = runtime.block_on(erp::start(&file, "127.0.0.1:0".parse().unwrap(), "local-key")).unwrap();
+    std::fs::write(stage.world.dir.join("systems/erp.yaml"), ERP.replace("URL", &erp.url)).unwrap();
+    stage.world.edit(
+        "entities/customer.yaml",
+        "fields:",
+        "fields:\n  erp_number:   { type: text, max_length: 30, master: erp }",
+    );
+    stage.world.edit("systems/dynamics.yaml", "    both:", "    write: { telephone1: erp_number }\n    both:");
+    stage.start();
+    let home = |stage: &Stage, number: &str| {
+        let row = stage.dynamics("GET", &format!("accounts(accountnumber='{number}')?$select=telephone1"), "");
+        row["telephone1"].as_str().map(str::to_owned)
+    };
+    stage.account("C-1", "Acme", 100);
+    stage.until("the number", || home(&stage, "C-1").as_deref() == Some("1"));
+    assert_eq!(erp.rows()[0]["terms"]["limit"], 100);
+    stage.account("C-1", "Acme Ltd", 200);
+    stage.until("the change", || erp.rows()[0]["name"] == "Acme Ltd");
+    // The answer to a create is lost: the row is found, and not made twice.
+    erp.trouble(Trouble::LoseAnswer);
+    stage.account("C-2", "Lost", 5);
+    stage.until("the number of the lost one", || home(&stage, "C-2").as_deref() == Some("2"));
+    // It is busy, then closed: everything waits.
+    erp.trouble(Trouble::Busy);
+    stage.account("C-3", "Patient", 5);
+    stage.until("the first tries", || stage.waiting_for("erp") == 1);
+    erp.trouble(Trouble::Down);
+    stage.account("C-4", "Too", 5);
+    stage.until("the outage", || stage.say(&["status"]).contains("erp down since"));
+    erp.trouble(Trouble::None);
+    stage.until("both", || home(&stage, "C-3").is_some() && home(&stage, "C-4").is_some());
+    // What it refuses is a dead letter with its own words; a newer event of the row closes it.
+    stage.account("C-5", "Poison", 5);
+    stage.until("the dead letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().len() == 1);
+    assert!(stage.say(&["dead-letters", "list"]).contains("C-5"));
+    let why = stage.json(&["dead-letters", "list"])[0]["why"].as_str().unwrap().to_owned();
+    assert!(why.contains("422") && why.contains("unknown_code"), "{why}");
+    stage.account("C-5", "Honey", 5);
+    stage.until("the better one", || home(&stage, "C-5").is_some());
+    stage.until("the closed letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().is_empty());
+    stage.until("quiet", || stage.waiting_for("erp") == 0);
+    let refs: Vec<String> = erp.rows().iter().map(|row| row["ref"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(refs.len(), 5, "each of them once: {refs:?}");
 }

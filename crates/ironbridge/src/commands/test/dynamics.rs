@@ -99,6 +99,7 @@ impl Dynamics {
             key,
             columns: others.iter().map(|(name, _)| name.clone()).collect(),
             time_zone: Some(self.zone.clone()),
+            fields: Vec::new(),
             options: Options::default(),
         };
         let outcomes = self.system.sink(spec)?.apply(&[change]).await?;
@@ -144,6 +145,7 @@ impl Dynamics {
             key: Vec::new(),
             rows_per_batch: 1_000,
             time_zone: Some(self.zone.clone()),
+            fields: Vec::new(),
             options: Options::default(),
         };
         let source = self.system.source(spec)?;
