@@ -116,6 +116,31 @@ impl Source for Rows {
             Ok(answer)
         })
     }
+
+    fn children<'a>(&'a self, parent: &'a str, ids: &'a [Value]) -> BoxFuture<'a, Result<Vec<Vec<Row>>, Fault>> {
+        Box::pin(self.of_parents(parent, ids))
+    }
+}
+
+impl Rows {
+    async fn of_parents(&self, parent: &str, ids: &[Value]) -> Result<Vec<Vec<Row>>, Fault> {
+        let table = self.client.table(&self.spec.table, READ).await?;
+        let columns = Columns::of(&self.client, &table, &self.spec.columns, READ).await?;
+        let keys: Vec<Vec<Value>> = ids.iter().map(|id| vec![id.clone()]).collect();
+        let by = [parent.to_owned()];
+        let found = rows::by_key(&self.client, &table, &by, &keys, &columns.properties(), READ).await?;
+        let schema = columns.schema();
+        let mut answer = Vec::with_capacity(ids.len());
+        for children in found {
+            let values = columns.values(&self.client, &self.names, &children, READ).await?;
+            let row = |values: Result<Vec<Value>, Unread>| match values {
+                Ok(values) => Ok(Row::new(schema.clone(), values)),
+                Err(unread) => Err(unreadable(&self.client, &table, &unread)),
+            };
+            answer.push(values.into_iter().map(row).collect::<Result<Vec<Row>, Fault>>()?);
+        }
+        Ok(answer)
+    }
 }
 
 /// A place in the service's own words.

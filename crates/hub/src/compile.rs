@@ -54,6 +54,10 @@ pub async fn compile(
             Deletes::Deactivate => Gone::Deactivate { returns_active: batch.returns_active },
             Deletes::Delete => Gone::Delete,
         };
+        let has_lines = |rules: &[mapping::Rule]| rules.iter().any(|rule| matches!(rule.expr, mapping::Expr::Lines(_)));
+        if has_lines(&from.held(name).read) && has_lines(&to.held(name).write) {
+            return Err(not_yet(name, "`lines` in a batch"));
+        }
         if gone != Gone::Ignore {
             alone(project, integration, name, &to)?;
         }
@@ -180,10 +184,6 @@ pub(crate) async fn pair(
         usable_key(&to.defined.name, table, &target.alternate_key)?;
     }
 
-    let has_lines = |rules: &[mapping::Rule]| rules.iter().any(|rule| matches!(rule.expr, mapping::Expr::Lines(_)));
-    if has_lines(&source.read) && has_lines(&rules) {
-        return Err(not_yet(name, "`lines`"));
-    }
     let deactivates = matches!(gone, Gone::Deactivate { .. });
     if deactivates && target_table.as_ref().is_none_or(|table| table.column(STATE).is_none()) {
         let what = format!("rows of `{name}` in `{}` cannot be deactivated: they have no `{STATE}`", to.defined.name);
@@ -328,7 +328,9 @@ fn usable_key(system: &str, table: &Table, wanted: &[String]) -> Result<(), Faul
 /// What a mapping says of columns that are not there, or not of the type that it needs.
 pub(crate) fn does_not_fit(system: &str, rules: &[mapping::Rule], problems: Vec<Problem>) -> Fault {
     let place = |problem: &Problem| match problem.at {
-        mapping::At::Target(rule) | mapping::At::Source(rule, _) => rules.get(rule).map(|rule| rule.origin.as_str()),
+        mapping::At::Target(rule) | mapping::At::Source(rule, _) | mapping::At::Lines(rule) => {
+            rules.get(rule).map(|rule| rule.origin.as_str())
+        }
         _ => None,
     };
     let all: Vec<String> = problems

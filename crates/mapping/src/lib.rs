@@ -26,7 +26,7 @@ pub use columns::Columns;
 pub use condition::Condition;
 pub use formula::formula_type;
 pub use problem::{At, Problem};
-pub use read::{Read, ReadMapping, ReadPlan, Rejected};
+pub use read::{Children, Read, ReadMapping, ReadPlan, Rejected};
 pub use rule::{Expr, Lines, Rule};
 pub use write::{Wanted, WriteMapping, WritePlan};
 
@@ -52,6 +52,21 @@ pub struct Explained {
     /// `systems/finance.yaml:14`.
     pub origin: String,
     pub value: Result<Value, String>,
+}
+
+/// The lines of a field as an entity of their own, without a key.
+pub fn lines_entity(entity: &Entity, field: &str) -> Option<Arc<Entity>> {
+    let Type::Lines(schema) = &entity.field(field)?.ty else { return None };
+    let line = |column: &record::Column| EntityField {
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        required: false,
+        personal: false,
+        master: None,
+        pattern: None,
+        currency: None,
+    };
+    Some(Arc::new(Entity::new(field, Vec::new(), None, schema.columns().iter().map(line).collect())))
 }
 
 /// What a fault says of a personal value instead of showing it.

@@ -24,6 +24,8 @@ pub enum At {
     Source(usize, Option<Range<usize>>),
     /// The `where:` of the mapping, and the bytes of its text.
     Where(Range<usize>),
+    /// The lines of the rule with this index; checked by themselves, they say where.
+    Lines(usize),
     /// The mapping as a whole.
     Mapping,
 }

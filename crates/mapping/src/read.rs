@@ -23,8 +23,53 @@ pub struct ReadMapping {
     columns: Vec<String>,
     fields: Vec<Field>,
     filter: Option<formula::Compiled>,
+    children: Vec<Children>,
     zone: Option<TimeZone>,
     fingerprint: u64,
+}
+
+/// How the lines of a document are read.
+#[derive(Debug)]
+pub struct Children {
+    /// The place of the field in the entity.
+    at: usize,
+    /// The table of the children, or the JSON path of the array: the name under which a row carries its children.
+    pub of: String,
+    /// The column of the table that points to the parent; `None` where the row itself has them.
+    pub parent: Option<String>,
+    mapping: Box<ReadMapping>,
+}
+
+impl Children {
+    /// The columns of a child that the mapping reads.
+    pub fn columns(&self) -> &[String] {
+        self.mapping.columns()
+    }
+
+    /// *Errors*: the faults of every line.
+    fn read(&self, value: ValueRef<'_>) -> Result<Value, Vec<Fault>> {
+        let ValueRef::Rows(rows) = value else { return Ok(Value::Blank) };
+        let (mut lines, mut faults) = (Vec::new(), Vec::new());
+        for row in rows {
+            let batch = record::Batch::from_rows(row.schema().clone(), [row]);
+            let binding = self.mapping.bind(row.schema()).map_err(|missing| {
+                let what =
+                    format!("a line of `{}` has no `{}`, which the mapping reads", self.of, missing.join("`, `"));
+                vec![Fault::reject(FORMULA_FAILED, what).fix("correct the mapping, or what the source sends")]
+            })?;
+            match self.mapping.apply(batch.row(0), &binding) {
+                Ok(Read::Row(line)) => lines.push(line),
+                Ok(Read::LeftOut) => {}
+                Err(rejected) => faults.extend(rejected.faults),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        // Whoever gives the lines gives them in any order; what is the same is to look the same.
+        lines.sort_by_cached_key(|line| line.values().first().and_then(|first| Key::of([first]).ok()));
+        Ok(Value::Rows(lines))
+    }
 }
 
 /// Everything that compiling a read mapping needs.
@@ -88,8 +133,15 @@ impl ReadMapping {
         let mut problems = Vec::new();
         let mut columns: Vec<String> = Vec::new();
         let mut fields = Vec::new();
+        let mut children = Vec::new();
         for (index, rule) in plan.rules.iter().enumerate() {
-            match compile_rule(plan, index, rule, &mut columns) {
+            let compiled = compile_rule(plan, index, rule, &mut columns).and_then(|field| {
+                if let Expr::Lines(lines) = &rule.expr {
+                    children.push(compile_children(plan, index, field.at, lines)?);
+                }
+                Ok(field)
+            });
+            match compiled {
                 Ok(field) => fields.push(field),
                 Err(found) => problems.extend(found),
             }
@@ -112,7 +164,8 @@ impl ReadMapping {
             return Err(problems);
         }
         let fingerprint = fingerprint(plan.entity, plan.rules, plan.filter);
-        Ok(ReadMapping { entity: plan.entity.clone(), columns, fields, filter, zone: plan.zone.clone(), fingerprint })
+        let (entity, zone) = (plan.entity.clone(), plan.zone.clone());
+        Ok(ReadMapping { entity, columns, fields, filter, children, zone, fingerprint })
     }
 
     pub fn entity(&self) -> &Arc<Entity> {
@@ -122,6 +175,11 @@ impl ReadMapping {
     /// The columns that the mapping reads. *Shape*: without repeats; a lookup is a path (`parentaccountid.accountnumber`).
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// The lines that the mapping reads beside the columns: a row carries them under the name [`Children::of`].
+    pub fn children(&self) -> &[Children] {
+        &self.children
     }
 
     /// Changes when the mapping does: what was read by another fingerprint must be read again.
@@ -188,6 +246,12 @@ impl ReadMapping {
             match self.value(field, &inputs) {
                 Ok(value) => values[field.at] = value,
                 Err(misfit) => faults.push(self.fault(field, misfit, &inputs)),
+            }
+        }
+        for children in &self.children {
+            match children.read(row.get(&children.of).unwrap_or(ValueRef::Blank)) {
+                Ok(lines) => values[children.at] = lines,
+                Err(bad) => faults.extend(bad),
             }
         }
         for (at, field) in self.entity.fields.iter().enumerate() {
@@ -387,6 +451,30 @@ fn compile_rule(
         None => None,
     };
     Ok(Field { at, expr, refers_to, pattern, text: rule.expr.text(), origin: rule.origin.clone() })
+}
+
+fn compile_children(
+    plan: &ReadPlan<'_>,
+    index: usize,
+    at: usize,
+    lines: &crate::rule::Lines,
+) -> Result<Children, Vec<Problem>> {
+    let entity = crate::lines_entity(plan.entity, &plan.entity.fields[at].name).ok_or_else(|| {
+        let message = format!("`{}` of `{}` is no field of lines", plan.entity.fields[at].name, plan.entity.name);
+        vec![Problem { at: At::Target(index), code: problem::TYPE, message, help: None }]
+    })?;
+    let child = ReadPlan {
+        entity: &entity,
+        rules: &lines.rules,
+        filter: None,
+        columns: &Columns::open(),
+        entities: plan.entities,
+        lookups: plan.lookups,
+        zone: plan.zone.clone(),
+    };
+    let of_rule = |problem: Problem| Problem { at: At::Lines(index), ..problem };
+    let mapping = ReadMapping::compile(&child).map_err(|found| found.into_iter().map(of_rule).collect::<Vec<_>>())?;
+    Ok(Children { at, of: lines.of.clone(), parent: lines.parent.clone(), mapping: Box::new(mapping) })
 }
 
 /// The place of a column among the columns that are read; it is added where it is new.

@@ -77,7 +77,11 @@ enum Compiled {
         table: Arc<str>,
         columns: Vec<(Arc<str>, Arc<str>)>,
     },
-    Lines,
+    /// Lines, each through a mapping of its own.
+    Lines {
+        field: usize,
+        each: Box<WriteMapping>,
+    },
 }
 
 impl WriteMapping {
@@ -171,11 +175,12 @@ impl WriteMapping {
     /// The places in the entity's schema that an expression may read.
     fn reads<'a>(&'a self, expr: &'a Compiled) -> Box<dyn Iterator<Item = usize> + 'a> {
         match expr {
-            Compiled::Field(field) | Compiled::Choice { field, .. } | Compiled::Lookup { field, .. } => {
-                Box::new(std::iter::once(self.inputs[*field]))
-            }
+            Compiled::Field(field)
+            | Compiled::Choice { field, .. }
+            | Compiled::Lookup { field, .. }
+            | Compiled::Lines { field, .. } => Box::new(std::iter::once(self.inputs[*field])),
             Compiled::Formula(formula) => Box::new(formula.inputs().map(|place| self.inputs[place])),
-            Compiled::Constant(_) | Compiled::Lines => Box::new(std::iter::empty()),
+            Compiled::Constant(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -187,6 +192,12 @@ impl WriteMapping {
     ///
     /// *Errors*: all faults of the row at once.
     pub fn apply(&self, record: &Row) -> Result<Wanted, Vec<Fault>> {
+        let values = self.values(record)?;
+        self.wanted(values)
+    }
+
+    /// The value of every column.
+    fn values(&self, record: &Row) -> Result<Vec<Value>, Vec<Fault>> {
         let inputs = |slot: usize| record.values()[self.inputs[slot]].as_ref();
         let mut faults = Vec::new();
         let mut values: Vec<Value> = Vec::with_capacity(self.columns.len());
@@ -199,9 +210,10 @@ impl WriteMapping {
                 }
             }
         }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        if faults.is_empty() { Ok(values) } else { Err(faults) }
+    }
+
+    fn wanted(&self, values: Vec<Value>) -> Result<Wanted, Vec<Fault>> {
         let key = Key::of(self.key.iter().map(|at| &values[*at])).map_err(|why| {
             vec![
                 Fault::reject(KEY_BLANK, format!("the row has no key for `{}`: {why}", self.entity.name))
@@ -235,6 +247,19 @@ impl WriteMapping {
                 value: self.value(column, &inputs).map_err(|misfit| misfit.why),
             })
             .collect()
+    }
+
+    /// A line of a document in the destination's columns.
+    fn line(&self, record: &Row) -> Result<Row, Misfit> {
+        let values = self.values(record).map_err(|mut faults| {
+            let fault = faults.remove(0);
+            Misfit {
+                code: fault.code,
+                why: format!("has a line that cannot be written: {}", fault.what),
+                fix: fault.fix,
+            }
+        })?;
+        Ok(Row::new(self.schema.clone(), values))
     }
 
     fn value<'a>(&'a self, column: &'a Target, inputs: &'a formula::Inputs<'a>) -> Result<Value, Misfit> {
@@ -273,7 +298,13 @@ impl WriteMapping {
                 }))),
                 _ => Ok(Value::Blank),
             },
-            Compiled::Lines => Ok(Value::Blank),
+            Compiled::Lines { field, each } => match inputs(*field) {
+                ValueRef::Rows(rows) => {
+                    let lines: Result<Vec<Row>, Misfit> = rows.iter().map(|row| each.line(row)).collect();
+                    Ok(Value::Rows(lines?))
+                }
+                _ => Ok(Value::Blank),
+            },
         }
     }
 }
@@ -375,7 +406,22 @@ fn compile_rule(
         }
         Expr::Lines(lines) => {
             field(&lines.of)?;
-            Compiled::Lines
+            let Some(entity) = crate::lines_entity(plan.entity, &lines.of) else {
+                let message = format!("`{}` of `{}` is no field of lines", lines.of, plan.entity.name);
+                return Err(one(At::Source(index, None), problem::TYPE, message, None));
+            };
+            let each = WriteMapping::compile(&WritePlan {
+                entity: &entity,
+                rules: &lines.rules,
+                alternate_key: &[],
+                columns: &Columns::open(),
+                ..*plan
+            })
+            .map_err(|found| {
+                let of_rule = |problem: Problem| Problem { at: At::Lines(index), ..problem };
+                found.into_iter().map(of_rule).collect::<Vec<_>>()
+            })?;
+            Compiled::Lines { field: slot(names, &lines.of), each: Box::new(each) }
         }
     };
     Ok(Target {

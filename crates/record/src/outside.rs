@@ -99,6 +99,15 @@ pub trait Source: Send + Sync {
 
     /// The rows with these values of [`ReadSpec::key`], in the order asked; `None` where there is none.
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>>;
+
+    /// The rows whose column `parent` points to these rows, in the order asked.
+    ///
+    /// *Errors*: a `Stop` where this kind of system is not asked for children.
+    fn children<'a>(&'a self, parent: &'a str, ids: &'a [Value]) -> BoxFuture<'a, Result<Vec<Vec<Row>>, Fault>> {
+        let _ = ids;
+        let what = format!("lines cannot be found by `{parent}` in this kind of system yet");
+        Box::pin(std::future::ready(Err(Fault::stop(Code("IB0007"), what).fix("leave the lines out"))))
+    }
 }
 
 /// A read in progress. Dropping it ends it and leaves no lock behind.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mapping::{At, Columns, Entities, LookupKeys, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
-use record::{Catalog, Code, Entity, EntityField, Schema, Type};
+use record::{Catalog, Code, Entity, Schema, Type};
 
 use crate::codes;
 use crate::decoded::{Entry, Formula, Group, RuleAt, Rules};
@@ -182,8 +182,11 @@ impl Table<'_> {
                 At::Source(index, _) => at.get(*index).is_some_and(|at| !at.names.is_empty()),
                 _ => false,
             };
-            // A choice is checked name by name, with the place of each.
-            if (problem.at == At::Mapping && rules.broken) || (problem.code == codes::CHOICE && of_a_choice) {
+            // A choice is checked name by name, and lines one by one, with the place of each.
+            if matches!(problem.at, At::Lines(_))
+                || (problem.at == At::Mapping && rules.broken)
+                || (problem.code == codes::CHOICE && of_a_choice)
+            {
                 continue;
             }
             // The key's column is read, but into a field that does not exist: that is reported there.
@@ -392,7 +395,7 @@ impl Table<'_> {
 
     fn place(&self, problem: Problem, rules: &[RuleAt], way: &str, columns: &Columns) -> Diagnostic {
         let span = match &problem.at {
-            At::Target(index) => rules.get(*index).map(|at| at.target),
+            At::Target(index) | At::Lines(index) => rules.get(*index).map(|at| at.target),
             At::Source(index, range) => rules.get(*index).map(|at| match (range, &at.scalar) {
                 // The text of a formula starts behind its `=`.
                 (Some(range), Some(scalar)) => {
@@ -434,7 +437,7 @@ impl Table<'_> {
     /// The rules of lines, as if the lines were an entity of their own.
     fn lines(&self, rules: &[RuleAt], catalog: Option<&Catalog>, diagnostics: &mut Vec<Diagnostic>) {
         for at in rules.iter().filter(|at| !at.lines.is_empty()) {
-            let Some(entity) = self.entity_of_lines(&at.rule.target) else { continue };
+            let Some(entity) = mapping::lines_entity(self.entity, &at.rule.target) else { continue };
             let inner: Vec<_> = at.lines.iter().map(|at| at.rule.clone()).collect();
             let of = match &at.rule.expr {
                 mapping::Expr::Lines(lines) => Some(lines.of.as_str()),
@@ -461,7 +464,7 @@ impl Table<'_> {
     fn written_lines(&self, rules: &[RuleAt], diagnostics: &mut Vec<Diagnostic>) {
         for at in rules.iter().filter(|at| !at.lines.is_empty()) {
             let mapping::Expr::Lines(lines) = &at.rule.expr else { continue };
-            let Some(entity) = self.entity_of_lines(&lines.of) else { continue };
+            let Some(entity) = mapping::lines_entity(self.entity, &lines.of) else { continue };
             repeated(&at.lines, "column", diagnostics);
             self.choices(&at.lines, false, diagnostics);
             let inner: Vec<_> = at.lines.iter().map(|at| at.rule.clone()).collect();
@@ -483,21 +486,6 @@ impl Table<'_> {
                 }
             }
         }
-    }
-
-    /// The lines of a field, as an entity without a key.
-    fn entity_of_lines(&self, field: &str) -> Option<Arc<Entity>> {
-        let Type::Lines(schema) = &self.entity.field(field)?.ty else { return None };
-        let fields = schema.columns().iter().map(|column| EntityField {
-            name: column.name.clone(),
-            ty: column.ty.clone(),
-            required: false,
-            personal: false,
-            master: None,
-            pattern: None,
-            currency: None,
-        });
-        Some(Arc::new(Entity::new(field, Vec::new(), None, fields.collect())))
     }
 
     /// The columns that stand outside of rules: the alternate key, the watermark, what is matched at go-live.

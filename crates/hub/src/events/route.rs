@@ -6,8 +6,8 @@ use definition::{Event, Integration, Payload, Project};
 use mapping::{Condition, Explained, Wanted, WriteMapping, WritePlan, content};
 use record::hash::RowHasher;
 use record::{
-    Batch, Change, Entity, Fault, Happened, Key, Op, ReadSpec, RetryPolicy, Row, Schema, Signal, Sink, Source, System,
-    Type, Value, WriteSpec,
+    Batch, Change, Column, Entity, Fault, Happened, Key, Op, ReadSpec, RetryPolicy, Row, Schema, Signal, Sink, Source,
+    System, Type, Value, WriteSpec,
 };
 use serde_json::{Value as Json, json};
 
@@ -57,6 +57,9 @@ pub(crate) struct Route {
     /// The columns of the entity's key in the source.
     key: Vec<String>,
     home: Option<Home>,
+    /// What reads the lines of a document, by the name under which a row carries them, with the column that points to
+    /// the parent.
+    lines: Vec<(String, String, Arc<dyn Source>)>,
 }
 
 /// Where what the destination returned goes back to.
@@ -114,12 +117,27 @@ impl Route {
             }
             _ => None,
         };
+        let mut lines = Vec::new();
+        for children in pair.read.children() {
+            let Some(parent) = &children.parent else { continue };
+            let spec = ReadSpec {
+                table: children.of.clone(),
+                columns: children.columns().to_vec(),
+                watermark: None,
+                key: vec![parent.clone()],
+                fields: Vec::new(),
+                options: Default::default(),
+                ..reads.clone()
+            };
+            lines.push((children.of.clone(), parent.clone(), from.system.source(spec)?));
+        }
         let home = match event.write_back.is_empty() {
             true => None,
             false => Some(Home::compile(project, &from, event, &pair.entity, &retry).await?),
         };
         Ok(Route {
             home,
+            lines,
             pair,
             event: event.clone(),
             condition,
@@ -132,6 +150,28 @@ impl Route {
 
     /// The row that an event is about, as it is now (`payload: fetch`) or as it came.
     pub async fn row(&self, told: &Told<'_>) -> Result<Brought, Fault> {
+        match self.brought(told).await? {
+            Brought::Row(row) => Ok(Brought::Row(self.with_lines(row).await?)),
+            other => Ok(other),
+        }
+    }
+
+    /// A row of the source with its lines, as they are now.
+    pub async fn with_lines(&self, mut row: Row) -> Result<Row, Fault> {
+        let id = match &self.by_id {
+            Some((id, _)) => row.get(id),
+            None => self.key.first().and_then(|column| row.get(column)),
+        };
+        let id = id.cloned().unwrap_or(Value::Blank);
+        for (of, parent, source) in &self.lines {
+            let found = source.children(parent, std::slice::from_ref(&id)).await?;
+            let lines = found.into_iter().next().unwrap_or_default();
+            row = row.with(Column { name: of.as_str().into(), ty: Type::Unknown }, Value::Rows(lines));
+        }
+        Ok(row)
+    }
+
+    async fn brought(&self, told: &Told<'_>) -> Result<Brought, Fault> {
         if !told.by_hub
             && let Some(signal) = self.from.decode(told.body)
         {
@@ -160,7 +200,19 @@ impl Route {
         let values = sent(row, columns)
             .map_err(|missing| self.unreadable(&format!("it has no {missing}, which the mapping reads")))?;
         let schema = Schema::of(columns.iter().map(|name| (name.as_str(), Type::Unknown)));
-        Ok(Brought::Row(Row::new(schema, values)))
+        let mut row_of_event = Row::new(schema, values);
+        for children in self.pair.read.children().iter().filter(|children| children.parent.is_none()) {
+            let lines = row.get(&children.of).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+            let schema = Schema::of(children.columns().iter().map(|name| (name.as_str(), Type::Unknown)));
+            let line = |line: &Json| sent(line, children.columns()).map(|values| Row::new(schema.clone(), values));
+            let lines: Result<Vec<Row>, String> = lines.iter().map(line).collect();
+            let lines = lines.map_err(|missing| {
+                self.unreadable(&format!("a line of `{}` has no {missing}, which the mapping reads", children.of))
+            })?;
+            let column = Column { name: children.of.as_str().into(), ty: Type::Unknown };
+            row_of_event = row_of_event.with(column, Value::Rows(lines));
+        }
+        Ok(Brought::Row(row_of_event))
     }
 
     async fn signalled(&self, signal: &Signal) -> Result<Brought, Fault> {

@@ -161,23 +161,24 @@ impl Sweep {
         page: &Page,
     ) -> Result<BTreeMap<(String, String), Op>, Stopped> {
         let rows: Vec<Row> = page.batch.rows().map(|row| row.to_row()).collect();
-        let find = || -> Result<BTreeMap<(String, String), Op>, Stopped> {
-            let mut found = BTreeMap::new();
-            for (to, route) in routes {
-                for row in &rows {
-                    if let Some((session, send)) = self.send(to, route, row)? {
-                        found.insert(((*to).clone(), session), send);
-                    }
-                }
-            }
-            Ok(found)
-        };
-        let found = find()?;
+        let found = self.find(routes, &rows).await?;
         if found.is_empty() {
             return Ok(found);
         }
         tokio::time::sleep(GRACE).await;
-        find()
+        self.find(routes, &rows).await
+    }
+
+    async fn find(&self, routes: &[(&String, Route)], rows: &[Row]) -> Result<BTreeMap<(String, String), Op>, Stopped> {
+        let mut found = BTreeMap::new();
+        for (to, route) in routes {
+            for row in rows {
+                if let Some((session, send)) = self.send(to, route, &route.with_lines(row.clone()).await?)? {
+                    found.insert(((*to).clone(), session), send);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<(String, Op)>, Stopped> {

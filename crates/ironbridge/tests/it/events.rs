@@ -152,22 +152,31 @@ impl Stage {
     }
 
     fn register(&self, message: &str) {
+        self.register_for(message, "account");
+    }
+
+    fn register_for(&self, message: &str, table: &str) {
         let url = format!("http://{}/webhooks/buyers", self.address);
         let auth = r#"<settings><setting name=\"x-hub-key\" value=\"local-key\" /></settings>"#;
-        let body =
-            format!(r#"{{"name":"hub {message}","contract":8,"authtype":5,"authvalue":"{auth}","url":"{url}"}}"#);
+        let body = format!(
+            r#"{{"name":"hub {table} {message}","contract":8,"authtype":5,"authvalue":"{auth}","url":"{url}"}}"#
+        );
         self.dynamics("POST", "serviceendpoints", &body);
-        let endpoint = self.id_of("serviceendpoints", "serviceendpointid", &format!("name eq 'hub {message}'"));
+        let endpoint = self.id_of("serviceendpoints", "serviceendpointid", &format!("name eq 'hub {table} {message}'"));
         let sdk = self.id_of("sdkmessages", "sdkmessageid", &format!("name eq '{message}'"));
-        let filter = format!("primaryobjecttypecode eq 'account' and _sdkmessageid_value eq {sdk}");
+        let filter = format!("primaryobjecttypecode eq '{table}' and _sdkmessageid_value eq {sdk}");
         let filter = self.id_of("sdkmessagefilters", "sdkmessagefilterid", &filter);
         let step = format!(
-            r#"{{"name":"hub {message}","mode":1,"stage":40,"rank":1,"supporteddeployment":0,"asyncautodelete":true,
+            r#"{{"name":"hub {table} {message}","mode":1,"stage":40,"rank":1,"supporteddeployment":0,"asyncautodelete":true,
                 "sdkmessageid@odata.bind":"/sdkmessages({sdk})","sdkmessagefilterid@odata.bind":"/sdkmessagefilters({filter})",
                 "eventhandler_serviceendpoint@odata.bind":"/serviceendpoints({endpoint})"}}"#
         );
         self.dynamics("POST", "sdkmessageprocessingsteps", &step);
-        self.id_of("sdkmessageprocessingsteps", "sdkmessageprocessingstepid", &format!("name eq 'hub {message}'"));
+        self.id_of(
+            "sdkmessageprocessingsteps",
+            "sdkmessageprocessingstepid",
+            &format!("name eq 'hub {table} {message}'"),
+        );
     }
 
     /// Creates or changes an account by its number.
@@ -431,4 +440,83 @@ fn an_erp_behind_an_api_gets_each_row_once_and_its_number_comes_home() {
     stage.until("quiet", || stage.waiting_for("erp") == 0);
     let refs: Vec<String> = erp.rows().iter().map(|row| row["ref"].as_str().unwrap().to_owned()).collect();
     assert_eq!(refs.len(), 5, "each of them once: {refs:?}");
+}
+
+const ORDER: &str = "entity: order
+key: number
+fields:
+  number:     { type: text, max_length: 100 }
+  status:     { type: choice, values: [draft, submitted] }
+  erp_number: { type: text, max_length: 30, master: erp }
+  lines:      { type: lines, key: line_no, fields: { line_no: { type: whole_number }, product: { type: text, max_length: 40 }, quantity: { type: decimal, scale: 3 } } }
+";
+
+const ORDERS_THERE: &str = "  order:
+    table: salesorder
+    alternate_key: ordernumber
+    read: { number: ordernumber, status: { column: statuscode, choice: { draft: 1, submitted: 3 } },
+            lines: { table: salesorderdetail, parent: salesorderid, read: { line_no: lineitemnumber, product: productid.productnumber, quantity: quantity } } }
+    write: { new_erpnumber: erp_number }
+";
+
+const ORDERS_IN_ERP: &str = "  order:
+    create:  POST /things
+    update:  PUT /things/{erp_number}
+    exists:  GET /things?ref={number}
+    write:   { ref: number, items: { each: lines, write: { sku: product, qty: quantity } } }
+    returns: { erp_number: id }
+";
+
+#[test]
+fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
+    use emulator::samples::erp;
+    let events = EVENTS
+        .replace("entity: customer", "entity: order")
+        .replace("to: [warehouse]", "to: [erp]\nwrite_back: [erp_number]")
+        .replace(
+            "columns: [name, creditlimit, emailaddress1], if: '=credit_limit > 0'",
+            "columns: [statuscode], if: '=status = \"submitted\"'",
+        );
+    let mut stage = Stage::with(&events);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let file = stage.world.dir.join("data/erp.db");
+    let erp = runtime.block_on(erp::start(&file, "127.0.0.1:0".parse().unwrap(), "local-key")).unwrap();
+    let system = ERP.replace("URL", &erp.url);
+    let system = &system[..system.find("  customer:").unwrap()];
+    std::fs::write(stage.world.dir.join("systems/erp.yaml"), format!("{system}{ORDERS_IN_ERP}")).unwrap();
+    std::fs::write(stage.world.dir.join("entities/order.yaml"), ORDER).unwrap();
+    stage.world.edit("systems/dynamics.yaml", "entities:\n", &format!("entities:\n{ORDERS_THERE}"));
+    stage.register_for("Update", "salesorder");
+    stage.start();
+    for sku in ["P-1", "P-2"] {
+        stage.dynamics("PATCH", &format!("products(productnumber='{sku}')"), &format!(r#"{{"name": "{sku}"}}"#));
+    }
+    stage.dynamics("PATCH", "salesorders(ordernumber='SO-1')", r#"{"name": "An order"}"#);
+    let id = stage.id_of("salesorders", "salesorderid", "ordernumber eq 'SO-1'");
+    let line = |number: u32, sku: &str, quantity: &str| {
+        let product = stage.id_of("products", "productid", &format!("productnumber eq '{sku}'"));
+        let body = format!(
+            r#"{{"lineitemnumber": {number}, "quantity": {quantity}, "salesorderid@odata.bind": "/salesorders({id})", "productid@odata.bind": "/products({product})"}}"#
+        );
+        stage.dynamics("POST", "salesorderdetails", &body);
+    };
+    line(2, "P-2", "1.5");
+    line(1, "P-1", "3");
+    assert_eq!(erp.rows(), Vec::<Json>::new(), "half an order is none");
+    stage.dynamics("PATCH", &format!("salesorders({id})"), r#"{"statecode": 1, "statuscode": 3}"#);
+    let home = || {
+        let row = stage.dynamics("GET", &format!("salesorders({id})?$select=new_erpnumber"), "");
+        row["new_erpnumber"].as_str().map(str::to_owned)
+    };
+    stage.until("the number of the order", || home().as_deref() == Some("1"));
+    stage.until("quiet", || stage.waiting_for("erp") == 0);
+    let rows = erp.rows();
+    assert_eq!((rows.len(), rows[0]["ref"].as_str()), (1, Some("SO-1")), "{rows:?}");
+    let items: Vec<(&str, f64)> = rows[0]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["sku"].as_str().unwrap(), item["qty"].as_f64().unwrap()))
+        .collect();
+    assert_eq!(items, [("P-1", 3.0), ("P-2", 1.5)]);
 }
