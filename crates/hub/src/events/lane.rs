@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use definition::{Event, Integration, Pattern, Project};
+use definition::{Event, Integration, Pattern, Payload, Project};
 use record::{Fault, Key, Now};
 use serde_json::json;
 use store::dead_letters::{self, DeadLetterId, Filter, State};
@@ -374,7 +374,13 @@ impl Lane {
             problem.code,
             problem.what
         );
-        let ops = match retry_of {
+        // One dead letter for a row: what fails once more is told there. What was sent is only in its own message.
+        let fetched = self.defined().1.payload == Payload::Fetch;
+        let known = match &key {
+            Some(key) if fetched && retry_of.is_none() => self.overtaken(key, None)?.pop(),
+            _ => None,
+        };
+        let ops = match retry_of.or(known) {
             Some(id) => vec![self.complete(delivery.token), dead_letters::Op::Again { id, problem }.into()],
             None => {
                 let dead = QueueOp::DeadLetter { queue: self.queue.clone(), token: delivery.token, key, problem };

@@ -202,11 +202,13 @@ impl Sweep {
         };
         let Some((body, session)) = route.names(row) else { return Ok(None) };
         let queue = subscription(&self.integration, to);
-        if self.store.session_has_messages(&queue, &session)? {
+        // One that is being delivered may have read the row before it changed.
+        if self.store.session_waits(&queue, &session)? {
             return Ok(None);
         }
-        // What a person has on the table already is not missing.
-        if self.store.dead_letters_waiting()?.iter().any(|(name, _)| *name == self.integration) {
+        // A dead letter that holds its row brings the row as it is when it is retried.
+        if self.event().hold_key && self.store.dead_letters_waiting()?.iter().any(|(name, _)| *name == self.integration)
+        {
             let states = vec![State::Open, State::Retrying];
             let filter = Filter { integration: Some(self.integration.clone()), states, ..Filter::default() };
             let letters = self.store.dead_letters(&filter, 1000)?;

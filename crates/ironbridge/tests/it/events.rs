@@ -87,6 +87,12 @@ impl Stage {
     }
 
     fn start_with(&mut self, failpoints: &str) {
+        let ready = self.start_until_ready(failpoints);
+        assert!(ready, "the hub ended before it listened");
+    }
+
+    /// Starts the hub; `false` where it ended before it listened.
+    fn start_until_ready(&mut self, failpoints: &str) -> bool {
         let mut up = binary()
             .args(["-C", self.world.dir.to_str().unwrap(), "up", "--listen", &self.address])
             .env("HOOK_KEY", "local-key")
@@ -99,13 +105,16 @@ impl Stage {
         while TcpStream::connect(&self.address).is_err() {
             if up.try_wait().unwrap().is_some() {
                 lines.read_to_string(&mut said).unwrap();
-                panic!("{said}");
+                assert!(!failpoints.is_empty(), "{said}");
+                self.up = Some(up);
+                return false;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         // Whoever logs into a full pipe waits for ever.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         self.up = Some(up);
+        true
     }
 
     fn kill(&mut self) {
@@ -519,4 +528,82 @@ fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
         .map(|item| (item["sku"].as_str().unwrap(), item["qty"].as_f64().unwrap()))
         .collect();
     assert_eq!(items, [("P-1", 3.0), ("P-2", 1.5)]);
+}
+
+/// Random changes, kills at random places, and an ERP that is down, busy or silent: at the end the ERP has each row once,
+/// as it is now. `IRONBRIDGE_SEEDS` stories are told, from `IRONBRIDGE_SEED` on.
+#[test]
+fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
+    use crate::chaos::from_environment;
+    let first = from_environment("IRONBRIDGE_SEED", 7);
+    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 1) {
+        println!("seed {seed}");
+        one_story(seed);
+    }
+}
+
+fn one_story(seed: u64) {
+    use crate::chaos::Chance;
+    use emulator::samples::erp::{self, Trouble};
+    use std::collections::BTreeMap;
+    let mut chance = Chance(seed);
+    let events = EVENTS.replace("to: [warehouse]", "to: [erp]").replace(
+        "after_dead_letter: hold_key",
+        "after_dead_letter: continue\nwrite_back: [erp_number]\nsweep: every 2 seconds",
+    );
+    let mut stage = Stage::with(&events);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let file = stage.world.dir.join("data/erp.db");
+    let erp = runtime.block_on(erp::start(&file, "127.0.0.1:0".parse().unwrap(), "local-key")).unwrap();
+    std::fs::write(stage.world.dir.join("systems/erp.yaml"), ERP.replace("URL", &erp.url)).unwrap();
+    let field = "fields:\n  erp_number:   { type: text, max_length: 30, master: erp }";
+    stage.world.edit("entities/customer.yaml", "fields:", field);
+    stage.world.edit("systems/dynamics.yaml", "    both:", "    write: { telephone1: erp_number }\n    both:");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let mut expected = BTreeMap::new();
+    for round in 0..8 {
+        for _ in 0..=chance.below(3) {
+            let number = format!("C-{}", chance.below(5));
+            let name =
+                if chance.below(8) == 0 { "Poison".to_owned() } else { format!("Name {round} {}", chance.below(99)) };
+            stage.account(&number, &name, 1 + chance.below(1000) as u32);
+            expected.insert(number, name);
+        }
+        erp.trouble(chance.one_of(&[Trouble::None, Trouble::None, Trouble::Down, Trouble::Busy, Trouble::LoseAnswer]));
+        let gone = stage.up.as_mut().unwrap().try_wait().unwrap().is_some();
+        if gone || chance.below(3) == 0 {
+            stage.kill();
+            let point = chance.one_of(&["sink.before", "sink.after", "commit.before", "commit.after"]);
+            stage.start_until_ready(&format!("{point}@{}=abort", 1 + chance.below(30)));
+        }
+        std::thread::sleep(Duration::from_millis(chance.below(900)));
+    }
+    erp.trouble(Trouble::None);
+    stage.kill();
+    stage.start();
+    for (number, name) in &mut expected {
+        if name == "Poison" {
+            *name = "Honey".to_owned();
+            stage.account(number, name, 1);
+        }
+    }
+    let there = || -> BTreeMap<String, String> {
+        let text = |row: &Json, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        erp.rows().iter().map(|row| (text(row, "ref"), text(row, "name"))).collect()
+    };
+    let begun = Instant::now();
+    while there() != expected || stage.waiting_for("erp") > 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(120),
+            "seed {seed}: expected {expected:?}\nfound {:?}\n{}\n{}",
+            erp.rows(),
+            stage.say(&["queue", "list"]),
+            stage.say(&["status"])
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(erp.rows().len(), expected.len(), "seed {seed}: a row is there twice: {:?}", erp.rows());
+    let letters = stage.json(&["dead-letters", "list"]);
+    assert_eq!(letters, Json::Array(Vec::new()), "seed {seed}: each was overtaken by a better event");
 }

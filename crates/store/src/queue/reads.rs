@@ -59,10 +59,10 @@ impl Store {
         self.read(|conn| all(conn, sql, (queue, after, limit.min(1000) as i64), |row| row.get(0)))
     }
 
-    /// Whether a session has messages, wherever they stand.
-    pub fn session_has_messages(&self, queue: &str, session: &str) -> Result<bool, Error> {
+    /// Whether a session has messages that nobody has taken yet.
+    pub fn session_waits(&self, queue: &str, session: &str) -> Result<bool, Error> {
         let sql = "SELECT 1 FROM message m JOIN session s ON s.id = m.session JOIN queue q ON q.id = s.queue
-                   WHERE q.path = ?1 AND s.name = ?2 LIMIT 1";
+                   WHERE q.path = ?1 AND s.name = ?2 AND m.state <> 1 LIMIT 1";
         self.read(|conn| Ok(first(conn, sql, (queue, session), |_| Ok(()))?.is_some()))
     }
 
