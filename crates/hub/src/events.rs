@@ -14,8 +14,8 @@ mod sweep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use definition::{Pattern, Project};
-use record::RetryPolicy;
+use definition::{Integration, Pattern, Project};
+use record::{Fault, RetryPolicy};
 use store::Store;
 use store::queue::{Condition, Filter, Op, Rule, Settings};
 use tokio::sync::watch;
@@ -52,6 +52,24 @@ pub fn policy(event: &definition::Event) -> RetryPolicy {
         longest: Duration::from_secs(120),
         give_up_after: event.retry_for,
     }
+}
+
+/// What becomes of a message that fails by itself, at worst: `18 attempts over 29m, then a dead letter`.
+pub fn worst_case(event: &definition::Event) -> String {
+    let (attempts, time) = policy(event).worst_case();
+    let time = jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
+    format!("{attempts} attempts over {time:#}, then a dead letter")
+}
+
+/// Compiles an event integration against the live catalogues of its systems, and does nothing with it.
+///
+/// *Errors*: a system that does not answer, a mapping that does not fit, and what cannot run yet.
+pub async fn fits(project: &Project, integration: &Integration, systems: &dyn Systems) -> Result<(), Fault> {
+    let Pattern::Event(event) = &integration.pattern else { return Ok(()) };
+    for to in &event.to {
+        route::Route::compile(project, integration, event, to, systems).await?;
+    }
+    Ok(())
 }
 
 /// Makes the topics and subscriptions of every event integration, so that nothing is refused for want of a place.

@@ -80,6 +80,13 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
             _ => say!("{}, {warned}", count(errors, "error", "errors")),
         }
     }
+    if let (Some(project), Format::Human, 0) = (&loaded.project, cli.format, errors) {
+        for integration in &project.integrations {
+            if let Pattern::Event(event) = &integration.pattern {
+                talk!("{}: a message that fails by itself: {}", integration.name, hub::events::worst_case(event));
+            }
+        }
+    }
     if errors > 0 { USAGE } else { 0 }
 }
 
@@ -121,10 +128,15 @@ async fn fits(cli: &Cli, project: &Arc<Project>) -> Result<u8, Failure> {
     let systems = OpenSystems::new(project.clone());
     let soon = RetryPolicy { give_up_after: Duration::from_secs(5), ..RetryPolicy::default() };
     let mut failed = false;
-    for integration in project.integrations.iter().filter(|i| matches!(i.pattern, Pattern::Batch(_))) {
-        match hub::compile(project, integration, &systems, soon.clone()).await {
-            Ok(_) if cli.format == Format::Human => say!("{}: fits its systems", integration.name),
-            Ok(_) => {}
+    for integration in &project.integrations {
+        let fits = match &integration.pattern {
+            Pattern::Batch(_) => hub::compile(project, integration, &systems, soon.clone()).await.map(drop),
+            Pattern::Event(_) => hub::events::fits(project, integration, &systems).await,
+            _ => continue,
+        };
+        match fits {
+            Ok(()) if cli.format == Format::Human => say!("{}: fits its systems", integration.name),
+            Ok(()) => {}
             Err(fault) => {
                 failed = true;
                 Failure::from(fault).print(Format::Human);

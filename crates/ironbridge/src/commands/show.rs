@@ -1,10 +1,11 @@
 //! `ironbridge show NAME`: what holds, and where it was said.
 
+use definition::Pattern;
 use serde_json::json;
 
 use crate::cli::{Cli, Format};
 use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
-use crate::{say, wiring};
+use crate::{say, talk, wiring};
 
 pub fn show(cli: &Cli, name: &str) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
@@ -43,6 +44,12 @@ pub fn show(cli: &Cli, name: &str) -> Result<u8, Failure> {
             Some(_) => say!("{text}{pad}  {dim}# {}{dim:#}", line.origin),
             None => say!("{text}"),
         }
+    }
+    if let Some(Pattern::Event(event)) = project.integration(name).map(|integration| &integration.pattern) {
+        talk!(
+            "\nA message that fails by itself: {}. An outage of a destination costs no attempts.",
+            hub::events::worst_case(event)
+        );
     }
     Ok(0)
 }
