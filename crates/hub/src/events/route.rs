@@ -363,7 +363,7 @@ impl Route {
     fn unreadable(&self, why: &str) -> Fault {
         Fault::reject(codes::EVENT_UNREADABLE, format!("the event from `{}` cannot be used: {why}", self.pair.from))
             .at_system(&self.pair.from)
-            .fix("look at what the sender sends: ironbridge dead-letters show shows it")
+            .fix("have the sender send what is needed, or correct the mapping; the dead letter keeps what was sent")
     }
 }
 

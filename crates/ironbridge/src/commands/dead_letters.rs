@@ -88,7 +88,8 @@ fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
     }
     let zone = &project.hub.time_zone;
     let bold = anstyle::Style::new().bold();
-    say!("{bold}{} {} of {}{bold:#}  ({})", letter.entity, letter.key_text, letter.integration, letter.id);
+    let name = format!("{} {}", letter.entity, letter.key_text);
+    say!("{bold}{} of {}{bold:#}  ({})", name.trim_end(), letter.integration, letter.id);
     say!("  state  {}, seen {} time{}", letter.state, letter.count, if letter.count == 1 { "" } else { "s" });
     say!("  first  {}", moment(letter.first_seen, zone));
     say!(
@@ -113,7 +114,11 @@ fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
         say!("{}", table(&["  field", "from", "value", "where"], rows.collect()));
     }
     if let Ok(Json::Object(columns)) = serde_json::from_str(&record) {
-        say!("\n{bold}The row in the source{bold:#}");
+        let what = match letter.kind {
+            Kind::Row => "The row in the source",
+            Kind::Message => "What was sent",
+        };
+        say!("\n{bold}{what}{bold:#}");
         let rows = columns.iter().map(|(name, value)| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             vec![format!("  {name}"), cut(&text, 90)]

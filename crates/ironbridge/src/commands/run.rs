@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use definition::Pattern;
 use hub::{Report, Start};
 use record::RetryPolicy;
 use serde_json::json;
@@ -33,6 +34,8 @@ pub async fn run(
     // Somebody is waiting at the terminal: half a minute of tries, not five.
     let retry = RetryPolicy { give_up_after: Duration::from_secs(30), ..RetryPolicy::default() };
     let report = match hub::compile(&project, integration, &systems, retry).await {
+        // What has no runs gets no run that failed.
+        Err(fault) if !matches!(integration.pattern, Pattern::Batch(_)) => return Err(fault.into()),
         Ok(mut job) => {
             if let Some(percent) = max_deletes {
                 job.limits.max_deletes = percent;

@@ -249,6 +249,8 @@ fn reach_the_other_system_as_rows_are_now_and_only_those_that_the_trigger_wants(
     let mut stage = Stage::new();
     let checked = stage.say(&["check", "--online"]);
     assert!(checked.contains("buyers: fits its systems"), "{checked}");
+    assert!(stage.say(&["run", "buyers"]).contains("has no runs"));
+    assert!(stage.say(&["runs"]).contains("Nothing has run yet"), "{}", stage.say(&["runs"]));
     assert!(checked.contains("attempts over") && checked.contains("then a dead letter"), "{checked}");
     stage.start();
     stage.account("C-1", "Acme", 100);
