@@ -265,6 +265,7 @@ fn source(stand: &Stand, table: &str, column: &str) -> Result<Arc<dyn Source>, S
     let spec = ReadSpec {
         table: table.to_owned(),
         columns: vec![stand.key.to_owned(), column.to_owned()],
+        declared: Vec::new(),
         watermark: None,
         key: vec![stand.key.to_owned()],
         rows_per_batch: ROWS_PER_PAGE,

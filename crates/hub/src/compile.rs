@@ -202,6 +202,7 @@ pub(crate) async fn pair(
     let reads = ReadSpec {
         table: source.table.clone().unwrap_or_default(),
         columns,
+        declared: source.columns.clone(),
         watermark: source.watermark.clone(),
         key,
         rows_per_batch: ROWS_PER_BATCH,

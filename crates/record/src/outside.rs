@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Options, Outcome, Row, Schema, Value};
+use crate::{Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Options, Outcome, Row, Schema, Type, Value};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -70,6 +70,8 @@ pub struct ReadSpec {
     pub table: String,
     /// The columns that mappings and filters use, without repeats. A JSON path is a column too (`a.b`).
     pub columns: Vec<String>,
+    /// The types that the definition declares (`columns:`), where a system has no catalogue that says them.
+    pub declared: Vec<(String, Type)>,
     pub watermark: Option<Watermark>,
     /// The columns of the row's own key, where known: they make the order of a read total.
     pub key: Vec<String>,

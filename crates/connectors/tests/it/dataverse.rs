@@ -48,6 +48,7 @@ fn read(table: &str, columns: &[&str]) -> ReadSpec {
     ReadSpec {
         table: table.into(),
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+        declared: Vec::new(),
         watermark: None,
         key: vec![columns[0].into()],
         rows_per_batch: 4,

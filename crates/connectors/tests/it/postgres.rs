@@ -20,6 +20,7 @@ fn spec(table: &str, columns: &[&str]) -> ReadSpec {
     ReadSpec {
         table: table.into(),
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+        declared: Vec::new(),
         watermark: None,
         key: vec!["no".into()],
         rows_per_batch: 3,

@@ -123,6 +123,7 @@ impl Route {
             let spec = ReadSpec {
                 table: children.of.clone(),
                 columns: children.columns().to_vec(),
+                declared: Vec::new(),
                 watermark: None,
                 key: vec![parent.clone()],
                 fields: Vec::new(),

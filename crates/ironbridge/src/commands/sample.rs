@@ -148,6 +148,7 @@ async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sample, Failur
     let spec = ReadSpec {
         table: table.to_owned(),
         columns: columns.clone(),
+        declared: Vec::new(),
         watermark: None,
         key: found.keys.iter().find(|key| key.primary).map(|key| key.columns.clone()).unwrap_or_default(),
         rows_per_batch: ROWS_MAX,

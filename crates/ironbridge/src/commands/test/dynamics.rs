@@ -141,6 +141,7 @@ impl Dynamics {
         let spec = ReadSpec {
             table: name.to_owned(),
             columns,
+            declared: Vec::new(),
             watermark: None,
             key: Vec::new(),
             rows_per_batch: 1_000,
