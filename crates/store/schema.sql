@@ -179,3 +179,17 @@ CREATE TABLE outage (
   failures     INTEGER NOT NULL,
   PRIMARY KEY (integration, system)
 ) WITHOUT ROWID;
+CREATE TABLE agreement_scope (
+  id           INTEGER PRIMARY KEY,
+  integration  TEXT NOT NULL,
+  entity       TEXT NOT NULL,
+  UNIQUE (integration, entity)
+);
+CREATE TABLE agreement (
+  scope    INTEGER NOT NULL,
+  key      BLOB NOT NULL,
+  state    INTEGER NOT NULL,
+  content  BLOB NOT NULL,
+  PRIMARY KEY (scope, key)
+) WITHOUT ROWID;
+CREATE INDEX agreement_pending ON agreement (scope, key) WHERE state = 1;

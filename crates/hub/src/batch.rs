@@ -4,7 +4,7 @@
 //! the last chunk of a page) the source's position are committed together. A crash between the write and the commit
 //! repeats a chunk that changes nothing. No transaction of ours is open during a call to the outside.
 
-mod hold;
+pub(crate) mod hold;
 mod remove;
 mod wait;
 mod write;
@@ -53,6 +53,34 @@ pub struct StopAfter {
     pub percent: Option<record::Decimal>,
     /// So many rows at the beginning, all rejected with one code.
     pub first_rows_alike: Option<u64>,
+}
+
+impl StopAfter {
+    /// Why a run that mostly rejects stops: something is wrong with the source or the mapping, not with single rows.
+    ///
+    /// `by_code` holds the rejected rows, `settled` is how many rows have had an end, good or bad.
+    pub(crate) fn reached(&self, integration: &str, by_code: &BTreeMap<String, u64>, settled: u64) -> Option<Fault> {
+        let rejected: u64 = by_code.values().sum();
+        let percent = self.percent.filter(|percent| {
+            settled >= 100
+                && record::Decimal::from(rejected) * record::Decimal::ONE_HUNDRED
+                    > *percent * record::Decimal::from(settled)
+        });
+        let why = if let Some(max) = self.rejected.filter(|max| rejected > *max) {
+            format!("{rejected} rows were rejected, more than the {max} of `stop_after`")
+        } else if let Some(percent) = percent {
+            format!("{rejected} of {settled} rows were rejected, more than the {percent} % of `stop_after`")
+        } else if let Some(first) = self.first_rows_alike.filter(|first| rejected >= *first && rejected == settled)
+            && by_code.len() == 1
+        {
+            format!("the first {rejected} rows were all rejected for one reason (`first_rows_alike: {first}`)")
+        } else {
+            return None;
+        };
+        let code = by_code.iter().max_by_key(|(_, n)| **n).map(|(code, _)| code.clone()).unwrap_or_default();
+        let fix = format!("look at the reason first: ironbridge dead-letters list {integration} --code {code}");
+        Some(Fault::stop(codes::TOO_MANY_REJECTED, why).fix(fix))
+    }
 }
 
 /// Why a run starts.
@@ -417,32 +445,8 @@ impl Run<'_> {
         self.seen_enough()
     }
 
-    /// Stops a run that mostly rejects: something is wrong with the source or the mapping, not with single rows.
     fn seen_enough(&self) -> Result<(), Stopped> {
-        let limits = &self.job.stop_after;
-        let (rejected, settled) = (self.counts.rejected, self.settled);
-        let percent = limits.percent.filter(|percent| {
-            settled >= 100
-                && record::Decimal::from(rejected) * record::Decimal::ONE_HUNDRED
-                    > *percent * record::Decimal::from(settled)
-        });
-        let why = if limits.rejected.is_some_and(|max| rejected > max) {
-            format!(
-                "{rejected} rows were rejected, more than the {} of `stop_after`",
-                limits.rejected.unwrap_or_default()
-            )
-        } else if let Some(percent) = percent {
-            format!("{rejected} of {settled} rows were rejected, more than the {percent} % of `stop_after`")
-        } else if let Some(first) = limits.first_rows_alike.filter(|first| rejected >= *first && rejected == settled)
-            && self.rejected.len() == 1
-        {
-            format!("the first {rejected} rows were all rejected for one reason (`first_rows_alike: {first}`)")
-        } else {
-            return Ok(());
-        };
-        let code = self.rejected.iter().max_by_key(|(_, n)| **n).map(|(code, _)| code.clone()).unwrap_or_default();
-        let fix =
-            format!("look at the reason first: ironbridge dead-letters list {} --code {code}", self.job.integration);
-        Err(Fault::stop(codes::TOO_MANY_REJECTED, why).fix(fix).into())
+        let reached = self.job.stop_after.reached(&self.job.integration, &self.rejected, self.settled);
+        reached.map_or(Ok(()), |fault| Err(fault.into()))
     }
 }

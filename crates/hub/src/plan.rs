@@ -41,6 +41,8 @@ impl Plan {
 #[derive(Debug, Clone)]
 pub struct PlannedRow {
     pub entity: String,
+    /// The system that would be written.
+    pub system: String,
     pub key: String,
     pub effect: PlannedEffect,
     pub columns: Vec<PlannedColumn>,
@@ -121,7 +123,7 @@ async fn plan_gone(
         };
         for (entry, _) in entries.iter().zip(currents).filter(|(_, current)| current.is_some()) {
             plan.read += 1;
-            reject(plan, each, &pair.entity.name, entry.key.to_string(), vec![gone::not_known_as_ours(pair)]);
+            reject(plan, each, pair, entry.key.to_string(), vec![gone::not_known_as_ours(pair)]);
         }
     }
     for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
@@ -137,7 +139,8 @@ async fn plan_gone(
             }
             plan.deleted += 1;
             let (entity, key) = (pair.entity.name.to_string(), entry.key.to_string());
-            each(PlannedRow { entity, key, effect, columns: Vec::new(), faults: Vec::new() });
+            let system = pair.to.clone();
+            each(PlannedRow { entity, system, key, effect, columns: Vec::new(), faults: Vec::new() });
         }
     }
     plan.refused = seen.believe(store, pair, &missing, job)?.err().map(Box::new).or(plan.refused.take());
@@ -215,7 +218,7 @@ async fn plan_read(
         plan.unchanged += unchanged;
         plan.skipped += skipped;
         for row in rejected {
-            reject(plan, each, &entity, row.key.to_string(), row.faults);
+            reject(plan, each, pair, row.key.to_string(), row.faults);
         }
         for rows in candidates.chunks(pair.sink.rows_per_chunk().max(1)) {
             let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
@@ -233,7 +236,7 @@ async fn plan_read(
                 match adopt::settle(pair, candidate, existing, decision) {
                     Decision::Same { .. } => plan.unchanged += 1,
                     Decision::Reject(fault) | Decision::Drifted(fault) => {
-                        reject(plan, each, &entity, candidate.key.to_string(), vec![fault])
+                        reject(plan, each, pair, candidate.key.to_string(), vec![fault])
                     }
                     Decision::Write(change) => {
                         let effect = if current.is_some() { PlannedEffect::Update } else { PlannedEffect::Create };
@@ -247,6 +250,7 @@ async fn plan_read(
                         });
                         each(PlannedRow {
                             entity: entity.clone(),
+                            system: pair.to.clone(),
                             key: candidate.key.to_string(),
                             effect,
                             columns: columns.collect(),
@@ -266,9 +270,10 @@ fn column(pair: &Pair, name: &str, old: Option<Value>, new: &Value) -> PlannedCo
     PlannedColumn { name: name.to_owned(), old: old.map(|value| shown(&value)), new: shown(new) }
 }
 
-fn reject(plan: &mut Plan, each: &mut dyn FnMut(PlannedRow), entity: &str, key: String, faults: Vec<Fault>) {
+fn reject(plan: &mut Plan, each: &mut dyn FnMut(PlannedRow), pair: &Pair, key: String, faults: Vec<Fault>) {
     plan.rejected += 1;
     let code = faults.first().map(|fault| fault.code.to_string()).unwrap_or_default();
     *plan.rejected_by_code.entry(code).or_default() += 1;
-    each(PlannedRow { entity: entity.to_owned(), key, effect: PlannedEffect::Reject, columns: Vec::new(), faults });
+    let (entity, system) = (pair.entity.name.to_string(), pair.to.clone());
+    each(PlannedRow { entity, system, key, effect: PlannedEffect::Reject, columns: Vec::new(), faults });
 }

@@ -9,7 +9,7 @@ use crate::file::{self, Role};
 use crate::op::{Op, OpResult};
 use crate::time::Ms;
 use crate::tx::Tx;
-use crate::{Failpoints, cursors, dead_letters, leases, ledger, outages, pauses, queue, runs};
+use crate::{Failpoints, agreements, cursors, dead_letters, leases, ledger, outages, pauses, queue, runs};
 
 /// What a commit is answered with.
 pub(crate) type Answer = Result<Vec<OpResult>, Error>;
@@ -145,6 +145,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Run(op) => runs::apply(tx, op),
         Op::Cursor(op) => cursors::apply(tx, op),
         Op::Ledger(op) => ledger::apply(tx, op),
+        Op::Agreement(op) => agreements::apply(tx, op),
         Op::DeadLetter(op) => dead_letters::apply(tx, op),
         Op::Queue(op) => queue::apply(tx, op),
         Op::Pause(op) => pauses::apply(tx, op),

@@ -6,6 +6,7 @@
 //! | [`runs`] | executions of batch integrations, their counts and ends | [`Store::run`], [`Store::runs`], [`Store::last_run`], [`Store::last_runs`] |
 //! | [`cursors`] | how far each stream was read | [`Store::cursor`], [`Store::cursors`] |
 //! | [`ledger`] | what each key looked like when it was last settled | [`Store::ledger_get`], [`Store::ledger_scan`], [`Store::ledger_totals`] |
+//! | [`agreements`] | what two sides were when they last agreed | [`Store::agreements`], [`Store::agreements_pending`], [`Store::agreements_scan`] |
 //! | [`dead_letters`] | what was given up on, for people | [`Store::dead_letters`], [`Store::dead_letters_like`], [`Store::dead_letter_message`], [`Store::dead_letters_waiting`] |
 //! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`], [`Store::peek`], [`Store::sessions`], [`Store::oldest_ready`] |
 //!
@@ -52,6 +53,7 @@
 //! # }
 //! ```
 
+pub mod agreements;
 mod checkpointer;
 mod core;
 pub mod cursors;

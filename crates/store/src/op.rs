@@ -1,6 +1,6 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
-use crate::{cursors, dead_letters, leases, ledger, outages, pauses, queue, runs};
+use crate::{agreements, cursors, dead_letters, leases, ledger, outages, pauses, queue, runs};
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
 #[derive(Debug, Clone)]
@@ -9,6 +9,7 @@ pub enum Op {
     Run(runs::Op),
     Cursor(cursors::Op),
     Ledger(ledger::Op),
+    Agreement(agreements::Op),
     DeadLetter(dead_letters::Op),
     Queue(queue::Op),
     Pause(pauses::Op),
@@ -55,6 +56,7 @@ converts! {
     runs::Op => Run,
     cursors::Op => Cursor,
     ledger::Op => Ledger,
+    agreements::Op => Agreement,
     dead_letters::Op => DeadLetter,
     queue::Op => Queue,
     pauses::Op => Pause,

@@ -15,7 +15,7 @@ use crate::json;
 const LEASE: Duration = Duration::from_secs(15);
 
 /// Ends the run and gives the lease back, in one commit.
-pub(super) async fn end(
+pub(crate) async fn end(
     store: &Store,
     lease: &Lease,
     run: RunId,
@@ -34,7 +34,7 @@ pub(super) async fn end(
 }
 
 /// Takes the lease, closes what a crash left running, and starts the run, in one commit.
-pub(super) async fn begin(store: &Store, integration: &str, start: &Start) -> Result<(Lease, RunId), Error> {
+pub(crate) async fn begin(store: &Store, integration: &str, start: &Start) -> Result<(Lease, RunId), Error> {
     let ops = |first: Option<Op>| -> Vec<Op> {
         let integration = integration.to_owned();
         let take = leases::Op::Take { name: integration.clone(), holder: start.holder.clone(), length: LEASE };
@@ -82,7 +82,7 @@ fn is_gone(holder: &str, ours: &str) -> bool {
 }
 
 /// Renews the lease until that fails.
-pub(super) async fn keep(store: &Store, lease: &Lease) -> store::Error {
+pub(crate) async fn keep(store: &Store, lease: &Lease) -> store::Error {
     loop {
         tokio::time::sleep(LEASE / 3).await;
         match store.renew_lease(lease, LEASE).await {

@@ -97,7 +97,7 @@ fn row_json(row: &PlannedRow) -> serde_json::Value {
         PlannedEffect::Delete => "delete",
     };
     let faults: Vec<_> = row.faults.iter().map(hub::json::fault).collect();
-    json!({ "entity": row.entity, "key": row.key, "effect": effect, "columns": columns, "faults": faults })
+    json!({ "entity": row.entity, "system": row.system, "key": row.key, "effect": effect, "columns": columns, "faults": faults })
 }
 
 fn print_row(row: &PlannedRow) {

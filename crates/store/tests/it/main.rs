@@ -1,6 +1,7 @@
 //! What the store promises, seen from outside.
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
+mod agreements;
 mod crashes;
 mod dead_letters;
 mod files;
