@@ -3,7 +3,7 @@
 use record::Value;
 use uuid::Uuid;
 
-use crate::table::Table;
+use crate::table::{Kind, Table};
 use crate::value;
 
 /// Characters that the web server in front of the service refuses in a key, encoded or not.
@@ -13,6 +13,11 @@ const REFUSED: &str = "/<>*%&:\\?+";
 
 /// `accounts(accountnumber='C-1')`, percent-encoded; `None` where no URL can name the row by these values.
 pub(crate) fn by_key(table: &Table, names: &[String], values: &[Value]) -> Option<String> {
+    // Of a lookup to several tables, an id in an address does not say which one.
+    let several = |name: &String| matches!(table.column(name).map(|c| &c.kind), Some(Kind::Lookup { targets }) if targets.len() > 1);
+    if names.iter().any(several) {
+        return None;
+    }
     let parts = literals(table, names, values)?;
     if parts.iter().any(|(_, literal)| literal.contains(|c| REFUSED.contains(c))) {
         return None;

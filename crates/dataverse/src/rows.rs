@@ -1,12 +1,13 @@
 //! Finding rows: by their keys, and the rows that lookups point to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use record::{BoxFuture, Fault, KeyRules, Reference, Value};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use crate::batch::Part;
 use crate::client::Client;
@@ -191,24 +192,31 @@ const IDS_MAX: usize = 100_000;
 
 impl Ids {
     /// Learns the ids of those references that no URL can name: those by columns that are no alternate key, or whose
-    /// values hold characters that a URL must not.
-    pub async fn learn(&self, client: &Client, references: &[&Reference], codes: Codes) -> Result<(), Fault> {
+    /// values hold characters that a URL must not. With `all`, of every reference.
+    pub async fn learn(
+        &self,
+        client: &Client,
+        references: &[&Reference],
+        all: bool,
+        codes: Codes,
+    ) -> Result<(), Fault> {
         let mut groups: HashMap<(String, Vec<String>), Vec<Vec<Value>>> = HashMap::new();
         for reference in references {
             let names: Vec<String> = reference.key.iter().map(|(name, _)| name.to_string()).collect();
             let values: Vec<Value> = reference.key.iter().map(|(_, value)| value.clone()).collect();
             let table = client.table(&reference.of, codes).await?;
-            if self.known.lock().contains_key(&reference.to_string()) {
+            if self.known.lock().contains_key(&name_of(&table, reference)) {
                 continue;
             }
-            let direct = table.active_key(&names) && address::by_key(&table, &names, &values).is_some();
+            let direct = !all && table.active_key(&names) && address::by_key(&table, &names, &values).is_some();
             if !direct {
                 groups.entry((reference.of.to_string(), names)).or_default().push(values);
             }
         }
         for ((of, names), mut keys) in groups {
             let table = client.table(&of, codes).await?;
-            keys.dedup();
+            let mut seen = HashSet::new();
+            keys.retain(|key| seen.insert(folded(&table, &names, key)));
             let found = by_key(client, &table, &names, &keys, &[], codes).await?;
             let mut known = self.known.lock();
             if known.len() > IDS_MAX {
@@ -220,7 +228,7 @@ impl Ids {
                     && let Some(id) = row.id(&table)
                 {
                     let key = names.iter().map(|name| name.as_str().into()).zip(key).collect();
-                    known.insert(Reference { of: of.as_str().into(), key }.to_string(), id);
+                    known.insert(name_of(&table, &Reference { of: of.as_str().into(), key }), id);
                 }
             }
         }
@@ -243,11 +251,35 @@ impl Ids {
         {
             return Ok(format!("/{address}"));
         }
-        match self.known.lock().get(&reference.to_string()) {
+        match self.known.lock().get(&name_of(table, reference)) {
             Some(id) => Ok(format!("/{}", address::by_id(table, id))),
-            None => Err(format!("no single row is `{reference}`")),
+            None => Err(no_single(reference)),
         }
     }
+
+    /// The id of the row, once it was learned.
+    ///
+    /// *Errors*: one sentence, where there is no such row, or several.
+    pub fn id(&self, table: &Table, reference: &Reference) -> Result<Uuid, String> {
+        if let [(name, Value::Guid(id))] = reference.key.as_slice()
+            && **name == *table.primary_id
+        {
+            return Ok(*id);
+        }
+        let known = self.known.lock().get(&name_of(table, reference)).and_then(|id| id.parse().ok());
+        known.ok_or_else(|| no_single(reference))
+    }
+}
+
+/// A reference as the service compares it, as a text that serves only to compare.
+fn name_of(table: &Table, reference: &Reference) -> String {
+    let names: Vec<String> = reference.key.iter().map(|(name, _)| name.to_string()).collect();
+    let values: Vec<Value> = reference.key.iter().map(|(_, value)| value.clone()).collect();
+    format!("{}({})={}", table.name, names.join(","), folded(table, &names, &values))
+}
+
+fn no_single(reference: &Reference) -> String {
+    format!("there is no row, or there are several, for {reference}")
 }
 
 /// Turns the ids in lookups into references by business key, remembering what it saw.

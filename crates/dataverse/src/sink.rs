@@ -56,6 +56,14 @@ impl Sink for Rows {
         Box::pin(self.search(by, values, columns))
     }
 
+    fn by_id<'a>(
+        &'a self,
+        ids: &'a [Arc<str>],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
+        Box::pin(self.of_ids(ids, columns))
+    }
+
     fn rows_per_chunk(&self) -> usize {
         let config = self.client.config();
         config.rows_per_batch * config.concurrency.max(1)
@@ -92,13 +100,21 @@ impl Rows {
             .flat_map(|change| change.columns.values())
             .filter_map(|value| if let Value::Reference(reference) = value { Some(&**reference) } else { None })
             .collect();
-        self.ids.learn(&self.client, &references, WRITE).await?;
+        self.ids.learn(&self.client, &references, false, WRITE).await?;
 
         let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
         let mut todo: Vec<usize> = (0..changes.len()).collect();
+        let keys = self.keys(changes.iter().map(|change| &change.key)).await?;
+        for (at, change) in changes.iter().enumerate().filter(|(_, change)| change.op == Op::Delete) {
+            // What a key points to is gone, and the row with it.
+            if keys[at].is_err() && change.remote_id.is_none() {
+                outcomes[at] = Some(Ok(written(Effected::Unchanged)));
+                todo.retain(|left| *left != at);
+            }
+        }
         // A row that somebody else created between our look and our write is tried once more, as an update.
         for attempt in 0..2 {
-            let aims = self.aim(&table, changes, &todo).await?;
+            let aims = self.aim(&table, changes, &keys, &todo).await?;
             let mut sending = Vec::new();
             for (at, aim) in todo.drain(..).zip(aims) {
                 match aim.and_then(|aim| self.prepare(&table, &changes[at], at, aim)) {
@@ -153,15 +169,52 @@ impl Rows {
         ))
     }
 
-    /// How each of these changes is addressed. Asks the service only about keys that no URL can hold.
-    async fn aim(&self, table: &Table, changes: &[Change], todo: &[usize]) -> Result<Vec<Result<Aim, Fault>>, Fault> {
-        let address_of = |change: &Change| match (change.op, &change.remote_id) {
-            (Op::Adopt, Some(id)) => Some(address::by_id(table, id)),
-            _ => address::by_key(table, &self.spec.key, &change.key.parts()),
+    /// The values of each key as the service compares them: a lookup by the id of its row.
+    ///
+    /// *Errors*: of one key, that a row which it points to is not there.
+    async fn keys<'a>(&self, keys: impl Iterator<Item = &'a Key>) -> Result<Vec<Result<Vec<Value>, Fault>>, Fault> {
+        let parts: Vec<Vec<Value>> = keys.map(Key::parts).collect();
+        let references: Vec<&Reference> = parts
+            .iter()
+            .flatten()
+            .filter_map(|part| if let Value::Reference(reference) = part { Some(&**reference) } else { None })
+            .collect();
+        if references.is_empty() {
+            return Ok(parts.into_iter().map(Ok).collect());
+        }
+        self.ids.learn(&self.client, &references, true, WRITE).await?;
+        let id = |(name, part): (&String, Value)| match part {
+            Value::Reference(reference) => {
+                let far = self.client.known_table(&reference.of);
+                let id = far.ok_or_else(|| format!("`{}` is not known", reference.of));
+                id.and_then(|far| self.ids.id(&far, &reference)).map(Value::Guid).map_err(|why| missing(name, why))
+            }
+            other => Ok(other),
         };
-        let by_key: Vec<Option<String>> = todo.iter().map(|&at| address_of(&changes[at])).collect();
-        let hidden: Vec<Vec<Value>> =
-            todo.iter().zip(&by_key).filter(|(_, aim)| aim.is_none()).map(|(&at, _)| changes[at].key.parts()).collect();
+        Ok(parts.into_iter().map(|parts| self.spec.key.iter().zip(parts).map(id).collect()).collect())
+    }
+
+    /// How each of these changes is addressed. Asks the service only about keys that no URL can hold.
+    async fn aim(
+        &self,
+        table: &Table,
+        changes: &[Change],
+        keys: &[Result<Vec<Value>, Fault>],
+        todo: &[usize],
+    ) -> Result<Vec<Result<Aim, Fault>>, Fault> {
+        let address_of = |at: usize| match (changes[at].op, &changes[at].remote_id, &keys[at]) {
+            (Op::Adopt, Some(id), _) => Some(address::by_id(table, id)),
+            (_, _, Ok(key)) => address::by_key(table, &self.spec.key, key),
+            (Op::Delete, Some(id), Err(_)) => Some(address::by_id(table, id)),
+            (_, _, Err(_)) => None,
+        };
+        let by_key: Vec<Option<String>> = todo.iter().map(|&at| address_of(at)).collect();
+        let hidden: Vec<Vec<Value>> = todo
+            .iter()
+            .zip(&by_key)
+            .filter(|(_, aim)| aim.is_none())
+            .filter_map(|(&at, _)| keys[at].as_ref().ok().cloned())
+            .collect();
         let mut found = if hidden.is_empty() {
             Vec::new()
         } else {
@@ -172,7 +225,9 @@ impl Rows {
         for (&at, aim) in todo.iter().zip(by_key) {
             aims.push(match aim {
                 Some(url) => Ok(Aim::Key(url)),
-                None if address::filter(table, &self.spec.key, &changes[at].key.parts()).is_none() => {
+                None if keys[at].is_err() => keys[at].clone().map(|_| Aim::New),
+                None if keys[at].as_ref().is_ok_and(|key| address::filter(table, &self.spec.key, key).is_none()) => {
+                    found.next();
                     Err(Fault::reject(Code("IB0512"), "the key does not fit the type of its column")
                         .fix("correct the key at its source"))
                 }
@@ -299,11 +354,7 @@ impl Rows {
         let bound = far
             .ok_or_else(|| format!("`{}` is not known", reference.of))
             .and_then(|far| self.ids.bind(&far, reference));
-        let url = bound.map_err(|why| {
-            Fault::reject(Code("IB0515"), why)
-                .at_column(name)
-                .fix("bring the other row first, or correct the reference at its source")
-        })?;
+        let url = bound.map_err(|why| missing(name, why))?;
         Ok(format!("{}:{}", json::quoted(&format!("{}@odata.bind", target.navigation)), json::quoted(&url)))
     }
 
@@ -406,11 +457,30 @@ impl Rows {
     async fn read(&self, keys: &[Key], columns: &[String]) -> Result<Vec<Option<Current>>, Fault> {
         let table = self.table().await?;
         let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
-        let parts: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
-        let found = rows::by_key(&self.client, &table, &self.spec.key, &parts, &wanted.properties(), WRITE).await?;
+        let parts = self.keys(keys.iter()).await?;
+        // A key that points to a row which is not there has no row.
+        let known: Vec<Vec<Value>> = parts.iter().filter_map(|parts| parts.as_ref().ok().cloned()).collect();
+        let found = rows::by_key(&self.client, &table, &self.spec.key, &known, &wanted.properties(), WRITE).await?;
         let firsts: Vec<Vec<Found>> = found.into_iter().map(|rows| rows.into_iter().take(1).collect()).collect();
-        let currents = self.currents(&table, &wanted, firsts).await?;
-        Ok(currents.into_iter().map(|rows| rows.into_iter().next()).collect())
+        let mut currents = self.currents(&table, &wanted, firsts).await?.into_iter();
+        let current = |parts: Result<Vec<Value>, Fault>| match parts {
+            Ok(_) => currents.next().and_then(|rows| rows.into_iter().next()),
+            Err(_) => None,
+        };
+        Ok(parts.into_iter().map(current).collect())
+    }
+
+    async fn of_ids(&self, ids: &[Arc<str>], columns: &[String]) -> Result<Vec<Option<Current>>, Fault> {
+        let table = self.table().await?;
+        let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
+        // What is no id of this service names no row of it.
+        let known: Vec<Vec<Value>> =
+            ids.iter().filter_map(|id| id.parse().ok()).map(|id| vec![Value::Guid(id)]).collect();
+        let by = [table.primary_id.clone()];
+        let found = rows::by_key(&self.client, &table, &by, &known, &wanted.properties(), WRITE).await?;
+        let mut currents = self.currents(&table, &wanted, found).await?.into_iter().map(|rows| rows.into_iter().next());
+        let is_id = |id: &Arc<str>| id.parse::<uuid::Uuid>().is_ok();
+        Ok(ids.iter().map(|id| if is_id(id) { currents.next().flatten() } else { None }).collect())
     }
 
     async fn search(
@@ -453,6 +523,13 @@ impl Rows {
 enum Prepared {
     Send(Sending),
     Done(Effected),
+}
+
+/// The row that a lookup points to is not there.
+fn missing(column: &str, why: String) -> Fault {
+    Fault::reject(Code("IB0515"), why)
+        .at_column(column)
+        .fix("bring the other row first, or correct the reference at its source")
 }
 
 fn written(effect: Effected) -> Written {

@@ -1,6 +1,7 @@
 //! Rows that were in the destination before the hub: one that matches is adopted, several are a person's to tell apart.
 //!
-//! Only rows without a key are looked at. One that has a key of its own is another record, however alike it looks.
+//! Only rows without a key are adopted. One that has a key of its own is another record, however alike it looks, unless
+//! the hub wrote it under a key that the source has no longer ([`crate::renumber`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use record::{Change, Current, Fault, Op, RetryPolicy, Row, Schema, Value};
 use crate::codes;
 use crate::outage::with_retries;
 use crate::pair::Pair;
+use crate::renumber;
 use crate::sort::{Candidate, Decision};
 use crate::watch::Watch;
 
@@ -19,6 +21,11 @@ pub(crate) enum Existing {
     None,
     /// One row, which is in the candidate's place among the currents now.
     One,
+    /// The row that the hub once wrote under this key of the entity: it is in the candidate's place, and the source has
+    /// given it another key.
+    Renumbered(record::Key),
+    /// Rows that match, and have keys of their own.
+    Keyed(Vec<Current>),
     /// So many rows, or one row for several candidates.
     Several(usize),
 }
@@ -32,6 +39,7 @@ pub(crate) async fn existing(
     currents: &mut [Option<Current>],
 ) -> Result<Vec<Existing>, Fault> {
     let mut answers = vec![Existing::None; rows.len()];
+    renumber::moved(retry, watch, pair, rows, currents, &mut answers).await?;
     let by = &pair.match_existing;
     let (mut asked, mut values) = (Vec::new(), Vec::new());
     for (at, row) in rows.iter().enumerate().filter(|(at, _)| !by.is_empty() && currents[*at].is_none()) {
@@ -52,7 +60,8 @@ pub(crate) async fn existing(
         let has_key = |row: &Current| {
             pair.key_columns.iter().any(|name| row.columns.get(name).is_some_and(|value| !value.is_blank()))
         };
-        let mut free = found.into_iter().filter(|row| !has_key(row));
+        let (keyed, free): (Vec<Current>, Vec<Current>) = found.into_iter().partition(has_key);
+        let mut free = free.into_iter();
         match (free.next(), free.count()) {
             (Some(row), 0) => {
                 if let Some(id) = &row.remote_id {
@@ -62,7 +71,8 @@ pub(crate) async fn existing(
                 currents[at] = Some(row);
             }
             (Some(_), more) => answers[at] = Existing::Several(more + 1),
-            (None, _) => {}
+            (None, _) if keyed.is_empty() => {}
+            (None, _) => answers[at] = Existing::Keyed(keyed),
         }
     }
     for claimed in adopted.into_values().filter(|claimed| claimed.len() > 1) {
@@ -77,17 +87,21 @@ pub(crate) async fn existing(
 /// The decision about a row, now that it is known whether it was there before.
 pub(crate) fn settle(pair: &Pair, candidate: &Candidate, existing: &Existing, decision: Decision) -> Decision {
     match (existing, decision) {
-        (Existing::None, decision) => decision,
+        (Existing::None | Existing::Keyed(_), decision) => decision,
         (Existing::Several(rows), _) => Decision::Reject(ambiguous(pair, candidate, *rows)),
-        (Existing::One, Decision::Write(change)) => Decision::Write(Box::new(Change { op: Op::Adopt, ..*change })),
-        (Existing::One, Decision::Same { remote_id, .. }) => Decision::Write(Box::new(Change {
-            op: Op::Adopt,
-            key: candidate.wanted.key.clone(),
-            columns: Row::new(Schema::new(Vec::new()), Vec::new()),
-            remote_id: remote_id.map(Into::into),
-            if_version: None,
-        })),
-        (Existing::One, other) => other,
+        (Existing::One | Existing::Renumbered(_), Decision::Write(change)) => {
+            Decision::Write(Box::new(Change { op: Op::Adopt, ..*change }))
+        }
+        (Existing::One | Existing::Renumbered(_), Decision::Same { remote_id, .. }) => {
+            Decision::Write(Box::new(Change {
+                op: Op::Adopt,
+                key: candidate.wanted.key.clone(),
+                columns: Row::new(Schema::new(Vec::new()), Vec::new()),
+                remote_id: remote_id.map(Into::into),
+                if_version: None,
+            }))
+        }
+        (Existing::One | Existing::Renumbered(_), other) => other,
     }
 }
 

@@ -30,6 +30,8 @@ pub const NOT_KNOWN_AS_OURS: Code = Code("IB0707");
 pub const DRIFTED: Code = Code("IB0708");
 /// A row is to be created, and several rows that were there before match it.
 pub const SEVERAL_MATCH: Code = Code("IB0709");
+/// A row that is gone from the source has another key in the destination now.
+pub const GONE_AND_MOVED: Code = Code("IB0750");
 /// An event cannot be read: it is not JSON, or not what its system sends.
 pub const EVENT_UNREADABLE: Code = Code("IB0801");
 /// A destination did not return a field that goes home.

@@ -231,6 +231,7 @@ pub(crate) async fn pair(
         key_columns: target.alternate_key.clone(),
         patience: patience(project, entity, &to.defined.name),
         match_existing: target.match_existing.clone(),
+        source_by_key: source.key_columns(entity).is_some(),
         gone,
         reads_all,
     };

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use definition::MinRows;
 use record::hash::RowHasher;
@@ -257,6 +258,54 @@ pub(crate) fn not_known_as_ours(pair: &Pair) -> Fault {
     Fault::reject(codes::NOT_KNOWN_AS_OURS, what)
         .at_system(&pair.to)
         .fix("look at the row there, and remove it by hand if nobody needs it")
+}
+
+/// Which rows the destination has no longer under their keys, and has all the same, under others that the hub did not
+/// give them. *Shape*: one answer for each entry.
+///
+/// *Errors*: the inner result is the fault of the destination.
+pub(crate) async fn moved(
+    store: &Store,
+    retry: &RetryPolicy,
+    watch: &dyn Watch,
+    pair: &Pair,
+    entries: &[Entry],
+    currents: &[Option<Current>],
+) -> Result<Result<Vec<bool>, Fault>, store::Error> {
+    let absent = entries.iter().zip(currents).filter(|(_, current)| current.is_none());
+    let ids: Vec<Arc<str>> = absent.filter_map(|(entry, _)| entry.remote_id.as_deref().map(Arc::from)).collect();
+    let mut moved = vec![false; entries.len()];
+    if ids.is_empty() {
+        return Ok(Ok(moved));
+    }
+    let found = match with_retries(retry, watch, || pair.sink.by_id(&ids, &pair.key_columns)).await {
+        Ok(found) => found,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let there: Vec<&str> = ids.iter().zip(&found).filter(|(_, row)| row.is_some()).map(|(id, _)| &**id).collect();
+    let known = store.ledger_of_remote(&pair.to, &pair.entity.name, &there)?;
+    for (at, entry) in entries.iter().enumerate().filter(|(at, _)| currents[*at].is_none()) {
+        let id = entry.remote_id.as_deref().filter(|id| there.contains(id));
+        // The row of another key of the source goes its own way.
+        let renumbered = |id: &str| known.iter().any(|(known, key)| known == id && *key != entry.key);
+        moved[at] = id.is_some_and(|id| !renumbered(id));
+    }
+    Ok(Ok(moved))
+}
+
+/// A row that is gone from the source, and that somebody has given another key in the destination.
+pub(crate) fn gone_and_moved(pair: &Pair, entry: &Entry) -> Fault {
+    let what = format!(
+        "the row is gone from `{}`, and somebody has changed its key in `{}`; it was not {}",
+        pair.from,
+        pair.to,
+        pair.gone.done()
+    );
+    let id = entry.remote_id.as_deref().unwrap_or_default();
+    Fault::reject(codes::GONE_AND_MOVED, what)
+        .at_system(&pair.to)
+        .at_table(&pair.table)
+        .fix(format!("look at the row {id} there: give it its key back, or remove it by hand if nobody needs it"))
 }
 
 /// The destination's key is made of more than the entity's key, and a row that is gone has no more than that.

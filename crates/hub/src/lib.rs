@@ -19,6 +19,7 @@ mod outage;
 pub mod pair;
 pub mod plan;
 mod reject;
+mod renumber;
 pub mod schedule;
 mod sort;
 mod try_row;

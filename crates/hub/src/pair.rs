@@ -25,6 +25,8 @@ pub struct Pair {
     pub match_existing: Vec<String>,
     /// How long a row waits for one that it points to, and which the destination does not have yet.
     pub patience: Duration,
+    /// The source can be asked for rows by the entity's key.
+    pub source_by_key: bool,
     pub gone: Gone,
     /// The source only ever tells what is there: what is gone is found by reading everything.
     pub reads_all: bool,

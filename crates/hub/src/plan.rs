@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::gone::{self, Gone, Seen};
 use crate::outage::with_retries;
 use crate::pair::Pair;
+use crate::renumber;
 use crate::sort::{self, Decision, Sorted, Twins};
 use crate::watch::{Note, Watch};
 
@@ -131,8 +132,17 @@ async fn plan_gone(
             Ok(found) => found,
             Err(fault) => return Ok(Err(fault)),
         };
-        for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {
+        let moved = match gone::moved(store, &job.retry, watch, pair, entries, &currents).await? {
+            Ok(moved) => moved,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        for (at, (entry, (key, current))) in entries.iter().zip(keys.iter().zip(&currents)).enumerate() {
             plan.read += 1;
+            if moved[at] {
+                let fault = gone::gone_and_moved(pair, entry);
+                reject(plan, each, &pair.entity.name, entry.key.to_string(), vec![fault]);
+                continue;
+            }
             if gone::change(pair, key, current.as_ref()).is_none() {
                 plan.unchanged += 1;
                 continue;
@@ -227,10 +237,15 @@ async fn plan_read(
                 Ok(currents) => currents,
                 Err(fault) => return Ok(Err(fault)),
             };
-            let existing = match adopt::existing(&job.retry, watch, pair, rows, &mut currents).await {
+            let mut existing = match adopt::existing(&job.retry, watch, pair, rows, &mut currents).await {
                 Ok(existing) => existing,
                 Err(fault) => return Ok(Err(fault)),
             };
+            let again =
+                renumber::renumbered(store, &job.retry, watch, pair, rows, &mut currents, &mut existing).await?;
+            if let Err(fault) = again {
+                return Ok(Err(fault));
+            }
             for (candidate, (current, existing)) in rows.iter().zip(currents.into_iter().zip(&existing)) {
                 let decision = sort::decide_with(pair, candidate, current.as_ref(), job.drift);
                 match adopt::settle(pair, candidate, existing, decision) {

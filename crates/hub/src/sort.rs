@@ -243,9 +243,7 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
     if let Some(other) = twin_in_destination(pair, candidate, current) {
         return Decision::Reject(key_twice(pair, &candidate.key, &other).at_key(candidate.key.to_string()));
     }
-    let keeps = pair.write.keeps();
-    let changed =
-        |(name, value): &(&str, &Value)| current.columns.get(name).is_none_or(|now| !content::same(value, now, keeps));
+    let changed = |(name, value): &(&str, &Value)| !pair.write.holds(&current.columns, name, value);
     let changed: Vec<(&str, &Value)> = wanted.columns.iter().filter(changed).collect();
     let returns = matches!(pair.gone, Gone::Deactivate { returns_active: true }) && candidate.comes_back;
     if returns {
@@ -287,7 +285,17 @@ fn change<'a>(
 
 /// The destination's own spelling of the key, where it is not ours: it belongs to another row of the source.
 fn twin_in_destination(pair: &Pair, candidate: &Candidate, current: &Current) -> Option<Key> {
-    let there: Option<Vec<&Value>> = pair.key_columns.iter().map(|column| current.columns.get(column)).collect();
+    let ours = candidate.wanted.key.parts();
+    // A lookup points to one row however its key is spelled.
+    let there: Option<Vec<&Value>> = pair
+        .key_columns
+        .iter()
+        .zip(&ours)
+        .map(|(column, ours)| match ours {
+            Value::Reference(_) => Some(ours),
+            _ => current.columns.get(column),
+        })
+        .collect();
     let there = Key::of(there?).ok()?;
     let rules = KeyRules { ignore_case: false, ignore_trailing_spaces: true };
     let ours = &candidate.wanted.key;

@@ -35,7 +35,25 @@ pub fn same(wanted: &Value, current: &Value, keeps: Keeps) -> bool {
         (Value::Choice(a), Value::Text(b)) | (Value::Text(b), Value::Choice(a)) => a == b,
         // The options of a system are numbers.
         (Value::Choice(a), Value::Int(b)) | (Value::Int(b), Value::Choice(a)) => *a == b.to_string(),
+        // Which row a lookup points to is told by keys, and those are compared as keys are.
+        (Value::Reference(a), Value::Reference(b)) => {
+            a.of == b.of
+                && a.key.len() == b.key.len()
+                && a.key.iter().zip(&b.key).all(|((a, va), (b, vb))| a == b && same_in_key(va, vb, keeps))
+        }
         (a, b) => a == b,
+    }
+}
+
+/// As [`same`], for a value that names a row: where lookups are kept, the case of a text and the spaces behind it say
+/// nothing.
+pub fn same_in_key(wanted: &Value, current: &Value, keeps: Keeps) -> bool {
+    match (wanted, current) {
+        (Value::Text(a), Value::Text(b)) if keeps.lookups => {
+            let folded = |text: &str| text.trim_end_matches(' ').to_lowercase();
+            folded(a) == folded(b)
+        }
+        _ => same(wanted, current, keeps),
     }
 }
 
@@ -70,6 +88,12 @@ mod tests {
         }
         assert!(!same(&"".into(), &Value::Blank, Keeps::EXACTLY));
         assert!(!same(&"a".into(), &"A".into(), DATAVERSE));
+        let to = |number: &str| {
+            let key = vec![("accountnumber".into(), number.into())];
+            Value::Reference(Box::new(record::Reference { of: "account".into(), key }))
+        };
+        assert!(same(&to("c-1"), &to("C-1"), DATAVERSE), "both point to one row");
+        assert!(!same(&to("C-1"), &to("C-2"), DATAVERSE));
     }
 
     #[test]

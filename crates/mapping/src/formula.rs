@@ -64,6 +64,11 @@ impl Compiled {
         self.formula.is_volatile()
     }
 
+    /// The columns of other tables by which it points to rows.
+    pub fn names_rows_by(&self) -> impl Iterator<Item = &str> {
+        self.formula.references().iter().flat_map(|(_, columns)| columns.iter().map(|column| &**column))
+    }
+
     /// The places among the mapping's inputs that it reads.
     pub fn inputs(&self) -> impl Iterator<Item = usize> {
         self.places.iter().copied().filter(|place| *place != usize::MAX)

@@ -55,6 +55,8 @@ struct Target {
     name: String,
     ty: Type,
     expr: Compiled,
+    /// Of a lookup: the columns behind it by which its row is named, as paths (`pricelevelid.name`).
+    behind: Vec<String>,
     only_on_create: bool,
     personal: bool,
     text: String,
@@ -130,9 +132,31 @@ impl WriteMapping {
         self.schema.columns().iter().chain(self.create_schema.columns()).map(|c| c.name.to_string()).collect()
     }
 
-    /// The columns that are compared with what the destination has.
+    /// What is to be asked of the destination, so that [`WriteMapping::holds`] can tell: the columns, and behind each
+    /// lookup the columns by which its row is named.
     pub fn compared(&self) -> Vec<String> {
-        self.schema.columns().iter().map(|c| c.name.to_string()).collect()
+        let own = self.schema.columns().iter().map(|c| c.name.to_string());
+        let lookups = self.columns.iter().filter(|target| self.schema.index(&target.name).is_some());
+        let mut all: Vec<String> = own.chain(lookups.flat_map(|target| target.behind.iter().cloned())).collect();
+        let mut seen = std::collections::HashSet::new();
+        all.retain(|name| seen.insert(name.clone()));
+        all
+    }
+
+    /// Whether the destination, which has `current` in the columns of [`WriteMapping::compared`], would change nothing by
+    /// writing this value.
+    pub fn holds(&self, current: &Row, column: &str, wanted: &Value) -> bool {
+        let Some(now) = current.get(column) else { return false };
+        if content::same(wanted, now, self.keeps) {
+            return true;
+        }
+        // It names its row by other columns than we do.
+        let (Value::Reference(wanted), Value::Reference(now)) = (wanted, now) else { return false };
+        wanted.of == now.of
+            && wanted.key.iter().all(|(name, value)| {
+                let there = current.get(&format!("{column}.{name}"));
+                there.is_some_and(|there| content::same_in_key(value, there, self.keeps))
+            })
     }
 
     pub fn fingerprint(&self) -> u64 {
@@ -424,10 +448,21 @@ fn compile_rule(
             Compiled::Lines { field: slot(names, &lines.of), each: Box::new(each) }
         }
     };
+    let behind: Vec<String> = match (&expr, &ty) {
+        _ if !plan.keeps.lookups => Vec::new(),
+        (Compiled::Lookup { columns, .. }, _) => {
+            columns.iter().map(|(_, column)| format!("{}.{column}", rule.target)).collect()
+        }
+        (Compiled::Formula(formula), Type::Reference { .. }) => {
+            formula.names_rows_by().map(|column| format!("{}.{column}", rule.target)).collect()
+        }
+        _ => Vec::new(),
+    };
     Ok(Target {
         name: rule.target.clone(),
         ty,
         expr,
+        behind,
         only_on_create: rule.only_on_create,
         personal,
         text: rule.expr.text(),

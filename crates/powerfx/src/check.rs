@@ -26,6 +26,8 @@ pub(crate) struct Checker<'s> {
     pub extra: Vec<Arc<str>>,
     pub slots: Vec<usize>,
     pub volatile: bool,
+    /// The rows that `Row` points to: a table, and the columns that name the row.
+    pub references: Vec<(Arc<str>, Vec<Arc<str>>)>,
 }
 
 /// A node and what it gives.
@@ -68,6 +70,7 @@ impl<'s> Checker<'s> {
             extra: Vec::new(),
             slots: Vec::new(),
             volatile: false,
+            references: Vec::new(),
         }
     }
 

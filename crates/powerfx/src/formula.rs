@@ -42,7 +42,7 @@ pub fn compile(text: &str, scope: &Scope, expect: &Expect) -> Result<Formula, Ve
         None => scope.paths().get(slot).cloned().unwrap_or_default(),
     };
     let slots = checker.slots.iter().map(|&slot| SlotUse { slot, name: name(slot) }).collect();
-    Ok(Formula { node, ty, slots, volatile: checker.volatile, shape })
+    Ok(Formula { node, ty, slots, volatile: checker.volatile, references: checker.references, shape })
 }
 
 /// A formula that was checked and can run. Cheap to share between threads.
@@ -52,6 +52,7 @@ pub struct Formula {
     ty: Type,
     slots: Vec<SlotUse>,
     volatile: bool,
+    references: Vec<(Arc<str>, Vec<Arc<str>>)>,
     shape: Shape,
 }
 
@@ -167,6 +168,11 @@ impl Formula {
     /// Whether two runs over the same row may differ: it uses `Now`, `Today`, `Rand` or their like.
     pub fn is_volatile(&self) -> bool {
         self.volatile
+    }
+
+    /// What `Row` may give: tables with the columns that name a row of them.
+    pub fn references(&self) -> &[(Arc<str>, Vec<Arc<str>>)] {
+        &self.references
     }
 
     pub fn shape(&self) -> Shape {

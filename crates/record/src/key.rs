@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::Value;
+use crate::{Reference, Value};
 
 /// The values of a key, one or several, as bytes that sort as the values do.
 ///
@@ -45,6 +45,8 @@ const INSTANT: u8 = 0x28;
 const GUID: u8 = 0x30;
 const TEXT: u8 = 0x40;
 const CHOICE: u8 = 0x48;
+/// A row that the key points to, by the columns that name it.
+const REFERENCE: u8 = 0x50;
 
 impl Key {
     /// The key of these values, in the order of the key's fields.
@@ -53,26 +55,7 @@ impl Key {
     pub fn of<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<Key, KeyError> {
         let mut bytes = vec![VERSION];
         for (part, value) in values.into_iter().enumerate() {
-            match value {
-                Value::Blank => return Err(KeyError::Blank { part }),
-                Value::Text(v) if v.trim().is_empty() => return Err(KeyError::Blank { part }),
-                Value::Text(v) => put_text(&mut bytes, TEXT, v),
-                Value::Choice(v) => put_text(&mut bytes, CHOICE, v),
-                Value::Bool(v) => bytes.extend_from_slice(&[BOOL, *v as u8]),
-                Value::Int(v) => put_int(&mut bytes, INT, *v),
-                Value::Decimal(v) => put_decimal(&mut bytes, *v),
-                Value::Date(v) => put_int(&mut bytes, DATE, days(*v)),
-                Value::Instant(v) => {
-                    let nanos = v.as_nanosecond();
-                    bytes.push(INSTANT);
-                    bytes.extend_from_slice(&((nanos as u128) ^ (1 << 127)).to_be_bytes());
-                }
-                Value::Guid(v) => {
-                    bytes.push(GUID);
-                    bytes.extend_from_slice(v.as_bytes());
-                }
-                other => return Err(KeyError::Kind { part, kind: other.kind() }),
-            }
+            put(&mut bytes, part, value)?;
         }
         Ok(Key(bytes.into()))
     }
@@ -95,22 +78,7 @@ impl Key {
 
     /// This key as the destination compares it: two keys that are one there have one folded form.
     pub fn folded(&self, rules: KeyRules) -> Key {
-        let parts: Vec<Value> = self
-            .parts()
-            .into_iter()
-            .map(|part| match part {
-                Value::Text(mut text) => {
-                    if rules.ignore_trailing_spaces {
-                        text.truncate(text.trim_end_matches(' ').len());
-                    }
-                    if rules.ignore_case {
-                        text = text.to_lowercase();
-                    }
-                    Value::Text(text)
-                }
-                other => other,
-            })
-            .collect();
+        let parts: Vec<Value> = self.parts().into_iter().map(|part| folded(part, rules)).collect();
         Key::of(&parts).expect("folding leaves no part blank")
     }
 
@@ -143,6 +111,59 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({self})")
     }
+}
+
+fn folded(part: Value, rules: KeyRules) -> Value {
+    match part {
+        Value::Text(mut text) => {
+            if rules.ignore_trailing_spaces {
+                text.truncate(text.trim_end_matches(' ').len());
+            }
+            if rules.ignore_case {
+                text = text.to_lowercase();
+            }
+            Value::Text(text)
+        }
+        Value::Reference(mut to) => {
+            for (_, value) in &mut to.key {
+                *value = folded(std::mem::take(value), rules);
+            }
+            Value::Reference(to)
+        }
+        other => other,
+    }
+}
+
+fn put(out: &mut Vec<u8>, part: usize, value: &Value) -> Result<(), KeyError> {
+    match value {
+        Value::Blank => return Err(KeyError::Blank { part }),
+        Value::Text(v) if v.trim().is_empty() => return Err(KeyError::Blank { part }),
+        Value::Text(v) => put_text(out, TEXT, v),
+        Value::Choice(v) => put_text(out, CHOICE, v),
+        Value::Bool(v) => out.extend_from_slice(&[BOOL, *v as u8]),
+        Value::Int(v) => put_int(out, INT, *v),
+        Value::Decimal(v) => put_decimal(out, *v),
+        Value::Date(v) => put_int(out, DATE, days(*v)),
+        Value::Instant(v) => {
+            let nanos = v.as_nanosecond();
+            out.push(INSTANT);
+            out.extend_from_slice(&((nanos as u128) ^ (1 << 127)).to_be_bytes());
+        }
+        Value::Guid(v) => {
+            out.push(GUID);
+            out.extend_from_slice(v.as_bytes());
+        }
+        Value::Reference(to) if !to.key.is_empty() && !to.key.iter().any(|(_, v)| matches!(v, Value::Reference(_))) => {
+            put_text(out, REFERENCE, &to.of);
+            for (name, value) in &to.key {
+                put_text(out, TEXT, name);
+                put(out, part, value)?;
+            }
+            out.push(0);
+        }
+        other => return Err(KeyError::Kind { part, kind: other.kind() }),
+    }
+    Ok(())
 }
 
 fn put_text(out: &mut Vec<u8>, tag: u8, text: &str) {
@@ -211,6 +232,19 @@ fn take(tag: u8, bytes: &[u8]) -> Option<(Value, &[u8])> {
             let (head, rest) = bytes.split_first_chunk::<16>()?;
             Some((Value::Guid(Uuid::from_bytes(*head)), rest))
         }
+        REFERENCE => {
+            let (of, mut rest) = take_text(bytes)?;
+            let mut key = Vec::new();
+            while *rest.first()? != 0 {
+                let (name, after) = take_text(rest.strip_prefix(&[TEXT])?)?;
+                let (&tag, after) = after.split_first()?;
+                // A row is named by values: one named by another row is a path that no key has.
+                let (value, after) = (tag != REFERENCE).then(|| take(tag, after))??;
+                key.push((name.into(), value));
+                rest = after;
+            }
+            (!key.is_empty()).then(|| (Value::Reference(Box::new(Reference { of: of.into(), key })), &rest[1..]))
+        }
         _ => None,
     }
 }
@@ -268,6 +302,11 @@ mod tests {
         Key::of(values).unwrap()
     }
 
+    fn to(of: &str, value: &str) -> Value {
+        let key = vec![("name".into(), Value::text(value)), ("rank".into(), Value::Int(-1))];
+        Value::Reference(Box::new(Reference { of: of.into(), key }))
+    }
+
     #[test]
     fn a_key_comes_back_as_it_went_in() {
         let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
@@ -283,6 +322,7 @@ mod tests {
                 decimal("79228162514264337593543950335"),
             ],
             vec![Value::Guid(Uuid::from_u128(7)), Value::Bool(true)],
+            vec![to("product", "P-1"), to("uom", "EA\0"), Value::Int(1)],
             vec![Value::Date(Date::constant(1969, 12, 31)), Value::Instant("2026-11-23T10:00:00.5Z".parse().unwrap())],
         ] {
             let made = key(&parts);
@@ -313,12 +353,21 @@ mod tests {
     fn the_destination_says_what_is_equal() {
         let rules = KeyRules { ignore_case: true, ignore_trailing_spaces: true };
         assert_eq!(key(&["c-7 ".into()]).folded(rules), key(&["C-7".into()]).folded(rules));
+        assert_eq!(key(&[to("product", "p-1")]).folded(rules), key(&[to("product", "P-1 ")]).folded(rules));
         assert_ne!(key(&["c-7".into()]).folded(KeyRules::default()), key(&["C-7".into()]).folded(KeyRules::default()));
     }
 
     #[test]
     fn foreign_bytes_are_refused() {
-        for bytes in [&b""[..], b"\x02", b"\x01\x10\x00", b"\x01\x40abc", b"\x01\x40\xFF\xFE\x00\x00", b"\x01\x99"] {
+        for bytes in [
+            &b""[..],
+            b"\x02",
+            b"\x01\x10\x00",
+            b"\x01\x40abc",
+            b"\x01\x40\xFF\xFE\x00\x00",
+            b"\x01\x99",
+            b"\x01\x50a\0\0\0",
+        ] {
             assert_eq!(Key::from_bytes(bytes), Err(KeyError::Bytes), "{bytes:?}");
         }
     }

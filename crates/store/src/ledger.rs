@@ -246,6 +246,32 @@ impl Store {
         })
     }
 
+    /// The keys under which the ledger knows these rows of the destination, by the destination's own ids.
+    ///
+    /// *Shape*: a row that it knows under several keys has several. *Units*: reads the whole ledger of the entity once, so
+    /// ask for many ids at a time, and only where it matters.
+    pub fn ledger_of_remote(&self, system: &str, entity: &str, ids: &[&str]) -> Result<Vec<(String, Key)>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(|conn| {
+            let Some(scope) = scope(conn, system, entity)? else { return Ok(Vec::new()) };
+            let sql =
+                "SELECT key, source_hash, content_hash, mapping, state, generation, remote_id, version FROM ledger
+                       WHERE scope = ?1 AND remote_id IS NOT NULL";
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut rows = statement.query([scope])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id = guid::unpack(row.get_ref(6)?)?;
+                if let Some(id) = id.filter(|id| ids.contains(&id.as_str())) {
+                    found.push((id, read(row)?.key));
+                }
+            }
+            Ok(found)
+        })
+    }
+
     /// How many rows the ledger holds, by state.
     pub fn ledger_totals(&self, system: &str, entity: &str) -> Result<Totals, Error> {
         let sql = "SELECT written, rejected, waiting, deactivated FROM ledger_scope WHERE system = ?1 AND entity = ?2";

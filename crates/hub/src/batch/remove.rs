@@ -50,8 +50,13 @@ impl Run<'_> {
         let mut chunk =
             Chunk { counts: Counts { read: entries.len() as u64, ..Counts::default() }, ..Chunk::default() };
         let (keys, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
+        let moved = gone::moved(self.store, &self.job.retry, self.watch, pair, entries, &currents).await??;
         let (mut changes, mut of) = (Vec::new(), Vec::new());
-        for (entry, (key, current)) in entries.iter().zip(keys.iter().zip(&currents)) {
+        for (at, (entry, (key, current))) in entries.iter().zip(keys.iter().zip(&currents)).enumerate() {
+            if moved[at] {
+                chunk.rejected.push(gone::rejected(entry, gone::gone_and_moved(pair, entry)));
+                continue;
+            }
             match gone::change(pair, key, current.as_ref()) {
                 Some(change) => {
                     changes.push(change);

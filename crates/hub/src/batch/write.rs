@@ -13,6 +13,7 @@ use crate::gone::Gone;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::reject::Rejected;
+use crate::renumber;
 use crate::sort::{self, Candidate, Decision};
 use crate::watch::Note;
 
@@ -28,7 +29,9 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let mut currents = self.current(pair, rows).await?;
-        let existing = adopt::existing(&self.job.retry, self.watch, pair, rows, &mut currents).await?;
+        let mut existing = adopt::existing(&self.job.retry, self.watch, pair, rows, &mut currents).await?;
+        renumber::renumbered(self.store, &self.job.retry, self.watch, pair, rows, &mut currents, &mut existing)
+            .await??;
         let (mut changes, mut of) = (Vec::new(), Vec::new());
         for (at, (candidate, current)) in rows.iter().zip(&currents).enumerate() {
             let decision = sort::decide_with(pair, candidate, current.as_ref(), self.job.drift);
@@ -65,7 +68,13 @@ impl Run<'_> {
             for ((change, at), outcome) in changes.drain(..).zip(of.drain(..)).zip(outcomes) {
                 let candidate = &rows[at];
                 match outcome {
-                    Ok(written) => settle(pair, candidate, currents[at].is_some(), written, chunk),
+                    Ok(written) => {
+                        settle(pair, candidate, currents[at].is_some(), written, chunk);
+                        if let adopt::Existing::Renumbered(old) = &existing[at] {
+                            chunk.removed.push(old.clone());
+                            chunk.written.push(old.clone());
+                        }
+                    }
                     Err(fault) if fault.code == codes::REFERENCE_MISSING => {
                         orphans.push(Orphan { fault, row: candidate.clone() });
                     }

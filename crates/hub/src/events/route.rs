@@ -313,10 +313,7 @@ impl Route {
             // Deleted meanwhile: nothing misses the number.
             return Ok(());
         };
-        let keeps = home.write.keeps();
-        let same = |(name, value): (&str, &Value)| {
-            current.columns.get(name).is_some_and(|now| content::same(value, now, keeps))
-        };
+        let same = |(name, value): (&str, &Value)| home.write.holds(&current.columns, name, value);
         if wanted.columns.iter().all(same) {
             return Ok(());
         }

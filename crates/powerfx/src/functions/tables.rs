@@ -303,7 +303,9 @@ fn check_reference(c: &mut Checker<'_>, args: &[Expr], _: Span) -> Typed {
         return c.type_error(args[0].span, "expected the name of a table as a text in quotes");
     };
     match &record.ty {
-        Type::Record(fields) if !fields.is_empty() => {}
+        Type::Record(fields) if !fields.is_empty() => {
+            c.references.push((name.clone(), fields.iter().map(|(column, _)| column.clone()).collect()));
+        }
         Type::Error => {}
         other => {
             let message = format!("expected the columns that name the row, as {{column: value}}, found {other}");

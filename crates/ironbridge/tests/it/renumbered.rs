@@ -1,0 +1,118 @@
+//! Rows whose key has changed, in the destination or in the source: never doubled, never lost.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{World, http};
+
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+/// The rows of Dynamics: ids by account number.
+fn ids(world: &World) -> std::collections::BTreeMap<String, String> {
+    let page = http(&world.url, "GET", "/api/data/v9.2/accounts?$select=accountnumber", "");
+    let page: Json = serde_json::from_str(&page).unwrap();
+    let text = |row: &Json, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    page["value"].as_array().unwrap().iter().map(|row| (text(row, "accountnumber"), text(row, "accountid"))).collect()
+}
+
+fn world(integration: &str) -> (World, Vec<String>) {
+    let world = World::new(40);
+    world.sql("UPDATE customers SET parent_no = NULL");
+    world.edit("integrations/customers.yaml", "schedule:", &format!("{integration}schedule:"));
+    let first = world.run();
+    assert!(first["error"].is_null(), "{first:#}");
+    let unique = "SELECT customer_no FROM customers c WHERE contact_email <> '' AND customer_no IN (SELECT customer_no FROM customers)
+                  AND NOT EXISTS (SELECT 1 FROM customers d WHERE d.rowid <> c.rowid AND d.company_name = c.company_name)";
+    let conn = rusqlite::Connection::open(world.finance()).unwrap();
+    let mut statement = conn.prepare(unique).unwrap();
+    let keys: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let there = ids(&world);
+    let keys = keys.into_iter().filter(|key| there.contains_key(key)).collect();
+    (world, keys)
+}
+
+fn rename_in_dynamics(world: &World, id: &str, to: &str) {
+    http(&world.url, "PATCH", &format!("/api/data/v9.2/accounts({id})"), &json!({ "accountnumber": to }).to_string());
+}
+
+#[test]
+fn a_key_that_was_changed_in_dynamics_is_put_back_and_nothing_is_doubled() {
+    let (world, keys) = world("");
+    let before = ids(&world);
+    rename_in_dynamics(&world, &before[&keys[0]], "SOMEBODY-1");
+    world.sql(&format!(
+        "UPDATE customers SET credit_limit = '12.50', updated_at = {NOW} WHERE customer_no = '{}'",
+        keys[0]
+    ));
+    let plan = world.ironbridge(&["--format", "json", "plan", "customers"]);
+    let plan: Json = serde_json::from_str(&plan.out).unwrap();
+    let run = world.run();
+    assert_eq!((&run["created"], &run["updated"]), (&json!(0), &json!(1)), "{run:#}");
+    assert_eq!((&plan["create"], &plan["update"]), (&run["created"], &run["updated"]));
+    assert_eq!(ids(&world), before);
+    assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
+fn what_is_gone_and_has_another_key_in_dynamics_is_left_to_a_person() {
+    let (world, keys) = world("deletes: delete\nmax_deletes: 50 %\n");
+    let before = ids(&world);
+    rename_in_dynamics(&world, &before[&keys[0]], "SOMEBODY-1");
+    world.sql(&format!("DELETE FROM customers WHERE customer_no IN ('{}', '{}')", keys[0], keys[1]));
+    let plan = world.ironbridge(&["--format", "json", "plan", "customers"]);
+    let plan: Json = serde_json::from_str(&plan.out).unwrap();
+    let run = world.run();
+    assert_eq!((&run["deleted"], &run["rejected_by_code"]["IB0750"]), (&json!(1), &json!(1)), "{run:#}");
+    assert_eq!((&plan["delete"], &plan["reject"]), (&json!(1), &json!(1)), "{plan:#}");
+    assert!(ids(&world).contains_key("SOMEBODY-1"));
+    // With its key back it goes, and the dead letter closes.
+    rename_in_dynamics(&world, &before[&keys[0]], &keys[0]);
+    assert_eq!(world.run()["deleted"], json!(1));
+    let letters = world.ironbridge(&["--format", "json", "dead-letters", "list", "customers", "--code", "IB0750"]);
+    assert_eq!(letters.ok().out.trim(), "[]");
+}
+
+#[test]
+fn a_row_that_finance_gave_another_key_keeps_its_account_where_it_matches() {
+    let (world, keys) = world("deletes: delete\nmax_deletes: 50 %\n");
+    let table = "    alternate_key: accountnumber";
+    world.edit("systems/dynamics.yaml", table, &format!("{table}\n    match_existing: [name, emailaddress1]"));
+    let before = ids(&world);
+    let renumber = |from: &str, to: &str| {
+        world.sql(&format!(
+            "UPDATE customers SET customer_no = '{to}', updated_at = {NOW} WHERE customer_no = '{from}'"
+        ));
+    };
+    renumber(&keys[0], "NEW-1");
+    // Another record that looks the same: its key is still in the source.
+    world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, contact_email, terms_code, updated_at)
+         SELECT 'TWIN-1', company_name, contact_email, terms_code, {NOW} FROM customers WHERE customer_no = '{}'",
+        keys[1]
+    ));
+    let plan = world.ironbridge(&["--format", "json", "plan", "customers"]);
+    let plan: Json = serde_json::from_str(&plan.out).unwrap();
+    let run = world.run();
+    assert_eq!((&run["created"], &run["updated"], &run["deleted"]), (&json!(1), &json!(1), &json!(0)), "{run:#}");
+    for (planned, done) in [("create", "created"), ("update", "updated")] {
+        assert_eq!(plan[planned], run[done], "{plan:#}");
+    }
+    let after = ids(&world);
+    assert_eq!(after["NEW-1"], before[&keys[0]], "it is the same account");
+    assert!(after.contains_key("TWIN-1") && !after.contains_key(&keys[0]));
+    world.reset_stats();
+    let again = world.run();
+    assert!(again["error"].is_null() && world.rows_written() == 0, "{again:#}");
+
+    // A process that ends between writing and remembering.
+    for failpoint in ["sink.after@1=abort", "commit.before@3=abort", "commit.before@4=abort"] {
+        let key = ids(&world).into_keys().find(|key| keys[2..].contains(key)).unwrap();
+        let id = ids(&world)[&key].clone();
+        let new = format!("{key}-{}", failpoint.len());
+        renumber(&key, &new);
+        world.with_failpoints(&["run", "customers"], failpoint);
+        let run = world.run();
+        assert!(run["error"].is_null() && run["rejected"] == json!(0), "{failpoint}: {run:#}");
+        assert_eq!(ids(&world).get(&new), Some(&id), "{failpoint}");
+        assert!(!ids(&world).contains_key(&key), "{failpoint}");
+    }
+}
