@@ -140,7 +140,7 @@ async fn plan_gone(
             plan.read += 1;
             if moved[at] {
                 let fault = gone::gone_and_moved(pair, entry);
-                reject(plan, each, &pair.entity.name, entry.key.to_string(), vec![fault]);
+                reject(plan, each, pair, entry.key.to_string(), vec![fault]);
                 continue;
             }
             if gone::change(pair, key, current.as_ref()).is_none() {
