@@ -13,9 +13,11 @@
 
 pub mod conformance;
 pub mod dataverse;
+pub mod mysql;
 pub mod postgres;
 pub mod reference;
 pub mod registry;
 pub mod rest;
 pub(crate) mod sql;
 pub mod sqlite;
+pub mod sqlserver;

@@ -4,7 +4,7 @@
 //! server (ISO dates, UTC, all digits of a float): whatever a type is, it is read as the database writes it.
 //!
 //! *Limits*: a read holds one read-only transaction, so that it sees one moment; it keeps no writer waiting. TLS is
-//! verified against the certificates that this machine trusts, unless the URL says `sslmode=disable` or the server is on
+//! verified against the certificates that this machine trusts, or those of `ca`, unless the URL says `sslmode=disable` or the server is on
 //! this machine.
 //!
 //! *Source*: <https://www.postgresql.org/docs/15/> (catalogs, `INSERT … ON CONFLICT`, `errcodes-appendix`).
@@ -15,7 +15,7 @@ mod sink;
 mod source;
 mod value;
 
-use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,13 +43,8 @@ pub static KIND: Kind = Kind {
             "\"${env:FINANCE_URL}\"",
         )
         .required(),
-        Field::new(
-            "timeout",
-            FieldType::Duration,
-            "How long one statement, or one page of rows, may take.",
-            "1 minute",
-        )
-        .default("30 seconds"),
+        sql::CA,
+        sql::TIMEOUT,
     ],
     entity: sql::ENTITY_FIELDS,
     reads: true,
@@ -63,6 +58,7 @@ pub static KIND: Kind = Kind {
 pub(crate) struct Database {
     system: String,
     config: tokio_postgres::Config,
+    ca: Option<PathBuf>,
     timeout: Duration,
 }
 
@@ -81,12 +77,12 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
         let here = config.get_hosts().iter().all(is_this_machine);
         config.ssl_mode(if here { SslMode::Disable } else { SslMode::Require });
     }
-    Ok(Arc::new(Database { system: name.to_owned(), config, timeout }))
+    Ok(Arc::new(Database { system: name.to_owned(), config, ca: options.text("ca").map(PathBuf::from), timeout }))
 }
 
 fn is_this_machine(host: &Host) -> bool {
     match host {
-        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Host::Tcp(name) => sql::is_this_machine(name),
         #[cfg(unix)]
         Host::Unix(_) => true,
     }
@@ -109,8 +105,11 @@ impl Database {
                 client
             } else {
                 rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-                let config = rustls::ClientConfig::with_platform_verifier()
-                    .map_err(|why| Failure::Tls(why.to_string()))?;
+                let config = match &self.ca {
+                    Some(ca) => sql::tls::config(ca).await.map_err(Failure::Tls)?,
+                    None => rustls::ClientConfig::with_platform_verifier()
+                        .map_err(|why| Failure::Tls(why.to_string()))?,
+                };
                 let (client, connection) = self.config.connect(MakeRustlsConnect::new(config)).await?;
                 tokio::spawn(connection);
                 client

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use record::{Fault, Kind, Options, System};
 
-use crate::{dataverse, postgres, rest, sqlite};
+use crate::{dataverse, mysql, postgres, rest, sqlite, sqlserver};
 
 /// Opens a system from its name in the project and its options.
 pub type Open = fn(&str, Options) -> Result<Arc<dyn System>, Fault>;
@@ -21,9 +21,11 @@ pub struct Entry {
 
 static ALL: &[Entry] = &[
     Entry { kind: &dataverse::KIND, open: dataverse::open },
+    Entry { kind: &mysql::KIND, open: mysql::open },
     Entry { kind: &postgres::KIND, open: postgres::open },
     Entry { kind: &rest::KIND, open: rest::open },
     Entry { kind: &sqlite::KIND, open: sqlite::open },
+    Entry { kind: &sqlserver::KIND, open: sqlserver::open },
 ];
 
 /// Every kind of system. *Shape*: sorted by name.

@@ -1,10 +1,18 @@
 //! What the connectors of SQL databases share: cursors, watermarks, paging by key, local times.
 
+pub(crate) mod cell;
 pub(crate) mod cursor;
+pub(crate) mod engine;
+pub(crate) mod failure;
+pub(crate) mod lookup;
 pub(crate) mod moment;
 pub(crate) mod order;
+pub(crate) mod paged;
 pub(crate) mod pages;
+pub(crate) mod rows;
+pub(crate) mod rules;
 pub(crate) mod text;
+pub(crate) mod tls;
 pub(crate) mod watermark;
 
 use record::{Field, FieldType};
@@ -40,6 +48,33 @@ pub(crate) const ENTITY_FIELDS: &[Field] = &[
     .default("reject"),
 ];
 
+/// How long a statement may take, in `connection:`.
+pub(crate) const TIMEOUT: Field =
+    Field::new("timeout", FieldType::Duration, "How long one statement, or one page of rows, may take.", "1 minute")
+        .default("30 seconds");
+
+/// Which server is trusted, in `connection:`.
+pub(crate) const CA: Field = Field::new(
+    "ca",
+    FieldType::Path,
+    "A file (PEM) with the certificate that signed the server's, where this machine does not trust it.",
+    "certificates/finance-ca.pem",
+);
+
+/// Whether a host is this machine, with which nobody listens in between.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A URL without its `?sslmode=…`, and what that says.
+pub(crate) fn split_mode(url: &str) -> (String, Option<&str>) {
+    let Some((address, query)) = url.split_once('?') else { return (url.to_owned(), None) };
+    let mode = query.split('&').find_map(|pair| pair.strip_prefix("sslmode="));
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("sslmode=")).collect();
+    (if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) }, mode)
+}
+
 const WATERMARK_FIELDS: &[Field] = &[
     Field::new(
         "column",
@@ -55,4 +90,19 @@ const WATERMARK_FIELDS: &[Field] = &[
 /// The name in double quotes, as standard SQL wants it.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A part of a URL without its `%41`. *Errors*: `None` where that is no text.
+pub(crate) fn decoded(part: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(part.len());
+    let mut bytes = part.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digits = [bytes.next()?, bytes.next()?];
+        out.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+    }
+    String::from_utf8(out).ok()
 }

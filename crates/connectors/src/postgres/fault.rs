@@ -148,7 +148,7 @@ pub(super) fn source(database: &Database, table: &str, failure: &Failure) -> Fau
         About::Locked | About::Full => Fault::retry(Code("IB0605"), format!("reading{of} was cut short"), None)
             .fix("nothing: it is tried again"),
         About::Unreachable => Fault::retry(Code("IB0601"), "the PostgreSQL server cannot be reached", None)
-            .fix("check host and port in `url:`, and that the server runs; a server with a certificate that this machine does not trust needs sslmode=disable, on a network that you trust"),
+            .fix("check host and port in `url:`, and that the server runs; where this machine does not trust the server's certificate, name the one that signed it under `ca:`"),
         About::NoKey | About::Other => Fault::stop(Code("IB0605"), format!("reading{of} failed"))
             .fix("try the read by hand in psql"),
     };

@@ -2,6 +2,9 @@
 
 use record::Value;
 
+use super::engine::{Binder, Cell};
+use super::paged::Place;
+
 /// The condition "comes after these values" in an order that puts blanks first, with `param` for each placeholder.
 ///
 /// *Shape*: the values to bind are returned in the order of their placeholders.
@@ -37,6 +40,43 @@ pub(crate) fn after<'v>(
         alternatives.push(format!("({})", all.join(" AND ")));
     }
     (format!("({})", alternatives.join(" OR ")), bound)
+}
+
+/// The condition "comes after these values" for a database that compares no whole rows, or finds no index for it.
+///
+/// *Shape*: with `again`, the rows at the place itself too: where several rows may share one place, it may have been cut
+/// apart.
+pub(crate) fn beyond(order: &[Place], values: &[Cell], again: bool, binder: &mut Binder) -> String {
+    let mut alternatives = Vec::new();
+    for (last, place) in order.iter().enumerate() {
+        let at_end = last + 1 == order.len();
+        let mut all = Vec::new();
+        for (equal, value) in order[..last].iter().zip(values) {
+            all.push(match value {
+                Cell::Null => format!("{} IS NULL", equal.expression),
+                value => format!("{} = {}", equal.expression, binder.compared(value.clone(), &equal.column)),
+            });
+        }
+        let (expression, value) = (&place.expression, &values[last]);
+        match value {
+            Cell::Null if at_end && again => {}
+            Cell::Null => all.push(format!("{expression} IS NOT NULL")),
+            value => {
+                let operator = if at_end && again { ">=" } else { ">" };
+                all.push(format!("{expression} {operator} {}", binder.compared(value.clone(), &place.column)));
+            }
+        }
+        alternatives.push(if all.is_empty() { "1 = 1".to_owned() } else { format!("({})", all.join(" AND ")) });
+    }
+    let all = format!("({})", alternatives.join(" OR "));
+    match &values[0] {
+        // The first column alone leads a range of its index.
+        value if *value != Cell::Null && order.len() > 1 => {
+            let first = binder.compared(value.clone(), &order[0].column);
+            format!("{all} AND {} >= {first}", order[0].expression)
+        }
+        _ => all,
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use record::{BoxFuture, Code, Fault, Page, ReadKind, ReadSpec, Reader, Row, Schema, Unreadable, Value};
+use record::{
+    Batch, BatchBuilder, BoxFuture, Code, Fault, Page, ReadKind, ReadSpec, Reader, Row, Schema, Unreadable, Value,
+};
 use tokio::sync::mpsc;
+
+use super::cursor::Cursor;
 
 /// A page is closed before it holds more than this, whatever the number of its rows.
 pub(crate) const PAGE_BYTES_MAX: usize = 16 << 20;
@@ -87,6 +91,57 @@ impl Reader for Pages {
                 }
             }
         })
+    }
+}
+
+/// Gathers the rows of one page.
+pub(crate) struct Gathered {
+    schema: Arc<Schema>,
+    batch: BatchBuilder,
+    unreadable: Vec<Unreadable>,
+}
+
+impl Gathered {
+    pub fn new(schema: &Arc<Schema>) -> Gathered {
+        Gathered { schema: schema.clone(), batch: Batch::builder(schema.clone()), unreadable: Vec::new() }
+    }
+
+    pub fn put(&mut self, row: Result<Vec<Value>, Box<Unreadable>>) {
+        match row {
+            Ok(values) => values.iter().for_each(|value| self.batch.push(value.as_ref())),
+            Err(unreadable) => self.unreadable.push(*unreadable),
+        }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.batch.rows() + self.unreadable.len()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.batch.bytes()
+    }
+
+    pub fn is_full(&self, rows: usize) -> bool {
+        self.rows() >= rows || self.bytes() >= PAGE_BYTES_MAX
+    }
+
+    /// The page, and the next one begins.
+    pub fn take(&mut self, cursor: Option<String>) -> Page {
+        let full = std::mem::replace(self, Gathered::new(&self.schema));
+        Page { batch: full.batch.finish(), unreadable: full.unreadable, deleted: Vec::new(), cursor }
+    }
+}
+
+/// Where to start, and why everything is read although changes were asked for.
+pub(crate) fn start(by: Option<String>, text: Option<&str>) -> (Cursor, Option<String>) {
+    let everything = Cursor { full: true, by: by.clone(), ..Cursor::default() };
+    let Some(text) = text else { return (everything, None) };
+    match Cursor::parse(text) {
+        None => (everything, Some("the place that was kept is not one of this kind of system".to_owned())),
+        Some(cursor) if cursor.by != by => {
+            (everything, Some("the watermark column is another one than in the last read".to_owned()))
+        }
+        Some(cursor) => (cursor, None),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every connector of the registry through the one suite.
 
+use mysql_async::prelude::Queryable;
+
 use connectors::conformance::{Check, Stand, option_names, run};
 use record::{OptionValue, Options};
 use rusqlite::Connection;
@@ -94,6 +96,102 @@ async fn postgres() {
         waivers: &[],
     })
     .await;
+}
+
+/// A MariaDB database of its own for each test, on the server that `scripts/servers` started.
+#[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
+pub async fn mysql_database(name: &str) -> Option<String> {
+    let Ok(server) = std::env::var("IRONBRIDGE_TEST_MARIADB") else {
+        assert!(
+            std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
+            "the servers are required, and this one is not there"
+        );
+        eprintln!("skipped: needs IRONBRIDGE_TEST_MARIADB (scripts/servers start DIR)");
+        return None;
+    };
+    let address = server.rsplit_once('/').unwrap().0;
+    let mut admin = mysql_client(address).await;
+    admin.query_drop(format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+    admin.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
+    Some(format!("{address}/{name}"))
+}
+
+pub async fn mysql_client(url: &str) -> mysql_async::Conn {
+    let opts = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(url).unwrap()).prefer_socket(false);
+    mysql_async::Conn::new(opts).await.unwrap()
+}
+
+#[tokio::test]
+async fn mysql() {
+    let Some(url) = mysql_database("conformance").await else { return };
+    mysql_client(&url)
+        .await
+        .query_drop(
+            "CREATE TABLE things (number VARCHAR(20) PRIMARY KEY, name VARCHAR(160), note TEXT, amount DECIMAL(14,2),
+               due DATE, changed TIMESTAMP NULL)",
+        )
+        .await
+        .unwrap();
+    passes(Stand {
+        kind: "mysql",
+        system: open("mysql", &[("url", &url)]),
+        wrong_password: Some(open("mysql", &[("url", &url.replace(":sample@", ":wrong@"))])),
+        table: "things",
+        key: "number",
+        text: "name",
+        long_text: "note",
+        number: "amount",
+        date: Some("due"),
+        time: "changed",
+        options: Options::default(),
+        waivers: &[],
+    })
+    .await;
+}
+
+/// No SQL Server can be started from a package: this runs where somebody names one.
+#[tokio::test]
+async fn sqlserver() {
+    let Ok(url) = std::env::var("IRONBRIDGE_TEST_SQLSERVER") else {
+        eprintln!("skipped: needs IRONBRIDGE_TEST_SQLSERVER (the address of an empty SQL Server database)");
+        return;
+    };
+    sqlserver_table(&url).await;
+    let (start, rest) = url.split_once("//").unwrap();
+    let (user, rest) = rest.split_once(':').unwrap();
+    let wrong = format!("{start}//{user}:wrong@{}", rest.split_once('@').unwrap().1);
+    passes(Stand {
+        kind: "sqlserver",
+        system: open("sqlserver", &[("url", &url)]),
+        wrong_password: Some(open("sqlserver", &[("url", &wrong)])),
+        table: "things",
+        key: "number",
+        text: "name",
+        long_text: "note",
+        number: "amount",
+        date: Some("due"),
+        time: "changed",
+        options: Options::default(),
+        waivers: &[],
+    })
+    .await;
+}
+
+/// Makes the table of the suite anew.
+async fn sqlserver_table(url: &str) {
+    use tokio_util::compat::TokioAsyncWriteCompatExt;
+    let url = reqwest::Url::parse(url).unwrap();
+    let mut config = tiberius::Config::new();
+    config.host(url.host_str().unwrap());
+    config.port(url.port().unwrap_or(1433));
+    config.database(url.path().trim_start_matches('/'));
+    config.authentication(tiberius::AuthMethod::sql_server(url.username(), url.password().unwrap_or_default()));
+    config.trust_cert();
+    let tcp = tokio::net::TcpStream::connect(config.get_addr()).await.unwrap();
+    let mut client = tiberius::Client::connect(config, tcp.compat_write()).await.unwrap();
+    let make = "DROP TABLE IF EXISTS things; CREATE TABLE things (number NVARCHAR(20) PRIMARY KEY, name NVARCHAR(160),
+        note NVARCHAR(MAX), amount DECIMAL(14,2), due DATE, changed DATETIMEOFFSET)";
+    client.simple_query(make).await.unwrap().into_results().await.unwrap();
 }
 
 #[tokio::test]

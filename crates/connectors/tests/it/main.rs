@@ -4,5 +4,6 @@
 
 mod conformance;
 mod dataverse;
+mod mysql;
 mod postgres;
 mod sqlite;

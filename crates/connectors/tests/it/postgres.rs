@@ -200,3 +200,18 @@ async fn a_slow_statement_and_a_cut_network_are_tried_again() {
     let nobody = system("postgres://tester:sample@127.0.0.1:9/postgres").check().await.unwrap_err();
     assert_eq!((nobody.code.0, nobody.is_transient()), ("IB0601", true), "{nobody}");
 }
+
+#[tokio::test]
+async fn a_certificate_is_verified_and_one_of_ones_own_can_be_named() {
+    let Some(url) = postgres_database("tls").await else { return };
+    let ca = std::env::var("IRONBRIDGE_TEST_CA").unwrap();
+    let encrypted = format!("{url}?sslmode=require");
+    let open = |options: Options| (connectors::registry::find("postgres").unwrap().open)("finance", options).unwrap();
+    let fault = system(&encrypted).check().await.unwrap_err();
+    assert_eq!((fault.code.0, fault.fix.contains("ca:")), ("IB0601", true), "{fault:?}");
+    let trusting = open(Options([text("url", &encrypted), text("ca", &ca)].into()));
+    let query = "SELECT ssl::text AS no FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let options = Options([text("query", query)].into());
+    let source = trusting.source(ReadSpec { options, ..spec("", &["no"]) }).unwrap();
+    assert_eq!(keys(&read(&*source, None).await.1), "true");
+}
