@@ -193,3 +193,35 @@ CREATE TABLE agreement (
   PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
 CREATE INDEX agreement_pending ON agreement (scope, key) WHERE state = 1;
+CREATE TABLE approval (
+  id           INTEGER PRIMARY KEY,
+  integration  TEXT NOT NULL,
+  kind         TEXT NOT NULL,
+  subject      TEXT NOT NULL,
+  question     TEXT NOT NULL,
+  details      TEXT NOT NULL,
+  digest       TEXT NOT NULL,
+  proofs       BLOB NOT NULL,
+  asked_of     TEXT NOT NULL,
+  asked        INTEGER NOT NULL,
+  expires      INTEGER,
+  state        TEXT NOT NULL,
+  decided      INTEGER,
+  decided_by   TEXT,
+  comment      TEXT,
+  used_by      INTEGER
+);
+CREATE UNIQUE INDEX approval_standing ON approval (kind, integration, subject) WHERE state IN ('open', 'approved');
+CREATE INDEX approval_of_subject ON approval (integration, kind, subject, id);
+CREATE TABLE deadline (
+  integration  TEXT NOT NULL,
+  slot         INTEGER NOT NULL,
+  needed       INTEGER NOT NULL,
+  missed       INTEGER,
+  met          INTEGER,
+  PRIMARY KEY (integration, slot)
+) WITHOUT ROWID;
+CREATE TABLE secret (
+  name   TEXT PRIMARY KEY,
+  value  BLOB NOT NULL
+) WITHOUT ROWID;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use record::{BoxFuture, Catalog, Fault, Health, ReadSpec, Signal, Sink, Source, System, WriteSpec};
+use record::{Automation, BoxFuture, Catalog, Fault, Health, ReadSpec, Signal, Sink, Source, System, WriteSpec};
 
 use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::refusal::WRITE;
-use crate::{context, sink, source};
+use crate::{automation, context, sink, source};
 
 /// A Dataverse environment. Cheap to clone; clones share their token, their pace and what they know of tables.
 #[derive(Clone)]
@@ -57,6 +57,10 @@ impl System for Environment {
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
         Ok(Arc::new(sink::Rows::new(self.client.clone(), spec)))
+    }
+
+    fn starts<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Automation>, Fault>> {
+        Box::pin(automation::starts(&self.client, tables))
     }
 
     fn decode(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {

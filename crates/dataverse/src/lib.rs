@@ -15,6 +15,7 @@
 //! ```
 
 mod address;
+mod automation;
 mod batch;
 mod client;
 mod columns;

@@ -175,6 +175,26 @@ async fn get_all(client: &Client, table: &Table, parts: &[Part], codes: Codes) -
     Ok(rows)
 }
 
+/// Which references name no row, or several, in the order asked.
+pub(crate) async fn missing(client: &Client, references: &[&Reference], codes: Codes) -> Result<Vec<bool>, Fault> {
+    let mut groups: HashMap<(&str, Vec<String>), Vec<usize>> = HashMap::new();
+    for (at, reference) in references.iter().enumerate() {
+        let names = reference.key.iter().map(|(name, _)| name.to_string()).collect();
+        groups.entry((&*reference.of, names)).or_default().push(at);
+    }
+    let mut missing = vec![true; references.len()];
+    for ((of, names), places) in groups {
+        let table = client.table(of, codes).await?;
+        let values = |at: &usize| references[*at].key.iter().map(|(_, value)| value.clone()).collect();
+        let keys: Vec<Vec<Value>> = places.iter().map(values).collect();
+        let found = by_key(client, &table, &names, &keys, &[], codes).await?;
+        for (at, rows) in places.into_iter().zip(found) {
+            missing[at] = rows.len() != 1;
+        }
+    }
+    Ok(missing)
+}
+
 pub(crate) fn rubbish(client: &Client, table: &Table, codes: Codes) -> Fault {
     Fault::retry(record::Code(codes.rubbish), "the answer is not what the Web API answers", None)
         .at_system(client.system())

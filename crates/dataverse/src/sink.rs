@@ -64,6 +64,10 @@ impl Sink for Rows {
         Box::pin(self.of_ids(ids, columns))
     }
 
+    fn missing<'a>(&'a self, references: &'a [&'a Reference]) -> BoxFuture<'a, Result<Vec<bool>, Fault>> {
+        Box::pin(rows::missing(&self.client, references, WRITE))
+    }
+
     fn rows_per_chunk(&self) -> usize {
         let config = self.client.config();
         config.rows_per_batch * config.concurrency.max(1)

@@ -6,27 +6,32 @@
 
 pub(crate) mod hold;
 mod remove;
-mod wait;
+pub(crate) mod wait;
 mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use definition::Drift;
-use record::{Fault, Page, ReadKind, Reader, RetryPolicy};
+use record::{Fault, Page, ReadKind, Reader, RetryPolicy, System};
+use store::approvals::ApprovalId;
 use store::leases::Lease;
 use store::ledger::{Entry, State as Settled};
 use store::runs::{self, Counts, RunId, State, Trigger};
-use store::{Op, Store, cursors, dead_letters, ledger};
+use store::{Op, Store, approvals, cursors, dead_letters, ledger};
 
 use crate::codes;
+use crate::consent::{self, Agreed, Consent, Guard};
 use crate::error::Error;
 use crate::gone::{self, Gone, Limits, Seen};
 use crate::outage::with_retries;
 use crate::pair::Pair;
+use crate::plan::Proofs;
 use crate::reject::Rejected;
-use crate::sort::{self, Sorted, Twins};
+use crate::sort::{self, Keyed, Sorted, Twins};
 use crate::watch::{Note, Watch};
+use crate::window::Window;
 use hold::{begin, end, keep};
 use wait::Orphan;
 use write::rejected_by_destination;
@@ -43,6 +48,15 @@ pub struct Job {
     /// When rows that are gone from the source are believed to be gone.
     pub limits: Limits,
     pub retry: RetryPolicy,
+    /// What the run needs before it writes.
+    pub consent: Consent,
+    /// Only what the source changed in this time: no position is read or moved, and nothing is taken for gone.
+    pub window: Option<Window>,
+    /// The system that is written.
+    pub destination: Arc<dyn System>,
+    /// Short, one-way: another one where the definition behaves differently.
+    pub definition: String,
+    pub environment: Option<String>,
 }
 
 /// When a run has seen enough bad rows.
@@ -56,6 +70,15 @@ pub struct StopAfter {
 }
 
 impl StopAfter {
+    /// How many rows a run rejects before it stops, where its first rows are all rejected for one reason.
+    pub(crate) fn first_alike(&self, settled: u64, keyed: &Keyed, rejected: &[Rejected]) -> Option<usize> {
+        let first = usize::try_from(self.first_rows_alike.filter(|_| settled == 0)?).ok()?;
+        let code = |rejected: &Rejected| rejected.faults.first().map(|fault| fault.code);
+        let (keys, rejected) = (keyed.keys.get(..first)?, rejected.get(..first)?);
+        let alike = keys.iter().zip(rejected).all(|(key, one)| one.key == *key && code(one) == code(&rejected[0]));
+        alike.then_some(first)
+    }
+
     /// Why a run that mostly rejects stops: something is wrong with the source or the mapping, not with single rows.
     ///
     /// `by_code` holds the rejected rows, `settled` is how many rows have had an end, good or bad.
@@ -103,6 +126,8 @@ pub struct Report {
     pub rejected: BTreeMap<String, u64>,
     /// Of the rows that were skipped: those that wait for a row that they point to.
     pub waiting: u64,
+    /// The question that somebody has to answer before anything is written.
+    pub approval: Option<ApprovalId>,
     pub error: Option<Fault>,
 }
 
@@ -124,42 +149,53 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         watch,
         lease: &lease,
         id,
+        guard: Guard::default(),
+        proofs: Proofs::of(store).await?,
         counts: Counts::default(),
         rejected: BTreeMap::new(),
         waiting: 0,
         settled: 0,
     };
     let result = tokio::select! {
-        result = run.pairs() => result,
+        result = run.agreed() => result,
         lost = keep(store, &lease) => Err(Stopped::Store(lost)),
     };
-    let error = match result {
-        Ok(()) => {
-            run.compared().await?;
-            does_not_add_up(&run.counts)
+    let (state, error, ops): (State, Option<Fault>, Vec<Op>) = match result {
+        Ok(Some(Agreed::Waits(question))) => {
+            let ask = approvals::Op::Ask(question).into();
+            (State::WaitingForApproval, None, vec![ask])
         }
-        Err(Stopped::Fault(fault)) => Some(*fault),
+        Ok(Some(Agreed::No(fault))) => (State::NotApproved, Some(fault), Vec::new()),
+        Ok(Some(Agreed::Go(_)) | None) => {
+            run.compared().await?;
+            let error = does_not_add_up(&run.counts);
+            let state = match (&error, run.counts.rejected) {
+                (Some(_), _) => State::Failed,
+                (None, 0) => State::Ok,
+                (None, _) => State::OkWithDeadLetters,
+            };
+            let ops = run.guard.ends(&job.integration, id).filter(|_| error.is_none());
+            (state, error, ops.into_iter().map(Op::from).collect())
+        }
+        Err(Stopped::Fault(fault)) => (State::Failed, Some(*fault), Vec::new()),
         Err(Stopped::Store(error)) => return Err(error.into()),
     };
-    let state = match (&error, run.counts.rejected) {
-        (Some(_), _) => State::Failed,
-        (None, 0) => State::Ok,
-        (None, _) => State::OkWithDeadLetters,
-    };
-    end(store, &lease, id, state, error.as_ref()).await?;
-    Ok(Report { run: id, state, counts: run.counts, rejected: run.rejected, waiting: run.waiting, error })
+    let approval = end(store, &lease, id, state, error.as_ref(), ops).await?;
+    let Run { counts, rejected, waiting, .. } = run;
+    Ok(Report { run: id, state, counts, rejected, waiting, approval, error })
 }
 
 /// Records a run that failed before it could read anything: a system that does not answer, a mapping that does not fit.
 pub async fn failed(store: &Store, integration: &str, start: Start, fault: Fault) -> Result<Report, Error> {
     let (lease, id) = begin(store, integration, &start).await?;
-    end(store, &lease, id, State::Failed, Some(&fault)).await?;
+    end(store, &lease, id, State::Failed, Some(&fault), Vec::new()).await?;
     Ok(Report {
         run: id,
         state: State::Failed,
         counts: Counts::default(),
         rejected: BTreeMap::new(),
         waiting: 0,
+        approval: None,
         error: Some(fault),
     })
 }
@@ -169,10 +205,30 @@ const COMPARED: &str = "compare_live";
 
 /// Whether the next run compares everything that was written with what the destination holds.
 pub(crate) fn compares(store: &Store, job: &Job) -> Result<bool, store::Error> {
-    let Some(every) = job.compare_live else { return Ok(false) };
+    let Some(every) = job.compare_live.filter(|_| job.window.is_none()) else { return Ok(false) };
     let Some(last) = store.cursor(&job.integration, COMPARED)? else { return Ok(false) };
     let since = store.clock().now().duration_since(last.updated);
     Ok(jiff::SignedDuration::try_from(every).is_ok_and(|every| since >= every))
+}
+
+/// Where the read of an entity starts, and why from the beginning where that has a reason.
+pub(crate) fn start(
+    store: &Store,
+    job: &Job,
+    pair: &Pair,
+    compare: bool,
+    waits: u64,
+) -> Result<(Option<String>, Option<String>), store::Error> {
+    let fingerprint = format!("{:016x}", pair.fingerprint());
+    Ok(match store.cursor(&job.integration, &pair.entity.name)? {
+        _ if compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
+        _ if pair.reads_all => (None, None),
+        None => (None, None),
+        Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
+        // They wait for a row that they point to, or were on their way when an earlier run was cut off.
+        Some(_) if waits > 0 => (None, Some(format!("rows of it are not settled yet: {waits}"))),
+        Some(cursor) => (Some(cursor.position), None),
+    })
 }
 
 fn does_not_add_up(counts: &Counts) -> Option<Fault> {
@@ -199,6 +255,9 @@ struct Run<'a> {
     id: RunId,
     /// Nothing is taken for unchanged without asking the destination.
     compare: bool,
+    /// Looks at each write before it is sent.
+    guard: Guard,
+    proofs: Proofs,
     /// Of the whole run.
     counts: Counts,
     rejected: BTreeMap<String, u64>,
@@ -207,7 +266,8 @@ struct Run<'a> {
     settled: u64,
 }
 
-enum Stopped {
+/// Why a run or a plan does not go on.
+pub(crate) enum Stopped {
     Fault(Box<Fault>),
     Store(store::Error),
 }
@@ -242,12 +302,25 @@ impl Run<'_> {
     /// Remembers when the destination was last compared; the first run counts as that.
     async fn compared(&self) -> Result<(), store::Error> {
         let integration = self.job.integration.clone();
-        if self.job.compare_live.is_none() || !self.compare && self.store.cursor(&integration, COMPARED)?.is_some() {
+        if self.job.window.is_some()
+            || self.job.compare_live.is_none()
+            || !self.compare && self.store.cursor(&integration, COMPARED)?.is_some()
+        {
             return Ok(());
         }
         let (stream, position, fingerprint) = (COMPARED.to_owned(), self.id.to_string(), String::new());
         let set = cursors::Op::Set { integration, stream, position, fingerprint };
         self.store.commit(vec![self.lease.fence(), set.into()]).await.map(drop)
+    }
+
+    /// Reads and writes, where the run may; otherwise why not.
+    async fn agreed(&mut self) -> Result<Option<Agreed>, Stopped> {
+        match consent::agree(self.store, self.job, self.watch).await? {
+            Agreed::Go(guard) => self.guard = guard,
+            other => return Ok(Some(other)),
+        }
+        self.pairs().await?;
+        Ok(None)
     }
 
     async fn pairs(&mut self) -> Result<(), Stopped> {
@@ -259,6 +332,9 @@ impl Run<'_> {
             orphans.push(without_parent);
         }
         self.parents_of_all(orphans).await?;
+        if job.window.is_some() {
+            return Ok(());
+        }
         if all.iter().all(|seen| seen.whole) {
             gone::enough_rows(self.store, job, self.counts.read)??;
         }
@@ -273,19 +349,16 @@ impl Run<'_> {
     async fn pair(&mut self, pair: &Pair) -> Result<(Seen, Vec<Orphan>), Stopped> {
         let entity = &*pair.entity.name;
         let mut seen = Seen::new(pair);
+        if let Some(window) = &self.job.window {
+            let reader = window.open(self.job, pair, self.watch).await?;
+            let orphans = self.read_window(pair, reader, &mut seen).await?;
+            return Ok((seen, orphans));
+        }
         self.revive(pair).await?;
-        let fingerprint = format!("{:016x}", pair.fingerprint());
-        let cursor = self.store.cursor(&self.job.integration, entity)?;
-        let waits = self.store.ledger_totals(&pair.to, entity)?.waiting;
-        let (position, everything) = match cursor {
-            _ if self.compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
-            _ if pair.reads_all => (None, None),
-            None => (None, None),
-            Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
-            // They wait for a row that they point to, or were on their way when an earlier run was cut off.
-            Some(_) if waits > 0 => (None, Some(format!("rows of it are not settled yet: {waits}"))),
-            Some(cursor) => (Some(cursor.position), None),
-        };
+        let totals = self.store.ledger_totals(&pair.to, entity)?;
+        let waits = totals.waiting;
+        seen.known = totals.written;
+        let (position, everything) = start(self.store, self.job, pair, self.compare, waits)?;
         let mut orphans = self.read(pair, position, everything, &mut seen).await?;
         if seen.deletions && !seen.whole {
             // The source names what it deleted by ids of its own, and the ledger knows keys.
@@ -340,6 +413,23 @@ impl Run<'_> {
         self.parents_of(pair, waiting).await
     }
 
+    /// Reads a window of time to its end. What a read that was cut has written is unchanged when it is repeated.
+    async fn read_window(
+        &mut self,
+        pair: &Pair,
+        mut reader: Box<dyn Reader>,
+        seen: &mut Seen,
+    ) -> Result<Vec<Orphan>, Stopped> {
+        let entity = &*pair.entity.name;
+        let (mut twins, mut waiting) = (Twins::default(), Vec::new());
+        self.watch.note(Note::Reading { entity, everything: None });
+        while let Some(page) = reader.next().await? {
+            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
+            self.watch.note(Note::Progress { entity, counts: self.counts });
+        }
+        self.parents_of(pair, waiting).await
+    }
+
     async fn open(&self, pair: &Pair, position: Option<&str>) -> Result<Box<dyn Reader>, Fault> {
         with_retries(&self.job.retry, self.watch, || pair.source.read(position)).await
     }
@@ -362,6 +452,13 @@ impl Run<'_> {
             seen.position.clone_from(&page.cursor);
         }
 
+        if let Some(first) = self.job.stop_after.first_alike(self.settled, &keyed, &rejected) {
+            // These say what there is to say; the rest of the page would only be more of them.
+            let mut rejected = rejected;
+            rejected.truncate(first);
+            let counts = Counts { read: first as u64, ..Counts::default() };
+            return self.commit(pair, Chunk { counts, rejected, ..Chunk::default() }).await;
+        }
         let read = (page.batch.len() + page.unreadable.len()) as u64;
         let mut chunk = Chunk {
             counts: Counts { read, unchanged, skipped, ..Counts::default() },
@@ -382,7 +479,8 @@ impl Run<'_> {
                     chunk.rejected.push(rejected_by_destination(pair, &orphan.row, orphan.fault));
                 }
             }
-            if rest.is_empty() && !(pair.gone != Gone::Ignore && seen.holds_position()) {
+            let moves = self.job.window.is_none() && !(pair.gone != Gone::Ignore && seen.holds_position());
+            if rest.is_empty() && moves {
                 chunk.position = page.cursor.clone();
             }
             self.commit(pair, std::mem::take(&mut chunk)).await?;

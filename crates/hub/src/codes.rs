@@ -38,3 +38,17 @@ pub const EVENT_UNREADABLE: Code = Code("IB0801");
 pub const NOT_RETURNED: Code = Code("IB0802");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");
+/// A saved plan does not fit the world any more.
+pub const WORLD_MOVED: Code = Code("IB0730");
+/// A row is not as it was when the plan was looked at.
+pub const NOT_AS_PLANNED: Code = Code("IB0731");
+/// A run would write more than it may without an approval.
+pub const MORE_THAN_PLANNED: Code = Code("IB0732");
+/// Somebody said no to the plan of a run.
+pub const NOT_APPROVED: Code = Code("IB0733");
+/// A source cannot be read by a window of time.
+pub const NO_WINDOW: Code = Code("IB0736");
+/// The condition of an approval cannot be told.
+pub const APPROVE_WHEN: Code = Code("IB0737");
+/// The result of an integration was needed by now, and is not there.
+pub const LATE: Code = Code("IB0739");

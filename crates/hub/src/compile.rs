@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use definition::{Batch, Deletes, Direction, Integration, Pattern, Project, SystemEntity};
+use definition::{ApproveRun, Batch, Deletes, Direction, Integration, Pattern, Project, SystemEntity};
 use mapping::{Columns, Entities, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
 use record::catalog::Table;
 use record::{Fault, ReadSpec, RetryPolicy, System, WriteSpec};
+use sha2::{Digest, Sha256};
 
 use crate::batch::{Job, StopAfter};
 use crate::codes;
+use crate::consent::{Asks, Consent, When};
 use crate::gone::{self, Gone, Limits, STATE};
 use crate::outage::with_retries;
 use crate::pair::Pair;
@@ -77,7 +79,33 @@ pub async fn compile(
         compare_live: batch.compare_live,
         drift: batch.drift,
         retry,
+        consent: consent(batch)?,
+        window: None,
+        destination: to.system.clone(),
+        definition: behaviour(project, integration),
+        environment: project.environment.as_ref().map(|environment| environment.name.clone()),
     })
+}
+
+/// Who is asked before a run writes, and when.
+fn consent(batch: &Batch) -> Result<Consent, Fault> {
+    if batch.first_load.is_none() && batch.approve.is_none() {
+        return Ok(Consent::default());
+    }
+    let when = |approve: &ApproveRun| Ok::<_, Fault>((When::compile(&approve.when)?, approve.by.clone()));
+    let when = batch.approve.as_ref().map(when).transpose()?;
+    Ok(Consent { plan: None, asks: Some(Asks { first_load: batch.first_load.clone(), when }) })
+}
+
+/// A short, one-way name of what the definition says of an integration, its systems and entities.
+fn behaviour(project: &Project, integration: &Integration) -> String {
+    let names = [vec![integration.name.as_str()], integration.systems(), integration.entities()].concat();
+    let mut hash = Sha256::new();
+    for line in names.iter().flat_map(|name| definition::show(project, name)) {
+        hash.update(format!("{} {}: {}\n", line.depth, line.key, line.value.unwrap_or_default()));
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One of the two systems of a job.
@@ -119,14 +147,9 @@ impl<'a> Side<'a> {
 }
 
 fn one_way<'a>(integration: &str, batch: &'a Batch) -> Result<(&'a str, &'a str), Fault> {
-    let Direction::OneWay { from, to } = &batch.direction else {
-        return Err(not_yet(integration, "`between:` (two ways)"));
-    };
-    let unsupported =
-        [(batch.first_load.is_some(), "`first_load:` with an approval"), (batch.approve.is_some(), "`approve:`")];
-    match unsupported.iter().find(|(is, _)| *is) {
-        Some((_, what)) => Err(not_yet(integration, what)),
-        None => Ok((from, to)),
+    match &batch.direction {
+        Direction::OneWay { from, to } => Ok((from, to)),
+        Direction::TwoWay { .. } => Err(not_yet(integration, "`between:` (two ways)")),
     }
 }
 

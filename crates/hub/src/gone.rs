@@ -62,6 +62,8 @@ pub(crate) struct Seen {
     left_out: Vec<Key>,
     /// The source named rows as deleted, by ids that are its own.
     pub deletions: bool,
+    /// The rows that the hub had written before it began to read.
+    pub known: u64,
     /// The place to go on from, once what is gone is dealt with.
     pub position: Option<String>,
 }
@@ -133,16 +135,10 @@ impl Seen {
 
     /// Whether so many rows can really be gone.
     ///
-    /// *Errors*: the inner result is the fault that asks a person.
-    pub fn believe(
-        &self,
-        store: &Store,
-        pair: &Pair,
-        missing: &Missing,
-        job: &Job,
-    ) -> Result<Result<(), Fault>, store::Error> {
+    /// *Errors*: the fault that asks a person.
+    pub fn believe(&self, pair: &Pair, missing: &Missing, job: &Job) -> Result<(), Fault> {
         if missing.written.is_empty() {
-            return Ok(Ok(()));
+            return Ok(());
         }
         let (gone, entity) = (missing.written.len() as u64, &pair.entity.name);
         if self.whole && self.keys.is_empty() {
@@ -150,11 +146,11 @@ impl Seen {
                 "`{}` gave no row of `{entity}`, and {gone} were written before: an empty source deletes nothing",
                 pair.from
             );
-            return Ok(Err(Fault::ask_person(codes::TOO_FEW_ROWS, what).at_system(&pair.from).fix(
+            return Err(Fault::ask_person(codes::TOO_FEW_ROWS, what).at_system(&pair.from).fix(
                 "look at the source first; where it is meant to be empty, remove the rows in the destination by hand",
-            )));
+            ));
         }
-        let written = store.ledger_totals(&pair.to, entity)?.written.max(gone);
+        let written = self.known.max(gone);
         if Decimal::from(gone) * Decimal::ONE_HUNDRED > job.limits.max_deletes * Decimal::from(written) {
             let what = format!(
                 "{gone} of {written} rows of `{entity}` are gone from `{}`, more than `max_deletes: {} %`; none was {}",
@@ -162,12 +158,12 @@ impl Seen {
                 job.limits.max_deletes.normalize(),
                 pair.gone.done()
             );
-            return Ok(Err(Fault::ask_person(codes::TOO_MANY_GONE, what).at_system(&pair.from).fix(format!(
+            return Err(Fault::ask_person(codes::TOO_MANY_GONE, what).at_system(&pair.from).fix(format!(
                 "look at them with `ironbridge plan {0}`; where they are gone indeed, allow it for one run: ironbridge run {0} --max-deletes \"50 %\"",
                 job.integration
-            ))));
+            )));
         }
-        Ok(Ok(()))
+        Ok(())
     }
 }
 

@@ -1,22 +1,33 @@
 //! What a run would do, without doing it.
+//!
+//! A plan reads as a run would, with the same sorting and the same decisions, and asks the destination what it holds and
+//! which rows it has that others point to. Each row that a run would touch has a [`Proof`]: equal only where both sides
+//! of it are as they were, which is how a plan that was looked at is applied and nothing else.
 
-use std::collections::BTreeMap;
+mod gone;
+mod proof;
+mod read;
+mod saved;
+mod waiting;
 
-use record::{Fault, ReadKind, Value};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use record::{Fault, Key, Value};
 use store::Store;
 
-use crate::adopt;
-use crate::batch::{self, Job};
+use crate::batch::{self, Job, Stopped};
 use crate::error::Error;
-use crate::gone::{self, Gone, Seen};
-use crate::outage::with_retries;
+use crate::gone::{self as rows_gone, Seen};
 use crate::pair::Pair;
-use crate::renumber;
-use crate::sort::{self, Decision, Sorted, Twins};
-use crate::watch::{Note, Watch};
+use crate::watch::Watch;
+
+pub use proof::Proof;
+pub(crate) use proof::Proofs;
+pub use saved::{Moved, Saved, SavedColumn, SavedRow};
 
 /// What would happen, in numbers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     pub read: u64,
     pub created: u64,
@@ -24,17 +35,26 @@ pub struct Plan {
     pub unchanged: u64,
     pub rejected: u64,
     pub skipped: u64,
+    /// Of the rows that are skipped: those that would wait for a row that they point to.
+    pub waiting: u64,
     /// Rows that are gone from the source, and would be deactivated or deleted.
     pub deleted: u64,
     pub rejected_by_code: BTreeMap<String, u64>,
-    /// Why a run would stop before it deletes anything.
+    /// The rows that the hub had written before.
+    pub known: u64,
+    /// Why a run would stop before it is through.
     pub refused: Option<Box<Fault>>,
 }
 
 impl Plan {
     /// Whether a run would write or reject anything.
     pub fn has_changes(&self) -> bool {
-        self.created + self.updated + self.deleted > 0
+        self.changes() > 0
+    }
+
+    /// Rows that would be written.
+    pub fn changes(&self) -> u64 {
+        self.created + self.updated + self.deleted
     }
 }
 
@@ -44,23 +64,50 @@ pub struct PlannedRow {
     pub entity: String,
     /// The system that would be written.
     pub system: String,
+    /// The table of the destination.
+    pub table: String,
     pub key: String,
     pub effect: PlannedEffect,
     pub columns: Vec<PlannedColumn>,
     pub faults: Vec<Fault>,
+    pub proof: Proof,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PlannedEffect {
     Create,
     Update,
     Reject,
     Deactivate,
     Delete,
+    /// It points to a row that is not there yet, and is tried again by each run.
+    Wait,
+}
+
+impl PlannedEffect {
+    pub const ALL: [PlannedEffect; 6] = [
+        PlannedEffect::Create,
+        PlannedEffect::Update,
+        PlannedEffect::Reject,
+        PlannedEffect::Deactivate,
+        PlannedEffect::Delete,
+        PlannedEffect::Wait,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            PlannedEffect::Create => "create",
+            PlannedEffect::Update => "update",
+            PlannedEffect::Reject => "reject",
+            PlannedEffect::Deactivate => "deactivate",
+            PlannedEffect::Delete => "delete",
+            PlannedEffect::Wait => "wait",
+        }
+    }
 }
 
 /// A column that would change. *Shape*: personal fields are masked already.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PlannedColumn {
     pub name: String,
     /// What the destination has now; `None` where the row is new.
@@ -75,220 +122,113 @@ pub async fn plan(
     store: &Store,
     job: &Job,
     watch: &dyn Watch,
-    each: &mut dyn FnMut(PlannedRow),
+    each: &mut (dyn FnMut(PlannedRow) + Send),
 ) -> Result<Result<Plan, Fault>, Error> {
-    let mut plan = Plan::default();
-    let mut all = Vec::new();
-    for pair in &job.pairs {
-        let mut seen = Seen::new(pair);
-        if let Err(fault) = plan_pair(store, job, pair, watch, each, &mut plan, &mut seen).await? {
-            return Ok(Err(fault));
-        }
-        all.push(seen);
-    }
-    if all.iter().all(|seen| seen.whole)
-        && let Err(fault) = gone::enough_rows(store, job, plan.read)?
-    {
-        return Ok(Err(fault));
-    }
-    for (pair, seen) in job.pairs.iter().zip(&all).rev() {
-        if let Err(fault) = plan_gone(store, job, pair, seen, watch, each, &mut plan).await? {
-            return Ok(Err(fault));
-        }
-    }
-    Ok(Ok(plan))
-}
-
-/// The rows that a run would deactivate or delete, each with what the destination has of it.
-///
-/// More than `max_deletes` are planned all the same: looking at them is what the run asks for.
-async fn plan_gone(
-    store: &Store,
-    job: &Job,
-    pair: &Pair,
-    seen: &Seen,
-    watch: &dyn Watch,
-    each: &mut dyn FnMut(PlannedRow),
-    plan: &mut Plan,
-) -> Result<Result<(), Fault>, Error> {
-    let effect = match pair.gone {
-        Gone::Ignore => return Ok(Ok(())),
-        Gone::Deactivate { .. } => PlannedEffect::Deactivate,
-        Gone::Delete => PlannedEffect::Delete,
+    let proofs = Proofs::of(store).await?;
+    let mut planner = Planner {
+        store,
+        job,
+        watch,
+        each,
+        proofs,
+        plan: Plan::default(),
+        compare: batch::compares(store, job)?,
+        waiting: Vec::new(),
+        made: HashSet::new(),
+        renumbered: HashSet::new(),
+        settled: 0,
     };
-    let missing = seen.missing(store, pair)?;
-    for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
-        let currents = match gone::current(&job.retry, watch, pair, entries).await {
-            Ok((_, currents)) => currents,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        for (entry, _) in entries.iter().zip(currents).filter(|(_, current)| current.is_some()) {
-            plan.read += 1;
-            reject(plan, each, pair, entry.key.to_string(), vec![gone::not_known_as_ours(pair)]);
-        }
+    match planner.all().await {
+        Ok(()) => Ok(Ok(planner.plan)),
+        Err(Stopped::Fault(fault)) => Ok(Err(*fault)),
+        Err(Stopped::Store(error)) => Err(error.into()),
     }
-    for entries in missing.written.chunks(pair.sink.rows_per_chunk().max(1)) {
-        let (keys, currents) = match gone::current(&job.retry, watch, pair, entries).await {
-            Ok(found) => found,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let moved = match gone::moved(store, &job.retry, watch, pair, entries, &currents).await? {
-            Ok(moved) => moved,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        for (at, (entry, (key, current))) in entries.iter().zip(keys.iter().zip(&currents)).enumerate() {
-            plan.read += 1;
-            if moved[at] {
-                let fault = gone::gone_and_moved(pair, entry);
-                reject(plan, each, pair, entry.key.to_string(), vec![fault]);
-                continue;
-            }
-            if gone::change(pair, key, current.as_ref()).is_none() {
-                plan.unchanged += 1;
-                continue;
-            }
-            plan.deleted += 1;
-            let (entity, key) = (pair.entity.name.to_string(), entry.key.to_string());
-            let system = pair.to.clone();
-            each(PlannedRow { entity, system, key, effect, columns: Vec::new(), faults: Vec::new() });
-        }
-    }
-    plan.refused = seen.believe(store, pair, &missing, job)?.err().map(Box::new).or(plan.refused.take());
-    Ok(Ok(()))
 }
 
-async fn plan_pair(
-    store: &Store,
-    job: &Job,
-    pair: &Pair,
-    watch: &dyn Watch,
-    each: &mut dyn FnMut(PlannedRow),
-    plan: &mut Plan,
-    seen: &mut Seen,
-) -> Result<Result<(), Fault>, Error> {
-    let compare = batch::compares(store, job)?;
-    let entity = pair.entity.name.to_string();
-    let fingerprint = format!("{:016x}", pair.fingerprint());
-    let cursor = store.cursor(&job.integration, &entity)?.filter(|cursor| cursor.fingerprint == fingerprint);
-    let position = cursor.map(|cursor| cursor.position).filter(|_| !pair.reads_all && !compare);
-    if let Err(fault) = plan_read(store, job, pair, position, compare, watch, each, plan, seen).await? {
-        return Ok(Err(fault));
-    }
-    if seen.deletions && !seen.whole {
-        return plan_read(store, job, pair, None, compare, watch, each, plan, seen).await;
-    }
-    Ok(Ok(()))
-}
-
-#[expect(clippy::too_many_arguments, reason = "what a plan reads with, and what it adds to")]
-async fn plan_read(
-    store: &Store,
-    job: &Job,
-    pair: &Pair,
-    position: Option<String>,
+struct Planner<'a> {
+    store: &'a Store,
+    job: &'a Job,
+    watch: &'a dyn Watch,
+    each: &'a mut (dyn FnMut(PlannedRow) + Send),
+    proofs: Proofs,
+    plan: Plan,
+    /// Nothing is taken for unchanged without asking the destination.
     compare: bool,
-    watch: &dyn Watch,
-    each: &mut dyn FnMut(PlannedRow),
-    plan: &mut Plan,
-    seen: &mut Seen,
-) -> Result<Result<(), Fault>, Error> {
-    let entity = pair.entity.name.to_string();
-    let opened = with_retries(&job.retry, watch, || pair.source.read(position.as_deref())).await;
-    let mut reader = match opened {
-        Ok(reader) => reader,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let why = match reader.kind() {
-        ReadKind::Full { why } => {
-            seen.whole = position.is_none() || why.is_some();
-            why
+    waiting: Vec<waiting::Waiting>,
+    /// The rows that would be there that are not there now: by table, and the key as the destination compares it.
+    made: HashSet<(Arc<str>, Key)>,
+    /// The keys that the source has given up for others: by entity.
+    renumbered: HashSet<(Arc<str>, Key)>,
+    /// Rows with an end so far, for `stop_after`.
+    settled: u64,
+}
+
+impl Planner<'_> {
+    async fn all(&mut self) -> Result<(), Stopped> {
+        let job = self.job;
+        let mut all = Vec::new();
+        for (at, pair) in job.pairs.iter().enumerate() {
+            all.push(self.pair(at, pair).await?);
         }
-        ReadKind::Changes => None,
-    };
-    watch.note(Note::Reading { entity: &entity, everything: why.as_deref() });
-    let mut twins = Twins::default();
-    loop {
-        let page = match reader.next().await {
-            Ok(Some(page)) => page,
-            Ok(None) => return Ok(Ok(())),
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let keyed = match sort::keys(pair, &page) {
-            Ok(keyed) => keyed,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let ledger = store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
-        let Sorted { unchanged, skipped, refreshed: _, rejected, candidates, left_out, keyless } =
-            sort::sort(pair, &page, &keyed, &mut ledger.into_iter(), &mut twins, compare);
-        if pair.gone != Gone::Ignore {
-            seen.add(&keyed, &rejected, left_out, keyless);
-            seen.deletions |= !page.deleted.is_empty();
+        self.settle_waiting()?;
+        if job.window.is_some() {
+            return Ok(());
         }
-        plan.read += (page.batch.len() + page.unreadable.len()) as u64;
-        plan.unchanged += unchanged;
-        plan.skipped += skipped;
-        for row in rejected {
-            reject(plan, each, pair, row.key.to_string(), row.faults);
+        if all.iter().all(|seen| seen.whole) {
+            rows_gone::enough_rows(self.store, job, self.plan.read)??;
         }
-        for rows in candidates.chunks(pair.sink.rows_per_chunk().max(1)) {
-            let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
-            let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
-            let mut currents = match with_retries(&job.retry, watch, || pair.sink.current(&keys, &columns)).await {
-                Ok(currents) => currents,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            let mut existing = match adopt::existing(&job.retry, watch, pair, rows, &mut currents).await {
-                Ok(existing) => existing,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            let again =
-                renumber::renumbered(store, &job.retry, watch, pair, rows, &mut currents, &mut existing).await?;
-            if let Err(fault) = again {
-                return Ok(Err(fault));
-            }
-            for (candidate, (current, existing)) in rows.iter().zip(currents.into_iter().zip(&existing)) {
-                let decision = sort::decide_with(pair, candidate, current.as_ref(), job.drift);
-                match adopt::settle(pair, candidate, existing, decision) {
-                    Decision::Same { .. } => plan.unchanged += 1,
-                    Decision::Reject(fault) | Decision::Drifted(fault) => {
-                        reject(plan, each, pair, candidate.key.to_string(), vec![fault])
-                    }
-                    Decision::Write(change) => {
-                        let effect = if current.is_some() { PlannedEffect::Update } else { PlannedEffect::Create };
-                        match effect {
-                            PlannedEffect::Update => plan.updated += 1,
-                            _ => plan.created += 1,
-                        }
-                        let columns = change.columns.iter().map(|(name, new)| {
-                            let old = current.as_ref().map(|c| c.columns.get(name).cloned().unwrap_or_default());
-                            column(pair, name, old, new)
-                        });
-                        each(PlannedRow {
-                            entity: entity.clone(),
-                            system: pair.to.clone(),
-                            key: candidate.key.to_string(),
-                            effect,
-                            columns: columns.collect(),
-                            faults: Vec::new(),
-                        });
-                    }
-                }
-            }
+        for (pair, seen) in job.pairs.iter().zip(&all).rev() {
+            self.gone(pair, seen).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a row that would be written, and hands it out.
+    fn write(&mut self, row: PlannedRow) {
+        match row.effect {
+            PlannedEffect::Create => self.plan.created += 1,
+            _ => self.plan.updated += 1,
+        }
+        (self.each)(row);
+    }
+
+    fn reject(&mut self, pair: &Pair, key: &Key, source_hash: u128, faults: Vec<Fault>) {
+        self.plan.rejected += 1;
+        let code = faults.first().map(|fault| fault.code.to_string()).unwrap_or_default();
+        let proof = self.proofs.of_reject(pair, key, &code, source_hash);
+        *self.plan.rejected_by_code.entry(code).or_default() += 1;
+        (self.each)(PlannedRow {
+            entity: pair.entity.name.to_string(),
+            system: pair.to.clone(),
+            table: pair.table.clone(),
+            key: key.to_string(),
+            effect: PlannedEffect::Reject,
+            columns: Vec::new(),
+            faults,
+            proof,
+        });
+    }
+
+    /// Whether a run would have stopped by now; the first reason is kept, and the plan goes on so that all can be seen.
+    fn seen_enough(&mut self) {
+        if self.plan.refused.is_none() {
+            let stop = &self.job.stop_after;
+            self.plan.refused =
+                stop.reached(&self.job.integration, &self.plan.rejected_by_code, self.settled).map(Box::new);
         }
     }
 }
 
-fn column(pair: &Pair, name: &str, old: Option<Value>, new: &Value) -> PlannedColumn {
+fn column(pair: &Pair, name: &str, old: Option<&Value>, new: &Value) -> PlannedColumn {
     let shown = |value: &Value| {
         if pair.write.is_personal(name) && !value.is_blank() { "***".to_owned() } else { value.to_string() }
     };
-    PlannedColumn { name: name.to_owned(), old: old.map(|value| shown(&value)), new: shown(new) }
+    PlannedColumn { name: name.to_owned(), old: old.map(shown), new: shown(new) }
 }
 
-fn reject(plan: &mut Plan, each: &mut dyn FnMut(PlannedRow), pair: &Pair, key: String, faults: Vec<Fault>) {
-    plan.rejected += 1;
-    let code = faults.first().map(|fault| fault.code.to_string()).unwrap_or_default();
-    *plan.rejected_by_code.entry(code).or_default() += 1;
-    let (entity, system) = (pair.entity.name.to_string(), pair.to.clone());
-    each(PlannedRow { entity, system, key, effect: PlannedEffect::Reject, columns: Vec::new(), faults });
+/// A seen without rows: what an entity starts with.
+fn seen(store: &Store, pair: &Pair) -> Result<Seen, store::Error> {
+    let mut seen = Seen::new(pair);
+    seen.known = store.ledger_totals(&pair.to, &pair.entity.name)?.written;
+    Ok(seen)
 }

@@ -43,6 +43,8 @@ pub(crate) struct Candidate {
     pub made: bool,
     /// The ledger says that the destination has it so already: it is only looked at to see whether that still holds.
     pub settled: bool,
+    /// The run may write it: its plan was looked at, and this row was as planned when it was first tried.
+    pub allowed: bool,
 }
 
 /// What became of the rows of a page.
@@ -170,6 +172,7 @@ pub(crate) fn sort(
             source: row.to_row(),
             record,
             settled: settled.is_some(),
+            allowed: false,
             waits_since: entry.as_ref().filter(|e| e.state == State::Waiting).map(|e| e.generation),
             made: false,
             comes_back: entry.as_ref().is_some_and(|e| e.state == State::Deactivated),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use definition::{Batch, Missed, Overlap, Pattern, Project};
 use jiff::Timestamp;
 use record::RetryPolicy;
+use store::approvals::{Approval, Kind, State as Decided};
 use store::queue::{self, Delivery, Message, NewMessage};
 use store::runs::{Run, State, Trigger};
 use store::{OpResult, Refusal, Store};
@@ -93,6 +94,21 @@ fn due_now(
     Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Retry })
 }
 
+/// What somebody has approved and no run has taken up yet: due at once. Pure.
+pub fn approved(approvals: &[Approval], last: &BTreeMap<String, Run>, resting: &[String]) -> Vec<Due> {
+    let of_runs = approvals.iter().filter(|approval| approval.kind == Kind::Run && approval.state == Decided::Approved);
+    let due = of_runs.filter_map(|approval| {
+        let slot = approval.decided?;
+        let taken_up = last.get(&approval.integration).is_some_and(|run| run.started >= slot);
+        (!taken_up && !resting.contains(&approval.integration)).then(|| Due {
+            integration: approval.integration.clone(),
+            slot,
+            trigger: Trigger::Approval,
+        })
+    });
+    due.collect()
+}
+
 /// Looks, sends and runs until it is told to stop; then lets the runs in progress end their chunk.
 ///
 /// *Errors*: only when our own state cannot be used.
@@ -151,7 +167,10 @@ async fn send_due(
     let now = store.clock().now();
     let paused = store.pauses()?.into_iter().map(|pause| pause.integration);
     let resting: Vec<String> = busy.iter().cloned().chain(paused).collect();
-    for due in due(project, &last, &resting, started, now) {
+    let mut all = approved(&store.approvals(false, 1_000)?, &last, &resting);
+    all.retain(|due| project.integration(&due.integration).is_some());
+    all.extend(due(project, &last, &resting, started, now));
+    for due in all {
         if sent.get(&due.integration) == Some(&due.slot) {
             continue;
         }
@@ -188,7 +207,7 @@ async fn run_message(project: &Project, systems: &dyn Systems, store: &Store, ho
     let name = message.integration.as_deref().unwrap_or_default();
     let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap_or_default();
     let slot = body["slot"].as_str().and_then(|slot| slot.parse().ok());
-    let trigger = if body["trigger"] == "retry" { Trigger::Retry } else { Trigger::Schedule };
+    let trigger = body["trigger"].as_str().and_then(Trigger::of).unwrap_or(Trigger::Schedule);
     let start = Start { trigger, slot, retry_of: None, holder: holder.to_owned() };
     match run_now(project, systems, store, name, start).await {
         Ok(report) => log(name, &report),
@@ -228,6 +247,13 @@ async fn settle(store: &Store, delivery: &Delivery) -> Result<(), Error> {
 }
 
 fn log(name: &str, report: &Report) {
+    if let Some(id) = report.approval {
+        tracing::warn!(
+            integration = name, run = %report.run,
+            "run {} of {name} waits until somebody has looked at it: ironbridge approvals show {id}", report.run
+        );
+        return;
+    }
     let counts = &report.counts;
     let summary = format!(
         "{} read, {} created, {} updated, {} unchanged, {} rejected",

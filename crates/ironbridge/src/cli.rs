@@ -109,6 +109,11 @@ pub enum Command {
         /// Every row, instead of the first ones.
         #[arg(long)]
         detailed: bool,
+        /// Keep the plan, to apply exactly this: `run --plan FILE`.
+        #[arg(long, value_name = "FILE")]
+        save: Option<PathBuf>,
+        #[command(flatten)]
+        window: Window,
     },
     /// Run an integration once, now.
     Run {
@@ -119,6 +124,11 @@ pub enum Command {
         /// For this run only: how many of the written rows may be deleted or deactivated, in percent.
         #[arg(long, value_name = "PERCENT", value_parser = percent)]
         max_deletes: Option<record::Decimal>,
+        /// Write exactly what this saved plan says, or nothing where the world has moved since.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["max_deletes", "from"])]
+        plan: Option<PathBuf>,
+        #[command(flatten)]
+        window: Window,
     },
     /// Run everything that is due, until stopped.
     Up {
@@ -160,6 +170,9 @@ pub enum Command {
     /// How far each entity of an integration has been read: to look at, to move, to start over.
     #[command(subcommand)]
     State(State),
+    /// Questions that wait for a person: what a run would write, before it does.
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Rows and messages that the hub gave up on, waiting for a person.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -190,6 +203,17 @@ pub enum Command {
     /// A local stand-in for a service, for development and tests.
     #[command(subcommand)]
     Emulate(Emulate),
+}
+
+/// Read what the source changed in a time, wherever the position is.
+#[derive(Debug, Args)]
+pub struct Window {
+    /// Only what the source changed from this time on, such as 2026-11-01 or "2026-11-01 06:00"; the position stays.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Up to this time; by default up to now.
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub to: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -245,6 +269,40 @@ pub enum State {
     Merge { integration: String, file: PathBuf },
     /// Forget it, of one entity or of all: the next run reads everything.
     Reset { integration: String, entity: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// Those that wait for an answer, newest first.
+    List {
+        /// Also those that are decided.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One fully: the question, what would change, and what the destination would start because of it.
+    Show { id: i64 },
+    /// Say yes: the next run writes exactly this, and `up` starts one at once.
+    Approve {
+        id: i64,
+        #[command(flatten)]
+        decision: Decision,
+    },
+    /// Say no: nothing of it is written, until the changes are others.
+    Reject {
+        id: i64,
+        #[command(flatten)]
+        decision: Decision,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Decision {
+    /// Who decides, as in people.yaml; by default the user of this machine.
+    #[arg(long, value_name = "PERSON")]
+    pub by: Option<String>,
+    /// Why, for whoever looks later.
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

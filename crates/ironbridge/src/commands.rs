@@ -5,6 +5,7 @@ use emulator::dataverse::Config;
 use crate::cli::{Cli, Command, Emulate, Export, Limits};
 use crate::failure::Failure;
 
+mod approvals;
 mod check;
 mod dead_letters;
 mod demo;
@@ -43,9 +44,12 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Export { to: Export::Sheets, into } => export::sheets(cli, into),
         Command::Diff { old, new } => diff::diff(cli, old, new),
         Command::Graph { picture } => graph::graph(cli, *picture),
-        Command::Plan { integration, detailed } => plan::plan(cli, integration, *detailed).await,
-        Command::Run { integration, confirm, max_deletes } => {
-            run::run(cli, integration, confirm.as_deref(), *max_deletes).await
+        Command::Plan { integration, detailed, save, window } => {
+            plan::plan(cli, integration, *detailed, save.as_deref(), window).await
+        }
+        Command::Run { integration, confirm, max_deletes, plan, window } => {
+            let wanted = run::Wanted { max_deletes: *max_deletes, plan: plan.as_deref(), window };
+            run::run(cli, integration, confirm.as_deref(), &wanted).await
         }
         Command::Up { listen } => up::up(cli, *listen).await,
         Command::Pause { integration, note, r#for } => pause::pause(cli, integration, note, *r#for).await,
@@ -55,6 +59,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Status => status::status(cli),
         Command::Test { names, update } => test::test(cli, names, *update).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
+        Command::Approvals(command) => approvals::approvals(cli, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(cli, command).await,
         Command::Queue(command) => queue::queue(cli, command).await,
         Command::Explain { code } => explain::explain(cli, code.as_deref()),

@@ -32,6 +32,12 @@ pub const BAD_SAMPLE: Code = Code("IB0009");
 pub const BUSY: Code = Code("IB0018");
 /// The position of an integration cannot be changed like this.
 pub const WRONG_STATE: Code = Code("IB0019");
+/// A file is no saved plan, or a plan cannot be saved.
+pub const BAD_PLAN: Code = Code("IB0734");
+/// Somebody who was not asked cannot decide, or the question is no longer open.
+pub const NOT_ASKED: Code = Code("IB0735");
+/// A window of time makes no sense.
+pub const BAD_WINDOW: Code = Code("IB0738");
 
 impl Failure {
     pub fn new(exit: u8, code: Code, what: impl Into<String>, fix: impl Into<String>) -> Failure {

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use definition::{LoadOptions, Loaded, Project};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 use record::{Catalog, Code, Fault, FieldType, Kind, OptionValue, Secret, Secrets, System};
 use store::{Failpoints, Store};
 
-use crate::cli::{Cli, Format};
-use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
+use crate::cli::{Cli, Format, Window};
+use crate::failure::{BAD_WINDOW, Failure, NO_SUCH_NAME, USAGE};
 use crate::{say, talk};
 
 /// Where a project keeps its state, inside its folder.
@@ -108,6 +111,33 @@ pub fn integration<'p>(project: &'p Project, name: &str) -> Result<&'p definitio
             format!("there is no integration `{name}`"),
             format!("this project has: {}", names.join(", ")),
         )
+    })
+}
+
+/// The window of time of the command line; nothing where none was given.
+///
+/// *Errors*: what is no time, and a window that ends before it begins.
+pub fn window(project: &Project, window: &Window) -> Result<Option<hub::Window>, Failure> {
+    let Some(from) = &window.from else { return Ok(None) };
+    let zone = &project.hub.time_zone;
+    let from = moment(from, zone)?;
+    let to = window.to.as_ref().map_or_else(|| Ok(Timestamp::now()), |to| moment(to, zone))?;
+    if from >= to {
+        let what = format!("the window ends at {to}, before it begins at {from}");
+        return Err(Failure::new(USAGE, BAD_WINDOW, what, "give an earlier --from, or a later --to"));
+    }
+    Ok(Some(hub::Window { from, to }))
+}
+
+/// A moment as people write it: with its zone, or as the clocks of the project show it.
+fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
+    let local = |text: &str| {
+        let civil = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0))).ok()?;
+        zone.to_ambiguous_timestamp(civil).compatible().ok()
+    };
+    text.parse().ok().or_else(|| local(text)).ok_or_else(|| {
+        let fix = "write it like 2026-11-01, \"2026-11-01 06:00\" or 2026-11-01T06:00:00Z";
+        Failure::new(USAGE, BAD_WINDOW, format!("`{text}` is no time"), fix)
     })
 }
 

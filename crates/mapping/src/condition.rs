@@ -1,8 +1,8 @@
-//! A yes or no about a record, in Power Fx over the entity's fields: `if:` of a trigger.
+//! A yes or no about a record, in Power Fx over the entity's fields: `if:` of a trigger, `when:` of an approval.
 
 use std::sync::Arc;
 
-use record::{Entity, Row, Type, Value};
+use record::{Entity, Row, Schema, Type, Value};
 
 use crate::columns::Columns;
 use crate::formula;
@@ -19,10 +19,17 @@ pub struct Condition {
 impl Condition {
     /// *Errors*: every problem of the text, at its place.
     pub fn compile(text: &str, entity: &Arc<Entity>) -> Result<Condition, Vec<Problem>> {
+        Condition::over(text, &entity.schema)
+    }
+
+    /// A condition over rows of these columns.
+    ///
+    /// *Errors*: every problem of the text, at its place.
+    pub fn over(text: &str, schema: &Schema) -> Result<Condition, Vec<Problem>> {
         let mut names = Vec::new();
-        let compiled = formula::compile(text, &Columns::of_entity(entity), Some(&Type::YesNo), &mut names)
+        let compiled = formula::compile(text, &Columns::closed(schema), Some(&Type::YesNo), &mut names)
             .map_err(|found| formula::problems(found, At::Where))?;
-        let inputs = names.iter().map(|name| entity.schema.index(name).expect("names were checked")).collect();
+        let inputs = names.iter().map(|name| schema.index(name).expect("names were checked")).collect();
         Ok(Condition { compiled, inputs })
     }
 

@@ -40,8 +40,8 @@ pub use fault::{Effect, Fault, Now, Place, Scope, Why};
 pub use key::{Key, KeyError, KeyRules};
 pub use options::{Field, FieldType, Keeps, Kind, OptionValue, Options};
 pub use outside::{
-    BoxFuture, Happened, Health, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source, System, Unreadable, Watermark,
-    WriteSpec,
+    Automation, BoxFuture, Happened, Health, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source, System,
+    Unreadable, Watermark, WriteSpec,
 };
 pub use retry::RetryPolicy;
 pub use row::Row;

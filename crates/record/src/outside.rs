@@ -8,7 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Options, Outcome, Row, Schema, Type, Value};
+use jiff::Timestamp;
+
+use crate::{
+    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Options, Outcome, Reference, Row, Schema, Type, Value,
+};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -25,6 +29,13 @@ pub trait System: Send + Sync {
 
     /// *Errors*: a `Stop` where this kind of system cannot be written in that way.
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault>;
+
+    /// What the system itself starts when rows of these tables are written. A system that starts nothing, or does not
+    /// tell, has none.
+    fn starts<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Automation>, Fault>> {
+        let _ = tables;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// What an event of this system says. `None` where events of this kind of system carry the row itself, as JSON.
     ///
@@ -46,7 +57,22 @@ pub struct Signal {
     pub columns: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Something that a system does by itself when a row is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Automation {
+    pub table: String,
+    /// What it is there: `plug-in step`, `webhook`, `workflow`, `flow`.
+    pub kind: &'static str,
+    pub name: String,
+    /// What starts it.
+    pub on: Vec<Happened>,
+    /// Only when one of these columns is written; empty for any.
+    pub columns: Vec<String>,
+    /// The write waits for it, and fails when it does.
+    pub in_the_write: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Happened {
     Created,
     Updated,
@@ -98,6 +124,16 @@ pub trait Source: Send + Sync {
     ///
     /// *Errors*: `IB06xx`. A cursor that has expired is no error: the reader says `Full` and why.
     fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>>;
+
+    /// Reads the rows whose watermark is in this window: from its beginning, up to and without its end.
+    ///
+    /// *Errors*: a `Stop` where the source has no watermark that is a time.
+    fn window<'a>(&'a self, from: Timestamp, to: Timestamp) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        let _ = (from, to);
+        let what = "this source has no watermark to read a window of time by";
+        Box::pin(std::future::ready(Err(Fault::stop(Code("IB0736"), what)
+            .fix("read everything instead: ironbridge state reset, and run; what is right is not written again"))))
+    }
 
     /// The rows with these values of [`ReadSpec::key`], in the order asked; `None` where there is none.
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>>;
@@ -207,6 +243,12 @@ pub trait Sink: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
         let _ = columns;
         Box::pin(std::future::ready(Ok(vec![None; ids.len()])))
+    }
+
+    /// Which of the rows that these references point to are not there, in the order asked: a change that points to one
+    /// is refused until it is. A destination that does not look at references misses none.
+    fn missing<'a>(&'a self, references: &'a [&'a Reference]) -> BoxFuture<'a, Result<Vec<bool>, Fault>> {
+        Box::pin(std::future::ready(Ok(vec![false; references.len()])))
     }
 
     /// Rows that one call of `apply` should carry.

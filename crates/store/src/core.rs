@@ -9,7 +9,10 @@ use crate::file::{self, Role};
 use crate::op::{Op, OpResult};
 use crate::time::Ms;
 use crate::tx::Tx;
-use crate::{Failpoints, agreements, cursors, dead_letters, leases, ledger, outages, pauses, queue, runs};
+use crate::{
+    Failpoints, agreements, approvals, cursors, dead_letters, deadlines, leases, ledger, outages, pauses, queue, runs,
+    secrets,
+};
 
 /// What a commit is answered with.
 pub(crate) type Answer = Result<Vec<OpResult>, Error>;
@@ -150,6 +153,9 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Queue(op) => queue::apply(tx, op),
         Op::Pause(op) => pauses::apply(tx, op),
         Op::Outage(op) => outages::apply(tx, op),
+        Op::Approval(op) => approvals::apply(tx, op),
+        Op::Deadline(op) => deadlines::apply(tx, op),
+        Op::Secret(op) => secrets::apply(tx, op),
     }
 }
 

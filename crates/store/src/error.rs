@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use record::Code;
 
 use crate::Injected;
+use crate::approvals::ApprovalId;
 use crate::leases::Epoch;
 use crate::runs::RunId;
 
@@ -68,6 +69,10 @@ pub enum Refusal {
     NoDeadLetter { id: String },
     #[error("the dead letter `{id}` is {state}")]
     DeadLetterState { id: String, state: crate::dead_letters::State },
+    #[error("there is no approval {id}")]
+    NoApproval { id: ApprovalId },
+    #[error("approval {id} is {state}")]
+    ApprovalState { id: ApprovalId, state: crate::approvals::State },
     #[error("there is no queue `{path}`")]
     NoQueue { path: String },
     #[error("`{path}` is {reason}")]

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_pause.sql"),
     include_str!("../migrations/0004_outage.sql"),
     include_str!("../migrations/0005_agreement.sql"),
+    include_str!("../migrations/0006_approval.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.

@@ -8,6 +8,8 @@
 //! | [`ledger`] | what each key looked like when it was last settled | [`Store::ledger_get`], [`Store::ledger_scan`], [`Store::ledger_totals`] |
 //! | [`agreements`] | what two sides were when they last agreed | [`Store::agreements`], [`Store::agreements_pending`], [`Store::agreements_scan`] |
 //! | [`dead_letters`] | what was given up on, for people | [`Store::dead_letters`], [`Store::dead_letters_like`], [`Store::dead_letter_message`], [`Store::dead_letters_waiting`] |
+//! | [`approvals`] | questions to people, and what they decided | [`Store::approval`], [`Store::approval_of`], [`Store::approvals`] |
+//! | [`deadlines`] | when results are needed, and what is late | [`Store::deadlines`], [`Store::late_deadlines`] |
 //! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`], [`Store::peek`], [`Store::sessions`], [`Store::oldest_ready`] |
 //!
 //! Everything is changed by [`Store::commit`], which takes operations as plain data and applies all of them or none.
@@ -54,10 +56,12 @@
 //! ```
 
 pub mod agreements;
+pub mod approvals;
 mod checkpointer;
 mod core;
 pub mod cursors;
 pub mod dead_letters;
+pub mod deadlines;
 mod error;
 mod failpoints;
 mod file;
@@ -70,6 +74,7 @@ pub mod outages;
 pub mod pauses;
 pub mod queue;
 pub mod runs;
+pub mod secrets;
 mod store;
 mod time;
 mod tx;

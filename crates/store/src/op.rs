@@ -1,6 +1,8 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
-use crate::{agreements, cursors, dead_letters, leases, ledger, outages, pauses, queue, runs};
+use crate::{
+    agreements, approvals, cursors, dead_letters, deadlines, leases, ledger, outages, pauses, queue, runs, secrets,
+};
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
 #[derive(Debug, Clone)]
@@ -14,6 +16,9 @@ pub enum Op {
     Queue(queue::Op),
     Pause(pauses::Op),
     Outage(outages::Op),
+    Approval(approvals::Op),
+    Deadline(deadlines::Op),
+    Secret(secrets::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -31,6 +36,8 @@ pub enum OpResult {
     Runs(Vec<runs::RunId>),
     /// The dead letter that was opened or updated.
     DeadLetter(dead_letters::DeadLetterId),
+    /// The question that stands now.
+    Approval(approvals::ApprovalId),
     /// One answer for each message of a send, in order.
     Sent(Vec<queue::Sent>),
     /// The messages that are now locked, in the order of delivery.
@@ -61,4 +68,7 @@ converts! {
     queue::Op => Queue,
     pauses::Op => Pause,
     outages::Op => Outage,
+    approvals::Op => Approval,
+    deadlines::Op => Deadline,
+    secrets::Op => Secret,
 }

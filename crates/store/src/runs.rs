@@ -5,12 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 
-use crate::Store;
 use crate::error::{Error, Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{from_ms, to_ms};
 use crate::tx::{Tx, all, first};
 use crate::words::words;
+use crate::{Store, deadlines};
 
 /// A run's number, as people say it: counted up from one over all integrations of the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,8 @@ words! {
         Command = "command",
         /// The run before it failed, and `retry_run` says to try again.
         Retry = "retry",
+        /// Somebody approved what an earlier run had planned.
+        Approval = "approval",
     }
 }
 
@@ -45,8 +47,19 @@ words! {
         /// It went through with less than was asked for.
         Degraded = "degraded",
         Failed = "failed",
+        /// It has planned, and waits until somebody has looked; nothing was written.
+        WaitingForApproval = "waiting_for_approval",
+        /// Somebody has looked and said no; nothing was written.
+        NotApproved = "not_approved",
         /// The process that ran it went away; what it had committed stays.
         Interrupted = "interrupted",
+    }
+}
+
+impl State {
+    /// It went through: what the source had by its beginning is in the destination, but for dead letters.
+    pub fn is_good(self) -> bool {
+        matches!(self, State::Ok | State::OkWithDeadLetters | State::Degraded)
     }
 }
 
@@ -152,7 +165,14 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
                 Some(error) => (Some(&error.code), Some(&error.text), Some(&error.detail)),
                 None => (None, None, None),
             };
-            running(tx.run(sql, (run.0, state, tx.now, code, text, detail))?, *run)
+            let done = running(tx.run(sql, (run.0, state, tx.now, code, text, detail))?, *run)?;
+            if state.is_good() {
+                let sql = "SELECT integration, started FROM run WHERE id = ?1";
+                let run = tx.first(sql, [run.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+                let (integration, began) = run.expect("the run was just ended");
+                deadlines::meet(tx, &integration, began)?;
+            }
+            Ok(done)
         }
         Op::CloseInterrupted { integration } => {
             let sql = "UPDATE run SET state = 'interrupted', finished = ?2
@@ -236,6 +256,14 @@ impl Store {
              SELECT {COLUMNS} FROM name JOIN run ON id = (SELECT max(id) FROM run WHERE integration = i) ORDER BY i"
         );
         self.read(|conn| all(conn, &sql, [], read))
+    }
+
+    /// When the newest good run of an integration began: what was due by then is there.
+    pub fn last_good_start(&self, integration: &str) -> Result<Option<Timestamp>, Error> {
+        let sql =
+            "SELECT started FROM run WHERE integration = ?1 AND state IN ('ok', 'ok_with_dead_letters', 'degraded')
+                   ORDER BY id DESC LIMIT 1";
+        self.read(|conn| first(conn, sql, [integration], |row| row.get(0).map(from_ms)))
     }
 
     /// The newest run of one integration.

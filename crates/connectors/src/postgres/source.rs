@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use record::{
     Batch, BoxFuture, Column, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source, Type, Unreadable,
@@ -18,7 +19,7 @@ use tokio_postgres::{Client, Transaction};
 use super::fault::{self, Failure};
 use super::value::{self, AsText};
 use super::{Database, Use, catalog, quote_table};
-use crate::sql::cursor::Cursor;
+use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::moment::Dst;
 use crate::sql::pages::{self, PAGE_BYTES_MAX, Pages, Told};
 use crate::sql::text::Times;
@@ -39,9 +40,13 @@ impl Table {
     }
 }
 
-impl Source for Table {
-    fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
-        let (database, spec, cursor) = (self.database.clone(), self.spec.clone(), cursor.map(str::to_owned));
+impl Table {
+    fn start(
+        &self,
+        cursor: Option<String>,
+        window: Option<(Timestamp, Timestamp)>,
+    ) -> BoxFuture<'_, Result<Box<dyn Reader>, Fault>> {
+        let (database, spec) = (self.database.clone(), self.spec.clone());
         let (send, receive) = mpsc::channel(1);
         Box::pin(async move {
             tokio::spawn(async move {
@@ -49,7 +54,7 @@ impl Source for Table {
                 tokio::select! {
                     // The reader was dropped: the session ends with this future.
                     () = send.closed() => {}
-                    ended = read.run(cursor.as_deref()) => {
+                    ended = read.run(cursor.as_deref(), window) => {
                         if let Err(failure) = ended {
                             send.send(Err(fault::source(&database, &spec.table, &failure))).await.ok();
                         }
@@ -58,6 +63,16 @@ impl Source for Table {
             });
             Pages::start(receive, None).await
         })
+    }
+}
+
+impl Source for Table {
+    fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        self.start(cursor.map(str::to_owned), None)
+    }
+
+    fn window<'a>(&'a self, from: Timestamp, to: Timestamp) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        self.start(None, Some((from, to)))
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
@@ -152,6 +167,10 @@ impl Plan {
                 }
                 (Phase::Values, None) => all.push(format!("{watermark} IS NOT NULL")),
             }
+            if let Some(until) = &cursor.until {
+                bound.push(until.clone());
+                all.push(format!("{watermark} < ${}", bound.len()));
+            }
         }
         if !cursor.after.is_empty() {
             let before = bound.len();
@@ -217,10 +236,16 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
-    async fn run(&self, text: Option<&str>) -> Result<(), Failure> {
+    /// Reads on from a cursor, or what lies in a window of time.
+    async fn run(&self, text: Option<&str>, window: Option<(Timestamp, Timestamp)>) -> Result<(), Failure> {
         let mut client = self.database.connect(Use::Read).await?;
         let by = self.spec.watermark.as_ref().map(|watermark| watermark.column.clone());
-        let (mut cursor, why) = start(by, text);
+        let no_window = || Failure::Said(Box::new(no_window(&self.database.system, &self.spec.table, by.as_deref())));
+        let (mut cursor, why) = start(by.clone(), text);
+        if window.is_some() {
+            by.as_ref().ok_or_else(no_window)?;
+            cursor = Cursor { by: by.clone(), ..Cursor::default() };
+        }
         let changes = !cursor.full;
         let plan = self.database.in_time(Plan::of(&client, self.spec, changes)).await?;
         if cursor.after.len() != plan.order.len() {
@@ -239,9 +264,14 @@ impl Read<'_> {
             let exactly = Times { zone: None, dst: Dst::Earlier };
             // A watermark such as `infinity` is none to go on from: what has one is read each time.
             let last = value::read(last, &plan.watermark_type, &exactly).unwrap_or_default();
+            if let (Some((from, to)), false) = (window, last.is_blank()) {
+                cursor.since = Some(clock.at(&last, from, Numbers::Count).ok_or_else(no_window)?);
+                cursor.until = Some(clock.at(&last, to, Numbers::Count).ok_or_else(no_window)?);
+            }
             cursor.cap = (!last.is_blank()).then(|| clock.limit(last, Numbers::Count));
         }
         let lower = match (&cursor.since, &self.spec.watermark) {
+            (Some(since), _) if window.is_some() => Some(since.clone()),
             (Some(since), Some(watermark)) if changes => Some(clock.back(since, watermark.overlap, Numbers::Count)),
             _ => None,
         };
@@ -250,7 +280,7 @@ impl Read<'_> {
             return Ok(());
         }
         let mut phase = match cursor.after.first() {
-            _ if !changes || plan.watermark.is_none() => Phase::Values,
+            _ if !changes || plan.watermark.is_none() || window.is_some() => Phase::Values,
             Some(first) if !first.is_blank() => Phase::Values,
             _ => Phase::Blanks,
         };

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
-use record::Value;
+use record::{Code, Fault, Value};
 use serde_json::{Map, Value as Json, json};
 
 /// A place in a read. *Shape*: JSON with a version; a text that is not one of ours is no cursor.
@@ -18,6 +18,8 @@ pub(crate) struct Cursor {
     pub cap: Option<Value>,
     /// The values of the order of the last row that was read; empty at the start of a read.
     pub after: Vec<Value>,
+    /// Rows whose watermark is below this; of a window of time, which is no place that anybody goes on from.
+    pub until: Option<Value>,
     /// What the positions in `after` depend on: where it has changed, they mean nothing any more.
     pub layout: Option<i64>,
 }
@@ -43,6 +45,7 @@ impl Cursor {
                 None => Vec::new(),
                 Some(list) => list.as_array()?.iter().map(decode).collect::<Option<_>>()?,
             },
+            until: None,
             layout: json.get("layout").and_then(Json::as_i64),
         })
     }
@@ -123,6 +126,18 @@ fn decode(json: &Json) -> Option<Value> {
     })
 }
 
+/// A source whose watermark is no time cannot be read by one.
+pub(crate) fn no_window(system: &str, table: &str, watermark: Option<&str>) -> Fault {
+    let what = match watermark {
+        Some(column) => format!("`{column}` of `{table}` is no time, so a window of time cannot be read by it"),
+        None => format!("`{table}` has no `watermark:`, so a window of time cannot be read"),
+    };
+    Fault::stop(Code("IB0736"), what)
+        .at_system(system)
+        .at_table(table)
+        .fix("read everything instead: ironbridge state reset, and run; what is right is not written again")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +158,7 @@ mod tests {
                 Value::Decimal("1.50".parse().unwrap()),
                 Value::LocalDateTime("2026-01-01T00:00:00".parse().unwrap()),
             ],
+            until: None,
             layout: Some(4),
         };
         assert_eq!(Cursor::parse(&cursor.to_text()), Some(cursor));

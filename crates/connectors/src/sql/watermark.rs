@@ -51,6 +51,20 @@ impl Clock {
         .unwrap_or_else(|| watermark.clone())
     }
 
+    /// A moment as a watermark like this one; `None` where that is no time.
+    pub fn at(&self, like: &Value, at: Timestamp, numbers: Numbers) -> Option<Value> {
+        self.rewrite(like, numbers, |like, clock| match like {
+            Moment::Instant(_) => Moment::Instant(at),
+            Moment::Civil(_) => Moment::Civil(at.to_zoned(clock.zone.clone()).datetime()),
+        })
+        // A text or number that is no time comes back as it was.
+        .filter(|_| match like {
+            Value::Text(text) => moment::parse(text).is_some(),
+            Value::Int(_) => numbers == Numbers::Unix,
+            _ => true,
+        })
+    }
+
     /// When clocks were set back since `at`, rows written afterwards carry local times from before it: start there.
     fn before_set_back(&self, at: DateTime) -> DateTime {
         let Ok(instant) = self.zone.to_ambiguous_timestamp(at).earlier() else { return at };
@@ -176,6 +190,24 @@ mod tests {
         assert_eq!(limit("2099-01-01T00:00:00Z"), Value::text("2026-07-23T12:00:00Z"));
         assert_eq!(limit("2026-07-23 10:00:00"), Value::text("2026-07-23 10:00:00"));
         assert_eq!(clock.limit(Value::Int(99), Numbers::Count), Value::Int(99));
+    }
+
+    #[test]
+    fn a_moment_is_written_like_the_watermark() {
+        let clock = clock("2026-07-23T12:00:00Z", "Europe/London");
+        let at: Timestamp = "2026-07-01T06:30:00Z".parse().unwrap();
+        for (like, expected) in [
+            (Value::text("2026-01-01 00:00:00"), Some(Value::text("2026-07-01 07:30:00"))),
+            (Value::text("2026-01-01T00:00:00.000Z"), Some(Value::text("2026-07-01T06:30:00.000Z"))),
+            (Value::text("2026-01-01"), Some(Value::text("2026-07-01"))),
+            (Value::Instant(clock.now), Some(Value::Instant(at))),
+            (Value::text("v17"), None),
+            (Value::Decimal(5.into()), None),
+        ] {
+            assert_eq!(clock.at(&like, at, Numbers::Count), expected, "{like}");
+        }
+        assert_eq!(clock.at(&Value::Int(1_795_000_000), at, Numbers::Unix), Some(Value::Int(1_782_887_400)));
+        assert_eq!(clock.at(&Value::Int(7), at, Numbers::Count), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod reading;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
 use record::{BoxFuture, Code, Fault, Key, ReadSpec, Reader, Row, Source, Type};
 use rusqlite::OpenFlags;
 use tokio::sync::mpsc;
@@ -31,22 +32,36 @@ impl Table {
     }
 }
 
-impl Source for Table {
-    fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
-        let (database, spec, cursor) = (self.database.clone(), self.spec.clone(), cursor.map(str::to_owned));
+impl Table {
+    fn start(
+        &self,
+        cursor: Option<String>,
+        window: Option<(Timestamp, Timestamp)>,
+    ) -> BoxFuture<'_, Result<Box<dyn Reader>, Fault>> {
+        let (database, spec) = (self.database.clone(), self.spec.clone());
         Box::pin(async move {
             let cancelled = Arc::new(AtomicBool::new(false));
             let (send, receive) = mpsc::channel(1);
             let guard = Guard(cancelled.clone());
             tokio::task::spawn_blocking(move || {
                 let read = Read { database: &database, spec: &spec, out: send.clone(), cancelled };
-                if let Err(fault) = read.run(cursor.as_deref()) {
+                if let Err(fault) = read.run(cursor.as_deref(), window) {
                     // Nobody listens any more where the reader was dropped.
                     send.blocking_send(Err(fault)).ok();
                 }
             });
             Pages::start(receive, Some(guard)).await
         })
+    }
+}
+
+impl Source for Table {
+    fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        self.start(cursor.map(str::to_owned), None)
+    }
+
+    fn window<'a>(&'a self, from: Timestamp, to: Timestamp) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        self.start(None, Some((from, to)))
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {

@@ -174,8 +174,13 @@ const APPROVE_RUN: Table = Table {
     name: "an approval of a run",
     doc: "Runs that wait until somebody has looked at their plan.",
     parts: &[&[
-        Field::new("when", Shape::Formula, "Over `changes`: count, created, updated, deleted.", "=changes.count > 200")
-            .required(),
+        Field::new(
+            "when",
+            Shape::Formula,
+            "Over `changes`: count, created, updated, deleted, and percent of the rows that the hub has written.",
+            "=changes.count > 200",
+        )
+        .required(),
         Field::new("by", Shape::Ref(Thing::Who), "Who looks.", "finance-it").required(),
     ]],
 };

@@ -1,5 +1,6 @@
 //! The tables that every emulated environment has, and the rows without which nothing can be created.
 
+mod automation;
 mod events;
 mod platform;
 mod sales;
@@ -20,6 +21,7 @@ pub fn schema() -> (Vec<Table>, Vec<OneToMany>) {
     let mut tables = platform::tables();
     tables.extend(sales::tables());
     tables.extend(events::tables());
+    tables.extend(automation::tables());
     let mut relations: Vec<OneToMany> = tables.iter().flat_map(relationships).collect();
     for (many, lookup, target, schema_name, nav_one) in [
         ("contact", "parentcustomerid", "account", "contact_customer_accounts", "contact_customer_accounts"),

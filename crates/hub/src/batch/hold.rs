@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use record::Fault;
+use store::approvals::ApprovalId;
 use store::leases::{self, Lease};
 use store::runs::{self, RunError, RunId, State};
 use store::{Op, OpResult, Refusal, Store};
@@ -14,14 +15,16 @@ use crate::json;
 /// How long a lease lasts; it is renewed three times as often.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// Ends the run and gives the lease back, in one commit.
+/// Ends the run, with what else belongs to its end, and gives the lease back, in one commit. Answers the question that
+/// stands after it, where one was asked.
 pub(crate) async fn end(
     store: &Store,
     lease: &Lease,
     run: RunId,
     state: State,
     error: Option<&Fault>,
-) -> Result<(), Error> {
+    more: Vec<Op>,
+) -> Result<Option<ApprovalId>, Error> {
     let error = error.map(|fault| RunError {
         code: fault.code.to_string(),
         text: fault.what.clone(),
@@ -29,8 +32,12 @@ pub(crate) async fn end(
     });
     let release = leases::Op::Release { name: lease.name.clone(), epoch: lease.epoch };
     let finish = runs::Op::Finish { run, state, error };
-    store.commit(vec![lease.fence(), finish.into(), release.into()]).await?;
-    Ok(())
+    let ops = [lease.fence(), finish.into()].into_iter().chain(more).chain([release.into()]);
+    let results = store.commit(ops.collect()).await?;
+    Ok(results.into_iter().find_map(|result| match result {
+        OpResult::Approval(id) => Some(id),
+        _ => None,
+    }))
 }
 
 /// Takes the lease, closes what a crash left running, and starts the run, in one commit.

@@ -8,6 +8,7 @@ use super::{Chunk, Run, Stopped};
 use crate::gone::{self, Gone, Seen};
 use crate::outage::with_retries;
 use crate::pair::Pair;
+use crate::plan::PlannedEffect;
 use crate::watch::Note;
 
 impl Run<'_> {
@@ -20,7 +21,7 @@ impl Run<'_> {
             self.watch.note(Note::NothingRemoved { entity: &pair.entity.name, keyless: seen.keyless });
         }
         let missing = seen.missing(self.store, pair)?;
-        seen.believe(self.store, pair, &missing, self.job)??;
+        seen.believe(pair, &missing, self.job)?;
         for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
             let (_, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
             let mut chunk = Chunk::default();
@@ -52,6 +53,10 @@ impl Run<'_> {
         let (keys, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
         let moved = gone::moved(self.store, &self.job.retry, self.watch, pair, entries, &currents).await??;
         let (mut changes, mut of) = (Vec::new(), Vec::new());
+        let effect = match pair.gone {
+            Gone::Delete => PlannedEffect::Delete,
+            Gone::Deactivate { .. } | Gone::Ignore => PlannedEffect::Deactivate,
+        };
         for (at, (entry, (key, current))) in entries.iter().zip(keys.iter().zip(&currents)).enumerate() {
             if moved[at] {
                 chunk.rejected.push(gone::rejected(entry, gone::gone_and_moved(pair, entry)));
@@ -59,6 +64,8 @@ impl Run<'_> {
             }
             match gone::change(pair, key, current.as_ref()) {
                 Some(change) => {
+                    let proof = || self.proofs.of_gone(pair, &entry.key, effect, current.as_ref());
+                    self.guard.allows(self.job, &pair.entity.name, &entry.key.to_string(), proof)?;
                     changes.push(change);
                     of.push(entry);
                 }
@@ -71,6 +78,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.guard.within(self.job, &self.counts, [0, 0, changes.len() as u64])?;
         if !changes.is_empty() {
             self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
             let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;

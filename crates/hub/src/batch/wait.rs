@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use record::{Fault, Key, Row, Schema, Value};
+use store::Store;
 use store::dead_letters::Filter;
 use store::ledger::{self, Entry, State as Settled};
 use store::runs::RunId;
 
 use super::write::{entry, rejected_by_destination};
-use super::{Chunk, Run, Stopped};
+use super::{Chunk, Job, Run, Stopped};
 use crate::codes;
 use crate::pair::Pair;
 use crate::reject::{Rejected, parents_in};
@@ -139,12 +140,8 @@ impl Run<'_> {
         let now = self.store.clock().now();
         let mut chunk = Chunk::default();
         for orphan in orphans {
-            let began = match orphan.row.waits_since {
-                Some(run) => self.store.run(RunId(run as i64))?.map_or(now, |run| run.started),
-                None => now,
-            };
-            let waited = now.duration_since(began);
-            if SignedDuration::try_from(pair.patience).is_ok_and(|patience| waited < patience) {
+            let waited = waited(self.store, orphan.row.waits_since, now)?;
+            if waits_on(pair, waited) {
                 chunk.counts.skipped += 1;
                 self.waiting += 1;
                 chunk.entries.push(orphan.waits(pair, self.id));
@@ -177,27 +174,8 @@ impl Run<'_> {
 
     /// Dead letters that lacked a parent which is there now become waiting rows again.
     pub(super) async fn revive(&mut self, pair: &Pair) -> Result<(), Stopped> {
-        let filter = Filter {
-            integration: Some(self.job.integration.clone()),
-            entity: Some(pair.entity.name.to_string()),
-            code: Some(codes::REFERENCE_MISSING.to_string()),
-            ..Filter::default()
-        };
-        let mut keys = Vec::new();
-        for letter in
-            self.store.dead_letters(&filter, REVIVED_MAX)?.into_iter().filter(|letter| letter.state.is_waiting())
-        {
-            for (entity, parent) in parents_in(&letter.problem.detail) {
-                let known = self.store.ledger_get(&pair.to, &entity, &[parent])?;
-                if known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
-                    keys.extend(letter.key.clone());
-                    break;
-                }
-            }
-        }
-        let entries = self.store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten();
         let waits = |entry: Entry| Entry { state: Settled::Waiting, generation: self.id.0 as u64, ..entry };
-        let entries: Vec<Entry> = entries.filter(|entry| entry.state == Settled::Rejected).map(waits).collect();
+        let entries: Vec<Entry> = revivable(self.store, self.job, pair)?.into_iter().map(waits).collect();
         if !entries.is_empty() {
             let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
             self.store.commit(vec![self.lease.fence(), ledger::Op::Put { system, entity, entries }.into()]).await?;
@@ -219,6 +197,42 @@ impl Run<'_> {
         self.store.commit(vec![self.lease.fence(), ledger::Op::Remove { system, entity, keys }.into()]).await?;
         Ok(())
     }
+}
+
+/// For how long a row has waited that began to in this run.
+pub(crate) fn waited(store: &Store, since: Option<u64>, now: jiff::Timestamp) -> Result<SignedDuration, store::Error> {
+    let began = match since {
+        Some(run) => store.run(RunId(run as i64))?.map_or(now, |run| run.started),
+        None => now,
+    };
+    Ok(now.duration_since(began))
+}
+
+/// Whether a row that has waited for so long goes on waiting.
+pub(crate) fn waits_on(pair: &Pair, waited: SignedDuration) -> bool {
+    SignedDuration::try_from(pair.patience).is_ok_and(|patience| waited < patience)
+}
+
+/// The dead letters that lacked a parent which is there now.
+pub(crate) fn revivable(store: &Store, job: &Job, pair: &Pair) -> Result<Vec<Entry>, store::Error> {
+    let filter = Filter {
+        integration: Some(job.integration.clone()),
+        entity: Some(pair.entity.name.to_string()),
+        code: Some(codes::REFERENCE_MISSING.to_string()),
+        ..Filter::default()
+    };
+    let mut keys = Vec::new();
+    for letter in store.dead_letters(&filter, REVIVED_MAX)?.into_iter().filter(|letter| letter.state.is_waiting()) {
+        for (entity, parent) in parents_in(&letter.problem.detail) {
+            let known = store.ledger_get(&pair.to, &entity, &[parent])?;
+            if known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
+                keys.extend(letter.key.clone());
+                break;
+            }
+        }
+    }
+    let entries = store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten();
+    Ok(entries.filter(|entry| entry.state == Settled::Rejected).collect())
 }
 
 /// A row without the columns whose values are so.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use record::{Current, Effected, Fault, Now, Scope, Written};
 use store::ledger::{self, Entry, State as Settled};
+use store::runs::Counts;
 
 use super::wait::Orphan;
 use super::{Chunk, Run, Stopped};
@@ -43,6 +44,12 @@ impl Run<'_> {
                     chunk.entries.push(entry(candidate, pair, Settled::Written, Some((remote_id, version))));
                 }
                 Decision::Write(change) => {
+                    // What was allowed as a whole may be written in two steps.
+                    if !candidate.allowed {
+                        let (proofs, key) = (&mut self.proofs, candidate.key.to_string());
+                        let proof = || proofs.of_write(pair, &candidate.key, &change, current.as_ref());
+                        self.guard.allows(self.job, &pair.entity.name, &key, proof)?;
+                    }
                     changes.push(*change);
                     of.push(at);
                 }
@@ -54,6 +61,9 @@ impl Run<'_> {
                 Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
             }
         }
+        let created = of.iter().filter(|at| currents[**at].is_none()).count() as u64;
+        let so_far = self.counts_with(chunk);
+        self.guard.within(self.job, &so_far, [created, of.len() as u64 - created, 0])?;
         let creates = of.iter().filter(|at| currents[**at].is_none()).map(|at| &rows[*at]);
         self.intend(pair, creates).await?;
         let mut orphans = Vec::new();
@@ -76,7 +86,7 @@ impl Run<'_> {
                         }
                     }
                     Err(fault) if fault.code == codes::REFERENCE_MISSING => {
-                        orphans.push(Orphan { fault, row: candidate.clone() });
+                        orphans.push(Orphan { fault, row: Candidate { allowed: true, ..candidate.clone() } });
                     }
                     Err(fault) => match fault.now {
                         Now::RetryAfter(_) => {
@@ -105,6 +115,13 @@ impl Run<'_> {
             (changes, of) = (again, again_of);
         }
         Ok(orphans)
+    }
+
+    /// What the run has done, with a chunk that is not committed yet.
+    fn counts_with(&self, chunk: &Chunk) -> Counts {
+        let mut counts = self.counts;
+        counts += chunk.counts;
+        counts
     }
 
     /// Remembers which rows are about to be created, where rows that are gone are removed: should the process end

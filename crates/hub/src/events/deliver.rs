@@ -88,6 +88,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         comes_back: known.is_some_and(|entry| entry.state == State::Deactivated),
         waits_since: None,
         made: false,
+        allowed: true,
         settled: false,
     };
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");

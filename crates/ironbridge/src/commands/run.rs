@@ -1,25 +1,28 @@
 //! `ironbridge run NAME`: once, now.
 
+use std::path::Path;
 use std::time::Duration;
 
 use definition::Pattern;
-use hub::{Report, Start};
+use hub::{Report, Saved, Start};
 use record::RetryPolicy;
 use serde_json::json;
 use store::runs::{State, Trigger};
 
-use crate::cli::{Cli, Format};
-use crate::failure::{FAILED, Failure, PROTECTED, USAGE};
+use crate::cli::{Cli, Format, Window};
+use crate::failure::{BAD_PLAN, FAILED, Failure, PROTECTED, USAGE};
 use crate::output::{Progress, number};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
-pub async fn run(
-    cli: &Cli,
-    name: &str,
-    confirm: Option<&str>,
-    max_deletes: Option<record::Decimal>,
-) -> Result<u8, Failure> {
+/// How this run differs from one that the schedule starts.
+pub struct Wanted<'a> {
+    pub max_deletes: Option<record::Decimal>,
+    pub plan: Option<&'a Path>,
+    pub window: &'a Window,
+}
+
+pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>, wanted: &Wanted<'_>) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let integration = wiring::integration(&project, name)?;
     if let Some(environment) = project.environment.as_ref().filter(|e| e.protected && confirm != Some(&*e.name)) {
@@ -28,6 +31,8 @@ pub async fn run(
             format!("to write there by hand, say so: ironbridge run {name} --env {0} --confirm {0}", environment.name);
         return Err(Failure::new(USAGE, PROTECTED, what, fix));
     }
+    let window = wiring::window(&project, wanted.window)?;
+    let plan = wanted.plan.map(saved).transpose()?;
     let store = wiring::open_store(&project)?;
     let systems = OpenSystems::new(project.clone());
     let start = Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: wiring::holder() };
@@ -37,9 +42,11 @@ pub async fn run(
         // What has no runs gets no run that failed.
         Err(fault) if !matches!(integration.pattern, Pattern::Batch(_)) => return Err(fault.into()),
         Ok(mut job) => {
-            if let Some(percent) = max_deletes {
+            if let Some(percent) = wanted.max_deletes {
                 job.limits.max_deletes = percent;
             }
+            job.window = window;
+            job.consent.plan = plan.map(Box::new);
             let progress = Progress::new();
             hub::run(&store, &job, start, &progress).await?
         }
@@ -48,9 +55,19 @@ pub async fn run(
     print(cli, name, report)
 }
 
+/// A plan that was saved.
+fn saved(file: &Path) -> Result<Saved, Failure> {
+    let wrong = |why: String| {
+        let what = format!("{} is no saved plan", file.display());
+        Failure::new(USAGE, BAD_PLAN, what, "make one: ironbridge plan NAME --save FILE").because(why)
+    };
+    let text = std::fs::read_to_string(file).map_err(|why| wrong(why.to_string()))?;
+    Saved::parse(&text).map_err(wrong)
+}
+
 fn print(cli: &Cli, name: &str, report: Report) -> Result<u8, Failure> {
     let counts = &report.counts;
-    let exit = if report.state == State::Failed { FAILED } else { 0 };
+    let exit = if matches!(report.state, State::Failed | State::NotApproved) { FAILED } else { 0 };
     if cli.format == Format::Json {
         say!(
             "{:#}",
@@ -58,9 +75,14 @@ fn print(cli: &Cli, name: &str, report: Report) -> Result<u8, Failure> {
                 "integration": name, "run": report.run.0, "state": report.state.to_string(), "read": counts.read,
                 "created": counts.created, "updated": counts.updated, "deleted": counts.deleted,
                 "unchanged": counts.unchanged, "rejected": counts.rejected, "skipped": counts.skipped,
-                "waiting": report.waiting, "rejected_by_code": report.rejected, "error": report.error.as_ref().map(hub::json::fault),
+                "waiting": report.waiting, "approval": report.approval.map(|id| id.0), "rejected_by_code": report.rejected, "error": report.error.as_ref().map(hub::json::fault),
             })
         );
+        return Ok(exit);
+    }
+    if let Some(id) = report.approval {
+        say!("run {} of {name}: it waits until somebody has looked; nothing was written", report.run);
+        talk!("Look at it: ironbridge approvals show {id}\nThen: ironbridge approvals approve {id}, or reject {id}");
         return Ok(exit);
     }
     let deleted =

@@ -3,6 +3,7 @@
 use definition::Pattern;
 use serde_json::json;
 use store::Store;
+use store::approvals::{Kind, State as Answer};
 use store::outages::Outage;
 
 use crate::cli::{Cli, Format};
@@ -18,6 +19,8 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let dead = store.dead_letters_waiting()?;
     let pauses = store.pauses()?;
     let outages = store.outages()?;
+    let late = hub::deadline::late(&project, &store)?;
+    let approvals = store.approvals(false, 1_000)?;
     let now = store.clock().now();
     let zone = &project.hub.time_zone;
     let mut rows = Vec::new();
@@ -43,12 +46,18 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             let until = pause.until.map_or_else(String::new, |until| format!(" until {}", moment(until, zone)));
             format!("paused{until} by {}: {}", pause.by, pause.note)
         });
+        let late = late.get(&integration.name);
+        let asks = approvals
+            .iter()
+            .find(|a| a.kind == Kind::Run && a.state == Answer::Open && a.integration == integration.name);
         rows.push(vec![
             integration.name.clone(),
             integration.pattern.word().to_owned(),
             state.clone(),
             run.map(|run| ago(run.finished.unwrap_or(run.started), now)).unwrap_or_default(),
             paused.or_else(|| next.map(|next| moment(next, zone))).unwrap_or_default(),
+            late.map(|late| format!("late since {}, needed by {}", moment(late.slot, zone), moment(late.needed, zone)))
+                .unwrap_or_default(),
             number(waiting),
             integration.owner.clone(),
         ]);
@@ -59,6 +68,11 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
                 "by": pause.by, "note": pause.note, "since": pause.since.to_string(),
                 "until": pause.until.map(|until| until.to_string()),
             })), "dead_letters": waiting,
+            "late": late.map(|late| json!({
+                "since": late.slot.to_string(), "needed_by": late.needed.to_string(),
+                "noticed": late.missed.map(|at| at.to_string()),
+            })),
+            "approval": asks.map(|asks| json!({ "id": asks.id.0, "question": asks.question, "asked_of": asks.asked_of })),
             "owner": integration.owner, "purpose": integration.purpose,
         }));
     }
@@ -66,7 +80,16 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         say!("{:#}", json!(items));
         return Ok(0);
     }
-    say!("{}", table(&["integration", "pattern", "state", "last run", "next run", "dead letters", "owner"], rows));
+    let mut header = vec!["integration", "pattern", "state", "last run", "next run", "late", "dead letters", "owner"];
+    if late.is_empty() {
+        let at = header.iter().position(|name| *name == "late").expect("it is in the list above");
+        header.remove(at);
+        rows.iter_mut().for_each(|row| drop(row.remove(at)));
+    }
+    say!("{}", table(&header, rows));
+    for asks in approvals.iter().filter(|asks| asks.state == Answer::Open) {
+        talk!("\n{}\n  do: ironbridge approvals show {}", asks.question, asks.id);
+    }
     for run in &last {
         if let Some(error) = &run.error {
             talk!("\n{}: {} ({}); ironbridge explain {}", run.integration, error.text, error.code, error.code);

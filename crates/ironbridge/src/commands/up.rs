@@ -63,10 +63,21 @@ impl Hub {
         });
         let serving = tokio::spawn(async move { serving.await });
         let (project, store, stopping) = (self.project, self.store, self.stopping);
+        // A clock of its own: what a run or the scheduler does cannot hold it up.
+        let watching = {
+            let (project, store, stopping) = (project.clone(), store.clone(), stopping.clone());
+            let watch = move || hub::deadline::watch(&project, &store, || *stopping.borrow());
+            std::thread::Builder::new().name("deadlines".to_owned()).spawn(watch)?
+        };
+        let mut ending = stopping.clone();
         let events = hub::events::work(project.clone(), systems.clone(), store.clone(), stopping.clone());
         let batches = hub::worker::work(project, systems, store, wiring::holder(), stopping);
         let worked = tokio::try_join!(batches, events);
         serving.abort();
+        if worked.is_ok() && ending.wait_for(|stop| *stop).await.is_ok() {
+            // It looks up twice a second.
+            tokio::task::spawn_blocking(move || watching.join()).await.ok();
+        }
         worked?;
         Ok(())
     }

@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod adopt;
+mod approvals;
+mod backfill;
 mod bad_days;
 mod cases;
 mod chaos;
+mod deadlines;
 mod drift;
 mod events;
 mod gone;
 mod kills;
+mod plans;
 mod postgres;
 mod prices;
 mod references;

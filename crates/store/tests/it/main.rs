@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 mod agreements;
+mod approvals;
 mod crashes;
 mod dead_letters;
 mod files;

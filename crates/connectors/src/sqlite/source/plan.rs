@@ -93,6 +93,10 @@ impl Plan {
                 }
                 (Phase::Values, None) => all.push(format!("{watermark} IS NOT NULL")),
             }
+            if let Some(until) = &cursor.until {
+                bound.push(until.clone());
+                all.push(format!("{watermark} < ?{}", bound.len()));
+            }
         }
         if !cursor.after.is_empty() {
             let before = bound.len();

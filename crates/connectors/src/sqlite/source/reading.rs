@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use record::{Batch, Code, Fault, Page, ReadKind, ReadSpec, Row, Unreadable, Value};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
 use super::plan::{self, Phase, Plan};
-use crate::sql::cursor::Cursor;
+use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::pages::{self, PAGE_BYTES_MAX, Told};
 use crate::sql::quote;
 use crate::sqlite::{Database, fault, value};
@@ -28,14 +29,15 @@ pub(super) struct Read<'a> {
 }
 
 impl Read<'_> {
-    pub fn run(&self, cursor: Option<&str>) -> Result<(), Fault> {
-        match self.pages(cursor) {
+    /// Reads on from a cursor, or what lies in a window of time.
+    pub fn run(&self, cursor: Option<&str>, window: Option<(Timestamp, Timestamp)>) -> Result<(), Fault> {
+        match self.pages(cursor, window) {
             Ok(()) | Err(Ended::Unheard) => Ok(()),
             Err(Ended::Fault(fault)) => Err(*fault),
         }
     }
 
-    fn pages(&self, text: Option<&str>) -> Result<(), Ended> {
+    fn pages(&self, text: Option<&str>, window: Option<(Timestamp, Timestamp)>) -> Result<(), Ended> {
         let failed = |e: rusqlite::Error| Ended::Fault(Box::new(self.failed(&e)));
         let mut connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
         let deadline = self.watch(&mut connection).map_err(failed)?;
@@ -43,6 +45,12 @@ impl Read<'_> {
         let layout = plan::layout(&connection).map_err(failed)?;
         let rowid = plan::rowid(&connection, self.spec).map_err(failed)?;
         let (mut cursor, why) = plan::start(self.spec, text, rowid.is_some().then_some(layout));
+        let column = self.spec.watermark.as_ref().map(|watermark| watermark.column.as_str());
+        let no_window = || Ended::Fault(Box::new(no_window(&self.database.system, &self.spec.table, column)));
+        if window.is_some() {
+            column.ok_or_else(no_window)?;
+            cursor = Cursor { by: column.map(str::to_owned), ..Cursor::default() };
+        }
         let plan = Plan::of(&connection, self.spec, rowid, !cursor.full).map_err(failed)?;
         if cursor.after.len() != plan.order.len() && !cursor.after.is_empty() {
             cursor.after.clear();
@@ -52,9 +60,14 @@ impl Read<'_> {
         {
             let sql = format!("SELECT max(t.{}) FROM {} AS t", quote(&watermark.column), plan.from);
             let last = connection.query_row(&sql, [], |row| row.get_ref(0).map(value::raw)).map_err(failed)?;
+            if let (Some((from, to)), false) = (window, last.is_blank()) {
+                cursor.since = Some(clock.at(&last, from, plan.numbers).ok_or_else(no_window)?);
+                cursor.until = Some(clock.at(&last, to, plan.numbers).ok_or_else(no_window)?);
+            }
             cursor.cap = (!last.is_blank()).then(|| clock.limit(last, plan.numbers));
         }
         let lower = match (&plan.watermark, &cursor.since, &self.spec.watermark) {
+            (Some(_), Some(since), _) if window.is_some() => Some(since.clone()),
             (Some(_), Some(since), Some(watermark)) => Some(clock.back(since, watermark.overlap, plan.numbers)),
             _ => None,
         };
@@ -62,6 +75,7 @@ impl Read<'_> {
         self.tell(Told::Start { kind, schema: plan.schema.clone() })?;
 
         let mut phase = match (&plan.watermark, cursor.after.first()) {
+            _ if window.is_some() => Phase::Values,
             (None, _) => Phase::Values,
             (Some(_), Some(first)) if !first.is_blank() => Phase::Values,
             (Some(_), _) => Phase::Blanks,

@@ -32,13 +32,13 @@ pub(crate) fn scope_of(entity: &Entity, project: &Project, decisions: &[String])
 
 /// What `approve: { when: … }` of a batch may name.
 pub(crate) fn changes() -> Scope {
-    ["count", "created", "updated", "deleted"].iter().map(|name| (format!("changes.{name}"), Fx::Number)).fold(
-        Scope::new(),
-        |mut scope, (name, ty)| {
+    ["count", "created", "updated", "deleted", "percent"]
+        .iter()
+        .map(|name| (format!("changes.{name}"), Fx::Number))
+        .fold(Scope::new(), |mut scope, (name, ty)| {
             scope.add(&name, ty);
             scope
-        },
-    )
+        })
 }
 
 fn fx(name: &str, ty: &Type) -> Fx {

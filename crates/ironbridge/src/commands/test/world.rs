@@ -148,7 +148,8 @@ impl<'p> World<'p> {
         // Nothing here is far away: what fails twice fails for good.
         let retry = RetryPolicy { give_up_after: std::time::Duration::from_secs(2), ..RetryPolicy::default() };
         let job = match hub::compile(self.project, integration, self, retry).await {
-            Ok(job) => job,
+            // A case asks nobody: it is about what would be written then.
+            Ok(job) => hub::Job { consent: hub::Consent::default(), ..job },
             Err(fault) => return Ok(Happened { report: None, error: Some(fault) }),
         };
         let start = Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: wiring::holder() };

@@ -1,0 +1,207 @@
+//! Planning what a run would read and write of one entity.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use record::{Change, Current, Key, Page, ReadKind, Reader, Reference, Value};
+use store::ledger::{Entry, State};
+
+use super::waiting::Waiting;
+use super::{PlannedEffect, PlannedRow, Planner, column, seen};
+use crate::adopt::{self, Existing};
+use crate::batch::{self, Stopped, wait};
+use crate::gone::{Gone, Seen};
+use crate::outage::with_retries;
+use crate::pair::Pair;
+use crate::renumber;
+use crate::sort::{self, Candidate, Decision, Sorted, Twins};
+use crate::watch::Note;
+
+impl Planner<'_> {
+    pub(super) async fn pair(&mut self, at: usize, pair: &Pair) -> Result<Seen, Stopped> {
+        let mut seen = seen(self.store, pair)?;
+        self.plan.known += seen.known;
+        if let Some(window) = &self.job.window {
+            let reader = window.open(self.job, pair, self.watch).await?;
+            self.read(at, pair, reader, &HashMap::new(), &mut seen).await?;
+            return Ok(seen);
+        }
+        // What a run would take up again, as the ledger would have it then.
+        let revived = wait::revivable(self.store, self.job, pair)?.into_iter();
+        let revived: HashMap<Key, Entry> =
+            revived.map(|e| (e.key.clone(), Entry { state: State::Waiting, generation: u64::MAX, ..e })).collect();
+        let waits = self.store.ledger_totals(&pair.to, &pair.entity.name)?.waiting + revived.len() as u64;
+        let (position, everything) = batch::start(self.store, self.job, pair, self.compare, waits)?;
+        self.read_from(at, pair, position, everything, &revived, &mut seen).await?;
+        if seen.deletions && !seen.whole {
+            self.read_from(at, pair, None, None, &revived, &mut seen).await?;
+        }
+        Ok(seen)
+    }
+
+    async fn read_from(
+        &mut self,
+        at: usize,
+        pair: &Pair,
+        position: Option<String>,
+        mut everything: Option<String>,
+        revived: &HashMap<Key, Entry>,
+        seen: &mut Seen,
+    ) -> Result<(), Stopped> {
+        let open = || pair.source.read(position.as_deref());
+        let reader = with_retries(&self.job.retry, self.watch, open).await?;
+        if let ReadKind::Full { why } = reader.kind() {
+            seen.whole = position.is_none() || why.is_some();
+            everything = why.or(everything);
+        }
+        self.watch.note(Note::Reading { entity: &pair.entity.name, everything: everything.as_deref() });
+        self.read(at, pair, reader, revived, seen).await
+    }
+
+    async fn read(
+        &mut self,
+        at: usize,
+        pair: &Pair,
+        mut reader: Box<dyn Reader>,
+        revived: &HashMap<Key, Entry>,
+        seen: &mut Seen,
+    ) -> Result<(), Stopped> {
+        let mut twins = Twins::default();
+        while let Some(page) = reader.next().await? {
+            self.page(at, pair, &page, revived, &mut twins, seen).await?;
+        }
+        Ok(())
+    }
+
+    async fn page(
+        &mut self,
+        at: usize,
+        pair: &Pair,
+        page: &Page,
+        revived: &HashMap<Key, Entry>,
+        twins: &mut Twins,
+        seen: &mut Seen,
+    ) -> Result<(), Stopped> {
+        let keyed = sort::keys(pair, page)?;
+        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?.into_iter();
+        let mut ledger = ledger.zip(&keyed.keys).map(|(known, key)| revived.get(key).cloned().or(known));
+        let Sorted { unchanged, skipped, refreshed: _, rejected, candidates, left_out, keyless } =
+            sort::sort(pair, page, &keyed, &mut ledger, twins, self.compare);
+        if pair.gone != Gone::Ignore {
+            seen.add(&keyed, &rejected, left_out, keyless);
+            seen.deletions |= !page.deleted.is_empty();
+        }
+        if let Some(first) = self.job.stop_after.first_alike(self.settled, &keyed, &rejected) {
+            let code = rejected[0].faults.first().map(|fault| fault.code.to_string()).unwrap_or_default();
+            let (stop, by_code) = (&self.job.stop_after, [(code, first as u64)].into());
+            self.plan.refused = stop.reached(&self.job.integration, &by_code, first as u64).map(Box::new);
+        }
+        self.plan.read += (page.batch.len() + page.unreadable.len()) as u64;
+        self.plan.unchanged += unchanged;
+        self.plan.skipped += skipped;
+        self.settled += unchanged + skipped + rejected.len() as u64;
+        for row in rejected {
+            self.reject(pair, &row.key, row.source_hash, row.faults);
+        }
+        for rows in candidates.chunks(pair.sink.rows_per_chunk().max(1)) {
+            self.chunk(at, pair, rows).await?;
+            self.seen_enough();
+        }
+        self.seen_enough();
+        Ok(())
+    }
+
+    async fn chunk(&mut self, at: usize, pair: &Pair, rows: &[Candidate]) -> Result<(), Stopped> {
+        let (retry, watch, job) = (&self.job.retry, self.watch, self.job);
+        let keys: Vec<Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
+        let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+        let mut currents = with_retries(retry, watch, || pair.sink.current(&keys, &columns)).await?;
+        let mut existing = adopt::existing(retry, watch, pair, rows, &mut currents).await?;
+        renumber::renumbered(self.store, retry, watch, pair, rows, &mut currents, &mut existing).await??;
+        for found in &existing {
+            if let Existing::Renumbered(old) = found {
+                self.renumbered.insert((pair.entity.name.clone(), old.clone()));
+            }
+        }
+        let mut writes = Vec::new();
+        for (candidate, (current, existing)) in rows.iter().zip(currents.into_iter().zip(&existing)) {
+            let decision = sort::decide_with(pair, candidate, current.as_ref(), job.drift);
+            match adopt::settle(pair, candidate, existing, decision) {
+                Decision::Same { .. } => {
+                    self.plan.unchanged += 1;
+                    self.settled += 1;
+                }
+                Decision::Reject(fault) | Decision::Drifted(fault) => {
+                    self.settled += 1;
+                    let fault = fault.at_key(candidate.key.to_string());
+                    self.reject(pair, &candidate.key, candidate.source_hash, vec![fault]);
+                }
+                Decision::Write(change) => writes.push((candidate, *change, current)),
+            }
+        }
+        let missing = self.missing(pair, &writes).await?;
+        for ((candidate, change, current), missing) in writes.into_iter().zip(missing) {
+            let row = self.planned(pair, candidate, &change, current.as_ref());
+            if missing.is_empty() {
+                self.settled += 1;
+                if row.effect == PlannedEffect::Create {
+                    self.made.insert((pair.table.as_str().into(), candidate.wanted.key.folded(pair.sink.key_rules())));
+                }
+                self.write(row);
+            } else {
+                self.waiting.push(Waiting::new(at, candidate, row, missing));
+            }
+        }
+        Ok(())
+    }
+
+    fn planned(
+        &mut self,
+        pair: &Pair,
+        candidate: &Candidate,
+        change: &Change,
+        current: Option<&Current>,
+    ) -> PlannedRow {
+        let old = |name: &str| current.map(|current| current.columns.get(name).unwrap_or(&Value::Blank));
+        PlannedRow {
+            entity: pair.entity.name.to_string(),
+            system: pair.to.clone(),
+            table: pair.table.clone(),
+            key: candidate.key.to_string(),
+            effect: if current.is_some() { PlannedEffect::Update } else { PlannedEffect::Create },
+            columns: change.columns.iter().map(|(name, new)| column(pair, name, old(name), new)).collect(),
+            faults: Vec::new(),
+            proof: self.proofs.of_write(pair, &candidate.key, change, current),
+        }
+    }
+
+    /// For each change: the rows that it points to and that the destination does not have.
+    async fn missing(
+        &mut self,
+        pair: &Pair,
+        writes: &[(&Candidate, Change, Option<Current>)],
+    ) -> Result<Vec<Vec<Arc<Reference>>>, Stopped> {
+        let (mut references, mut of): (Vec<&Reference>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (_, change, _) in writes {
+            let own = change.columns.values().iter().filter_map(|value| match value {
+                Value::Reference(reference) => Some(&**reference),
+                _ => None,
+            });
+            let own = own.map(|reference| {
+                *places.entry(reference.to_string()).or_insert_with(|| {
+                    references.push(reference);
+                    references.len() - 1
+                })
+            });
+            of.push(own.collect());
+        }
+        if references.is_empty() {
+            return Ok(vec![Vec::new(); writes.len()]);
+        }
+        let missing = with_retries(&self.job.retry, self.watch, || pair.sink.missing(&references)).await?;
+        let shared: Vec<Option<Arc<Reference>>> =
+            references.iter().zip(missing).map(|(one, is)| is.then(|| Arc::new((*one).clone()))).collect();
+        Ok(of.into_iter().map(|own| own.into_iter().filter_map(|at| shared[at].clone()).collect()).collect())
+    }
+}

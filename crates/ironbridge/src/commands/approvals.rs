@@ -1,0 +1,168 @@
+//! `ironbridge approvals`: questions that wait for a person.
+
+use definition::Project;
+use serde_json::{Value as Json, json};
+use store::approvals::{Approval, ApprovalId, Op, State};
+use store::{Refusal, Store};
+
+use crate::cli::{Approvals as Command, Cli, Decision, Format};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, USAGE};
+use crate::output::{ago, moment, number, table};
+use crate::{say, talk, wiring};
+
+/// Questions that are listed at most.
+const LISTED: usize = 200;
+
+pub async fn approvals(cli: &Cli, command: &Command) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    match command {
+        Command::List { all } => list(cli, &store, *all),
+        Command::Show { id } => show(cli, &project, &find(&store, *id)?),
+        Command::Approve { id, decision } => decide(&project, &store, *id, true, decision).await,
+        Command::Reject { id, decision } => decide(&project, &store, *id, false, decision).await,
+    }
+}
+
+fn find(store: &Store, id: i64) -> Result<Approval, Failure> {
+    store.approval(ApprovalId(id))?.ok_or_else(|| {
+        let what = format!("there is no approval {id}");
+        Failure::new(USAGE, NO_SUCH_NAME, what, "see what there is: ironbridge approvals list --all")
+    })
+}
+
+fn list(cli: &Cli, store: &Store, all: bool) -> Result<u8, Failure> {
+    let approvals = store.approvals(all, LISTED)?;
+    if cli.format == Format::Json {
+        say!("{:#}", Json::from(approvals.iter().map(summary).collect::<Vec<_>>()));
+        return Ok(0);
+    }
+    if approvals.is_empty() {
+        talk!("Nothing waits for an answer.");
+        return Ok(0);
+    }
+    let now = store.clock().now();
+    let rows = approvals.iter().map(|a| {
+        vec![
+            a.id.to_string(),
+            a.integration.clone(),
+            a.state.to_string(),
+            ago(a.asked, now),
+            a.asked_of.clone(),
+            a.question.clone(),
+        ]
+    });
+    say!("{}", table(&["id", "integration", "state", "asked", "of", "question"], rows.collect()));
+    Ok(0)
+}
+
+fn summary(a: &Approval) -> Json {
+    let at = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "id": a.id.0, "integration": a.integration, "kind": a.kind.to_string(), "subject": a.subject,
+        "state": a.state.to_string(), "question": a.question, "asked_of": a.asked_of, "asked": a.asked.to_string(),
+        "expires": at(a.expires), "decided": at(a.decided), "decided_by": a.decided_by, "comment": a.comment,
+        "used_by_run": a.used_by.map(|run| run.0),
+    })
+}
+
+fn show(cli: &Cli, project: &Project, approval: &Approval) -> Result<u8, Failure> {
+    let details: Json = serde_json::from_str(&approval.details).unwrap_or_default();
+    if cli.format == Format::Json {
+        let mut whole = summary(approval);
+        whole["details"] = details;
+        say!("{whole:#}");
+        return Ok(0);
+    }
+    let zone = &project.hub.time_zone;
+    say!("{}", approval.question);
+    say!("asked of {} at {}; it is {}", approval.asked_of, moment(approval.asked, zone), approval.state);
+    if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) {
+        let comment = approval.comment.as_ref().map_or_else(String::new, |comment| format!(": {comment}"));
+        say!("decided by {by} at {}{comment}", moment(at, zone));
+    }
+    for row in details["rows"].as_array().into_iter().flatten() {
+        print_row(row);
+    }
+    match details["more_rows"].as_u64() {
+        Some(0) | None => {}
+        Some(more) => say!("  … and {} more rows like these", number(more)),
+    }
+    let starts = details["starts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !starts.is_empty() {
+        say!("this would start there:");
+    }
+    for one in starts {
+        let text = |name: &str| one[name].as_str().unwrap_or_default();
+        let when = if one["in_the_write"] == true { ", and each write waits for it" } else { "" };
+        let times = one["rows"].as_u64().unwrap_or_default();
+        say!("  {} `{}` on {}, {} times{when}", text("kind"), text("name"), text("table"), number(times));
+    }
+    if let Some(why) = details["starts_unknown"].as_str() {
+        talk!("What this would start there is not known: {why}");
+    }
+    if let Some(what) = details["refused"]["what"].as_str() {
+        talk!("A run would stop before it is through: {what}");
+    }
+    if approval.state == State::Open {
+        talk!("\nironbridge approvals approve {0}, or: ironbridge approvals reject {0} --comment WHY", approval.id);
+    }
+    Ok(0)
+}
+
+fn print_row(row: &Json) {
+    let text = |of: &Json| of.as_str().unwrap_or_default().to_owned();
+    say!("  {} {} {}", text(&row["effect"]), text(&row["entity"]), text(&row["key"]));
+    for (name, column) in row["columns"].as_object().into_iter().flatten() {
+        match column["old"].as_str() {
+            Some(old) => say!("      {name}: {old} -> {}", text(&column["new"])),
+            None => say!("      {name}: {}", text(&column["new"])),
+        }
+    }
+    for code in row["faults"].as_array().into_iter().flatten() {
+        say!("      {}", text(code));
+    }
+}
+
+async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decision: &Decision) -> Result<u8, Failure> {
+    let approval = find(store, id)?;
+    let by = decision.by.clone().unwrap_or_else(wiring::person);
+    may_decide(project, &approval, &by)?;
+    let op = Op::Decide { id: approval.id, approve, by: by.clone(), comment: decision.comment.clone() };
+    match store.commit(vec![op.into()]).await {
+        Err(error) if matches!(error.refusal(), Some(Refusal::ApprovalState { .. })) => {
+            let now = find(store, id)?;
+            let by = now.decided_by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+            let what = match now.state {
+                State::Open => format!("approval {id} has expired"),
+                state => format!("approval {id} is {state}{by} already"),
+            };
+            let fix = "see what waits for an answer: ironbridge approvals list";
+            return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
+        }
+        result => drop(result?),
+    }
+    let name = &approval.integration;
+    match approve {
+        true => talk!(
+            "Approved by {by}: the next run writes it, and `up` starts one at once. By hand: ironbridge run {name}"
+        ),
+        false => talk!("Rejected by {by}: nothing of it is written. It is asked again once the changes are others."),
+    }
+    Ok(0)
+}
+
+/// A group with members is asked as these members; a group that is an address only cannot tell who belongs to it.
+fn may_decide(project: &Project, approval: &Approval, by: &str) -> Result<(), Failure> {
+    let asked = approval.asked_of.trim_start_matches("group:");
+    let allowed: Vec<&str> = match project.groups.iter().find(|group| group.id == asked) {
+        Some(group) => group.members.iter().map(String::as_str).collect(),
+        None => project.people.iter().filter(|person| person.id == asked).map(|person| person.id.as_str()).collect(),
+    };
+    if allowed.is_empty() || allowed.contains(&by) {
+        return Ok(());
+    }
+    let what = format!("{by} was not asked: approval {} is for {asked}", approval.id);
+    let fix = format!("say who decides: --by {}", allowed.join(", or --by "));
+    Err(Failure::new(USAGE, NOT_ASKED, what, fix))
+}
