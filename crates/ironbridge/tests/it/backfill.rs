@@ -11,11 +11,11 @@ fn a_window_is_read_whatever_the_position_is_and_nothing_is_taken_for_gone() {
     world.sql("UPDATE customers SET parent_no = NULL, updated_at = '2026-01-01T00:00:00.000Z'");
     world.edit("integrations/customers.yaml", "schedule:", "deletes: ignore\nschedule:");
     world.run();
-    let position = world.ironbridge(&["state", "show", "customers"]).ok().out;
     // They were changed behind the watermark: no run reads them.
     world.sql("UPDATE customers SET credit_limit = '5.50', updated_at = '2025-03-29T01:30:00.000Z' WHERE customer_no = 'C-1002'");
     world.sql("UPDATE customers SET credit_limit = '6.50', updated_at = '2025-04-01T00:00:00.000Z' WHERE customer_no = 'C-1003'");
     assert_eq!(world.run()["updated"], json!(0));
+    let position = world.ironbridge(&["state", "show", "customers"]).ok().out;
     let window = ["--from", "2025-03-29", "--to", "2025-04-01"];
     let plan = world.ironbridge(&[&["--format", "json", "plan", "customers"][..], &window].concat());
     assert_eq!((plan.code, &plan.json()["update"]), (Some(3), &json!(1)), "{plan:#?}");
