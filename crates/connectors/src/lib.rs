@@ -14,6 +14,8 @@
 pub mod conformance;
 pub mod dataverse;
 pub mod mysql;
+pub(crate) mod http;
+pub mod odata;
 pub mod postgres;
 pub mod reference;
 pub mod registry;

@@ -11,11 +11,11 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::batch::{self, Part, PartAnswer};
-use crate::config::Config;
+use crate::config::{API, Config};
 use crate::refusal::{self, Codes, transport};
 use crate::table::Table;
 use crate::token::{self, Token};
+use odata::batch::{self, Part, PartAnswer};
 
 /// A shared, cheap handle.
 #[derive(Clone)]
@@ -135,7 +135,7 @@ impl Client {
     ///
     /// *Shape*: the answers of the first parts, in order; fewer than parts where the service's answer was cut.
     pub async fn batch(&self, parts: &[Part], codes: Codes) -> Result<Vec<PartAnswer>, Fault> {
-        let (content_type, body) = batch::write(parts, &format!("batch_{}", uuid::Uuid::new_v4()));
+        let (content_type, body) = batch::write(parts, &format!("batch_{}", uuid::Uuid::new_v4()), API);
         let call = Call {
             method: reqwest::Method::POST,
             url: "$batch".to_owned(),

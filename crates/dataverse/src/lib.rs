@@ -16,7 +16,6 @@
 
 mod address;
 mod automation;
-mod batch;
 mod client;
 mod columns;
 mod config;

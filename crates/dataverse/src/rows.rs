@@ -9,12 +9,12 @@ use record::{BoxFuture, Fault, KeyRules, Reference, Value};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::batch::Part;
 use crate::client::Client;
 use crate::json::{self, Object};
 use crate::refusal::{self, Codes};
 use crate::table::{Attribute, Kind, Table};
 use crate::{address, value};
+use odata::batch::Part;
 
 /// Dataverse ignores the case of texts in keys.
 pub(crate) const KEY_RULES: KeyRules = KeyRules { ignore_case: true, ignore_trailing_spaces: true };

@@ -13,13 +13,13 @@ use record::{
     Sink, Value, WriteSpec, Written,
 };
 
-use crate::batch::{Part, PartAnswer};
 use crate::client::{Client, parse_retry_after};
 use crate::columns::{Columns, Unread};
 use crate::refusal::{self, DUPLICATE, DUPLICATE_KEY, NO_ROW, NO_ROW_BY_KEY, WRITE};
 use crate::rows::{self, Found, Ids, KEY_RULES, Names};
 use crate::table::{Kind, Table};
 use crate::{address, json, value};
+use odata::batch::{Part, PartAnswer};
 
 pub(crate) struct Rows {
     client: Client,

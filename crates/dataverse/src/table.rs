@@ -9,9 +9,9 @@ use record::catalog::{self, TableColumn, TableKey};
 use record::{Code, Column, Fault, Type};
 use serde_json::Value as Json;
 
-use crate::batch::Part;
 use crate::client::Client;
 use crate::refusal::{self, Codes};
+use odata::batch::Part;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Table {

@@ -222,10 +222,23 @@ pub(crate) async fn pair(
             columns.push(column.clone());
         }
     }
+    // Lines that a row itself carries: the source has to know what to read of each.
+    let mut declared = source.columns.clone();
+    if !from.defined.kind.has_catalog {
+        for children in read.children().iter().filter(|children| children.parent.is_none()) {
+            let of = &children.of;
+            let declares = |name: &String| source.columns.iter().find(|(column, _)| *column == format!("{of}.{name}"));
+            let ty = |name| declares(name).map_or(record::Type::Unknown, |(_, ty)| ty.clone());
+            let lines = record::Schema::of(children.columns().iter().map(|name| (name.as_str(), ty(name))));
+            declared.retain(|(name, _)| *name != children.of);
+            declared.push((children.of.clone(), record::Type::Lines(lines)));
+            columns.push(children.of.clone());
+        }
+    }
     let reads = ReadSpec {
         table: source.table.clone().unwrap_or_default(),
         columns,
-        declared: source.columns.clone(),
+        declared,
         watermark: source.watermark.clone(),
         key,
         rows_per_batch: ROWS_PER_BATCH,

@@ -19,6 +19,7 @@
 //! assert_eq!(path[2].name, "$ref");
 //! ```
 
+pub mod batch;
 mod error;
 mod parse;
 mod percent;

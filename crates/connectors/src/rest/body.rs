@@ -1,26 +1,10 @@
-//! JSON by paths: a column `customer.code` is the member `code` of the object `customer`.
+//! A body by paths: a column `customer.code` is the member `code` of the object `customer`.
 
 use record::{Value, ValueRef};
 use serde_json::Value as Json;
 
-/// The value at a path; the path as one name comes first. `None` where there is none.
-pub(super) fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
-    json.get(path).or_else(|| path.split('.').try_fold(json, |at, name| at.get(name)))
-}
-
-/// What JSON says: a number keeps its digits; dates are texts until the mapping knows better.
-pub(super) fn value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Blank,
-        Json::Bool(v) => Value::Bool(*v),
-        Json::String(v) => Value::Text(v.clone()),
-        Json::Number(v) => v.to_string().parse().map_or_else(|_| Value::Text(v.to_string()), Value::Decimal),
-        other => Value::Text(other.to_string()),
-    }
-}
-
 /// An object with these columns, numbers as they are written.
-pub(super) fn object<'a>(columns: impl IntoIterator<Item = (&'a str, &'a Value)>) -> String {
+pub(crate) fn object<'a>(columns: impl IntoIterator<Item = (&'a str, &'a Value)>) -> String {
     let mut root = Node::Object(Vec::new());
     for (path, value) in columns {
         root.put(path, text(value));
@@ -87,6 +71,7 @@ fn text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::typed;
 
     #[test]
     fn paths_are_objects_and_numbers_are_exact() {
@@ -100,7 +85,7 @@ mod tests {
         let text = object(columns.iter().map(|(name, value)| (*name, value)));
         assert_eq!(text, r#"{"ref":"O\"1","customer":{"code":"C-1","vip":true},"total":0.10000000000000000000000001}"#);
         let json: Json = serde_json::from_str(&text).unwrap();
-        assert_eq!(at(&json, "customer.code"), Some(&Json::from("C-1")));
-        assert_eq!(at(&json, "customer.name"), None);
+        assert_eq!(typed::at(&json, "customer.code"), Some(&Json::from("C-1")));
+        assert_eq!(typed::at(&json, "customer.name"), None);
     }
 }

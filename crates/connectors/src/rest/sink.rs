@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use record::hash::RowHasher;
 use record::{
-    BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Op, Outcome, Row, Schema, Sink, Type, Value,
-    WriteSpec, Written,
+    BoxFuture, Change, Code, Current, Effect, Effected, Fault, Key, KeyRules, Op, Outcome, Row, Schema, Sink, Type,
+    Value, WriteSpec, Written,
 };
 use serde_json::Value as Json;
 
 use super::body;
-use super::client::{self, Client};
 use super::template::{self, Template};
+use crate::http::client::{self, Sent};
+use crate::http::uncertain::Uncertain;
+use crate::http::{self, Client, typed};
 
 pub(super) struct Rows {
     client: Client,
@@ -24,6 +26,7 @@ pub(super) struct Rows {
     returns: Vec<(String, String)>,
     /// The header that makes a repeated create safe.
     key_header: String,
+    uncertain: Uncertain,
 }
 
 impl Rows {
@@ -37,7 +40,7 @@ impl Rows {
         };
         let returns = client::texts(&spec.options, "returns");
         let key_header = spec.options.text("idempotency_key").unwrap_or("Idempotency-Key").to_owned();
-        Ok(Rows { create, update, delete, exists, returns, key_header, client, spec })
+        Ok(Rows { create, update, delete, exists, returns, key_header, client, spec, uncertain: Uncertain::default() })
     }
 
     /// The field that names a row there: the one of `returns:` that a request needs, else the first.
@@ -74,7 +77,7 @@ impl Rows {
     async fn find(&self, key: &Key) -> Result<Option<Json>, Fault> {
         let Some(exists) = &self.exists else { return Ok(None) };
         let path = self.fill(exists, key, None, None)?;
-        let answer = self.client.ask(exists, &path, None, None).await?;
+        let answer = self.client.send(&exists.method, &path, Sent::default()).await?;
         Ok(answer.and_then(|answer| self.own(&answer.json, key).cloned()))
     }
 
@@ -86,7 +89,7 @@ impl Rows {
                 let mut lists = members.values().filter_map(Json::as_array);
                 let list = lists.next().filter(|_| lists.next().is_none());
                 // A row may have a list of its own, its lines: then its key stands beside it.
-                list.filter(|_| !self.spec.key.iter().all(|column| body::at(json, column).is_some()))
+                list.filter(|_| !self.spec.key.iter().all(|column| typed::at(json, column).is_some()))
             }
             _ => None,
         };
@@ -95,7 +98,7 @@ impl Rows {
             row.is_object()
                 && self.spec.key.iter().zip(&parts).all(|(column, part)| {
                     // An API that does not know the parameter answers with somebody else's rows.
-                    body::at(row, column).is_none_or(|found| body::value(found).to_string() == part.to_string())
+                    typed::at(row, column).is_none_or(|found| typed::plain(found).to_string() == part.to_string())
                 })
         };
         match list {
@@ -104,16 +107,35 @@ impl Rows {
         }
     }
 
-    fn id(&self, json: &Json) -> Option<Arc<str>> {
-        let id = body::value(body::at(json, self.id_path()?)?);
+    /// What names a row there: the number that it was given, or our own key where it gives none.
+    fn id(&self, json: &Json, key: &Key) -> Option<Arc<str>> {
+        let Some(path) = self.id_path() else { return Some(key.to_string().into()) };
+        let id = typed::plain(typed::at(json, path)?);
         (!id.is_blank()).then(|| id.to_string().into())
     }
 
     fn returned(&self, json: &Json) -> Option<Row> {
-        let given = self.returns.iter().filter_map(|(field, path)| Some((field, body::value(body::at(json, path)?))));
+        let given = self.returns.iter().filter_map(|(field, path)| Some((field, typed::plain(typed::at(json, path)?))));
         let (fields, values): (Vec<&String>, Vec<Value>) = given.unzip();
         let schema = Schema::of(fields.into_iter().map(|field| (field.as_str(), Type::Unknown)));
         (!values.is_empty()).then(|| Row::new(schema, values))
+    }
+
+    /// A row that is not known to be there; asked for first, where an earlier request for it has lost its answer.
+    async fn create(&self, change: &Change) -> Outcome {
+        let key = &change.key;
+        if self.uncertain.has(key) {
+            let found = self.find(key).await?;
+            self.uncertain.remove(key);
+            if let Some(found) = found {
+                return self.write(&Change { remote_id: self.id(&found, key), ..change.clone() }).await;
+            }
+        }
+        let outcome = self.write(change).await;
+        if outcome.as_ref().is_err_and(|fault| fault.effect == Effect::Unknown) {
+            self.uncertain.add(key);
+        }
+        outcome
     }
 
     async fn write(&self, change: &Change) -> Outcome {
@@ -126,7 +148,7 @@ impl Rows {
                 return Err(fault("rows are not deleted there".into(), "write `delete:`, or `deletes: ignore`"));
             };
             let path = self.fill(delete, &change.key, None, id)?;
-            self.client.ask(delete, &path, None, None).await?;
+            self.client.send(&delete.method, &path, Sent::default()).await?;
             return Ok(Written { effect: Effected::Deleted, remote_id: None, version: None, returned: None });
         }
         let parts = change.key.parts();
@@ -134,24 +156,26 @@ impl Rows {
         let text = body::object(named.chain(change.columns.iter()));
         let written = |effect, json: &Json| Written {
             effect,
-            remote_id: self.id(json).or_else(|| change.remote_id.clone()),
+            remote_id: self.id(json, &change.key).or_else(|| change.remote_id.clone()),
             version: None,
             returned: self.returned(json),
         };
         if id.is_some() {
             let Some(update) = &self.update else { return self.unchangeable(change).await };
             let path = self.fill(update, &change.key, Some(&change.columns), id)?;
-            let answer = self.client.ask(update, &path, Some(text), None).await?;
+            let answer = self.client.send(&update.method, &path, Sent::json(text)).await?;
             return Ok(written(Effected::Updated, &answer.map(|answer| answer.json).unwrap_or_default()));
         }
-        let Some(create) = &self.create else {
+        let put = self.update.as_ref().filter(|update| update.method == reqwest::Method::PUT);
+        // `PUT /customers/{number}` makes the row where there is none.
+        let Some(create) = self.create.as_ref().or(put) else {
             return Err(fault("rows are not created there".into(), "write `create:` in the system's file"));
         };
         let path = self.fill(create, &change.key, Some(&change.columns), None)?;
         // The same for the same row and content, however often it is sent.
         let key = RowHasher::default().hash([Value::text(&*path), Value::text(&*text)].iter().map(Value::as_ref));
-        let key = Some((self.key_header.as_str(), format!("{key:032x}")));
-        let answer = self.client.ask(create, &path, Some(text), key).await?;
+        let sent = Sent::json(text).header(&self.key_header, format!("{key:032x}"));
+        let answer = self.client.send(&create.method, &path, sent).await?;
         // `201 Created` is one; an answer to a request that it had before is not.
         let effect = match &answer {
             Some(answer) if answer.status == 201 => Effected::Created,
@@ -166,8 +190,9 @@ impl Rows {
         let found = self.find(&change.key).await?.unwrap_or_default();
         // Lines are shown in as many ways as there are APIs.
         let mut plain = change.columns.iter().filter(|(_, value)| !matches!(value, Value::Rows(_)));
-        let differs = plain
-            .find(|(column, value)| body::at(&found, column).is_some_and(|shown| !same(&body::value(shown), value)));
+        let differs = plain.find(|(column, value)| {
+            typed::at(&found, column).is_some_and(|shown| !typed::same(&typed::plain(shown), value))
+        });
         if let Some((column, _)) = differs {
             let what =
                 format!("the row is there with another `{column}`, and `{}` has no `update:`", self.client.system());
@@ -182,20 +207,16 @@ impl Rows {
     }
 }
 
-fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Decimal(one), Value::Decimal(other)) => one == other,
-        (Value::Decimal(one), Value::Int(other)) => *one == (*other).into(),
-        _ => one.to_string() == other.to_string(),
-    }
-}
-
 impl Sink for Rows {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
         Box::pin(async move {
             let mut outcomes: Vec<Outcome> = Vec::with_capacity(changes.len());
             for change in changes {
-                let outcome = self.write(change).await.map_err(|fault| match fault.place.key {
+                let outcome = match change.op {
+                    Op::Upsert if change.remote_id.is_none() => self.create(change).await,
+                    _ => self.write(change).await,
+                };
+                let outcome = outcome.map_err(|fault| match fault.place.key {
                     None => fault.at_key(change.key.to_string()),
                     Some(_) => fault,
                 });
@@ -224,12 +245,12 @@ impl Sink for Rows {
                     // The key is what was asked for, also where the answer does not repeat it.
                     let value = |column: &String| match self.spec.key.iter().position(|name| name == column) {
                         Some(at) => parts.get(at).cloned(),
-                        None => body::at(&json, column).map(body::value),
+                        None => typed::at(&json, column).map(typed::plain),
                     };
                     let shown = columns.iter().filter_map(|column| Some((column.as_str(), value(column)?)));
                     let (names, values): (Vec<&str>, Vec<Value>) = shown.unzip();
                     let schema = Schema::of(names.into_iter().map(|name| (name, Type::Unknown)));
-                    let (remote_id, returned) = (self.id(&json), self.returned(&json));
+                    let (remote_id, returned) = (self.id(&json, key), self.returned(&json));
                     Current { remote_id, version: None, columns: Row::new(schema, values), returned }
                 }));
             }
@@ -246,6 +267,6 @@ impl Sink for Rows {
     }
 
     fn key_rules(&self) -> KeyRules {
-        KeyRules { ignore_case: false, ignore_trailing_spaces: false }
+        http::KEY_RULES
     }
 }

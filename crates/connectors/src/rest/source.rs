@@ -1,149 +1,476 @@
-//! Reading rows: all of them, page by page, or one by its key.
+//! Reading rows: all of them, what changed, or some by their keys.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use record::{Batch, BoxFuture, Code, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source, Type, Value};
-use serde_json::Value as Json;
+use record::{
+    Batch, BoxFuture, Code, Column, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source, Type,
+    Unreadable, Value, Watermark,
+};
+use serde_json::{Value as Json, json};
 
-use super::body;
-use super::client::Client;
+use super::paging::{Paging, Place};
 use super::template::{self, Template};
+use crate::http::client::Sent;
+use crate::http::{Answer, Client, typed};
+use crate::sql::moment::{self, Moment};
+use crate::sql::pages;
+use crate::sql::watermark::{Clock, Numbers};
 
 pub(super) struct Rows {
-    client: Client,
-    spec: ReadSpec,
+    what: Arc<What>,
     get: Option<Template>,
+    find: Option<Find>,
     list: Option<List>,
 }
 
+/// What is read of each row.
+pub(crate) struct What {
+    pub client: Client,
+    pub spec: ReadSpec,
+    schema: Arc<Schema>,
+}
+
+/// How a list of rows is asked for.
 #[derive(Clone)]
-struct List {
-    request: Template,
+pub(crate) struct List {
+    pub request: Template,
+    /// What changed since `{since}`.
+    pub changes: Option<Template>,
     /// The JSON path of the rows; empty where the answer is the list.
+    pub rows: String,
+    pub paging: Paging,
+    pub headers: Vec<(String, String)>,
+}
+
+/// The request for some rows by the values of one field.
+struct Find {
+    request: Template,
+    by: String,
+    at_most: usize,
     rows: String,
-    /// The JSON path of the link to the next page.
-    next: Option<String>,
 }
 
 impl Rows {
     pub fn new(client: Client, spec: ReadSpec) -> Result<Rows, Fault> {
-        let get = template::option(client.system(), &spec.options, "get")?;
+        let system = client.system().to_owned();
+        let get = template::option(&system, &spec.options, "get")?;
         let list = match spec.options.group("list") {
             None => None,
-            Some(list) => template::option(client.system(), &list, "request")?.map(|request| List {
+            Some(list) => match template::option(&system, &list, "request")? {
+                None => None,
+                Some(request) => Some(List {
+                    request,
+                    changes: template::option(&system, &list, "changes")?,
+                    rows: list.text("rows").unwrap_or_default().to_owned(),
+                    paging: Paging::new(&list, &system)?,
+                    headers: Vec::new(),
+                }),
+            },
+        };
+        let find = match spec.options.group("find") {
+            None => None,
+            Some(find) => template::option(&system, &find, "request")?.map(|request| Find {
+                by: find.texts("by").first().map(|by| (*by).to_owned()).unwrap_or_default(),
                 request,
-                rows: list.text("rows").unwrap_or_default().to_owned(),
-                next: list.text("next").map(str::to_owned),
+                at_most: find.number("at_most").and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1),
+                rows: find.text("rows").unwrap_or_default().to_owned(),
             }),
         };
-        Ok(Rows { client, spec, get, list })
+        if spec.watermark.is_some() && list.as_ref().is_some_and(|list| list.changes.is_none()) {
+            let what = format!("`{system}` has a watermark, and no request for what changed since");
+            return Err(Fault::stop(Code("IB0510"), what).at_system(&system).fix(
+                "write `list: { request: …, changes: \"GET /…?changed_since={since}\" }`, or leave `watermark:` out",
+            ));
+        }
+        Ok(Rows { what: Arc::new(What::new(client, spec)), get, find, list })
     }
 
-    fn schema(&self) -> Arc<Schema> {
-        Schema::of(self.spec.columns.iter().map(|name| (name.as_str(), Type::Unknown)))
+    /// The column that a field of the entity is read from as it is.
+    fn column<'a>(&'a self, field: &'a str) -> &'a str {
+        self.what.spec.fields.iter().find(|(name, _)| name == field).map_or(field, |(_, column)| column)
+    }
+
+    async fn one(&self, get: &Template, key: &Key) -> Result<Option<Row>, Fault> {
+        let What { client, spec, .. } = &*self.what;
+        let parts = key.parts();
+        let value = |field: &str| {
+            let column = self.column(field);
+            let at = spec.key.iter().position(|name| name == column)?;
+            parts.get(at).map(Value::to_string)
+        };
+        let path = get.fill(value).map_err(|field| {
+            Fault::stop(Code("IB0510"), format!("`{get}` needs `{field}`, which is no part of the key"))
+                .at_system(client.system())
+                .fix("name fields of the entity's key in `get:`")
+        })?;
+        let answer = client.send(&get.method, &path, Sent::default()).await?;
+        let json = answer.map(|answer| answer.json).filter(Json::is_object);
+        json.map(|json| self.what.row(&json).map_err(|unreadable| unreadable.fault)).transpose()
+    }
+
+    async fn some(&self, find: &Find, keys: &[Key]) -> Result<Vec<Option<Row>>, Fault> {
+        let client = &self.what.client;
+        let column = self.column(&find.by).to_owned();
+        if self.what.spec.key != [column.clone()] {
+            let what = format!("`{}` finds rows by `{}`, which is not their key", client.system(), find.by);
+            return Err(Fault::stop(Code("IB0510"), what)
+                .at_system(client.system())
+                .fix("write `get: GET /…/{field}` in the system's file"));
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for some in keys.chunks(find.at_most) {
+            let values: Vec<String> = some.iter().map(Key::to_string).collect();
+            let path = find.request.fill(|field| (field == find.by).then(|| values.join(",")));
+            let path = path.map_err(|field| {
+                Fault::stop(Code("IB0510"), format!("`{}` names `{field}` beside `{}`", find.request, find.by))
+                    .at_system(client.system())
+                    .fix("name one field in `find:`")
+            })?;
+            let answer = client.send(&find.request.method, &path, Sent::default()).await?.unwrap_or_default();
+            let rows = list(client, &answer.json, &find.rows, "find")?;
+            for value in values {
+                let own = |row: &&Json| typed::at(row, &column).is_some_and(|at| typed::plain(at).to_string() == value);
+                let row = rows.iter().find(own).map(|row| self.what.row(row).map_err(|unreadable| unreadable.fault));
+                found.push(row.transpose()?);
+            }
+        }
+        Ok(found)
     }
 }
 
-fn row(json: &Json, schema: &Schema) -> Vec<Value> {
-    schema.columns().iter().map(|column| body::at(json, &column.name).map_or(Value::Blank, body::value)).collect()
+impl What {
+    pub fn new(client: Client, spec: ReadSpec) -> What {
+        let declared = |name: &str| spec.declared.iter().find(|(known, _)| known == name).map(|(_, ty)| ty.clone());
+        let column = |name: &String| Column { name: name.as_str().into(), ty: declared(name).unwrap_or(Type::Unknown) };
+        let schema = Schema::new(spec.columns.iter().map(column).collect());
+        What { client, spec, schema }
+    }
+
+    pub fn row(&self, json: &Json) -> Result<Row, Box<Unreadable>> {
+        let zone = self.spec.time_zone.as_ref();
+        let mut values = vec![Value::Blank; self.schema.len()];
+        let mut wrong = None;
+        for (at, column) in self.schema.columns().iter().enumerate() {
+            let Some(found) = typed::at(json, &column.name) else { continue };
+            match typed::value(found, &column.ty, zone) {
+                Ok(value) => values[at] = value,
+                Err(why) => wrong = wrong.or(Some((at, why, found))),
+            }
+        }
+        let row = Row::new(self.schema.clone(), values);
+        match wrong {
+            None => Ok(row),
+            Some((at, why, found)) => {
+                let shown = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+                let mut spec = self.spec.clone();
+                spec.table = self.client.system().to_owned();
+                Err(Box::new(pages::unreadable(self.client.system(), &spec, row, at, why, &shown)))
+            }
+        }
+    }
+}
+
+/// The rows of an answer.
+pub(crate) fn list<'j>(client: &Client, json: &'j Json, path: &str, of: &str) -> Result<&'j [Json], Fault> {
+    let rows = if path.is_empty() { Some(json) } else { typed::at(json, path) };
+    match rows {
+        // What has nothing to say says nothing.
+        Some(Json::Null) => Ok(&[]),
+        Some(Json::Array(rows)) => Ok(rows),
+        _ => {
+            let at = if path.is_empty() { "its answer".to_owned() } else { format!("`{path}`") };
+            Err(Fault::stop(Code("IB0510"), format!("{at} of `{}` is no list of rows", client.system()))
+                .at_system(client.system())
+                .fix(format!("say where the rows are: `{of}: {{ request: …, rows: <path> }}`")))
+        }
+    }
 }
 
 impl Source for Rows {
     fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
         Box::pin(async move {
-            let system = self.client.system();
+            let system = self.what.client.system();
             let Some(list) = self.list.clone() else {
                 return Err(Fault::stop(Code("IB0510"), format!("`{system}` has no request for all rows"))
                     .at_system(system)
                     .fix("write `list: { request: GET /… }` in the system's file"));
             };
-            let first = list.request.fill(|_| None).map_err(|field| {
-                Fault::stop(Code("IB0510"), format!("`{}` names `{field}`, and all rows are asked for", list.request))
-                    .at_system(system)
-                    .fix("leave fields out of `list:`")
-            })?;
-            let url = cursor.map_or(first, str::to_owned);
-            Ok(Box::new(Pages { client: self.client.clone(), schema: self.schema(), list, url: Some(url) })
-                as Box<dyn Reader>)
+            read(self.what.clone(), list, cursor).await
         })
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
         Box::pin(async move {
-            let system = self.client.system();
+            if let Some(find) =
+                self.find.as_ref().filter(|find| self.get.is_none() || keys.len() > 1 && find.at_most > 1)
+            {
+                return self.some(find, keys).await;
+            }
+            let system = self.what.client.system();
             let Some(get) = &self.get else {
                 return Err(Fault::stop(Code("IB0510"), format!("`{system}` has no request for one row"))
                     .at_system(system)
                     .fix("write `get: GET /…/{field}` in the system's file"));
             };
-            let schema = self.schema();
             let mut found = Vec::with_capacity(keys.len());
             for key in keys {
-                let parts = key.parts();
-                let value = |field: &str| {
-                    let column = self.spec.fields.iter().find(|(name, _)| name == field).map_or(field, |(_, c)| c);
-                    let at = self.spec.key.iter().position(|name| name == column)?;
-                    parts.get(at).map(Value::to_string)
-                };
-                let path = get.fill(value).map_err(|field| {
-                    Fault::stop(Code("IB0510"), format!("`{get}` needs `{field}`, which is no part of the key"))
-                        .at_system(system)
-                        .fix("name fields of the entity's key in `get:`")
-                })?;
-                let answer = self.client.ask(get, &path, None, None).await?;
-                let json = answer.map(|answer| answer.json).filter(Json::is_object);
-                found.push(json.map(|json| Row::new(schema.clone(), row(&json, &schema))));
+                found.push(self.one(get, key).await?);
             }
             Ok(found)
         })
     }
 }
 
+/// Reads a list from a cursor of an earlier page of it.
+pub(crate) async fn read(what: Arc<What>, list: List, cursor: Option<&str>) -> Result<Box<dyn Reader>, Fault> {
+    Ok(Box::new(Pages::start(what, list, Stand::of(cursor)).await?) as Box<dyn Reader>)
+}
+
+/// Where a read stands. *Shape*: JSON, as a cursor.
+#[derive(Debug, Clone, PartialEq)]
+struct Stand {
+    place: Place,
+    /// What changed since this watermark is read; everything where there is none.
+    since: Option<Value>,
+    /// The largest watermark that the pages so far had.
+    newest: Option<Value>,
+    /// Of an answer that held everything: if it still holds, nothing has changed.
+    etag: Option<String>,
+}
+
+impl Stand {
+    /// *Errors*: none; what is no cursor of ours is a read from the beginning.
+    fn of(cursor: Option<&str>) -> Stand {
+        let json: Json = cursor.and_then(|cursor| serde_json::from_str(cursor).ok()).unwrap_or_default();
+        let mark = |name: &str| json.get(name).map(watermark);
+        Stand {
+            place: json.get("at").and_then(Place::of).unwrap_or(Place::First),
+            since: mark("since"),
+            newest: mark("newest"),
+            etag: json.get("etag").and_then(Json::as_str).map(str::to_owned),
+        }
+    }
+
+    fn cursor(&self) -> String {
+        let mut json = json!({});
+        let mark = |value: &Value| match value {
+            Value::Int(number) => json!(number),
+            other => json!(other.to_string()),
+        };
+        let parts = [
+            ("at", Some(&self.place).filter(|place| **place != Place::First).map(Place::json)),
+            ("since", self.since.as_ref().map(mark)),
+            ("newest", self.newest.as_ref().map(mark)),
+            ("etag", self.etag.as_ref().map(|etag| json!(etag))),
+        ];
+        for (name, part) in parts {
+            if let Some(part) = part {
+                json[name] = part;
+            }
+        }
+        json.to_string()
+    }
+}
+
+/// A watermark as the API writes it: a text, or a whole number.
+fn watermark(json: &Json) -> Value {
+    match typed::plain(json) {
+        Value::Decimal(number) => match i64::try_from(number) {
+            Ok(whole) if number.is_integer() => Value::Int(whole),
+            _ => Value::Text(number.to_string()),
+        },
+        other => other,
+    }
+}
+
+/// Whether one watermark is later than another; texts that are no times are compared as texts.
+fn later(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Int(one), Value::Int(other)) => one > other,
+        (Value::Text(one), Value::Text(other)) => match (moment::parse(one), moment::parse(other)) {
+            (Some(Moment::Instant(one)), Some(Moment::Instant(other))) => one > other,
+            (Some(Moment::Civil(one)), Some(Moment::Civil(other))) => one > other,
+            _ => one > other,
+        },
+        _ => false,
+    }
+}
+
 struct Pages {
-    client: Client,
-    schema: Arc<Schema>,
+    what: Arc<What>,
     list: List,
-    url: Option<String>,
+    stand: Stand,
+    kind: ReadKind,
+    /// An answer that was fetched and not handed out yet.
+    answer: Option<Answer>,
+    /// The rows of the page at `stand` that are still to be handed out.
+    pending: VecDeque<Json>,
+    /// Where the read goes on once they are.
+    after: Option<Stand>,
+    ended: bool,
+}
+
+impl Pages {
+    /// Fetches the first page: only the answer says whether anything changed.
+    async fn start(what: Arc<What>, list: List, stand: Stand) -> Result<Pages, Fault> {
+        let kind = match stand.since {
+            Some(_) => ReadKind::Changes,
+            None => ReadKind::Full { why: None },
+        };
+        let mut pages =
+            Pages { what, list, stand, kind, answer: None, pending: VecDeque::new(), after: None, ended: false };
+        let etag = pages.stand.etag.take().filter(|_| pages.stand.place == Place::First && pages.stand.since.is_none());
+        let sent = etag.map_or_else(Sent::default, |etag| Sent::default().header("If-None-Match", etag));
+        let answer = pages.fetch(sent).await?;
+        if answer.status == 304 {
+            (pages.kind, pages.ended) = (ReadKind::Changes, true);
+        }
+        pages.answer = Some(answer);
+        Ok(pages)
+    }
+
+    async fn fetch(&self, sent: Sent) -> Result<Answer, Fault> {
+        let client = &self.what.client;
+        let system = client.system();
+        let request = match (&self.stand.since, &self.list.changes) {
+            (Some(_), Some(changes)) => changes,
+            _ => &self.list.request,
+        };
+        let since = self.stand.since.as_ref().map(Value::to_string);
+        let path = request.fill(|field| since.clone().filter(|_| field == "since")).map_err(|field| {
+            Fault::stop(Code("IB0510"), format!("`{request}` names `{field}`, and no row is asked for"))
+                .at_system(system)
+                .fix("name nothing in `request:`, and `{since}` in `changes:`")
+        })?;
+        let path = self.list.paging.path(&path, &self.stand.place);
+        let sent = self.list.headers.iter().fold(sent, |sent, (name, value)| sent.header(name, value));
+        client.send(&request.method, &path, sent).await?.ok_or_else(|| {
+            Fault::ask_person(Code("IB0602"), format!("`{system}` has nothing at {path}"))
+                .at_system(system)
+                .at_table(&path)
+                .fix("correct `list:` in the system's file")
+        })
+    }
+
+    /// Takes the rows of an answer, and finds out where the read goes on after them.
+    fn take(&mut self, answer: Answer) -> Result<(), Fault> {
+        let client = self.what.client.clone();
+        let rows = list(&client, &answer.json, &self.list.rows, "list")?;
+        let path = self.list.paging.path("/", &self.stand.place);
+        let next = self.list.paging.next(&self.stand.place, &answer, rows.len(), |link| client.link(&path, link))?;
+        let mut newest = self.stand.newest.take();
+        if let Some(Watermark { column, .. }) = &self.what.spec.watermark {
+            for row in rows {
+                let mark = typed::at(row, column).map(watermark).filter(|mark| !mark.is_blank());
+                if let Some(mark) = mark.filter(|mark| newest.as_ref().is_none_or(|newest| later(mark, newest))) {
+                    newest = Some(mark);
+                }
+            }
+        }
+        self.stand.newest.clone_from(&newest);
+        let was_first = self.stand.place == Place::First;
+        self.after = match next {
+            Some(place) => Some(Stand { place, newest, ..self.stand.clone() }),
+            None => self.end(newest, answer.etag.filter(|_| was_first), answer.date),
+        };
+        self.pending = rows.to_vec().into();
+        Ok(())
+    }
+
+    /// Where the next read begins, after the last page.
+    fn end(&self, newest: Option<Value>, etag: Option<String>, date: Option<jiff::Timestamp>) -> Option<Stand> {
+        let begin = |since, etag| Stand { place: Place::First, since, newest: None, etag };
+        let Some(Watermark { overlap, .. }) = &self.what.spec.watermark else {
+            return etag.map(|etag| begin(None, Some(etag)));
+        };
+        // Nothing new: the next read asks for the same again.
+        let Some(newest) = newest else {
+            return Some(begin(self.stand.since.clone(), None)).filter(|s| s.since.is_some());
+        };
+        let zone = self.what.spec.time_zone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
+        let clock = Clock { now: date.unwrap_or_else(jiff::Timestamp::now), zone };
+        let since = clock.back(&clock.limit(newest, Numbers::Count), *overlap, Numbers::Count);
+        let since = match &self.stand.since {
+            Some(before) if later(before, &since) => before.clone(),
+            _ => since,
+        };
+        Some(begin(Some(since), None))
+    }
 }
 
 impl Reader for Pages {
     fn kind(&self) -> ReadKind {
-        ReadKind::Full { why: None }
+        self.kind.clone()
     }
 
     fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+        &self.what.schema
     }
 
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>, Fault>> {
         Box::pin(async move {
-            let Some(url) = self.url.take() else { return Ok(None) };
-            let system = self.client.system().to_owned();
-            let answer = self.client.ask(&self.list.request, &url, None, None).await?;
-            let Some(answer) = answer else {
-                return Err(Fault::ask_person(Code("IB0602"), format!("`{system}` has nothing at {url}"))
-                    .at_system(&system)
-                    .at_table(&url)
-                    .fix("correct `list:` in the system's file"));
-            };
-            let rows =
-                if self.list.rows.is_empty() { Some(&answer.json) } else { body::at(&answer.json, &self.list.rows) };
-            let Some(rows) = rows.and_then(Json::as_array) else {
-                let at =
-                    if self.list.rows.is_empty() { "its answer".to_owned() } else { format!("`{}`", self.list.rows) };
-                return Err(Fault::stop(Code("IB0510"), format!("{at} of `{system}` is no list of rows"))
-                    .at_system(&system)
-                    .fix("say where the rows are: `list: { request: …, rows: <path> }`"));
-            };
-            let mut batch = Batch::builder(self.schema.clone());
-            for json in rows {
-                row(json, &self.schema).iter().for_each(|value| batch.push(value.as_ref()));
+            if self.ended {
+                return Ok(None);
             }
-            let next = self.list.next.as_ref().and_then(|path| body::at(&answer.json, path)).and_then(Json::as_str);
-            let next = next.filter(|next| !next.is_empty()).map(str::to_owned).or(answer.next);
-            let next = next.map(|next| self.client.link(&url, &next)).transpose()?;
-            self.url.clone_from(&next);
-            Ok(Some(Page { batch: batch.finish(), unreadable: Vec::new(), deleted: Vec::new(), cursor: next }))
+            if self.pending.is_empty() {
+                let answer = match self.answer.take() {
+                    Some(answer) => answer,
+                    None => self.fetch(Sent::default()).await?,
+                };
+                self.take(answer)?;
+            }
+            let mut batch = Batch::builder(self.what.schema.clone());
+            let mut unreadable = Vec::new();
+            let rows = self.pending.len().min(self.what.spec.rows_per_batch.max(1));
+            for json in self.pending.drain(..rows) {
+                match self.what.row(&json) {
+                    Ok(row) => row.values().iter().for_each(|value| batch.push(value.as_ref())),
+                    Err(row) => unreadable.push(*row),
+                }
+            }
+            let cursor = if self.pending.is_empty() {
+                let after = self.after.take();
+                self.ended = after.as_ref().is_none_or(|after| after.place == Place::First);
+                let cursor = after.as_ref().map(Stand::cursor);
+                if let Some(after) = after {
+                    self.stand = after;
+                }
+                cursor
+            } else {
+                // A page that is larger than what is handed out at once is asked for again after a cut.
+                let stand = Stand { newest: None, ..self.stand.clone() };
+                (stand.place != Place::First || stand.since.is_some()).then(|| stand.cursor())
+            };
+            Ok(Some(Page { batch: batch.finish(), unreadable, deleted: Vec::new(), cursor }))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_says_where_it_stands() {
+        let stand = Stand {
+            place: Place::Number(3),
+            since: Some(Value::text("2026-11-23T10:00:00Z")),
+            newest: Some(Value::Int(17)),
+            etag: None,
+        };
+        assert_eq!(Stand::of(Some(&stand.cursor())), stand);
+        let from_the_beginning = Stand { place: Place::First, since: None, newest: None, etag: None };
+        assert_eq!(Stand::of(None), from_the_beginning);
+        assert_eq!(Stand::of(Some("/things?after=3")), from_the_beginning, "what an older version kept");
+    }
+
+    #[test]
+    fn the_later_watermark() {
+        let text = Value::text;
+        assert!(later(&text("2026-11-23T10:00:00+01:00"), &text("2026-11-23T08:59:00Z")));
+        assert!(!later(&text("2026-11-23T10:00:00+01:00"), &text("2026-11-23T09:00:00Z")));
+        assert!(later(&Value::Int(10), &Value::Int(9)));
+        assert!(later(&text("b"), &text("a")));
     }
 }

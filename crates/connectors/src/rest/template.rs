@@ -3,7 +3,7 @@
 use record::{Code, Fault};
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     pub method: reqwest::Method,
     parts: Vec<Part>,
     text: String,
@@ -65,7 +65,7 @@ impl std::fmt::Display for Template {
 }
 
 /// Everything but letters, digits and `-._~`, so that a value never becomes a part of the path or the query.
-fn encode(value: &str) -> String {
+pub(super) fn encode(value: &str) -> String {
     let mut out = String::new();
     for byte in value.bytes() {
         match byte {

@@ -217,6 +217,31 @@ async fn dataverse() {
     handle.shutdown().await;
 }
 
+/// The local Dataverse speaks OData v4; only its `$metadata` comes from here.
+#[tokio::test(flavor = "multi_thread")]
+async fn odata() {
+    use emulator::dataverse::{Config, start};
+    let handle = start(Config { token: Some("local".into()), ..Config::default() }).await.unwrap();
+    let server = crate::odata::in_front_of(&handle.url);
+    let url = format!("{}/api/data/v9.2", server.url);
+    passes(Stand {
+        kind: "odata",
+        system: open("odata", &[("url", &url), ("bearer", "local")]),
+        wrong_password: Some(open("odata", &[("url", &url), ("bearer", "wrong")])),
+        table: "accounts",
+        key: "accountnumber",
+        text: "name",
+        long_text: "description",
+        number: "creditlimit",
+        date: None,
+        time: "lastusedincampaign",
+        options: Options::default(),
+        waivers: &[],
+    })
+    .await;
+    handle.shutdown().await;
+}
+
 /// Each kind of the registry has its test above, under its own name.
 #[tokio::test]
 async fn rest() {

@@ -5,5 +5,8 @@
 mod conformance;
 mod dataverse;
 mod mysql;
+mod odata;
 mod postgres;
+mod rest;
 mod sqlite;
+mod web;

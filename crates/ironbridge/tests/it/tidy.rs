@@ -17,7 +17,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("odata", &["record"]),
     ("store", &["record"]),
     ("dataverse", &["odata", "record"]),
-    ("connectors", &["dataverse", "record"]),
+    ("connectors", &["dataverse", "odata", "record"]),
     ("hub", &["definition", "mapping", "record", "store"]),
     ("emulator", &["odata", "record"]),
     ("ironbridge", &["connectors", "definition", "emulator", "hub", "powerfx", "record", "store"]),

@@ -5,13 +5,11 @@
 
 use bytes::Bytes;
 
-use crate::config::API;
-
 /// One request of a batch.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Part {
+pub struct Part {
     pub method: &'static str,
-    /// Below the root of the Web API, already percent-encoded.
+    /// Below the root of the service, already percent-encoded.
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: Option<String>,
@@ -19,7 +17,7 @@ pub(crate) struct Part {
 
 /// The answer to one of them.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PartAnswer {
+pub struct PartAnswer {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
@@ -32,12 +30,12 @@ impl PartAnswer {
     }
 }
 
-/// The content type and the body of a batch.
-pub(crate) fn write(parts: &[Part], boundary: &str) -> (String, Bytes) {
+/// The content type and the body of a batch, for the service at `root` (`/api/data/v9.2/`).
+pub fn write(parts: &[Part], boundary: &str, root: &str) -> (String, Bytes) {
     let mut out = String::new();
     for part in parts {
         out.push_str(&format!(
-            "--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n{} {API}{} HTTP/1.1\r\n",
+            "--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n{} {root}{} HTTP/1.1\r\n",
             part.method, part.url
         ));
         out.push_str("Accept: application/json\r\n");
@@ -58,7 +56,7 @@ pub(crate) fn write(parts: &[Part], boundary: &str) -> (String, Bytes) {
 /// The answers in a body, in order. *Shape*: as many as could be read whole; a body that was cut has fewer.
 ///
 /// *Errors*: the content type is no multipart.
-pub(crate) fn read(content_type: &str, body: &Bytes) -> Option<Vec<PartAnswer>> {
+pub fn read(content_type: &str, body: &Bytes) -> Option<Vec<PartAnswer>> {
     let delimiter = format!("--{}", boundary(content_type)?);
     let mut answers = Vec::new();
     let starts = find_all(body, delimiter.as_bytes());
@@ -162,7 +160,7 @@ mod tests {
                 body: Some("{}".into()),
             },
         ];
-        let (content_type, body) = write(&parts, "b1");
+        let (content_type, body) = write(&parts, "b1", "/api/data/v9.2/");
         assert_eq!(content_type, "multipart/mixed; boundary=\"b1\"");
         assert_eq!(
             std::str::from_utf8(&body).unwrap(),

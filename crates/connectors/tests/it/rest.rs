@@ -1,0 +1,287 @@
+//! REST systems against a server that does what the test says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use record::{
+    Decimal, Fault, Key, Now, OptionValue, Options, Page, ReadKind, ReadSpec, Schema, Source, System, Type, Value,
+    Watermark,
+};
+
+use crate::web::{Response, Server, json};
+
+/// Options from texts: `a.b` is one in a group, a number is a number, `[a]` is a list.
+fn options(pairs: &[(&str, &str)]) -> Options {
+    let mut options = Options::default();
+    for (name, text) in pairs {
+        let value = match (text.parse::<Decimal>(), text.strip_prefix('[')) {
+            (Ok(number), _) => OptionValue::Number(number),
+            (_, Some(list)) => OptionValue::List(vec![OptionValue::Text(list.trim_end_matches(']').to_owned())]),
+            _ => OptionValue::Text((*text).to_owned()),
+        };
+        let (mut at, mut name) = (&mut options.0, *name);
+        while let Some((group, inner)) = name.split_once('.') {
+            let empty = OptionValue::Map(Default::default());
+            let OptionValue::Map(map) = at.entry(group.to_owned()).or_insert(empty) else { panic!("`{name}`") };
+            (at, name) = (map, inner);
+        }
+        at.insert(name.to_owned(), value);
+    }
+    options
+}
+
+fn system(server: &Server, connection: &[(&str, &str)]) -> Arc<dyn System> {
+    let mut connection = options(connection);
+    connection.0.insert("url".into(), OptionValue::Text(server.url.clone()));
+    (connectors::registry::find("rest").unwrap().open)("erp", connection).unwrap()
+}
+
+fn source(system: &dyn System, entity: &[(&str, &str)], declared: &[(&str, Type)]) -> Arc<dyn Source> {
+    let entity = options(entity);
+    let watermark = entity.group("watermark").map(|group| Watermark {
+        column: group.text("column").unwrap().to_owned(),
+        overlap: std::time::Duration::from_secs(300),
+    });
+    let spec = ReadSpec {
+        table: String::new(),
+        columns: declared.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        declared: declared.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect(),
+        watermark,
+        key: vec![declared[0].0.to_owned()],
+        rows_per_batch: 2,
+        time_zone: None,
+        fields: vec![("number".to_owned(), declared[0].0.to_owned())],
+        options: entity,
+    };
+    system.source(spec).unwrap()
+}
+
+const TEXT: Type = Type::Text { max_length: None };
+
+async fn pages(source: &dyn Source, cursor: Option<&str>) -> Result<(ReadKind, Vec<Page>), Fault> {
+    let mut reader = source.read(cursor).await?;
+    let mut pages = Vec::new();
+    while let Some(page) = reader.next().await? {
+        pages.push(page);
+    }
+    Ok((reader.kind(), pages))
+}
+
+fn keys(pages: &[Page]) -> String {
+    let rows = pages.iter().flat_map(|page| page.batch.rows().map(|row| row.at(0).to_string()).collect::<Vec<_>>());
+    rows.collect::<Vec<_>>().join(" ")
+}
+
+const FULL: ReadKind = ReadKind::Full { why: None };
+
+#[tokio::test]
+async fn tokens_are_asked_for_once_and_renewed_when_refused() {
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let given = tokens.clone();
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/token" if request.body.contains("client_secret=wrong") => {
+            Response(401, String::new(), r#"{"error":"invalid_client","error_description":"no such secret"}"#.into())
+        }
+        "/token" if request.body.contains("scope=busy") => Response(503, "Retry-After: 7\r\n".into(), String::new()),
+        "/token" => {
+            assert!(request.body.contains("grant_type=client_credentials"), "{request:?}");
+            json(format!(r#"{{"access_token":"T{}","expires_in":3600}}"#, given.fetch_add(1, Ordering::SeqCst)))
+        }
+        // The first token is taken back after a while.
+        _ => match request.header("authorization") {
+            Some("Bearer T0") if !request.path.contains("late") => json("[]"),
+            Some("Bearer T1") => json("[]"),
+            _ => Response(401, String::new(), r#"{"message":"expired"}"#.into()),
+        },
+    });
+    let token_url = format!("{}/token", server.url);
+    let oauth = |more: &[(&str, &str)]| {
+        let mut all =
+            vec![("oauth.token_url", token_url.as_str()), ("oauth.client_id", "hub"), ("oauth.client_secret", "right")];
+        all.extend(more);
+        system(&server, &all)
+    };
+    let list = |path| [("list.request", path)];
+    let good = oauth(&[]);
+    for path in ["GET /a", "GET /b", "GET /late"] {
+        pages(&*source(&*good, &list(path), &[("id", TEXT)]), None).await.unwrap();
+    }
+    assert_eq!(server.lines(), ["POST /token", "GET /a", "GET /b", "GET /late", "POST /token", "GET /late"]);
+    let wrong = oauth(&[("oauth.client_secret", "wrong")]);
+    let fault = wrong.check().await.unwrap_err();
+    assert_eq!((fault.code.to_string().as_str(), fault.now), ("IB0502", Now::AskPerson));
+    assert!(fault.why.unwrap().text.contains("no such secret"));
+    let fault = oauth(&[("oauth.scope", "busy")]).check().await.unwrap_err();
+    assert_eq!(fault.now, Now::RetryAfter(Some(std::time::Duration::from_secs(7))));
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_is_in_each_request_and_in_no_cursor() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/items?key=secret" => json(r#"{"rows":[{"id":"1"}],"next":"/items?key=secret&from=2"}"#),
+        "/items?from=2&key=secret" => json(r#"{"rows":[{"id":"2"}],"next":null}"#),
+        other => Response(404, String::new(), other.to_owned()),
+    });
+    let system = system(&server, &[("api_key.query", "key"), ("api_key.value", "secret")]);
+    let list = [("list.request", "GET /items"), ("list.rows", "rows"), ("list.next", "next")];
+    let (_, pages) = pages(&*source(&*system, &list, &[("id", TEXT)]), None).await.unwrap();
+    assert_eq!(keys(&pages), "1 2");
+    assert_eq!(pages[0].cursor.as_deref(), Some(r#"{"at":{"link":"/items?from=2"}}"#));
+}
+
+#[tokio::test]
+async fn one_way_to_sign_in() {
+    let server = Server::start(|_| json("[]"));
+    let mut connection = options(&[("bearer", "a"), ("basic.user", "b"), ("basic.password", "c")]);
+    connection.0.insert("url".into(), OptionValue::Text(server.url.clone()));
+    let fault = (connectors::registry::find("rest").unwrap().open)("erp", connection).err().unwrap();
+    assert!(fault.what.contains("more than one way"), "{fault}");
+}
+
+#[tokio::test]
+async fn after_the_first_read_only_what_changed_is_asked_for() {
+    let date = "Date: Mon, 23 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json\r\n";
+    let server = Server::start(move |request| {
+        let rows = match request.path.as_str() {
+            "/orders?page=1" => r#"[{"id":"1","at":"2026-11-23T09:00:00Z"},{"id":"2","at":"2099-01-01T00:00:00Z"}]"#,
+            "/orders?page=2" => r#"[{"id":"3","at":null}]"#,
+            // Five minutes before the source's own clock, and not what the future says.
+            "/orders?since=2026-11-23T11%3A55%3A00Z&page=1" => r#"[{"id":"4","at":"2026-11-23T11:59:00Z"}]"#,
+            _ => "[]",
+        };
+        Response(200, date.to_owned(), rows.to_owned())
+    });
+    let system = system(&server, &[]);
+    let entity = [
+        ("list.request", "GET /orders"),
+        ("list.changes", "GET /orders?since={since}"),
+        ("list.page.parameter", "page"),
+        ("watermark.column", "at"),
+    ];
+    let source = source(&*system, &entity, &[("id", TEXT), ("at", TEXT)]);
+    let (kind, first) = pages(&*source, None).await.unwrap();
+    assert_eq!((kind, keys(&first).as_str()), (FULL, "1 2 3"));
+    // A read that was cut goes on with the same question.
+    let (_, rest) = pages(&*source, first[0].cursor.as_deref()).await.unwrap();
+    assert_eq!(keys(&rest), "3");
+    assert_eq!(rest.last().unwrap().cursor, first.last().unwrap().cursor);
+    let (kind, changed) = pages(&*source, first.last().unwrap().cursor.as_deref()).await.unwrap();
+    assert_eq!((kind, keys(&changed).as_str()), (ReadKind::Changes, "4"));
+    let cursor = changed.last().unwrap().cursor.as_deref();
+    assert_eq!(cursor, Some(r#"{"since":"2026-11-23T11:55:00Z"}"#), "never back behind where it was");
+}
+
+#[tokio::test]
+async fn a_list_that_has_not_changed_is_not_sent_again() {
+    let server = Server::start(|request| match request.header("if-none-match") {
+        Some("\"v1\"") => Response(304, "ETag: \"v1\"\r\n".into(), String::new()),
+        _ => Response(
+            200,
+            "ETag: \"v1\"\r\nContent-Type: application/json\r\n".into(),
+            r#"[{"id":1},{"id":2},{"id":3}]"#.into(),
+        ),
+    });
+    let system = system(&server, &[]);
+    let source = source(&*system, &[("list.request", "GET /all")], &[("id", Type::WholeNumber)]);
+    let (kind, first) = pages(&*source, None).await.unwrap();
+    assert_eq!((kind, keys(&first).as_str(), first.len()), (FULL, "1 2 3", 2), "pages are no larger than asked");
+    let (kind, again) = pages(&*source, first[1].cursor.as_deref()).await.unwrap();
+    assert_eq!((kind, again.len()), (ReadKind::Changes, 0));
+}
+
+#[tokio::test]
+async fn values_have_the_declared_types_and_a_bad_one_is_set_aside() {
+    let server = Server::start(|_| {
+        json(
+            r#"[{"id":1,"total":12345678901234567.123456789,"at":"2026-11-23T10:00:00+01:00","due":"2026-11-23","lines":[{"sku":"A","qty":"2.50"}]},
+                {"id":2,"total":"a lot"}]"#,
+        )
+    });
+    let system = system(&server, &[]);
+    let lines = Type::Lines(Schema::of([("sku", TEXT), ("qty", Type::Decimal { scale: None })]));
+    let declared = [
+        ("id", Type::WholeNumber),
+        ("total", Type::Decimal { scale: None }),
+        ("at", Type::DateTime),
+        ("due", Type::Date),
+        ("lines", lines),
+    ];
+    let source = source(&*system, &[("list.request", "GET /all")], &declared);
+    let (_, pages) = pages(&*source, None).await.unwrap();
+    let row = pages[0].batch.row(0).to_row();
+    assert_eq!(row.get("total"), Some(&Value::Decimal("12345678901234567.123456789".parse().unwrap())), "every digit");
+    assert_eq!(row.get("at"), Some(&Value::Instant("2026-11-23T09:00:00Z".parse().unwrap())));
+    assert_eq!(row.get("due"), Some(&Value::Date("2026-11-23".parse().unwrap())));
+    let Some(Value::Rows(lines)) = row.get("lines") else { panic!("{row:?}") };
+    assert_eq!(lines[0].get("qty"), Some(&Value::Decimal("2.50".parse().unwrap())));
+    let bad = &pages[0].unreadable[0];
+    assert_eq!(bad.row.get("id"), Some(&Value::Int(2)));
+    assert_eq!(bad.fault.place.column.as_deref(), Some("total"));
+    assert!(bad.fault.what.contains("no number"), "{}", bad.fault);
+}
+
+#[tokio::test]
+async fn several_rows_are_found_with_one_request() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/track?numbers=B%2CA" => {
+            json(r#"{"shipments":[{"number":"A","state":"here"},{"number":"B","state":"there"}]}"#)
+        }
+        "/track?numbers=C" => json(r#"{"shipments":null}"#),
+        other => Response(404, String::new(), other.to_owned()),
+    });
+    let system = system(&server, &[]);
+    let find = [
+        ("find.by", "[number]"),
+        ("find.request", "GET /track?numbers={number}"),
+        ("find.at_most", "2"),
+        ("find.rows", "shipments"),
+    ];
+    let source = source(&*system, &find, &[("number", TEXT), ("state", TEXT)]);
+    let wanted: Vec<Key> = ["B", "A", "C"].iter().map(|text| Key::of(&[Value::text(*text)]).unwrap()).collect();
+    let rows = source.get(&wanted).await.unwrap();
+    let states: Vec<String> = rows
+        .iter()
+        .map(|row| row.as_ref().map_or("none".to_owned(), |row| row.get("state").unwrap().to_string()))
+        .collect();
+    assert_eq!(states, ["there", "here", "none"]);
+    assert_eq!(server.lines(), ["GET /track?numbers=B%2CA", "GET /track?numbers=C"]);
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
+    use record::{Change, Effected, Op, Row, WriteSpec};
+    let lost = Arc::new(AtomicUsize::new(0));
+    let times = lost.clone();
+    let server = Server::start(move |request| match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/orders") if times.fetch_add(1, Ordering::SeqCst) == 0 => Response(502, String::new(), String::new()),
+        ("GET", "/orders?ref=O-1") => json(r#"{"items":[{"id":7,"ref":"O-1","total":5}]}"#),
+        ("PUT", "/orders/7") => json(r#"{"id":7}"#),
+        _ => Response(500, String::new(), String::new()),
+    });
+    let entity = options(&[
+        ("create", "POST /orders"),
+        ("update", "PUT /orders/{number}"),
+        ("exists", "GET /orders?ref={ref}"),
+        ("returns.number", "id"),
+    ]);
+    let spec = WriteSpec {
+        table: String::new(),
+        key: vec!["ref".into()],
+        columns: vec!["total".into()],
+        time_zone: None,
+        fields: Vec::new(),
+        options: entity,
+    };
+    let sink = system(&server, &[]).sink(spec).unwrap();
+    let change = Change {
+        op: Op::Upsert,
+        key: Key::of(&[Value::text("O-1")]).unwrap(),
+        columns: Row::new(Schema::of([("total", Type::Unknown)]), vec![Value::Int(6)]),
+        remote_id: None,
+        if_version: None,
+    };
+    sink.apply(std::slice::from_ref(&change)).await.unwrap_err();
+    let written = sink.apply(&[change]).await.unwrap().remove(0).unwrap();
+    assert_eq!((written.effect, written.remote_id.as_deref()), (Effected::Updated, Some("7")));
+    assert_eq!(server.lines(), ["POST /orders", "GET /orders?ref=O-1", "PUT /orders/7"]);
+}
