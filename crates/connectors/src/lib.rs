@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod dataverse;
 pub mod mysql;
 pub(crate) mod http;
+pub mod notify;
 pub mod odata;
 pub mod postgres;
 pub mod reference;

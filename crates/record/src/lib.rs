@@ -23,6 +23,7 @@ pub mod entity;
 pub mod fault;
 pub mod hash;
 pub mod key;
+pub mod notice;
 pub mod options;
 pub mod outside;
 pub mod retry;
@@ -38,9 +39,10 @@ pub use code::Code;
 pub use entity::{Entity, EntityField};
 pub use fault::{Effect, Fault, Now, Place, Scope, Why};
 pub use key::{Key, KeyError, KeyRules};
+pub use notice::{Notice, NoticeKind, Severity};
 pub use options::{Field, FieldType, Keeps, Kind, OptionValue, Options};
 pub use outside::{
-    Automation, BoxFuture, Happened, Health, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source, System,
+    Automation, BoxFuture, Happened, Health, Notify, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source, System,
     Unreadable, Watermark, WriteSpec,
 };
 pub use retry::RetryPolicy;

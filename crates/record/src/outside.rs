@@ -11,7 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Options, Outcome, Reference, Row, Schema, Type, Value,
+    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Notice, Options, Outcome, Reference, Row, Schema,
+    Type, Value,
 };
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,6 +45,14 @@ pub trait System: Send + Sync {
         let _ = body;
         None
     }
+}
+
+/// A way to tell people.
+pub trait Notify: Send + Sync {
+    /// Sends one notice; done when the other side has taken it.
+    ///
+    /// *Errors*: `IB1001`, transient where the other side may take it later.
+    fn notify<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
 /// An event as a signal: which row it is about. What the row holds is asked for when the event is processed.

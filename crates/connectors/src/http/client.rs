@@ -306,7 +306,7 @@ pub(super) fn transport(error: &reqwest::Error, system: &str, changes: bool) -> 
 }
 
 /// How long the other side asks us to wait: seconds, or a date.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

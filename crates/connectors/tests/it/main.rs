@@ -5,6 +5,7 @@
 mod conformance;
 mod dataverse;
 mod mysql;
+mod notify;
 mod odata;
 mod postgres;
 mod rest;

@@ -1,0 +1,163 @@
+//! Notices as mail, by SMTP.
+
+use std::time::Duration;
+
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use record::{BoxFuture, Fault, Notice, NoticeKind, Notify, Secret, Severity, Why};
+
+use super::NOT_SENT;
+
+pub(super) struct Mail {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Mail {
+    pub fn new(server: &Secret, from: &str, to: &[String]) -> Result<Mail, Fault> {
+        let wrong = |what: String, fix: &str| Fault::ask_person(NOT_SENT, what).fix(fix);
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(server.reveal()).map_err(|why| {
+            wrong(
+                format!("the address of the mail server cannot be used: {why}"),
+                "write `mail: { server: \"smtp://user:password@host:587?tls=required\", … }`, with the password as ${env:…}",
+            )
+        })?;
+        let mailbox = |address: &str| {
+            address
+                .parse::<Mailbox>()
+                .map_err(|why| wrong(format!("`{address}` is no mail address: {why}"), "correct it in people.yaml"))
+        };
+        let to = to.iter().map(|address| mailbox(address)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Mail { transport: transport.timeout(Some(TIMEOUT)).build(), from: mailbox(from)?, to })
+    }
+
+    fn message(&self, notice: &Notice) -> Result<Message, lettre::error::Error> {
+        let builder = Message::builder().from(self.from.clone()).subject(notice.subject()).header(Automatic);
+        // Those who are told see each other: they know who looks at it.
+        let builder = self.to.iter().fold(builder, |builder, to| builder.to(to.clone()));
+        // One matter is one thread.
+        let thread = format!("<{}@ironbridge>", thread(&notice.about));
+        let builder = match notice.kind {
+            NoticeKind::Opened => builder.message_id(Some(thread)),
+            _ => builder.in_reply_to(thread.clone()).references(thread),
+        };
+        let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(notice));
+        let rich = SinglePart::builder().header(ContentType::TEXT_HTML).body(html(notice));
+        builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(rich))
+    }
+}
+
+/// Nobody's out-of-office should answer it.
+#[derive(Clone)]
+struct Automatic;
+
+impl Header for Automatic {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Automatic)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// The letters and digits of what a notice is about, for an id.
+fn thread(about: &str) -> String {
+    about.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '.' }).collect()
+}
+
+/// The notice for a reader of plain text.
+pub fn text(notice: &Notice) -> String {
+    let mut out = format!("{}\n\n{}\n", notice.title, notice.text);
+    if !notice.facts.is_empty() {
+        out.push('\n');
+        let width = notice.facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+        for (label, value) in &notice.facts {
+            out.push_str(&format!("  {label:<width$}  {value}\n"));
+        }
+    }
+    if let Some(command) = &notice.command {
+        out.push_str(&format!("\nNext:\n  {command}\n"));
+    }
+    if let Some(link) = &notice.link {
+        out.push_str(&format!("\nWhat to do: {link}\n"));
+    }
+    out
+}
+
+/// The notice for a reader with colours: one column, legible on a phone, no pictures.
+pub fn html(notice: &Notice) -> String {
+    let escaped = |text: &str| {
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\n', "<br>")
+    };
+    let color = match (notice.kind, notice.severity) {
+        (NoticeKind::Resolved, _) => "#107c10",
+        (_, Severity::Critical) => "#a4262c",
+        (_, Severity::Warning) => "#8a5300",
+    };
+    let mut out = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head>\
+         <body style=\"margin:0;padding:16px;font:16px/1.5 'Segoe UI',system-ui,sans-serif;color:#242424;background:#ffffff\">\
+         <div style=\"max-width:560px;border-left:4px solid {color};padding:0 16px\">\
+         <h1 style=\"font-size:20px;margin:0 0 8px;color:{color}\">{}</h1><p style=\"margin:0 0 16px\">{}</p>",
+        escaped(&notice.subject()),
+        escaped(&notice.text)
+    );
+    if !notice.facts.is_empty() {
+        out.push_str("<table style=\"border-collapse:collapse;margin:0 0 16px\">");
+        for (label, value) in &notice.facts {
+            out.push_str(&format!(
+                "<tr><th scope=\"row\" style=\"text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:600\">{}</th><td style=\"padding:2px 0\">{}</td></tr>",
+                escaped(label),
+                escaped(value)
+            ));
+        }
+        out.push_str("</table>");
+    }
+    if let Some(command) = &notice.command {
+        out.push_str(&format!(
+            "<p style=\"margin:0 0 4px;font-weight:600\">Next</p><pre style=\"margin:0 0 16px;padding:8px 12px;background:#f3f2f1;white-space:pre-wrap\">{}</pre>",
+            escaped(command)
+        ));
+    }
+    if let Some(link) = &notice.link {
+        out.push_str(&format!("<p style=\"margin:0\"><a href=\"{}\">What to do</a></p>", escaped(link)));
+    }
+    out.push_str("</div></body></html>");
+    out
+}
+
+impl Notify for Mail {
+    fn notify<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let message = self.message(notice).map_err(|why| {
+                Fault::reject(NOT_SENT, format!("a mail could not be written: {why}"))
+                    .fix("look at the addresses in people.yaml")
+            })?;
+            self.transport.send(message).await.map(drop).map_err(|error| {
+                let why = Why { status: None, code: None, text: error.to_string(), request_id: None };
+                let fault = if error.is_permanent() {
+                    Fault::ask_person(NOT_SENT, "the mail server refuses a notice")
+                        .fix("look at `mail:` in ironbridge.yaml and the addresses in people.yaml, then: ironbridge alerts test")
+                } else {
+                    Fault::retry(NOT_SENT, "the mail server did not take a notice", None)
+                        .fix("nothing: it is tried again; meanwhile look at `mail:` and the network of this machine")
+                };
+                fault.why(why)
+            })
+        })
+    }
+}

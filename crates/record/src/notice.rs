@@ -1,0 +1,60 @@
+//! What people are told: one alert, its end, or a question.
+
+use jiff::Timestamp;
+
+/// One message to people. *Shape*: sentences in the user's nouns; no secrets, and personal values only masked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// The same for all notices of one matter, so that a later one finds the earlier one.
+    pub about: String,
+    pub kind: NoticeKind,
+    pub severity: Severity,
+    /// One line: `customers is late`.
+    pub title: String,
+    /// What it is, and what it means.
+    pub text: String,
+    /// Labels with values, in the order in which they are read.
+    pub facts: Vec<(String, String)>,
+    /// The next command.
+    pub command: Option<String>,
+    /// Where there is more.
+    pub link: Option<String>,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    Opened,
+    /// It is over.
+    Resolved,
+    /// Sent on purpose, to see that it arrives.
+    Test,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    /// The word of a definition file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+impl Notice {
+    /// The title as a subject line: what kind of notice it is stands before it.
+    pub fn subject(&self) -> String {
+        let before = match (self.kind, self.severity) {
+            (NoticeKind::Resolved, _) => "over",
+            (NoticeKind::Test, _) => "test",
+            (NoticeKind::Opened, severity) => severity.word(),
+        };
+        format!("[{before}] {}", self.title)
+    }
+}
