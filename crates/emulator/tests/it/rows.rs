@@ -27,7 +27,7 @@ async fn a_row_from_creation_to_deletion() {
     assert!(json["createdon"].as_str().unwrap().ends_with('Z'));
 
     let whole = env.get(&format!("accounts({id})")).await.json();
-    assert_eq!(whole["creditlimit_base"].to_string(), "5000.5");
+    assert_eq!(whole["creditlimit_base"].to_string(), "5000.5000", "a base amount has four places");
     assert_eq!(whole["statecode"], 0);
     assert_eq!(whole["statuscode"], 1);
     assert_eq!(whole["_owninguser_value"], whole["_ownerid_value"]);
