@@ -13,8 +13,8 @@
 
 pub mod conformance;
 pub mod dataverse;
-pub mod mysql;
 pub(crate) mod http;
+pub mod mysql;
 pub mod notify;
 pub mod odata;
 pub mod postgres;
