@@ -11,6 +11,7 @@
 
 mod catalog;
 mod fault;
+mod query;
 mod sink;
 mod source;
 mod value;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use record::{
-    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, Kind, Options, ReadSpec, Sink, Source, System,
-    WriteSpec,
+    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, Kind, Options, Queryable, ReadSpec, Sink, Source,
+    System, WriteSpec,
 };
 use rustls_platform_verifier::ConfigVerifierExt;
 use tokio_postgres::config::{Host, SslMode};
@@ -170,6 +171,10 @@ impl System for Database {
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
         Ok(Arc::new(source::Table::new(self.clone(), spec)))
+    }
+
+    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
+        Ok(Arc::new(query::Table::new(self.clone(), spec)))
     }
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {

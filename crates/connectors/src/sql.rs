@@ -11,6 +11,7 @@ pub(crate) mod paged;
 pub(crate) mod pages;
 pub(crate) mod rows;
 pub(crate) mod rules;
+pub(crate) mod query;
 pub(crate) mod text;
 pub(crate) mod tls;
 pub(crate) mod watermark;

@@ -8,6 +8,8 @@
 
 mod catalog;
 mod fault;
+mod functions;
+mod query;
 mod sink;
 mod source;
 mod value;
@@ -17,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use record::{
-    BoxFuture, Catalog, Fault, Field, FieldType, Health, Keeps, Kind, Options, ReadSpec, Sink, Source, System,
-    WriteSpec,
+    BoxFuture, Catalog, Fault, Field, FieldType, Health, Keeps, Kind, Options, Queryable, ReadSpec, Sink, Source,
+    System, WriteSpec,
 };
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -86,6 +88,10 @@ impl System for Database {
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
         Ok(Arc::new(source::Table::new(self.clone(), spec)))
+    }
+
+    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
+        Ok(Arc::new(query::Table::new(self.clone(), spec)))
     }
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {

@@ -4,7 +4,8 @@
 //! decided by whoever walks it. Nothing here does IO, and no input makes it panic or recurse without bound
 //! ([`DEPTH_MAX`], [`NODES_MAX`]).
 //!
-//! It is not a client and not a server.
+//! It is not a client and not a server. For a read-only server it has what is text: the [`service`] as data, its
+//! [`edmx`], its [`payload`]s, and the lowering of expressions to [`record::Query`] ([`Lowering`]).
 //!
 //! ```
 //! use odata::{Options, Path};
@@ -20,13 +21,19 @@
 //! ```
 
 pub mod batch;
+mod edmx;
 mod error;
+mod lower;
 mod parse;
+pub mod payload;
 mod percent;
 mod print;
+pub mod service;
 mod syntax;
 
+pub use edmx::edmx;
 pub use error::{Error, Problem};
+pub use lower::{LIST_MAX, Lowering, Refusal, guid};
 pub use parse::apply::transformations;
 pub use parse::cursor::{DEPTH_MAX, NODES_MAX};
 pub use parse::expression::expression;

@@ -21,11 +21,13 @@ pub mod change;
 pub mod code;
 pub mod entity;
 pub mod fault;
+pub mod guid;
 pub mod hash;
 pub mod key;
 pub mod notice;
 pub mod options;
 pub mod outside;
+pub mod query;
 pub mod retry;
 pub mod row;
 pub mod schema;
@@ -45,6 +47,7 @@ pub use outside::{
     Automation, BoxFuture, Happened, Health, Notify, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source, System,
     Unreadable, Watermark, WriteSpec,
 };
+pub use query::{Query, Queryable};
 pub use retry::RetryPolicy;
 pub use row::Row;
 pub use rust_decimal::Decimal;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Notice, Options, Outcome, Reference, Row, Schema,
+    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Notice, Options, Outcome, Queryable, Reference, Row, Schema,
     Type, Value,
 };
 
@@ -36,6 +36,14 @@ pub trait System: Send + Sync {
     fn starts<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Automation>, Fault>> {
         let _ = tables;
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// A table that answers a user's query at once: for virtual tables.
+    ///
+    /// *Errors*: a `Stop` where this kind of system cannot be asked while somebody waits.
+    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
+        let what = format!("`{}` is in a kind of system that cannot show its rows as a virtual table", spec.table);
+        Err(Fault::stop(Code("IB0007"), what).fix("bring the rows to Dynamics by a batch integration instead"))
     }
 
     /// What an event of this system says. `None` where events of this kind of system carry the row itself, as JSON.

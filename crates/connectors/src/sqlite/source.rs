@@ -4,7 +4,7 @@
 //! id. A view or a query has no row id: there the order is the key, and a page ends only where the key changes, so that
 //! rows that share one are never cut apart.
 
-mod plan;
+pub(super) mod plan;
 mod reading;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::sql::{order, quote};
 use crate::sqlite::{catalog, value};
 
 /// How this read goes through the table.
-pub(super) struct Plan {
+pub(in crate::sqlite) struct Plan {
     /// `"customers"`, or the query in brackets.
     pub from: String,
     /// The columns asked for.
@@ -81,7 +81,7 @@ impl Plan {
     }
 
     /// The statement of the next page, and what to bind.
-    pub fn statement(&self, phase: Phase, cursor: &Cursor, lower: Option<&Value>, rows: usize) -> (String, Vec<Value>) {
+    pub(in crate::sqlite::source) fn statement(&self, phase: Phase, cursor: &Cursor, lower: Option<&Value>, rows: usize) -> (String, Vec<Value>) {
         let mut bound: Vec<Value> = Vec::new();
         let mut all: Vec<String> = Vec::new();
         if let Some(watermark) = &self.watermark {
@@ -139,7 +139,7 @@ fn times(spec: &ReadSpec) -> Times {
     Times { zone: spec.time_zone.clone(), dst: Dst::of(spec.options.text("dst")) }
 }
 
-fn from(spec: &ReadSpec) -> String {
+pub(in crate::sqlite) fn from(spec: &ReadSpec) -> String {
     match spec.options.text("query") {
         Some(query) => format!("({})", query.trim().trim_end_matches(';')),
         None => quote(&spec.table),

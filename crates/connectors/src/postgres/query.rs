@@ -1,0 +1,367 @@
+//! Answering a user's question: one prepared statement on a session that is kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use record::query::{Answer, Expr, Function, Query};
+use record::{Batch, BoxFuture, Code, Column, Fault, Queryable, ReadSpec, Schema, Type, Value};
+use tokio_postgres::types::{ToSql, Type as PgType};
+use tokio_postgres::{Client, NoTls, Statement};
+
+use super::fault::{self, Failure};
+use super::value::{self, AsText};
+use super::{Database, Use, quote_table};
+use crate::sql::moment::Dst;
+use crate::sql::query::{Dialect, Sort, accepts, write};
+use crate::sql::quote;
+use crate::sql::text::Times;
+
+/// Sessions that are kept open for the next question.
+const KEPT: usize = 16;
+/// Statements that a session keeps prepared.
+const PREPARED: usize = 64;
+
+pub(super) struct Table {
+    database: Database,
+    spec: ReadSpec,
+    from: String,
+    idle: Mutex<Vec<Session>>,
+    columns: OnceLock<Arc<Columns>>,
+}
+
+struct Session {
+    client: Client,
+    /// How long its statements may take.
+    within: Duration,
+    prepared: HashMap<String, Statement>,
+}
+
+/// The columns as the database has them.
+struct Columns {
+    schema: Arc<Schema>,
+    money: Vec<bool>,
+    /// The zone of a column that keeps times without one.
+    zones: Vec<Option<String>>,
+}
+
+impl Table {
+    pub fn new(database: Database, spec: ReadSpec) -> Table {
+        let from = match spec.options.text("query") {
+            Some(query) => format!("({})", query.trim().trim_end_matches(';')),
+            None => quote_table(&spec.table),
+        };
+        Table { database, spec, from, idle: Mutex::default(), columns: OnceLock::new() }
+    }
+
+    fn failed(&self, failure: &Failure) -> Fault {
+        fault::source(&self.database, &self.spec.table, failure)
+    }
+
+    async fn session(&self, within: Duration) -> Result<Session, Failure> {
+        let kept = self.idle.lock().expect("nothing panics while it takes a session").pop();
+        let mut session = match kept.filter(|session| !session.client.is_closed()) {
+            Some(session) => session,
+            None => {
+                let client = self.database.connect(Use::Read).await?;
+                Session { client, within: self.database.timeout, prepared: HashMap::new() }
+            }
+        };
+        if session.within != within {
+            let sql = format!("SET statement_timeout = {}", within.as_millis().max(1));
+            self.database.in_time(async { Ok(session.client.batch_execute(&sql).await?) }).await?;
+            session.within = within;
+        }
+        Ok(session)
+    }
+
+    fn keep(&self, session: Session) {
+        let mut idle = self.idle.lock().expect("nothing panics while it returns a session");
+        if idle.len() < KEPT && !session.client.is_closed() {
+            idle.push(session);
+        }
+    }
+
+    async fn columns(&self, session: &mut Session) -> Result<Arc<Columns>, Failure> {
+        if let Some(columns) = self.columns.get() {
+            return Ok(columns.clone());
+        }
+        let wanted: Vec<String> = self.spec.columns.iter().map(|name| format!("t.{}", quote(name))).collect();
+        let wanted = if wanted.is_empty() { "1".to_owned() } else { wanted.join(", ") };
+        let sql = format!("SELECT {wanted} FROM {} AS t", self.from);
+        let statement = self.database.in_time(async { Ok(session.client.prepare(&sql).await?) }).await?;
+        let zone = self.spec.time_zone.as_ref().and_then(TimeZone::iana_name);
+        let (mut schema, mut money, mut zones) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, column) in self.spec.columns.iter().zip(statement.columns()) {
+            let mut ty = value::declared(column.type_(), column.type_modifier());
+            let mut of = None;
+            if ty == Type::LocalDateTime
+                && let Some(zone) = zone
+            {
+                ty = Type::DateTime;
+                of = Some(zone.replace('\'', "''"));
+            }
+            schema.push(Column { name: name.as_str().into(), ty });
+            money.push(*column.type_() == PgType::MONEY);
+            zones.push(of);
+        }
+        let columns = Arc::new(Columns { schema: Schema::new(schema), money, zones });
+        Ok(self.columns.get_or_init(|| columns).clone())
+    }
+
+    async fn answer(&self, query: &Query) -> Result<Answer, Failure> {
+        let within = if query.within.is_zero() { self.database.timeout } else { query.within };
+        let session = self.session(within).await?;
+        // A question that nobody waits for any more is ended at the server, and its session is not used again.
+        let mut guard = Cancels { session: Some(session), database: &self.database };
+        let session = guard.session.as_mut().expect("it was put there a line above");
+        let columns = self.columns(session).await?;
+        let statements = write(&Postgres { columns: &columns }, &self.from, &columns.schema, query);
+        if statements.count.is_some() {
+            session.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        }
+        let rows = session.query(&statements.rows, &statements.bound).await?;
+        let count = match &statements.count {
+            None => None,
+            Some(sql) => {
+                let counted = session.query(sql, &statements.count_bound).await?;
+                session.client.batch_execute("COMMIT").await?;
+                let count: i64 = counted.first().map_or(Ok(0), |row| row.try_get(0))?;
+                Some(count.unsigned_abs())
+            }
+        };
+        let wanted = query.columns.iter().map(|name| {
+            let at = columns.schema.index(name).expect("only columns that it was opened with are asked for");
+            columns.schema.columns()[at].clone()
+        });
+        let wanted = Schema::new(wanted.collect());
+        let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::of(self.spec.options.text("dst")) };
+        let mut batch = Batch::builder(wanted.clone());
+        for row in &rows {
+            for (at, column) in wanted.columns().iter().enumerate() {
+                match value::read(row.try_get(at)?, &column.ty, &times) {
+                    Ok(value) => batch.push(value.as_ref()),
+                    Err(why) => return Err(self.unreadable(&column.name, &why).into()),
+                }
+            }
+        }
+        if let Some(session) = guard.session.take() {
+            self.keep(session);
+        }
+        Ok(Answer { rows: batch.finish(), count })
+    }
+
+    fn unreadable(&self, column: &str, why: &str) -> Fault {
+        Fault::reject(Code("IB0606"), format!("a row of `{}` cannot be read: {why}", self.spec.table))
+            .at_system(&self.database.system)
+            .at_table(&self.spec.table)
+            .at_column(column)
+            .fix("correct the value in the source")
+    }
+}
+
+impl Session {
+    async fn query(&mut self, sql: &str, bound: &[(Value, Sort)]) -> Result<Vec<tokio_postgres::Row>, Failure> {
+        let params: Vec<AsText> = bound.iter().map(|(value, _)| bind(value)).collect();
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
+        let statement = match self.prepared.get(sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                if self.prepared.len() >= PREPARED {
+                    self.prepared.clear();
+                }
+                let statement = self.client.prepare(sql).await?;
+                self.prepared.insert(sql.to_owned(), statement.clone());
+                statement
+            }
+        };
+        Ok(self.client.query(&statement, &params).await?)
+    }
+}
+
+/// Tells the server to stop where the answer is not waited for to its end.
+struct Cancels<'a> {
+    session: Option<Session>,
+    database: &'a Database,
+}
+
+impl Drop for Cancels<'_> {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        let token = session.client.cancel_token();
+        // Over TLS the session simply ends; the statement's own time-out stops the work.
+        if self.database.config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                let _ = token.cancel_query(NoTls).await;
+                drop(session);
+            });
+        }
+    }
+}
+
+impl Queryable for Table {
+    fn schema(&self) -> BoxFuture<'_, Result<Arc<Schema>, Fault>> {
+        Box::pin(async move {
+            let schema = async {
+                let mut session = self.session(self.database.timeout).await?;
+                let columns = self.columns(&mut session).await?;
+                self.keep(session);
+                Ok(columns.schema.clone())
+            };
+            schema.await.map_err(|failure: Failure| self.failed(&failure))
+        })
+    }
+
+    fn accepts(&self, expr: &Expr, schema: &Schema) -> bool {
+        accepts(expr, schema)
+    }
+
+    fn lists(&self) -> bool {
+        true
+    }
+
+    fn hashes_keys(&self) -> bool {
+        true
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
+        Box::pin(async move { self.answer(query).await.map_err(|failure| self.failed(&failure)) })
+    }
+}
+
+fn bind(value: &Value) -> AsText {
+    AsText(value::write(value, &Type::DateTime, None).unwrap_or_default())
+}
+
+struct Postgres<'a> {
+    columns: &'a Columns,
+}
+
+const WHITE_SPACE: &str = r"E' \t\n\r\f\u000B\u0085\u00A0'";
+
+impl Dialect for Postgres<'_> {
+    fn column(&self, name: &str, ty: &Type) -> String {
+        let column = format!("t.{}", quote(name));
+        let at = self.columns.schema.index(name);
+        match (ty, at) {
+            // Enumerations and documents compare as their texts; for texts this changes nothing.
+            (Type::Text { .. } | Type::Multiline { .. }, _) => format!("({column})::text"),
+            (Type::Money | Type::Decimal { .. }, Some(at)) if self.columns.money[at] => format!("({column})::numeric"),
+            (Type::DateTime, Some(at)) => match &self.columns.zones[at] {
+                Some(zone) => format!("({column} AT TIME ZONE '{zone}')"),
+                None => column,
+            },
+            _ => column,
+        }
+    }
+
+    fn returned(&self, name: &str, ty: &Type) -> String {
+        if name.is_empty() {
+            return "1::text".to_owned();
+        }
+        let money = *ty == Type::Money && self.columns.schema.index(name).is_some_and(|at| self.columns.money[at]);
+        value::as_text(&format!("t.{}", quote(name)), money)
+    }
+
+    fn param(&self, number: usize, value: &Value) -> String {
+        let cast = match value {
+            Value::Int(_) => "bigint",
+            Value::Decimal(_) => "numeric",
+            Value::Float(_) => "double precision",
+            Value::Bool(_) => "boolean",
+            Value::Date(_) => "date",
+            Value::Time(_) => "time",
+            Value::Instant(_) => "timestamptz",
+            Value::Guid(_) => "uuid",
+            _ => "text",
+        };
+        format!("${number}::{cast}")
+    }
+
+    fn call(&self, function: Function, parts: &[String], sorts: &[Sort]) -> String {
+        let part = |at: usize| parts.get(at).map_or("NULL", String::as_str);
+        let (a, b) = (part(0), part(1));
+        // Parts of a date are those of UTC.
+        let at_utc = match sorts.first() {
+            Some(Sort::Instant) => format!("({a} AT TIME ZONE 'UTC')"),
+            _ => a.to_owned(),
+        };
+        let extract = |what: &str| match sorts.first() {
+            Some(Sort::Date) if matches!(what, "HOUR" | "MINUTE" | "SECOND") => {
+                format!("trunc(extract({what} FROM {a}::timestamp))::bigint")
+            }
+            _ => format!("trunc(extract({what} FROM {at_utc}))::bigint"),
+        };
+        match function {
+            Function::Contains => format!("(strpos({a}, {b}) > 0)"),
+            Function::StartsWith => format!("starts_with({a}, {b})"),
+            Function::EndsWith => format!("(right({a}, length({b})) = {b})"),
+            Function::Length => format!("length({a})::bigint"),
+            Function::IndexOf => format!("(strpos({a}, {b}) - 1)::bigint"),
+            Function::Substring => match parts.get(2) {
+                // An overflow of `from + length` is no error of the user's.
+                Some(length) => format!(
+                    "left(substr({a}, least({b}, 2000000000)::int + 1), least(greatest({length}, 0), 2000000000)::int)"
+                ),
+                None => format!("substr({a}, least({b}, 2000000000)::int + 1)"),
+            },
+            Function::ToLower => format!("lower({a})"),
+            Function::ToUpper => format!("upper({a})"),
+            Function::Trim => format!("btrim({a}, {WHITE_SPACE})"),
+            Function::TrimWords => format!("btrim(regexp_replace({a}, ' +', ' ', 'g'), ' ')"),
+            Function::Concat => format!("({a} || {b})"),
+            Function::Filled => format!("nullif({a}, '')"),
+            Function::Year => extract("YEAR"),
+            Function::Month => extract("MONTH"),
+            Function::Day => extract("DAY"),
+            Function::Hour => extract("HOUR"),
+            Function::Minute => extract("MINUTE"),
+            Function::Second => extract("SECOND"),
+            Function::FractionalSeconds => format!("(extract(SECOND FROM {at_utc}) % 1)::numeric"),
+            Function::Date => format!("({at_utc})::date"),
+            Function::Time => format!("({at_utc})::time"),
+            Function::Round => format!("round(({a})::numeric)"),
+            Function::Floor => format!("floor(({a})::numeric)"),
+            Function::Ceiling => format!("ceil(({a})::numeric)"),
+            // Two 64-bit numbers may leave their range; a number of any size does not.
+            Function::Add => format!("(({a})::numeric + ({b})::numeric)"),
+            Function::Subtract => format!("(({a})::numeric - ({b})::numeric)"),
+            Function::Multiply => format!("(({a})::numeric * ({b})::numeric)"),
+            Function::Divide => format!("trunc(({a})::numeric / nullif(({b})::numeric, 0))"),
+            Function::DivideExactly => format!("(({a})::numeric / nullif(({b})::numeric, 0))"),
+            Function::Modulo => format!("(({a})::numeric % nullif(({b})::numeric, 0))"),
+            Function::Negate => format!("(- ({a})::numeric)"),
+            Function::KeyGuid => key_guid(parts),
+        }
+    }
+
+    fn same(&self, left: &str, right: &str) -> String {
+        format!("{left} IS NOT DISTINCT FROM {right}")
+    }
+
+    fn truth(&self, yes: bool) -> &'static str {
+        if yes { "TRUE" } else { "FALSE" }
+    }
+
+    fn holds(&self, column: &str) -> String {
+        column.to_owned()
+    }
+
+    fn order(&self, by: &str, descending: bool) -> String {
+        if descending { format!("{by} DESC NULLS LAST") } else { format!("{by} NULLS FIRST") }
+    }
+}
+
+/// The hash of [`record::guid::hashed`], in SQL: it may stand in an index on an expression.
+fn key_guid(parts: &[String]) -> String {
+    let text = |part: &String| format!("replace(replace(({part})::text, '\\', '\\\\'), '|', '\\|')");
+    let whole: Vec<String> = parts.iter().map(text).collect();
+    let whole = whole.join(" || '|' || ");
+    let hash = format!("encode(sha256(convert_to({whole}, 'UTF8')), 'hex')");
+    format!(
+        "(substr({hash}, 1, 12) || '8' || substr({hash}, 14, 3) || translate(substr({hash}, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab') || substr({hash}, 18, 15))::uuid"
+    )
+}

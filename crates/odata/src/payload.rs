@@ -1,0 +1,149 @@
+//! Answers as JSON, written without a tree in between.
+//!
+//! *Source*: OData JSON Format 4.0: sections 3.1.1 (how much metadata), 7.1 (primitive values), 4.5 (control information).
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use record::Value;
+
+use crate::service::{Edm, EntitySet, NAMESPACE, Property};
+
+/// How a client wants its numbers, and how much is said beside the values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    pub metadata: Metadata,
+    /// 64-bit and decimal numbers leave as texts, for clients whose numbers are floats.
+    pub numbers_as_text: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metadata {
+    None,
+    #[default]
+    Minimal,
+    Full,
+}
+
+/// A text in JSON's quotes.
+pub fn quoted(out: &mut String, text: &str) {
+    out.push('"');
+    let mut start = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..=0x1F => "",
+            _ => continue,
+        };
+        out.push_str(&text[start..at]);
+        if escape.is_empty() {
+            let _ = write!(out, "\\u{byte:04x}");
+        } else {
+            out.push_str(escape);
+        }
+        start = at + 1;
+    }
+    out.push_str(&text[start..]);
+    out.push('"');
+}
+
+/// One value of a property. *Shape*: a blank is `null`; a date is midnight UTC.
+pub fn value(out: &mut String, value: &Value, ty: Edm, style: Style) {
+    let _ = match value {
+        Value::Blank | Value::Rows(_) | Value::Bytes(_) => {
+            out.push_str("null");
+            Ok(())
+        }
+        Value::Bool(yes) => write!(out, "{yes}"),
+        Value::Int(number) if style.numbers_as_text && ty != Edm::Double => write!(out, "\"{number}\""),
+        Value::Int(number) => write!(out, "{number}"),
+        Value::Decimal(number) if style.numbers_as_text && ty != Edm::Double => write!(out, "\"{number}\""),
+        Value::Decimal(number) => write!(out, "{number}"),
+        Value::Float(number) => write!(out, "{number}"),
+        Value::Date(date) => write!(out, "\"{date}T00:00:00Z\""),
+        Value::Instant(at) => write!(out, "\"{at}\""),
+        Value::LocalDateTime(at) => write!(out, "\"{}\"", TimeZone::UTC.to_timestamp(*at).unwrap_or_default()),
+        Value::Guid(guid) => write!(out, "\"{guid}\""),
+        Value::Time(time) => write!(out, "\"{time}\""),
+        Value::Text(text) | Value::Choice(text) => {
+            quoted(out, text);
+            Ok(())
+        }
+        Value::Reference(reference) => {
+            quoted(out, &reference.to_string());
+            Ok(())
+        }
+    };
+}
+
+/// The members of one row, without its braces. `values` are in the order of `properties`; `key` is its GUID.
+pub fn members(
+    out: &mut String,
+    set: &EntitySet,
+    properties: &[&Property],
+    values: &[Value],
+    key: &Value,
+    style: Style,
+) {
+    let mut first = true;
+    let mut separate = |out: &mut String| {
+        if !first {
+            out.push(',');
+        }
+        first = false;
+    };
+    if style.metadata == Metadata::Full {
+        separate(out);
+        let _ = write!(out, "\"@odata.type\":\"#{NAMESPACE}.{}\"", set.of);
+        if let Value::Guid(guid) = key {
+            let _ = write!(out, ",\"@odata.id\":\"{0}({guid})\",\"@odata.readLink\":\"{0}({guid})\"", set.name);
+        }
+    }
+    for (property, one) in properties.iter().zip(values) {
+        separate(out);
+        if style.metadata == Metadata::Full && !matches!(property.ty, Edm::String | Edm::Boolean | Edm::Double) {
+            let _ =
+                write!(out, "\"{}@odata.type\":\"#{}\",", property.name, property.ty.name().trim_start_matches("Edm."));
+        }
+        let _ = write!(out, "\"{}\":", property.name);
+        value(out, one, property.ty, style);
+    }
+}
+
+/// The body of a refusal. *Shape*: `code` and `message` of OData, with our request id beside them.
+pub fn error(code: &str, message: &str, request_id: &str) -> String {
+    let mut out = String::from("{\"error\":{\"code\":");
+    quoted(&mut out, code);
+    out.push_str(",\"message\":");
+    quoted(&mut out, message);
+    out.push_str(",\"innererror\":{\"request_id\":");
+    quoted(&mut out, request_id);
+    out.push_str("}}}");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_leave_exactly() {
+        let check = |one: Value, ty: Edm, as_text: bool, expected: &str| {
+            let mut out = String::new();
+            value(&mut out, &one, ty, Style { numbers_as_text: as_text, ..Style::default() });
+            assert_eq!(out, expected);
+        };
+        let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
+        check(decimal("12345678901234567890.123400"), Edm::Decimal(None), false, "12345678901234567890.123400");
+        check(decimal("5.10"), Edm::Decimal(Some(2)), true, "\"5.10\"");
+        check(Value::Int(i64::MAX), Edm::Int64, true, "\"9223372036854775807\"");
+        check(Value::Float(1.5), Edm::Double, true, "1.5");
+        check(Value::Date("2026-11-23".parse().unwrap()), Edm::Date, false, "\"2026-11-23T00:00:00Z\"");
+        check(Value::text("a\"b\\c\u{1}\nü"), Edm::String, false, "\"a\\\"b\\\\c\\u0001\\nü\"");
+        check(Value::Blank, Edm::String, false, "null");
+    }
+}

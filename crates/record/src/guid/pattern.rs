@@ -1,0 +1,220 @@
+//! Patterns that say how few texts there are: `[A-Z0-9]{8,22}`, `SKU-\d{6}`, `[A-Z]{2}[0-9]{1,9}`.
+
+/// A text as a sequence of runs, each of an alphabet. *Shape*: at most 122 bits of texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern(Vec<Run>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Run {
+    /// Sorted, without repeats.
+    alphabet: Vec<char>,
+    min: u32,
+    max: u32,
+}
+
+const COUNT_MAX: u128 = 1 << 122;
+const ALPHABET_MAX: usize = 256;
+
+impl Pattern {
+    /// Nothing, for what is no sequence of runs, holds too many texts, or could be cut into runs in two ways.
+    pub fn parse(text: &str) -> Option<Pattern> {
+        let mut chars = text.trim_start_matches('^').trim_end_matches('$').chars().peekable();
+        let mut runs: Vec<Run> = Vec::new();
+        while let Some(c) = chars.next() {
+            let alphabet = match c {
+                '[' => class(&mut chars)?,
+                '\\' => escaped(chars.next()?)?,
+                '(' | ')' | '|' | '.' | '*' | '+' | '?' | '^' | '$' | '{' | '}' | ']' => return None,
+                plain => vec![plain],
+            };
+            let (min, max) = match chars.peek() {
+                Some('{') => {
+                    chars.next();
+                    times(&mut chars)?
+                }
+                Some('?') => {
+                    chars.next();
+                    (0, 1)
+                }
+                Some('*' | '+') => return None,
+                _ => (1, 1),
+            };
+            if min > max || max > 200 {
+                return None;
+            }
+            if let Some(before) = runs.last()
+                && before.min != before.max
+                && before.alphabet.iter().any(|c| alphabet.contains(c))
+            {
+                return None;
+            }
+            runs.push(Run { alphabet, min, max });
+        }
+        // A run that may be empty leaves the next one beside the one before it.
+        let unclear = runs.iter().enumerate().any(|(at, run)| run.min == 0 && at + 1 < runs.len() && at > 0);
+        let pattern = Pattern(runs);
+        (!unclear && !pattern.0.is_empty() && pattern.checked_count()? > 1).then_some(pattern)
+    }
+
+    /// How many texts there are.
+    pub fn count(&self) -> u128 {
+        self.checked_count().unwrap_or(COUNT_MAX)
+    }
+
+    fn checked_count(&self) -> Option<u128> {
+        let mut count: u128 = 1;
+        for run in &self.0 {
+            count = count.checked_mul(run.count()?)?;
+            if count > COUNT_MAX {
+                return None;
+            }
+        }
+        Some(count)
+    }
+
+    pub fn number(&self, text: &str) -> Option<u128> {
+        let mut chars = text.chars().peekable();
+        let mut number: u128 = 0;
+        for run in &self.0 {
+            let (mut length, mut value) = (0, 0u128);
+            while length < run.max
+                && let Some(digit) = chars.peek().and_then(|c| run.alphabet.binary_search(c).ok())
+            {
+                value = value.checked_mul(run.alphabet.len() as u128)?.checked_add(digit as u128)?;
+                length += 1;
+                chars.next();
+            }
+            if length < run.min {
+                return None;
+            }
+            let shorter: u128 = (run.min..length).map(|l| run.of_length(l)).sum::<Option<u128>>()?;
+            number = number.checked_mul(run.count()?)?.checked_add(shorter + value)?;
+        }
+        chars.peek().is_none().then_some(number)
+    }
+
+    pub fn text(&self, mut number: u128) -> Option<String> {
+        let mut backwards: Vec<char> = Vec::new();
+        for run in self.0.iter().rev() {
+            let mut value = number % run.count()?;
+            number /= run.count()?;
+            let mut length = run.min;
+            while value >= run.of_length(length)? {
+                value -= run.of_length(length)?;
+                length += 1;
+            }
+            for _ in 0..length {
+                let radix = run.alphabet.len() as u128;
+                backwards.push(run.alphabet[usize::try_from(value % radix).ok()?]);
+                value /= radix;
+            }
+        }
+        (number == 0).then(|| backwards.iter().rev().collect())
+    }
+}
+
+impl Run {
+    fn of_length(&self, length: u32) -> Option<u128> {
+        (self.alphabet.len() as u128).checked_pow(length)
+    }
+
+    fn count(&self) -> Option<u128> {
+        (self.min..=self.max).map(|length| self.of_length(length)).try_fold(0u128, |sum, n| sum.checked_add(n?))
+    }
+}
+
+type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+fn class(chars: &mut Chars<'_>) -> Option<Vec<char>> {
+    let mut alphabet = Vec::new();
+    loop {
+        let from = match chars.next()? {
+            ']' if !alphabet.is_empty() => break,
+            ']' | '^' if alphabet.is_empty() => return None,
+            '[' | '&' => return None,
+            '\\' => match escaped(chars.next()?)?.as_slice() {
+                [one] => *one,
+                several => {
+                    alphabet.extend(several);
+                    continue;
+                }
+            },
+            c => c,
+        };
+        let mut ahead = chars.clone();
+        let to = match (ahead.next(), ahead.next()) {
+            (Some('-'), Some(to)) if to != ']' && to != '\\' => {
+                chars.next();
+                chars.next();
+                to
+            }
+            _ => from,
+        };
+        if to < from || to as usize - from as usize > ALPHABET_MAX {
+            return None;
+        }
+        alphabet.extend(from..=to);
+    }
+    alphabet.sort_unstable();
+    alphabet.dedup();
+    (alphabet.len() <= ALPHABET_MAX).then_some(alphabet)
+}
+
+/// `\d`, or a character that stands for itself.
+fn escaped(c: char) -> Option<Vec<char>> {
+    match c {
+        'd' => Some(('0'..='9').collect()),
+        c if c.is_ascii_alphanumeric() => None,
+        c => Some(vec![c]),
+    }
+}
+
+/// `8}` or `8,22}`.
+fn times(chars: &mut Chars<'_>) -> Option<(u32, u32)> {
+    let mut text = String::new();
+    loop {
+        match chars.next()? {
+            '}' => break,
+            c => text.push(c),
+        }
+    }
+    match text.split_once(',') {
+        Some((min, max)) => Some((min.trim().parse().ok()?, max.trim().parse().ok()?)),
+        None => text.trim().parse().ok().map(|times| (times, times)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_comes_back_from_its_number() {
+        for (pattern, texts) in [
+            ("[A-Z0-9]{8,22}", &["ABCD1234", "000000000000", "ZZZZZZZZZZZZZZZZZZZZZZ"][..]),
+            ("SKU-\\d{6}", &["SKU-000000", "SKU-000777", "SKU-999999"]),
+            ("[A-Z]{1,3}[0-9]{1,4}", &["A0", "ZZZ9999", "AB12"]),
+            ("[a-f0-9.-]{0,12}", &["a", "..-", "0123456789ab"]),
+        ] {
+            let parsed = Pattern::parse(pattern).unwrap_or_else(|| panic!("{pattern} can be packed"));
+            for text in texts {
+                let number = parsed.number(text).unwrap_or_else(|| panic!("{text} is of {pattern}"));
+                assert!(number < parsed.count());
+                assert_eq!(parsed.text(number).as_deref(), Some(*text), "{pattern}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_sequence_is_not_packed() {
+        for pattern in
+            ["", ".*", "[A-Z]+", "(A|B)", "[^x]{2}", "[A-Z]{1,40}", "[A-Z]{1,3}[A-Z]{2}", "\\w{4}", "A?B?C", "x"]
+        {
+            assert_eq!(Pattern::parse(pattern), None, "{pattern}");
+        }
+        let sku = Pattern::parse("SKU-\\d{6}").unwrap();
+        for text in ["SKU-00077", "SKU-0007777", "sku-000777", "", "SKU-00077٣"] {
+            assert_eq!(sku.number(text), None, "{text}");
+        }
+    }
+}
