@@ -56,6 +56,12 @@ pub static KIND: Kind = Kind {
             "The virtual table through which users see the entity.",
             "new_tracking",
         ),
+        Field::new(
+            "primary_name",
+            FieldType::Text,
+            "Of a virtual table: the field of the entity that Dynamics shows as the name of a row.",
+            "consignment",
+        ),
     ],
     reads: true,
     writes: true,

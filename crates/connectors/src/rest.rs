@@ -3,13 +3,14 @@
 pub(crate) mod body;
 mod options;
 pub(crate) mod paging;
+mod query;
 mod sink;
 pub(crate) mod source;
 pub(crate) mod template;
 
 use std::sync::Arc;
 
-use record::{BoxFuture, Catalog, Fault, Health, Options, ReadSpec, Sink, Source, System, WriteSpec};
+use record::{BoxFuture, Catalog, Fault, Health, Options, Queryable, ReadSpec, Sink, Source, System, WriteSpec};
 
 use crate::http::Client;
 pub use options::KIND;
@@ -39,6 +40,10 @@ impl System for Api {
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
         Ok(Arc::new(source::Rows::new(self.client.clone(), spec)?))
+    }
+
+    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
+        Ok(Arc::new(query::Table::new(self.client.clone(), spec)?))
     }
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {

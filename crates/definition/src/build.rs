@@ -181,6 +181,9 @@ pub(crate) fn system(group: &Group, kind: &'static Kind) -> System {
         webhooks: group
             .group("webhooks")
             .map(|webhooks| Webhooks { header: string(webhooks, "header"), keys: webhooks.strings("keys") }),
+        odata: group
+            .group("odata")
+            .map(|odata| OdataKeys { header: string(odata, "header"), keys: odata.strings("keys") }),
         entities: entries(group, "entities").map(|(name, held)| system_entity(&name, held, kind)).collect(),
     }
 }
@@ -342,6 +345,7 @@ fn virtual_(group: &Group) -> Virtual {
         timeout: group.duration("timeout").unwrap_or_default(),
         cache: group.duration("cache").unwrap_or_default(),
         max_rows: group.whole("max_rows").unwrap_or(0),
+        expose: group.strings("expose"),
     }
 }
 

@@ -62,6 +62,7 @@ codes! {
     REFERENCE_NOT_MAPPED "IB0309" "A reference that cannot be followed";
     ONE_WAY "IB0310" "A two-way mapping that cannot be turned round";
     NO_MAPPING "IB0311" "A system that does not hold what is asked of it";
+    KEY_LOST "IB0913" "A key that cannot be found again by its GUID";
 }
 
 #[cfg(test)]

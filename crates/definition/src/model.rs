@@ -117,6 +117,7 @@ pub struct System {
     pub vendor: Option<Vendor>,
     pub time_zone: Option<TimeZone>,
     pub webhooks: Option<Webhooks>,
+    pub odata: Option<OdataKeys>,
     pub entities: Vec<SystemEntity>,
 }
 
@@ -128,6 +129,15 @@ pub struct Vendor {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Webhooks {
+    pub header: String,
+    /// References to secrets.
+    pub keys: Vec<String>,
+}
+
+/// How a system proves that it may ask for the rows of virtual tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OdataKeys {
+    /// The header, or the parameter of the query, that carries a key.
     pub header: String,
     /// References to secrets.
     pub keys: Vec<String>,

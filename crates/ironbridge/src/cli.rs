@@ -135,6 +135,9 @@ pub enum Command {
         #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR")]
         listen: SocketAddr,
     },
+    /// Virtual tables: live rows of other systems, shown in Dynamics.
+    #[command(subcommand)]
+    Virtual(Virtual),
     /// Run the cases in `tests/`, each in a world of its own: no live system is asked or changed.
     Test {
         /// Part of what a case shows, its file, or its integration; without one, all cases.
@@ -251,6 +254,18 @@ pub const DEMO_DIR: &str = "ironbridge-demo";
 pub enum UpOrDown {
     Up,
     Down,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Virtual {
+    /// Answer queries of virtual tables, and do nothing else.
+    Serve {
+        /// The project's folder, where it is not this one.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        #[arg(long, default_value = "127.0.0.1:7703", value_name = "ADDR")]
+        listen: SocketAddr,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -30,6 +30,7 @@ mod status;
 mod systems;
 mod test;
 mod up;
+mod virtual_tables;
 
 /// Does what was typed; answers the exit code.
 pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
@@ -52,6 +53,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             run::run(cli, integration, confirm.as_deref(), &wanted).await
         }
         Command::Up { listen } => up::up(cli, *listen).await,
+        Command::Virtual(command) => virtual_tables::virtual_tables(cli, command).await,
         Command::Pause { integration, note, r#for } => pause::pause(cli, integration, note, *r#for).await,
         Command::Resume { integration } => pause::resume(cli, integration).await,
         Command::Systems(command) => systems::systems(cli, command).await,

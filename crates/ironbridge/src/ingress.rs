@@ -1,5 +1,6 @@
 //! What `up` answers over HTTP. Each way in has a module and nests its routes here.
 
+pub mod odata;
 pub mod webhooks;
 
 use axum::Router;

@@ -63,7 +63,12 @@ pub fn load_with(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catal
 
 /// The project of the command line; every mistake is printed before it fails.
 pub fn project(cli: &Cli) -> Result<Arc<Project>, Failure> {
-    let loaded = load(&cli.project, cli.env.as_deref());
+    project_in(cli, &cli.project)
+}
+
+/// The project in another folder than that of the command line.
+pub fn project_in(cli: &Cli, dir: &Path) -> Result<Arc<Project>, Failure> {
+    let loaded = load(dir, cli.env.as_deref());
     let Some(project) = loaded.project.clone().filter(|_| !loaded.has_errors()) else {
         print_diagnostics(&loaded, cli.format);
         return Err(Failure::said(USAGE));
@@ -146,7 +151,19 @@ fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
 /// *Errors*: a key has no value, or an empty one, with which everybody could send events.
 pub fn webhook_keys(project: &Project, system: &definition::System) -> Result<Vec<Secret>, Failure> {
     let Some(webhooks) = &system.webhooks else { return Ok(Vec::new()) };
-    let keys = webhooks.keys.iter().cloned().map(OptionValue::Text).collect();
+    keys(project, system, &webhooks.keys, "webhooks")
+}
+
+/// The keys that prove that this system asks for the rows of virtual tables.
+///
+/// *Errors*: a key has no value, or an empty one, with which everybody could ask.
+pub fn odata_keys(project: &Project, system: &definition::System) -> Result<Vec<Secret>, Failure> {
+    let Some(odata) = &system.odata else { return Ok(Vec::new()) };
+    keys(project, system, &odata.keys, "virtual tables")
+}
+
+fn keys(project: &Project, system: &definition::System, keys: &[String], of: &str) -> Result<Vec<Secret>, Failure> {
+    let keys = keys.iter().cloned().map(OptionValue::Text).collect();
     let given = record::Options(BTreeMap::from([("keys".to_owned(), OptionValue::List(keys))]));
     let secrets = MachineSecrets { dir: project.dir.clone() };
     let lacks = |what: String| {
@@ -154,7 +171,7 @@ pub fn webhook_keys(project: &Project, system: &definition::System) -> Result<Ve
     };
     let resolved = given
         .resolve(&secrets)
-        .map_err(|missing| lacks(format!("the webhooks of `{}` lack a key: {}", system.name, missing.join("; "))))?;
+        .map_err(|missing| lacks(format!("the {of} of `{}` lack a key: {}", system.name, missing.join("; "))))?;
     let Some(OptionValue::List(keys)) = resolved.get("keys") else { return Ok(Vec::new()) };
     let keys = keys.iter().filter_map(|key| match key {
         OptionValue::Text(text) => Some(Secret::new(text)),
@@ -163,7 +180,7 @@ pub fn webhook_keys(project: &Project, system: &definition::System) -> Result<Ve
     });
     let keys: Vec<Secret> = keys.collect();
     if keys.iter().any(|key| key.reveal().is_empty()) {
-        return Err(lacks(format!("a key of the webhooks of `{}` is empty", system.name)).into());
+        return Err(lacks(format!("a key of the {of} of `{}` is empty", system.name)).into());
     }
     Ok(keys)
 }
@@ -189,6 +206,11 @@ impl OpenSystems {
     pub fn new(project: Arc<Project>) -> OpenSystems {
         OpenSystems { project, open: Mutex::default() }
     }
+}
+
+/// Opens systems for virtual tables.
+pub fn opener(systems: Arc<OpenSystems>) -> virtual_tables::OpenSystem {
+    Arc::new(move |name| hub::Systems::open(&*systems, name))
 }
 
 impl hub::Systems for OpenSystems {

@@ -192,4 +192,6 @@ pub struct Virtual {
     pub timeout: Duration,
     pub cache: Duration,
     pub max_rows: u64,
+    /// The fields that are shown; empty for all that are not personal.
+    pub expose: Vec<String>,
 }

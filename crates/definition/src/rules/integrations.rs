@@ -16,6 +16,7 @@ use crate::suggest;
 
 mod flow;
 pub(crate) mod formulas;
+mod shown;
 
 pub(crate) fn check(
     draft: &Draft,
@@ -247,6 +248,8 @@ impl<'a> Seen<'a> {
                 );
             }
         }
+        shown::exposed(self, entity, diagnostics);
+        shown::key(self, entity, diagnostics);
     }
 
     fn not_to_itself(&self, diagnostics: &mut Vec<Diagnostic>) -> bool {

@@ -309,7 +309,20 @@ pub(crate) const VIRTUAL: Table = Table {
             .default("empty"),
             Field::new("timeout", DURATION, "How long the source may take.", "5 seconds").default("5 seconds"),
             Field::new("cache", DURATION, "How long an answer may be given again.", "30 seconds").default("0 seconds"),
-            Field::new("max_rows", whole(1, 50_000), "The most rows of one answer.", "5000").default("5000"),
+            Field::new(
+                "max_rows",
+                whole(1, 50_000),
+                "The most rows that the hub looks through where the source cannot decide a query itself.",
+                "5000",
+            )
+            .default("5000"),
+            Field::new(
+                "expose",
+                Shape::Many(&Shape::FieldName),
+                "The fields that are shown; by default every field that is not personal.",
+                "[sku, warehouse, quantity]",
+            )
+            .default("[]"),
         ],
     ],
 };

@@ -41,6 +41,12 @@ pub(crate) const SYSTEM: Table = Table {
             "{ header: x-ironbridge-key, keys: [\"${env:HOOK_KEY}\"] }",
         ),
         Field::new(
+            "odata",
+            Shape::Group(&ODATA),
+            "How it proves that it may ask for the rows of virtual tables; without it only this machine is answered.",
+            "{ keys: [\"${env:ODATA_KEY}\"] }",
+        ),
+        Field::new(
             "entities",
             Shape::SystemEntities,
             "What it holds of each entity, and how.",
@@ -74,6 +80,27 @@ const WEBHOOKS: Table = Table {
             Shape::Many(&SECRET),
             "The keys that are accepted; two while one is being replaced.",
             "[\"${env:HOOK_KEY}\"]",
+        )
+        .required(),
+    ]],
+};
+
+const ODATA: Table = Table {
+    name: "odata",
+    doc: "How a system proves that it may ask for the rows of virtual tables.",
+    parts: &[&[
+        Field::new(
+            "header",
+            TEXT,
+            "The header, or the parameter of the query, that carries a key.",
+            "x-ironbridge-key",
+        )
+        .default("x-ironbridge-key"),
+        Field::new(
+            "keys",
+            Shape::Many(&SECRET),
+            "The keys that are accepted; two while one is being replaced.",
+            "[\"${env:ODATA_KEY}\"]",
         )
         .required(),
     ]],

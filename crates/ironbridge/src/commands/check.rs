@@ -82,12 +82,31 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
     }
     if let (Some(project), Format::Human, 0) = (&loaded.project, cli.format, errors) {
         for integration in &project.integrations {
-            if let Pattern::Event(event) = &integration.pattern {
-                talk!("{}: a message that fails by itself: {}", integration.name, hub::events::worst_case(event));
+            match &integration.pattern {
+                Pattern::Event(event) => {
+                    talk!("{}: a message that fails by itself: {}", integration.name, hub::events::worst_case(event));
+                }
+                Pattern::Virtual(shown) => talk!("{}: {}", integration.name, limits(project, integration, shown)),
+                Pattern::Batch(_) | Pattern::Flow(_) => {}
             }
         }
     }
     if errors > 0 { USAGE } else { 0 }
+}
+
+/// What a virtual table is not, for whoever thinks of it as a table.
+fn limits(project: &Project, integration: &definition::Integration, shown: &definition::Virtual) -> String {
+    let exposed = virtual_tables::exposed(project, integration);
+    let columns = exposed.map(|exposed| exposed.properties.len()).unwrap_or_default();
+    let keys = match project.system(&shown.to).and_then(|system| system.odata.as_ref()) {
+        Some(_) => String::new(),
+        None => format!("; without `odata: {{ keys: … }}` in systems/{}.yaml only this machine is answered", shown.to),
+    };
+    format!(
+        "a virtual table of {columns} columns, read only and live: everybody who may read the table sees every row; \
+         Dynamics has no audit, search, change tracking, workflows, charts or alternate keys for it, and takes at most \
+         1,000 rows of one query{keys}"
+    )
 }
 
 /// Asks every system: reachable, permitted, and what tables it has. Answers the catalogues, and whether one failed.

@@ -56,7 +56,11 @@ impl Hub {
     /// Works until told to stop: takes nothing new, cuts what runs (it is safe to run again), closes.
     pub async fn run(self) -> Result<(), Failure> {
         let systems = Arc::new(OpenSystems::new(self.project.clone()));
-        let routes = ingress::routes(&self.project, &self.store).await?;
+        let mut routes = ingress::routes(&self.project, &self.store).await?;
+        let (opener, local) = (wiring::opener(systems.clone()), self.address.ip().is_loopback());
+        if let Some(tables) = ingress::odata::routes(&self.project, opener, local)? {
+            routes = routes.merge(tables);
+        }
         let mut stopping = self.stopping.clone();
         let serving = axum::serve(self.listener, routes).with_graceful_shutdown(async move {
             let _ = stopping.wait_for(|stop| *stop).await;

@@ -22,5 +22,6 @@ mod second_run;
 mod state;
 mod support;
 mod tidy;
+mod virtual_tables;
 mod walk;
 mod webhooks;

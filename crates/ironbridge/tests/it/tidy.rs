@@ -18,9 +18,13 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("store", &["record"]),
     ("dataverse", &["odata", "record"]),
     ("connectors", &["dataverse", "odata", "record"]),
+    ("virtual_tables", &["definition", "mapping", "powerfx", "record"]),
     ("hub", &["definition", "mapping", "record", "store"]),
     ("emulator", &["odata", "record"]),
-    ("ironbridge", &["connectors", "definition", "emulator", "hub", "powerfx", "record", "store"]),
+    (
+        "ironbridge",
+        &["connectors", "definition", "emulator", "hub", "odata", "powerfx", "record", "store", "virtual_tables"],
+    ),
     (
         "bench",
         &["powerfx", "record", "store", "emulator", "connectors", "hub", "definition", "mapping", "dataverse", "odata"],
@@ -36,6 +40,7 @@ const KEPT_OUT: &[(&str, &[&str])] = &[
     ("odata", &["tokio", "reqwest", "hyper", "axum", "rusqlite"]),
     ("store", &["reqwest", "hyper", "axum"]),
     ("hub", &["reqwest", "hyper", "axum", "rusqlite"]),
+    ("virtual_tables", &["reqwest", "hyper", "axum", "rusqlite"]),
     ("connectors", &["axum"]),
     ("dataverse", &["axum", "rusqlite"]),
 ];

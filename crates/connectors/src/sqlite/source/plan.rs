@@ -81,7 +81,13 @@ impl Plan {
     }
 
     /// The statement of the next page, and what to bind.
-    pub(in crate::sqlite::source) fn statement(&self, phase: Phase, cursor: &Cursor, lower: Option<&Value>, rows: usize) -> (String, Vec<Value>) {
+    pub(in crate::sqlite::source) fn statement(
+        &self,
+        phase: Phase,
+        cursor: &Cursor,
+        lower: Option<&Value>,
+        rows: usize,
+    ) -> (String, Vec<Value>) {
         let mut bound: Vec<Value> = Vec::new();
         let mut all: Vec<String> = Vec::new();
         if let Some(watermark) = &self.watermark {

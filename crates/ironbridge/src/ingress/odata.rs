@@ -1,0 +1,179 @@
+//! `/odata/<system>/…`: virtual tables, answered live as an OData 4.0 service that is only read.
+//!
+//! A root shows the virtual integrations that read from the system of its name, or that show their rows there; `/odata/`
+//! itself answers too where that is one system. It touches neither the queue nor the store.
+
+mod answer;
+mod batch;
+mod entity;
+mod reply;
+mod request;
+mod roots;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::any;
+use definition::Project;
+use record::Secret;
+use subtle::ConstantTimeEq;
+use virtual_tables::{OpenSystem, Refused, codes};
+
+use crate::failure::Failure;
+use crate::wiring;
+use reply::Reply;
+use roots::Roots;
+
+/// The most that a batch may hold.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// The longest query: beyond it nothing is parsed.
+const QUERY_BYTES_MAX: usize = 128 * 1024;
+/// A sender that needs longer for its body holds a connection that others want.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Everything that a request needs.
+struct Service {
+    roots: Roots,
+    /// By the system that asks: the name of its header, and its keys. *Shape*: no keys where nobody gave any.
+    callers: Vec<Caller>,
+    /// Only this machine can reach the address that we listen on.
+    local: bool,
+}
+
+struct Caller {
+    system: String,
+    header: String,
+    keys: Vec<Secret>,
+}
+
+/// The routes of all virtual tables; nothing where there are none. `local`: only this machine can reach us.
+///
+/// *Errors*: a key has no value.
+pub fn routes(project: &Arc<Project>, open: OpenSystem, local: bool) -> Result<Option<Router>, Failure> {
+    let roots = Roots::new(project, &open);
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    let mut callers = Vec::new();
+    for system in project.systems.iter().filter(|system| roots.shows_in(&system.name)) {
+        let header = system.odata.as_ref().map(|odata| odata.header.clone()).unwrap_or_default();
+        callers.push(Caller { system: system.name.clone(), header, keys: wiring::odata_keys(project, system)? });
+    }
+    for caller in callers.iter().filter(|caller| caller.keys.is_empty() && !local) {
+        tracing::warn!(
+            system = caller.system,
+            "virtual tables of `{}` have no key and are shown to nobody: add `odata: {{ keys: [\"${{env:ODATA_KEY}}\"] }}` to systems/{}.yaml",
+            caller.system,
+            caller.system
+        );
+    }
+    let service = Arc::new(Service { roots, callers, local });
+    Ok(Some(
+        Router::new()
+            .route("/odata", any(serve))
+            .route("/odata/", any(serve))
+            .route("/odata/{*path}", any(serve))
+            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+            .with_state(service),
+    ))
+}
+
+/// The addresses of the roots, for people.
+pub fn addresses(project: &Project) -> Vec<String> {
+    Roots::names(project).into_iter().map(|name| format!("/odata/{name}/")).collect()
+}
+
+async fn serve(State(service): State<Arc<Service>>, request: Request) -> Response<Body> {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let path = uri.path().strip_prefix("/odata").unwrap_or_default().trim_start_matches('/').to_owned();
+    let query = uri.query().unwrap_or_default().to_owned();
+    let head = request::Head::new(method.as_str(), &path, &query, &headers);
+    let replied = async {
+        let admitted = service.admitted(&headers, &query)?;
+        if head.is_batch() {
+            let body = body(request).await?;
+            return batch::batch(&service, &admitted, &head, &headers, &body).await;
+        }
+        answer::answer(&service, &admitted, &head).await
+    };
+    let replied = replied.await.unwrap_or_else(|refused: Refused| Reply::refused(&refused, &id));
+    replied.log(&id, method.as_str(), uri.path());
+    replied.into_response(&id)
+}
+
+async fn body(request: Request) -> Result<Bytes, Refused> {
+    match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) => Err(Refused::new(rejection.status().as_u16(), codes::FORM, rejection.body_text())),
+        Err(_) => Err(Refused::new(408, codes::FORM, "the body did not arrive within 10 seconds")),
+    }
+}
+
+impl Service {
+    /// The systems as which this request may ask. *Errors*: none.
+    fn admitted(&self, headers: &HeaderMap, query: &str) -> Result<Vec<&str>, Refused> {
+        // A query that cannot be read says so later; it carries no key.
+        let pairs =
+            if query.len() <= QUERY_BYTES_MAX { odata::query_pairs(query).unwrap_or_default() } else { Vec::new() };
+        let admitted = self.callers.iter().filter(|caller| caller.admits(headers, &pairs, self.local));
+        let admitted: Vec<&str> = admitted.map(|caller| caller.system.as_str()).collect();
+        if !admitted.is_empty() {
+            return Ok(admitted);
+        }
+        let named = self.callers.iter().find(|caller| !caller.keys.is_empty());
+        let message = match named {
+            Some(caller) => format!("send a key in the header or the parameter `{}`", caller.header),
+            None => "no key was ever given for this service; only the machine that it runs on may ask".to_owned(),
+        };
+        Err(Refused::new(401, codes::NO_KEY, message))
+    }
+}
+
+impl Caller {
+    fn admits(&self, headers: &HeaderMap, query: &[(String, String)], local: bool) -> bool {
+        if self.keys.is_empty() {
+            return local;
+        }
+        let header = headers.get(&self.header).map(|value| value.as_bytes());
+        let queried = query.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.header));
+        let offered = header.into_iter().chain(queried.map(|(_, value)| value.as_bytes()));
+        // Every key is compared, whole, so that the time says nothing about which one was nearly right.
+        offered.fold(false, |good, offer| {
+            self.keys.iter().fold(good, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_key_opens_by_each_way_and_nothing_else_does() {
+        let check = |keys: &[&str], local: bool, header: Option<&str>, query: &str, admitted: bool| {
+            let keys = keys.iter().map(|key| Secret::new(*key)).collect();
+            let caller = Caller { system: "dynamics".into(), header: "x-key".into(), keys };
+            let mut headers = HeaderMap::new();
+            if let Some(header) = header {
+                headers.insert("x-key", header.parse().unwrap());
+            }
+            let pairs = odata::query_pairs(query).unwrap();
+            assert_eq!(caller.admits(&headers, &pairs, local), admitted, "{header:?} {query}");
+        };
+        let two = &["old key", "new key"];
+        check(two, true, Some("old key"), "", true);
+        check(two, true, None, "$top=1&X-Key=new%20key", true);
+        check(two, true, None, "", false);
+        check(two, true, Some(""), "x-key=", false);
+        check(two, true, Some("old"), "x-key=new%20key%20", false);
+        check(&[], true, None, "", true);
+        check(&[], false, None, "", false);
+    }
+}

@@ -1,0 +1,253 @@
+//! `POST $batch`: several reads in one request, as multipart or as JSON.
+//!
+//! *Source*: OData 4.0 part 1 section 11.7; OData JSON Format 4.01 section 19. Writes within a batch are refused one by
+//! one; what comes after a failure is left out unless the client prefers to go on.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
+use virtual_tables::{Refused, codes};
+
+use super::Service;
+use super::answer::answer;
+use super::reply::Reply;
+use super::request::{Head, shown};
+
+/// The most requests of one batch.
+const REQUESTS_MAX: usize = 100;
+
+/// One request of a batch.
+struct Part {
+    /// What the answer is found by: `Content-ID`, or `id` in JSON.
+    id: Option<String>,
+    method: String,
+    url: String,
+    headers: HeaderMap,
+    /// A set of changes is answered as one.
+    changes: bool,
+}
+
+pub(super) async fn batch(
+    service: &Service,
+    admitted: &[&str],
+    head: &Head,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Reply, Refused> {
+    head.versions()?;
+    let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let text = std::str::from_utf8(body).map_err(|_| malformed("the batch is not UTF-8"))?;
+    let (parts, json) = match kind.as_str() {
+        "multipart/mixed" => {
+            let boundary = boundary(content_type).ok_or_else(|| malformed("the batch has no boundary"))?;
+            (multipart(text, &boundary, false)?, false)
+        }
+        "application/json" => (json_parts(text)?, true),
+        other => {
+            let message = format!("a batch is multipart/mixed or application/json, and this is `{}`", shown(other));
+            return Err(Refused::new(415, codes::FORM, message));
+        }
+    };
+    if parts.len() > REQUESTS_MAX {
+        return Err(malformed(format!("a batch of {} requests; at most {REQUESTS_MAX} are taken", parts.len())));
+    }
+    let mut replies = Vec::with_capacity(parts.len());
+    for part in parts {
+        let reply = one(service, admitted, head, headers, &part).await;
+        let failed = reply.status >= 400;
+        replies.push((part, reply));
+        if failed && !head.continues_on_error() {
+            break;
+        }
+    }
+    Ok(if json { json_reply(&replies) } else { multipart_reply(&replies) })
+}
+
+async fn one(service: &Service, admitted: &[&str], head: &Head, outer: &HeaderMap, part: &Part) -> Reply {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    let replied = match within(head, outer, part) {
+        Err(refused) => Err(refused),
+        Ok(_) if part.changes => Err(Refused::new(405, codes::READ_ONLY, "virtual tables are only read")),
+        Ok(head) => answer(service, admitted, &head).await,
+    };
+    let reply = replied.unwrap_or_else(|refused| Reply::refused(&refused, &id));
+    reply.log(&id, &part.method, &part.url);
+    reply
+}
+
+/// A request of a batch as a request of its own: its address may be whole, from the host, or from the root.
+fn within(head: &Head, outer: &HeaderMap, part: &Part) -> Result<Head, Refused> {
+    let root = head.path.trim_end_matches('/').trim_end_matches("$batch");
+    let url = part.url.split('#').next().unwrap_or_default();
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').map_or("/", |(host, _)| &rest[host.len()..]),
+        None => url,
+    };
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let below = match path.strip_prefix("/odata") {
+        Some(below) if below.is_empty() || below.starts_with('/') => below.trim_start_matches('/').to_owned(),
+        _ if path.starts_with('/') => {
+            return Err(malformed(format!("`{}` is not below this service", shown(&part.url))));
+        }
+        _ => format!("{root}{path}"),
+    };
+    if below.trim_end_matches('/').ends_with("$batch") {
+        return Err(malformed("a batch within a batch"));
+    }
+    let mut headers = part.headers.clone();
+    for name in ["host", "x-forwarded-host", "x-forwarded-proto"] {
+        if let Some(value) = outer.get(name) {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    Ok(Head::new(&part.method, &below, query, &headers))
+}
+
+fn malformed(message: impl Into<String>) -> Refused {
+    Refused::new(400, codes::MALFORMED, message)
+}
+
+fn boundary(content_type: &str) -> Option<String> {
+    let value = content_type.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?;
+    let value = value.trim().trim_matches('"');
+    (!value.is_empty() && value.len() <= 70).then(|| value.to_owned())
+}
+
+/// The parts between boundaries. *Errors*: what is no HTTP request, or one that was cut short.
+fn multipart(text: &str, boundary: &str, in_changes: bool) -> Result<Vec<Part>, Refused> {
+    let delimiter = format!("--{boundary}");
+    let mut parts = Vec::new();
+    let mut pieces = text.split(delimiter.as_str()).skip(1);
+    loop {
+        let Some(piece) = pieces.next() else { return Err(malformed("the batch does not end with its boundary")) };
+        if piece.starts_with("--") {
+            return Ok(parts);
+        }
+        if parts.len() > REQUESTS_MAX {
+            return Ok(parts);
+        }
+        let (headers, content) =
+            split_head(piece.trim_start_matches([' ', '\t']).trim_start_matches('\r').trim_start_matches('\n'));
+        let header = |name: &str| header(headers, name);
+        let kind = header("content-type").unwrap_or_default();
+        if kind.to_ascii_lowercase().starts_with("multipart/mixed") {
+            if in_changes {
+                return Err(malformed("a set of changes within a set of changes"));
+            }
+            let inner = self::boundary(kind).ok_or_else(|| malformed("a set of changes has no boundary"))?;
+            let mut inside = multipart(content, &inner, true)?;
+            inside.truncate(1);
+            parts.extend(inside.into_iter().map(|part| Part { changes: true, ..part }));
+            continue;
+        }
+        if !kind.to_ascii_lowercase().starts_with("application/http") {
+            return Err(malformed("a part of the batch is no application/http"));
+        }
+        let (line, rest) = content.split_once('\n').unwrap_or((content, ""));
+        let mut words = line.trim().split(' ').filter(|word| !word.is_empty());
+        let (Some(method), Some(url)) = (words.next(), words.next()) else {
+            return Err(malformed("a part of the batch has no request line"));
+        };
+        let (inner, _) = split_head(rest);
+        let mut map = HeaderMap::new();
+        for line in inner.lines() {
+            if let Some((name, value)) = line.split_once(':')
+                && let (Ok(name), Ok(value)) =
+                    (HeaderName::from_bytes(name.trim().as_bytes()), HeaderValue::from_str(value.trim()))
+            {
+                map.insert(name, value);
+            }
+        }
+        parts.push(Part {
+            id: header("content-id").map(str::to_owned),
+            method: method.to_owned(),
+            url: url.to_owned(),
+            headers: map,
+            changes: false,
+        });
+    }
+}
+
+/// Headers and what follows the empty line behind them.
+fn split_head(text: &str) -> (&str, &str) {
+    if let Some(rest) = text.strip_prefix("\r\n").or_else(|| text.strip_prefix('\n')) {
+        return ("", rest);
+    }
+    match (text.find("\r\n\r\n"), text.find("\n\n")) {
+        (Some(at), other) if other.is_none_or(|other| at < other) => (&text[..at], &text[at + 4..]),
+        (_, Some(at)) => (&text[..at], &text[at + 2..]),
+        _ => (text, ""),
+    }
+}
+
+fn header<'t>(headers: &'t str, name: &str) -> Option<&'t str> {
+    headers.lines().find_map(|line| {
+        let (known, value) = line.split_once(':')?;
+        known.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+fn json_parts(text: &str) -> Result<Vec<Part>, Refused> {
+    let json: Json = serde_json::from_str(text).map_err(|why| malformed(format!("the batch is no JSON: {why}")))?;
+    let requests = json["requests"].as_array().ok_or_else(|| malformed("the batch has no `requests`"))?;
+    let part = |request: &Json| {
+        let text = |name: &str| request[name].as_str().map(str::to_owned);
+        let (Some(method), Some(url), Some(id)) = (text("method"), text("url"), text("id")) else {
+            return Err(malformed("a request of the batch lacks its `id`, `method` or `url`"));
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in request["headers"].as_object().into_iter().flatten() {
+            if let (Ok(name), Some(Ok(value))) =
+                (HeaderName::from_bytes(name.as_bytes()), value.as_str().map(HeaderValue::from_str))
+            {
+                headers.insert(name, value);
+            }
+        }
+        Ok(Part { id: Some(id), method: method.to_ascii_uppercase(), url, headers, changes: false })
+    };
+    requests.iter().map(part).collect()
+}
+
+fn multipart_reply(replies: &[(Part, Reply)]) -> Reply {
+    let boundary = format!("batchresponse_{}", uuid::Uuid::now_v7().simple());
+    let mut out = String::new();
+    for (part, reply) in replies {
+        out.push_str(&format!(
+            "--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
+        ));
+        if let Some(id) = &part.id {
+            out.push_str(&format!("Content-ID: {id}\r\n"));
+        }
+        let reason = axum::http::StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
+        out.push_str(&format!("\r\nHTTP/1.1 {} {}\r\n", reply.status, reason.unwrap_or("Unknown")));
+        if !reply.content_type.is_empty() {
+            out.push_str(&format!("Content-Type: {}\r\n", reply.content_type));
+        }
+        out.push_str("OData-Version: 4.0\r\n");
+        for (name, value) in &reply.headers {
+            out.push_str(&format!("{name}: {value}\r\n"));
+        }
+        out.push_str(&format!("Content-Length: {}\r\n\r\n{}\r\n", reply.body.len(), reply.body));
+    }
+    out.push_str(&format!("--{boundary}--\r\n"));
+    Reply::new(format!("multipart/mixed;boundary={boundary}"), out)
+}
+
+fn json_reply(replies: &[(Part, Reply)]) -> Reply {
+    let response = |(part, reply): &(Part, Reply)| {
+        let mut headers = serde_json::Map::new();
+        headers.insert("odata-version".to_owned(), json!("4.0"));
+        if !reply.content_type.is_empty() {
+            headers.insert("content-type".to_owned(), json!(reply.content_type));
+        }
+        for (name, value) in &reply.headers {
+            headers.insert(name.to_string(), json!(value));
+        }
+        let is_json = reply.content_type.starts_with("application/json");
+        let body = if is_json { serde_json::from_str(&reply.body).ok() } else { None };
+        let body = body.unwrap_or_else(|| if reply.body.is_empty() { Json::Null } else { json!(reply.body) });
+        json!({ "id": part.id, "status": reply.status, "headers": headers, "body": body })
+    };
+    let responses: Vec<Json> = replies.iter().map(response).collect();
+    Reply::new(super::reply::JSON, json!({ "responses": responses }).to_string())
+}

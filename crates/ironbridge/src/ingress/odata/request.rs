@@ -1,0 +1,242 @@
+//! What a request says beside its path: which form it wants, and what it will not take.
+
+use axum::http::HeaderMap;
+use odata::payload::{Metadata, Style};
+use odata::{Options, Problem};
+use virtual_tables::{Refused, codes};
+
+/// The line and the headers of one request, of its own or of a batch. *Shape*: `path` and `query` as they came, encoded.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub method: String,
+    /// Below `/odata/`.
+    pub path: String,
+    pub query: String,
+    /// `https://host/odata/`, or `/odata/` where nobody said the host.
+    pub base: String,
+    accept: Option<String>,
+    charset: Option<String>,
+    prefer: Option<String>,
+    max_version: Option<String>,
+    version: Option<String>,
+}
+
+impl Head {
+    pub fn new(method: &str, path: &str, query: &str, headers: &HeaderMap) -> Head {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let host = text("x-forwarded-host").or_else(|| text("host")).filter(|host| !host.contains(['/', '"', '<']));
+        let secure = text("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        let scheme = if secure { "https" } else { "http" };
+        Head {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            base: host.map_or_else(|| "/odata/".to_owned(), |host| format!("{scheme}://{host}/odata/")),
+            accept: text("accept"),
+            charset: text("accept-charset"),
+            prefer: text("prefer"),
+            max_version: text("odata-maxversion"),
+            version: text("odata-version"),
+        }
+    }
+
+    pub fn is_batch(&self) -> bool {
+        self.method == "POST" && self.path.trim_end_matches('/').ends_with("$batch")
+    }
+
+    /// *Errors*: a version that is not ours.
+    pub fn versions(&self) -> Result<(), Refused> {
+        let number = |text: &str| text.trim().trim_end_matches(';').parse::<f32>().ok();
+        if let Some(text) = &self.max_version
+            && number(text).is_none_or(|version| version < 4.0)
+        {
+            let message = format!("`OData-MaxVersion: {}`: this service answers in version 4.0", shown(text));
+            return Err(Refused::new(400, codes::FORM, message));
+        }
+        match &self.version {
+            Some(text) if number(text).is_none_or(|version| !(4.0..=4.01).contains(&version)) => {
+                let message = format!("`OData-Version: {}`: this service takes 4.0", shown(text));
+                Err(Refused::new(400, codes::FORM, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The form of JSON that is wanted. *Errors*: it is not JSON.
+    pub fn style(&self, options: &Options) -> Result<Style, Refused> {
+        if let Some(charset) = &self.charset
+            && !charset.split(',').any(|one| {
+                let name = one.split(';').next().unwrap_or_default().trim();
+                name == "*" || name.eq_ignore_ascii_case("utf-8")
+            })
+        {
+            return Err(Refused::new(406, codes::FORM, "answers are in UTF-8"));
+        }
+        if let Some(format) = &options.format {
+            let range = if format.contains('/') { format.clone() } else { format!("application/{format}") };
+            return json_style(&range).ok_or_else(|| not_json(format));
+        }
+        let Some(accept) = self.accept.as_deref().filter(|accept| !accept.trim().is_empty()) else {
+            return Ok(Style::default());
+        };
+        let mut best: Option<(f32, Style)> = None;
+        for range in accept.split(',') {
+            let (style, weight) = (json_style(range), weight(range));
+            if let Some(style) = style.filter(|_| weight > 0.0)
+                && best.is_none_or(|(known, _)| weight > known)
+            {
+                best = Some((weight, style));
+            }
+        }
+        best.map(|(_, style)| style).ok_or_else(|| not_json(accept))
+    }
+
+    /// *Errors*: XML is not among what is wanted.
+    pub fn takes_xml(&self, options: &Options) -> Result<(), Refused> {
+        let wanted = options.format.clone().or_else(|| self.accept.clone()).unwrap_or_default();
+        let kinds = ["*/*", "application/*", "application/xml", "text/xml", "text/*", "xml"];
+        let takes = wanted.split(',').any(|range| {
+            let kind = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            kinds.contains(&kind.as_str()) && weight(range) > 0.0
+        });
+        if wanted.trim().is_empty() || takes {
+            return Ok(());
+        }
+        Err(Refused::new(406, codes::FORM, "the metadata is there as application/xml"))
+    }
+
+    /// The page size that is preferred, where one is.
+    pub fn page_size(&self) -> Option<u64> {
+        let prefer = self.prefer.as_deref()?;
+        let size = prefer.split([',', ';']).find_map(|one| {
+            let (name, value) = one.split_once('=')?;
+            let name = name.trim();
+            (name == "odata.maxpagesize" || name == "maxpagesize")
+                .then(|| value.trim().trim_matches('"').parse().ok())?
+        });
+        size.filter(|size| *size > 0)
+    }
+
+    pub fn continues_on_error(&self) -> bool {
+        self.prefer.as_deref().is_some_and(|prefer| {
+            let has = |one: &str| {
+                matches!(
+                    one.trim(),
+                    "odata.continue-on-error"
+                        | "continue-on-error"
+                        | "odata.continue-on-error=true"
+                        | "continue-on-error=true"
+                )
+            };
+            prefer.split([',', ';']).any(has)
+        })
+    }
+}
+
+/// The options of a query. *Errors*: what is not OData; an option that the standard or we do not have.
+pub(super) fn options(query: &str) -> Result<Options, Refused> {
+    if query.len() > super::QUERY_BYTES_MAX {
+        return Err(Refused::new(400, codes::MALFORMED, "the query is longer than 128 KB"));
+    }
+    Options::parse(query).map_err(|error| match &error.problem {
+        Problem::UnknownOption(name) if ["$compute", "$schemaversion", "$index"].contains(&name.as_str()) => {
+            Refused::new(501, codes::UNSUPPORTED, format!("the query option `{}` is not supported", shown(name)))
+        }
+        Problem::UnknownOption(name) => {
+            Refused::new(400, codes::MALFORMED, format!("there is no query option `{}`", shown(name)))
+        }
+        problem => Refused::new(
+            400,
+            codes::MALFORMED,
+            format!("{problem} at position {} of `{}`", error.at, shown(&error.text)),
+        ),
+    })
+}
+
+/// The beginning of what somebody sent: an answer does not grow with a question.
+pub(super) fn shown(text: &str) -> String {
+    let short: String = text.chars().take(200).filter(|c| !c.is_control()).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+fn not_json(wanted: &str) -> Refused {
+    Refused::new(406, codes::FORM, format!("answers are there as application/json, and `{}` is wanted", shown(wanted)))
+}
+
+fn weight(range: &str) -> f32 {
+    let q = range.split(';').skip(1).find_map(|part| part.trim().strip_prefix("q="));
+    q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0))
+}
+
+/// The style that a media range asks for; nothing where it is not JSON.
+fn json_style(range: &str) -> Option<Style> {
+    let mut parts = range.split(';').map(str::trim);
+    let kind = parts.next()?.to_ascii_lowercase();
+    if !["application/json", "application/*", "*/*"].contains(&kind.as_str()) {
+        return None;
+    }
+    let mut style = Style::default();
+    for part in parts {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "odata.metadata" | "metadata" => {
+                style.metadata = match value {
+                    "none" => Metadata::None,
+                    "minimal" => Metadata::Minimal,
+                    "full" => Metadata::Full,
+                    _ => return None,
+                };
+            }
+            "ieee754compatible" => style.numbers_as_text = value.eq_ignore_ascii_case("true"),
+            "charset" if !value.eq_ignore_ascii_case("utf-8") => return None,
+            _ => {}
+        }
+    }
+    Some(style)
+}
+
+/// The content type that says how it was written.
+pub(super) fn content_type(style: Style) -> String {
+    let metadata = match style.metadata {
+        Metadata::None => "none",
+        Metadata::Minimal => "minimal",
+        Metadata::Full => "full",
+    };
+    let numbers = if style.numbers_as_text { ";IEEE754Compatible=true" } else { "" };
+    format!("application/json;odata.metadata={metadata}{numbers};charset=utf-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_the_best_one_that_is_json() {
+        let check = |accept: &str, format: &str, expected: Result<&str, u16>| {
+            let mut headers = HeaderMap::new();
+            if !accept.is_empty() {
+                headers.insert("accept", accept.parse().unwrap());
+            }
+            let head = Head::new("GET", "", "", &headers);
+            let options = Options { format: Some(format.to_owned()).filter(|f| !f.is_empty()), ..Options::default() };
+            let found = head.style(&options).map(content_type).map_err(|refused| refused.status);
+            assert_eq!(found, expected.map(str::to_owned), "{accept} {format}");
+        };
+        let minimal = "application/json;odata.metadata=minimal;charset=utf-8";
+        check("", "", Ok(minimal));
+        check("*/*", "", Ok(minimal));
+        check("text/html, application/xhtml+xml, */*;q=0.8", "", Ok(minimal));
+        check("application/xml", "", Err(406));
+        check("application/xml", "json", Ok(minimal));
+        check("application/json;q=0", "", Err(406));
+        check("application/json;odata.metadata=none", "", Ok("application/json;odata.metadata=none;charset=utf-8"));
+        check(
+            "application/json;odata.metadata=minimal;IEEE754Compatible=true",
+            "",
+            Ok("application/json;odata.metadata=minimal;IEEE754Compatible=true;charset=utf-8"),
+        );
+        check("application/json;charset=iso-8859-1", "", Err(406));
+        check("", "atom", Err(406));
+    }
+}

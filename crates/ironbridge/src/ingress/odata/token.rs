@@ -1,0 +1,87 @@
+//! `$skiptoken`: a place in an order, as text that means nothing to anybody else.
+
+use record::Value;
+use serde_json::{Value as Json, json};
+use virtual_tables::Position;
+
+/// *Shape*: letters and digits alone.
+pub(super) fn write(position: &Position) -> String {
+    let json = match position {
+        Position::Rows(rows) => json!(rows),
+        Position::Values(values) => Json::Array(values.iter().map(value).collect()),
+    };
+    json.to_string().bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Nothing for what is none of ours.
+pub(super) fn read(text: &str) -> Option<Position> {
+    if text.len() % 2 == 1 || text.len() > 32_768 || !text.is_ascii() {
+        return None;
+    }
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    match serde_json::from_slice(&bytes?).ok()? {
+        Json::Array(values) => Some(Position::Values(values.iter().map(read_value).collect::<Option<_>>()?)),
+        Json::Number(rows) => Some(Position::Rows(rows.as_u64()?)),
+        _ => None,
+    }
+}
+
+fn value(value: &Value) -> Json {
+    let (tag, text) = match value {
+        Value::Blank => return Json::Null,
+        Value::Bool(yes) => return json!(yes),
+        Value::Int(number) => return json!(number),
+        Value::Decimal(number) => ("d", number.to_string()),
+        Value::Float(number) => ("f", number.to_string()),
+        Value::Date(date) => ("a", date.to_string()),
+        Value::Time(time) => ("m", time.to_string()),
+        Value::Instant(at) => ("i", at.to_string()),
+        Value::Guid(guid) => ("g", guid.to_string()),
+        other => ("t", other.to_string()),
+    };
+    json!(format!("{tag}{text}"))
+}
+
+fn read_value(json: &Json) -> Option<Value> {
+    let text = match json {
+        Json::Null => return Some(Value::Blank),
+        Json::Bool(yes) => return Some(Value::Bool(*yes)),
+        Json::Number(number) => return number.as_i64().map(Value::Int),
+        Json::String(text) => text,
+        _ => return None,
+    };
+    let (tag, text) = text.split_at_checked(1)?;
+    Some(match tag {
+        "d" => Value::Decimal(text.parse().ok()?),
+        "f" => Value::Float(text.parse().ok()?),
+        "a" => Value::Date(text.parse().ok()?),
+        "m" => Value::Time(text.parse().ok()?),
+        "i" => Value::Instant(text.parse().ok()?),
+        "g" => Value::Guid(text.parse().ok()?),
+        "t" => Value::text(text),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_comes_back_as_it_was() {
+        let values = vec![
+            Value::text("Köln'; --"),
+            Value::Blank,
+            Value::Decimal("12345678901234567890.12".parse().unwrap()),
+            Value::Int(-7),
+            Value::Instant("2026-11-23T10:00:00.1234567Z".parse().unwrap()),
+        ];
+        for position in [Position::Values(values), Position::Rows(4_000)] {
+            assert_eq!(read(&write(&position)), Some(position));
+        }
+        for foreign in ["", "x", "zz", "5", "ff", "7b7d", "226122", "ü", "5b5b5d5d"] {
+            assert_eq!(read(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Virtual tables through the real process: answers compared with SQL over the same file.
+
+mod filters;
+mod protocol;
+mod rest;
+mod stock;

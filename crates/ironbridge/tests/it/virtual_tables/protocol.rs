@@ -1,0 +1,325 @@
+//! The service as clients meet it: forms, keys, refusals, hostile requests.
+
+use serde_json::Value as Json;
+
+use super::stock::{Served, keys, query};
+
+const KOELN: &str = "32882b98-8a27-8249-98ef-891d30bb3a1b";
+
+#[test]
+fn the_service_describes_itself() {
+    let served = Served::new("", "");
+    for root in ["/odata", "/odata/", "/odata/warehouse", "/odata/warehouse/", "/odata/dynamics/"] {
+        let json = served.json(root);
+        let sets: Vec<&str> =
+            json["value"].as_array().unwrap().iter().map(|set| set["name"].as_str().unwrap()).collect();
+        assert_eq!(sets, ["items", "stock"], "{root}");
+        assert!(json["@odata.context"].as_str().unwrap().ends_with("$metadata"));
+    }
+    let metadata = served.send("GET", "/odata/warehouse/$metadata", "Accept: application/xml\r\n", "");
+    assert_eq!(metadata.status, 200);
+    assert!(metadata.head.contains("odata-version: 4.0") && metadata.head.contains("content-type: application/xml"));
+    for part in [
+        "<EntityType Name=\"stock\">",
+        "<PropertyRef Name=\"stockid\"/>",
+        "<Property Name=\"stockid\" Type=\"Edm.Guid\" Nullable=\"false\"/>",
+        "<Property Name=\"sku\" Type=\"Edm.String\" Nullable=\"false\" MaxLength=\"10\"/>",
+        "<Property Name=\"price\" Type=\"Edm.Decimal\" Precision=\"28\" Scale=\"2\"/>",
+        "<Property Name=\"due\" Type=\"Edm.DateTimeOffset\" Precision=\"0\"/>",
+        "<NavigationProperty Name=\"item\" Type=\"Ironbridge.items\">",
+        "<EntitySet Name=\"stock\" EntityType=\"Ironbridge.stock\">",
+    ] {
+        assert!(metadata.body.contains(part), "no {part} in {}", metadata.body);
+    }
+    // Personal fields are shown only where somebody said so.
+    assert!(!metadata.body.contains("keeper"));
+    assert_eq!(served.send("GET", "/odata/warehouse/$metadata", "Accept: application/json\r\n", "").status, 406);
+}
+
+#[test]
+fn one_row_has_one_address_and_its_parts() {
+    let served = Served::new("", "");
+    let row = served.json(&format!("/odata/warehouse/stock({KOELN})"));
+    assert_eq!(
+        (&row["sku"], &row["warehouse"], &row["stockid"]),
+        (&"SKU-000777".into(), &"Köln".into(), &KOELN.into())
+    );
+    assert_eq!(row["label"], "SKU-000777/Köln");
+    assert!(row["@odata.context"].as_str().unwrap().ends_with("$metadata#stock/$entity"));
+    for path in [format!("stock(stockid={KOELN})"), format!("stock('{KOELN}')"), format!("stock%28{KOELN}%29")] {
+        assert_eq!(served.json(&format!("/odata/warehouse/{path}"))["sku"], "SKU-000777", "{path}");
+    }
+    let part = |path: &str| served.send("GET", &format!("/odata/warehouse/stock({KOELN})/{path}"), "", "");
+    let property: Json = serde_json::from_str(&part("warehouse").body).unwrap();
+    assert_eq!(property["value"], "Köln");
+    let value = part("warehouse/$value");
+    assert_eq!((value.status, value.body.as_str()), (200, "Köln"));
+    assert_eq!(part("nothing").status, 404);
+    let selected = served.json(&format!("/odata/warehouse/stock({KOELN})?$select=sku,price"));
+    let names: Vec<&str> = selected.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["@odata.context", "sku", "price"]);
+    let none = served.send("GET", "/odata/warehouse/stock(11111111-1111-8111-8111-111111111111)", "", "");
+    assert_eq!(none.status, 404);
+    assert!(none.body.contains("IB0909") && none.head.contains("x-request-id:"), "{}", none.body);
+}
+
+#[test]
+fn a_reference_leads_to_the_other_row() {
+    let served = Served::new("", "");
+    let options = [("$filter", "sku eq 'SKU-000777'"), ("$expand", "item($select=name)"), ("$select", "sku,item_id")];
+    let json = served.json(&format!("/odata/warehouse/stock?{}", query(&options)));
+    let rows = json["value"].as_array().unwrap();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        match row["item_id"].as_str() {
+            None => assert!(row["item"].is_null()),
+            Some(id) => {
+                let item = served.json(&format!("/odata/warehouse/items({id})"));
+                assert_eq!(row["item"]["name"], item["name"]);
+                assert_eq!(row["item"].as_object().unwrap().len(), 1);
+            }
+        }
+    }
+    let item = served.send("GET", &format!("/odata/warehouse/stock({KOELN})/item"), "", "");
+    assert!(item.status == 200 || item.status == 204, "{}", item.body);
+}
+
+#[test]
+fn what_is_wrong_is_refused_precisely() {
+    let served = Served::new("", "");
+    let long = format!("quantity in ({})", vec!["1"; 10_000].join(","));
+    let longer = format!("quantity in ({})", vec!["1"; 2_001].join(","));
+    let deep = format!("{}quantity eq 1{}", "(".repeat(2_000), ")".repeat(2_000));
+    let nots = format!("{}active", "not ".repeat(1_500));
+    for (filter, status) in [
+        ("quantity", 400),
+        ("nothing eq 1", 400),
+        ("Quantity eq 1", 400),
+        ("quantity eq 'x'", 400),
+        ("note eq 5", 400),
+        ("active gt 'x'", 400),
+        ("quantity eq", 400),
+        ("(quantity eq 1", 400),
+        ("quantity eq 1)", 400),
+        ("quantity eq 1 2", 400),
+        ("note eq 'O'Brien'", 400),
+        ("quantity = 1", 400),
+        ("quantity eq 1; DROP TABLE stock", 400),
+        ("contains(note)", 400),
+        ("contains(note,5)", 400),
+        ("nofunction(note)", 400),
+        ("counted gt 2026-02-30T00:00:00Z", 400),
+        ("quantity div 0 eq 1", 400),
+        ("quantity in ()", 200),
+        ("quantity in ('x')", 400),
+        ("quantity in (1,", 400),
+        ("stockid eq 5", 400),
+        ("stockid eq 'no guid'", 400),
+        ("note eq 'a\u{0}b'", 400),
+        (&long, 400),
+        (&longer, 400),
+        (&deep, 400),
+        (&nots, 400),
+        ("note has Ns.Colour'Red'", 501),
+        ("item/name eq 'Item 7'", 501),
+        ("cast(quantity,Edm.String) eq '1'", 501),
+        ("totaloffsetminutes(counted) eq 0", 501),
+        ("counted add duration'PT1H' gt now()", 501),
+        ("item/any(i:i/name eq 'x')", 501),
+        // 10,000 rows are too many to look through for a field that only a formula knows.
+        ("label eq 'SKU-000777/Köln'", 501),
+    ] {
+        let answer = served.stock(&[("$filter", filter), ("$top", "1")]);
+        let short: String = filter.chars().take(60).collect();
+        assert_eq!(answer.status, status, "{short}: {}", answer.body);
+        assert!(answer.body.len() < 2_000, "{short}");
+        if status != 200 {
+            let json: Json = serde_json::from_str(&answer.body).unwrap();
+            assert!(json["error"]["code"].as_str().unwrap().starts_with("IB09"), "{short}: {json}");
+            assert!(!json["error"]["message"].as_str().unwrap().is_empty());
+        }
+    }
+    for (query, status) in [
+        ("$top=-1", 400),
+        ("$top=x", 400),
+        ("$skip=1.5", 400),
+        ("$count=maybe", 400),
+        ("$orderby=nothing", 400),
+        ("$orderby=sku%20up", 400),
+        ("$select=nothing", 400),
+        ("$select=", 400),
+        ("$expand=nothing", 400),
+        ("$expand=item($filter=name%20eq%20'x')", 400),
+        ("$expand=item($expand=x)", 501),
+        ("$top=1&$top=2", 400),
+        ("$unknown=1", 400),
+        ("$compute=1", 501),
+        ("$search=x", 501),
+        ("$apply=aggregate($count%20as%20n)", 501),
+        ("$deltatoken=x", 501),
+        ("$levels=1", 400),
+        ("$skiptoken=zz", 400),
+        ("$skiptoken=5b315d", 400),
+        ("$format=atom", 406),
+        ("$filter=%FF", 400),
+        ("$filter=%C3%28", 400),
+        ("$filter=%", 400),
+        ("custom=1&$top=1", 200),
+        ("$top=1&code=secret", 200),
+        ("$format=json&$top=1", 200),
+    ] {
+        let answer = served.send("GET", &format!("/odata/warehouse/stock?{query}"), "", "");
+        assert_eq!(answer.status, status, "{query}: {}", answer.body);
+    }
+    for (path, status) in [
+        ("/odata/nothing/", 404),
+        ("/odata/warehouse/Stock", 404),
+        ("/odata/warehouse/stock(5)", 400),
+        ("/odata/warehouse/stock()", 400),
+        ("/odata/warehouse/stock(other=32882b98-8a27-8249-98ef-891d30bb3a1b)", 400),
+        ("/odata/warehouse/$all", 501),
+        ("/odata/warehouse/$batch", 405),
+        ("/odata/warehouse/stock/$ref", 501),
+        ("/odata/warehouse/stock/../../etc/passwd", 400),
+        ("/odata/warehouse/%2e%2e/x", 400),
+        ("/odata/warehouse/stock%00", 400),
+        ("/odata/warehouse/'", 400),
+    ] {
+        let answer = served.send("GET", path, "", "");
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+    for method in ["POST", "PUT", "PATCH", "DELETE", "MERGE"] {
+        let answer = served.send(method, "/odata/warehouse/stock", "", "{}");
+        assert_eq!(answer.status, 405, "{method}");
+        assert!(answer.head.contains("allow: get"), "{}", answer.head);
+    }
+    for (header, status) in [
+        ("OData-MaxVersion: 4.0", 200),
+        ("OData-MaxVersion: 4.01", 200),
+        ("OData-MaxVersion: 3.0", 400),
+        ("OData-Version: 4.0", 200),
+        ("OData-Version: 2.0", 400),
+        ("Accept: application/atom+xml", 406),
+        ("Accept: application/json;odata.metadata=full", 200),
+        ("Accept-Charset: iso-8859-1", 406),
+    ] {
+        let answer = served.send("GET", "/odata/warehouse/stock?$top=1", &format!("{header}\r\n"), "");
+        assert_eq!(answer.status, status, "{header}: {}", answer.body);
+        assert!(answer.head.contains("odata-version: 4.0"), "{header}");
+    }
+    // The source is as it was.
+    let count: i64 = served.database().query_row("SELECT count(*) FROM stock", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 10_000);
+}
+
+#[test]
+fn numbers_and_metadata_are_written_as_wanted() {
+    let served = Served::new("", "");
+    let ask = |accept: &str| {
+        let path = format!("/odata/warehouse/stock({KOELN})");
+        let answer = served.send("GET", &path, &format!("Accept: {accept}\r\n"), "");
+        assert_eq!(answer.status, 200, "{accept}: {}", answer.body);
+        serde_json::from_str::<Json>(&answer.body).unwrap()
+    };
+    let texts = ask("application/json;odata.metadata=minimal;IEEE754Compatible=true");
+    assert!(texts["price"].is_string() && (texts["quantity"].is_string() || texts["quantity"].is_null()));
+    let none = ask("application/json;odata.metadata=none");
+    assert!(none.as_object().unwrap().keys().all(|name| !name.contains('@')));
+    let full = ask("application/json;odata.metadata=full");
+    assert_eq!(full["price@odata.type"], "#Decimal");
+    assert_eq!(full["@odata.id"], format!("stock({KOELN})"));
+}
+
+#[test]
+fn a_page_is_as_small_as_preferred_and_never_more_than_a_thousand() {
+    let served = Served::new("", "");
+    let ask = |prefer: &str| served.send("GET", "/odata/warehouse/stock?$select=sku,warehouse", prefer, "");
+    let rows = |answer: &super::stock::Answer| keys(&serde_json::from_str(&answer.body).unwrap()).len();
+    let small = ask("Prefer: odata.maxpagesize=10\r\n");
+    assert_eq!(rows(&small), 10);
+    assert!(small.head.contains("preference-applied: odata.maxpagesize=10"));
+    assert_eq!(rows(&ask("Prefer: maxpagesize=5000\r\n")), 1_000);
+    assert_eq!(rows(&ask("")), 1_000);
+}
+
+#[test]
+fn two_keys_open_and_nothing_else_does() {
+    let dir_key = "odata: { header: x-stock-key, keys: [\"${file:one.key}\", \"${file:two.key}\"] }\n";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("one.key"), "first key").unwrap();
+    std::fs::write(dir.path().join("two.key"), "second+key").unwrap();
+    let served = Served::in_folder(dir, "", dir_key);
+    let ask = |path: &str, header: &str| served.send("GET", path, header, "").status;
+    assert_eq!(ask("/odata/warehouse/stock?$top=1", ""), 401);
+    assert_eq!(ask("/odata/warehouse/stock?$top=1", "x-stock-key: wrong\r\n"), 401);
+    assert_eq!(ask("/odata/warehouse/$metadata", ""), 401);
+    assert_eq!(ask("/odata/warehouse/stock?$top=1", "x-stock-key: first key\r\n"), 200);
+    assert_eq!(ask("/odata/warehouse/stock?$top=1&x-stock-key=second%2Bkey", ""), 200);
+    // The link to the next page carries the key as it came.
+    let first = served.send("GET", "/odata/warehouse/stock?x-stock-key=second%2Bkey", "", "");
+    let next = serde_json::from_str::<Json>(&first.body).unwrap()["@odata.nextLink"].as_str().unwrap().to_owned();
+    assert_eq!(ask(next.split_once(&served.address).unwrap().1, ""), 200);
+}
+
+#[test]
+fn a_change_in_the_warehouse_is_seen_at_once() {
+    let served = Served::new("", "");
+    let path = format!("/odata/warehouse/stock({KOELN})?$select=quantity");
+    for quantity in [41, 42] {
+        let sql = "UPDATE stock SET quantity = ? WHERE sku = 'SKU-000777' AND warehouse = 'Köln'";
+        served.database().execute(sql, [quantity]).unwrap();
+        assert_eq!(served.json(&path)["quantity"], quantity);
+    }
+}
+
+#[test]
+fn a_row_that_does_not_fit_fails_the_query_that_would_show_it() {
+    let served = Served::new("", "");
+    served.database().execute("UPDATE stock SET class = 'X' WHERE sku = 'SKU-000003'", []).unwrap();
+    let ask = |select: &str| served.stock(&[("$filter", "sku eq 'SKU-000003'"), ("$select", select)]);
+    let answer = ask("sku,class");
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    assert!(answer.body.contains("IB0904") && answer.body.contains("SKU-000003"), "{}", answer.body);
+    assert_eq!(ask("sku,quantity").status, 200);
+}
+
+#[test]
+fn a_batch_of_reads_is_answered_in_one() {
+    let served = Served::new("", "");
+    let part = |method: &str, url: &str| {
+        format!(
+            "--b1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n{method} {url} HTTP/1.1\r\nAccept: application/json\r\n\r\n\r\n"
+        )
+    };
+    let send = |body: &str, more: &str| {
+        let headers = format!("Content-Type: multipart/mixed; boundary=b1\r\n{more}");
+        served.send("POST", "/odata/warehouse/$batch", &headers, body)
+    };
+    let absolute = format!("http://{}/odata/warehouse/stock({KOELN})?$select=sku", served.address);
+    let body = part("GET", "stock?$top=1&$select=sku")
+        + &part("GET", "/odata/warehouse/items/$count")
+        + &part("GET", &absolute)
+        + "--b1--\r\n";
+    let answer = send(&body, "");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.body.matches("HTTP/1.1 200 OK").count(), 3, "{}", answer.body);
+    assert!(answer.body.contains("SKU-000777") && answer.body.contains("\r\n200\r\n"));
+    let failing = part("DELETE", "stock") + &part("GET", "items/$count") + "--b1--\r\n";
+    let stopped = send(&failing, "");
+    assert!(stopped.body.contains("HTTP/1.1 405") && !stopped.body.contains("HTTP/1.1 200"), "{}", stopped.body);
+    let went_on = send(&failing, "Prefer: odata.continue-on-error\r\n");
+    assert!(went_on.body.contains("HTTP/1.1 405") && went_on.body.contains("HTTP/1.1 200"), "{}", went_on.body);
+    let json =
+        r#"{"requests":[{"id":"1","method":"get","url":"items?$top=1"},{"id":"2","method":"GET","url":"nothing"}]}"#;
+    let answer = served.send("POST", "/odata/warehouse/$batch", "Content-Type: application/json\r\n", json);
+    let json: Json = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(
+        (&json["responses"][0]["status"], &json["responses"][1]["status"]),
+        (&200.into(), &404.into()),
+        "{json}"
+    );
+    for bad in ["", "no batch", "--b1\r\n", "--b1\r\nContent-Type: text/plain\r\n\r\nx\r\n--b1--"] {
+        assert_eq!(send(bad, "").status, 400, "{bad}");
+    }
+    assert_eq!(served.send("POST", "/odata/warehouse/$batch", "Content-Type: text/plain\r\n", "x").status, 415);
+}

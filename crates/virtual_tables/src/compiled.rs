@@ -1,0 +1,217 @@
+//! A virtual table bound to the live columns of its source.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use definition::{Project, SystemEntity};
+use mapping::{Columns, Read, ReadMapping, ReadPlan};
+use record::guid::Scheme;
+use record::query::{Answer, Expr};
+use record::{Entity, Fault, Key, Queryable, ReadSpec, Schema, System, Value};
+
+use crate::codes;
+use crate::exposed::{Exposed, Of};
+use crate::invert::{Inverse, inverses};
+use crate::refused::Refused;
+use crate::where_;
+
+/// Compiled selections that are kept.
+const SELECTIONS_MAX: usize = 64;
+
+pub(crate) struct Compiled {
+    pub source: Arc<dyn Queryable>,
+    pub schema: Arc<Schema>,
+    pub fields: Vec<Inverse>,
+    /// What the mapping's `where:` asks of the columns; `Err` where the rows have to be read first.
+    pub where_: Result<Option<Expr>, ()>,
+    held: SystemEntity,
+    entities: mapping::Entities,
+    zone: Option<record::TimeZone>,
+    selections: Mutex<HashMap<Vec<usize>, Arc<Selection>>>,
+}
+
+/// The mapping of some fields.
+pub(crate) struct Selection {
+    pub mapping: ReadMapping,
+    entity: Arc<Entity>,
+    /// By the place of a field in the whole entity: its place in the smaller one.
+    places: Vec<Option<usize>>,
+}
+
+/// One row as a user sees it.
+pub(crate) struct Seen {
+    pub key: Key,
+    pub guid: Value,
+    /// By the place of a property; those that were not asked for are blank.
+    pub values: Vec<Value>,
+    /// The row in the source's columns, at this place of the answer.
+    pub at: usize,
+}
+
+impl Compiled {
+    /// *Errors*: the source does not answer; a column is not there; a formula does not fit the columns that there are.
+    pub async fn new(project: &Project, exposed: &Exposed, system: &dyn System) -> Result<Compiled, Fault> {
+        let defined = project.system(&exposed.from).expect("a checked project names systems that exist");
+        let held = defined.entity(&exposed.entity.name).expect("a checked project maps the entity").clone();
+        let entities = project.entities_by_name();
+        let zone = defined.time_zone.clone();
+        let does_not_fit = |problems: Vec<mapping::Problem>| {
+            let all: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
+            let what =
+                format!("the mapping of `{}` in `{}` does not fit: {}", held.entity, defined.name, all.join("; "));
+            Fault::ask_person(codes::ROW_UNFIT, what)
+                .at_system(&defined.name)
+                .fix("correct the mapping, or the source; `ironbridge check --online` looks at both")
+        };
+        let plan = |columns: &Columns| {
+            ReadMapping::compile(&ReadPlan {
+                entity: &exposed.entity,
+                rules: &held.read,
+                filter: held.where_.as_deref(),
+                columns,
+                entities: &entities,
+                lookups: None,
+                zone: zone.clone(),
+            })
+        };
+        // What the mapping reads is known before anybody knows the types of it.
+        let mut columns = plan(&Columns::open()).map_err(does_not_fit)?.columns().to_vec();
+        let key = held.key_columns(&exposed.entity).unwrap_or_default();
+        for column in &key {
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
+        let fields = held.read.iter().filter_map(|rule| match &rule.expr {
+            mapping::Expr::Source(column) => Some((rule.target.clone(), column.clone())),
+            _ => None,
+        });
+        let spec = ReadSpec {
+            table: held.table.clone().unwrap_or_default(),
+            columns,
+            declared: held.columns.clone(),
+            watermark: None,
+            key,
+            rows_per_batch: 1_000,
+            time_zone: zone.clone(),
+            fields: fields.collect(),
+            options: held.options.clone(),
+        };
+        let source = system.queryable(spec)?;
+        let schema = source.schema().await?;
+        plan(&Columns::closed(&schema)).map_err(does_not_fit)?;
+        let fields = inverses(exposed, &held, &schema);
+        let where_ = match &held.where_ {
+            None => Ok(None),
+            Some(text) => where_::question(text, &schema).map(Some).ok_or(()),
+        };
+        Ok(Compiled { source, schema, fields, where_, held, entities, zone, selections: Mutex::default() })
+    }
+
+    /// The mapping of these properties and the key.
+    pub fn selection(&self, exposed: &Exposed, properties: &[usize]) -> Result<Arc<Selection>, Fault> {
+        let entity = &exposed.entity;
+        let of = |at: &usize| match exposed.properties[*at].of {
+            Of::Key => None,
+            Of::Field(field) | Of::Other { field, .. } => Some(field),
+        };
+        let mut wanted: Vec<usize> = properties.iter().filter_map(of).collect();
+        wanted.extend(entity.key.iter().filter_map(|name| entity.schema.index(name)));
+        wanted.sort_unstable();
+        wanted.dedup();
+        if let Some(found) = self.selections.lock().expect("nothing panics while it looks here").get(&wanted) {
+            return Ok(found.clone());
+        }
+        let fields: Vec<_> = wanted.iter().map(|at| entity.fields[*at].clone()).collect();
+        let smaller = Arc::new(Entity::new(entity.name.clone(), entity.key.clone(), None, fields));
+        let rules: Vec<_> =
+            self.held.read.iter().filter(|rule| smaller.field(&rule.target).is_some()).cloned().collect();
+        let mapping = ReadMapping::compile(&ReadPlan {
+            entity: &smaller,
+            rules: &rules,
+            filter: self.held.where_.as_deref(),
+            columns: &Columns::closed(&self.schema),
+            entities: &self.entities,
+            lookups: None,
+            zone: self.zone.clone(),
+        })
+        .map_err(|problems| {
+            let first = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+            Fault::ask_person(codes::ROW_UNFIT, format!("the mapping of `{}` does not fit: {first}", entity.name))
+        })?;
+        let places = entity.fields.iter().map(|field| smaller.schema.index(&field.name)).collect();
+        let selection = Arc::new(Selection { mapping, entity: smaller, places });
+        let mut selections = self.selections.lock().expect("nothing panics while it looks here");
+        if selections.len() >= SELECTIONS_MAX {
+            selections.clear();
+        }
+        selections.insert(wanted, selection.clone());
+        Ok(selection)
+    }
+}
+
+impl Selection {
+    /// The rows of an answer as users see them; those that `where:` leaves out are not among them.
+    ///
+    /// *Errors*: a row that does not fit its entity: an answer without it, or with a blank in it, would be a wrong one.
+    pub fn seen(&self, exposed: &Exposed, answer: &Answer) -> Result<Vec<Seen>, Refused> {
+        let binding = self.mapping.bind(answer.rows.schema()).map_err(|missing| {
+            Refused::new(502, codes::ROW_UNFIT, format!("the source did not answer with {}", missing.join(", ")))
+        })?;
+        let mut all = Vec::with_capacity(answer.rows.len());
+        for (at, row) in answer.rows.rows().enumerate() {
+            let read = match self.mapping.apply(row, &binding) {
+                Ok(Read::Row(read)) => read,
+                Ok(Read::LeftOut) => continue,
+                Err(rejected) => {
+                    let key = self.mapping.key(row, &binding).map(|key| key.to_string());
+                    let fault = rejected.faults.into_iter().next();
+                    return Err(unfit(exposed, key, fault));
+                }
+            };
+            let key = match self.entity.key_of(&read) {
+                Ok(key) => key,
+                Err(why) => {
+                    let what = format!("a row of `{}` has no key: {why}", exposed.entity.name);
+                    return Err(Refused::new(502, codes::ROW_UNFIT, what));
+                }
+            };
+            let Some(guid) = exposed.scheme.guid(&key) else {
+                let what = format!("the key `{key}` of `{}` does not fit into a GUID", exposed.entity.name);
+                return Err(Refused::new(502, codes::ROW_UNFIT, what));
+            };
+            let guid = Value::Guid(guid);
+            let values = exposed.properties.iter().map(|property| match &property.of {
+                Of::Key => guid.clone(),
+                Of::Field(field) => self.value(&read, *field),
+                Of::Other { field, scheme, .. } => other(&self.value(&read, *field), scheme),
+            });
+            let values = values.collect();
+            all.push(Seen { key, guid, values, at });
+        }
+        Ok(all)
+    }
+
+    fn value(&self, read: &record::Row, field: usize) -> Value {
+        let value = self.places[field].map(|at| read.values()[at].clone()).unwrap_or_default();
+        match value {
+            Value::Choice(name) => Value::Text(name),
+            // Without a table of its own a reference is the text of its key.
+            other => other,
+        }
+    }
+}
+
+/// The GUID of the row that a reference points to.
+fn other(value: &Value, scheme: &Scheme) -> Value {
+    let Value::Reference(reference) = value else { return Value::Blank };
+    let key = Key::of(reference.key.iter().map(|(_, part)| part)).ok();
+    key.and_then(|key| scheme.guid(&key)).map_or(Value::Blank, Value::Guid)
+}
+
+fn unfit(exposed: &Exposed, key: Option<String>, fault: Option<Fault>) -> Refused {
+    let row = key.map_or_else(|| "a row without a key".to_owned(), |key| format!("the row `{key}`"));
+    let why = fault.as_ref().map(|fault| fault.what.clone()).unwrap_or_default();
+    let message = format!("{row} of `{}` cannot be shown: {why}", exposed.integration);
+    Refused { fault: fault.map(Box::new), ..Refused::new(502, codes::ROW_UNFIT, message) }
+}

@@ -1,0 +1,224 @@
+//! What stands between many users and one source: how many at once, how long, and when to stop asking.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::ask::Page;
+use crate::codes;
+use crate::refused::Refused;
+
+/// Queries that a source works on at the same time.
+const AT_ONCE: usize = 16;
+/// Queries that wait for their turn; more are turned away at once.
+const WAITING: usize = 256;
+/// Failures in a row after which the source is left alone.
+const FAILURES: u32 = 5;
+/// How long it is left alone.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Answers that are kept for `cache:`.
+const KEPT: usize = 1_000;
+
+type Answer = Result<Arc<Page>, Refused>;
+
+pub(crate) struct Guard {
+    turns: Semaphore,
+    waiting: Semaphore,
+    health: Mutex<Health>,
+    flights: Mutex<HashMap<String, Flight>>,
+    cache: Duration,
+}
+
+#[derive(Default)]
+struct Health {
+    failures: u32,
+    /// Until when nobody asks.
+    paused: Option<Instant>,
+    /// One query finds out whether it is well again.
+    probing: bool,
+}
+
+#[derive(Clone)]
+struct Flight {
+    answer: Arc<OnceCell<Answer>>,
+    started: Instant,
+}
+
+impl Guard {
+    pub fn new(cache: Duration) -> Guard {
+        Guard {
+            turns: Semaphore::new(AT_ONCE),
+            waiting: Semaphore::new(AT_ONCE + WAITING),
+            health: Mutex::default(),
+            flights: Mutex::default(),
+            cache,
+        }
+    }
+
+    /// The answer to a question: a kept one, that of the same question under way, or a new one.
+    pub async fn answer<F>(&self, name: &str, question: String, timeout: Duration, work: impl FnOnce() -> F) -> Answer
+    where
+        F: Future<Output = Result<Page, Refused>>,
+    {
+        let flight = self.flight(&question);
+        let answer = flight.answer.get_or_init(|| async { self.turn(name, timeout, work).await.map(Arc::new) }).await;
+        let answer = answer.clone();
+        if self.cache.is_zero() || answer.is_err() {
+            let mut flights = self.flights.lock().expect("nothing panics while it looks here");
+            // Another flight of the same question may have begun since.
+            if flights.get(&question).is_some_and(|known| Arc::ptr_eq(&known.answer, &flight.answer)) {
+                flights.remove(&question);
+            }
+        }
+        answer
+    }
+
+    fn flight(&self, question: &str) -> Flight {
+        let mut flights = self.flights.lock().expect("nothing panics while it looks here");
+        if let Some(flight) = flights.get(question) {
+            // An answer is as old as its question, not as its arrival.
+            let done = flight.answer.initialized();
+            if !done || flight.started.elapsed() < self.cache {
+                return flight.clone();
+            }
+        }
+        if flights.len() >= KEPT {
+            let cache = self.cache;
+            flights.retain(|_, flight| !flight.answer.initialized() || flight.started.elapsed() < cache);
+        }
+        let flight = Flight { answer: Arc::default(), started: Instant::now() };
+        if flights.len() < KEPT {
+            flights.insert(question.to_owned(), flight.clone());
+        }
+        flight
+    }
+
+    /// One query of the source, when it is its turn.
+    async fn turn<F>(&self, name: &str, timeout: Duration, work: impl FnOnce() -> F) -> Result<Page, Refused>
+    where
+        F: Future<Output = Result<Page, Refused>>,
+    {
+        self.admits(name)?;
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(self.too_many(name)) };
+        let started = Instant::now();
+        let Ok(Ok(_turn)) = tokio::time::timeout(timeout, self.turns.acquire()).await else {
+            return Err(self.too_many(name));
+        };
+        let left = timeout.saturating_sub(started.elapsed()).max(timeout / 4);
+        let worked = match tokio::time::timeout(left, work()).await {
+            Ok(worked) => worked,
+            Err(_) => Err(too_slow(name, timeout)),
+        };
+        // A source that ends the work itself says so a little earlier than our own clock.
+        let worked =
+            worked.map_err(|refused| match refused.code == codes::UNAVAILABLE && started.elapsed() >= timeout {
+                true => Refused { fault: refused.fault, ..too_slow(name, timeout) },
+                false => refused,
+            });
+        self.note(worked.as_ref().err());
+        worked
+    }
+
+    fn too_many(&self, name: &str) -> Refused {
+        let message = format!("`{name}` is asked more than it can answer; ask again in a moment");
+        Refused { retry_after: Some(Duration::from_secs(1)), ..Refused::new(429, codes::TOO_MANY, message) }
+    }
+
+    fn admits(&self, name: &str) -> Result<(), Refused> {
+        let mut health = self.health.lock().expect("nothing panics while it looks here");
+        let Some(until) = health.paused else { return Ok(()) };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() && !health.probing {
+            health.probing = true;
+            // A probe that is given up must not keep the others out for ever.
+            health.paused = Some(Instant::now() + PAUSE);
+            return Ok(());
+        }
+        let left = left.max(Duration::from_secs(1));
+        let message = format!("`{name}` failed {FAILURES} times in a row and is left alone for {} s", left.as_secs());
+        Err(Refused { retry_after: Some(left), ..Refused::new(503, codes::UNAVAILABLE, message) })
+    }
+
+    fn note(&self, refused: Option<&Refused>) {
+        let mut health = self.health.lock().expect("nothing panics while it looks here");
+        health.probing = false;
+        if !refused.is_some_and(Refused::is_of_the_source) {
+            *health = Health::default();
+            return;
+        }
+        health.failures += 1;
+        if health.failures >= FAILURES {
+            health.paused = Some(Instant::now() + PAUSE);
+        }
+    }
+}
+
+fn too_slow(name: &str, timeout: Duration) -> Refused {
+    let message = format!("`{name}` did not answer within {} ms", timeout.as_millis());
+    Refused::new(504, codes::TOO_SLOW, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(guard: &Guard, question: &str, result: Result<Page, Refused>) -> Answer {
+        guard.answer("stock", question.to_owned(), Duration::from_millis(50), || async { result }).await
+    }
+
+    fn down() -> Refused {
+        Refused::new(503, codes::UNAVAILABLE, "down")
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fails_is_left_alone() {
+        let guard = Guard::new(Duration::ZERO);
+        for _ in 0..FAILURES {
+            assert_eq!(ask(&guard, "q", Err(down())).await.unwrap_err().message, "down");
+        }
+        let refused = ask(&guard, "q", Ok(Page::default())).await.unwrap_err();
+        assert_eq!((refused.status, refused.code), (503, codes::UNAVAILABLE));
+        assert!(refused.retry_after.is_some() && refused.message.contains("left alone"));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_wrong_says_nothing_of_the_source() {
+        let guard = Guard::new(Duration::ZERO);
+        for _ in 0..2 * FAILURES {
+            ask(&guard, "q", Err(Refused::new(501, codes::UNSUPPORTED, "no"))).await.unwrap_err();
+        }
+        ask(&guard, "q", Ok(Page::default())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_slow_source_is_not_waited_for() {
+        let guard = Guard::new(Duration::ZERO);
+        let slow = || async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Ok(Page::default())
+        };
+        let refused = guard.answer("stock", "q".into(), Duration::from_millis(20), slow).await.unwrap_err();
+        assert_eq!((refused.status, refused.code), (504, codes::TOO_SLOW));
+    }
+
+    #[tokio::test]
+    async fn the_same_question_is_asked_once_while_it_is_under_way_and_again_afterwards() {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let guard = Guard::new(Duration::ZERO);
+        let one = || {
+            guard.answer("stock", "q".into(), Duration::from_secs(5), || async {
+                asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(Page::default())
+            })
+        };
+        let (a, b) = tokio::join!(one(), one());
+        a.unwrap();
+        b.unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
+        one().await.unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 2);
+    }
+}

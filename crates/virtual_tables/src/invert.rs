@@ -1,0 +1,393 @@
+//! Properties back to columns: what a filter over a formula's result means for the columns that it reads.
+//!
+//! A text of nothing is a blank in the hub, so a column that may hold one is read as [`Function::Filled`] wherever that
+//! makes a difference.
+
+use definition::SystemEntity;
+use mapping::{Columns, Rule};
+use powerfx::Shape;
+use record::guid::{Scheme, can_be_hashed};
+use record::query::{Comparison, Expr, Function};
+use record::{EntityField, Key, Schema, Type, Value};
+
+use crate::exposed::{Exposed, Of};
+
+/// How the value of a field is found in the columns of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Inverse {
+    /// The column as it is.
+    Column(String, Type),
+    /// A function of one column of text.
+    Text(Function, String),
+    /// A choice of a column, by its names.
+    Choice {
+        column: String,
+        names: Vec<(String, Value)>,
+    },
+    Constant(Value),
+    /// Nobody can say: the row has to be read first.
+    Unknown,
+}
+
+/// How a field of an entity is read.
+pub(crate) fn inverse(field: &EntityField, rules: &[Rule], schema: &Schema) -> Inverse {
+    let Some(rule) = rules.iter().find(|rule| rule.target == *field.name) else {
+        return Inverse::Constant(Value::Blank);
+    };
+    let type_of = |name: &str| schema.index(name).map(|at| schema.columns()[at].ty.clone());
+    let is_text = |name: &str| matches!(type_of(name), Some(Type::Text { .. } | Type::Multiline { .. }));
+    match &rule.expr {
+        mapping::Expr::Source(name) => match type_of(name) {
+            Some(ty) if same_kind(&field.ty, &ty) => Inverse::Column(name.clone(), ty),
+            _ => Inverse::Unknown,
+        },
+        mapping::Expr::Constant(value) if same_kind_of_value(&field.ty, value) => Inverse::Constant(value.clone()),
+        mapping::Expr::Choice { source, names } => {
+            let of_column = |value: &Value| fit_choice(value, &type_of(source)?);
+            let names: Option<Vec<(String, Value)>> =
+                names.iter().map(|(name, value)| Some((name.clone(), of_column(value)?))).collect();
+            match names {
+                Some(names) => Inverse::Choice { column: source.clone(), names },
+                None => Inverse::Unknown,
+            }
+        }
+        mapping::Expr::Formula(text) if matches!(field.ty, Type::Text { .. } | Type::Multiline { .. }) => {
+            match shape(text, schema) {
+                Some((Shape::Slot(_), name)) if is_text(&name) => {
+                    Inverse::Column(name, Type::Text { max_length: None })
+                }
+                Some((Shape::Trim(_), name)) if is_text(&name) => Inverse::Text(Function::TrimWords, name),
+                Some((Shape::Lower(_), name)) if is_text(&name) => Inverse::Text(Function::ToLower, name),
+                Some((Shape::Upper(_), name)) if is_text(&name) => Inverse::Text(Function::ToUpper, name),
+                _ => Inverse::Unknown,
+            }
+        }
+        _ => Inverse::Unknown,
+    }
+}
+
+/// What a formula does, and the one column that it reads.
+fn shape(text: &str, schema: &Schema) -> Option<(Shape, String)> {
+    let mut scope = powerfx::Scope::new();
+    for (name, ty) in Columns::closed(schema).iter() {
+        scope.add(name, mapping::formula_type(name, ty));
+    }
+    let formula = powerfx::compile(text, &scope, &powerfx::Expect::Any).ok()?;
+    match formula.slots() {
+        [one] => Some((formula.shape(), one.name.to_string())),
+        _ => None,
+    }
+}
+
+/// Whether values of the column are those of the field, so that they compare alike.
+fn same_kind(field: &Type, column: &Type) -> bool {
+    use Type::{Date, DateTime, Decimal, Float, Guid, Money, Multiline, Person, Reference, Text, WholeNumber, YesNo};
+    match (field, column) {
+        (Text { .. } | Multiline { .. } | Person, Text { .. } | Multiline { .. }) => true,
+        (WholeNumber | Decimal { .. } | Money | Float, WholeNumber | Decimal { .. } | Money | Float) => true,
+        (YesNo, YesNo) | (Date, Date) | (DateTime, DateTime) | (Guid, Guid) | (Type::Time, Type::Time) => true,
+        // A reference is the other row's key.
+        (Reference { .. }, Text { .. } | WholeNumber | Guid) => true,
+        _ => false,
+    }
+}
+
+fn same_kind_of_value(field: &Type, value: &Value) -> bool {
+    match value {
+        Value::Bool(_) => *field == Type::YesNo,
+        Value::Int(_) | Value::Decimal(_) => {
+            matches!(field, Type::WholeNumber | Type::Decimal { .. } | Type::Money | Type::Float)
+        }
+        Value::Text(_) => matches!(field, Type::Text { .. } | Type::Multiline { .. }),
+        _ => false,
+    }
+}
+
+/// The system's value of a choice as its column holds it.
+fn fit_choice(value: &Value, column: &Type) -> Option<Value> {
+    let text = mapping::fit::text(value.as_ref())?;
+    match column {
+        Type::Text { .. } => Some(Value::Text(text)),
+        Type::WholeNumber => text.parse().ok().map(Value::Int),
+        Type::Decimal { .. } => text.parse().ok().map(Value::Decimal),
+        _ => None,
+    }
+}
+
+/// Everything that turning a question around needs.
+pub(crate) struct Inversion<'a> {
+    pub exposed: &'a Exposed,
+    /// By the place of a field in the entity.
+    pub fields: &'a [Inverse],
+    /// Whether the source computes hashes of keys.
+    pub hashes: bool,
+    /// The key of a GUID, where it was seen before.
+    pub known: &'a dyn Fn(uuid::Uuid) -> Option<Key>,
+}
+
+impl Inversion<'_> {
+    /// A question about properties as one about columns; nothing where the rows have to be read first.
+    pub fn expr(&self, expr: &Expr) -> Option<Expr> {
+        Some(match expr {
+            Expr::Value(value) => Expr::Value(value.clone()),
+            Expr::And(all) => Expr::And(all.iter().map(|expr| self.expr(expr)).collect::<Option<_>>()?),
+            Expr::Or(all) => Expr::Or(all.iter().map(|expr| self.expr(expr)).collect::<Option<_>>()?),
+            Expr::Not(inner) => Expr::Not(Box::new(self.expr(inner)?)),
+            Expr::Call(function, arguments) => {
+                Expr::Call(*function, arguments.iter().map(|argument| self.operand(argument)).collect::<Option<_>>()?)
+            }
+            Expr::Compare(op, left, right) => self.compared(*op, left, right)?,
+            Expr::In(inner, list) => self.one_of(inner, list)?,
+            Expr::Column(_) => self.operand(expr)?,
+        })
+    }
+
+    /// An expression as an operand or as what rows are ordered by: blank where the field is.
+    pub fn operand(&self, expr: &Expr) -> Option<Expr> {
+        let Expr::Column(name) = expr else { return self.expr(expr) };
+        let property = &self.exposed.properties[self.exposed.property(name)?];
+        match &property.of {
+            Of::Key => self.key_guid(),
+            Of::Field(at) if self.is_shown_as_it_is(*at) => self.field(*at),
+            Of::Field(_) => None,
+            Of::Other { field, entity, scheme } => match (&self.fields[*field], scheme) {
+                (Inverse::Column(..), Scheme::Own) => self.field(*field),
+                (Inverse::Column(_, ty), Scheme::Hashed)
+                    if self.hashes && can_be_hashed(ty) && entity.key.len() == 1 =>
+                {
+                    Some(Expr::Call(Function::KeyGuid, vec![self.field(*field)?]))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    fn key_guid(&self) -> Option<Expr> {
+        let key = &self.exposed.entity.key;
+        let hashable = |at: usize| match &self.fields[at] {
+            Inverse::Column(name, ty) if can_be_hashed(ty) && same_text(&self.exposed.entity.fields[at].ty, ty) => {
+                Some(Expr::column(name))
+            }
+            _ => None,
+        };
+        match self.exposed.scheme {
+            Scheme::Hashed if self.hashes => {
+                let parts = key.iter().map(|name| hashable(self.place(name)?)).collect::<Option<_>>()?;
+                Some(Expr::Call(Function::KeyGuid, parts))
+            }
+            _ => None,
+        }
+    }
+
+    /// A reference leaves as the text of its key: a column of another type does not compare as that text.
+    fn is_shown_as_it_is(&self, at: usize) -> bool {
+        let is_reference = matches!(self.exposed.entity.fields[at].ty, Type::Reference { .. });
+        !is_reference || matches!(&self.fields[at], Inverse::Column(_, Type::Text { .. }))
+    }
+
+    fn place(&self, field: &str) -> Option<usize> {
+        self.exposed.entity.schema.index(field)
+    }
+
+    /// A field where a blank has to be one.
+    fn field(&self, at: usize) -> Option<Expr> {
+        let is_key = self.exposed.entity.key.iter().any(|name| self.place(name) == Some(at));
+        match &self.fields[at] {
+            // The key of a row is never empty.
+            Inverse::Column(name, Type::Text { .. } | Type::Multiline { .. }) if !is_key => {
+                Some(Expr::Call(Function::Filled, vec![Expr::column(name)]))
+            }
+            Inverse::Column(name, _) => Some(Expr::column(name)),
+            Inverse::Text(function, name) => {
+                let text = Expr::Call(*function, vec![Expr::column(name)]);
+                Some(Expr::Call(Function::Filled, vec![text]))
+            }
+            Inverse::Constant(value) => Some(Expr::Value(value.clone())),
+            Inverse::Choice { .. } | Inverse::Unknown => None,
+        }
+    }
+
+    fn compared(&self, op: Comparison, left: &Expr, right: &Expr) -> Option<Expr> {
+        if let (Expr::Value(_), Expr::Column(_)) = (left, right) {
+            return self.compared(op.mirrored(), right, left);
+        }
+        let plain = |left, right| Expr::Compare(op, Box::new(left), Box::new(right));
+        let (Expr::Column(name), Expr::Value(value)) = (left, right) else {
+            return Some(plain(self.operand(left)?, self.operand(right)?));
+        };
+        let property = &self.exposed.properties[self.exposed.property(name)?];
+        let is_equality = matches!(op, Comparison::Equal | Comparison::NotEqual);
+        let wanted = |test: Expr| if op == Comparison::Equal { test } else { Expr::Not(Box::new(test)) };
+        match &property.of {
+            Of::Key if is_equality => Some(wanted(self.is_row(value)?)),
+            Of::Other { field, scheme, .. } if is_equality && !value.is_blank() => {
+                Some(wanted(self.refers_to(*field, scheme, value)?))
+            }
+            Of::Other { field, .. } if is_equality => Some(plain(self.field(*field)?, Expr::Value(Value::Blank))),
+            Of::Field(at) if self.is_shown_as_it_is(*at) => self.field_compared(*at, op, value),
+            Of::Field(_) => None,
+            _ => Some(plain(self.operand(left)?, Expr::Value(value.clone()))),
+        }
+    }
+
+    fn field_compared(&self, at: usize, op: Comparison, value: &Value) -> Option<Expr> {
+        let test = |left: Expr, value: Value| Expr::Compare(op, Box::new(left), Box::new(Expr::Value(value)));
+        match &self.fields[at] {
+            // `''` differs from no text that is looked for, so that the column alone serves, and its index.
+            Inverse::Column(name, Type::Text { .. } | Type::Multiline { .. })
+                if matches!(value, Value::Text(text) if !text.is_empty())
+                    && !matches!(op, Comparison::Less | Comparison::LessOrEqual) =>
+            {
+                Some(test(Expr::column(name), value.clone()))
+            }
+            Inverse::Choice { column, names } => {
+                let is = |value: &Value| match value {
+                    // The mapping trims what it looks up.
+                    Value::Text(_) => {
+                        Expr::equal(Expr::Call(Function::Trim, vec![Expr::column(column)]), value.clone())
+                    }
+                    _ => Expr::equal(Expr::column(column), value.clone()),
+                };
+                let found = match value {
+                    Value::Blank => match names.first() {
+                        Some((_, Value::Text(_))) => {
+                            let trimmed = Expr::Call(Function::Trim, vec![Expr::column(column)]);
+                            Expr::equal(Expr::Call(Function::Filled, vec![trimmed]), Value::Blank)
+                        }
+                        _ => Expr::equal(Expr::column(column), Value::Blank),
+                    },
+                    Value::Text(name) | Value::Choice(name) => {
+                        // A row whose value is no name of the choice is an error, and no row of any name.
+                        match names.iter().find(|(known, _)| known == name) {
+                            Some((_, value)) => is(value),
+                            None => Expr::Or(Vec::new()),
+                        }
+                    }
+                    _ => return None,
+                };
+                match op {
+                    Comparison::Equal => Some(found),
+                    Comparison::NotEqual => Some(Expr::Not(Box::new(found))),
+                    _ => None,
+                }
+            }
+            _ => Some(test(self.field(at)?, value.clone())),
+        }
+    }
+
+    fn one_of(&self, inner: &Expr, list: &[Value]) -> Option<Expr> {
+        let Expr::Column(name) = inner else {
+            return Some(Expr::In(Box::new(self.operand(inner)?), list.to_vec()));
+        };
+        let property = &self.exposed.properties[self.exposed.property(name)?];
+        match &property.of {
+            Of::Field(at) if !self.is_shown_as_it_is(*at) => None,
+            Of::Field(at) if !matches!(self.fields[*at], Inverse::Choice { .. }) => {
+                let column = match &self.fields[*at] {
+                    Inverse::Column(name, _) => Expr::column(name),
+                    _ => self.field(*at)?,
+                };
+                // An empty text is no value of a field.
+                let list = list.iter().filter(|value| **value != Value::text("")).cloned().collect();
+                Some(Expr::In(Box::new(column), list))
+            }
+            _ => {
+                let each =
+                    list.iter().map(|value| self.compared(Comparison::Equal, inner, &Expr::Value(value.clone())));
+                Some(merged(each.collect::<Option<_>>()?))
+            }
+        }
+    }
+
+    /// The row with this GUID.
+    fn is_row(&self, value: &Value) -> Option<Expr> {
+        let guid = match value {
+            Value::Guid(guid) => *guid,
+            Value::Blank => return Some(Expr::Or(Vec::new())),
+            _ => return None,
+        };
+        let key = match self.exposed.scheme {
+            Scheme::Hashed => match (self.known)(guid) {
+                Some(key) => key,
+                None => return Some(Expr::equal(self.key_guid()?, value.clone())),
+            },
+            _ => match self.exposed.scheme.key(guid) {
+                Some(key) => key,
+                // No row has such a GUID.
+                None => return Some(Expr::Or(Vec::new())),
+            },
+        };
+        let parts = self.exposed.entity.key.iter().zip(key.parts());
+        let equal = parts.map(|(name, part)| self.field_compared(self.place(name)?, Comparison::Equal, &part));
+        let mut all = equal.collect::<Option<Vec<_>>>()?;
+        Some(if all.len() == 1 { all.swap_remove(0) } else { Expr::And(all) })
+    }
+
+    /// The rows whose field points to the row with this GUID.
+    fn refers_to(&self, field: usize, scheme: &Scheme, value: &Value) -> Option<Expr> {
+        let Value::Guid(guid) = value else { return None };
+        match scheme {
+            Scheme::Hashed => {
+                let Inverse::Column(name, ty) = &self.fields[field] else { return None };
+                let hashed = Expr::Call(Function::KeyGuid, vec![Expr::column(name)]);
+                (self.hashes && can_be_hashed(ty)).then(|| Expr::equal(hashed, value.clone()))
+            }
+            _ => match scheme.key(*guid).map(|key| key.parts()) {
+                None => Some(Expr::Or(Vec::new())),
+                Some(parts) => match (parts.as_slice(), &self.fields[field]) {
+                    ([part], Inverse::Column(_, ty)) if holds(ty, part) => {
+                        self.field_compared(field, Comparison::Equal, part)
+                    }
+                    _ => None,
+                },
+            },
+        }
+    }
+}
+
+/// Whether a column of this type may hold such a value.
+fn holds(ty: &Type, value: &Value) -> bool {
+    match value {
+        Value::Text(_) => matches!(ty, Type::Text { .. } | Type::Multiline { .. }),
+        Value::Int(_) => matches!(ty, Type::WholeNumber | Type::Decimal { .. }),
+        Value::Guid(_) => *ty == Type::Guid,
+        _ => false,
+    }
+}
+
+/// Whether the text of a value, which is hashed, is the same in the field and in the column.
+fn same_text(field: &Type, column: &Type) -> bool {
+    match (field, column) {
+        (Type::Text { .. } | Type::Multiline { .. }, Type::Text { .. } | Type::Multiline { .. }) => true,
+        (Type::Reference { .. }, Type::Text { .. } | Type::WholeNumber | Type::Guid) => true,
+        (field, column) => field == column,
+    }
+}
+
+/// `a = 1 or a = 2` as one list, which databases like better.
+fn merged(each: Vec<Expr>) -> Expr {
+    let mut of: Option<&Expr> = None;
+    let mut values = Vec::new();
+    for test in &each {
+        match test {
+            Expr::Or(none) if none.is_empty() => {}
+            Expr::Compare(Comparison::Equal, left, right) if of.is_none_or(|of| of == &**left) => match &**right {
+                Expr::Value(value) if !value.is_blank() => {
+                    of = Some(left);
+                    values.push(value.clone());
+                }
+                _ => return Expr::Or(each),
+            },
+            _ => return Expr::Or(each),
+        }
+    }
+    match of {
+        Some(of) => Expr::In(Box::new(of.clone()), values),
+        None => Expr::Or(Vec::new()),
+    }
+}
+
+/// The inverses of all fields of an entity.
+pub(crate) fn inverses(exposed: &Exposed, held: &SystemEntity, schema: &Schema) -> Vec<Inverse> {
+    exposed.entity.fields.iter().map(|field| inverse(field, &held.read, schema)).collect()
+}

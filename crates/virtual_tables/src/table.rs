@@ -1,0 +1,363 @@
+//! One virtual table, answering.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use definition::Project;
+use record::query::{Comparison, Expr, Order, Query, compare};
+use record::{Fault, Key, System, Value};
+use uuid::Uuid;
+
+use crate::ask::{Ask, Page, Position};
+use crate::codes;
+use crate::compiled::{Compiled, Seen};
+use crate::exposed::Exposed;
+use crate::guard::Guard;
+use crate::invert::Inversion;
+use crate::refused::Refused;
+
+/// Opens a system of the project.
+pub type OpenSystem = Arc<dyn Fn(&str) -> Result<Arc<dyn System>, Fault> + Send + Sync>;
+
+/// Hashed keys that were seen and are found again without a search.
+const KNOWN_MAX: usize = 50_000;
+
+pub struct Table {
+    pub exposed: Exposed,
+    project: Arc<Project>,
+    open: OpenSystem,
+    compiled: Mutex<Option<Arc<Compiled>>>,
+    known: Mutex<HashMap<Uuid, Key>>,
+    guard: Guard,
+}
+
+/// How one question is answered.
+struct Plan {
+    /// What the source is asked.
+    filter: Option<Expr>,
+    /// What is left of the filter, over properties.
+    rest: Vec<Expr>,
+    /// The whole order in the source's columns; nothing where the hub has to order.
+    order: Option<Vec<Order>>,
+}
+
+impl Table {
+    pub fn new(project: Arc<Project>, exposed: Exposed, open: OpenSystem) -> Table {
+        let guard = Guard::new(exposed.cache);
+        Table { exposed, project, open, compiled: Mutex::default(), known: Mutex::default(), guard }
+    }
+
+    /// The answer to a question, or why there is none.
+    pub async fn ask(&self, ask: &Ask) -> Result<Arc<Page>, Refused> {
+        let question = format!("{ask:?}");
+        let timeout = self.exposed.timeout;
+        self.guard.answer(&self.exposed.from, question, timeout, || self.work(ask)).await
+    }
+
+    async fn work(&self, ask: &Ask) -> Result<Page, Refused> {
+        let compiled = self.compiled().await?;
+        let plan = self.plan(&compiled, ask);
+        let names_rows = plan.filter.is_some();
+        if !compiled.source.lists() && !names_rows {
+            if self.exposed.refuse_without_filter || ask.filter.is_some() {
+                let message = format!(
+                    "`{}` cannot list its rows: a query has to say which it wants, by `eq` or `in` on the key or a field that can be looked up",
+                    self.exposed.from
+                );
+                return Err(Refused::new(501, codes::NEEDS_FILTER, message));
+            }
+            return Ok(Page { count: ask.count.then_some(0), ..Page::default() });
+        }
+        let answered = match &plan.order {
+            Some(order) if plan.rest.is_empty() && compiled.where_.is_ok() && compiled.source.lists() => {
+                self.by_the_source(&compiled, ask, &plan, order).await
+            }
+            _ => self.by_the_hub(&compiled, ask, &plan).await,
+        };
+        if let Err(refused) = &answered
+            && refused.fault.as_ref().is_some_and(|fault| matches!(fault.code.0, "IB0602" | "IB0603"))
+        {
+            // The source is another one than it was: look at it anew next time.
+            *self.compiled.lock().expect("nothing panics while it looks here") = None;
+        }
+        answered
+    }
+
+    async fn compiled(&self) -> Result<Arc<Compiled>, Refused> {
+        if let Some(compiled) = &*self.compiled.lock().expect("nothing panics while it looks here") {
+            return Ok(compiled.clone());
+        }
+        let failed = |fault| Refused::source(&self.exposed.from, fault);
+        let system = (self.open)(&self.exposed.from).map_err(failed)?;
+        let compiled = Compiled::new(&self.project, &self.exposed, &*system).await.map_err(failed)?;
+        let compiled = Arc::new(compiled);
+        *self.compiled.lock().expect("nothing panics while it looks here") = Some(compiled.clone());
+        Ok(compiled)
+    }
+
+    fn plan(&self, compiled: &Compiled, ask: &Ask) -> Plan {
+        let known = |guid| self.known.lock().expect("nothing panics while it looks here").get(&guid).cloned();
+        let inversion = Inversion {
+            exposed: &self.exposed,
+            fields: &compiled.fields,
+            hashes: compiled.source.hashes_keys(),
+            known: &known,
+        };
+        let accepted = |expr: Option<Expr>| expr.filter(|expr| compiled.source.accepts(expr, &compiled.schema));
+        let mut filter = match &compiled.where_ {
+            Ok(Some(expr)) => accepted(Some(expr.clone())),
+            _ => None,
+        };
+        let mut rest = Vec::new();
+        for part in ask.filter.iter().cloned().flat_map(Expr::conjuncts) {
+            match inversion.expr(&part) {
+                // `a = 1 and b = 2`, of one row's key: a source may take each alone.
+                Some(turned) => {
+                    for one in turned.conjuncts() {
+                        match accepted(Some(one)) {
+                            Some(one) => filter = Some(Expr::and(filter, one)),
+                            None if rest.last() != Some(&part) => rest.push(part.clone()),
+                            None => {}
+                        }
+                    }
+                }
+                None => rest.push(part),
+            }
+        }
+        let column = |order: &Order| {
+            let by = accepted(inversion.operand(&order.by))?;
+            Some(Order { by, descending: order.descending })
+        };
+        // A total order always: rows that are equal in what was asked for are ordered by their key.
+        let keys = self.exposed.entity.key.iter().map(|name| {
+            let at = self.exposed.entity.schema.index(name)?;
+            let by = match &compiled.fields[at] {
+                crate::invert::Inverse::Column(name, _) => Expr::column(name),
+                _ => return None,
+            };
+            accepted(Some(by)).map(|by| Order { by, descending: false })
+        });
+        let by_guid = |order: &Order| order.by == Expr::column(self.exposed.key_name());
+        let ordered: Option<Vec<Order>> = ask
+            .order
+            .iter()
+            .map(|order| match &self.exposed.scheme {
+                // Packed keys sort as their parts do, where those are numbers.
+                scheme if by_guid(order) && scheme.keeps_order() => {
+                    let at = self.exposed.entity.schema.index(self.exposed.entity.key.first()?)?;
+                    let single = self.exposed.entity.key.len() == 1;
+                    match (&compiled.fields[at], single) {
+                        (crate::invert::Inverse::Column(name, _), true) => {
+                            let by = accepted(Some(Expr::column(name)))?;
+                            Some(Order { by, descending: order.descending })
+                        }
+                        _ => None,
+                    }
+                }
+                _ => column(order),
+            })
+            .chain(keys)
+            .collect();
+        let order = ordered.map(|all| {
+            let mut kept: Vec<Order> = Vec::with_capacity(all.len());
+            for order in all {
+                if !kept.iter().any(|known| known.by == order.by) && !matches!(order.by, Expr::Value(_)) {
+                    kept.push(order);
+                }
+            }
+            kept
+        });
+        Plan { filter, rest, order }
+    }
+
+    /// The source filters, orders, pages and counts.
+    async fn by_the_source(
+        &self,
+        compiled: &Compiled,
+        ask: &Ask,
+        plan: &Plan,
+        order: &[Order],
+    ) -> Result<Page, Refused> {
+        let failed = |fault| Refused::source(&self.exposed.from, fault);
+        let selection = compiled.selection(&self.exposed, &ask.select).map_err(failed)?;
+        let mut columns = selection.mapping.columns().to_vec();
+        let mut used = Vec::new();
+        order.iter().for_each(|order| order.by.columns(&mut used));
+        for name in used {
+            if !columns.iter().any(|known| known == name) {
+                columns.push(name.to_owned());
+            }
+        }
+        let wanted = ask.top.unwrap_or(u64::MAX).min(ask.page);
+        // One row more says whether there is another page.
+        let limit = if ask.top.is_some_and(|top| top <= ask.page) { wanted } else { wanted + 1 };
+        let mut filter = plan.filter.clone();
+        let skip = match &ask.after {
+            Some(Position::Values(values)) if values.len() == order.len() => {
+                // The count is of all pages; only the first one is asked for it with its rows.
+                filter = Some(Expr::and(filter, beyond(order, values)));
+                0
+            }
+            Some(_) => return Err(Refused::new(400, codes::MALFORMED, "this next link is of another query")),
+            None => ask.skip,
+        };
+        let counts_apart = ask.count && ask.after.is_some();
+        let query = Query {
+            columns,
+            filter,
+            order: order.to_vec(),
+            skip,
+            limit,
+            count: ask.count && !counts_apart,
+            within: self.exposed.timeout,
+        };
+        let mut answer = compiled.source.query(&query).await.map_err(failed)?;
+        if counts_apart {
+            let all = Query { filter: plan.filter.clone(), skip: 0, limit: 0, count: true, order: Vec::new(), ..query };
+            answer.count = compiled.source.query(&all).await.map_err(failed)?.count;
+        }
+        let more = answer.rows.len() as u64 > wanted;
+        let mut seen = selection.seen(&self.exposed, &answer)?;
+        seen.retain(|row| (row.at as u64) < wanted);
+        self.remember(&seen);
+        let last = usize::try_from(wanted).unwrap_or(usize::MAX).checked_sub(1);
+        let next = last.filter(|_| more).map(|last| {
+            let row = answer.rows.row(last);
+            let cell = |name: &str| row.get(name).map(|cell| cell.to_owned()).unwrap_or_default();
+            Position::Values(order.iter().map(|order| order.by.value(&cell)).collect())
+        });
+        Ok(page(ask, seen, answer.count, next))
+    }
+
+    /// The source gives the rows that it can tell; the rest is done here, over a bounded number of them.
+    async fn by_the_hub(&self, compiled: &Compiled, ask: &Ask, plan: &Plan) -> Result<Page, Refused> {
+        let failed = |fault| Refused::source(&self.exposed.from, fault);
+        let mut names = Vec::new();
+        plan.rest.iter().for_each(|expr| expr.columns(&mut names));
+        ask.order.iter().for_each(|order| order.by.columns(&mut names));
+        let mut wanted = ask.select.clone();
+        wanted.extend(names.iter().filter_map(|name| self.exposed.property(name)));
+        let selection = compiled.selection(&self.exposed, &wanted).map_err(failed)?;
+        let most = self.exposed.max_rows;
+        let query = Query {
+            columns: selection.mapping.columns().to_vec(),
+            filter: plan.filter.clone(),
+            limit: most + 1,
+            within: self.exposed.timeout,
+            ..Query::default()
+        };
+        let answer = compiled.source.query(&query).await.map_err(failed)?;
+        if answer.rows.len() as u64 > most {
+            let message = format!(
+                "`{}` cannot decide this query itself, and it has more than {most} rows to look through; filter by more, or by other columns",
+                self.exposed.from
+            );
+            return Err(Refused::new(501, codes::TOO_MANY_ROWS, message));
+        }
+        let mut seen = selection.seen(&self.exposed, &answer)?;
+        self.remember(&seen);
+        let place = |name: &str| self.exposed.property(name);
+        seen.retain(|row| {
+            let cell = |name: &str| place(name).map(|at| text_of(&row.values[at])).unwrap_or_default();
+            plan.rest.iter().all(|expr| expr.holds(&cell))
+        });
+        let mut keyed: Vec<(Vec<Value>, Seen)> = seen
+            .into_iter()
+            .map(|row| {
+                let cell = |name: &str| place(name).map(|at| text_of(&row.values[at])).unwrap_or_default();
+                (ask.order.iter().map(|order| order.by.value(&cell)).collect(), row)
+            })
+            .collect();
+        keyed.sort_by(|(left, a), (right, b)| {
+            let each = ask.order.iter().zip(left.iter().zip(right));
+            let by_order = each.map(|(order, (left, right))| {
+                let found = compare(left, right).unwrap_or(Ordering::Equal);
+                if order.descending { found.reverse() } else { found }
+            });
+            by_order.fold(Ordering::Equal, Ordering::then).then_with(|| a.key.cmp(&b.key))
+        });
+        let all = keyed.len() as u64;
+        let skip = match ask.after {
+            Some(Position::Rows(rows)) => rows,
+            Some(Position::Values(_)) => {
+                return Err(Refused::new(400, codes::MALFORMED, "this next link is of another query"));
+            }
+            None => ask.skip,
+        };
+        let wanted = ask.top.unwrap_or(u64::MAX).min(ask.page);
+        let end = skip.saturating_add(wanted);
+        let next = (end < all && ask.top.is_none_or(|top| top > ask.page)).then_some(Position::Rows(end));
+        let rows = keyed.into_iter().map(|(_, row)| row);
+        let rows =
+            rows.skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(usize::try_from(wanted).unwrap_or(usize::MAX));
+        Ok(page(ask, rows.collect(), ask.count.then_some(all), next))
+    }
+
+    /// Hashed keys are found again by what they were made of.
+    fn remember(&self, seen: &[Seen]) {
+        if self.exposed.scheme != record::guid::Scheme::Hashed {
+            return;
+        }
+        let mut known = self.known.lock().expect("nothing panics while it looks here");
+        for row in seen {
+            let Value::Guid(guid) = row.guid else { continue };
+            if known.len() >= KNOWN_MAX && !known.contains_key(&guid) {
+                known.clear();
+            }
+            known.insert(guid, row.key.clone());
+        }
+    }
+}
+
+/// A reference compares by the text that it is shown as.
+fn text_of(value: &Value) -> Value {
+    match value {
+        Value::Reference(reference) => Value::Text(reference_text(reference)),
+        other => other.clone(),
+    }
+}
+
+/// The key that a reference points to, as people write it.
+fn reference_text(reference: &record::Reference) -> String {
+    let parts: Vec<String> = reference.key.iter().map(|(_, part)| part.to_string()).collect();
+    parts.join("|")
+}
+
+fn page(ask: &Ask, seen: Vec<Seen>, count: Option<u64>, next: Option<Position>) -> Page {
+    let mut page = Page { count, next, rows: Vec::with_capacity(seen.len()), keys: Vec::with_capacity(seen.len()) };
+    for mut row in seen {
+        page.rows.push(ask.select.iter().map(|at| text_of(&std::mem::take(&mut row.values[*at]))).collect());
+        page.keys.push(row.guid);
+    }
+    page
+}
+
+/// What comes after a place in an order.
+fn beyond(order: &[Order], values: &[Value]) -> Expr {
+    let equal = |at: usize| Expr::equal(order[at].by.clone(), values[at].clone());
+    let test = |at: usize, op: Comparison, value: Value| {
+        Expr::Compare(op, Box::new(order[at].by.clone()), Box::new(Expr::Value(value)))
+    };
+    let after = |at: usize| match (order[at].descending, values[at].is_blank()) {
+        (false, true) => test(at, Comparison::NotEqual, Value::Blank),
+        (false, false) => test(at, Comparison::Greater, values[at].clone()),
+        (true, true) => Expr::Or(Vec::new()),
+        (true, false) => {
+            Expr::Or(vec![test(at, Comparison::Less, values[at].clone()), test(at, Comparison::Equal, Value::Blank)])
+        }
+    };
+    let alternatives = (0..order.len()).map(|last| {
+        let mut all: Vec<Expr> = (0..last).map(equal).collect();
+        all.push(after(last));
+        if all.len() == 1 { all.swap_remove(0) } else { Expr::And(all) }
+    });
+    let any = Expr::Or(alternatives.collect());
+    match order.first() {
+        // The first column alone bounds the search, so that an index serves it.
+        Some(first) if !first.descending && !values[0].is_blank() => {
+            Expr::And(vec![test(0, Comparison::GreaterOrEqual, values[0].clone()), any])
+        }
+        _ => any,
+    }
+}
