@@ -71,9 +71,9 @@ impl Scheme {
             };
             parts.push(part);
         }
-        if whole_numbers > 0 {
-            let taken = 128 - rest.saturating_sub(1).leading_zeros();
-            let bits = ((ROOM_BITS - taken.min(ROOM_BITS)) / whole_numbers).min(64);
+        let taken = 128 - rest.saturating_sub(1).leading_zeros();
+        if let Some(bits) = (ROOM_BITS - taken.min(ROOM_BITS)).checked_div(whole_numbers) {
+            let bits = bits.min(64);
             if bits < WHOLE_BITS_MIN {
                 return Scheme::Hashed;
             }

@@ -199,15 +199,15 @@ fn fill(file: &Path) {
     for article in 0..2_000u64 {
         for (place, warehouse) in ["Köln", "London", "100% Hub", "O'Hare", "São Paulo"].iter().enumerate() {
             let n = (article * 5 + place as u64).wrapping_mul(2_654_435_761) >> 7;
-            let quantity = (n % 20 != 0).then_some((n % 506) as i64 - 5);
+            let quantity = (!n.is_multiple_of(20)).then_some((n % 506) as i64 - 5);
             let price = (n % 10_007) as f64 / 100.0;
-            let note = (n % 5 != 0).then(|| notes[(n % 9) as usize]);
+            let note = (!n.is_multiple_of(5)).then(|| notes[(n % 9) as usize]);
             let active = [Some(0), Some(1), None][(n % 3) as usize];
-            let counted = (n % 11 != 0)
+            let counted = (!n.is_multiple_of(11))
                 .then(|| format!("2026-{:02}-{:02} {:02}:{:02}:30", n % 12 + 1, n % 28 + 1, n % 24, n % 60));
             let due = format!("2026-{:02}-{:02}", n % 12 + 1, n % 25 + 1);
             let class = ["F", "S", "D"][(n % 7 % 3) as usize];
-            let item = (n % 13 != 0).then_some((n % 200) as i64);
+            let item = (!n.is_multiple_of(13)).then_some((n % 200) as i64);
             transaction
                 .prepare_cached("INSERT INTO stock VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '(sample) keeper', ?)")
                 .unwrap()
