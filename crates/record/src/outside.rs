@@ -11,8 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Notice, Options, Outcome, Queryable, Reference, Row, Schema,
-    Type, Value,
+    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Notice, Options, Outcome, Queryable, Reference, Row,
+    Schema, Type, Value,
 };
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
