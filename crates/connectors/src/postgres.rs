@@ -1,7 +1,8 @@
 //! PostgreSQL, as a source and as a destination.
 //!
-//! Values go both ways as PostgreSQL's own texts, under session settings that make them exact and the same on every
-//! server (ISO dates, UTC, all digits of a float): whatever a type is, it is read as the database writes it.
+//! The usual types are read in their binary form. All others, and everything that is written, go as PostgreSQL's own
+//! texts, under session settings that make them exact and the same on every server (ISO dates, UTC, all digits of a
+//! float): whatever a type is, it is read as the database writes it.
 //!
 //! *Limits*: a read holds one read-only transaction, so that it sees one moment; it keeps no writer waiting. TLS is
 //! verified against the certificates that this machine trusts, or those of `ca`, unless the URL says `sslmode=disable` or the server is on
@@ -15,6 +16,7 @@ mod query;
 mod sink;
 mod source;
 mod value;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,16 +5,17 @@
 //! repeats a chunk that changes nothing. No transaction of ours is open during a call to the outside.
 
 pub(crate) mod hold;
+mod read;
 mod remove;
 pub(crate) mod wait;
 mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use definition::Drift;
-use record::{Fault, Page, ReadKind, Reader, RetryPolicy, System};
+use record::{Fault, RetryPolicy, System};
 use store::approvals::ApprovalId;
 use store::leases::Lease;
 use store::ledger::{Entry, State as Settled};
@@ -25,16 +26,15 @@ use crate::codes;
 use crate::consent::{self, Agreed, Consent, Guard};
 use crate::error::Error;
 use crate::gone::{self, Gone, Limits, Seen};
-use crate::outage::with_retries;
+use crate::known::Known;
 use crate::pair::Pair;
 use crate::plan::Proofs;
 use crate::reject::Rejected;
-use crate::sort::{self, Keyed, Sorted, Twins};
-use crate::watch::{Note, Watch};
+use crate::sort::Keyed;
+use crate::watch::Watch;
 use crate::window::Window;
 use hold::{begin, end, keep};
 use wait::Orphan;
-use write::rejected_by_destination;
 
 /// A batch integration that is ready to run.
 pub struct Job {
@@ -131,9 +131,6 @@ pub struct Report {
     pub error: Option<Fault>,
 }
 
-/// Rows that wait for a parent at most; beyond it they become dead letters at once.
-const WAITING_MAX: usize = 50_000;
-
 /// Runs an integration once.
 ///
 /// *Errors*: only what keeps the run from being recorded: another process has the integration, or our own state cannot
@@ -155,6 +152,8 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         rejected: BTreeMap::new(),
         waiting: 0,
         settled: 0,
+        held: Chunk::default(),
+        committed: Instant::now(),
     };
     let result = tokio::select! {
         result = run.agreed() => result,
@@ -264,6 +263,10 @@ struct Run<'a> {
     waiting: u64,
     /// Rows with an end, good or bad, for `stop_after`.
     settled: u64,
+    /// Counts and position of pages with nothing to remember but that: they go with the next commit.
+    held: Chunk,
+    /// When the last commit was made.
+    committed: Instant,
 }
 
 /// Why a run or a plan does not go on.
@@ -366,128 +369,13 @@ impl Run<'_> {
             orphans = self.read(pair, None, Some(why), &mut seen).await?;
         }
         // Where rows that are gone are removed, that deals with these too.
-        if waits > 0 && pair.gone == Gone::Ignore {
-            self.forget_waiting(pair, &orphans).await?;
+        if pair.gone == Gone::Ignore {
+            seen.as_written = Known::default();
+            if waits > 0 {
+                self.forget_waiting(pair, &orphans).await?;
+            }
         }
         Ok((seen, orphans))
-    }
-
-    /// Reads from a position to the end, and writes what differs.
-    async fn read(
-        &mut self,
-        pair: &Pair,
-        mut position: Option<String>,
-        mut everything: Option<String>,
-        seen: &mut Seen,
-    ) -> Result<Vec<Orphan>, Stopped> {
-        let entity = &*pair.entity.name;
-        let mut twins = Twins::default();
-        let mut waiting = Vec::new();
-        let mut reader = self.open(pair, position.as_deref()).await?;
-        if let ReadKind::Full { why } = reader.kind() {
-            // A full read that goes on where an earlier run was cut has not seen the rows before that.
-            seen.whole = position.is_none() || why.is_some();
-            everything = why.or(everything);
-        }
-        self.watch.note(Note::Reading { entity, everything: everything.as_deref() });
-        loop {
-            let page = match reader.next().await {
-                Ok(Some(page)) => page,
-                Ok(None) => break,
-                Err(fault) if fault.is_transient() => {
-                    // Go on after the last page that is committed.
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    reader = self.open(pair, position.as_deref()).await?;
-                    match reader.next().await {
-                        Ok(Some(page)) => page,
-                        Ok(None) => break,
-                        Err(fault) => return Err(fault.into()),
-                    }
-                }
-                Err(fault) => return Err(fault.into()),
-            };
-            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
-            position = page.cursor;
-            self.watch.note(Note::Progress { entity, counts: self.counts });
-        }
-        self.parents_of(pair, waiting).await
-    }
-
-    /// Reads a window of time to its end. What a read that was cut has written is unchanged when it is repeated.
-    async fn read_window(
-        &mut self,
-        pair: &Pair,
-        mut reader: Box<dyn Reader>,
-        seen: &mut Seen,
-    ) -> Result<Vec<Orphan>, Stopped> {
-        let entity = &*pair.entity.name;
-        let (mut twins, mut waiting) = (Twins::default(), Vec::new());
-        self.watch.note(Note::Reading { entity, everything: None });
-        while let Some(page) = reader.next().await? {
-            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
-            self.watch.note(Note::Progress { entity, counts: self.counts });
-        }
-        self.parents_of(pair, waiting).await
-    }
-
-    async fn open(&self, pair: &Pair, position: Option<&str>) -> Result<Box<dyn Reader>, Fault> {
-        with_retries(&self.job.retry, self.watch, || pair.source.read(position)).await
-    }
-
-    async fn page(
-        &mut self,
-        pair: &Pair,
-        page: &Page,
-        twins: &mut Twins,
-        waiting: &mut Vec<Orphan>,
-        seen: &mut Seen,
-    ) -> Result<(), Stopped> {
-        let keyed = sort::keys(pair, page)?;
-        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?;
-        let Sorted { unchanged, skipped, refreshed, rejected, candidates, left_out, keyless } =
-            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins, self.compare);
-        if pair.gone != Gone::Ignore {
-            seen.add(&keyed, &rejected, left_out, keyless);
-            seen.deletions |= !page.deleted.is_empty();
-            seen.position.clone_from(&page.cursor);
-        }
-
-        if let Some(first) = self.job.stop_after.first_alike(self.settled, &keyed, &rejected) {
-            // These say what there is to say; the rest of the page would only be more of them.
-            let mut rejected = rejected;
-            rejected.truncate(first);
-            let counts = Counts { read: first as u64, ..Counts::default() };
-            return self.commit(pair, Chunk { counts, rejected, ..Chunk::default() }).await;
-        }
-        let read = (page.batch.len() + page.unreadable.len()) as u64;
-        let mut chunk = Chunk {
-            counts: Counts { read, unchanged, skipped, ..Counts::default() },
-            entries: refreshed,
-            rejected,
-            ..Chunk::default()
-        };
-        let rows_per_chunk = pair.sink.rows_per_chunk().max(1);
-        let mut rest = candidates.as_slice();
-        loop {
-            let (now, later) = rest.split_at(rest.len().min(rows_per_chunk));
-            rest = later;
-            for orphan in self.write(pair, now, &mut chunk).await? {
-                if waiting.len() < WAITING_MAX {
-                    chunk.entries.push(orphan.waits(pair, self.id));
-                    waiting.push(orphan);
-                } else {
-                    chunk.rejected.push(rejected_by_destination(pair, &orphan.row, orphan.fault));
-                }
-            }
-            let moves = self.job.window.is_none() && !(pair.gone != Gone::Ignore && seen.holds_position());
-            if rest.is_empty() && moves {
-                chunk.position = page.cursor.clone();
-            }
-            self.commit(pair, std::mem::take(&mut chunk)).await?;
-            if rest.is_empty() {
-                return Ok(());
-            }
-        }
     }
 
     /// Everything of a chunk in one commit.
@@ -535,6 +423,7 @@ impl Run<'_> {
             ops.push(cursors::Op::Set { integration, stream: entity, position, fingerprint }.into());
         }
         self.store.commit(ops).await?;
+        self.committed = Instant::now();
         self.counts += chunk.counts;
         self.settled += chunk.counts.unchanged + chunk.counts.written() + chunk.counts.rejected + chunk.counts.skipped;
         for code in codes {

@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use definition::MinRows;
-use record::hash::RowHasher;
+use record::hash::ByHash;
 use record::{
-    Change, Column, Current, Decimal, Fault, Key, KeyRules, Op, RetryPolicy, Row, Schema, Type, Value, ValueRef,
+    Change, Column, Current, Decimal, Fault, Key, KeyHasher, KeyRules, Op, RetryPolicy, Row, Schema, Type, Value,
 };
 use store::Store;
 use store::ledger::{Entry, State};
@@ -18,6 +18,7 @@ use store::runs;
 
 use crate::batch::Job;
 use crate::codes;
+use crate::known::Known;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::reject::Rejected;
@@ -48,12 +49,15 @@ pub struct Limits {
     pub min_rows: Option<MinRows>,
 }
 
-/// What one run has seen of one entity in the source. Empty where nobody asks what is gone.
+/// What one run has seen of one entity in the source. Nothing but `as_written` where nobody asks what is gone.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     rules: KeyRules,
-    /// Hashes of the keys as the destination compares them: 16 bytes a row, however long the keys are.
-    keys: HashSet<u128>,
+    /// The rows that were written before, each with whether it was seen as it was.
+    pub as_written: Known,
+    /// Hashes of the other rows' keys as the destination compares them: 16 bytes a row, however long the keys are.
+    keys: HashSet<u128, ByHash>,
+    hasher: KeyHasher,
     /// Read from the beginning: what was not seen is gone.
     pub whole: bool,
     /// Rows of which not even the key can be read: any row might be one of them.
@@ -83,11 +87,11 @@ impl Seen {
     }
 
     pub fn add(&mut self, keyed: &Keyed, rejected: &[Rejected], left_out: Vec<Key>, keyless: u64) {
-        for key in keyed.keys.iter().chain(rejected.iter().map(|rejected| &rejected.key)) {
-            self.keys.insert(self.hash(key));
+        for key in keyed.asked().chain(rejected.iter().map(|rejected| &rejected.key)) {
+            self.keys.insert(self.hasher.hash(key, self.rules));
         }
         for key in &left_out {
-            self.keys.remove(&self.hash(key));
+            self.keys.remove(&self.hasher.hash(key, self.rules));
         }
         self.left_out.extend(left_out);
         self.keyless += keyless;
@@ -98,21 +102,18 @@ impl Seen {
         self.whole || self.deletions || !self.left_out.is_empty()
     }
 
-    fn hash(&self, key: &Key) -> u128 {
-        RowHasher::default().hash([ValueRef::Bytes(key.folded(self.rules).as_bytes())])
-    }
-
     /// *Errors*: of our own state.
     pub fn missing(&self, store: &Store, pair: &Pair) -> Result<Missing, store::Error> {
-        let mut missing = Missing::default();
+        let (mut missing, mut hasher) = (Missing::default(), KeyHasher::default());
         let mut keys = Vec::new();
         if !self.whole {
             keys.clone_from(&self.left_out);
         } else if self.keyless == 0 {
             store.ledger_scan(&pair.to, &pair.entity.name, |seen| {
                 if seen.state != State::Deactivated
+                    && !(seen.state == State::Written && self.as_written.has_met(seen.source_hash))
                     && let Ok(key) = Key::from_bytes(seen.key)
-                    && !self.keys.contains(&self.hash(&key))
+                    && !self.keys.contains(&hasher.hash(&key, self.rules))
                 {
                     keys.push(key);
                 }
@@ -141,7 +142,7 @@ impl Seen {
             return Ok(());
         }
         let (gone, entity) = (missing.written.len() as u64, &pair.entity.name);
-        if self.whole && self.keys.is_empty() {
+        if self.whole && self.keys.is_empty() && !self.as_written.has_met_any() {
             let what = format!(
                 "`{}` gave no row of `{entity}`, and {gone} were written before: an empty source deletes nothing",
                 pair.from

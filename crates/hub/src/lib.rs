@@ -16,6 +16,7 @@ mod error;
 pub mod events;
 mod gone;
 pub mod json;
+mod known;
 mod letters;
 mod outage;
 pub mod pair;

@@ -4,23 +4,29 @@ use std::collections::HashMap;
 
 use definition::Drift;
 use mapping::{Read, Wanted, content};
-use record::hash::RowHasher;
-use record::{Change, Current, Fault, Key, KeyRules, Op, Page, Row, Schema, Value};
+use record::hash::{ByHash, RowHasher};
+use record::{Change, Current, Fault, Key, KeyHasher, KeyRules, Op, Page, Row, Schema, Value};
 use store::ledger::{Entry, State};
 
 use crate::codes;
 use crate::gone::{self, Gone};
+use crate::known::Known;
 use crate::pair::Pair;
 use crate::reject::{Rejected, keyless};
 
 /// The rows of one page with their keys, ready to be compared with the ledger.
+#[derive(Default)]
 pub(crate) struct Keyed {
     binding: Vec<usize>,
     /// For each row of the batch: the hash of what the mapping reads, and the key.
     hashes: Vec<u128>,
-    /// A row without a key has one made of its content, so that the ledger knows it again.
+    /// A row without a key has one made of its content, so that the ledger knows it again. *Shape*: empty where every
+    /// row of the page is as it was written.
     pub keys: Vec<Key>,
-    has_key: Vec<bool>,
+    /// The rows that are as they were written. *Shape*: one for each row.
+    as_written: Vec<bool>,
+    /// The keys that more than one row of the page has, each with the key of another such row.
+    twice: HashMap<Key, Key>,
 }
 
 /// A row that differs from what was last written, or that the ledger does not know.
@@ -63,11 +69,15 @@ pub(crate) struct Sorted {
     pub keyless: u64,
 }
 
-/// Keys of this run that were not in the ledger, as the destination compares them.
+/// Keys of this run that were not in the ledger, by their hash as the destination compares them.
 #[derive(Default)]
-pub(crate) struct Twins(HashMap<Key, Key>);
+pub(crate) struct Twins {
+    keys: HashMap<u128, Key, ByHash>,
+    hasher: KeyHasher,
+}
 
-pub(crate) fn keys(pair: &Pair, page: &Page) -> Result<Keyed, Fault> {
+/// The keys of a page's rows; `known` says which of the rows need none.
+pub(crate) fn keys(pair: &Pair, page: &Page, known: &mut Known) -> Result<Keyed, Fault> {
     let binding = pair.read.bind(page.batch.schema()).map_err(|missing| {
         let table = missing.join("`, `");
         Fault::stop(codes::COLUMN_MISSING, format!("`{}` has no column `{table}`, which the mapping reads", pair.from))
@@ -75,18 +85,37 @@ pub(crate) fn keys(pair: &Pair, page: &Page) -> Result<Keyed, Fault> {
             .fix("correct the mapping, or give the source its column back; nothing was written")
     })?;
     let mut hasher = RowHasher::default();
-    let mut keyed = Keyed { binding, hashes: Vec::new(), keys: Vec::new(), has_key: Vec::new() };
+    let mut keyed = Keyed { binding, ..Keyed::default() };
     for row in page.batch.rows() {
         let hash = hasher.hash(keyed.binding.iter().map(|column| row.at(*column)));
-        let key = pair.read.key(row, &keyed.binding);
-        keyed.has_key.push(key.is_some());
-        keyed.keys.push(key.unwrap_or_else(|| keyless(hash)));
         keyed.hashes.push(hash);
+        keyed.as_written.push(known.meet(hash));
+    }
+    if keyed.as_written.iter().all(|as_written| *as_written) {
+        return Ok(keyed);
+    }
+    let mut has_key = Vec::with_capacity(keyed.hashes.len());
+    for (row, hash) in page.batch.rows().zip(&keyed.hashes) {
+        let key = pair.read.key(row, &keyed.binding);
+        has_key.push(key.is_some());
+        keyed.keys.push(key.unwrap_or_else(|| keyless(*hash)));
+    }
+    keyed.twice = twice_in_page(&keyed.keys, &has_key, pair.sink.key_rules());
+    for (as_written, key) in keyed.as_written.iter_mut().zip(&keyed.keys) {
+        *as_written &= keyed.twice.is_empty() || !keyed.twice.contains_key(key);
     }
     Ok(keyed)
 }
 
-/// Sorts a page. `ledger` answers for each key, in their order; with `compare` it is not taken at its word.
+impl Keyed {
+    /// The keys that the ledger is to be asked for.
+    pub fn asked(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().zip(&self.as_written).filter(|(_, as_written)| !**as_written).map(|(key, _)| key)
+    }
+}
+
+/// Sorts a page. `ledger` answers for each key that is [asked](Keyed::asked) for, in their order; with `compare` it is
+/// not taken at its word.
 pub(crate) fn sort(
     pair: &Pair,
     page: &Page,
@@ -99,12 +128,15 @@ pub(crate) fn sort(
     let mut hasher = RowHasher::default();
     let fingerprint = pair.fingerprint();
     let rules = pair.sink.key_rules();
-    let twice = twice_in_page(keyed, rules);
     for (at, row) in page.batch.rows().enumerate() {
+        if keyed.as_written[at] {
+            sorted.unchanged += 1;
+            continue;
+        }
         let (source_hash, key) = (keyed.hashes[at], &keyed.keys[at]);
         let entry = ledger.next().flatten();
         let seen = entry.as_ref().filter(|e| e.source_hash == source_hash && e.mapping == fingerprint);
-        if !compare && seen.is_some_and(|e| e.state == State::Written) && !twice.contains_key(key) {
+        if !compare && seen.is_some_and(|e| e.state == State::Written) && !keyed.twice.contains_key(key) {
             sorted.unchanged += 1;
             continue;
         }
@@ -128,7 +160,7 @@ pub(crate) fn sort(
                 keeps_ledger: false,
             });
         };
-        if let Some(other) = twice.get(key) {
+        if let Some(other) = keyed.twice.get(key) {
             reject(vec![key_twice(pair, key, other)]);
             continue;
         }
@@ -320,11 +352,12 @@ fn key_twice(pair: &Pair, key: &Key, other: &Key) -> Fault {
 }
 
 /// The keys that more than one row of the page has, each with the key of another such row.
-fn twice_in_page(keyed: &Keyed, rules: KeyRules) -> HashMap<Key, Key> {
-    let mut first: HashMap<Key, &Key> = HashMap::new();
+fn twice_in_page(keys: &[Key], has_key: &[bool], rules: KeyRules) -> HashMap<Key, Key> {
+    let mut hasher = KeyHasher::default();
+    let mut first: HashMap<u128, &Key, ByHash> = HashMap::with_capacity_and_hasher(keys.len(), ByHash::default());
     let mut twice = HashMap::new();
-    for (key, _) in keyed.keys.iter().zip(&keyed.has_key).filter(|(_, has_key)| **has_key) {
-        if let Some(other) = first.insert(key.folded(rules), key) {
+    for (key, _) in keys.iter().zip(has_key).filter(|(_, has_key)| **has_key) {
+        if let Some(other) = first.insert(hasher.hash(key, rules), key) {
             twice.insert(key.clone(), other.clone());
             twice.insert(other.clone(), key.clone());
         }
@@ -335,7 +368,7 @@ fn twice_in_page(keyed: &Keyed, rules: KeyRules) -> HashMap<Key, Key> {
 impl Twins {
     /// Remembers a key; answers with an earlier one of another spelling.
     fn meet(&mut self, key: &Key, rules: KeyRules) -> Option<Key> {
-        match self.0.entry(key.folded(rules)) {
+        match self.keys.entry(self.hasher.hash(key, rules)) {
             std::collections::hash_map::Entry::Occupied(met) => (met.get() != key).then(|| met.get().clone()),
             std::collections::hash_map::Entry::Vacant(free) => {
                 free.insert(key.clone());

@@ -161,6 +161,12 @@ impl BatchBuilder {
         batch.cells.push(cell);
     }
 
+    /// Takes the cells of a row back that is not whole.
+    pub fn drop_row(&mut self) {
+        let width = self.batch.schema.len().max(1);
+        self.batch.cells.truncate(self.batch.cells.len() / width * width);
+    }
+
     /// Whole rows so far.
     pub fn rows(&self) -> usize {
         self.batch.len()
@@ -234,6 +240,21 @@ mod tests {
         assert_eq!(back, rows);
         assert_eq!(batch.row(1).get("c"), Some(ValueRef::Reference(&reference)));
         assert_eq!(batch.row(1).get("nope"), None);
+    }
+
+    #[test]
+    fn a_row_that_is_not_whole_can_be_taken_back() {
+        let mut builder = Batch::builder(Schema::of([("a", Type::Unknown), ("b", Type::Unknown)]));
+        for value in [1, 2, 3] {
+            builder.push(ValueRef::Int(value));
+        }
+        builder.drop_row();
+        builder.drop_row();
+        builder.push(ValueRef::Text("x"));
+        builder.push(ValueRef::Blank);
+        let batch = builder.finish();
+        let rows: Vec<Vec<ValueRef<'_>>> = batch.rows().map(|row| row.values().collect()).collect();
+        assert_eq!(rows, [[ValueRef::Int(1), ValueRef::Int(2)], [ValueRef::Text("x"), ValueRef::Blank]]);
     }
 
     #[test]

@@ -35,6 +35,27 @@ impl RowHasher {
     }
 }
 
+/// For maps and sets whose keys are hashes of this module already: they are not hashed again.
+pub type ByHash = std::hash::BuildHasherDefault<Hashed>;
+
+/// See [`ByHash`].
+#[derive(Debug, Default)]
+pub struct Hashed(u64);
+
+impl std::hash::Hasher for Hashed {
+    fn write_u128(&mut self, hash: u128) {
+        self.0 = hash as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxhash_rust::xxh3::xxh3_64(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 fn put(out: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {
         ValueRef::Blank => out.push(0),

@@ -1,5 +1,7 @@
 //! The identity of a record: typed, sortable, reversible bytes.
 
+mod folded;
+
 use std::fmt;
 
 use jiff::civil::Date;
@@ -7,6 +9,8 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::{Reference, Value};
+
+pub use folded::KeyHasher;
 
 /// The values of a key, one or several, as bytes that sort as the values do.
 ///

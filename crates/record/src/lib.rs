@@ -41,7 +41,7 @@ pub use code::Code;
 pub use entity::{Entity, EntityField};
 pub use fault::{Effect, Fault, Now, Place, Scope, Why};
 pub use jiff::tz::TimeZone;
-pub use key::{Key, KeyError, KeyRules};
+pub use key::{Key, KeyError, KeyHasher, KeyRules};
 pub use notice::{Notice, NoticeKind, Severity};
 pub use options::{Field, FieldType, Keeps, Kind, OptionValue, Options};
 pub use outside::{

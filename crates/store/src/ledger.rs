@@ -220,13 +220,22 @@ fn scan(conn: &Connection, scope: i64, each: &mut dyn FnMut(Seen<'_>) -> Control
 
 impl Store {
     /// The rows of these keys, in the order of the keys; `None` where the ledger knows nothing.
-    pub fn ledger_get(&self, system: &str, entity: &str, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
+    pub fn ledger_get<'k>(
+        &self,
+        system: &str,
+        entity: &str,
+        keys: impl IntoIterator<Item = &'k Key>,
+    ) -> Result<Vec<Option<Entry>>, Error> {
+        let mut keys = keys.into_iter().peekable();
+        if keys.peek().is_none() {
+            return Ok(Vec::new());
+        }
         self.read(|conn| {
-            let Some(scope) = scope(conn, system, entity)? else { return Ok(vec![None; keys.len()]) };
+            let Some(scope) = scope(conn, system, entity)? else { return Ok(keys.map(|_| None).collect()) };
             let sql =
                 "SELECT key, source_hash, content_hash, mapping, state, generation, remote_id, version FROM ledger
                        WHERE scope = ?1 AND key = ?2";
-            keys.iter().map(|key| first(conn, sql, (scope, key.as_bytes()), read)).collect()
+            keys.map(|key| first(conn, sql, (scope, key.as_bytes()), read)).collect()
         })
     }
 
@@ -269,6 +278,28 @@ impl Store {
                 }
             }
             Ok(found)
+        })
+    }
+
+    /// The source hash of each row of one entity of one system that was written by this mapping.
+    ///
+    /// *Shape*: one snapshot, in key order. *Units*: a million rows take two hundred milliseconds of the calling thread.
+    pub fn ledger_written(
+        &self,
+        system: &str,
+        entity: &str,
+        mapping: u64,
+        mut each: impl FnMut(u128),
+    ) -> Result<(), Error> {
+        let sql = "SELECT source_hash FROM ledger WHERE scope = ?1 AND state = ?2 AND mapping = ?3";
+        self.read(|conn| {
+            let Some(scope) = scope(conn, system, entity)? else { return Ok(()) };
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut rows = statement.query((scope, State::Written, mapping as i64))?;
+            while let Some(row) = rows.next()? {
+                each(hash(row, 0)?);
+            }
+            Ok(())
         })
     }
 

@@ -1,33 +1,40 @@
 //! Reading a table, a view or a query, page by page.
 //!
-//! A read is one statement in one read-only transaction, fetched a page at a time: it sees one moment of the database,
-//! needs one sort at most, and each page is under the time-out. It is ordered by watermark and key, or by key, so that a
-//! read that was cut goes on after the last row; without a key the rows come as they come.
+//! A read is one statement in one read-only transaction, fetched some thousand rows at a time: it sees one moment of the
+//! database, needs one sort at most, and each fetch is under the time-out. It is ordered by watermark and key, or by key,
+//! so that a read that was cut goes on after the last row; without a key the rows come as they come.
 
+mod gathered;
+mod plan;
+
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use record::{
-    Batch, BoxFuture, Column, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source, Type, Unreadable,
-    Value,
-};
+use record::{BoxFuture, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Source, Type, Value};
 use tokio::sync::mpsc;
-use tokio_postgres::types::{ToSql, Type as PgType};
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Transaction;
+use tokio_postgres::types::ToSql;
 
+use self::gathered::{Gathered, Places};
+use self::plan::{Phase, Plan};
 use super::fault::{self, Failure};
 use super::value::{self, AsText};
-use super::{Database, Use, catalog, quote_table};
+use super::{Database, Use};
 use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::moment::Dst;
-use crate::sql::pages::{self, PAGE_BYTES_MAX, Pages, Told};
+use crate::sql::pages::{Pages, Told};
+use crate::sql::quote;
 use crate::sql::text::Times;
 use crate::sql::watermark::{Clock, Numbers};
-use crate::sql::{order, quote};
 
-/// Rows that are fetched at a time: their memory is held twice for a moment.
-const FETCH: i32 = 1_000;
+/// Rows that are fetched at a time, until it is known how long they are.
+const FETCH_FIRST: i32 = 1_000;
+/// Rows that are fetched at a time at most, and the bytes of them: a page of them is held beside the one that is worked on.
+const FETCH_MAX: i32 = 10_000;
+const FETCH_BYTES: usize = 4 << 20;
 
 pub(super) struct Table {
     database: Database,
@@ -80,142 +87,6 @@ impl Source for Table {
             let found = get(&self.database, &self.spec, keys).await;
             found.map_err(|failure| fault::source(&self.database, &self.spec.table, &failure))
         })
-    }
-}
-
-/// The statements of a read.
-struct Plan {
-    from: String,
-    /// The columns asked for, as texts.
-    wanted: Vec<String>,
-    /// What the rows are ordered by. Empty: as they come, with no way to go on after a cut.
-    order: Vec<String>,
-    /// Whether each of `order` may be blank.
-    nullable: Vec<bool>,
-    order_texts: Vec<String>,
-    watermark: Option<String>,
-    watermark_type: Type,
-    times: Times,
-    schema: Arc<Schema>,
-}
-
-/// Which rows a read of changes is at: those without a watermark are read each time, before the others.
-#[derive(Clone, Copy, PartialEq)]
-enum Phase {
-    Blanks,
-    Values,
-}
-
-impl Plan {
-    async fn of(client: &Client, spec: &ReadSpec, changes: bool) -> Result<Plan, Failure> {
-        let from = match spec.options.text("query") {
-            Some(query) => format!("({})", query.trim().trim_end_matches(';')),
-            None => quote_table(&spec.table),
-        };
-        let filled = match spec.options.text("query") {
-            Some(_) => Vec::new(),
-            None => catalog::table(client, &spec.table).await?.map(|table| table.filled).unwrap_or_default(),
-        };
-        let watermark = spec.watermark.as_ref().map(|watermark| watermark.column.clone());
-        let mut names: Vec<&String> = spec.columns.iter().chain(&spec.key).collect();
-        names.extend(&watermark);
-        let column = |name: &str| format!("t.{}", quote(name));
-        let probe: Vec<String> = names.iter().map(|name| column(name)).collect();
-        let probe = if probe.is_empty() { "1".to_owned() } else { probe.join(", ") };
-        let statement = client.prepare(&format!("SELECT {probe} FROM {from} AS t")).await?;
-        let of = |name: &str| {
-            let at = names.iter().position(|known| *known == name).expect("every column is in the probe");
-            let column = &statement.columns()[at];
-            (column.type_().clone(), column.type_modifier())
-        };
-        let text = |name: &str| value::as_text(&column(name), of(name).0 == PgType::MONEY);
-        let times = Times { zone: spec.time_zone.clone(), dst: Dst::of(spec.options.text("dst")) };
-        let schema = spec.columns.iter().map(|name| {
-            let (ty, modifier) = of(name);
-            let ty = match value::declared(&ty, modifier) {
-                Type::LocalDateTime if times.zone.is_some() => Type::DateTime,
-                ty => ty,
-            };
-            Column { name: name.as_str().into(), ty }
-        });
-        let schema = Schema::new(schema.collect());
-        let ordered: Vec<&String> = watermark.iter().filter(|_| changes).chain(&spec.key).collect();
-        // A read of changes asks for rows with a watermark and rows without one apart.
-        let is_watermark = |at: usize| changes && at == 0;
-        Ok(Plan {
-            wanted: spec.columns.iter().map(|name| text(name)).collect(),
-            order: ordered.iter().map(|name| column(name)).collect(),
-            nullable: (0..ordered.len()).map(|at| !is_watermark(at) && !filled.contains(ordered[at])).collect(),
-            order_texts: ordered.iter().map(|name| text(name)).collect(),
-            watermark_type: watermark.as_deref().map_or(Type::Unknown, |name| value::declared(&of(name).0, -1)),
-            watermark: watermark.as_deref().map(column),
-            from,
-            times,
-            schema,
-        })
-    }
-
-    /// The statement that reads on from a place, and what to bind.
-    fn statement(&self, changes: bool, phase: Phase, cursor: &Cursor, lower: Option<&Value>) -> (String, Vec<Value>) {
-        let (mut bound, mut all): (Vec<Value>, Vec<String>) = (Vec::new(), Vec::new());
-        if let Some(watermark) = self.watermark.as_ref().filter(|_| changes) {
-            match (phase, lower) {
-                (Phase::Blanks, _) => all.push(format!("{watermark} IS NULL")),
-                (Phase::Values, Some(lower)) => {
-                    bound.push(lower.clone());
-                    all.push(format!("{watermark} >= ${}", bound.len()));
-                }
-                (Phase::Values, None) => all.push(format!("{watermark} IS NOT NULL")),
-            }
-            if let Some(until) = &cursor.until {
-                bound.push(until.clone());
-                all.push(format!("{watermark} < ${}", bound.len()));
-            }
-        }
-        if !cursor.after.is_empty() {
-            let before = bound.len();
-            let (sql, values) = order::after(&self.order, &cursor.after, |i| format!("${}", before + i + 1));
-            bound.extend(values.into_iter().cloned());
-            all.push(sql);
-        }
-        let columns: Vec<&str> = self.wanted.iter().chain(&self.order_texts).map(String::as_str).collect();
-        let columns = if columns.is_empty() { "1::text".to_owned() } else { columns.join(", ") };
-        let mut sql = format!("SELECT {columns} FROM {} AS t", self.from);
-        if !all.is_empty() {
-            sql.push_str(&format!(" WHERE {}", all.join(" AND ")));
-        }
-        if !self.order.is_empty() {
-            let by = self.order.iter().zip(&self.nullable);
-            let by: Vec<String> = by
-                .map(|(column, nullable)| format!("{column}{}", if *nullable { " NULLS FIRST" } else { "" }))
-                .collect();
-            sql.push_str(&format!(" ORDER BY {}", by.join(", ")));
-        }
-        (sql, bound)
-    }
-
-    /// The values of a row, or what is wrong with it.
-    fn row(
-        &self,
-        database: &Database,
-        spec: &ReadSpec,
-        row: &tokio_postgres::Row,
-    ) -> Result<Result<Vec<Value>, Unreadable>, Failure> {
-        let mut values = Vec::with_capacity(self.wanted.len());
-        let mut wrong = None;
-        for (i, column) in self.schema.columns().iter().enumerate() {
-            let cell: Option<&str> = row.try_get(i)?;
-            match value::read(cell, &column.ty, &self.times) {
-                Ok(value) => values.push(value),
-                Err(why) => {
-                    values.push(Value::Blank);
-                    wrong.get_or_insert((i, why, cell.unwrap_or_default().to_owned()));
-                }
-            }
-        }
-        let Some((i, why, shown)) = wrong else { return Ok(Ok(values)) };
-        let row = Row::new(self.schema.clone(), values);
-        Ok(Err(pages::unreadable(&database.system, spec, row, i, why, &shown)))
     }
 }
 
@@ -331,42 +202,41 @@ impl Read<'_> {
             })
             .await?;
         let ordered = !plan.order.is_empty();
+        let rows_max = self.spec.rows_per_batch.max(1);
         let mut page = Gathered::new(plan);
-        let mut last: Option<Vec<Value>> = None;
+        let mut places = Places::default();
+        let mut fetch = FETCH_FIRST;
         loop {
-            let rows = self.database.in_time(async { Ok(transaction.query_portal(&portal, FETCH).await?) }).await?;
-            if rows.is_empty() {
+            // Whoever takes the pages waits until all of it is here: the server's time-out is for the server's work.
+            let mut full = Vec::new();
+            let (mut fetched, mut bytes) = (0, 0);
+            let receive = async {
+                let mut rows = pin!(transaction.query_portal_raw(&portal, fetch).await?);
+                while let Some(row) = rows.try_next().await? {
+                    fetched += 1;
+                    bytes += row.raw_size_bytes();
+                    places.go_on(&row, plan.wanted.len())?;
+                    if page.is_full(rows_max) {
+                        places.before(cursor);
+                        let done = std::mem::replace(&mut page, Gathered::new(plan));
+                        full.push(done.finish(ordered.then_some(&*cursor)));
+                    }
+                    page.unreadable.extend(plan.gather(self.database, self.spec, &row, &mut page.batch)?);
+                }
+                Ok(())
+            };
+            self.database.in_time(receive).await?;
+            for page in full {
+                if self.send(waiting, page).await {
+                    return Ok(true);
+                }
+            }
+            if fetched < fetch {
                 break;
             }
-            for row in &rows {
-                let cell = |i: usize| {
-                    row.try_get::<_, Option<&str>>(plan.wanted.len() + i)
-                        .map(|cell| cell.map_or(Value::Blank, Value::text))
-                };
-                let at: Vec<Value> = (0..plan.order.len()).map(cell).collect::<Result<_, _>>()?;
-                let new_place = last.as_ref() != Some(&at);
-                if page.is_full(self.spec.rows_per_batch.max(1)) {
-                    // Rows that share one place are never cut apart: the place to go on from stays before them.
-                    if new_place && let Some(last) = &last {
-                        cursor.after.clone_from(last);
-                    }
-                    let full = std::mem::replace(&mut page, Gathered::new(plan)).finish(ordered.then_some(&*cursor));
-                    if self.send(waiting, full).await {
-                        return Ok(true);
-                    }
-                }
-                if new_place && let Some(before) = last.replace(at) {
-                    cursor.after = before;
-                }
-                match plan.row(self.database, self.spec, row)? {
-                    Ok(values) => values.iter().for_each(|value| page.batch.push(value.as_ref())),
-                    Err(unreadable) => page.unreadable.push(unreadable),
-                }
-            }
+            fetch = fetch_next(fetched, bytes);
         }
-        if let Some(last) = last {
-            cursor.after = last;
-        }
+        places.here(cursor);
         Ok(!page.is_empty() && self.send(waiting, page.finish(ordered.then_some(&*cursor))).await)
     }
 
@@ -391,6 +261,12 @@ impl Read<'_> {
     }
 }
 
+/// How many rows to fetch next, after so many of so many bytes.
+fn fetch_next(rows: i32, bytes: usize) -> i32 {
+    let bytes_per_row = bytes / rows.max(1) as usize + 1;
+    i32::try_from(FETCH_BYTES / bytes_per_row).unwrap_or(FETCH_MAX).clamp(10, FETCH_MAX)
+}
+
 /// Where to start, and why everything is read although changes were asked for.
 fn start(by: Option<String>, text: Option<&str>) -> (Cursor, Option<String>) {
     let everything = Cursor { full: true, by: by.clone(), ..Cursor::default() };
@@ -401,31 +277,6 @@ fn start(by: Option<String>, text: Option<&str>) -> (Cursor, Option<String>) {
             (everything, Some("the watermark column is another one than in the last read".to_owned()))
         }
         Some(cursor) => (cursor, None),
-    }
-}
-
-/// Gathers the rows of one page.
-struct Gathered {
-    batch: record::BatchBuilder,
-    unreadable: Vec<Unreadable>,
-}
-
-impl Gathered {
-    fn new(plan: &Plan) -> Gathered {
-        Gathered { batch: Batch::builder(plan.schema.clone()), unreadable: Vec::new() }
-    }
-
-    fn is_full(&self, rows: usize) -> bool {
-        self.batch.rows() + self.unreadable.len() >= rows || self.batch.bytes() >= PAGE_BYTES_MAX
-    }
-
-    fn is_empty(&self) -> bool {
-        self.batch.rows() == 0 && self.unreadable.is_empty()
-    }
-
-    fn finish(self, cursor: Option<&Cursor>) -> Page {
-        let cursor = cursor.map(Cursor::to_text);
-        Page { batch: self.batch.finish(), unreadable: self.unreadable, deleted: Vec::new(), cursor }
     }
 }
 

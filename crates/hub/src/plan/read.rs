@@ -11,6 +11,7 @@ use super::{PlannedEffect, PlannedRow, Planner, column, seen};
 use crate::adopt::{self, Existing};
 use crate::batch::{self, Stopped, wait};
 use crate::gone::{Gone, Seen};
+use crate::known::Known;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::renumber;
@@ -55,6 +56,10 @@ impl Planner<'_> {
             everything = why.or(everything);
         }
         self.watch.note(Note::Reading { entity: &pair.entity.name, everything: everything.as_deref() });
+        seen.as_written = match reader.kind() {
+            ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
+            _ => Known::default(),
+        };
         self.read(at, pair, reader, revived, seen).await
     }
 
@@ -82,9 +87,9 @@ impl Planner<'_> {
         twins: &mut Twins,
         seen: &mut Seen,
     ) -> Result<(), Stopped> {
-        let keyed = sort::keys(pair, page)?;
-        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, &keyed.keys)?.into_iter();
-        let mut ledger = ledger.zip(&keyed.keys).map(|(known, key)| revived.get(key).cloned().or(known));
+        let keyed = sort::keys(pair, page, &mut seen.as_written)?;
+        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, keyed.asked())?.into_iter();
+        let mut ledger = ledger.zip(keyed.asked()).map(|(known, key)| revived.get(key).cloned().or(known));
         let Sorted { unchanged, skipped, refreshed: _, rejected, candidates, left_out, keyless } =
             sort::sort(pair, page, &keyed, &mut ledger, twins, self.compare);
         if pair.gone != Gone::Ignore {

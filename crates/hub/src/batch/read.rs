@@ -1,0 +1,184 @@
+//! Reading one entity of a run, page by page: what is as it was written is counted, the rest goes on to be written.
+
+use std::time::Duration;
+
+use record::{Fault, Page, ReadKind, Reader};
+use store::runs::Counts;
+
+use super::wait::Orphan;
+use super::write::rejected_by_destination;
+use super::{Chunk, Run, Stopped};
+use crate::gone::{Gone, Seen};
+use crate::known::Known;
+use crate::outage::with_retries;
+use crate::pair::Pair;
+use crate::sort::{self, Sorted, Twins};
+use crate::watch::Note;
+
+/// Pages of unchanged rows share a commit for so long: a sync for each of them would cost more than comparing them.
+const HELD_MAX: Duration = Duration::from_millis(250);
+
+/// Rows that wait for a parent at most; beyond it they become dead letters at once.
+const WAITING_MAX: usize = 50_000;
+
+impl Run<'_> {
+    /// Reads from a position to the end, and writes what differs.
+    pub(super) async fn read(
+        &mut self,
+        pair: &Pair,
+        mut position: Option<String>,
+        mut everything: Option<String>,
+        seen: &mut Seen,
+    ) -> Result<Vec<Orphan>, Stopped> {
+        let entity = &*pair.entity.name;
+        let mut twins = Twins::default();
+        let mut waiting = Vec::new();
+        let mut reader = self.open(pair, position.as_deref()).await?;
+        if let ReadKind::Full { why } = reader.kind() {
+            // A full read that goes on where an earlier run was cut has not seen the rows before that.
+            seen.whole = position.is_none() || why.is_some();
+            everything = why.or(everything);
+        }
+        self.watch.note(Note::Reading { entity, everything: everything.as_deref() });
+        seen.as_written = match reader.kind() {
+            ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
+            _ => Known::default(),
+        };
+        loop {
+            let page = match reader.next().await {
+                Ok(page) => page,
+                Err(fault) if fault.is_transient() => {
+                    // Go on after the last page that was dealt with.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    let next = match self.open(pair, position.as_deref()).await {
+                        Ok(opened) => {
+                            reader = opened;
+                            reader.next().await
+                        }
+                        Err(fault) => Err(fault),
+                    };
+                    match next {
+                        Ok(page) => page,
+                        Err(fault) => return self.cut(pair, fault).await,
+                    }
+                }
+                Err(fault) => return self.cut(pair, fault).await,
+            };
+            let Some(page) = page else { break };
+            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
+            position = page.cursor;
+            self.progress(pair);
+        }
+        self.commit_held(pair).await?;
+        self.parents_of(pair, waiting).await
+    }
+
+    /// The read ends early; what was held of it is remembered.
+    async fn cut<T>(&mut self, pair: &Pair, fault: Fault) -> Result<T, Stopped> {
+        self.commit_held(pair).await?;
+        Err(fault.into())
+    }
+
+    async fn commit_held(&mut self, pair: &Pair) -> Result<(), Stopped> {
+        if self.held.counts.read == 0 && self.held.position.is_none() {
+            return Ok(());
+        }
+        let held = std::mem::take(&mut self.held);
+        self.commit(pair, held).await
+    }
+
+    fn progress(&self, pair: &Pair) {
+        let mut counts = self.counts;
+        counts += self.held.counts;
+        self.watch.note(Note::Progress { entity: &pair.entity.name, counts });
+    }
+
+    /// Reads a window of time to its end. What a read that was cut has written is unchanged when it is repeated.
+    pub(super) async fn read_window(
+        &mut self,
+        pair: &Pair,
+        mut reader: Box<dyn Reader>,
+        seen: &mut Seen,
+    ) -> Result<Vec<Orphan>, Stopped> {
+        let entity = &*pair.entity.name;
+        let (mut twins, mut waiting) = (Twins::default(), Vec::new());
+        self.watch.note(Note::Reading { entity, everything: None });
+        loop {
+            let page = match reader.next().await {
+                Ok(page) => page,
+                Err(fault) => return self.cut(pair, fault).await,
+            };
+            let Some(page) = page else { break };
+            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
+            self.progress(pair);
+        }
+        self.commit_held(pair).await?;
+        self.parents_of(pair, waiting).await
+    }
+
+    async fn open(&self, pair: &Pair, position: Option<&str>) -> Result<Box<dyn Reader>, Fault> {
+        with_retries(&self.job.retry, self.watch, || pair.source.read(position)).await
+    }
+
+    async fn page(
+        &mut self,
+        pair: &Pair,
+        page: &Page,
+        twins: &mut Twins,
+        waiting: &mut Vec<Orphan>,
+        seen: &mut Seen,
+    ) -> Result<(), Stopped> {
+        let keyed = sort::keys(pair, page, &mut seen.as_written)?;
+        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, keyed.asked())?;
+        let Sorted { unchanged, skipped, refreshed, rejected, candidates, left_out, keyless } =
+            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins, self.compare);
+        if pair.gone != Gone::Ignore {
+            seen.add(&keyed, &rejected, left_out, keyless);
+            seen.deletions |= !page.deleted.is_empty();
+            seen.position.clone_from(&page.cursor);
+        }
+
+        if let Some(first) = self.job.stop_after.first_alike(self.settled, &keyed, &rejected) {
+            // These say what there is to say; the rest of the page would only be more of them.
+            let mut rejected = rejected;
+            rejected.truncate(first);
+            let counts = Counts { read: first as u64, ..Counts::default() };
+            return self.commit(pair, Chunk { counts, rejected, ..Chunk::default() }).await;
+        }
+        let read = (page.batch.len() + page.unreadable.len()) as u64;
+        let mut chunk = std::mem::take(&mut self.held);
+        chunk.counts += Counts { read, unchanged, skipped, ..Counts::default() };
+        let moves = self.job.window.is_none() && !(pair.gone != Gone::Ignore && seen.holds_position());
+        let nothing_else = refreshed.is_empty() && rejected.is_empty() && candidates.is_empty();
+        if nothing_else && self.committed.elapsed() < HELD_MAX {
+            if moves {
+                chunk.position.clone_from(&page.cursor);
+            }
+            self.held = chunk;
+            return Ok(());
+        }
+        chunk.entries = refreshed;
+        chunk.rejected = rejected;
+        let rows_per_chunk = pair.sink.rows_per_chunk().max(1);
+        let mut rest = candidates.as_slice();
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(rows_per_chunk));
+            rest = later;
+            for orphan in self.write(pair, now, &mut chunk).await? {
+                if waiting.len() < WAITING_MAX {
+                    chunk.entries.push(orphan.waits(pair, self.id));
+                    waiting.push(orphan);
+                } else {
+                    chunk.rejected.push(rejected_by_destination(pair, &orphan.row, orphan.fault));
+                }
+            }
+            if rest.is_empty() && moves {
+                chunk.position = page.cursor.clone();
+            }
+            self.commit(pair, std::mem::take(&mut chunk)).await?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
