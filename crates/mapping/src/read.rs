@@ -22,6 +22,8 @@ pub struct ReadMapping {
     entity: Arc<Entity>,
     columns: Vec<String>,
     fields: Vec<Field>,
+    /// The places of the key's fields in `fields`, in the order of the key.
+    key: Vec<usize>,
     filter: Option<formula::Compiled>,
     children: Vec<Children>,
     zone: Option<TimeZone>,
@@ -165,7 +167,9 @@ impl ReadMapping {
         }
         let fingerprint = fingerprint(plan.entity, plan.rules, plan.filter);
         let (entity, zone) = (plan.entity.clone(), plan.zone.clone());
-        Ok(ReadMapping { entity, columns, fields, filter, children, zone, fingerprint })
+        let place = |name: &String| fields.iter().rposition(|field: &Field| *entity.fields[field.at].name == **name);
+        let key = entity.key.iter().filter_map(place).collect();
+        Ok(ReadMapping { entity, columns, fields, key, filter, children, zone, fingerprint })
     }
 
     pub fn entity(&self) -> &Arc<Entity> {
@@ -206,13 +210,9 @@ impl ReadMapping {
     /// The key of a row, without evaluating anything but the key's fields; `None` where the row has no valid key.
     pub fn key(&self, row: RowRef<'_>, binding: &[usize]) -> Option<Key> {
         let inputs = |slot: usize| row.at(binding[slot]);
-        let mut values = vec![Value::Blank; self.entity.fields.len()];
-        for field in
-            self.fields.iter().filter(|f| self.entity.key.iter().any(|k| **k == *self.entity.fields[f.at].name))
-        {
-            values[field.at] = self.value(field, &inputs).ok()?;
-        }
-        self.entity.key_of(&Row::new(self.entity.schema.clone(), values)).ok()
+        let part = |field: &usize| self.value(&self.fields[*field], &inputs).ok();
+        let parts: Vec<Value> = self.key.iter().map(part).collect::<Option<_>>()?;
+        Entity::key_of_parts(&parts).ok()
     }
 
     /// The places of the mapping's columns in rows of this schema.

@@ -52,15 +52,19 @@ impl Entity {
     /// The key of a row of this entity.
     pub fn key_of(&self, row: &Row) -> Result<Key, KeyError> {
         let blank = Value::Blank;
-        // A reference within a key counts by the key that it points to.
-        let parts: Vec<&Value> = self
-            .key
-            .iter()
-            .flat_map(|name| match row.get(name).unwrap_or(&blank) {
-                Value::Reference(reference) => reference.key.iter().map(|(_, value)| value).collect(),
-                value => vec![value],
-            })
-            .collect();
-        Key::of(parts)
+        Entity::key_of_parts(self.key.iter().map(|name| row.get(name).unwrap_or(&blank)))
+    }
+
+    /// The key of these values of key fields, in the order of the key. A reference within a key counts by the key that it
+    /// points to.
+    pub fn key_of_parts<'v>(parts: impl IntoIterator<Item = &'v Value>) -> Result<Key, KeyError> {
+        let flat = parts.into_iter().flat_map(|part| {
+            let (own, referred) = match part {
+                Value::Reference(reference) => (None, Some(reference.key.iter().map(|(_, value)| value))),
+                value => (Some(value), None),
+            };
+            own.into_iter().chain(referred.into_iter().flatten())
+        });
+        Key::of(flat)
     }
 }
