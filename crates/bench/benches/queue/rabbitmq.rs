@@ -31,9 +31,8 @@ pub fn through(dir: &Path, messages: u64, senders: u64) -> std::result::Result<T
     let mut sends = std::thread::scope(|scope| {
         let consumers: Vec<_> = (0..CONSUMERS).map(|_| scope.spawn(|| consume(node.address, total, &done))).collect();
         let connections = senders.div_ceil(SENDERS_PER_CONNECTION);
-        let publishers: Vec<_> = (0..connections)
-            .map(|_| scope.spawn(|| publish(node.address, senders / connections, each)))
-            .collect();
+        let publishers: Vec<_> =
+            (0..connections).map(|_| scope.spawn(|| publish(node.address, senders / connections, each))).collect();
         let mut sends = Vec::new();
         for publisher in publishers {
             sends.extend(publisher.join().expect("a publisher does not panic")?);

@@ -19,7 +19,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let dir = std::env::temp_dir().join(format!("ironbridge-bench-{}", std::process::id()));
     let up = servers::up(&dir.join("hub"));
-    let kept = Request { address: up.address, path: "/webhooks/changes", headers: servers::KEY, whole: true, answers: 202 };
+    let kept =
+        Request { address: up.address, path: "/webhooks/changes", headers: servers::KEY, whole: true, answers: 202 };
     // The last byte is missing: the key is compared, the body read and parsed, and nothing is kept.
     let refused = Request { whole: false, answers: 400, ..kept };
     runtime.block_on(load::run(kept, CONNECTIONS, EACH));

@@ -32,7 +32,8 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let (read, write) = (BufReader::with_capacity(256 << 10, stream.try_clone()?), BufWriter::with_capacity(256 << 10, stream));
+        let (read, write) =
+            (BufReader::with_capacity(256 << 10, stream.try_clone()?), BufWriter::with_capacity(256 << 10, stream));
         let mut connection = Connection { read, write, payload: Vec::new() };
         connection.write.write_all(b"AMQP\0\0\x09\x01")?;
         connection.expect(0, (10, 10))?;
@@ -106,7 +107,9 @@ impl Connection {
                 match self.read.fill_buf() {
                     Ok([]) => return Err("the node closed the connection".into()),
                     Ok(_) => {}
-                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Ok(None),
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                        return Ok(None);
+                    }
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -73,7 +73,8 @@ impl Drop for Node {
         if !pid.trim().is_empty() {
             let _ = Command::new("kill").arg(pid.trim()).status();
             let began = Instant::now();
-            while self.server.try_wait().is_ok_and(|ended| ended.is_none()) && began.elapsed() < Duration::from_secs(20) {
+            while self.server.try_wait().is_ok_and(|ended| ended.is_none()) && began.elapsed() < Duration::from_secs(20)
+            {
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
