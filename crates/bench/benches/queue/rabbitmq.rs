@@ -27,10 +27,10 @@ pub fn through(dir: &Path, messages: u64, senders: u64) -> std::result::Result<T
     declare(node.address).map_err(|why| why.to_string())?;
     let each = messages / senders;
     let (total, done) = (each * senders, AtomicU64::new(0));
+    let connections = senders.div_ceil(SENDERS_PER_CONNECTION);
     let began = Instant::now();
     let mut sends = std::thread::scope(|scope| {
         let consumers: Vec<_> = (0..CONSUMERS).map(|_| scope.spawn(|| consume(node.address, total, &done))).collect();
-        let connections = senders.div_ceil(SENDERS_PER_CONNECTION);
         let publishers: Vec<_> =
             (0..connections).map(|_| scope.spawn(|| publish(node.address, senders / connections, each))).collect();
         let mut sends = Vec::new();
