@@ -68,7 +68,8 @@ impl Lowering<'_> {
         }
         let moment = match name {
             "now" => Some(self.now),
-            "mindatetime" => Some(Timestamp::MIN),
+            // Before the year 1 databases count differently, or not at all.
+            "mindatetime" => "0001-01-01T00:00:00Z".parse().ok(),
             "maxdatetime" => Some(Timestamp::MAX),
             _ => None,
         };

@@ -85,6 +85,15 @@ pub(super) fn literal(literal: &Literal) -> Lowered {
         // A choice leaves as its name; a client that was told of an enumeration sends it with a type.
         Literal::Enum { value, .. } => (Value::text(value), Ty::Text),
     };
+    // Databases count the years before 1 differently, or not at all.
+    let year = match &value {
+        Value::Date(date) => date.year(),
+        Value::Instant(at) => TimeZone::UTC.to_datetime(*at).year(),
+        _ => 1,
+    };
+    if year < 1 {
+        return Err(malformed("a date before the year 1"));
+    }
     if let Value::Text(text) = &value
         && text.contains('\0')
     {
