@@ -3,12 +3,20 @@
 //! A [`Stand`] is a real system with a table to write to and read from. [`run`] puts a connector through every
 //! [`Check`]; a check that cannot apply is waived with a reason, and a waiver that is no longer needed fails.
 
+mod names;
+mod proxy;
+mod trouble;
+
 use std::sync::Arc;
 
 use record::{
     BoxFuture, Change, Effected, Fault, Key, Now, Op, Options, Page, ReadKind, ReadSpec, Row, Schema, Source, System,
     Type, Value, WriteSpec,
 };
+
+pub use names::option_names;
+pub use proxy::Proxy;
+pub use trouble::{Ground, Trouble};
 
 /// What each connector has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +40,28 @@ pub enum Check {
     Describes,
     /// `check` says what it reached.
     SaysWhoItIs,
+    /// A row is fetched by its key.
+    GetsByKey,
+    /// Lines are found by the column that names their parent.
+    FindsChildren,
+    /// A user whose right was revoked asks a person, reading and writing.
+    RevokedRight,
+    /// No room is something to try again.
+    NoRoom,
+    /// A read goes on after a network that was cut at any byte, and loses no row.
+    CutWhileReading,
+    /// A write that was cut at any byte and repeated is there once.
+    CutWhileWriting,
+    /// Sessions that the server ended are opened again.
+    Restart,
+    StatementTimeout,
+    LockTimeout,
+    /// A write that is dropped in the middle holds nothing.
+    CancelledWrite,
 }
 
 impl Check {
-    pub const ALL: [Check; 11] = [
+    pub const ALL: [Check; 21] = [
         Check::ReadsEverythingOnce,
         Check::GoesOnAfterACut,
         Check::WritesTwiceAsOnce,
@@ -47,6 +73,16 @@ impl Check {
         Check::WrongColumn,
         Check::Describes,
         Check::SaysWhoItIs,
+        Check::GetsByKey,
+        Check::FindsChildren,
+        Check::RevokedRight,
+        Check::NoRoom,
+        Check::CutWhileReading,
+        Check::CutWhileWriting,
+        Check::Restart,
+        Check::StatementTimeout,
+        Check::LockTimeout,
+        Check::CancelledWrite,
     ];
 }
 
@@ -69,6 +105,8 @@ pub struct Stand {
     pub time: &'static str,
     /// The options of the entity.
     pub options: Options,
+    /// How to make trouble: for databases. Without it, what needs it is not checked.
+    pub trouble: Option<Trouble>,
     /// Checks that do not apply, each with its reason.
     pub waivers: &'static [(Check, &'static str)],
 }
@@ -85,7 +123,15 @@ pub async fn run(stand: &Stand) -> Vec<String> {
     }
     for check in Check::ALL {
         let waiver = stand.waivers.iter().find(|(waived, _)| *waived == check);
-        match (one(stand, check).await, waiver) {
+        let done = match &stand.trouble {
+            Some(trouble) => bad_day(stand, trouble, check).await,
+            None => None,
+        };
+        let done = match done {
+            Some(done) => done,
+            None => one(stand, check).await,
+        };
+        match (done, waiver) {
             (Ok(()), None) | (Err(_), Some(_)) => {}
             (Err(why), None) => failures.push(format!("{}: {check:?}: {why}", stand.kind)),
             (Ok(()), Some((_, reason))) => {
@@ -109,7 +155,27 @@ fn one(stand: &Stand, check: Check) -> BoxFuture<'_, Result<(), String>> {
         Check::WrongColumn => Box::pin(wrong_column(stand)),
         Check::Describes => Box::pin(describes(stand)),
         Check::SaysWhoItIs => Box::pin(says_who_it_is(stand)),
+        // What is left needs a database.
+        _ => Box::pin(std::future::ready(Ok(()))),
     }
+}
+
+/// The checks of databases; `None` for another one.
+async fn bad_day(stand: &Stand, trouble: &Trouble, check: Check) -> Option<Result<(), String>> {
+    let done: BoxFuture<'_, Result<(), String>> = match check {
+        Check::GetsByKey => Box::pin(trouble::gets_by_key(stand)),
+        Check::FindsChildren => Box::pin(trouble::children(stand)),
+        Check::RevokedRight => Box::pin(trouble::revoked_right(stand, trouble)),
+        Check::NoRoom => Box::pin(trouble::no_room(stand, trouble)),
+        Check::CutWhileReading => Box::pin(trouble::cut_while_reading(stand, trouble)),
+        Check::CutWhileWriting => Box::pin(trouble::cut_while_writing(stand, trouble)),
+        Check::Restart => Box::pin(trouble::restart(stand, trouble)),
+        Check::StatementTimeout => Box::pin(trouble::statement_timeout(stand, trouble)),
+        Check::LockTimeout => Box::pin(trouble::lock_timeout(stand, trouble)),
+        Check::CancelledWrite => Box::pin(trouble::cancelled_write(stand, trouble)),
+        _ => return None,
+    };
+    Some(done.await)
 }
 
 async fn fill(stand: &Stand) -> Result<(), String> {
@@ -262,7 +328,11 @@ async fn says_who_it_is(stand: &Stand) -> Result<(), String> {
 // How the checks speak to a system.
 
 fn source(stand: &Stand, table: &str, column: &str) -> Result<Arc<dyn Source>, String> {
-    let spec = ReadSpec {
+    stand.system.source(spec(stand, table, column)).map_err(|fault| fault.to_string())
+}
+
+fn spec(stand: &Stand, table: &str, column: &str) -> ReadSpec {
+    ReadSpec {
         table: table.to_owned(),
         columns: vec![stand.key.to_owned(), column.to_owned()],
         declared: Vec::new(),
@@ -272,8 +342,13 @@ fn source(stand: &Stand, table: &str, column: &str) -> Result<Arc<dyn Source>, S
         time_zone: None,
         fields: Vec::new(),
         options: stand.options.clone(),
-    };
-    stand.system.source(spec).map_err(|fault| fault.to_string())
+    }
+}
+
+/// The table, or the query of the options, in pages of so many rows.
+fn source_with(stand: &Stand, system: &dyn System, options: Options, rows: usize) -> Result<Arc<dyn Source>, String> {
+    let spec = ReadSpec { rows_per_batch: rows, options, ..spec(stand, stand.table, stand.text) };
+    system.source(spec).map_err(|fault| fault.to_string())
 }
 
 async fn read(stand: &Stand, cursor: Option<&str>) -> Result<Vec<Page>, String> {
@@ -374,47 +449,4 @@ fn place(fault: &Fault, key: Option<&str>, table: &str) -> Result<(), String> {
         && fault.place.key.as_deref() == key.or(fault.place.key.as_deref())
         && (table.is_empty() || fault.place.table.as_deref() == Some(table));
     if right { Ok(()) } else { Err(format!("the fault does not say where, or what to do: {fault:?}")) }
-}
-
-/// The words that field tables agree on, each with the words that mean the same and are not used.
-const AGREED: &[(&str, &[&str])] = &[
-    ("host", &["server", "hostname", "address"]),
-    ("database", &["db", "dbname", "catalog"]),
-    ("table", &["table_name", "entity_set", "logical_name"]),
-    ("query", &["sql", "statement"]),
-    ("user", &["username", "login", "uid"]),
-    ("password", &["pwd", "pass"]),
-    ("url", &["uri", "endpoint", "base_url", "connection_string"]),
-    ("timeout", &["timeout_ms", "timeout_seconds", "command_timeout", "request_timeout"]),
-    ("batch_rows", &["batch_size", "page_size", "rows_per_batch", "chunk_size"]),
-    ("concurrency", &["parallelism", "max_concurrency", "threads"]),
-    ("alternate_key", &["key_columns", "upsert_key"]),
-    ("file", &["path", "filename", "file_name"]),
-];
-
-/// Checks the field tables of every kind. *Shape*: a sentence for each mistake.
-pub fn option_names() -> Vec<String> {
-    let mut mistakes = Vec::new();
-    for kind in crate::registry::kinds() {
-        for field in kind.connection.iter().chain(kind.entity) {
-            let at = format!("{}: `{}`", kind.name, field.name);
-            if let Some((agreed, _)) = AGREED.iter().find(|(_, others)| others.contains(&field.name)) {
-                mistakes.push(format!("{at} is called `{agreed}` everywhere else"));
-            }
-            if !field.doc.ends_with('.') || field.example.is_empty() {
-                mistakes.push(format!("{at} needs a sentence and an example"));
-            }
-            if field.required && field.default.is_some() {
-                mistakes.push(format!("{at} is required and has a default"));
-            }
-        }
-        for names in [kind.connection, kind.entity] {
-            let mut seen: Vec<&str> = names.iter().map(|field| field.name).collect();
-            seen.sort();
-            if seen.windows(2).any(|pair| pair[0] == pair[1]) {
-                mistakes.push(format!("{}: a field is listed twice", kind.name));
-            }
-        }
-    }
-    mistakes
 }

@@ -81,21 +81,30 @@ impl Sink for Table {
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
         Box::pin(async move {
             let session = self.session().await.map_err(|failure| self.failed(failure))?;
-            let found = match self.read(&session, keys, columns).await {
-                // One key that is no value of its column's type spoils the statement for all.
-                Err(failure) if failure.is_of_a_row() => {
-                    let mut found = Vec::with_capacity(keys.len());
-                    for key in keys {
-                        match self.read(&session, std::slice::from_ref(key), columns).await {
-                            Ok(one) => found.extend(one),
-                            Err(failure) if failure.is_of_a_row() => found.push(None),
-                            Err(failure) => return Err(self.failed(failure)),
-                        }
-                    }
-                    found
-                }
-                found => found.map_err(|failure| self.failed(failure))?,
+            let wanted: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
+            let found = self.look_up(&session, &self.spec.key, &wanted, columns, None).await;
+            let found = found.map_err(|failure| self.failed(failure))?;
+            *self.session.lock().await = Some(session);
+            Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        by: &'a [String],
+        values: &'a [Vec<Value>],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
+        Box::pin(async move {
+            let session = self.session().await.map_err(|failure| self.failed(failure))?;
+            let Some(id) = id(&session.described).map(str::to_owned) else {
+                let what =
+                    format!("`{}` has no primary key of one column, so no row of it can be adopted", self.spec.table);
+                let fault = Fault::stop(Code("IB0506"), what).fix("leave `match_existing:` out");
+                return Err(fault::place(fault, &self.database, &self.spec.table));
             };
+            let found = self.look_up(&session, by, values, columns, Some(&id)).await;
+            let found = found.map_err(|failure| self.failed(failure))?;
             *self.session.lock().await = Some(session);
             Ok(found)
         })
@@ -113,6 +122,8 @@ impl Sink for Table {
 /// Rows of one chunk that are treated alike.
 struct Group<'a> {
     deletes: bool,
+    /// The id of the row that is to be adopted.
+    adopts: Option<&'a str>,
     /// Without those of the key.
     names: Vec<&'a str>,
     /// The places of the rows in the chunk.
@@ -127,7 +138,7 @@ impl Table {
         let described = session.described.clone();
         let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
         let mut texts: Vec<Texts> = Vec::with_capacity(changes.len());
-        let mut groups: BTreeMap<(bool, Vec<&str>), Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<(bool, Option<&str>, Vec<&str>), Vec<usize>> = BTreeMap::new();
         for (at, change) in changes.iter().enumerate() {
             let deletes = change.op == Op::Delete;
             let names: Vec<&str> = change
@@ -139,7 +150,8 @@ impl Table {
             match self.texts(&described, change, &names) {
                 Ok(row) => {
                     texts.push(row);
-                    groups.entry((deletes, names)).or_default().push(at);
+                    let adopts = change.remote_id.as_deref().filter(|_| change.op == Op::Adopt);
+                    groups.entry((deletes, adopts, names)).or_default().push(at);
                 }
                 Err(refused) => {
                     texts.push(Vec::new());
@@ -148,8 +160,8 @@ impl Table {
             }
         }
         let mut transaction = self.database.in_time(async { Ok(session.client.transaction().await?) }).await?;
-        for ((deletes, names), rows) in groups {
-            let group = Group { deletes, names, rows };
+        for ((deletes, adopts, names), rows) in groups {
+            let group = Group { deletes, adopts, names, rows };
             match self.attempt(&mut transaction, &described, &group, &group.rows, &texts).await {
                 Ok(effects) => put(&mut outcomes, effects),
                 Err(failure) if !failure.is_of_a_row() => return Err(failure),
@@ -204,6 +216,9 @@ impl Table {
         rows: &[usize],
         texts: &[Texts],
     ) -> Result<Vec<(usize, Effected)>, Failure> {
+        if let (Some(id), [at]) = (group.adopts, rows) {
+            return Ok(vec![(*at, self.adopt(savepoint, described, group, &texts[*at], id).await?)]);
+        }
         let key: Vec<&str> = self.spec.key.iter().map(String::as_str).collect();
         let all: Vec<&str> = key.iter().chain(&group.names).copied().collect();
         let table = quote_table(&self.spec.table);
@@ -272,21 +287,51 @@ impl Table {
         Ok(rows.iter().map(|row| row.get::<_, i32>(0) as usize).collect())
     }
 
-    async fn read(&self, session: &Session, keys: &[Key], names: &[String]) -> Result<Vec<Option<Current>>, Failure> {
+    /// The rows with these values in `by`; each has what stands in `id` as its id.
+    async fn look_up(
+        &self,
+        session: &Session,
+        by: &[String],
+        values: &[Vec<Value>],
+        names: &[String],
+        id: Option<&str>,
+    ) -> Result<Vec<Vec<Current>>, Failure> {
+        match self.rows(session, by, values, names, id).await {
+            // One value that is none of its column's type spoils the statement for all.
+            Err(failure) if failure.is_of_a_row() => {
+                let mut found = Vec::with_capacity(values.len());
+                for values in values {
+                    match self.rows(session, by, std::slice::from_ref(values), names, id).await {
+                        Ok(one) => found.extend(one),
+                        Err(failure) if failure.is_of_a_row() => found.push(Vec::new()),
+                        Err(failure) => return Err(failure),
+                    }
+                }
+                Ok(found)
+            }
+            found => found,
+        }
+    }
+
+    async fn rows(
+        &self,
+        session: &Session,
+        by: &[String],
+        values: &[Vec<Value>],
+        names: &[String],
+        id: Option<&str>,
+    ) -> Result<Vec<Vec<Current>>, Failure> {
         let described = &session.described;
         let ty = |name: &String| described.table.type_of(name).cloned().unwrap_or(Type::Unknown);
         let schema = Schema::of(names.iter().map(|name| (name.as_str(), ty(name))));
-        let key: Vec<&str> = self.spec.key.iter().map(String::as_str).collect();
+        let key: Vec<&str> = by.iter().map(String::as_str).collect();
         let zone = self.spec.time_zone.as_ref();
-        let mut texts: Vec<Texts> = Vec::with_capacity(keys.len());
-        for wanted in keys {
-            let parts = wanted.parts();
-            let part = |(value, name)| value::write(value, &ty(name), zone).unwrap_or_default();
-            texts.push(parts.iter().zip(&self.spec.key).map(part).collect());
-        }
-        let numbers: Vec<i32> = (0..keys.len() as i32).collect();
+        let part = |(value, name)| value::write(value, &ty(name), zone).unwrap_or_default();
+        let texts: Vec<Texts> = values.iter().map(|values| values.iter().zip(by).map(part).collect()).collect();
+        let numbers: Vec<i32> = (0..values.len() as i32).collect();
         let arrays = arrays(key.len(), texts.iter());
         let mut columns = vec!["v.ironbridge_row".to_owned()];
+        columns.push(id.map_or_else(|| "NULL::text".to_owned(), |id| format!("(t.{})::text", quote(id))));
         columns.extend(
             names.iter().map(|name| value::as_text(&format!("t.{}", quote(name)), described.cast(name) == "money")),
         );
@@ -300,21 +345,51 @@ impl Table {
         let rows =
             self.database.in_time(async { Ok(session.client.query(&sql, &bound(&numbers, &arrays)).await?) }).await?;
         let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::Earlier };
-        let mut found: Vec<Option<Current>> = keys.iter().map(|_| None).collect();
+        let mut found: Vec<Vec<Current>> = values.iter().map(|_| Vec::new()).collect();
         for row in rows {
-            let mut values = Vec::with_capacity(names.len());
+            let mut cells = Vec::with_capacity(names.len());
             for (i, column) in schema.columns().iter().enumerate() {
-                let cell: Option<&str> = row.try_get(i + 1)?;
+                let cell: Option<&str> = row.try_get(i + 2)?;
                 // What cannot be read differs from anything that is to be written, and is overwritten.
-                values.push(
+                cells.push(
                     value::read(cell, &column.ty, &times).unwrap_or_else(|_| cell.map_or(Value::Blank, Value::text)),
                 );
             }
-            let columns = Row::new(schema.clone(), values);
-            found[row.get::<_, i32>(0) as usize] =
-                Some(Current { remote_id: None, version: None, columns, returned: None });
+            let remote_id = row.try_get::<_, Option<&str>>(1)?.map(Into::into);
+            let columns = Row::new(schema.clone(), cells);
+            let current = Current { remote_id, version: None, columns, returned: None };
+            found[row.get::<_, i32>(0) as usize].push(current);
         }
         Ok(found)
+    }
+
+    /// Gives a row that was there before its key, and the other columns.
+    async fn adopt(
+        &self,
+        savepoint: &Transaction<'_>,
+        described: &Described,
+        group: &Group<'_>,
+        texts: &Texts,
+        remote_id: &str,
+    ) -> Result<Effected, Failure> {
+        let id = id(described).expect("only a table with such a key gave the id");
+        let all: Vec<&str> = self.spec.key.iter().map(String::as_str).chain(group.names.iter().copied()).collect();
+        let set: Vec<String> = all.iter().map(|name| format!("{0} = v.{0}", quote(name))).collect();
+        let sql = format!(
+            "WITH v AS ({}) UPDATE {} AS t SET {} FROM v WHERE t.{} = CAST(${}::text AS {})",
+            given(described, &all),
+            quote_table(&self.spec.table),
+            set.join(", "),
+            quote(id),
+            all.len() + 2,
+            described.cast(id)
+        );
+        let numbers = vec![0];
+        let arrays = arrays(all.len(), std::iter::once(texts));
+        let mut bound = bound(&numbers, &arrays);
+        bound.push(&remote_id);
+        self.database.in_time(async { Ok(savepoint.execute(&sql, &bound).await?) }).await?;
+        Ok(Effected::Updated)
     }
 
     fn texts(&self, described: &Described, change: &Change, names: &[&str]) -> Result<Texts, Fault> {
@@ -345,6 +420,14 @@ impl Table {
             row.push(text(name, value)?);
         }
         Ok(row)
+    }
+}
+
+/// The single column that names a row for good, whatever its alternate key says.
+fn id(described: &Described) -> Option<&str> {
+    match described.table.keys.iter().find(|key| key.primary)?.columns.as_slice() {
+        [one] => Some(one),
+        _ => None,
     }
 }
 

@@ -33,7 +33,9 @@ impl Table {
         failure::source(&self.engine.words(), self.engine.timeout(), &self.spec.table, &failure)
     }
 
-    async fn look_up(&self, by: &[String], wanted: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, Failure> {
+    /// The rows with these values in `by`. `lenient` gives a value that cannot be read as the text that it is, for the
+    /// mapping to refuse it with its document.
+    async fn look_up(&self, by: &[String], wanted: &[Vec<Value>], lenient: bool) -> Result<Vec<Vec<Row>>, Failure> {
         let mut session = self.engine.connect(Use::Read).await?;
         let plan = Plan::of(&*self.engine, &mut *session, &self.spec, false, by).await?;
         let columns: Vec<_> = plan.wanted.iter().map(|wanted| wanted.column.clone()).collect();
@@ -47,6 +49,7 @@ impl Table {
             for cells in cells {
                 match plan.row(&*self.engine, &self.spec, &cells) {
                     Ok(values) => rows.push(Row::new(plan.schema.clone(), values)),
+                    Err(_) if lenient => rows.push(Row::new(plan.schema.clone(), plan.as_they_are(&cells))),
                     Err(unreadable) => return Err(unreadable.fault.into()),
                 }
             }
@@ -81,7 +84,7 @@ impl Source for Table {
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
         Box::pin(async move {
             let wanted: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
-            let found = self.look_up(&self.spec.key, &wanted).await.map_err(|failure| self.failed(failure))?;
+            let found = self.look_up(&self.spec.key, &wanted, false).await.map_err(|failure| self.failed(failure))?;
             Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
         })
     }
@@ -89,7 +92,7 @@ impl Source for Table {
     fn children<'a>(&'a self, parent: &'a str, ids: &'a [Value]) -> BoxFuture<'a, Result<Vec<Vec<Row>>, Fault>> {
         Box::pin(async move {
             let wanted: Vec<Vec<Value>> = ids.iter().map(|id| vec![id.clone()]).collect();
-            self.look_up(&[parent.to_owned()], &wanted).await.map_err(|failure| self.failed(failure))
+            self.look_up(&[parent.to_owned()], &wanted, true).await.map_err(|failure| self.failed(failure))
         })
     }
 }

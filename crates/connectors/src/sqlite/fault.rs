@@ -142,3 +142,23 @@ fn why(error: &rusqlite::Error, text: String) -> Why {
 fn column(text: &str) -> Option<&str> {
     text.rsplit([' ', '.']).next().map(|name| name.trim_matches('"')).filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn no_room_is_something_to_try_again() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA max_page_count = 4; CREATE TABLE t (a BLOB)").unwrap();
+        let error = connection.execute("INSERT INTO t VALUES (zeroblob(1000000))", []).unwrap_err();
+        let database = Database { system: "crm".into(), file: "crm.db".into(), timeout: Duration::ZERO };
+        let fault = sink(&database, "t", &error);
+        assert_eq!((fault.code.0, fault.is_transient(), fault.effect), ("IB0514", true, Effect::None), "{fault}");
+        assert_eq!(row(&database, "t", "1".into(), &error), None, "it is no fault of the row");
+    }
+}

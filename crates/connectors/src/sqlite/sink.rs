@@ -40,7 +40,24 @@ impl Sink for Table {
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
         let (spec, keys, columns) = (self.spec.clone(), keys.to_vec(), columns.to_vec());
-        self.database.blocking(move |database| Writer { database, spec: &spec }.current(&keys, &columns))
+        self.database.blocking(move |database| {
+            let keys: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
+            let found = Writer { database, spec: &spec }.look_up(&spec.key, &keys, &columns, false)?;
+            Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        by: &'a [String],
+        values: &'a [Vec<Value>],
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
+        let (spec, by, values, columns) = (self.spec.clone(), by.to_vec(), values.to_vec(), columns.to_vec());
+        self.database.blocking(move |database| {
+            let writer = Writer { database, spec: &spec };
+            writer.look_up(&by, &values, &columns, true)
+        })
     }
 
     fn rows_per_chunk(&self) -> usize {
@@ -106,6 +123,15 @@ impl Writer<'_> {
             }
         };
         let table = quote(&self.spec.table);
+        if let (Op::Adopt, Some(remote_id)) = (change.op, &change.remote_id) {
+            let all: Vec<String> = self.spec.key.iter().chain(&names).cloned().collect();
+            let set = conditions(&all, "=", 0).join(", ");
+            let sql = format!("UPDATE {table} SET {set} WHERE {} = ?{}", quote(id(columns)), all.len() + 1);
+            let remote_id = rusqlite::types::Value::Text(remote_id.to_string());
+            let bound = key.iter().chain(&values).chain([&remote_id]);
+            connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(bound))?;
+            return Ok(Ok(Effected::Updated));
+        }
         let by_key = conditions(&self.spec.key, "=", 0).join(" AND ");
         let found: i64 = connection
             .prepare_cached(&format!("SELECT count(*) FROM {table} WHERE {by_key}"))?
@@ -143,44 +169,50 @@ impl Writer<'_> {
         Ok(Ok(if updated == 0 { Effected::Unchanged } else { Effected::Updated }))
     }
 
-    fn current(&self, keys: &[Key], names: &[String]) -> Result<Vec<Option<Current>>, Fault> {
+    /// The rows with these values in `by`; with `ids`, each has what names it for good as its id.
+    fn look_up(
+        &self,
+        by: &[String],
+        values: &[Vec<Value>],
+        names: &[String],
+        ids: bool,
+    ) -> Result<Vec<Vec<Current>>, Fault> {
         let failed = |e: rusqlite::Error| self.failed(&e);
         let connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
         let columns = self.columns(&connection)?;
         let ty = |name: &String| columns.type_of(name).cloned().unwrap_or(Type::Unknown);
         let schema = Schema::of(names.iter().map(|name| (name.as_str(), ty(name))));
         let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::Earlier };
-        let wanted: Vec<String> = names.iter().map(|name| format!("t.{}", quote(name))).collect();
+        let mut wanted: Vec<String> = names.iter().map(|name| format!("t.{}", quote(name))).collect();
+        wanted.push(if ids { format!("CAST(t.{} AS TEXT)", quote(id(&columns))) } else { "NULL".to_owned() });
         let sql = format!(
             "SELECT {} FROM {} AS t WHERE {}",
-            if wanted.is_empty() { "1".to_owned() } else { wanted.join(", ") },
+            wanted.join(", "),
             quote(&self.spec.table),
-            conditions(&self.spec.key, "=", 0).join(" AND ")
+            conditions(by, "=", 0).join(" AND ")
         );
         let mut statement = connection.prepare(&sql).map_err(failed)?;
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            let Ok(bound) = self.bind(&columns, &self.spec.key, &key.parts()) else {
-                found.push(None);
+        let mut found = Vec::with_capacity(values.len());
+        for wanted in values {
+            let mut currents = Vec::new();
+            let Ok(bound) = self.bind(&columns, by, wanted) else {
+                found.push(currents);
                 continue;
             };
             let mut rows = statement.query(rusqlite::params_from_iter(bound)).map_err(failed)?;
-            let Some(row) = rows.next().map_err(failed)? else {
-                found.push(None);
-                continue;
-            };
-            let mut values = Vec::with_capacity(names.len());
-            for (i, column) in schema.columns().iter().enumerate() {
-                let cell = row.get_ref(i).map_err(failed)?;
-                // What cannot be read differs from anything that is to be written, and is overwritten.
-                values.push(value::read(cell, &column.ty, &times).unwrap_or_else(|_| value::raw(cell)));
+            while let Some(row) = rows.next().map_err(failed)? {
+                let mut cells = Vec::with_capacity(names.len());
+                for (i, column) in schema.columns().iter().enumerate() {
+                    let cell = row.get_ref(i).map_err(failed)?;
+                    // What cannot be read differs from anything that is to be written, and is overwritten.
+                    cells.push(value::read(cell, &column.ty, &times).unwrap_or_else(|_| value::raw(cell)));
+                }
+                let remote_id: Option<String> = row.get(names.len()).map_err(failed)?;
+                let columns = Row::new(schema.clone(), cells);
+                let remote_id = remote_id.map(Into::into);
+                currents.push(Current { remote_id, version: None, columns, returned: None });
             }
-            found.push(Some(Current {
-                remote_id: None,
-                version: None,
-                columns: Row::new(schema.clone(), values),
-                returned: None,
-            }));
+            found.push(currents);
         }
         Ok(found)
     }
@@ -218,6 +250,16 @@ impl Writer<'_> {
 
     fn failed(&self, error: &rusqlite::Error) -> Fault {
         fault::sink(self.database, &self.spec.table, error)
+    }
+}
+
+/// The column that names a row for good, whatever its alternate key says: a primary key of one column, or SQLite's own
+/// number of the row.
+fn id(columns: &Columns) -> &str {
+    let primary = columns.keys.iter().find(|key| key.primary).map(|key| key.columns.as_slice());
+    match primary {
+        Some([one]) => one,
+        _ => "rowid",
     }
 }
 

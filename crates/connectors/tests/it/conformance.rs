@@ -42,7 +42,15 @@ async fn sqlite() {
         date: Some("due"),
         time: "changed",
         options: Options::default(),
-        waivers: &[(Check::WrongPassword, "a SQLite file has none")],
+        trouble: Some(crate::ground::sqlite(file.to_str().unwrap())),
+        waivers: &[
+            (Check::WrongPassword, "a SQLite file has none"),
+            (Check::RevokedRight, "the rights are those of the file, and an administrator has them all"),
+            (Check::NoRoom, "a limit of pages belongs to one connection: a test of the faults has one"),
+            (Check::CutWhileReading, "a file has no network"),
+            (Check::CutWhileWriting, "a file has no network"),
+            (Check::FindsChildren, "it is not asked for children yet"),
+        ],
     })
     .await;
 }
@@ -93,7 +101,8 @@ async fn postgres() {
         date: Some("due"),
         time: "changed",
         options: Options::default(),
-        waivers: &[],
+        trouble: Some(crate::ground::postgres(&url).await),
+        waivers: &[(Check::FindsChildren, "it is not asked for children yet")],
     })
     .await;
 }
@@ -144,6 +153,7 @@ async fn mysql() {
         date: Some("due"),
         time: "changed",
         options: Options::default(),
+        trouble: Some(crate::ground::mysql(&url).await),
         waivers: &[],
     })
     .await;
@@ -172,6 +182,7 @@ async fn sqlserver() {
         date: Some("due"),
         time: "changed",
         options: Options::default(),
+        trouble: None,
         waivers: &[],
     })
     .await;
@@ -211,6 +222,7 @@ async fn dataverse() {
         date: None,
         time: "lastusedincampaign",
         options: Options::default(),
+        trouble: None,
         waivers: &[],
     })
     .await;
@@ -265,6 +277,7 @@ async fn rest() {
         date: None,
         time: "changed",
         options: entity,
+        trouble: None,
         waivers: &[
             (Check::RoundTrips, "JSON has no times and no replaced columns: the mapping reads texts"),
             (Check::WrongTable, "an API has no tables"),

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod adopt;
 mod conformance;
 mod dataverse;
+mod grants;
+mod ground;
 mod mysql;
 mod notify;
 mod odata;

@@ -336,36 +336,6 @@ async fn a_chunk_of_many_rows_is_written_whatever_some_of_them_are() {
 }
 
 #[tokio::test]
-async fn rows_without_a_key_are_found_and_adopted() {
-    let Some(url) = mysql_database("adopt").await else { return };
-    sql(
-        &url,
-        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, no VARCHAR(20) UNIQUE, name VARCHAR(40), town VARCHAR(40));\n
-         INSERT INTO t (name, town) VALUES ('Acme', 'York'), ('Acme', 'Leeds'), ('Beta', 'York'), ('beta', 'York')",
-    )
-    .await;
-    let sink = sink(&url, "t", &["no"]);
-    let by = ["name".to_owned(), "town".to_owned()];
-    let values = [
-        vec![Value::text("Acme"), Value::text("Leeds")],
-        vec![Value::text("Beta"), Value::text("York")],
-        vec![Value::text("Gamma"), Value::text("York")],
-    ];
-    let found = sink.find(&by, &values, &["no".to_owned(), "name".to_owned()]).await.unwrap();
-    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 0], "`beta` is equal to the database");
-    let id = found[0][0].remote_id.clone().unwrap();
-    let mut adopt = change(Op::Adopt, &[Value::text("N-7")], &[("name", Value::text("ACME"))]);
-    adopt.remote_id = Some(id);
-    assert_eq!(effects(&*sink, &[adopt]).await, [Ok(Effected::Updated)]);
-    let rows: Vec<String> = mysql_client(&url)
-        .await
-        .query("SELECT CONCAT_WS(',', no, name, town) FROM t WHERE no IS NOT NULL")
-        .await
-        .unwrap();
-    assert_eq!(rows, ["N-7,ACME,Leeds"]);
-}
-
-#[tokio::test]
 async fn what_nobody_waits_for_ends_on_the_server_too() {
     let Some(url) = mysql_database("slow").await else { return };
     sql(&url, "CREATE TABLE t (no INT PRIMARY KEY);\nINSERT INTO t SELECT seq FROM seq_1_to_20000").await;

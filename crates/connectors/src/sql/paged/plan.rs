@@ -169,6 +169,14 @@ impl Plan {
         let row = Row::new(self.schema.clone(), values);
         Err(Box::new(pages::unreadable(engine.words().system, spec, row, i, why, &shown)))
     }
+
+    /// The values of a row, and texts where there are none.
+    pub fn as_they_are(&self, cells: &[Cell]) -> Vec<Value> {
+        let value = |(cell, place): (&Cell, &Place)| {
+            self.dialect.read(cell, &place.column.ty, &self.times).unwrap_or_else(|_| Value::text(shown(cell)))
+        };
+        cells.iter().zip(&self.wanted).map(value).collect()
+    }
 }
 
 fn shown(cell: &Cell) -> String {
