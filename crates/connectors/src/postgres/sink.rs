@@ -130,6 +130,9 @@ struct Group<'a> {
     rows: Vec<usize>,
 }
 
+/// What rows of one group have in common: the parts of [`Group`].
+type Alike<'a> = (bool, Option<&'a str>, Vec<&'a str>);
+
 /// A row as texts: the key's columns, then the others.
 type Texts = Vec<Option<String>>;
 
@@ -138,7 +141,7 @@ impl Table {
         let described = session.described.clone();
         let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
         let mut texts: Vec<Texts> = Vec::with_capacity(changes.len());
-        let mut groups: BTreeMap<(bool, Option<&str>, Vec<&str>), Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<Alike<'_>, Vec<usize>> = BTreeMap::new();
         for (at, change) in changes.iter().enumerate() {
             let deletes = change.op == Op::Delete;
             let names: Vec<&str> = change

@@ -76,7 +76,9 @@ impl Table {
     }
 
     fn failed(&self, failure: Failure) -> Fault {
-        failure::sink(&self.engine.words(), self.engine.timeout(), &self.spec.table, &failure)
+        let fault = failure::sink(&self.engine.words(), self.engine.timeout(), &self.spec.table, &failure);
+        // Where each statement is a transaction of its own, those before the one that failed have done their work.
+        if self.engine.dialect().writing().is_empty() { fault.effect_unknown() } else { fault }
     }
 
     fn place(&self, fault: Fault) -> Fault {

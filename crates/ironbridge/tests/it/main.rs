@@ -13,6 +13,7 @@ mod drift;
 mod events;
 mod gone;
 mod kills;
+mod mysql;
 mod plans;
 mod postgres;
 mod prices;
