@@ -110,7 +110,7 @@ impl Engine for Database {
             system: &self.system,
             user: self.opts.user().unwrap_or("root"),
             database: self.opts.db_name().unwrap_or_default(),
-            product: "MariaDB or MySQL",
+            product: "MariaDB or MySQL server",
             databases: "mariadb -e 'SHOW DATABASES'",
             describe: "mariadb -e 'DESCRIBE {}'",
             shell: "mariadb -e 'SHOW TABLES'",

@@ -22,6 +22,9 @@ impl From<Error> for Failure {
             Error::Driver(error @ DriverError::NoClientSslFlagFromServer) => {
                 Failure::Server { about: About::Tls, why: said(error.to_string()), column: None, ends: true }
             }
+            Error::Io(IoError::Io(error)) => {
+                Failure::Server { about: About::Unreachable, why: said(error.to_string()), column: None, ends: true }
+            }
             // Nothing of it was sent.
             Error::Driver(error @ DriverError::PacketTooLarge) => {
                 Failure::Server { about: About::Row, why: said(error.to_string()), column: None, ends: false }
@@ -37,7 +40,7 @@ fn server(error: &ServerError) -> Failure {
     let about = about(error.code, &error.state, &error.message);
     let why = Why {
         status: None,
-        code: Some(format!("MariaDB {} ({})", error.code, error.state)),
+        code: Some(format!("error {} ({})", error.code, error.state)),
         text: error.message.clone(),
         request_id: None,
     };

@@ -80,7 +80,7 @@ fn settings(timeout: Duration, purpose: Use, mariadb: bool) -> Vec<String> {
 }
 
 /// How long a statement may take on the server: MariaDB counts all statements, in seconds, MySQL those that read, in
-/// milliseconds. Zero is for ever.
+/// milliseconds.
 fn statement_time(timeout: Duration, mariadb: bool) -> String {
     if mariadb {
         format!("SET SESSION max_statement_time = {:.3}", timeout.as_secs_f64())
@@ -154,7 +154,7 @@ impl Session for Connection {
 
     fn unlimited(&mut self) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
-            let setting = statement_time(Duration::ZERO, self.mariadb);
+            let setting = statement_time(Duration::from_secs(PATIENCE_SECONDS), self.mariadb);
             self.run(&setting, &[]).await.map(|_| ())
         })
     }
@@ -220,7 +220,8 @@ impl Drop for Connection {
             let end = async {
                 conn.disconnect().await.ok();
                 if busy && let Ok(mut other) = Conn::new(opts).await {
-                    other.query_drop(format!("KILL QUERY {id}")).await.ok();
+                    // The statement itself may not have begun yet: the connection is what has to go.
+                    other.query_drop(format!("KILL CONNECTION {id}")).await.ok();
                     other.disconnect().await.ok();
                 }
             };

@@ -58,7 +58,7 @@ pub(crate) struct Words<'a> {
     pub system: &'a str,
     pub user: &'a str,
     pub database: &'a str,
-    /// `MariaDB`.
+    /// `MariaDB server`.
     pub product: &'static str,
     /// What lists the databases, and describes a table (`{}`).
     pub databases: &'static str,
@@ -155,7 +155,7 @@ fn whole(side: Side, words: &Words<'_>, timeout: Duration, table: &str, failure:
             Fault::ask_person(Code("IB0604"), format!("the query of{of} would change something, and may only read"))
                 .fix("write a `query:` that reads")
         }
-        About::ReadOnly => Fault::ask_person(Code("IB0503"), format!("this {product} server changes nothing"))
+        About::ReadOnly => Fault::ask_person(Code("IB0503"), format!("this {product} changes nothing"))
             .fix("name the server that takes writes in `url:`, not one that copies it"),
         About::Slow if reads => Fault::retry(Code("IB0605"), format!("reading{of} took longer than {timeout:?}"), None)
             .fix("add an index on the watermark column and the key, or raise `timeout`"),
@@ -168,19 +168,16 @@ fn whole(side: Side, words: &Words<'_>, timeout: Duration, table: &str, failure:
             None,
         )
         .fix("wait for the other program to finish, or raise `timeout`"),
-        About::Full => Fault::retry(Code("IB0514"), format!("there is no room left on the {product} server"), None)
+        About::Full => Fault::retry(Code("IB0514"), format!("there is no room left on the {product}"), None)
             .fix("free space on the server's disk"),
-        About::Crowded => Fault::retry(Code("IB0501"), format!("the {product} server takes no more connections"), None)
+        About::Crowded => Fault::retry(Code("IB0501"), format!("the {product} takes no more connections"), None)
             .fix("nothing: it is tried again; where it stays so, raise the server's limit of connections"),
-        About::Unreachable => {
-            Fault::retry(code("IB0601", "IB0501"), format!("the {product} server cannot be reached"), None)
-                .fix("check host and port in `url:`, and that the server runs")
+        About::Unreachable => Fault::retry(code("IB0601", "IB0501"), format!("the {product} cannot be reached"), None)
+            .fix("check host and port in `url:`, and that the server runs"),
+        About::Tls => {
+            Fault::ask_person(code("IB0601", "IB0501"), format!("no encrypted connection to the {product} came about"))
+                .fix(words.tls)
         }
-        About::Tls => Fault::ask_person(
-            code("IB0601", "IB0501"),
-            format!("no encrypted connection to the {product} server came about"),
-        )
-        .fix(words.tls),
         About::Other | About::Row | About::Duplicate if reads => {
             Fault::stop(Code("IB0605"), format!("reading{of} failed")).fix(format!("try the read by hand: {shell}"))
         }

@@ -16,6 +16,9 @@ impl From<Error> for Failure {
             Error::Tls(text) => {
                 Failure::Server { about: About::Tls, why: said(text.clone()), column: None, ends: true }
             }
+            Error::Io { message, .. } => {
+                Failure::Server { about: About::Unreachable, why: said(message.clone()), column: None, ends: true }
+            }
             // A value that the driver cannot take or give: the statement was not sent, or its answer is unread.
             Error::Conversion(text) | Error::Encoding(text) => {
                 Failure::Server { about: About::Other, why: said(text.to_string()), column: None, ends: true }

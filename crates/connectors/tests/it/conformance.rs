@@ -248,6 +248,7 @@ async fn odata() {
         date: None,
         time: "lastusedincampaign",
         options: Options::default(),
+        trouble: None,
         waivers: &[],
     })
     .await;
