@@ -31,6 +31,7 @@ use crate::pair::Pair;
 use crate::plan::Proofs;
 use crate::reject::Rejected;
 use crate::sort::Keyed;
+use crate::two_way;
 use crate::watch::Watch;
 use crate::window::Window;
 use hold::{begin, end, keep};
@@ -41,6 +42,8 @@ pub struct Job {
     pub integration: String,
     /// Parents before children.
     pub pairs: Vec<Pair>,
+    /// Entities that go both ways; then there are no pairs.
+    pub(crate) two_way: Vec<two_way::Joint>,
     pub stop_after: StopAfter,
     /// How often the destination is compared with what was written, and what becomes of what differs.
     pub compare_live: Option<Duration>,
@@ -137,6 +140,9 @@ pub struct Report {
 /// be written. A run that fails otherwise is a [`Report`] with its fault.
 /// *Cancel*: dropping it leaves the run to be closed as interrupted by the next one; nothing is lost.
 pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
+    if !job.two_way.is_empty() {
+        return two_way::run(store, job, start, watch).await;
+    }
     let (lease, id) = begin(store, &job.integration, &start).await?;
     let compare = compares(store, job)?;
     let mut run = Run {
@@ -230,7 +236,7 @@ pub(crate) fn start(
     })
 }
 
-fn does_not_add_up(counts: &Counts) -> Option<Fault> {
+pub(crate) fn does_not_add_up(counts: &Counts) -> Option<Fault> {
     if counts.adds_up() {
         return None;
     }

@@ -32,6 +32,14 @@ pub const DRIFTED: Code = Code("IB0708");
 pub const SEVERAL_MATCH: Code = Code("IB0709");
 /// A row that is gone from the source has another key in the destination now.
 pub const GONE_AND_MOVED: Code = Code("IB0750");
+/// Both sides of a two-way integration changed a field that neither masters.
+pub const BOTH_CHANGED: Code = Code("IB0720");
+/// An entity cannot go both ways between two systems.
+pub const NOT_BOTH_WAYS: Code = Code("IB0721");
+/// A system does not keep a field as it is given.
+pub const NOT_KEPT: Code = Code("IB0722");
+/// A row is gone from one side of a two-way integration, and was changed on the other.
+pub const GONE_AND_CHANGED: Code = Code("IB0723");
 /// An event cannot be read: it is not JSON, or not what its system sends.
 pub const EVENT_UNREADABLE: Code = Code("IB0801");
 /// A destination did not return a field that goes home.

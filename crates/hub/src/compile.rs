@@ -16,6 +16,7 @@ use crate::gone::{self, Gone, Limits, STATE};
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::schedule;
+use crate::two_way;
 use crate::watch::Log;
 
 /// Rows that a source hands out at a time.
@@ -46,7 +47,31 @@ pub async fn compile(
         }
         other => return Err(not_yet(&integration.name, &format!("the pattern `{}`", other.word()))),
     };
-    let (from, to) = one_way(&integration.name, batch)?;
+    let limits = Limits { max_deletes: batch.max_deletes, min_rows: batch.min_rows };
+    let stop_after = StopAfter {
+        rejected: Some(batch.stop_after.rejected),
+        percent: Some(batch.stop_after.or),
+        first_rows_alike: Some(batch.stop_after.first_rows_alike),
+    };
+    if let Direction::TwoWay { between: [_, to], .. } = &batch.direction {
+        let two_way = two_way::joints(project, integration, batch, systems, &retry).await?;
+        return Ok(Job {
+            integration: integration.name.clone(),
+            pairs: Vec::new(),
+            two_way,
+            stop_after,
+            limits,
+            compare_live: None,
+            drift: batch.drift,
+            retry,
+            consent: Consent::default(),
+            window: None,
+            destination: systems.open(to)?,
+            definition: behaviour(project, integration),
+            environment: project.environment.as_ref().map(|environment| environment.name.clone()),
+        });
+    }
+    let (from, to) = one_way(batch);
     let (from, to) = (Side::open(project, systems, from)?, Side::open(project, systems, to)?);
     let entities = project.entities_by_name();
     let mut pairs = Vec::new();
@@ -65,15 +90,10 @@ pub async fn compile(
         }
         pairs.push(pair(project, name, &from, &to, &entities, gone, &retry).await?.pair);
     }
-    let limits = Limits { max_deletes: batch.max_deletes, min_rows: batch.min_rows };
-    let stop_after = StopAfter {
-        rejected: Some(batch.stop_after.rejected),
-        percent: Some(batch.stop_after.or),
-        first_rows_alike: Some(batch.stop_after.first_rows_alike),
-    };
     Ok(Job {
         integration: integration.name.clone(),
         pairs,
+        two_way: Vec::new(),
         stop_after,
         limits,
         compare_live: batch.compare_live,
@@ -146,10 +166,10 @@ impl<'a> Side<'a> {
     }
 }
 
-fn one_way<'a>(integration: &str, batch: &'a Batch) -> Result<(&'a str, &'a str), Fault> {
+fn one_way(batch: &Batch) -> (&str, &str) {
     match &batch.direction {
-        Direction::OneWay { from, to } => Ok((from, to)),
-        Direction::TwoWay { .. } => Err(not_yet(integration, "`between:` (two ways)")),
+        Direction::OneWay { from, to } => (from, to),
+        Direction::TwoWay { .. } => unreachable!("two ways are compiled by `two_way`"),
     }
 }
 

@@ -1,23 +1,26 @@
 //! Dead letters of batch rows, as people deal with them.
 
-use definition::{Direction, Integration, Pattern};
+use definition::{Direction, Integration, Pattern, Project};
 use store::Store;
 use store::dead_letters::{self, DeadLetter, State};
 use store::ledger::{self, Entry};
 
 use crate::error::Error;
+use crate::two_way;
 
 /// Has the next run read the row of a dead letter again.
 ///
 /// *Errors*: somebody else has dealt with it meanwhile.
 pub async fn retry_row(
     store: &Store,
+    project: &Project,
     integration: &Integration,
     letter: &DeadLetter,
     by: &str,
     note: Option<&str>,
 ) -> Result<(), Error> {
     let mut ops = vec![change(letter, State::Retrying, by, note)];
+    ops.extend(two_way::retry(store, project, integration, letter)?);
     if let Pattern::Batch(batch) = &integration.pattern
         && let Direction::OneWay { to, .. } = &batch.direction
         && let Some(key) = &letter.key

@@ -26,6 +26,7 @@ mod renumber;
 pub mod schedule;
 mod sort;
 mod try_row;
+pub mod two_way;
 mod watch;
 mod window;
 pub mod worker;

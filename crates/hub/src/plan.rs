@@ -20,6 +20,7 @@ use crate::batch::{self, Job, Stopped};
 use crate::error::Error;
 use crate::gone::{self as rows_gone, Seen};
 use crate::pair::Pair;
+use crate::two_way;
 use crate::watch::Watch;
 
 pub use proof::Proof;
@@ -124,6 +125,9 @@ pub async fn plan(
     watch: &dyn Watch,
     each: &mut (dyn FnMut(PlannedRow) + Send),
 ) -> Result<Result<Plan, Fault>, Error> {
+    if !job.two_way.is_empty() {
+        return two_way::plan(store, job, watch, each).await;
+    }
     let proofs = Proofs::of(store).await?;
     let mut planner = Planner {
         store,

@@ -33,15 +33,19 @@ const PARENTS: &str = "waits_for";
 /// The rows that a dead letter waits for, from its detail.
 pub(crate) fn parents_in(detail: &str) -> Vec<(String, Key)> {
     let detail: serde_json::Value = serde_json::from_str(detail).unwrap_or_default();
-    let bytes = |hex: &str| {
-        (0..hex.len() / 2)
-            .map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok())
-            .collect::<Option<Vec<u8>>>()
-    };
     let parent = |parent: &serde_json::Value| {
         Some((parent["entity"].as_str()?.to_owned(), Key::from_bytes(&bytes(parent["key"].as_str()?)?).ok()?))
     };
     detail[PARENTS].as_array().into_iter().flatten().filter_map(parent).collect()
+}
+
+/// The bytes of a key as a detail holds them.
+pub(crate) fn hex(key: &Key) -> String {
+    key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn bytes(hex: &str) -> Option<Vec<u8>> {
+    (0..hex.len() / 2).map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()).collect()
 }
 
 /// The name of a row that has no key: it stays the same as long as the row does.
@@ -89,7 +93,6 @@ impl Rejected {
         let place: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
         let mut detail = json!({ "faults": faults, "fields": fields });
         if !self.parents.is_empty() {
-            let hex = |key: &Key| key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             let parent =
                 |(entity, key): &(String, Key)| json!({ "entity": entity, "key": hex(key), "name": key.to_string() });
             detail[PARENTS] = self.parents.iter().map(parent).collect();

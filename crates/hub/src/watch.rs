@@ -14,6 +14,8 @@ pub enum Note<'a> {
     Progress { entity: &'a str, counts: Counts },
     /// Some rows could not even be told by their key, so none is taken for gone.
     NothingRemoved { entity: &'a str, keyless: u64 },
+    /// A system does not keep a field as it is given: the other side keeps its own value, and nothing goes to and fro.
+    NotKept { system: &'a str, field: &'a str, rows: u64 },
     /// An outside call failed and will be tried again.
     TryingAgain { fault: &'a Fault, delay: Duration, attempt: u32, of: u32 },
 }
@@ -40,6 +42,10 @@ impl Watch for Log {
                 entity,
                 keyless,
                 "{keyless} rows of {entity} have no readable key, so no row is taken for gone in this run"
+            ),
+            Note::NotKept { system, field, rows } => tracing::warn!(
+                code = %crate::codes::NOT_KEPT,
+                "{system} does not keep {field} as it is given ({rows} rows): each side has its own value now"
             ),
             Note::TryingAgain { fault, delay, attempt, of } => {
                 tracing::warn!(code = %fault.code, attempt, "{fault}; trying again in {delay:?} ({attempt} of {of})");

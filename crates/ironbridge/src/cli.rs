@@ -369,6 +369,17 @@ pub enum DeadLetters {
         #[arg(long)]
         note: Option<String>,
     },
+    /// Say which version of a row holds, where the two sides of a two-way integration were both changed.
+    Decide {
+        /// The id, or a unique beginning of it.
+        id: String,
+        /// The system whose version holds; the next run writes it to the other one.
+        #[arg(long, value_name = "SYSTEM")]
+        take: String,
+        /// Why, for whoever looks later.
+        #[arg(long)]
+        note: Option<String>,
+    },
     /// Close one that nobody needs. What it holds back goes on.
     Discard {
         /// The id, or a unique beginning of it.

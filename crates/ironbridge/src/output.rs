@@ -121,6 +121,12 @@ impl Watch for Progress {
             Note::NothingRemoved { entity, keyless } => self.0.suspend(|| {
                 talk!("{keyless} rows of {entity} have no readable key, so no row is taken for gone in this run");
             }),
+            Note::NotKept { system, field, rows } => self.0.suspend(|| {
+                talk!(
+                    "{system} does not keep {field} as it is given ({} rows): each side has its own value now, and nothing goes to and fro; ironbridge explain IB0722",
+                    number(rows)
+                );
+            }),
             Note::TryingAgain { fault, delay, attempt, of } => {
                 let seconds = delay.as_secs_f64();
                 self.0.suspend(|| talk!("{fault}; trying again in {seconds:.1} s ({attempt} of {of})"));

@@ -176,6 +176,11 @@ impl ReadMapping {
         &self.entity
     }
 
+    /// For each field of the entity, whether the mapping fills it.
+    pub fn reads(&self) -> Vec<bool> {
+        (0..self.entity.fields.len()).map(|at| self.fields.iter().any(|field| field.at == at)).collect()
+    }
+
     /// The columns that the mapping reads. *Shape*: without repeats; a lookup is a path (`parentaccountid.accountnumber`).
     pub fn columns(&self) -> &[String] {
         &self.columns

@@ -13,6 +13,8 @@ use crate::read::{FORMULA_FAILED, KEY_BLANK, slot};
 use crate::rule::{Expr, Rule};
 use crate::{Entities, Explained, LookupKeys, fingerprint, masked};
 
+mod part;
+
 /// How records of one entity become rows of one table.
 #[derive(Debug)]
 pub struct WriteMapping {

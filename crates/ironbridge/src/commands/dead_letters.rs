@@ -1,11 +1,12 @@
 //! `ironbridge dead-letters`: what was given up on, and why.
 
+use hub::two_way::Decided;
 use serde_json::{Value as Json, json};
 use store::Store;
 use store::dead_letters::{DeadLetter, Filter, Kind, State};
 
 use crate::cli::{Cli, DeadLetters, Format};
-use crate::failure::{FAILED, Failure, NO_SUCH_NAME};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE};
 use crate::output::{ago, moment, table};
 use crate::{say, talk, wiring};
 
@@ -16,6 +17,7 @@ pub async fn dead_letters(cli: &Cli, command: &DeadLetters) -> Result<u8, Failur
         }
         DeadLetters::Show { id } => show(cli, id),
         DeadLetters::Retry { id, note } => retry(cli, id, note.as_deref()).await,
+        DeadLetters::Decide { id, take, note } => decide(cli, id, take, note.as_deref()).await,
         DeadLetters::Discard { id, note } => discard(cli, id, note.as_deref()).await,
     }
 }
@@ -113,7 +115,8 @@ fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
         });
         say!("{}", table(&["  field", "from", "value", "where"], rows.collect()));
     }
-    if let Ok(Json::Object(columns)) = serde_json::from_str(&record) {
+    versions(&detail["versions"], zone);
+    if let (Ok(Json::Object(columns)), true) = (serde_json::from_str(&record), detail["versions"].is_null()) {
         let what = match letter.kind {
             Kind::Row => "The row in the source",
             Kind::Message => "What was sent",
@@ -126,6 +129,14 @@ fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
         say!("{}", table(&["  column", "value"], rows.collect()));
     }
     match letter.kind {
+        Kind::Row if hub::two_way::is_dispute(&letter) => {
+            let sides = detail["versions"]["sides"].as_array().cloned().unwrap_or_default();
+            let id = &letter.id.as_str()[..8];
+            talk!("\nSay which version holds; the next run writes it to the other side:");
+            for side in sides.iter().filter_map(Json::as_str) {
+                talk!("  ironbridge dead-letters decide {id} --take {side}");
+            }
+        }
         Kind::Row => {
             talk!("\nCorrect the row in the source: the next run that reads it writes it and closes this dead letter.")
         }
@@ -177,12 +188,71 @@ async fn retry(cli: &Cli, id: &str, note: Option<&str>) -> Result<u8, Failure> {
         }
         Kind::Row => {
             let integration = wiring::integration(&project, &name)?;
-            hub::retry_row(&store, integration, &letter, &wiring::person(), note).await?;
+            hub::retry_row(&store, &project, integration, &letter, &wiring::person(), note).await?;
             say!("{short}: the next run of {name} reads its row again");
             talk!("Now: ironbridge run {name}");
         }
     }
     Ok(0)
+}
+
+async fn decide(cli: &Cli, id: &str, take: &str, note: Option<&str>) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    let letter = waiting(&store, id)?;
+    let name = letter.integration.clone();
+    let short = &letter.id.as_str()[..8];
+    let integration = wiring::integration(&project, &name)?;
+    let person = wiring::person();
+    match hub::two_way::decide(&store, &project, integration, &letter, take, &person, note).await? {
+        Decided::Yes => {
+            say!("{short}: {} {} is taken from {take}", letter.entity, letter.key_text);
+            talk!(
+                "The next run writes it to the other side, unless either has changed until then. Now: ironbridge run {name}"
+            );
+            Ok(0)
+        }
+        Decided::NoDispute => {
+            let what = format!("the dead letter {short} is not about two versions of a row");
+            Err(Failure::new(
+                FAILED,
+                NO_SUCH_NAME,
+                what,
+                format!("what it is about: ironbridge dead-letters show {short}"),
+            ))
+        }
+        Decided::NoSuchSide([left, right]) => {
+            let what = format!("{name} goes between {left} and {right}, and `{take}` is neither");
+            let fix = format!("ironbridge dead-letters decide {short} --take {left} (or {right})");
+            Err(Failure::new(USAGE, NO_SUCH_NAME, what, fix))
+        }
+    }
+}
+
+/// Both versions of a row, field by field, and when each side was changed.
+fn versions(versions: &Json, zone: &jiff::tz::TimeZone) {
+    let sides: Vec<&str> = versions["sides"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let [left, right] = sides[..] else { return };
+    let bold = anstyle::Style::new().bold();
+    say!("\n{bold}Both versions{bold:#}  (those in dispute are marked with !)");
+    let text = |value: &Json| match value {
+        Json::Null => "(gone)".to_owned(),
+        Json::String(text) => cut(text, 50),
+        other => other.to_string(),
+    };
+    let mut rows = Vec::new();
+    for field in versions["fields"].as_array().into_iter().flatten() {
+        let name = field["field"].as_str().unwrap_or_default();
+        let mark = if field["disputed"] == true { "!" } else { " " };
+        let master = field["master"].as_str().map(str::to_owned).unwrap_or_default();
+        rows.push(vec![format!("{mark} {name}"), text(&field[left]), text(&field[right]), master]);
+    }
+    let changed = |at: usize| match versions["changed"][at].as_str() {
+        None => "not known".to_owned(),
+        Some(text) => text.parse().map_or_else(|_| text.to_owned(), |at| moment(at, zone)),
+    };
+    rows.push(vec!["  changed".to_owned(), changed(0), changed(1), String::new()]);
+    say!("{}", table(&["  field", left, right, "master"], rows));
 }
 
 async fn discard(cli: &Cli, id: &str, note: Option<&str>) -> Result<u8, Failure> {

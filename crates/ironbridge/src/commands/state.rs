@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use definition::{Batch, Direction, Pattern};
 use serde::{Deserialize, Serialize};
 use store::{OpResult, Refusal, Store, cursors, leases};
 
@@ -38,10 +39,17 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     | Command::Set { integration: name, .. }
     | Command::Merge { integration: name, .. }
     | Command::Reset { integration: name, .. }) = command;
-    let entities = wiring::integration(&project, name)?.entities();
+    let integration = wiring::integration(&project, name)?;
+    // Both sides of a two-way integration are read, each with a position of its own.
+    let entities: Vec<String> = match &integration.pattern {
+        Pattern::Batch(Batch { direction: Direction::TwoWay { between, .. }, entities, .. }) => {
+            entities.iter().flat_map(|entity| between.iter().map(move |side| format!("{entity}/{side}"))).collect()
+        }
+        _ => integration.entities().into_iter().map(str::to_owned).collect(),
+    };
     let store = wiring::open_store(&project)?;
     let entity_exists = |entity: &str| {
-        if entities.contains(&entity) {
+        if entities.iter().any(|known| known == entity) {
             return Ok(());
         }
         let what = format!("`{name}` moves no entity `{entity}`");
@@ -50,7 +58,7 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     match command {
         Command::Show { .. } => {
             let cursors = store.cursors(name)?;
-            let positions = cursors.into_iter().filter(|cursor| entities.contains(&&*cursor.stream)).map(|cursor| {
+            let positions = cursors.into_iter().filter(|cursor| entities.contains(&cursor.stream)).map(|cursor| {
                 let updated = Some(cursor.updated.to_string());
                 (cursor.stream, Position { position: cursor.position, fingerprint: cursor.fingerprint, updated })
             });

@@ -23,6 +23,8 @@ mod second_run;
 mod state;
 mod support;
 mod tidy;
+mod two_way;
+mod two_way_chaos;
 mod virtual_tables;
 mod walk;
 mod webhooks;

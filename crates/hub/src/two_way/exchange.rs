@@ -1,0 +1,459 @@
+//! Rows that were looked at on both sides: merged, written on the one, written on the other, and committed.
+
+use jiff::SignedDuration;
+use record::{Change, Current, Effected, Fault, Key, Now, Op, Scope};
+use store::ledger::{self, Entry, State as Settled};
+use store::runs::{self, Counts};
+use store::{agreements, cursors, dead_letters};
+
+use super::Joint;
+use super::decide::{Case, Kind, Order, Verdict, decide};
+use super::letters::{self, Letter};
+use super::look::Found;
+use super::memory::{Memory, Stage};
+use super::merge::{Both, Which};
+use super::prepare::Prepared;
+use super::run::{Mode, Run};
+use crate::batch::Stopped;
+use crate::codes;
+use crate::outage::with_retries;
+use crate::plan::PlannedRow;
+use crate::reject::Rejected;
+
+/// When a row is looked at, and what may become of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// What cannot be settled is looked at again later in the run.
+    First,
+    /// What cannot be settled now waits for the next run, or is a dead letter.
+    Last,
+    /// What is gone from one side goes from the other.
+    Removing,
+}
+
+/// What became of one order.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Done {
+        counts: Counts,
+        remote_id: Option<String>,
+    },
+    /// It cannot be told now: the row waits. With the fault where it lacks a row that it points to.
+    Waits(Option<Box<Fault>>),
+    Refused(Box<Fault>),
+}
+
+/// Everything of a chunk that one commit records.
+#[derive(Default)]
+struct Chunk {
+    counts: Counts,
+    agreements: Vec<agreements::Agreement>,
+    forgotten: Vec<Key>,
+    letters: Vec<Letter>,
+    /// Keys whose dead letters are closed.
+    right: Vec<Key>,
+    entries: Both<Vec<Entry>>,
+    removed: Vec<Key>,
+    waiting: u64,
+}
+
+impl<E: FnMut(PlannedRow)> Run<'_, E> {
+    /// Merges rows, writes what is to be written, and commits it with the position of the side that was read.
+    pub(super) async fn exchange(
+        &mut self,
+        joint: &Joint,
+        cases: Vec<Case>,
+        round: Round,
+        position: Option<(Which, String)>,
+    ) -> Result<(), Stopped> {
+        let mut chunk = Chunk::default();
+        let mut writing: Vec<(Case, Both<Option<Order>>, Memory)> = Vec::new();
+        for case in cases {
+            match decide(joint, &case) {
+                Verdict::Rest { memory, unchanged, skipped } => {
+                    chunk.counts += Counts { read: unchanged + skipped, unchanged, skipped, ..Counts::default() };
+                    match memory {
+                        Some(memory) => self.settle(joint, &case, memory, &mut chunk),
+                        None => {
+                            chunk.right.push(case.key());
+                            chunk.removed.push(case.key());
+                            chunk.forgotten.push(case.canonical);
+                        }
+                    }
+                }
+                Verdict::Reject { from, rejected, memory, known } => {
+                    let other = u64::from(!matches!(case.found[from], Found::Bad(_)));
+                    chunk.counts += Counts { read: 1 + other, skipped: other + u64::from(known), ..Counts::default() };
+                    if !known {
+                        chunk.letters.push(self.letter(joint, from, *rejected, &case));
+                    }
+                    chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
+                }
+                Verdict::Dispute { dispute, memory, known } => {
+                    chunk.counts += Counts { read: 2, skipped: 1 + u64::from(known), ..Counts::default() };
+                    if !known {
+                        chunk.letters.push(letters::dispute(
+                            joint,
+                            &self.job.integration,
+                            &case,
+                            &dispute,
+                            self.run_id(),
+                        ));
+                    }
+                    chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
+                }
+                Verdict::Write { orders, memory, lossy } => {
+                    let removes = Which::BOTH
+                        .into_iter()
+                        .any(|side| orders[side].as_ref().is_some_and(|order| order.kind == Kind::Remove));
+                    let decided = case.memory.as_ref().is_some_and(|memory| memory.decided.is_some());
+                    if removes && round != Round::Removing && !decided {
+                        // Whether it may go is known once everything was read.
+                        chunk.counts += Counts { read: 2, skipped: 2, ..Counts::default() };
+                        continue;
+                    }
+                    for (side, field) in lossy {
+                        let name = joint.entity.fields[field].name.to_string();
+                        *self.lossy.entry((joint.name(side).to_owned(), name)).or_default() += 1;
+                    }
+                    writing.push((case, orders, memory));
+                }
+            }
+        }
+        self.write(joint, writing, round, &mut chunk).await?;
+        self.commit(joint, chunk, position).await
+    }
+
+    /// Writes the orders: what is created goes first, since the other side of such a row may depend on it.
+    async fn write(
+        &mut self,
+        joint: &Joint,
+        writing: Vec<(Case, Both<Option<Order>>, Memory)>,
+        round: Round,
+        chunk: &mut Chunk,
+    ) -> Result<(), Stopped> {
+        let first = |orders: &Both<Option<Order>>| {
+            let creates = |side: &Which| orders[*side].as_ref().is_some_and(|order| order.kind == Kind::Create);
+            Which::BOTH.into_iter().find(creates).unwrap_or(Which::Right)
+        };
+        let firsts: Vec<Which> = writing.iter().map(|(_, orders, _)| first(orders)).collect();
+        let mut effects: Vec<Both<Option<Effect>>> = writing.iter().map(|_| Both::default()).collect();
+        for is_first in [true, false] {
+            for side in [Which::Right, Which::Left] {
+                let mut orders = Vec::new();
+                for (at, (_, wanted, _)) in writing.iter().enumerate() {
+                    let went = match &effects[at][side.other()] {
+                        None => wanted[side.other()].is_none() || is_first,
+                        Some(effect) => matches!(effect, Effect::Done { .. }),
+                    };
+                    if let Some(order) = wanted[side].as_ref().filter(|_| (firsts[at] == side) == is_first && went) {
+                        orders.push((at, order));
+                    }
+                }
+                let answers = self.carry_out(joint, side, &writing, &orders).await?;
+                for ((at, _), effect) in orders.into_iter().zip(answers) {
+                    effects[at][side] = Some(effect);
+                }
+            }
+        }
+        for ((case, orders, memory), effects) in writing.into_iter().zip(effects) {
+            self.record(joint, case, orders, memory, effects, round, chunk);
+        }
+        Ok(())
+    }
+
+    /// Sends the orders of one side; a plan only looks at what it holds.
+    async fn carry_out(
+        &mut self,
+        joint: &Joint,
+        side: Which,
+        writing: &[(Case, Both<Option<Order>>, Memory)],
+        orders: &[(usize, &Order)],
+    ) -> Result<Vec<Effect>, Stopped> {
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (retry, watch, asked) = (&self.job.retry, self.watch, joint.asked(side));
+        let keys: Vec<Key> = orders.iter().map(|(_, order)| order.wanted.key.clone()).collect();
+        let currents: Vec<Option<Current>> =
+            with_retries(retry, watch, || joint.sink(side).current(&keys, &asked)).await?;
+        let mut effects: Vec<Option<Effect>> = orders.iter().map(|_| None).collect();
+        let (mut changes, mut of): (Vec<Change>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (at, ((_, order), current)) in orders.iter().zip(&currents).enumerate() {
+            match joint.prepare(side, order, current.as_ref()) {
+                Prepared::Nothing { remote_id } => {
+                    let counts = Counts { unchanged: 1, ..Counts::default() };
+                    effects[at] = Some(Effect::Done { counts, remote_id });
+                }
+                Prepared::Moved => effects[at] = Some(Effect::Waits(None)),
+                Prepared::Send(change) => {
+                    changes.push(*change);
+                    of.push(at);
+                }
+            }
+        }
+        if matches!(self.mode, Mode::Plan) {
+            for (change, at) in changes.iter().zip(of) {
+                let (case, ..) = &writing[orders[at].0];
+                let (row, counts) =
+                    super::plan::planned(joint, side, case, orders[at].1, change, currents[at].as_ref());
+                (self.each)(row);
+                effects[at] = Some(Effect::Done { counts, remote_id: None });
+            }
+        } else if !changes.is_empty() {
+            self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
+            let outcomes = with_retries(retry, watch, || joint.sink(side).apply(&changes)).await?;
+            self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
+            for ((at, change), outcome) in of.into_iter().zip(&changes).zip(outcomes) {
+                let current = currents[at].as_ref();
+                effects[at] = Some(match outcome {
+                    Ok(written) => {
+                        let known = written.remote_id.as_deref().map(str::to_owned);
+                        let counts = counted(change.op, orders[at].1.kind, written.effect, current.is_some());
+                        Effect::Done { counts, remote_id: known }
+                    }
+                    Err(fault) if fault.code == codes::REFERENCE_MISSING => Effect::Waits(Some(Box::new(fault))),
+                    Err(fault) if fault.is_transient() => Effect::Waits(None),
+                    Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
+                        Effect::Refused(Box::new(fault))
+                    }
+                    Err(fault) => return Err(fault.into()),
+                });
+            }
+        }
+        Ok(effects.into_iter().map(|effect| effect.expect("each order is sent, or is settled before")).collect())
+    }
+
+    /// Adds what became of one row to the chunk.
+    #[expect(clippy::too_many_arguments, reason = "one row with everything that is known of it")]
+    fn record(
+        &mut self,
+        joint: &Joint,
+        case: Case,
+        orders: Both<Option<Order>>,
+        memory: Memory,
+        effects: Both<Option<Effect>>,
+        round: Round,
+        chunk: &mut Chunk,
+    ) {
+        let mut done = Counts { read: 2, ..Counts::default() };
+        let mut memory = memory;
+        let mut failed = None;
+        for side in Which::BOTH {
+            match &effects[side] {
+                Some(Effect::Done { counts, remote_id }) => {
+                    done += *counts;
+                    if counts.written() > 0 {
+                        memory.rows[side] = None;
+                    }
+                    self.known_there(joint, side, &case, remote_id.clone(), chunk);
+                }
+                Some(effect) => failed = Some((side, effect)),
+                None if orders[side].is_some() => {}
+                None => match case.found[side] {
+                    Found::Row(_) => done.unchanged += 1,
+                    _ => done.skipped += 1,
+                },
+            }
+        }
+        let Some((side, effect)) = failed else {
+            chunk.counts += done;
+            let removed = orders.left.iter().chain(&orders.right).any(|order| order.kind == Kind::Remove);
+            match removed {
+                true => {
+                    chunk.right.push(case.key());
+                    chunk.removed.push(case.key());
+                    chunk.forgotten.push(case.canonical);
+                }
+                false => self.settle(joint, &case, memory, chunk),
+            }
+            return;
+        };
+        // One side is written, perhaps, and the other is not: nothing new is agreed on.
+        let before = case.memory.clone().unwrap_or_else(|| Memory::new(joint.fingerprint));
+        let undone = Memory { agreed: before.agreed, mapping: joint.fingerprint, told: before.told, ..memory };
+        let open = 2 - (done.written() + done.unchanged + done.skipped).min(2);
+        match effect {
+            Effect::Refused(fault) => {
+                let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
+                chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
+                chunk.counts += Counts { skipped: done.skipped + open - 1, ..done };
+                let memory = Memory { stage: Stage::Rejected, decided: None, since: None, told: true, ..undone };
+                chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
+            }
+            Effect::Waits(why) => {
+                let now = self.store.clock().now();
+                let decided = case.memory.as_ref().and_then(|memory| memory.decided);
+                let since = case.memory.as_ref().and_then(|memory| memory.since).unwrap_or(now.as_millisecond());
+                let waited = SignedDuration::from_millis(now.as_millisecond() - since);
+                let patience = SignedDuration::try_from(joint.into(side).patience).unwrap_or(SignedDuration::MAX);
+                let tell = round == Round::Last && why.is_some() && !undone.told && waited >= patience;
+                let memory =
+                    Memory { stage: Stage::Waiting, decided, since: Some(since), told: undone.told || tell, ..undone };
+                chunk.agreements.push(memory.into_agreement(case.canonical.clone(), &joint.entity));
+                if round == Round::First {
+                    // It is counted when it is looked at again.
+                    chunk.counts += Counts { read: done.written(), unchanged: 0, skipped: 0, ..done };
+                } else {
+                    chunk.counts += Counts { skipped: done.skipped + open - u64::from(tell), ..done };
+                    chunk.waiting += u64::from(!tell);
+                }
+                if let (true, Some(fault)) = (tell, why) {
+                    let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
+                    chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
+                }
+            }
+            Effect::Done { .. } => unreachable!("what is done has not failed"),
+        }
+    }
+
+    /// Both sides are as they should be.
+    fn settle(&mut self, joint: &Joint, case: &Case, memory: Memory, chunk: &mut Chunk) {
+        if case.memory.as_ref() == Some(&memory) {
+            return;
+        }
+        chunk.right.push(case.key());
+        for side in Which::BOTH {
+            let spelled = memory.keys[side].clone();
+            chunk.right.extend(spelled.filter(|key| *key != case.key()));
+            if case.found[side].row().is_some() {
+                self.known_there(joint, side, case, None, chunk);
+            }
+        }
+        chunk.agreements.push(memory.into_agreement(case.canonical.clone(), &joint.entity));
+    }
+
+    /// The ledger knows that a side has the row, for what points to it.
+    fn known_there(&self, joint: &Joint, side: Which, case: &Case, remote_id: Option<String>, chunk: &mut Chunk) {
+        let key = case.key();
+        if chunk.entries[side].iter().any(|entry| entry.key == key) {
+            return;
+        }
+        chunk.entries[side].push(Entry {
+            key,
+            source_hash: case.found[side.other()].hash().unwrap_or_default(),
+            content_hash: 0,
+            mapping: joint.fingerprint,
+            state: Settled::Written,
+            generation: self.run_id().map_or(0, |run| run.0 as u64),
+            remote_id,
+            version: None,
+        });
+    }
+
+    fn refused(&self, joint: &Joint, side: Which, case: &Case, orders: &Both<Option<Order>>, fault: Fault) -> Rejected {
+        let row =
+            case.found[side.other()].row().or(case.found[side].row()).expect("a row that is written is somewhere");
+        let key = case.key();
+        let columns = orders[side].iter().flat_map(|order| order.wanted.columns.schema().columns());
+        let columns: Vec<&str> = columns.map(|column| &*column.name).collect();
+        let mut fields = joint.write(side).explain(&row.record);
+        fields.retain(|field| columns.is_empty() || columns.contains(&&*field.target));
+        Rejected {
+            source_hash: row.hash,
+            faults: vec![fault.at_key(key.to_string())],
+            source: row.raw.clone(),
+            fields,
+            remote_id: None,
+            parents: Vec::new(),
+            keeps_ledger: false,
+            key,
+        }
+    }
+
+    fn letter(&self, joint: &Joint, from: Which, rejected: Rejected, case: &Case) -> Letter {
+        let faults = rejected.faults.clone();
+        let run = self.run_id().unwrap_or(runs::RunId(0));
+        let rejection = rejected.into_dead_letter(&self.job.integration, joint.from(from), run);
+        Letter { rejection: letters::named(rejection, &case.canonical), faults }
+    }
+
+    pub(super) fn run_id(&self) -> Option<runs::RunId> {
+        match &self.mode {
+            Mode::Live { run, .. } => Some(*run),
+            Mode::Plan => None,
+        }
+    }
+
+    pub(super) fn count(&mut self, counts: Counts) {
+        self.counts += counts;
+        self.settled += counts.unchanged + counts.written() + counts.rejected + counts.skipped;
+    }
+
+    async fn commit(
+        &mut self,
+        joint: &Joint,
+        mut chunk: Chunk,
+        position: Option<(Which, String)>,
+    ) -> Result<(), Stopped> {
+        chunk.counts.rejected += chunk.letters.len() as u64;
+        for letter in &chunk.letters {
+            *self.by_code.entry(letter.rejection.problem.code.clone()).or_default() += 1;
+        }
+        self.waiting += chunk.waiting;
+        self.count(chunk.counts);
+        let (integration, entity) = (self.job.integration.clone(), joint.entity.name.to_string());
+        match &self.mode {
+            Mode::Plan => {
+                for agreement in chunk.agreements {
+                    self.planned.insert(agreement.key);
+                }
+                for letter in chunk.letters {
+                    (self.each)(super::plan::refused(joint, letter));
+                }
+            }
+            Mode::Live { lease, run } => {
+                let more = self.unrecorded();
+                let mut ops: Vec<store::Op> = vec![lease.fence(), runs::Op::Progress { run: *run, more }.into()];
+                if !chunk.agreements.is_empty() {
+                    let (integration, entity) = (integration.clone(), entity.clone());
+                    ops.push(agreements::Op::Put { integration, entity, agreements: chunk.agreements }.into());
+                }
+                if !chunk.forgotten.is_empty() {
+                    let (integration, entity) = (integration.clone(), entity.clone());
+                    ops.push(agreements::Op::Remove { integration, entity, keys: chunk.forgotten }.into());
+                }
+                for side in Which::BOTH {
+                    let (system, entity) = (joint.name(side).to_owned(), entity.clone());
+                    let entries = std::mem::take(&mut chunk.entries[side]);
+                    if !entries.is_empty() {
+                        ops.push(ledger::Op::Put { system: system.clone(), entity: entity.clone(), entries }.into());
+                    }
+                    if !chunk.removed.is_empty() {
+                        ops.push(ledger::Op::Remove { system, entity, keys: chunk.removed.clone() }.into());
+                    }
+                }
+                ops.extend(
+                    chunk.letters.into_iter().map(|letter| dead_letters::Op::Reject(Box::new(letter.rejection)).into()),
+                );
+                if !chunk.right.is_empty() {
+                    let (integration, entity, keys) = (integration.clone(), entity, chunk.right);
+                    ops.push(dead_letters::Op::Supersede { integration, entity, keys }.into());
+                }
+                if let Some((side, position)) = position {
+                    let (stream, fingerprint) = (joint.stream(side), format!("{:016x}", joint.fingerprint));
+                    ops.push(cursors::Op::Set { integration, stream, position, fingerprint }.into());
+                }
+                self.store.commit(ops).await?;
+                self.recorded += more;
+            }
+        }
+        match self.job.stop_after.reached(&self.job.integration, &self.by_code, self.settled) {
+            Some(fault) => Err(fault.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn counted(op: Op, kind: Kind, effect: Effected, was_there: bool) -> Counts {
+    let mut counts = Counts::default();
+    let count = match (kind, effect) {
+        (Kind::Remove, Effected::Unchanged) | (_, Effected::Unchanged) => &mut counts.unchanged,
+        (Kind::Remove, _) => &mut counts.deleted,
+        (_, Effected::Created) => &mut counts.created,
+        (_, Effected::Upserted) if !was_there && op == Op::Upsert => &mut counts.created,
+        _ => &mut counts.updated,
+    };
+    *count += 1;
+    counts
+}

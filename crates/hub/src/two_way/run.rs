@@ -1,0 +1,214 @@
+//! One run of a two-way integration, and one look at what a run would do.
+
+use std::collections::{BTreeMap, HashSet};
+
+use record::{Fault, Key};
+use store::leases::Lease;
+use store::runs::{Counts, RunId, State};
+use store::{Store, agreements};
+
+use super::Joint;
+use super::decide::Case;
+use super::exchange::Round;
+use super::look::Found;
+use super::memory::Memory;
+use super::merge::{Both, Which};
+use super::pass::Seen;
+use crate::batch::hold::{begin, end, keep};
+use crate::batch::{Job, Report, Start, Stopped, does_not_add_up};
+use crate::error::Error;
+use crate::plan::PlannedRow;
+use crate::watch::{Note, Watch};
+
+/// How often rows that could not be settled are looked at again within a run.
+const ROUNDS_MAX: usize = 20;
+
+/// Whether something is written.
+pub(super) enum Mode<'a> {
+    Live { lease: &'a Lease, run: RunId },
+    Plan,
+}
+
+/// What a run, or a plan of one, works with and adds up.
+pub(super) struct Run<'a, E> {
+    pub store: &'a Store,
+    pub job: &'a Job,
+    pub watch: &'a dyn Watch,
+    pub mode: Mode<'a>,
+    /// Takes each row that a plan would write or reject.
+    pub each: E,
+    pub counts: Counts,
+    /// Of those: what the run's own record has.
+    pub recorded: Counts,
+    pub by_code: BTreeMap<String, u64>,
+    pub waiting: u64,
+    /// Rows with an end, good or bad, for `stop_after`.
+    pub settled: u64,
+    /// Fields that a system does not keep as they are given, with the number of rows.
+    pub lossy: BTreeMap<(String, String), u64>,
+    /// Why a plan would end early.
+    pub refused: Option<Fault>,
+    /// Keys that a plan has dealt with on the way from the first side.
+    pub planned: HashSet<Key>,
+}
+
+/// Runs a two-way integration once. As [`crate::batch::run`].
+pub(crate) async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
+    let (lease, id) = begin(store, &job.integration, &start).await?;
+    let none: fn(PlannedRow) = |_| {};
+    let mut run = Run::new(store, job, watch, Mode::Live { lease: &lease, run: id }, none);
+    let result = tokio::select! {
+        result = run.all() => result,
+        lost = keep(store, &lease) => Err(Stopped::Store(lost)),
+    };
+    let error = match result {
+        Ok(()) => does_not_add_up(&run.counts),
+        Err(Stopped::Fault(fault)) => Some(*fault),
+        Err(Stopped::Store(error)) => return Err(error.into()),
+    };
+    for ((system, field), rows) in &run.lossy {
+        watch.note(Note::NotKept { system, field, rows: *rows });
+    }
+    let state = match (&error, run.counts.rejected) {
+        (Some(_), _) => State::Failed,
+        (None, 0) => State::Ok,
+        (None, _) => State::OkWithDeadLetters,
+    };
+    end(store, &lease, id, state, error.as_ref()).await?;
+    Ok(Report { run: id, state, counts: run.counts, rejected: run.by_code, waiting: run.waiting, error })
+}
+
+impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
+    pub fn new(store: &'a Store, job: &'a Job, watch: &'a dyn Watch, mode: Mode<'a>, each: E) -> Run<'a, E> {
+        Run {
+            store,
+            job,
+            watch,
+            mode,
+            each,
+            counts: Counts::default(),
+            recorded: Counts::default(),
+            by_code: BTreeMap::new(),
+            waiting: 0,
+            settled: 0,
+            lossy: BTreeMap::new(),
+            refused: None,
+            planned: HashSet::new(),
+        }
+    }
+
+    /// Everything, in order: what waits from earlier runs, what changed on either side, what waited for that, and at last
+    /// what is gone.
+    pub async fn all(&mut self) -> Result<(), Stopped> {
+        let job = self.job;
+        let mut seen = Vec::new();
+        for joint in &job.two_way {
+            let pending = self.pending(joint)?;
+            self.again(joint, &pending, Round::First).await?;
+            let left = self.pass(joint, Which::Left).await?;
+            let right = self.pass(joint, Which::Right).await?;
+            seen.push(Both { left, right });
+        }
+        self.until_settled().await?;
+        // Children go before their parents.
+        for (joint, seen) in job.two_way.iter().zip(seen).rev() {
+            self.remove(joint, seen).await?;
+        }
+        Ok(())
+    }
+
+    /// What was counted since the last commit.
+    pub fn unrecorded(&self) -> Counts {
+        let (all, done) = (&self.counts, &self.recorded);
+        Counts {
+            read: all.read - done.read,
+            created: all.created - done.created,
+            updated: all.updated - done.updated,
+            deleted: all.deleted - done.deleted,
+            unchanged: all.unchanged - done.unchanged,
+            rejected: all.rejected - done.rejected,
+            skipped: all.skipped - done.skipped,
+        }
+    }
+
+    fn pending(&self, joint: &Joint) -> Result<Vec<Key>, store::Error> {
+        self.store.agreements_pending(&self.job.integration, &joint.entity.name)
+    }
+
+    /// Rows that could not be settled: their parents may have come since, or the row was edited while it was merged.
+    async fn until_settled(&mut self) -> Result<(), Stopped> {
+        let job = self.job;
+        if matches!(self.mode, Mode::Plan) {
+            return Ok(());
+        }
+        for _ in 0..ROUNDS_MAX {
+            let mut before = 0;
+            let mut after = 0;
+            for joint in &job.two_way {
+                let pending = self.pending(joint)?;
+                before += pending.len();
+                self.again(joint, &pending, Round::First).await?;
+                after += self.pending(joint)?.len();
+            }
+            if after == 0 || after == before {
+                break;
+            }
+        }
+        for joint in &job.two_way {
+            let pending = self.pending(joint)?;
+            self.again(joint, &pending, Round::Last).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at both sides of these rows.
+    async fn again(&mut self, joint: &Joint, keys: &[Key], round: Round) -> Result<(), Stopped> {
+        for keys in keys.chunks(joint.rows_per_chunk()) {
+            let cases = self.cases(joint, keys).await?;
+            self.exchange(joint, cases, round, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Rows by their canonical keys, with both sides as they are.
+    pub async fn cases(&mut self, joint: &Joint, keys: &[Key]) -> Result<Vec<Case>, Stopped> {
+        let known = self.store.agreements(&self.job.integration, &joint.entity.name, keys)?;
+        let decode = |agreement: agreements::Agreement| Memory::decode(&agreement.content, &joint.entity);
+        let memories: Vec<_> = known.into_iter().map(|known| known.and_then(decode)).collect();
+        let spelled = |side: Which| -> Vec<Key> {
+            let own = |memory: &Memory| memory.keys[side].clone().or(memory.keys[side.other()].clone());
+            memories
+                .iter()
+                .zip(keys)
+                .map(|(memory, key)| memory.as_ref().and_then(own).unwrap_or_else(|| key.clone()))
+                .collect()
+        };
+        let left = joint.fetch(&self.job.retry, self.watch, Which::Left, &spelled(Which::Left)).await?;
+        let right = joint.fetch(&self.job.retry, self.watch, Which::Right, &spelled(Which::Right)).await?;
+        let sides = left.into_iter().zip(right).map(|(left, right)| Both { left, right });
+        let case = |((key, memory), found): ((&Key, Option<Memory>), Both<Found>)| Case {
+            canonical: key.clone(),
+            memory,
+            found,
+        };
+        Ok(keys.iter().zip(memories).zip(sides).map(case).collect())
+    }
+
+    /// What is gone from one side is removed from the other, where the integration says so.
+    async fn remove(&mut self, joint: &Joint, seen: Both<Seen>) -> Result<(), Stopped> {
+        for side in Which::BOTH {
+            let gone = match joint.rules.removes_in[side.other()] && seen[side].whole {
+                true => self.gone(joint, side, &seen[side]).await?,
+                false => Vec::new(),
+            };
+            for keys in gone.chunks(joint.rows_per_chunk()) {
+                let cases = self.cases(joint, keys).await?;
+                self.exchange(joint, cases, Round::Removing, None).await?;
+            }
+            if let Some(position) = &seen[side].held {
+                self.exchange(joint, Vec::new(), Round::First, Some((side, position.clone()))).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,469 @@
+//! One entity that finance and Dynamics both change: the example of docs/guides/two-way.md, run for real.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+use serde_json::{Value as Json, json};
+
+use crate::support::{World, http, root};
+
+/// The example's two systems, with nothing in them yet.
+pub struct Pair {
+    pub world: World,
+}
+
+/// A row as either system holds it: name, mail, credit, terms, in plain texts.
+pub type Customer = [Option<String>; 4];
+
+impl Pair {
+    pub fn new() -> Pair {
+        let world = World::new(10);
+        for gone in ["integrations/customers.yaml", "entities/customer.yaml"] {
+            std::fs::remove_file(world.dir.join(gone)).unwrap();
+        }
+        let _ = std::fs::remove_dir_all(world.dir.join("tests"));
+        std::fs::remove_file(world.finance()).unwrap();
+        let guide = std::fs::read_to_string(root().join("docs/guides/two-way.md")).unwrap();
+        for block in guide.split("```").skip(1).step_by(2) {
+            if let Some(file) = block.strip_prefix("yaml\n# ") {
+                let (path, _) = file.split_once('\n').unwrap();
+                let text = file.replace("http://127.0.0.1:7702", &world.url);
+                std::fs::write(world.dir.join(path), format!("# {text}")).unwrap();
+            }
+            if let Some(sql) = block.strip_prefix("sql\n") {
+                world.sql(sql);
+            }
+        }
+        Pair { world }
+    }
+
+    /// With other words in the integration's file.
+    pub fn with(from: &str, to: &str) -> Pair {
+        let pair = Pair::new();
+        pair.world.edit("integrations/customers-two-way.yaml", from, to);
+        pair
+    }
+
+    pub fn sql(&self, sql: &str) {
+        self.world.sql(sql);
+    }
+
+    pub fn client(&self, number: &str, name: &str, mail: &str, credit: &str, terms: &str) {
+        let text = |text: &str| if text.is_empty() { "NULL".to_owned() } else { format!("'{text}'") };
+        self.sql(&format!(
+            "INSERT INTO clients (client_no, company, mail, credit, terms) VALUES ('{number}', '{name}', {}, {}, {})",
+            text(mail),
+            text(credit),
+            text(terms)
+        ));
+    }
+
+    /// Creates or changes an account by its number.
+    pub fn account(&self, number: &str, columns: &Json) {
+        let path = format!("/api/data/v9.2/accounts(accountnumber='{number}')");
+        let answer = http(&self.world.url, "PATCH", &path, &columns.to_string());
+        assert!(!answer.contains("\"error\""), "{answer}");
+    }
+
+    pub fn lose_account(&self, number: &str) {
+        http(&self.world.url, "DELETE", &format!("/api/data/v9.2/accounts(accountnumber='{number}')"), "");
+    }
+
+    pub fn finance(&self) -> BTreeMap<String, Customer> {
+        let conn = Connection::open(self.world.finance()).unwrap();
+        let mut statement = conn.prepare("SELECT client_no, company, mail, credit, terms FROM clients").unwrap();
+        let row = |row: &rusqlite::Row<'_>| {
+            let text = |at| row.get::<_, Option<String>>(at).unwrap();
+            Ok((text(0).unwrap(), [text(1), text(2), text(3).map(|money| plain(&money)), text(4)]))
+        };
+        statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// The accounts in finance's words.
+    pub fn dynamics(&self) -> BTreeMap<String, Customer> {
+        let terms = |code: Option<i64>| match code {
+            None => None,
+            Some(1) => Some("30".to_owned()),
+            Some(4) => Some("60".to_owned()),
+            Some(10) => Some("PP".to_owned()),
+            Some(other) => panic!("terms {other}"),
+        };
+        let accounts = self.world.accounts().into_iter();
+        accounts.map(|(number, a)| (number, [a.name, a.email, a.credit_limit, terms(a.terms)])).collect()
+    }
+
+    pub fn run(&self) -> Json {
+        self.world.ironbridge(&["--format", "json", "run", "customers-two-way"]).json()
+    }
+
+    /// A run that ends well, and whose counts add up.
+    pub fn good_run(&self) -> Json {
+        let run = self.run();
+        assert!(run["error"].is_null(), "{run:#}");
+        let count = |name: &str| run[name].as_u64().unwrap();
+        let ends = ["created", "updated", "deleted", "unchanged", "rejected", "skipped"];
+        assert_eq!(count("read"), ends.iter().map(|name| count(name)).sum::<u64>(), "{run:#}");
+        run
+    }
+
+    /// A further run writes nothing.
+    pub fn rests(&self) {
+        self.world.reset_stats();
+        let before = self.finance();
+        let run = self.good_run();
+        assert_eq!(self.world.rows_written(), 0, "Dynamics is written again: {run:#}");
+        assert_eq!(self.finance(), before, "finance is written again: {run:#}");
+        assert_eq!(run["created"].as_u64().unwrap() + run["updated"].as_u64().unwrap(), 0, "{run:#}");
+    }
+
+    /// What a plan says, and then a run does: the same writes.
+    pub fn planned_run(&self) -> Json {
+        let plan = self.world.ironbridge(&["--format", "json", "plan", "customers-two-way"]).json();
+        let run = self.good_run();
+        for (planned, done) in
+            [("create", "created"), ("update", "updated"), ("delete", "deleted"), ("reject", "rejected")]
+        {
+            assert_eq!(plan[planned], run[done], "{planned}: {plan:#}\n{run:#}");
+        }
+        plan
+    }
+
+    pub fn letters(&self) -> Vec<Json> {
+        let letters = self.world.ironbridge(&["--format", "json", "dead-letters", "list", "customers-two-way"]).json();
+        letters.as_array().unwrap().clone()
+    }
+
+    fn show(&self, id: &str) -> Json {
+        self.world.ironbridge(&["--format", "json", "dead-letters", "show", id]).json()
+    }
+}
+
+fn plain(number: &str) -> String {
+    number.parse::<record::Decimal>().unwrap().normalize().to_string()
+}
+
+fn customer(name: &str, mail: &str, credit: &str, terms: &str) -> Customer {
+    [name, mail, credit, terms].map(|text| Some(text.to_owned()).filter(|text| !text.is_empty()))
+}
+
+#[test]
+fn each_side_gets_what_the_other_has_and_then_it_rests() {
+    let pair = Pair::new();
+    pair.world.ironbridge(&["check", "--online"]).ok();
+    pair.client("C-1", "Only finance (sample)", "Bob@Sample.example", "1000.00", "30");
+    pair.account(
+        "C-2",
+        &json!({"name": "Only Dynamics (sample)", "emailaddress1": "two@sample.example",
+                                "creditlimit": 500, "paymenttermscode": 4}),
+    );
+    pair.client("C-3", "Both (sample)", "old@sample.example", "300", "PP");
+    pair.account(
+        "c-3",
+        &json!({"name": "Both (sample)", "emailaddress1": "new@sample.example",
+                                "creditlimit": 999, "paymenttermscode": 10}),
+    );
+    let plan = pair.planned_run();
+    assert_eq!((&plan["create"], &plan["update"]), (&json!(2), &json!(2)), "{plan:#}");
+    let finance = pair.finance();
+    // Dynamics masters the address, finance the limit; a master that has never said anything takes nothing away.
+    assert_eq!(finance["C-1"], customer("Only finance (sample)", "Bob@Sample.example", "1000", "30"));
+    assert_eq!(finance["C-2"], customer("Only Dynamics (sample)", "two@sample.example", "", "60"));
+    assert_eq!(finance["C-3"], customer("Both (sample)", "new@sample.example", "300", "PP"));
+    let dynamics = pair.dynamics();
+    assert_eq!(dynamics["C-1"], customer("Only finance (sample)", "", "1000", "30"));
+    assert_eq!(dynamics["C-2"], customer("Only Dynamics (sample)", "two@sample.example", "500", "60"));
+    assert_eq!(dynamics["c-3"], customer("Both (sample)", "new@sample.example", "300", "PP"));
+    pair.rests();
+    pair.rests();
+
+    // One person on each side, two fields of one row: neither is in the other's way.
+    pair.sql("UPDATE clients SET company = 'Renamed (sample)', credit = '750' WHERE client_no = 'C-3'");
+    pair.account("C-3", &json!({"paymenttermscode": 1, "emailaddress1": "third@sample.example"}));
+    pair.planned_run();
+    let both = customer("Renamed (sample)", "third@sample.example", "750", "30");
+    assert_eq!((&pair.finance()["C-3"], &pair.dynamics()["c-3"]), (&both, &both));
+    pair.rests();
+
+    // What is written on the wrong side does not last.
+    pair.account("C-3", &json!({"creditlimit": 1_000_000}));
+    pair.sql("UPDATE clients SET mail = 'wrong@sample.example' WHERE client_no = 'C-3'");
+    pair.planned_run();
+    assert_eq!((&pair.finance()["C-3"], &pair.dynamics()["c-3"]), (&both, &both));
+    pair.rests();
+
+    // The master says something for the first time, and takes it back.
+    for (mail, held) in [(json!("first@sample.example"), "first@sample.example"), (Json::Null, "")] {
+        pair.account("C-1", &json!({"emailaddress1": mail}));
+        pair.planned_run();
+        assert_eq!(pair.finance()["C-1"][1].as_deref().unwrap_or_default(), held);
+        pair.rests();
+    }
+    assert_eq!(pair.letters(), Vec::<Json>::new());
+}
+
+#[test]
+fn two_people_change_one_field_and_one_of_them_is_asked() {
+    let pair = Pair::new();
+    pair.client("C-1", "Both (sample)", "a@sample.example", "300", "30");
+    pair.account(
+        "C-1",
+        &json!({"name": "Both (sample)", "emailaddress1": "a@sample.example",
+                                "creditlimit": 300, "paymenttermscode": 1}),
+    );
+    pair.good_run();
+    pair.sql("UPDATE clients SET company = 'Finance says (sample)', credit = '400' WHERE client_no = 'C-1'");
+    pair.account("C-1", &json!({"name": "Dynamics says (sample)", "emailaddress1": "b@sample.example"}));
+    let before = (pair.finance(), pair.dynamics());
+    let plan = pair.planned_run();
+    assert_eq!((&plan["reject"], &plan["update"]), (&json!(1), &json!(0)), "{plan:#}");
+    // The whole row stays as it is on both sides, also what is not in dispute.
+    assert_eq!((pair.finance(), pair.dynamics()), before);
+    pair.rests();
+    let letters = pair.letters();
+    assert_eq!((letters.len(), &letters[0]["code"], &letters[0]["count"]), (1, &json!("IB0720"), &json!(1)));
+    let id = &letters[0]["id"].as_str().unwrap()[..8];
+    let versions = pair.show(id)["detail"]["versions"].clone();
+    let field = |name: &str| {
+        let fields = versions["fields"].as_array().unwrap();
+        fields.iter().find(|field| field["field"] == name).unwrap().clone()
+    };
+    assert_eq!(field("name")["finance"], "Finance says (sample)");
+    assert_eq!(field("name")["dynamics"], "Dynamics says (sample)");
+    assert_eq!(
+        (field("name")["disputed"].clone(), field("credit_limit")["disputed"].clone()),
+        (json!(true), json!(false))
+    );
+    assert_eq!(field("email")["dynamics"], "***", "a personal field is shown: {versions:#}");
+    assert!(versions["changed"][0].is_string() && versions["changed"][1].is_string(), "{versions:#}");
+    let people = pair.world.ironbridge(&["dead-letters", "show", id]).ok();
+    assert!(people.out.contains("! name") && !people.out.contains("b@sample.example"), "{}", people.out);
+    assert!(people.err.contains(&format!("dead-letters decide {id} --take finance")), "{}", people.err);
+
+    pair.world.ironbridge(&["dead-letters", "decide", id, "--take", "sales"]).fails(2, "IB0002");
+    pair.world.ironbridge(&["dead-letters", "decide", id, "--take", "finance", "--note", "by phone"]).ok();
+    // What was decided was about these two versions; now there is another one.
+    pair.account("C-1", &json!({"name": "Dynamics says more (sample)"}));
+    pair.good_run();
+    assert_eq!(pair.letters()[0]["state"], "open");
+    assert_eq!(pair.dynamics()["C-1"][0].as_deref(), Some("Dynamics says more (sample)"));
+    pair.world.ironbridge(&["dead-letters", "decide", id, "--take", "finance"]).ok();
+    pair.planned_run();
+    let both = customer("Finance says (sample)", "b@sample.example", "400", "30");
+    assert_eq!((&pair.finance()["C-1"], &pair.dynamics()["C-1"]), (&both, &both));
+    assert_eq!(pair.letters(), Vec::<Json>::new());
+    pair.rests();
+
+    // Made equal by hand: nothing is to be decided any more.
+    pair.sql("UPDATE clients SET company = 'One (sample)' WHERE client_no = 'C-1'");
+    pair.account("C-1", &json!({"name": "Other (sample)"}));
+    pair.good_run();
+    assert_eq!(pair.letters().len(), 1);
+    pair.sql("UPDATE clients SET company = 'Other (sample)' WHERE client_no = 'C-1'");
+    pair.good_run();
+    assert_eq!(pair.letters(), Vec::<Json>::new());
+    pair.rests();
+}
+
+#[test]
+fn the_newest_change_wins_where_the_integration_says_so() {
+    let pair = Pair::with("conflict: ask", "conflict: newest");
+    pair.client("C-1", "Same (sample)", "", "", "30");
+    pair.account("C-1", &json!({"name": "Same (sample)", "paymenttermscode": 1}));
+    pair.good_run();
+    pair.account("C-1", &json!({"name": "Dynamics, earlier (sample)"}));
+    pair.sql("UPDATE clients SET company = 'Finance, later (sample)', updated_at = '2099-01-01 00:00:00' WHERE client_no = 'C-1'");
+    pair.planned_run();
+    assert_eq!(pair.dynamics()["C-1"][0].as_deref(), Some("Finance, later (sample)"));
+    pair.rests();
+    pair.account("C-1", &json!({"name": "Dynamics, later (sample)"}));
+    pair.sql("UPDATE clients SET company = 'Finance, earlier (sample)', updated_at = '2001-01-01 00:00:00' WHERE client_no = 'C-1'");
+    pair.planned_run();
+    assert_eq!(pair.finance()["C-1"][0].as_deref(), Some("Dynamics, later (sample)"));
+    assert_eq!(pair.letters(), Vec::<Json>::new());
+}
+
+#[test]
+fn newest_needs_to_know_when() {
+    let pair = Pair::with("conflict: ask", "conflict: newest");
+    pair.world.edit("systems/finance.yaml", "    watermark: { column: updated_at, overlap: 5 minutes }\n", "");
+    pair.world.ironbridge(&["plan", "customers-two-way"]).fails(1, "IB0721");
+}
+
+#[test]
+fn rows_are_created_where_the_integration_says_so_and_never_again_once_they_were_deleted() {
+    let pair = Pair::with("creates_in: [finance, dynamics]", "creates_in: [dynamics]");
+    pair.client("C-1", "From finance (sample)", "", "", "");
+    pair.account("C-2", &json!({"name": "Stays in Dynamics (sample)"}));
+    pair.planned_run();
+    assert_eq!(pair.finance().keys().collect::<Vec<_>>(), ["C-1"]);
+    assert_eq!(pair.dynamics().len(), 2);
+    pair.rests();
+    pair.lose_account("C-1");
+    pair.sql("UPDATE clients SET company = 'Changed since (sample)' WHERE client_no = 'C-1'");
+    pair.planned_run();
+    assert_eq!(pair.dynamics().keys().collect::<Vec<_>>(), ["C-2"], "a deleted row has come back");
+    assert_eq!(pair.finance().len(), 1);
+    pair.rests();
+    // Somebody makes it again: the two are one row as before, and both have changed.
+    pair.account("C-1", &json!({"name": "Made again (sample)"}));
+    pair.good_run();
+    assert_eq!(pair.letters()[0]["code"], "IB0720");
+    pair.sql("UPDATE clients SET company = 'Made again (sample)' WHERE client_no = 'C-1'");
+    pair.good_run();
+    assert_eq!(pair.letters(), Vec::<Json>::new());
+    pair.rests();
+}
+
+#[test]
+fn what_is_gone_goes_on_the_other_side_too_and_what_was_changed_there_is_asked_about() {
+    let pair = Pair::with("conflict: ask", "conflict: ask\ndeletes: delete\nmax_deletes: 30 %");
+    for number in 1..=10 {
+        pair.client(&format!("C-{number}"), &format!("Number {number} (sample)"), "", "", "30");
+    }
+    pair.good_run();
+    pair.rests();
+    pair.sql("DELETE FROM clients WHERE client_no = 'C-1'");
+    pair.lose_account("C-2");
+    pair.lose_account("C-3");
+    pair.sql("UPDATE clients SET company = 'Still needed (sample)' WHERE client_no = 'C-3'");
+    let plan = pair.planned_run();
+    assert_eq!((&plan["delete"], &plan["reject"]), (&json!(2), &json!(1)), "{plan:#}");
+    assert!(!pair.dynamics().contains_key("C-1") && !pair.finance().contains_key("C-2"));
+    assert!(pair.finance().contains_key("C-3"), "a row that was changed is gone");
+    let letters = pair.letters();
+    assert_eq!((letters.len(), &letters[0]["code"]), (1, &json!("IB0723")), "{letters:#?}");
+    let id = &letters[0]["id"].as_str().unwrap()[..8];
+    pair.world.ironbridge(&["dead-letters", "decide", id, "--take", "finance"]).ok();
+    pair.good_run();
+    assert_eq!(pair.dynamics()["C-3"][0].as_deref(), Some("Still needed (sample)"));
+    assert_eq!(pair.letters(), Vec::<Json>::new());
+    pair.rests();
+
+    // A table that was emptied by mistake takes nothing with it, and neither do too many rows.
+    let before = pair.dynamics();
+    pair.sql("CREATE TABLE aside AS SELECT * FROM clients; DELETE FROM clients");
+    pair.world.ironbridge(&["run", "customers-two-way"]).fails(1, "IB0705");
+    pair.sql("INSERT INTO clients SELECT * FROM aside WHERE client_no IN ('C-4', 'C-5')");
+    pair.world.ironbridge(&["run", "customers-two-way"]).fails(1, "IB0704");
+    assert_eq!(pair.dynamics(), before);
+    pair.sql("INSERT INTO clients SELECT * FROM aside WHERE client_no NOT IN ('C-4', 'C-5')");
+    pair.good_run();
+    assert_eq!(pair.finance(), pair.dynamics());
+    pair.rests();
+}
+
+#[test]
+fn what_a_formula_or_a_system_does_to_a_value_comes_to_rest_and_is_said() {
+    let pair = Pair::new();
+    // Finance cuts names by a formula; its trigger writes terms of its own whatever it is given.
+    pair.world.edit("systems/finance.yaml", "      company: name\n", "");
+    pair.world.edit("systems/finance.yaml", "email: =Lower(mail) }", "email: =Lower(mail), name: company }");
+    pair.world.edit(
+        "systems/finance.yaml",
+        "write: { mail: email }",
+        "write: { mail: =Upper(email), company: '=Left(name, 8)' }",
+    );
+    pair.sql(
+        "CREATE TRIGGER own_terms AFTER INSERT ON clients WHEN new.terms = '60' BEGIN
+                UPDATE clients SET terms = '30' WHERE client_no = new.client_no; END;
+              CREATE TRIGGER own_mail AFTER UPDATE ON clients WHEN new.mail LIKE 'B%' BEGIN
+                UPDATE clients SET mail = 'plug@in.example' WHERE client_no = new.client_no; END;",
+    );
+    pair.account(
+        "C-1",
+        &json!({"name": "A long name (sample)", "emailaddress1": "a@sample.example", "paymenttermscode": 4}),
+    );
+    let said = pair.world.ironbridge(&["run", "customers-two-way"]).ok();
+    assert!(said.err.contains("IB0722") && said.err.contains("name"), "{}", said.err);
+    pair.good_run();
+    pair.rests();
+    assert_eq!(pair.finance()["C-1"], customer("A long n", "A@SAMPLE.EXAMPLE", "", "30"));
+    // Nobody masters the terms, so what finance made of them holds in both.
+    assert_eq!(pair.dynamics()["C-1"], customer("A long name (sample)", "a@sample.example", "", "30"));
+    // A master says the same once more, and then leaves it.
+    pair.account("C-1", &json!({"emailaddress1": "b@sample.example"}));
+    for _ in 0..3 {
+        pair.good_run();
+    }
+    pair.rests();
+    assert_eq!(pair.finance()["C-1"][1].as_deref(), Some("plug@in.example"));
+    assert_eq!(pair.dynamics()["C-1"][1].as_deref(), Some("b@sample.example"));
+    // An edit of the cut name goes back, and stays.
+    pair.sql("UPDATE clients SET company = 'Short' WHERE client_no = 'C-1'");
+    pair.good_run();
+    assert_eq!(pair.dynamics()["C-1"][0].as_deref(), Some("Short"));
+    pair.rests();
+}
+
+#[test]
+fn a_row_that_does_not_fit_is_a_dead_letter_until_it_does() {
+    let pair = Pair::new();
+    pair.client("C-1", "Good (sample)", "", "", "30");
+    pair.client("C-2", "Bad terms (sample)", "", "", "99");
+    pair.account("C-2", &json!({"name": "Bad terms (sample)", "paymenttermscode": 1}));
+    pair.client("c-3", "One (sample)", "", "", "30");
+    pair.client("C-3", "Another (sample)", "", "", "30");
+    let plan = pair.planned_run();
+    assert_eq!(plan["reject"], 3, "{plan:#}");
+    assert_eq!(pair.dynamics().len(), 2);
+    let codes = |letters: &[Json]| {
+        let mut codes: Vec<String> =
+            letters.iter().map(|l| format!("{} {}", l["key"].as_str().unwrap(), l["code"].as_str().unwrap())).collect();
+        codes.sort();
+        codes
+    };
+    let letters = pair.letters();
+    assert_eq!(codes(&letters), ["C-2 IB0412", "C-3 IB0402", "c-3 IB0402"]);
+    pair.rests();
+    pair.sql("UPDATE clients SET terms = 'PP' WHERE client_no = 'C-2'; DELETE FROM clients WHERE client_no = 'C-3'");
+    pair.account("C-2", &json!({"paymenttermscode": 10}));
+    let id = letters.iter().find(|l| l["key"] == "c-3").unwrap()["id"].as_str().unwrap()[..8].to_owned();
+    pair.world.ironbridge(&["dead-letters", "decide", &id, "--take", "finance"]).fails(1, "IB0002");
+    pair.world.ironbridge(&["dead-letters", "retry", &id]).ok();
+    pair.good_run();
+    assert_eq!(codes(&pair.letters()), ["C-3 IB0402"], "what is right now is still a dead letter");
+    assert_eq!(pair.dynamics().len(), 3);
+    assert_eq!(pair.finance(), pair.dynamics());
+    pair.rests();
+}
+
+#[test]
+fn a_kill_at_any_step_is_completed_by_the_next_run() {
+    let steps = [("sink.before", 1..=2), ("sink.after", 1..=2), ("commit.before", 2..=4), ("commit.after", 2..=4)];
+    for (point, hit) in steps.into_iter().flat_map(|(point, hits)| hits.map(move |hit| (point, hit))) {
+        let pair = Pair::new();
+        pair.client("C-1", "Only finance (sample)", "", "100", "30");
+        pair.account("C-2", &json!({"name": "Only Dynamics (sample)", "paymenttermscode": 4}));
+        pair.client("C-3", "Both (sample)", "old@sample.example", "300", "PP");
+        pair.account(
+            "C-3",
+            &json!({"name": "Both (sample)", "emailaddress1": "new@sample.example", "creditlimit": 999,
+                    "paymenttermscode": 10}),
+        );
+        pair.world.with_failpoints(&["run", "customers-two-way"], &format!("{point}@{hit}=abort"));
+        pair.good_run();
+        assert_eq!(pair.finance(), pair.dynamics(), "{point}@{hit}");
+        assert_eq!(pair.finance().len(), 3, "{point}@{hit}");
+        assert_eq!(pair.letters(), Vec::<Json>::new(), "{point}@{hit}");
+        pair.rests();
+    }
+}
+
+#[test]
+fn it_stands_in_status_runs_and_state_like_any_other() {
+    let pair = Pair::new();
+    pair.client("C-1", "One (sample)", "", "", "30");
+    pair.good_run();
+    let status = pair.world.ironbridge(&["--format", "json", "status"]).json();
+    assert_eq!((&status[0]["state"], &status[0]["pattern"]), (&json!("ok"), &json!("batch")), "{status:#}");
+    let state = pair.world.ironbridge(&["state", "show", "customers-two-way"]).json();
+    let positions: Vec<&String> = state["positions"].as_object().unwrap().keys().collect();
+    assert_eq!(positions, ["customer/dynamics", "customer/finance"]);
+    let file = pair.world.dir.join("state.json");
+    std::fs::write(&file, state.to_string()).unwrap();
+    pair.world.ironbridge(&["state", "reset", "customers-two-way"]).ok();
+    assert_eq!(pair.world.ironbridge(&["state", "show", "customers-two-way"]).json()["positions"], json!({}));
+    pair.rests();
+    pair.world.ironbridge(&["state", "set", "customers-two-way", file.to_str().unwrap()]).ok();
+    pair.rests();
+}
