@@ -8,6 +8,8 @@
 //! *Counts*: a row is read once on each side that is looked at. A row that the agreement knows as it is counts once; one
 //! that is merged counts twice, and each of its sides ends as created, updated, deleted, unchanged, rejected or skipped.
 
+mod adopt;
+mod commit;
 mod compile;
 mod decide;
 mod exchange;
@@ -55,6 +57,8 @@ pub(crate) struct Side {
     /// The column that says when a row was changed.
     pub changed: Option<String>,
     pub zone: Option<TimeZone>,
+    /// What its rows hold in the columns by which one that was there before the hub is known again.
+    pub matching: Option<Box<WriteMapping>>,
 }
 
 impl Joint {

@@ -1,6 +1,7 @@
 //! A two-way integration of a checked definition into entities that can be merged.
 
 use definition::{Batch, Conflict, Deletes, Direction, Integration, Project};
+use mapping::{WriteMapping, WritePlan};
 use record::{Fault, KeyRules, ReadSpec, RetryPolicy, Type, ValueRef};
 
 use super::merge::{Both, Field, Rules, Which};
@@ -29,6 +30,7 @@ pub(crate) async fn joints(
         (batch.first_load.is_some(), "`first_load:` with an approval, both ways,"),
         (batch.approve.is_some(), "`approve:`, both ways,"),
         (batch.compare_live.is_some(), "`compare_live:`, both ways,"),
+        (batch.min_rows.is_some(), "`min_rows:`, both ways,"),
     ];
     if let Some((_, what)) = unsupported.iter().find(|(is, _)| *is) {
         return Err(compile::not_yet(&integration.name, what));
@@ -114,7 +116,23 @@ async fn side(
             &format!("a destination like `{}`, which replaces whole rows, both ways", to.defined.name),
         ));
     }
-    let (table, _) = from.table(held, retry).await?;
+    let (table, known) = from.table(held, retry).await?;
+    let matching = match held.match_existing.is_empty() {
+        true => None,
+        // By everything that this side could hold, also what it masters and is never given.
+        false => Some(Box::new(
+            WriteMapping::compile(&WritePlan {
+                entity: project.entity(name).expect("a checked project names entities that exist"),
+                rules: &held.write,
+                alternate_key: &held.alternate_key,
+                columns: &known,
+                keeps: from.defined.kind.keeps,
+                entities,
+                lookups: &from.defined.lookup_keys(entities),
+            })
+            .map_err(|problems| compile::does_not_fit(&from.defined.name, &held.write, problems))?,
+        )),
+    };
     let modified = table.and_then(|table| table.column(MODIFIED).map(|_| MODIFIED.to_owned()));
     let changed = reads.watermark.as_ref().map(|watermark| watermark.column.clone()).or(modified);
     let mut columns = reads.columns.clone();
@@ -126,7 +144,7 @@ async fn side(
     let zone = reads.time_zone.clone();
     // The key is what the other side's rows are looked up by, and it makes the order of a read total as well.
     pair.source = from.system.source(ReadSpec { key: held.alternate_key.clone(), columns, ..reads })?;
-    Ok(Side { name: from.defined.name.clone(), pair, changed, zone })
+    Ok(Side { name: from.defined.name.clone(), pair, changed, zone, matching })
 }
 
 fn fields(entity: &record::Entity, sides: &Both<Side>) -> Vec<Field> {

@@ -7,6 +7,7 @@ use super::Joint;
 use super::look::{Found, Loaded};
 use super::memory::{Memory, Stage};
 use super::merge::{Both, Dispute, Version, Which, Write, merge};
+use crate::gone::{self, Gone};
 use crate::reject::{Rejected, keyless};
 
 /// One row on its way: what is remembered of it, and what its two sides are now.
@@ -143,6 +144,12 @@ pub(crate) fn decide(joint: &Joint, case: &Case) -> Verdict {
         let in_the_way = matches!(case.found[side], Found::LeftOut);
         orders[side] = order.filter(|order| !(in_the_way && order.kind == Kind::Create));
     }
+    if memory.asleep && loaded.left.is_some() && loaded.right.is_some() {
+        memory.asleep = false;
+        for side in Which::BOTH.into_iter().filter(|side| joint.into(*side).gone == RETURNS) {
+            wake(joint, side, &mut orders[side], loaded[side].expect("both sides have the row"));
+        }
+    }
     let memory = Memory { stage: Stage::Agreed, decided: None, since: None, told: false, ..memory };
     if orders.left.is_none() && orders.right.is_none() {
         let there = Which::BOTH.into_iter().filter(|side| loaded[*side].is_some()).count() as u64;
@@ -152,6 +159,21 @@ pub(crate) fn decide(joint: &Joint, case: &Case) -> Verdict {
         };
     }
     Verdict::Write { orders, memory, lossy: merged.lossy }
+}
+
+const RETURNS: Gone = Gone::Deactivate { returns_active: true };
+
+/// The row that the hub made inactive is active again, since the other side has it again.
+fn wake(joint: &Joint, side: Which, order: &mut Option<Order>, own: &Loaded) {
+    if order.is_none()
+        && let Ok(wanted) = joint.write(side).apply_fields(&own.record, &[])
+    {
+        *order = Some(Order { kind: Kind::Update, wanted, seen: own.raw.clone() });
+    }
+    if let Some(order) = order {
+        let (column, value) = gone::active_again();
+        order.wanted.columns = order.wanted.columns.clone().with(column, value);
+    }
 }
 
 fn reject(from: Which, rejected: Rejected, memory: Memory, known: bool) -> Verdict {

@@ -2,11 +2,12 @@
 
 use jiff::SignedDuration;
 use record::{Change, Current, Effected, Fault, Key, Now, Op, Scope};
-use store::ledger::{self, Entry, State as Settled};
+use store::ledger::{Entry, State as Settled};
 use store::runs::{self, Counts};
-use store::{agreements, cursors, dead_letters};
 
 use super::Joint;
+use super::adopt::{self, Existing};
+use super::commit::Chunk;
 use super::decide::{Case, Kind, Order, Verdict, decide};
 use super::letters::{self, Letter};
 use super::look::Found;
@@ -16,6 +17,7 @@ use super::prepare::Prepared;
 use super::run::{Mode, Run};
 use crate::batch::Stopped;
 use crate::codes;
+use crate::gone::Gone;
 use crate::outage::with_retries;
 use crate::plan::PlannedRow;
 use crate::reject::Rejected;
@@ -38,23 +40,11 @@ pub(super) enum Effect {
         counts: Counts,
         remote_id: Option<String>,
     },
+    /// A row that was there before the hub has the key now; the two are joined when it is looked at again.
+    Adopted,
     /// It cannot be told now: the row waits. With the fault where it lacks a row that it points to.
     Waits(Option<Box<Fault>>),
     Refused(Box<Fault>),
-}
-
-/// Everything of a chunk that one commit records.
-#[derive(Default)]
-struct Chunk {
-    counts: Counts,
-    agreements: Vec<agreements::Agreement>,
-    forgotten: Vec<Key>,
-    letters: Vec<Letter>,
-    /// Keys whose dead letters are closed.
-    right: Vec<Key>,
-    entries: Both<Vec<Entry>>,
-    removed: Vec<Key>,
-    waiting: u64,
 }
 
 impl<E: FnMut(PlannedRow)> Run<'_, E> {
@@ -175,11 +165,28 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         }
         let (retry, watch, asked) = (&self.job.retry, self.watch, joint.asked(side));
         let keys: Vec<Key> = orders.iter().map(|(_, order)| order.wanted.key.clone()).collect();
-        let currents: Vec<Option<Current>> =
+        let mut currents: Vec<Option<Current>> =
             with_retries(retry, watch, || joint.sink(side).current(&keys, &asked)).await?;
+        for (current, key) in currents.iter_mut().zip(&keys).filter(|(current, _)| current.is_none()) {
+            // A plan gives no row its key.
+            *current = self.adopting.get(key).cloned();
+        }
         let mut effects: Vec<Option<Effect>> = orders.iter().map(|_| None).collect();
         let (mut changes, mut of): (Vec<Change>, Vec<usize>) = (Vec::new(), Vec::new());
-        for (at, ((_, order), current)) in orders.iter().zip(&currents).enumerate() {
+        let found = self.existing(joint, side, writing, orders, &currents).await?;
+        for (at, (((_, order), current), found)) in orders.iter().zip(&currents).zip(&found).enumerate() {
+            match found {
+                Existing::None => {}
+                Existing::One(row) => {
+                    changes.push(adopt::adoption(order, row));
+                    of.push(at);
+                    continue;
+                }
+                Existing::Several(rows) => {
+                    effects[at] = Some(Effect::Refused(Box::new(joint.ambiguous(side, order, *rows))));
+                    continue;
+                }
+            }
             match joint.prepare(side, order, current.as_ref()) {
                 Prepared::Nothing { remote_id } => {
                     let counts = Counts { unchanged: 1, ..Counts::default() };
@@ -195,6 +202,12 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         if matches!(self.mode, Mode::Plan) {
             for (change, at) in changes.iter().zip(of) {
                 let (case, ..) = &writing[orders[at].0];
+                if let Existing::One(row) = &found[at] {
+                    (self.each)(super::plan::adopted(joint, side, case, change, row));
+                    self.plan_adopted(joint, side, case, orders[at].1, row);
+                    effects[at] = Some(Effect::Adopted);
+                    continue;
+                }
                 let (row, counts) =
                     super::plan::planned(joint, side, case, orders[at].1, change, currents[at].as_ref());
                 (self.each)(row);
@@ -207,6 +220,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             for ((at, change), outcome) in of.into_iter().zip(&changes).zip(outcomes) {
                 let current = currents[at].as_ref();
                 effects[at] = Some(match outcome {
+                    Ok(_) if change.op == Op::Adopt => Effect::Adopted,
                     Ok(written) => {
                         let known = written.remote_id.as_deref().map(str::to_owned);
                         let counts = counted(change.op, orders[at].1.kind, written.effect, current.is_some());
@@ -248,6 +262,14 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     }
                     self.known_there(joint, side, &case, remote_id.clone(), chunk);
                 }
+                Some(Effect::Adopted) => {
+                    chunk.counts += Counts { read: 1, updated: 1, ..Counts::default() };
+                    let now = self.store.clock().now().as_millisecond();
+                    let before = case.memory.clone().unwrap_or_else(|| Memory::new(joint.fingerprint));
+                    let memory = Memory { stage: Stage::Waiting, since: Some(now), keys: memory.keys, ..before };
+                    chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
+                    return;
+                }
                 Some(effect) => failed = Some((side, effect)),
                 None if orders[side].is_some() => {}
                 None => match case.found[side] {
@@ -258,14 +280,19 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         }
         let Some((side, effect)) = failed else {
             chunk.counts += done;
-            let removed = orders.left.iter().chain(&orders.right).any(|order| order.kind == Kind::Remove);
-            match removed {
-                true => {
+            let removed =
+                Which::BOTH.into_iter().find(|side| orders[*side].as_ref().is_some_and(|o| o.kind == Kind::Remove));
+            match removed.map(|side| joint.into(side).gone) {
+                // It is still there, and nobody is to take it for a new one.
+                Some(Gone::Deactivate { .. }) => {
+                    self.settle(joint, &case, Memory { asleep: true, ..memory }, chunk);
+                }
+                Some(_) => {
                     chunk.right.push(case.key());
                     chunk.removed.push(case.key());
                     chunk.forgotten.push(case.canonical);
                 }
-                false => self.settle(joint, &case, memory, chunk),
+                None => self.settle(joint, &case, memory, chunk),
             }
             return;
         };
@@ -303,7 +330,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
                 }
             }
-            Effect::Done { .. } => unreachable!("what is done has not failed"),
+            Effect::Done { .. } | Effect::Adopted => unreachable!("what is done has not failed"),
         }
     }
 
@@ -378,70 +405,6 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
     pub(super) fn count(&mut self, counts: Counts) {
         self.counts += counts;
         self.settled += counts.unchanged + counts.written() + counts.rejected + counts.skipped;
-    }
-
-    async fn commit(
-        &mut self,
-        joint: &Joint,
-        mut chunk: Chunk,
-        position: Option<(Which, String)>,
-    ) -> Result<(), Stopped> {
-        chunk.counts.rejected += chunk.letters.len() as u64;
-        for letter in &chunk.letters {
-            *self.by_code.entry(letter.rejection.problem.code.clone()).or_default() += 1;
-        }
-        self.waiting += chunk.waiting;
-        self.count(chunk.counts);
-        let (integration, entity) = (self.job.integration.clone(), joint.entity.name.to_string());
-        match &self.mode {
-            Mode::Plan => {
-                for agreement in chunk.agreements {
-                    self.planned.insert(agreement.key);
-                }
-                for letter in chunk.letters {
-                    (self.each)(super::plan::refused(joint, letter));
-                }
-            }
-            Mode::Live { lease, run } => {
-                let more = self.unrecorded();
-                let mut ops: Vec<store::Op> = vec![lease.fence(), runs::Op::Progress { run: *run, more }.into()];
-                if !chunk.agreements.is_empty() {
-                    let (integration, entity) = (integration.clone(), entity.clone());
-                    ops.push(agreements::Op::Put { integration, entity, agreements: chunk.agreements }.into());
-                }
-                if !chunk.forgotten.is_empty() {
-                    let (integration, entity) = (integration.clone(), entity.clone());
-                    ops.push(agreements::Op::Remove { integration, entity, keys: chunk.forgotten }.into());
-                }
-                for side in Which::BOTH {
-                    let (system, entity) = (joint.name(side).to_owned(), entity.clone());
-                    let entries = std::mem::take(&mut chunk.entries[side]);
-                    if !entries.is_empty() {
-                        ops.push(ledger::Op::Put { system: system.clone(), entity: entity.clone(), entries }.into());
-                    }
-                    if !chunk.removed.is_empty() {
-                        ops.push(ledger::Op::Remove { system, entity, keys: chunk.removed.clone() }.into());
-                    }
-                }
-                ops.extend(
-                    chunk.letters.into_iter().map(|letter| dead_letters::Op::Reject(Box::new(letter.rejection)).into()),
-                );
-                if !chunk.right.is_empty() {
-                    let (integration, entity, keys) = (integration.clone(), entity, chunk.right);
-                    ops.push(dead_letters::Op::Supersede { integration, entity, keys }.into());
-                }
-                if let Some((side, position)) = position {
-                    let (stream, fingerprint) = (joint.stream(side), format!("{:016x}", joint.fingerprint));
-                    ops.push(cursors::Op::Set { integration, stream, position, fingerprint }.into());
-                }
-                self.store.commit(ops).await?;
-                self.recorded += more;
-            }
-        }
-        match self.job.stop_after.reached(&self.job.integration, &self.by_code, self.settled) {
-            Some(fault) => Err(fault.into()),
-            None => Ok(()),
-        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Memory {
     pub since: Option<i64>,
     /// There is a dead letter of it.
     pub told: bool,
+    /// One side has lost it, and the hub has made it inactive on the other.
+    pub asleep: bool,
 }
 
 const VERSION: u8 = 1;
@@ -50,6 +52,7 @@ impl Memory {
             decided: None,
             since: None,
             told: false,
+            asleep: false,
         }
     }
 
@@ -66,7 +69,8 @@ impl Memory {
             Some(Which::Left) => 1,
             Some(Which::Right) => 2,
         });
-        out.push(u8::from(self.agreed.joined) | u8::from(self.told) << 1 | u8::from(self.since.is_some()) << 2);
+        let flags = [self.agreed.joined, self.told, self.since.is_some(), self.asleep];
+        out.push(flags.iter().enumerate().map(|(bit, flag)| u8::from(*flag) << bit).sum());
         out.extend_from_slice(&self.mapping.to_le_bytes());
         out.extend(self.since.iter().flat_map(|since| since.to_le_bytes()));
         for side in Which::BOTH {
@@ -111,7 +115,9 @@ impl Memory {
             _ => return None,
         };
         let flags = rest.byte()?;
-        let mut memory = Memory { stage, decided, told: flags & 2 != 0, ..Memory::new(rest.word()?) };
+        let mut memory = Memory::new(rest.word()?);
+        (memory.stage, memory.decided) = (stage, decided);
+        (memory.told, memory.asleep) = (flags & 2 != 0, flags & 8 != 0);
         if flags & 4 != 0 {
             memory.since = Some(rest.word()? as i64);
         }
@@ -204,6 +210,7 @@ mod tests {
             decided: Some(Which::Right),
             since: Some(-5),
             told: true,
+            asleep: true,
             ..Memory::new(42)
         };
         let kept = memory.clone().into_agreement(Key::of(&[Value::text("c-1")]).unwrap(), &entity_then);

@@ -266,7 +266,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         }
         let (mut joined, mut missing) = (0u64, Vec::new());
         self.store.agreements_scan(&self.job.integration, &joint.entity.name, |agreement| {
-            if Memory::decode(&agreement.content, &joint.entity).is_some_and(|memory| memory.agreed.joined) {
+            let memory = Memory::decode(&agreement.content, &joint.entity);
+            if memory.is_some_and(|memory| memory.agreed.joined && !memory.asleep) {
                 joined += 1;
                 // A plan has looked at some of them already.
                 if !seen.keys.contains(&named(&agreement.key)) && !self.planned.contains(&agreement.key) {

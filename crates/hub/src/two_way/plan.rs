@@ -71,6 +71,24 @@ pub(super) fn planned(
     (row, counts)
 }
 
+/// A row that was there before the hub and gets its key.
+pub(super) fn adopted(joint: &Joint, side: Which, case: &Case, change: &Change, row: &Current) -> PlannedRow {
+    let columns = joint.into(side).key_columns.iter().zip(change.key.parts());
+    let column = |(name, part): (&String, record::Value)| PlannedColumn {
+        name: name.clone(),
+        old: Some(row.columns.get(name).map(ToString::to_string).unwrap_or_default()),
+        new: part.to_string(),
+    };
+    PlannedRow {
+        entity: joint.entity.name.to_string(),
+        system: joint.name(side).to_owned(),
+        key: case.key().to_string(),
+        effect: PlannedEffect::Update,
+        columns: columns.map(column).collect(),
+        faults: Vec::new(),
+    }
+}
+
 /// One dead letter as a plan shows it.
 pub(super) fn refused(joint: &Joint, letter: Letter) -> PlannedRow {
     let system = letter.faults.first().and_then(|fault| fault.place.system.clone()).unwrap_or_default();

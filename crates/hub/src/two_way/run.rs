@@ -1,8 +1,8 @@
 //! One run of a two-way integration, and one look at what a run would do.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use record::{Fault, Key};
+use record::{Current, Fault, Key};
 use store::leases::Lease;
 use store::runs::{Counts, RunId, State};
 use store::{Store, agreements};
@@ -50,6 +50,9 @@ pub(super) struct Run<'a, E> {
     pub refused: Option<Fault>,
     /// Keys that a plan has dealt with on the way from the first side.
     pub planned: HashSet<Key>,
+    /// Rows that a plan would adopt, by the key that they would get, and what they would be merged with.
+    pub adopting: HashMap<Key, Current>,
+    pub adopted: Vec<(String, Case)>,
 }
 
 /// Runs a two-way integration once. As [`crate::batch::run`].
@@ -94,6 +97,8 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
             lossy: BTreeMap::new(),
             refused: None,
             planned: HashSet::new(),
+            adopting: HashMap::new(),
+            adopted: Vec::new(),
         }
     }
 
@@ -139,6 +144,10 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
     async fn until_settled(&mut self) -> Result<(), Stopped> {
         let job = self.job;
         if matches!(self.mode, Mode::Plan) {
+            for (entity, case) in std::mem::take(&mut self.adopted) {
+                let joint = job.two_way.iter().find(|joint| *joint.entity.name == *entity);
+                self.exchange(joint.expect("it was found for one of them"), vec![case], Round::Last, None).await?;
+            }
             return Ok(());
         }
         for _ in 0..ROUNDS_MAX {

@@ -467,3 +467,93 @@ fn it_stands_in_status_runs_and_state_like_any_other() {
     pair.world.ironbridge(&["state", "set", "customers-two-way", file.to_str().unwrap()]).ok();
     pair.rests();
 }
+
+#[test]
+fn a_row_that_was_there_before_the_hub_gets_its_key_and_is_joined() {
+    let pair = Pair::new();
+    pair.world.edit(
+        "systems/dynamics.yaml",
+        "alternate_key: accountnumber\n",
+        "alternate_key: accountnumber\n    match_existing: [name, emailaddress1]\n",
+    );
+    let unkeyed = |columns: Json| {
+        http(&pair.world.url, "POST", "/api/data/v9.2/accounts", &columns.to_string());
+    };
+    unkeyed(
+        json!({"name": "Known (sample)", "emailaddress1": "k@sample.example", "creditlimit": 5, "paymenttermscode": 1}),
+    );
+    unkeyed(json!({"name": "Twins (sample)", "emailaddress1": "t@sample.example"}));
+    unkeyed(json!({"name": "Twins (sample)", "emailaddress1": "t@sample.example"}));
+    pair.client("C-1", "Known (sample)", "K@sample.example", "300", "30");
+    pair.client("C-2", "Twins (sample)", "t@sample.example", "", "30");
+    pair.client("C-3", "New (sample)", "", "", "30");
+    let plan = pair.planned_run();
+    assert_eq!((&plan["create"], &plan["update"], &plan["reject"]), (&json!(1), &json!(2), &json!(1)), "{plan:#}");
+    let dynamics = pair.dynamics();
+    assert_eq!(dynamics["C-1"], customer("Known (sample)", "k@sample.example", "300", "30"));
+    assert_eq!(dynamics.keys().collect::<Vec<_>>(), ["C-1", "C-3"]);
+    assert_eq!(pair.letters()[0]["code"], "IB0709");
+    pair.rests();
+}
+
+#[test]
+fn what_is_gone_from_finance_is_inactive_in_dynamics_until_it_comes_back() {
+    let pair = Pair::with("conflict: ask", "conflict: ask\ndeletes: deactivate\nmax_deletes: 60 %");
+    pair.client("C-1", "One (sample)", "", "", "30");
+    pair.client("C-2", "Two (sample)", "", "", "30");
+    pair.good_run();
+    pair.sql("DELETE FROM clients WHERE client_no = 'C-1'");
+    pair.lose_account("C-2");
+    let plan = pair.planned_run();
+    assert_eq!(plan["delete"], 1, "finance knows no inactive rows: {plan:#}");
+    assert_eq!(pair.world.states()["C-1"], 1);
+    pair.rests();
+    pair.rests();
+    assert_eq!(pair.finance().keys().collect::<Vec<_>>(), ["C-2"]);
+    pair.client("C-1", "One again (sample)", "", "", "30");
+    pair.planned_run();
+    assert_eq!(pair.world.states()["C-1"], 0);
+    assert_eq!(pair.dynamics()["C-1"][0].as_deref(), Some("One again (sample)"));
+    pair.rests();
+}
+
+#[test]
+fn a_row_waits_for_the_one_that_it_points_to() {
+    let pair = Pair::new();
+    pair.world.edit(
+        "entities/customer.yaml",
+        "  terms: ",
+        "  parent: { type: reference, entity: customer }\n  terms: ",
+    );
+    pair.world.edit("systems/finance.yaml", "      company: name\n", "      company: name\n      parent_no: parent\n");
+    pair.world.edit("systems/dynamics.yaml", "      name: name\n", "      name: name\n      parentaccountid: parent\n");
+    pair.sql("ALTER TABLE clients ADD COLUMN parent_no TEXT");
+    // The child comes first, and its parent's parent last.
+    for (number, parent) in [("C-1", "'C-2'"), ("C-2", "'C-3'"), ("C-3", "NULL"), ("C-4", "'C-9'")] {
+        pair.sql(&format!(
+            "INSERT INTO clients (client_no, company, terms, parent_no) VALUES ('{number}', '{number} (sample)', '30', {parent})"
+        ));
+    }
+    let run = pair.good_run();
+    assert_eq!((&run["created"], &run["waiting"]), (&json!(3), &json!(1)), "{run:#}");
+    let parents = |accounts: BTreeMap<String, crate::support::Account>| -> Vec<(String, Option<String>)> {
+        accounts.into_iter().map(|(number, account)| (number, account.parent)).collect()
+    };
+    let of = |parent: &str| Some(parent.to_owned());
+    assert_eq!(
+        parents(pair.world.accounts()),
+        [("C-1".to_owned(), of("C-2")), ("C-2".to_owned(), of("C-3")), ("C-3".to_owned(), None)]
+    );
+    // It comes on the other side, and with it the row that waits.
+    pair.account(
+        "C-9",
+        &json!({"name": "C-9 (sample)", "parentaccountid@odata.bind": "/accounts(accountnumber='C-1')"}),
+    );
+    pair.good_run();
+    assert_eq!(pair.world.accounts()["C-4"].parent, of("C-9"));
+    let conn = Connection::open(pair.world.finance()).unwrap();
+    let parent: String =
+        conn.query_row("SELECT parent_no FROM clients WHERE client_no = 'C-9'", [], |row| row.get(0)).unwrap();
+    assert_eq!(parent, "C-1");
+    pair.rests();
+}

@@ -308,6 +308,7 @@ proptest! {
         let mut world = world.lossless();
         let first = world.settle();
         if !(first.dispute.is_none() && world.sides.left.row.is_some() && world.sides.right.row.is_some()) { return Ok(()) }
+        let was = world.sides[side].row.clone().unwrap();
         let edits: Vec<Edit> = edits.into_iter().map(|(at, value)| Edit::Set(side, at, value)).collect();
         apply(&mut world, &edits);
         let edited = world.sides[side].row.clone().unwrap();
@@ -317,6 +318,7 @@ proptest! {
         for (at, field) in world.rules.fields.iter().enumerate() {
             let now = Both::of(|side| world.sides[side].row.as_ref().unwrap()[at].clone());
             match (field.takes[side.other()], field.takes[side]) {
+                (true, false) if was[at].is_blank() && edited[at].is_blank() => prop_assert!(now[side] == edited[at]),
                 (true, _) => prop_assert!(now[side] == edited[at] && now[side.other()] == edited[at]),
                 // A master that is blank and never was anything else takes nothing away.
                 (false, true) if other[at].is_blank() => {
