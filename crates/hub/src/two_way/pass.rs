@@ -179,6 +179,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 Some(Stage::Agreed) if !twice => unchanged.unchanged += 1,
                 Some(Stage::Disputed | Stage::Waiting) if !twice => unchanged.skipped += 1,
                 Some(Stage::Rejected) => unchanged.skipped += 1,
+                // It waits for a row of the other side that matches it.
+                _ if key.is_none() && joint.sides[side].matching.is_some() => unchanged.skipped += 1,
                 // A plan has dealt with it when it came from the first side.
                 _ if self.planned.contains(canonical) => unchanged.unchanged += 1,
                 _ if twice => {
