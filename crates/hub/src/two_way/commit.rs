@@ -47,7 +47,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     self.planned.insert(agreement.key);
                 }
                 for letter in chunk.letters {
-                    (self.each)(super::plan::refused(joint, letter));
+                    (self.each)(super::plan::refused(joint, letter, &self.proofs));
                 }
             }
             Mode::Live { lease, run } => {

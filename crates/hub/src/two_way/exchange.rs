@@ -173,7 +173,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         }
         let mut effects: Vec<Option<Effect>> = orders.iter().map(|_| None).collect();
         let (mut changes, mut of): (Vec<Change>, Vec<usize>) = (Vec::new(), Vec::new());
-        let found = self.existing(joint, side, writing, orders, &currents).await?;
+        let found = adopt::existing(retry, watch, joint, side, writing, orders, &currents).await?;
         for (at, (((_, order), current), found)) in orders.iter().zip(&currents).zip(&found).enumerate() {
             match found {
                 Existing::None => {}
@@ -203,13 +203,20 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             for (change, at) in changes.iter().zip(of) {
                 let (case, ..) = &writing[orders[at].0];
                 if let Existing::One(row) = &found[at] {
-                    (self.each)(super::plan::adopted(joint, side, case, change, row));
+                    (self.each)(super::plan::adopted(joint, side, case, change, row, &mut self.proofs));
                     self.plan_adopted(joint, side, case, orders[at].1, row);
                     effects[at] = Some(Effect::Adopted);
                     continue;
                 }
-                let (row, counts) =
-                    super::plan::planned(joint, side, case, orders[at].1, change, currents[at].as_ref());
+                let (row, counts) = super::plan::planned(
+                    joint,
+                    side,
+                    case,
+                    orders[at].1,
+                    change,
+                    currents[at].as_ref(),
+                    &mut self.proofs,
+                );
                 (self.each)(row);
                 effects[at] = Some(Effect::Done { counts, remote_id: None });
             }

@@ -8,11 +8,11 @@ use super::Joint;
 use super::decide::{Case, Kind, Order};
 use super::letters::Letter;
 use super::merge::Which;
-use super::run::{Mode, Run};
+use super::run::{Mode, Run, cannot};
 use crate::batch::{Job, Stopped};
 use crate::error::Error;
 use crate::gone::Gone;
-use crate::plan::{Plan, PlannedColumn, PlannedEffect, PlannedRow};
+use crate::plan::{Plan, PlannedColumn, PlannedEffect, PlannedRow, Proofs};
 use crate::watch::Watch;
 
 /// As [`crate::plan::plan`], for both ways.
@@ -20,17 +20,31 @@ pub(crate) async fn plan(
     store: &Store,
     job: &Job,
     watch: &dyn Watch,
-    each: &mut dyn FnMut(PlannedRow),
+    each: &mut (dyn FnMut(PlannedRow) + Send),
 ) -> Result<Result<Plan, Fault>, Error> {
-    let mut run = Run::new(store, job, watch, Mode::Plan, each);
+    if let Some(fault) = cannot(job) {
+        return Ok(Err(fault));
+    }
+    let mut run = Run::new(store, job, watch, Mode::Plan, each, Proofs::of(store).await?);
     match run.all().await {
         Ok(()) => {}
         Err(Stopped::Fault(fault)) => return Ok(Err(*fault)),
         Err(Stopped::Store(error)) => return Err(error.into()),
     }
     let Counts { read, created, updated, deleted, unchanged, rejected, skipped } = run.counts;
-    let (rejected_by_code, refused) = (run.by_code, run.refused.map(Box::new));
-    Ok(Ok(Plan { read, created, updated, deleted, unchanged, rejected, skipped, rejected_by_code, refused }))
+    Ok(Ok(Plan {
+        read,
+        created,
+        updated,
+        deleted,
+        unchanged,
+        rejected,
+        skipped,
+        waiting: run.waiting,
+        rejected_by_code: run.by_code,
+        refused: run.refused.map(Box::new),
+        ..Plan::default()
+    }))
 }
 
 /// One write as a plan shows it.
@@ -41,6 +55,7 @@ pub(super) fn planned(
     order: &Order,
     change: &Change,
     current: Option<&Current>,
+    proofs: &mut Proofs,
 ) -> (PlannedRow, Counts) {
     let pair = joint.into(side);
     let (effect, counts) = match (order.kind, pair.gone) {
@@ -65,14 +80,26 @@ pub(super) fn planned(
         system: joint.name(side).to_owned(),
         key: case.key().to_string(),
         effect,
+        table: pair.table.clone(),
         columns: if shows { change.columns.iter().map(column).collect() } else { Vec::new() },
         faults: Vec::new(),
+        proof: match order.kind {
+            Kind::Remove => proofs.of_gone(pair, &case.key(), effect, current),
+            Kind::Create | Kind::Update => proofs.of_write(pair, &case.key(), change, current),
+        },
     };
     (row, counts)
 }
 
 /// A row that was there before the hub and gets its key.
-pub(super) fn adopted(joint: &Joint, side: Which, case: &Case, change: &Change, row: &Current) -> PlannedRow {
+pub(super) fn adopted(
+    joint: &Joint,
+    side: Which,
+    case: &Case,
+    change: &Change,
+    row: &Current,
+    proofs: &mut Proofs,
+) -> PlannedRow {
     let columns = joint.into(side).key_columns.iter().zip(change.key.parts());
     let column = |(name, part): (&String, record::Value)| PlannedColumn {
         name: name.clone(),
@@ -84,20 +111,29 @@ pub(super) fn adopted(joint: &Joint, side: Which, case: &Case, change: &Change, 
         system: joint.name(side).to_owned(),
         key: case.key().to_string(),
         effect: PlannedEffect::Update,
+        table: joint.into(side).table.clone(),
         columns: columns.map(column).collect(),
         faults: Vec::new(),
+        proof: proofs.of_write(joint.into(side), &case.key(), change, Some(row)),
     }
 }
 
 /// One dead letter as a plan shows it.
-pub(super) fn refused(joint: &Joint, letter: Letter) -> PlannedRow {
+pub(super) fn refused(joint: &Joint, letter: Letter, proofs: &Proofs) -> PlannedRow {
+    let side = Which::BOTH
+        .into_iter()
+        .find(|side| letter.faults.iter().any(|fault| fault.place.system.as_deref() == Some(joint.name(*side))));
+    let pair = joint.into(side.unwrap_or(Which::Right));
+    let hash = record::hash::RowHasher::default().hash([record::ValueRef::Bytes(&letter.rejection.record)]);
     let system = letter.faults.first().and_then(|fault| fault.place.system.clone()).unwrap_or_default();
     PlannedRow {
         entity: joint.entity.name.to_string(),
         system,
         key: letter.rejection.key.to_string(),
         effect: PlannedEffect::Reject,
+        table: pair.table.clone(),
         columns: Vec::new(),
+        proof: proofs.of_reject(pair, &letter.rejection.key, &letter.rejection.problem.code, hash),
         faults: letter.faults,
     }
 }

@@ -17,7 +17,7 @@ use super::pass::Seen;
 use crate::batch::hold::{begin, end, keep};
 use crate::batch::{Job, Report, Start, Stopped, does_not_add_up};
 use crate::error::Error;
-use crate::plan::PlannedRow;
+use crate::plan::{PlannedRow, Proofs};
 use crate::watch::{Note, Watch};
 
 /// How often rows that could not be settled are looked at again within a run.
@@ -37,6 +37,7 @@ pub(super) struct Run<'a, E> {
     pub mode: Mode<'a>,
     /// Takes each row that a plan would write or reject.
     pub each: E,
+    pub proofs: Proofs,
     pub counts: Counts,
     /// Of those: what the run's own record has.
     pub recorded: Counts,
@@ -57,9 +58,13 @@ pub(super) struct Run<'a, E> {
 
 /// Runs a two-way integration once. As [`crate::batch::run`].
 pub(crate) async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
+    if let Some(fault) = cannot(job) {
+        return crate::batch::failed(store, &job.integration, start, fault).await;
+    }
     let (lease, id) = begin(store, &job.integration, &start).await?;
     let none: fn(PlannedRow) = |_| {};
-    let mut run = Run::new(store, job, watch, Mode::Live { lease: &lease, run: id }, none);
+    let proofs = Proofs::of(store).await?;
+    let mut run = Run::new(store, job, watch, Mode::Live { lease: &lease, run: id }, none, proofs);
     let result = tokio::select! {
         result = run.all() => result,
         lost = keep(store, &lease) => Err(Stopped::Store(lost)),
@@ -77,13 +82,29 @@ pub(crate) async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watc
         (None, 0) => State::Ok,
         (None, _) => State::OkWithDeadLetters,
     };
-    end(store, &lease, id, state, error.as_ref()).await?;
-    Ok(Report { run: id, state, counts: run.counts, rejected: run.by_code, waiting: run.waiting, error })
+    end(store, &lease, id, state, error.as_ref(), Vec::new()).await?;
+    let Run { counts, by_code: rejected, waiting, .. } = run;
+    Ok(Report { run: id, state, counts, rejected, waiting, approval: None, error })
+}
+
+/// What is asked for by hand, and goes one way only so far.
+pub(super) fn cannot(job: &Job) -> Option<Fault> {
+    let asked = [(job.window.is_some(), "A window of time"), (job.consent.plan.is_some(), "A saved plan")];
+    let (_, what) = asked.iter().find(|(is, _)| *is)?;
+    Some(crate::compile::not_yet(&job.integration, &format!("{what}, both ways,")))
 }
 
 impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
-    pub fn new(store: &'a Store, job: &'a Job, watch: &'a dyn Watch, mode: Mode<'a>, each: E) -> Run<'a, E> {
+    pub fn new(
+        store: &'a Store,
+        job: &'a Job,
+        watch: &'a dyn Watch,
+        mode: Mode<'a>,
+        each: E,
+        proofs: Proofs,
+    ) -> Run<'a, E> {
         Run {
+            proofs,
             store,
             job,
             watch,
