@@ -149,7 +149,10 @@ impl<'p> World<'p> {
         let retry = RetryPolicy { give_up_after: std::time::Duration::from_secs(2), ..RetryPolicy::default() };
         let job = match hub::compile(self.project, integration, self, retry).await {
             // A case asks nobody: it is about what would be written then.
-            Ok(job) => hub::Job { consent: hub::Consent::default(), ..job },
+            Ok(mut job) => {
+                job.consent = hub::Consent::default();
+                job
+            }
             Err(fault) => return Ok(Happened { report: None, error: Some(fault) }),
         };
         let start = Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: wiring::holder() };
