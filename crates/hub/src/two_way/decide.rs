@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
     /// Nothing is written, and there is nothing to say. `skipped` counts sides that were left as they are on purpose.
     Rest { memory: Option<Memory>, unchanged: u64, skipped: u64 },
     /// Orders for one side or both; the memory holds once they are carried out.
-    Write { orders: Both<Option<Order>>, memory: Memory, lossy: Vec<(Which, usize)> },
+    Write { orders: Box<Both<Option<Order>>>, memory: Memory, lossy: Vec<(Which, usize)> },
     /// The row of `side` cannot be read, or what would be written there does not fit.
     Reject { from: Which, rejected: Box<Rejected>, memory: Memory, known: bool },
     /// A person is asked.
@@ -158,7 +158,7 @@ pub(crate) fn decide(joint: &Joint, case: &Case) -> Verdict {
             _ => Verdict::Rest { memory: Some(memory), unchanged: 0, skipped: 2 },
         };
     }
-    Verdict::Write { orders, memory, lossy: merged.lossy }
+    Verdict::Write { orders: Box::new(orders), memory, lossy: merged.lossy }
 }
 
 const RETURNS: Gone = Gone::Deactivate { returns_active: true };

@@ -106,7 +106,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                         let name = joint.entity.fields[field].name.to_string();
                         *self.lossy.entry((joint.name(side).to_owned(), name)).or_default() += 1;
                     }
-                    writing.push((case, orders, memory));
+                    writing.push((case, *orders, memory));
                 }
             }
         }

@@ -287,7 +287,7 @@ proptest! {
         let before = world.clone();
         let last = world.settle();
         let (Some(left), Some(right)) = (&world.sides.left.row, &world.sides.right.row) else { return Ok(()) };
-        if !(last.dispute.is_none()) { return Ok(()) }
+        if last.dispute.is_some() { return Ok(()) }
         let (Some(was_left), Some(_)) = (&before.sides.left.row, &before.sides.right.row) else { return Ok(()) };
         for (at, field) in world.rules.fields.iter().enumerate() {
             if field.takes.right && !field.takes.left {
