@@ -13,6 +13,7 @@
 
 pub mod conformance;
 pub mod dataverse;
+pub mod files;
 pub(crate) mod http;
 pub mod mysql;
 pub mod notify;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use record::{Fault, Kind, Options, System};
 
-use crate::{dataverse, mysql, odata, postgres, rest, sqlite, sqlserver};
+use crate::{dataverse, files, mysql, odata, postgres, rest, sqlite, sqlserver};
 
 /// Opens a system from its name in the project and its options.
 pub type Open = fn(&str, Options) -> Result<Arc<dyn System>, Fault>;
@@ -21,6 +21,7 @@ pub struct Entry {
 
 static ALL: &[Entry] = &[
     Entry { kind: &dataverse::KIND, open: dataverse::open },
+    Entry { kind: &files::KIND, open: files::open },
     Entry { kind: &mysql::KIND, open: mysql::open },
     Entry { kind: &odata::KIND, open: odata::open },
     Entry { kind: &postgres::KIND, open: postgres::open },

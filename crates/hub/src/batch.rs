@@ -351,6 +351,17 @@ impl Run<'_> {
         for (pair, seen) in job.pairs.iter().zip(&all).rev() {
             self.remove(pair, seen).await?;
         }
+        self.tell_sources().await
+    }
+
+    /// Each source hears which position is committed: what lies before it may be put away. A run that ends before this
+    /// leaves it to the next one.
+    async fn tell_sources(&self) -> Result<(), Stopped> {
+        for pair in &self.job.pairs {
+            if let Some(cursor) = self.store.cursor(&self.job.integration, &pair.entity.name)? {
+                with_retries(&self.job.retry, self.watch, || pair.source.committed(&cursor.position)).await?;
+            }
+        }
         Ok(())
     }
 

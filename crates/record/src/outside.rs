@@ -163,6 +163,15 @@ pub trait Source: Send + Sync {
         let what = format!("lines cannot be found by `{parent}` in this kind of system yet");
         Box::pin(std::future::ready(Err(Fault::stop(Code("IB0007"), what).fix("leave the lines out"))))
     }
+
+    /// The hub will not ask for anything before this position again: a page of this source carried it, and everything
+    /// up to it is committed. Called at the end of each run, also with a position that was told before.
+    ///
+    /// *Errors*: what was read cannot be put away; its rows are settled all the same.
+    fn committed<'a>(&'a self, cursor: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        let _ = cursor;
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// A read in progress. Dropping it ends it and leaves no lock behind.

@@ -32,6 +32,7 @@ async fn sqlite() {
         .unwrap();
     passes(Stand {
         kind: "sqlite",
+        filled: false,
         system: open("sqlite", &[("file", file.to_str().unwrap())]),
         wrong_password: None,
         table: "things",
@@ -91,6 +92,7 @@ async fn postgres() {
         .unwrap();
     passes(Stand {
         kind: "postgres",
+        filled: false,
         system: open("postgres", &[("url", &url)]),
         wrong_password: Some(open("postgres", &[("url", &url.replace(":sample@", ":wrong@"))])),
         table: "things",
@@ -143,6 +145,7 @@ async fn mysql() {
         .unwrap();
     passes(Stand {
         kind: "mysql",
+        filled: false,
         system: open("mysql", &[("url", &url)]),
         wrong_password: Some(open("mysql", &[("url", &url.replace(":sample@", ":wrong@"))])),
         table: "things",
@@ -172,6 +175,7 @@ async fn sqlserver() {
     let wrong = format!("{start}//{user}:wrong@{}", rest.split_once('@').unwrap().1);
     passes(Stand {
         kind: "sqlserver",
+        filled: false,
         system: open("sqlserver", &[("url", &url)]),
         wrong_password: Some(open("sqlserver", &[("url", &wrong)])),
         table: "things",
@@ -212,6 +216,7 @@ async fn dataverse() {
     let url = handle.url.as_str();
     passes(Stand {
         kind: "dataverse",
+        filled: false,
         system: open("dataverse", &[("url", url), ("token", "local")]),
         wrong_password: Some(open("dataverse", &[("url", url), ("token", "wrong")])),
         table: "account",
@@ -238,6 +243,7 @@ async fn odata() {
     let url = format!("{}/api/data/v9.2", server.url);
     passes(Stand {
         kind: "odata",
+        filled: false,
         system: open("odata", &[("url", &url), ("bearer", "local")]),
         wrong_password: Some(open("odata", &[("url", &url), ("bearer", "wrong")])),
         table: "accounts",
@@ -255,6 +261,13 @@ async fn odata() {
     handle.shutdown().await;
 }
 
+#[tokio::test]
+async fn files() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::files::conformance_file(dir.path());
+    passes(crate::files::stand(open("files", &[("folder", dir.path().to_str().unwrap())]), None)).await;
+}
+
 /// Each kind of the registry has its test above, under its own name.
 #[tokio::test]
 async fn rest() {
@@ -268,6 +281,7 @@ async fn rest() {
     entity.0.insert("returns".into(), OptionValue::Map(options(&[("id", "id")]).0));
     passes(Stand {
         kind: "rest",
+        filled: false,
         system: open("rest", &[("url", &erp.url), ("bearer", "right")]),
         wrong_password: Some(open("rest", &[("url", &erp.url), ("bearer", "wrong")])),
         table: "",

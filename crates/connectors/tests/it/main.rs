@@ -7,6 +7,7 @@ mod conformance;
 mod dataverse;
 mod grants;
 mod ground;
+mod files;
 mod mysql;
 mod notify;
 mod odata;

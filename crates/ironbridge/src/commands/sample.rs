@@ -38,7 +38,7 @@ pub async fn draft(cli: &Cli, given: &str, entity: Option<&str>) -> Result<u8, F
 }
 
 fn unusable(given: &str, why: &str) -> Failure {
-    let fix = "name a CSV or JSON file, or a live table of the project as SYSTEM.TABLE";
+    let fix = "name a CSV, Excel or JSON file, or a live table of the project as SYSTEM.TABLE";
     Failure::new(USAGE, BAD_SAMPLE, format!("nothing can be drafted from `{given}`"), fix).because(why)
 }
 
@@ -50,6 +50,10 @@ fn plain(name: &str) -> String {
 }
 
 fn of_file(file: &Path) -> Result<Sample, String> {
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    if matches!(ending.as_deref(), Some("xlsx" | "xlsm")) {
+        return of_excel(file);
+    }
     let mut bytes = std::fs::read(file).map_err(|why| why.to_string())?;
     bytes.truncate(BYTES_MAX);
     let text = text(&bytes);
@@ -79,6 +83,22 @@ fn of_csv(text: &str) -> Result<Sample, String> {
         rows.push((0..columns.len()).map(cell).collect());
     }
     Ok(Sample { delimiter: delimiter.map(char::from), columns, rows })
+}
+
+/// The first sheet of a workbook; its first row holds the names.
+fn of_excel(file: &Path) -> Result<Sample, String> {
+    let mut rows = connectors::files::excel_sample(file, ROWS_MAX)?.into_iter();
+    let names = rows.next().unwrap_or_default();
+    let columns: Vec<String> = names.into_iter().map(Option::unwrap_or_default).collect();
+    if columns.iter().all(String::is_empty) {
+        return Err("the first row of its first sheet holds no names of columns".to_owned());
+    }
+    let as_wide = |mut row: Vec<Option<String>>| {
+        row.resize(columns.len(), None);
+        row
+    };
+    let rows = rows.map(as_wide).collect();
+    Ok(Sample { delimiter: None, columns, rows })
 }
 
 fn of_json(text: &str) -> Result<Sample, String> {

@@ -11,6 +11,7 @@ mod chaos;
 mod deadlines;
 mod drift;
 mod events;
+mod files;
 mod gone;
 mod kills;
 mod mysql;

@@ -1,0 +1,199 @@
+//! Rows of a file into pages.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use record::{Batch, BatchBuilder, Fault, Page, ReadSpec, Row, Schema, Type, Unreadable, Value};
+use tokio::sync::mpsc;
+
+use super::cursor::{Cursor, Known};
+use super::fault::{self, Spot};
+use super::format::{self, Broken, Cells, Taker};
+use super::place::{Entry, Fetched, is_still};
+use super::settings::Settings;
+use super::value::{self, Cell};
+use crate::sql::pages::{PAGE_BYTES_MAX, Told};
+
+/// What a read knows from its beginning to its end.
+pub(super) struct Read {
+    pub system: String,
+    pub spec: Arc<ReadSpec>,
+    pub settings: Arc<Settings>,
+    pub schema: Arc<Schema>,
+    pub out: mpsc::Sender<Result<Told, Fault>>,
+}
+
+/// Why a read ends before its end.
+pub(super) enum Ended {
+    /// Nobody listens any more.
+    Unheard,
+    Fault(Box<Fault>),
+}
+
+/// Reads one file and sends its pages; the last of them carries the cursor behind it. Blocks.
+pub(super) fn file(read: &Read, entry: &Entry, fetched: Fetched, skip: u64, cursor: &mut Cursor) -> Result<(), Ended> {
+    let known = Known::of(entry, fetched.hash);
+    let broken = |broken| Ended::Fault(Box::new(explain(&read.system, &entry.name, broken)));
+    let watched = match fetched.watched {
+        true => Some(fetched.file.try_clone().map_err(|error| broken(error.into()))?),
+        false => None,
+    };
+    let mut pager = Pager {
+        read,
+        spot: Spot {
+            system: &read.system,
+            file: &entry.name,
+            line: 0,
+            noun: format::noun(read.settings.format.kind_of(&entry.name)),
+        },
+        entry,
+        watched,
+        types: read.schema.columns().iter().map(|column| column.ty.clone()).collect(),
+        mark: mark_column(&read.spec, &read.schema),
+        batch: Batch::builder(read.schema.clone()),
+        unreadable: Vec::new(),
+        rows: 0,
+        skip,
+        cursor,
+        known,
+        ended: None,
+    };
+    format::read(fetched.file, &entry.name, &read.spec, &read.settings, &mut pager).map_err(broken)?;
+    pager.finish()
+}
+
+fn explain(system: &str, name: &str, broken: Broken) -> Fault {
+    match broken {
+        Broken::Io(error) => fault::unreachable(system, &format!("`{name}`"), error),
+        Broken::NoColumn { missing, there } => fault::no_column(system, name, &missing, &there),
+        Broken::Format(why, fix) => fault::not_its_format(system, name, &why, fix),
+        Broken::TooLarge(why) => fault::too_large(system, name, &why),
+    }
+}
+
+/// The column that tells lines apart that cannot be read: one that takes a text, and no part of the key.
+fn mark_column(spec: &ReadSpec, schema: &Schema) -> Option<usize> {
+    let is_free = |column: &record::Column| !spec.key.iter().any(|key| **key == *column.name);
+    let is_text = |column: &record::Column| matches!(column.ty, Type::Text { .. } | Type::Unknown);
+    let columns = schema.columns();
+    columns.iter().rposition(|c| is_free(c) && is_text(c)).or_else(|| columns.iter().rposition(is_free))
+}
+
+struct Pager<'a> {
+    read: &'a Read,
+    spot: Spot<'a>,
+    entry: &'a Entry,
+    /// A file that others may go on writing.
+    watched: Option<File>,
+    types: Vec<Type>,
+    mark: Option<usize>,
+    batch: BatchBuilder,
+    unreadable: Vec<Unreadable>,
+    /// Rows of the file so far, good or bad.
+    rows: u64,
+    /// Rows that an earlier read has done.
+    skip: u64,
+    cursor: &'a mut Cursor,
+    known: Known,
+    ended: Option<Ended>,
+}
+
+impl Pager<'_> {
+    fn is_next(&mut self, line: u64) -> bool {
+        self.rows += 1;
+        self.spot.line = line;
+        self.rows > self.skip
+    }
+
+    fn flow(&mut self) -> ControlFlow<()> {
+        let rows = self.batch.rows() + self.unreadable.len();
+        if rows < self.read.spec.rows_per_batch.max(1) && self.batch.bytes() < PAGE_BYTES_MAX {
+            return ControlFlow::Continue(());
+        }
+        self.cursor.at = Some((self.known.clone(), self.rows));
+        match self.send() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(ended) => {
+                self.ended = Some(ended);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn send(&mut self) -> Result<(), Ended> {
+        if self.watched.as_ref().is_some_and(|file| !is_still(file, self.entry)) {
+            return Err(Ended::Fault(Box::new(fault::changed(&self.read.system, &self.entry.name))));
+        }
+        let batch = std::mem::replace(&mut self.batch, Batch::builder(self.read.schema.clone()));
+        let page = Page {
+            batch: batch.finish(),
+            unreadable: std::mem::take(&mut self.unreadable),
+            deleted: Vec::new(),
+            cursor: Some(self.cursor.to_text()),
+        };
+        self.read.out.blocking_send(Ok(Told::Page(page))).map_err(|_| Ended::Unheard)
+    }
+
+    fn finish(mut self) -> Result<(), Ended> {
+        if let Some(ended) = self.ended.take() {
+            return Err(ended);
+        }
+        self.cursor.done(self.known.clone(), self.read.settings.whole);
+        self.send()
+    }
+
+    /// The values of a row that has a wrong one; what is right stays.
+    fn set_aside(&mut self, cells: &[Cell<'_>], wrong: usize, why: &str) {
+        let format = &self.read.settings.format;
+        let value = |(cell, ty): (&Cell<'_>, &Type)| {
+            value::read(cell, ty, format).map_or(Value::Blank, |value| value.to_owned())
+        };
+        let values = cells.iter().zip(&self.types).map(value).collect();
+        let shown = match &cells[wrong] {
+            Cell::Text(text) | Cell::Number(text) => text.to_string(),
+            Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Cell::Time(at) => at.to_string(),
+            Cell::Bool(value) => value.to_string(),
+            Cell::Blank | Cell::Wrong(_) => String::new(),
+        };
+        let row = Row::new(self.read.schema.clone(), values);
+        self.unreadable.push(self.spot.value(&self.read.spec, row, wrong, why, &shown));
+    }
+}
+
+impl Taker for Pager<'_> {
+    fn row(&mut self, line: u64, cells: &dyn Cells) -> ControlFlow<()> {
+        if !self.is_next(line) {
+            return ControlFlow::Continue(());
+        }
+        let cells: Vec<Cell<'_>> = (0..self.types.len()).map(|at| cells.cell(at)).collect();
+        let format = &self.read.settings.format;
+        let mut values = Vec::with_capacity(cells.len());
+        for (at, (cell, ty)) in cells.iter().zip(&self.types).enumerate() {
+            match value::read(cell, ty, format) {
+                Ok(value) => values.push(value),
+                Err(why) => {
+                    self.set_aside(&cells, at, &why);
+                    return self.flow();
+                }
+            }
+        }
+        values.into_iter().for_each(|value| self.batch.push(value));
+        self.flow()
+    }
+
+    fn unreadable(&mut self, line: u64, why: &str, content: u64) -> ControlFlow<()> {
+        if !self.is_next(line) {
+            return ControlFlow::Continue(());
+        }
+        let mut values = vec![Value::Blank; self.types.len()];
+        if let Some(mark) = self.mark {
+            // Two such lines are two dead letters, and the same line tomorrow is the same one.
+            values[mark] = Value::text(format!("(a line that cannot be read, {content:016x})"));
+        }
+        let row = Row::new(self.read.schema.clone(), values);
+        self.unreadable.push(self.spot.line(row, why));
+        self.flow()
+    }
+}

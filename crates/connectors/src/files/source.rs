@@ -1,0 +1,246 @@
+//! Reading files: chosen, fetched, and read one after the other.
+
+use std::sync::Arc;
+
+use record::{BoxFuture, Column, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source};
+use tokio::sync::mpsc;
+
+use super::choose::{self, Listed, Step};
+use super::cursor::{Cursor, Known};
+use super::fault;
+use super::pager::{self, Ended, Read};
+use super::place::{Entry, Fetched, Folder, Place};
+use super::settings::{Afterwards, Settings};
+use crate::sql::pages::{Pages, Told};
+
+pub(super) struct Files {
+    system: String,
+    place: Arc<dyn Place>,
+    spec: Arc<ReadSpec>,
+    settings: Arc<Settings>,
+}
+
+/// Files of one name in a folder; more than this are not looked through at each read.
+const FILES_MAX: usize = 20_000;
+
+impl Files {
+    /// *Errors*: a `Stop` where the definition asks for what cannot be.
+    pub fn new(system: &str, place: Arc<dyn Place>, spec: ReadSpec) -> Result<Files, Fault> {
+        let settings = Arc::new(Settings::of(system, &spec)?);
+        Ok(Files { system: system.to_owned(), place, spec: Arc::new(spec), settings })
+    }
+
+    fn schema(&self) -> Arc<Schema> {
+        let column = |name: &String| {
+            let declared = self.spec.declared.iter().find(|(declared, _)| declared == name).map(|(_, ty)| ty);
+            Column { name: name.as_str().into(), ty: self.settings.format.column(declared) }
+        };
+        Schema::new(self.spec.columns.iter().map(column).collect())
+    }
+
+    async fn list(&self, folder: &dyn Folder) -> Result<Vec<Entry>, Fault> {
+        let here = folder.list("").await?;
+        if here.len() > FILES_MAX {
+            return Err(fault::settings(
+                &self.system,
+                &format!("{} has {} files", self.place.shown(), here.len()),
+                "have files that were read moved away: `afterwards: move to done/`",
+            ));
+        }
+        Ok(here)
+    }
+
+    async fn start(&self, cursor: Option<Cursor>) -> Result<Box<dyn Reader>, Fault> {
+        let settings = &self.settings;
+        let folder: Arc<dyn Folder> = self.place.open().await?.into();
+        let here = self.list(&*folder).await?;
+        let looks_back = cursor.as_ref().is_none_or(|cursor| cursor.at.is_some());
+        let done = match &settings.afterwards {
+            Afterwards::Move(name) if looks_back => folder.list(name).await?,
+            _ => Vec::new(),
+        };
+        let listed = Listed {
+            system: &self.system,
+            place: &self.place.shown(),
+            here: &here,
+            done: &done,
+            now: jiff::Timestamp::now().as_millisecond(),
+        };
+        let mut steps = choose::choose(settings, cursor.as_ref(), &listed)?;
+        let known = cursor.is_some();
+        let mut cursor = cursor.unwrap_or_default();
+        cursor.forget(&here);
+        let mut kind = ReadKind::Changes;
+        let mut first = None;
+        let mut repeated = false;
+        if settings.whole
+            && let Some(step) = steps.first()
+        {
+            let fetched = fetch(&self.system, &*folder, &step.entry).await?;
+            let entry = Known::of(&step.entry, fetched.hash);
+            repeated = step.resume.is_none() && cursor.read.last().is_some_and(|last| last.hash == fetched.hash);
+            if repeated {
+                cursor.done(entry, true);
+                steps.clear();
+            } else {
+                let why = format!("`{}` has every row", step.entry.name);
+                kind = ReadKind::Full { why: (known && step.resume.is_none()).then_some(why) };
+                first = Some(fetched);
+            }
+        }
+        let (out, receive) = mpsc::channel(1);
+        let read = Read {
+            system: self.system.clone(),
+            spec: self.spec.clone(),
+            settings: settings.clone(),
+            schema: self.schema(),
+            out,
+        };
+        tokio::spawn(async move {
+            let out = read.out.clone();
+            let start = Told::Start { kind, schema: read.schema.clone() };
+            let told = tokio::select! {
+                () = out.closed() => return,
+                told = drive(read, folder, cursor, steps, start, first, repeated) => told,
+            };
+            // Nobody listens any more where the reader was dropped.
+            match told {
+                Ok(()) => out.send(Ok(Told::End)).await.ok(),
+                Err(Ended::Fault(fault)) => out.send(Err(*fault)).await.ok(),
+                Err(Ended::Unheard) => None,
+            };
+        });
+        Pages::start(receive, None).await
+    }
+
+    async fn put_away(&self, cursor: &Cursor) -> Result<(), Fault> {
+        let settings = &self.settings;
+        let into = match &settings.afterwards {
+            Afterwards::Keep => return Ok(()),
+            Afterwards::Delete => None,
+            Afterwards::Move(into) => Some(into.as_str()),
+        };
+        let folder = self.place.open().await?;
+        let here = self.list(&*folder).await?;
+        let found = choose::settled(settings, cursor, &here);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let taken = match into {
+            Some(into) => folder.list(into).await?,
+            None => Vec::new(),
+        };
+        for entry in found {
+            let marker = choose::marker(settings, &entry.name);
+            let marker = marker.and_then(|name| here.iter().find(|other| other.name == name));
+            for entry in marker.into_iter().chain([entry]) {
+                let (done, what) = match into {
+                    Some(into) => {
+                        let name = choose::free_name(entry, &taken);
+                        (folder.rename(entry, into, &name).await, format!("moved to {into}/"))
+                    }
+                    None => (folder.delete(entry).await, "deleted".to_owned()),
+                };
+                match done {
+                    Err(fault) if !fault.is_transient() => {
+                        return Err(fault::not_put_away(&self.system, &entry.name, &what, &fault));
+                    }
+                    done => done?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn fetch(system: &str, folder: &dyn Folder, entry: &Entry) -> Result<Fetched, Fault> {
+    // Gone between the list and the call: the next list says what is there.
+    folder.fetch(entry).await?.ok_or_else(|| fault::changed(system, &entry.name))
+}
+
+/// Reads the files of the steps.
+async fn drive(
+    read: Read,
+    folder: Arc<dyn Folder>,
+    mut cursor: Cursor,
+    steps: Vec<Step>,
+    start: Told,
+    mut first: Option<Fetched>,
+    moved_on: bool,
+) -> Result<(), Ended> {
+    let failed = |fault| Ended::Fault(Box::new(fault));
+    read.out.send(Ok(start)).await.map_err(|_| Ended::Unheard)?;
+    if moved_on {
+        let page = empty(&read.schema, &cursor);
+        read.out.send(Ok(Told::Page(page))).await.map_err(|_| Ended::Unheard)?;
+    }
+    let read = Arc::new(read);
+    for step in steps {
+        let fetched = match first.take() {
+            Some(fetched) => fetched,
+            None => fetch(&read.system, &*folder, &step.entry).await.map_err(failed)?,
+        };
+        let is_known = |known: &Known| known.hash == fetched.hash;
+        if !read.settings.whole && step.resume.is_none() && cursor.read.iter().any(is_known) {
+            // The same content once more: it would put old values over new ones.
+            cursor.done(Known::of(&step.entry, fetched.hash), false);
+            let page = empty(&read.schema, &cursor);
+            read.out.send(Ok(Told::Page(page))).await.map_err(|_| Ended::Unheard)?;
+            continue;
+        }
+        let skip = step.resume.filter(|(hash, _)| *hash == fetched.hash).map_or(0, |(_, rows)| rows);
+        let (reading, entry) = (read.clone(), step.entry);
+        let mut at = cursor;
+        let blocking = tokio::task::spawn_blocking(move || {
+            let ended = pager::file(&reading, &entry, fetched, skip, &mut at);
+            (ended, at)
+        });
+        let (ended, at) = match blocking.await {
+            Ok(answer) => answer,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        cursor = at;
+        ended?;
+    }
+    Ok(())
+}
+
+fn empty(schema: &Arc<Schema>, cursor: &Cursor) -> Page {
+    let batch = record::Batch::builder(schema.clone()).finish();
+    Page { batch, unreadable: Vec::new(), deleted: Vec::new(), cursor: Some(cursor.to_text()) }
+}
+
+impl Source for Files {
+    fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        Box::pin(self.start(cursor.and_then(Cursor::parse)))
+    }
+
+    /// Looks through the files from their beginnings: what a later one says of a row counts.
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
+        Box::pin(async move {
+            let mut found = vec![None; keys.len()];
+            let mut reader = self.start(None).await?;
+            let schema = reader.schema().clone();
+            let columns: Vec<usize> = self.spec.key.iter().filter_map(|name| schema.index(name)).collect();
+            while let Some(page) = reader.next().await? {
+                for row in page.batch.rows() {
+                    let values: Vec<record::Value> = columns.iter().map(|at| row.at(*at).to_owned()).collect();
+                    let Ok(key) = Key::of(&values) else { continue };
+                    if let Some(at) = keys.iter().position(|wanted| *wanted == key) {
+                        found[at] = Some(row.to_row());
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn committed<'a>(&'a self, cursor: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            match Cursor::parse(cursor) {
+                Some(cursor) => self.put_away(&cursor).await,
+                None => Ok(()),
+            }
+        })
+    }
+}
