@@ -1,5 +1,7 @@
 //! A million lines of CSV: into pages of typed rows, beside counting the lines and parsing them with the csv crate alone.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use std::hint::black_box;
 use std::io::{BufWriter, Write};
 use std::path::Path;

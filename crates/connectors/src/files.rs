@@ -192,7 +192,7 @@ struct Folder {
 }
 
 impl System for Folder {
-    /// Lists the folder, and reads a file of it as far as opening it goes.
+    /// Lists the folder, and reads the smallest file of it.
     fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
         Box::pin(async move {
             let folder = self.place.open().await?;

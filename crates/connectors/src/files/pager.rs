@@ -1,9 +1,11 @@
 //! Rows of a file into pages.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use record::hash::RowHasher;
 use record::{Batch, BatchBuilder, Fault, Page, ReadSpec, Row, Schema, Type, Unreadable, Value};
 use tokio::sync::mpsc;
 
@@ -11,7 +13,7 @@ use super::cursor::{Cursor, Known};
 use super::fault::{self, Spot};
 use super::format::{self, Broken, Cells, Taker};
 use super::place::{Entry, Fetched, is_still};
-use super::settings::Settings;
+use super::settings::{Format, Settings};
 use super::value::{self, Cell};
 use crate::sql::pages::{PAGE_BYTES_MAX, Told};
 
@@ -22,6 +24,8 @@ pub(super) struct Read {
     pub settings: Arc<Settings>,
     pub schema: Arc<Schema>,
     pub out: mpsc::Sender<Result<Told, Fault>>,
+    /// Where many files are read anew: the last word on each row.
+    pub latest: Latest,
 }
 
 /// Why a read ends before its end.
@@ -32,7 +36,14 @@ pub(super) enum Ended {
 }
 
 /// Reads one file and sends its pages; the last of them carries the cursor behind it. Blocks.
-pub(super) fn file(read: &Read, entry: &Entry, fetched: Fetched, skip: u64, cursor: &mut Cursor) -> Result<(), Ended> {
+pub(super) fn file(
+    read: &Read,
+    entry: &Entry,
+    fetched: Fetched,
+    skip: u64,
+    step: u32,
+    cursor: &mut Cursor,
+) -> Result<(), Ended> {
     let known = Known::of(entry, fetched.hash);
     let broken = |broken| Ended::Fault(Box::new(explain(&read.system, &entry.name, broken)));
     let watched = match fetched.watched {
@@ -50,7 +61,9 @@ pub(super) fn file(read: &Read, entry: &Entry, fetched: Fetched, skip: u64, curs
         entry,
         watched,
         types: read.schema.columns().iter().map(|column| column.ty.clone()).collect(),
+        key: key_columns(&read.spec, &read.schema),
         mark: mark_column(&read.spec, &read.schema),
+        step,
         batch: Batch::builder(read.schema.clone()),
         unreadable: Vec::new(),
         rows: 0,
@@ -72,6 +85,69 @@ fn explain(system: &str, name: &str, broken: Broken) -> Fault {
     }
 }
 
+/// Looks through one file for what it says of which row. Blocks.
+pub(super) fn look_through(
+    read: &Read,
+    entry: &Entry,
+    fetched: Fetched,
+    step: u32,
+    latest: &mut Latest,
+) -> Result<(), Ended> {
+    let broken = |broken| Ended::Fault(Box::new(explain(&read.system, &entry.name, broken)));
+    let types: Vec<Type> = read.schema.columns().iter().map(|column| column.ty.clone()).collect();
+    let mut look = Look { read, types: &types, key: key_columns(&read.spec, &read.schema), step, latest };
+    format::read(fetched.file, &entry.name, &read.spec, &read.settings, &mut look).map_err(broken)
+}
+
+struct Look<'a> {
+    read: &'a Read,
+    types: &'a [Type],
+    key: Vec<usize>,
+    step: u32,
+    latest: &'a mut Latest,
+}
+
+impl Taker for Look<'_> {
+    fn row(&mut self, _: u64, cells: &dyn Cells) -> ControlFlow<()> {
+        let cells: Vec<Cell<'_>> = (0..self.types.len()).map(|at| cells.cell(at)).collect();
+        if let Some(key) = key_of(&self.key, &cells, self.types, &self.read.settings.format) {
+            self.latest.0.insert(key, self.step);
+        }
+        if self.read.out.is_closed() || self.latest.0.len() > LATEST_MAX {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn unreadable(&mut self, _: u64, _: &str, _: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Rows of which the last word is known; beyond that each file is read as it is.
+pub(super) const LATEST_MAX: usize = 4_000_000;
+
+/// Which of the files of a read has the last word on a row, by the hash of its key. *Shape*: empty where every file
+/// counts.
+#[derive(Default)]
+pub(super) struct Latest(pub HashMap<u64, u32>);
+
+impl Latest {
+    fn is_last(&self, step: u32, key: impl FnOnce() -> Option<u64>) -> bool {
+        self.0.is_empty() || key().is_none_or(|key| self.0.get(&key).is_none_or(|last| *last == step))
+    }
+}
+
+fn key_columns(spec: &ReadSpec, schema: &Schema) -> Vec<usize> {
+    spec.key.iter().filter_map(|name| schema.index(name)).collect()
+}
+
+/// `None` where the key cannot be read.
+fn key_of(key: &[usize], cells: &[Cell<'_>], types: &[Type], format: &Format) -> Option<u64> {
+    let values: Option<Vec<_>> = key.iter().map(|at| value::read(&cells[*at], &types[*at], format).ok()).collect();
+    Some(RowHasher::default().hash(values.filter(|values| !values.is_empty())?) as u64)
+}
+
 /// The column that tells lines apart that cannot be read: one that takes a text, and no part of the key.
 fn mark_column(spec: &ReadSpec, schema: &Schema) -> Option<usize> {
     let is_free = |column: &record::Column| !spec.key.iter().any(|key| **key == *column.name);
@@ -87,7 +163,10 @@ struct Pager<'a> {
     /// A file that others may go on writing.
     watched: Option<File>,
     types: Vec<Type>,
+    key: Vec<usize>,
     mark: Option<usize>,
+    /// Which of the files of this read it is.
+    step: u32,
     batch: BatchBuilder,
     unreadable: Vec<Unreadable>,
     /// Rows of the file so far, good or bad.
@@ -169,6 +248,9 @@ impl Taker for Pager<'_> {
         }
         let cells: Vec<Cell<'_>> = (0..self.types.len()).map(|at| cells.cell(at)).collect();
         let format = &self.read.settings.format;
+        if !self.read.latest.is_last(self.step, || key_of(&self.key, &cells, &self.types, format)) {
+            return ControlFlow::Continue(());
+        }
         let mut values = Vec::with_capacity(cells.len());
         for (at, (cell, ty)) in cells.iter().zip(&self.types).enumerate() {
             match value::read(cell, ty, format) {

@@ -60,7 +60,7 @@ pub(super) struct Fetched {
     pub file: File,
     /// Of its bytes.
     pub hash: u64,
-    /// The entry that it was when it was opened, for a file that others may go on writing.
+    /// It is the file itself, which others may go on writing.
     pub watched: bool,
 }
 
@@ -123,7 +123,7 @@ fn hash(file: &mut File) -> std::io::Result<u64> {
 }
 
 /// Runs blocking work beside the runtime. *Cancel*: the work goes on to its end, unseen.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -1,5 +1,6 @@
 //! Reading files: chosen, fetched, and read one after the other.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use record::{BoxFuture, Column, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source};
@@ -8,8 +9,8 @@ use tokio::sync::mpsc;
 use super::choose::{self, Listed, Step};
 use super::cursor::{Cursor, Known};
 use super::fault;
-use super::pager::{self, Ended, Read};
-use super::place::{Entry, Fetched, Folder, Place};
+use super::pager::{self, Ended, LATEST_MAX, Latest, Read};
+use super::place::{Entry, Fetched, Folder, Place, blocking};
 use super::settings::{Afterwards, Settings};
 use crate::sql::pages::{Pages, Told};
 
@@ -95,13 +96,20 @@ impl Files {
             settings: settings.clone(),
             schema: self.schema(),
             out,
+            latest: Latest::default(),
         };
+        let anew = !known && !settings.whole && steps.len() > 1 && !self.spec.key.is_empty();
         tokio::spawn(async move {
             let out = read.out.clone();
             let start = Told::Start { kind, schema: read.schema.clone() };
+            let whole_read = async move {
+                read.out.send(Ok(start)).await.map_err(|_| Ended::Unheard)?;
+                let read = if anew { last_words(read, &*folder, &steps).await? } else { read };
+                drive(read, &*folder, cursor, steps, first, repeated).await
+            };
             let told = tokio::select! {
                 () = out.closed() => return,
-                told = drive(read, folder, cursor, steps, start, first, repeated) => told,
+                told = whole_read => told,
             };
             // Nobody listens any more where the reader was dropped.
             match told {
@@ -158,27 +166,53 @@ async fn fetch(system: &str, folder: &dyn Folder, entry: &Entry) -> Result<Fetch
     folder.fetch(entry).await?.ok_or_else(|| fault::changed(system, &entry.name))
 }
 
+fn failed(fault: Fault) -> Ended {
+    Ended::Fault(Box::new(fault))
+}
+
+/// Looks through all files before any of them is read anew: what an older one says of a row, and a later one too, was
+/// written once, and is not written again only to be overwritten.
+async fn last_words(mut read: Read, folder: &dyn Folder, steps: &[Step]) -> Result<Read, Ended> {
+    let mut contents = HashSet::new();
+    for (number, step) in steps.iter().enumerate() {
+        let fetched = fetch(&read.system, folder, &step.entry).await.map_err(failed)?;
+        if !contents.insert(fetched.hash) {
+            // It is left out later too.
+            continue;
+        }
+        let entry = step.entry.clone();
+        read = blocking(move || {
+            let mut latest = std::mem::take(&mut read.latest);
+            pager::look_through(&read, &entry, fetched, number as u32, &mut latest)?;
+            Ok(Read { latest, ..read })
+        })
+        .await?;
+        if read.latest.0.len() > LATEST_MAX {
+            read.latest = Latest::default();
+            break;
+        }
+    }
+    Ok(read)
+}
+
 /// Reads the files of the steps.
 async fn drive(
     read: Read,
-    folder: Arc<dyn Folder>,
+    folder: &dyn Folder,
     mut cursor: Cursor,
     steps: Vec<Step>,
-    start: Told,
     mut first: Option<Fetched>,
     moved_on: bool,
 ) -> Result<(), Ended> {
-    let failed = |fault| Ended::Fault(Box::new(fault));
-    read.out.send(Ok(start)).await.map_err(|_| Ended::Unheard)?;
     if moved_on {
         let page = empty(&read.schema, &cursor);
         read.out.send(Ok(Told::Page(page))).await.map_err(|_| Ended::Unheard)?;
     }
     let read = Arc::new(read);
-    for step in steps {
+    for (number, step) in steps.into_iter().enumerate() {
         let fetched = match first.take() {
             Some(fetched) => fetched,
-            None => fetch(&read.system, &*folder, &step.entry).await.map_err(failed)?,
+            None => fetch(&read.system, folder, &step.entry).await.map_err(failed)?,
         };
         let is_known = |known: &Known| known.hash == fetched.hash;
         if !read.settings.whole && step.resume.is_none() && cursor.read.iter().any(is_known) {
@@ -191,16 +225,11 @@ async fn drive(
         let skip = step.resume.filter(|(hash, _)| *hash == fetched.hash).map_or(0, |(_, rows)| rows);
         let (reading, entry) = (read.clone(), step.entry);
         let mut at = cursor;
-        let blocking = tokio::task::spawn_blocking(move || {
-            let ended = pager::file(&reading, &entry, fetched, skip, &mut at);
-            (ended, at)
-        });
-        let (ended, at) = match blocking.await {
-            Ok(answer) => answer,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
-        cursor = at;
-        ended?;
+        cursor = blocking(move || {
+            pager::file(&reading, &entry, fetched, skip, number as u32, &mut at)?;
+            Ok(at)
+        })
+        .await?;
     }
     Ok(())
 }

@@ -175,11 +175,12 @@ async fn changes_are_read_file_by_file_and_go_on_after_a_cut_at_any_page() {
     put(dir.path(), "p_c.csv", "number,amount\n1,3\n", 0);
     let whole = read(&*source, None).await.unwrap();
     assert_eq!(whole.kind, ReadKind::Changes);
-    assert_eq!(whole.rows, ["1=1", "2=1", "3=1", "1=2", "4=2", "5=2", "6=2"]);
+    // Read from the beginning, each row is given once, as the last file has it.
+    assert_eq!(whole.rows, ["2=1", "3=1", "1=2", "4=2", "5=2", "6=2"]);
     for cut in 0..whole.pages.len() {
         let before: usize = whole.pages[..=cut].iter().map(|page| page.batch.len()).sum();
         let rest = read(&*source, whole.pages[cut].cursor.as_deref()).await.unwrap();
-        assert_eq!(rest.rows, whole.rows[before..], "after a cut at page {cut}");
+        assert!(rest.rows.ends_with(&whole.rows[before..]), "after a cut at page {cut}: {:?}", rest.rows);
         assert_eq!(rest.cursor, whole.cursor);
     }
     // A file that came late, with an old time; and the first one once more under another name.
@@ -188,6 +189,9 @@ async fn changes_are_read_file_by_file_and_go_on_after_a_cut_at_any_page() {
     let late = read(&*source, whole.cursor.as_deref()).await.unwrap();
     assert_eq!(late.rows, ["7=0"], "old values are not put over new ones");
     assert!(read(&*source, late.cursor.as_deref()).await.unwrap().pages.is_empty());
+    let mut anew = read(&*source, None).await.unwrap().rows;
+    anew.sort();
+    assert_eq!(anew, ["1=2", "2=1", "3=1", "4=2", "5=2", "6=2", "7=0"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! specifications and limits ("number precision: 15 digits").
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Read, Seek};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -119,24 +119,32 @@ fn sheet(
     row(number, &cells).map(drop)
 }
 
-/// Looks into the directory of the archive before anything is unpacked.
+/// Measures the archive before anything of it is held in memory. Its sheets are read as they unpack; all else is held, so
+/// that is unpacked once to see how large it is, whatever its directory says.
 fn budget(file: &mut File) -> Result<(), Broken> {
-    let mut archive = ZipArchive::new(BufReader::new(&mut *file))
-        .map_err(|why| Broken::Format(format!("it is no Excel workbook: {why}"), FIX))?;
+    let broken = |why: &dyn std::fmt::Display| Broken::Format(format!("it is no Excel workbook: {why}"), FIX);
+    let too_large = |what: &str, bytes: u64, most: u64| {
+        Broken::TooLarge(format!("{what} unpacks to more than {} MB (it says {} MB)", most >> 20, bytes >> 20))
+    };
+    let mut archive = ZipArchive::new(BufReader::new(&mut *file)).map_err(|why| broken(&why))?;
     let mut all = 0_u64;
     for at in 0..archive.len() {
-        let entry =
-            archive.by_index_raw(at).map_err(|why| Broken::Format(format!("it is no Excel workbook: {why}"), FIX))?;
+        let mut entry = archive.by_index(at).map_err(|why| broken(&why))?;
         all = all.saturating_add(entry.size());
-        if entry.name().is_ok_and(|name| name.ends_with("sharedStrings.xml")) && entry.size() > TEXTS_BYTES_MAX {
-            let why = format!("its texts are {} MB, and {} MB is the most", entry.size() >> 20, TEXTS_BYTES_MAX >> 20);
-            return Err(Broken::TooLarge(why));
+        let (size, name) = (entry.size(), entry.name().map_err(|why| broken(&why))?.into_owned());
+        if all > ALL_BYTES_MAX {
+            return Err(too_large("the workbook", all, ALL_BYTES_MAX));
+        }
+        if name.contains("worksheets/") || name.contains("media/") {
+            continue;
+        }
+        let real = std::io::copy(&mut entry.by_ref().take(TEXTS_BYTES_MAX + 1), &mut std::io::sink())
+            .map_err(|why| broken(&why))?;
+        if real.max(size) > TEXTS_BYTES_MAX {
+            return Err(too_large(&format!("`{name}` in it"), size, TEXTS_BYTES_MAX));
         }
     }
-    if all > ALL_BYTES_MAX {
-        let why = format!("it unpacks to {} MB, and {} MB is the most", all >> 20, ALL_BYTES_MAX >> 20);
-        return Err(Broken::TooLarge(why));
-    }
+    drop(archive);
     file.rewind()?;
     Ok(())
 }

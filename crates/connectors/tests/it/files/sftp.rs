@@ -25,7 +25,8 @@ fn server() -> Option<Server> {
         return None;
     };
     let dir = PathBuf::from(dir);
-    let key = std::fs::read_to_string(dir.join("client_key")).unwrap();
+    // As `${file:…}` gives it: without the line end behind it.
+    let key = std::fs::read_to_string(dir.join("client_key")).unwrap().trim_end().to_owned();
     let host_key = std::fs::read_to_string(dir.join("host_key.pub")).unwrap().trim().to_owned();
     Some(Server { url, dir, key, host_key })
 }
