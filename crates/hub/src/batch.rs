@@ -354,17 +354,6 @@ impl Run<'_> {
         self.tell_sources().await
     }
 
-    /// Each source hears which position is committed: what lies before it may be put away. A run that ends before this
-    /// leaves it to the next one.
-    async fn tell_sources(&self) -> Result<(), Stopped> {
-        for pair in &self.job.pairs {
-            if let Some(cursor) = self.store.cursor(&self.job.integration, &pair.entity.name)? {
-                with_retries(&self.job.retry, self.watch, || pair.source.committed(&cursor.position)).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Reads and writes one entity; answers with the rows whose parents are not there yet, too.
     async fn pair(&mut self, pair: &Pair) -> Result<(Seen, Vec<Orphan>), Stopped> {
         let entity = &*pair.entity.name;

@@ -1,4 +1,4 @@
-//! The end of a run: what is gone from the source is deleted or deactivated.
+//! The end of a run: what is gone from the source is deleted or deactivated, and the source hears what is committed.
 
 use record::{Now, Scope};
 use store::ledger::{Entry, State as Settled};
@@ -12,6 +12,17 @@ use crate::plan::PlannedEffect;
 use crate::watch::Note;
 
 impl Run<'_> {
+    /// Each source hears which position is committed: what lies before it may be put away. A run that ends before this
+    /// leaves it to the next one.
+    pub(super) async fn tell_sources(&self) -> Result<(), Stopped> {
+        for pair in &self.job.pairs {
+            if let Some(cursor) = self.store.cursor(&self.job.integration, &pair.entity.name)? {
+                with_retries(&self.job.retry, self.watch, || pair.source.committed(&cursor.position)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes or deactivates what is gone from the source, then moves the position on.
     pub(super) async fn remove(&mut self, pair: &Pair, seen: &Seen) -> Result<(), Stopped> {
         if pair.gone == Gone::Ignore {
