@@ -5,9 +5,9 @@
 mod adopt;
 mod conformance;
 mod dataverse;
+mod files;
 mod grants;
 mod ground;
-mod files;
 mod mysql;
 mod notify;
 mod odata;
