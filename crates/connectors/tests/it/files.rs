@@ -16,7 +16,7 @@ use record::{Fault, OptionValue, Options, Page, ReadKind, ReadSpec, Source, Syst
 /// The file that the conformance suite reads.
 pub fn conformance_file(dir: &Path) {
     let rows: String = (0..10).map(|row| format!("R-{row:02},Row {row}\n")).collect();
-    put(dir, "things.csv", &format!("number,name\n{rows}"), 10);
+    put(dir, "things.csv", format!("number,name\n{rows}"), 10);
 }
 
 /// The options of an entity.
@@ -59,6 +59,7 @@ pub fn stand(system: Arc<dyn System>, wrong_password: Option<Arc<dyn System>>) -
         date: None,
         time: "name",
         options: entity(&[("file", "things*.csv"), ("contains", "everything")]),
+        trouble: None,
     }
 }
 
