@@ -388,6 +388,7 @@ fn write(stand: &Stand) -> WriteSpec {
         columns: Vec::new(),
         time_zone: None,
         fields: Vec::new(),
+        lines: Vec::new(),
         options: stand.options.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! What the connectors of SQL databases share: cursors, watermarks, paging by key, local times.
 
 pub(crate) mod cell;
+pub(crate) mod children;
 pub(crate) mod cursor;
 pub(crate) mod engine;
 pub(crate) mod failure;

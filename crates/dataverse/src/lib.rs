@@ -16,12 +16,14 @@
 
 mod address;
 mod automation;
+mod body;
 mod client;
 mod columns;
 mod config;
 mod context;
 mod environment;
 mod json;
+mod lines;
 mod refusal;
 mod rows;
 mod sink;

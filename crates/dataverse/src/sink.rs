@@ -4,21 +4,23 @@
 //! row still has an outcome of its own. Repeating a chunk whose answer was lost is safe: an upsert by key ends in the
 //! same row.
 
+mod current;
+
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use jiff::tz::TimeZone;
 use record::{
-    BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Now, Op, Outcome, Reference, Row, Schema, Scope,
-    Sink, Value, WriteSpec, Written,
+    BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Now, Op, Outcome, Reference, Scope, Sink, Value,
+    WriteSpec, Written,
 };
 
+use crate::address;
+use crate::body::{Body, missing};
 use crate::client::{Client, parse_retry_after};
-use crate::columns::{Columns, Unread};
+use crate::lines::{self, Document};
 use crate::refusal::{self, DUPLICATE, DUPLICATE_KEY, NO_ROW, NO_ROW_BY_KEY, WRITE};
 use crate::rows::{self, Found, Ids, KEY_RULES, Names};
-use crate::table::{Kind, Table};
-use crate::{address, json, value};
+use crate::table::Table;
 use odata::batch::{Part, PartAnswer};
 
 pub(crate) struct Rows {
@@ -123,7 +125,10 @@ impl Rows {
             for (at, aim) in todo.drain(..).zip(aims) {
                 match aim.and_then(|aim| self.prepare(&table, &changes[at], at, aim)) {
                     Ok(Prepared::Send(one)) => sending.push(one),
-                    Ok(Prepared::Done(effect)) => outcomes[at] = Some(Ok(written(effect))),
+                    Ok(Prepared::Done(effect)) => {
+                        let remote_id = changes[at].remote_id.clone();
+                        outcomes[at] = Some(Ok(Written { remote_id, ..written(effect) }));
+                    }
                     Err(fault) => outcomes[at] = Some(Err(self.placed(fault, &changes[at]))),
                 }
             }
@@ -139,8 +144,10 @@ impl Rows {
                 break;
             }
         }
-        let outcomes: Vec<Outcome> =
+        let mut outcomes: Vec<Outcome> =
             outcomes.into_iter().map(|outcome| outcome.expect("each change was answered or sent again")).collect();
+        self.write_lines(changes, &mut outcomes).await?;
+        self.close(&table, changes, &mut outcomes).await?;
         if outcomes.iter().any(|o| matches!(o, Err(fault) if fault.code.0 == WRITE.no_column)) {
             self.client.forget_tables();
         }
@@ -246,6 +253,78 @@ impl Rows {
         Ok(aims)
     }
 
+    fn body(&self) -> Body<'_> {
+        Body { client: &self.client, ids: &self.ids, zone: self.spec.time_zone.as_ref() }
+    }
+
+    fn is_lines(&self, column: &str) -> bool {
+        self.spec.lines.iter().any(|lines| lines.table == column)
+    }
+
+    /// A document that is closed takes no lines any more, so it is closed once they are written.
+    fn closes_after_lines(&self, change: &Change) -> bool {
+        let closes = |value: &Value| !value.is_blank() && value.to_string() != "0";
+        change.op != Op::Delete
+            && change.columns.get("statecode").is_some_and(closes)
+            && change.columns.iter().any(|(name, _)| self.is_lines(name))
+    }
+
+    /// The lines of the rows that were written.
+    ///
+    /// *Errors*: of the service as a whole. What is wrong with a line is the fault of its document.
+    async fn write_lines(&self, changes: &[Change], outcomes: &mut [Outcome]) -> Result<(), Fault> {
+        for spec in &self.spec.lines {
+            let mut documents = Vec::new();
+            for (at, (change, outcome)) in changes.iter().zip(outcomes.iter()).enumerate() {
+                let Ok(written) = outcome else { continue };
+                let id = written.remote_id.as_ref().or(change.remote_id.as_ref());
+                if let (Some(id), Some(Value::Rows(rows))) = (id, change.columns.get(&spec.table)) {
+                    documents.push(Document { at, id: id.clone(), rows });
+                }
+            }
+            if documents.is_empty() {
+                continue;
+            }
+            for (document, result) in documents.iter().zip(lines::write(&self.body(), spec, &documents).await?) {
+                match (result, &mut outcomes[document.at]) {
+                    (Ok(true), Ok(written)) if written.effect == Effected::Unchanged => {
+                        written.effect = Effected::Updated;
+                    }
+                    (Ok(_), _) => {}
+                    (Err(fault), outcome) => *outcome = Err(self.placed(fault, &changes[document.at])),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the documents whose lines are written.
+    async fn close(&self, table: &Table, changes: &[Change], outcomes: &mut [Outcome]) -> Result<(), Fault> {
+        let mut sending = Vec::new();
+        for (at, change) in changes.iter().enumerate().filter(|(_, change)| self.closes_after_lines(change)) {
+            let Ok(Written { remote_id: Some(id), .. }) = &outcomes[at] else { continue };
+            let state: Result<Vec<String>, Fault> = change
+                .columns
+                .iter()
+                .filter(|(name, _)| is_state(name))
+                .map(|(name, value)| self.body().member(table, name, value))
+                .collect();
+            let url = format!("{}?$select={}", address::by_id(table, id), table.primary_id);
+            sending.push(Sending { at, parts: vec![state_part(&url, &state?)] });
+        }
+        if sending.is_empty() {
+            return Ok(());
+        }
+        for (at, outcome) in self.send(table, changes, sending).await? {
+            match (outcome, &mut outcomes[at]) {
+                (Ok(_), Ok(written)) if written.effect == Effected::Unchanged => written.effect = Effected::Updated,
+                (Ok(_), _) => {}
+                (Err(fault), before) => *before = Err(self.placed(fault, &changes[at])),
+            }
+        }
+        Ok(())
+    }
+
     fn prepare(&self, table: &Table, change: &Change, at: usize, aim: Aim) -> Result<Prepared, Fault> {
         let if_match = |otherwise: &str| {
             let version = change.if_version.as_deref().unwrap_or(otherwise);
@@ -262,104 +341,62 @@ impl Rows {
                 parts: vec![Part { method: "DELETE", url, headers: if_match(""), body: None }],
             }));
         }
-        let mut first: Vec<String> = Vec::new();
-        let mut state: Vec<String> = Vec::new();
-        let deactivates =
-            matches!(change.columns.get("statecode"), Some(value) if !value.is_blank() && value.to_string() != "0");
+        let body = self.body();
+        let (mut first, mut state): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        let of_state = change.columns.get("statecode").filter(|value| !value.is_blank()).map(Value::to_string);
+        let apart = match of_state.as_deref() {
+            // A row that is not active takes no other change: it is opened first, and closed last.
+            Some("0") => change.remote_id.is_some(),
+            Some(_) => true,
+            None => false,
+        };
+        let opens = of_state.as_deref() == Some("0");
         for (name, value) in change.columns.iter() {
             // The address has the key; in the body of an update it would be dropped, and in a bulk create refused.
-            if self.spec.key.iter().any(|key| key == name) {
+            if self.spec.key.iter().any(|key| key == name) || self.is_lines(name) {
                 continue;
             }
-            let member = self.member(table, name, value)?;
-            if deactivates && (name == "statecode" || name == "statuscode") {
-                state.push(member)
-            } else {
-                first.push(member)
-            }
+            let member = body.member(table, name, value)?;
+            if apart && is_state(name) { state.push(member) } else { first.push(member) }
         }
         if change.op == Op::Adopt {
             for (name, value) in self.spec.key.iter().zip(change.key.parts()) {
-                first.push(self.member(table, name, &value)?);
+                first.push(body.member(table, name, &value)?);
             }
         }
-        let (method, url, headers) = match aim {
+        let (method, url, mut headers) = match aim {
             Aim::Key(url) => ("PATCH", url, if_match(if change.op == Op::Adopt { "*" } else { "" })),
             Aim::Id(id) => ("PATCH", address::by_id(table, &id), if_match("*")),
             Aim::New => {
                 for (name, value) in self.spec.key.iter().zip(change.key.parts()) {
-                    first.push(self.member(table, name, &value)?);
+                    first.push(body.member(table, name, &value)?);
                 }
                 ("POST", table.set.clone(), Vec::new())
             }
         };
-        let mut headers = headers;
+        if self.closes_after_lines(change) {
+            state.clear();
+        }
+        // Of a row that is known to be there, nothing is sent where nothing is to be said.
+        let known = change.remote_id.is_some() && method == "PATCH";
         headers.push(("Prefer", "return=representation".to_owned()));
         let select = format!("?$select={}", table.primary_id);
-        let mut parts = vec![Part {
-            method,
-            url: format!("{url}{select}"),
-            headers,
-            body: Some(format!("{{{}}}", first.join(","))),
-        }];
-        if !state.is_empty() {
-            // A row that is made inactive takes no other change any more, so this comes last.
-            let by = match method {
-                "POST" => None,
-                _ => Some(url),
-            };
-            match by {
-                Some(url) => parts.push(Part {
-                    method: "PATCH",
-                    url: format!("{url}{select}"),
-                    headers: vec![("If-Match", "*".to_owned()), ("Prefer", "return=representation".to_owned())],
-                    body: Some(format!("{{{}}}", state.join(","))),
-                }),
-                None => {
-                    first.extend(state);
-                    parts[0].body = Some(format!("{{{}}}", first.join(",")));
-                }
+        let mut parts = Vec::new();
+        if !first.is_empty() || !known {
+            if method == "POST" {
+                first.append(&mut state);
             }
+            let body = Some(format!("{{{}}}", first.join(",")));
+            parts.push(Part { method, url: format!("{url}{select}"), headers, body });
+        }
+        if !state.is_empty() {
+            let part = state_part(&format!("{url}{select}"), &state);
+            parts.insert(if opens { 0 } else { parts.len() }, part);
+        }
+        if parts.is_empty() {
+            return Ok(Prepared::Done(Effected::Unchanged));
         }
         Ok(Prepared::Send(Sending { at, parts }))
-    }
-
-    /// `"name":value`, or `"navigation@odata.bind":"/accounts(…)"`.
-    fn member(&self, table: &Table, name: &str, value: &Value) -> Result<String, Fault> {
-        let Some(column) = table.column(name) else {
-            return Err(Fault::ask_person(Code(WRITE.no_column), format!("`{}` has no column `{name}`", table.name))
-                .at_column(name)
-                .fix("check the column in the mapping against the table"));
-        };
-        let reject = |why: String, fix: &str| Fault::reject(Code("IB0512"), why).at_column(name).fix(fix.to_owned());
-        let Kind::Lookup { targets } = &column.kind else {
-            let zone: Option<&TimeZone> = self.spec.time_zone.as_ref();
-            let text = value::write(value, column, zone)
-                .map_err(|why| reject(why, "correct the value at its source, or the mapping"))?;
-            return Ok(format!("{}:{text}", json::quoted(name)));
-        };
-        let reference = match value {
-            Value::Blank => {
-                let navigation = targets.first().map_or(name, |target| &target.navigation);
-                return Ok(format!("{}:null", json::quoted(&format!("{navigation}@odata.bind"))));
-            }
-            Value::Reference(reference) => reference,
-            other => {
-                let why = format!("`{name}` is a lookup, and this is {}", other.kind());
-                return Err(reject(why, "map it to an entity, or write `=Row(\"table\", {column: value})`"));
-            }
-        };
-        let Some(target) = targets.iter().find(|target| *target.table == *reference.of) else {
-            let allowed: Vec<&str> = targets.iter().map(|target| target.table.as_str()).collect();
-            let why = format!("`{name}` points to {}, and not to `{}`", allowed.join(" or "), reference.of);
-            return Err(reject(why, "correct the mapping"));
-        };
-        let far = self.client.known_table(&reference.of);
-        let bound = far
-            .ok_or_else(|| format!("`{}` is not known", reference.of))
-            .and_then(|far| self.ids.bind(&far, reference));
-        let url = bound.map_err(|why| missing(name, why))?;
-        Ok(format!("{}:{}", json::quoted(&format!("{}@odata.bind", target.navigation)), json::quoted(&url)))
     }
 
     /// Sends rows in batches, some at a time. *Shape*: one outcome for each row sent.
@@ -457,83 +494,24 @@ impl Rows {
         }
         fault.at_system(self.client.system()).at_table(&self.spec.table)
     }
+}
 
-    async fn read(&self, keys: &[Key], columns: &[String]) -> Result<Vec<Option<Current>>, Fault> {
-        let table = self.table().await?;
-        let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
-        let parts = self.keys(keys.iter()).await?;
-        // A key that points to a row which is not there has no row.
-        let known: Vec<Vec<Value>> = parts.iter().filter_map(|parts| parts.as_ref().ok().cloned()).collect();
-        let found = rows::by_key(&self.client, &table, &self.spec.key, &known, &wanted.properties(), WRITE).await?;
-        let firsts: Vec<Vec<Found>> = found.into_iter().map(|rows| rows.into_iter().take(1).collect()).collect();
-        let mut currents = self.currents(&table, &wanted, firsts).await?.into_iter();
-        let current = |parts: Result<Vec<Value>, Fault>| match parts {
-            Ok(_) => currents.next().and_then(|rows| rows.into_iter().next()),
-            Err(_) => None,
-        };
-        Ok(parts.into_iter().map(current).collect())
-    }
+fn is_state(column: &str) -> bool {
+    column == "statecode" || column == "statuscode"
+}
 
-    async fn of_ids(&self, ids: &[Arc<str>], columns: &[String]) -> Result<Vec<Option<Current>>, Fault> {
-        let table = self.table().await?;
-        let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
-        // What is no id of this service names no row of it.
-        let known: Vec<Vec<Value>> =
-            ids.iter().filter_map(|id| id.parse().ok()).map(|id| vec![Value::Guid(id)]).collect();
-        let by = [table.primary_id.clone()];
-        let found = rows::by_key(&self.client, &table, &by, &known, &wanted.properties(), WRITE).await?;
-        let mut currents = self.currents(&table, &wanted, found).await?.into_iter().map(|rows| rows.into_iter().next());
-        let is_id = |id: &Arc<str>| id.parse::<uuid::Uuid>().is_ok();
-        Ok(ids.iter().map(|id| if is_id(id) { currents.next().flatten() } else { None }).collect())
-    }
-
-    async fn search(
-        &self,
-        by: &[String],
-        values: &[Vec<Value>],
-        columns: &[String],
-    ) -> Result<Vec<Vec<Current>>, Fault> {
-        let table = self.table().await?;
-        let wanted = Columns::of(&self.client, &table, columns, WRITE).await?;
-        let found = rows::by_key(&self.client, &table, by, values, &wanted.properties(), WRITE).await?;
-        self.currents(&table, &wanted, found).await
-    }
-
-    /// Rows as they came, with their values read.
-    async fn currents(
-        &self,
-        table: &Table,
-        wanted: &Columns,
-        found: Vec<Vec<Found>>,
-    ) -> Result<Vec<Vec<Current>>, Fault> {
-        let all: Vec<Found> = found.iter().flatten().cloned().collect();
-        let mut values = wanted.values(&self.client, &self.names, &all, WRITE).await?.into_iter();
-        let schema: Arc<Schema> = wanted.schema();
-        let mut one = |row: &Found| {
-            let values: Result<Vec<Value>, Unread> = values.next().expect("each row has its values");
-            // What cannot be read differs from anything that is to be written, and is overwritten.
-            let values = values.unwrap_or_else(|unread| unread.values);
-            Current {
-                remote_id: row.id(table),
-                version: row.version(),
-                columns: Row::new(schema.clone(), values),
-                returned: None,
-            }
-        };
-        Ok(found.iter().map(|rows| rows.iter().map(&mut one).collect()).collect())
+fn state_part(url: &str, members: &[String]) -> Part {
+    Part {
+        method: "PATCH",
+        url: url.to_owned(),
+        headers: vec![("If-Match", "*".to_owned()), ("Prefer", "return=representation".to_owned())],
+        body: Some(format!("{{{}}}", members.join(","))),
     }
 }
 
 enum Prepared {
     Send(Sending),
     Done(Effected),
-}
-
-/// The row that a lookup points to is not there.
-fn missing(column: &str, why: String) -> Fault {
-    Fault::reject(Code("IB0515"), why)
-        .at_column(column)
-        .fix("bring the other row first, or correct the reference at its source")
 }
 
 fn written(effect: Effected) -> Written {

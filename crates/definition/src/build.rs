@@ -139,7 +139,13 @@ fn field_type(field: &Group) -> Type {
         "choice" => Type::Choice { values: field.strings("values").into() },
         "choices" => Type::Choices { values: field.strings("values").into() },
         "reference" => Type::Reference { to: field.text("entity").into_iter().map(str::to_owned).collect() },
-        "lines" => Type::Lines(Schema::of(entries(field, "fields").map(|(name, field)| (name, field_type(field))))),
+        "lines" => {
+            // What tells lines apart comes first.
+            let key = field.strings("key");
+            let mut fields: Vec<_> = entries(field, "fields").map(|(name, field)| (name, field_type(field))).collect();
+            fields.sort_by_key(|(name, _)| key.iter().position(|key| **key == **name).unwrap_or(usize::MAX));
+            Type::Lines(Schema::of(fields))
+        }
         word => plain_type(word),
     }
 }

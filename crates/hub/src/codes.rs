@@ -40,6 +40,10 @@ pub const NOT_BOTH_WAYS: Code = Code("IB0721");
 pub const NOT_KEPT: Code = Code("IB0722");
 /// A row is gone from one side of a two-way integration, and was changed on the other.
 pub const GONE_AND_CHANGED: Code = Code("IB0723");
+/// Lines point to a row, and nothing says by which of its columns.
+pub const LINES_WITHOUT_LINK: Code = Code("IB0751");
+/// Lines become rows of a table, and nothing tells those of one document apart.
+pub const LINES_WITHOUT_KEY: Code = Code("IB0752");
 /// An event cannot be read: it is not JSON, or not what its system sends.
 pub const EVENT_UNREADABLE: Code = Code("IB0801");
 /// A destination did not return a field that goes home.

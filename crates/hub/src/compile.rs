@@ -6,13 +6,14 @@ use std::time::Duration;
 use definition::{ApproveRun, Batch, Deletes, Direction, Integration, Pattern, Project, SystemEntity};
 use mapping::{Columns, Entities, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
 use record::catalog::Table;
-use record::{Fault, ReadSpec, RetryPolicy, System, WriteSpec};
+use record::{Fault, ReadSpec, RetryPolicy, System, WriteLines, WriteSpec};
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Job, StopAfter};
 use crate::codes;
 use crate::consent::{Asks, Consent, When};
 use crate::gone::{self, Gone, Limits, STATE};
+use crate::lines;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::schedule;
@@ -82,8 +83,11 @@ pub async fn compile(
             Deletes::Delete => Gone::Delete,
         };
         let has_lines = |rules: &[mapping::Rule]| rules.iter().any(|rule| matches!(rule.expr, mapping::Expr::Lines(_)));
-        if has_lines(&from.held(name).read) && has_lines(&to.held(name).write) {
-            return Err(not_yet(name, "`lines` in a batch"));
+        let in_the_row =
+            |rule: &mapping::Rule| matches!(&rule.expr, mapping::Expr::Lines(lines) if lines.parent.is_none());
+        let has_catalog = from.defined.kind.has_catalog;
+        if has_catalog && has_lines(&to.held(name).write) && from.held(name).read.iter().any(in_the_row) {
+            return Err(not_yet(name, "reading lines from a list within a column (`each:`), in a batch,"));
         }
         if gone != Gone::Ignore {
             alone(project, integration, name, &to)?;
@@ -255,7 +259,7 @@ pub(crate) async fn pair(
             columns.push(children.of.clone());
         }
     }
-    let reads = ReadSpec {
+    let mut reads = ReadSpec {
         table: source.table.clone().unwrap_or_default(),
         columns,
         declared,
@@ -266,7 +270,12 @@ pub(crate) async fn pair(
         fields: plain(&source.read, |rule, column| (rule.to_owned(), column.to_owned())),
         options: source.options.clone(),
     };
+    let lines = match write.writes_lines() {
+        true => lines::sources(&read, &*from.system, &from.defined.name, source_table.as_ref(), &mut reads)?,
+        false => Vec::new(),
+    };
     let sink_spec = WriteSpec {
+        lines: written_lines(to, target, &write)?,
         table: target.table.clone().unwrap_or_default(),
         key: target.alternate_key.clone(),
         columns: write.columns().into_iter().chain(deactivates.then(|| STATE.to_owned())).collect(),
@@ -287,6 +296,7 @@ pub(crate) async fn pair(
         key_columns: target.alternate_key.clone(),
         patience: patience(project, entity, &to.defined.name),
         match_existing: target.match_existing.clone(),
+        lines,
         source_by_key: source.key_columns(entity).is_some(),
         gone,
         reads_all,
@@ -297,6 +307,34 @@ pub(crate) async fn pair(
     let primary = source_table.as_ref().and_then(|table| table.keys.iter().find(|key| key.primary));
     let primary = primary.map(|key| key.columns.clone()).unwrap_or_default();
     Ok(Compiled { pair, reads, primary })
+}
+
+/// The lines that become rows of other tables.
+///
+/// *Errors*: lines that nothing tells apart, or that this kind of system does not take.
+fn written_lines(to: &Side<'_>, target: &SystemEntity, write: &WriteMapping) -> Result<Vec<WriteLines>, Fault> {
+    let tables = write.line_tables();
+    let nested = tables.is_empty() && write.writes_lines();
+    if nested && to.defined.kind.has_catalog && to.defined.kind.keeps.lookups {
+        let what = format!("the lines of `{}` become rows of a table, and `parent:` is missing", target.entity);
+        return Err(Fault::ask_person(codes::LINES_WITHOUT_KEY, what).at_system(&to.defined.name).fix(
+            "name the table and its lookup to the document: `salesorderdetail: { each: lines, parent: salesorderid, write: { … } }`",
+        ));
+    }
+    if write.writes_lines() && to.defined.kind.has_catalog && !to.defined.kind.keeps.lookups {
+        return Err(not_yet(&target.entity, "writing lines into a table of this kind of system"));
+    }
+    let of = |lines: mapping::LineTable| match lines.key {
+        Some(key) => Ok(WriteLines { table: lines.table, parent: lines.parent, key, columns: lines.compared }),
+        None => {
+            let what = format!("nothing tells the rows of `{}` of one document apart", lines.table);
+            Err(Fault::ask_person(codes::LINES_WITHOUT_KEY, what)
+                .at_system(&to.defined.name)
+                .at_table(&lines.table)
+                .fix("write the key of the lines into a column as it is, for example `lineitemnumber: line_no`"))
+        }
+    };
+    tables.into_iter().map(of).collect()
 }
 
 /// The rules that carry a value as it is, by their target and source.

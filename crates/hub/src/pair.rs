@@ -7,6 +7,7 @@ use mapping::{ReadMapping, WriteMapping};
 use record::{Entity, Sink, Source};
 
 use crate::gone::Gone;
+use crate::lines::LineSource;
 
 /// The compiled path of one entity: a source, the two mappings with the entity between them, and a sink.
 pub struct Pair {
@@ -25,6 +26,8 @@ pub struct Pair {
     pub match_existing: Vec<String>,
     /// How long a row waits for one that it points to, and which the destination does not have yet.
     pub patience: Duration,
+    /// What reads the lines of a row, where the destination gets them.
+    pub lines: Vec<LineSource>,
     /// The source can be asked for rows by the entity's key.
     pub source_by_key: bool,
     pub gone: Gone,

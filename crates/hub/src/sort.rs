@@ -86,8 +86,11 @@ pub(crate) fn keys(pair: &Pair, page: &Page, known: &mut Known) -> Result<Keyed,
     })?;
     let mut hasher = RowHasher::default();
     let mut keyed = Keyed { binding, ..Keyed::default() };
+    // A row whose lines have changed is a row that has changed.
+    let lines = pair.read.children().iter().filter_map(|lines| page.batch.schema().index(&lines.of));
+    let lines: Vec<usize> = lines.collect();
     for row in page.batch.rows() {
-        let hash = hasher.hash(keyed.binding.iter().map(|column| row.at(*column)));
+        let hash = hasher.hash(keyed.binding.iter().chain(&lines).map(|column| row.at(*column)));
         keyed.hashes.push(hash);
         keyed.as_written.push(known.meet(hash));
     }

@@ -19,6 +19,8 @@ use crate::{say, talk};
 pub const STATE_DIR: &str = ".ironbridge";
 /// The switch for drills: see `store::Failpoints`.
 const FAILPOINTS: &str = "IRONBRIDGE_FAILPOINTS";
+/// How far the clock of the hub goes wrong, in seconds, for drills.
+const CLOCK: &str = "IRONBRIDGE_CLOCK_OFFSET";
 
 const SECRET_MISSING: Code = Code("IB0006");
 const KIND_NOT_BUILT: Code = Code("IB0007");
@@ -102,7 +104,14 @@ pub fn open_store(project: &Project) -> Result<Store, Failure> {
         Ok(spec) => spec.parse::<Failpoints>().map_err(anyhow::Error::from)?,
         Err(_) => Failpoints::off(),
     };
-    let options = store::Options { failpoints, ..store::Options::default() };
+    let clock = match std::env::var(CLOCK).ok().and_then(|text| text.parse::<i64>().ok()) {
+        Some(seconds) => store::Clock::of(move || {
+            let now = jiff::Timestamp::now();
+            now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now)
+        }),
+        None => store::Clock::system(),
+    };
+    let options = store::Options { failpoints, clock, ..store::Options::default() };
     Ok(Store::open(project.dir.join(STATE_DIR), options)?)
 }
 

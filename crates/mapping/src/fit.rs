@@ -181,6 +181,8 @@ fn local(value: jiff::civil::DateTime, zone: Option<&TimeZone>) -> Result<jiff::
 fn choice(value: ValueRef<'_>, values: &[String]) -> Option<Result<Value, Misfit>> {
     let name = match value {
         ValueRef::Choice(v) | ValueRef::Text(v) => v.to_owned(),
+        // A formula gives numbers.
+        ValueRef::Decimal(v) if v.is_integer() => return choice(ValueRef::Int(i64::try_from(v).ok()?), values),
         // A choice of a system: its options are numbers.
         ValueRef::Int(v) => {
             let name = v.to_string();
@@ -237,6 +239,8 @@ mod tests {
         check(1.into(), &Type::YesNo, Ok(true.into()));
         let choice = Type::Choice { values: ["net30".to_owned()].into() };
         check("net30".into(), &choice, Ok(Value::Choice("net30".into())));
+        let options = Type::Choice { values: ["1".to_owned(), "4".to_owned()].into() };
+        check(decimal("4"), &options, Ok(4.into()));
         check("2026-01-31".into(), &Type::Date, Ok(Value::Date(jiff::civil::date(2026, 1, 31))));
         let summer = Value::LocalDateTime("2026-07-01T12:00:00".parse().unwrap());
         check(summer, &Type::DateTime, Ok(Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())));

@@ -28,7 +28,7 @@ pub use formula::formula_type;
 pub use problem::{At, Problem};
 pub use read::{Children, Read, ReadMapping, ReadPlan, Rejected};
 pub use rule::{Expr, Lines, Rule};
-pub use write::{Wanted, WriteMapping, WritePlan};
+pub use write::{LineTable, Wanted, WriteMapping, WritePlan};
 
 /// The entities of a project by name.
 pub type Entities = HashMap<String, Arc<Entity>>;

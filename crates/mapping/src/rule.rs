@@ -36,7 +36,7 @@ pub enum Expr {
 pub struct Lines {
     /// When reading: the table of the children, or the JSON path of the array. When writing: the field of the entity.
     pub of: String,
-    /// When reading from a table: its column that points to the parent.
+    /// When they are rows of a table: its column that points to the parent. When writing, the table is the rule's target.
     pub parent: Option<String>,
     pub rules: Vec<Rule>,
 }

@@ -42,6 +42,18 @@ pub struct WritePlan<'a> {
     pub lookups: &'a LookupKeys,
 }
 
+/// Lines that become rows of a table of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineTable {
+    pub table: String,
+    /// The column that points to the document.
+    pub parent: String,
+    /// The column that tells the lines of a document apart; `None` where the mapping writes none.
+    pub key: Option<String>,
+    /// What to ask of lines that are there.
+    pub compared: Vec<String>,
+}
+
 /// One row for the destination.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
@@ -85,6 +97,10 @@ enum Compiled {
     Lines {
         field: usize,
         each: Box<WriteMapping>,
+        /// The column of their table that points to the document, where they have a table.
+        parent: Option<String>,
+        /// What the field that tells lines apart is written to.
+        key: Option<String>,
     },
 }
 
@@ -149,6 +165,9 @@ impl WriteMapping {
     /// writing this value.
     pub fn holds(&self, current: &Row, column: &str, wanted: &Value) -> bool {
         let Some(now) = current.get(column) else { return false };
+        if let (Value::Rows(wanted), Value::Rows(now)) = (wanted, now) {
+            return self.holds_lines(column, wanted, now);
+        }
         if content::same(wanted, now, self.keeps) {
             return true;
         }
@@ -159,6 +178,39 @@ impl WriteMapping {
                 let there = current.get(&format!("{column}.{name}"));
                 there.is_some_and(|there| content::same_in_key(value, there, self.keeps))
             })
+    }
+
+    fn holds_lines(&self, column: &str, wanted: &[Row], now: &[Row]) -> bool {
+        let target = self.columns.iter().find(|target| target.name == column);
+        let Some(Compiled::Lines { each, key: Some(key), .. }) = target.map(|target| &target.expr) else {
+            return false;
+        };
+        let there = |line: &Row| {
+            let own = line.get(key)?;
+            now.iter().find(|now| now.get(key).is_some_and(|now| content::same(own, now, self.keeps)))
+        };
+        let held =
+            |line: &Row| there(line).is_some_and(|now| line.iter().all(|(name, value)| each.holds(now, name, value)));
+        wanted.len() == now.len() && wanted.iter().all(held)
+    }
+
+    /// The lines that become rows of other tables.
+    pub fn line_tables(&self) -> Vec<LineTable> {
+        let of = |target: &Target| match &target.expr {
+            Compiled::Lines { each, parent: Some(parent), key, .. } => Some(LineTable {
+                table: target.name.clone(),
+                parent: parent.clone(),
+                key: key.clone(),
+                compared: each.compared(),
+            }),
+            _ => None,
+        };
+        self.columns.iter().filter_map(of).collect()
+    }
+
+    /// Whether any lines are written.
+    pub fn writes_lines(&self) -> bool {
+        self.columns.iter().any(|target| matches!(target.expr, Compiled::Lines { .. }))
     }
 
     pub fn fingerprint(&self) -> u64 {
@@ -285,7 +337,8 @@ impl WriteMapping {
                 fix: fault.fix,
             }
         })?;
-        Ok(Row::new(self.schema.clone(), values))
+        let kept = values.into_iter().zip(&self.columns).filter(|(_, column)| !column.only_on_create);
+        Ok(Row::new(self.schema.clone(), kept.map(|(value, _)| value).collect()))
     }
 
     fn value<'a>(&'a self, column: &'a Target, inputs: &'a formula::Inputs<'a>) -> Result<Value, Misfit> {
@@ -324,7 +377,7 @@ impl WriteMapping {
                 }))),
                 _ => Ok(Value::Blank),
             },
-            Compiled::Lines { field, each } => match inputs(*field) {
+            Compiled::Lines { field, each, .. } => match inputs(*field) {
                 ValueRef::Rows(rows) => {
                     let lines: Result<Vec<Row>, Misfit> = rows.iter().map(|row| each.line(row)).collect();
                     Ok(Value::Rows(lines?))
@@ -360,8 +413,14 @@ fn compile_rule(
     names: &mut Vec<String>,
 ) -> Result<Target, Vec<Problem>> {
     let one = |at, code, message, help| vec![Problem { at, code, message, help }];
-    let Some(ty) = plan.columns.type_of(&rule.target) else {
-        let help = plan.columns.nearest(&rule.target).map(|near| format!("did you mean `{near}`?"));
+    let own_table = matches!(&rule.expr, Expr::Lines(lines) if lines.parent.is_some());
+    let ty = if own_table { Some(Type::Unknown) } else { plan.columns.type_of(&rule.target) };
+    let Some(ty) = ty else {
+        let mut help = plan.columns.nearest(&rule.target).map(|near| format!("did you mean `{near}`?"));
+        if matches!(rule.expr, Expr::Lines(_)) {
+            let lookup = "name its lookup to the document beside it: `parent: <lookup>`";
+            help = Some(format!("if `{}` is the table of the lines, {lookup}", rule.target));
+        }
         let message = format!("there is no column `{}`", rule.target);
         return Err(one(At::Target(index), problem::NO_SUCH_COLUMN, message, help));
     };
@@ -447,7 +506,12 @@ fn compile_rule(
                 let of_rule = |problem: Problem| Problem { at: At::Lines(index), ..problem };
                 found.into_iter().map(of_rule).collect::<Vec<_>>()
             })?;
-            Compiled::Lines { field: slot(names, &lines.of), each: Box::new(each) }
+            let line_key = entity.fields.first().map(|field| field.name.clone());
+            let is_key =
+                |rule: &&Rule| matches!((&rule.expr, &line_key), (Expr::Source(field), Some(key)) if **field == **key);
+            let key = lines.rules.iter().find(is_key).map(|rule| rule.target.clone());
+            let parent = lines.parent.clone();
+            Compiled::Lines { field: slot(names, &lines.of), each: Box::new(each), parent, key }
         }
     };
     let behind: Vec<String> = match (&expr, &ty) {
@@ -455,7 +519,7 @@ fn compile_rule(
         (Compiled::Lookup { columns, .. }, _) => {
             columns.iter().map(|(_, column)| format!("{}.{column}", rule.target)).collect()
         }
-        (Compiled::Formula(formula), Type::Reference { .. }) => {
+        (Compiled::Formula(formula), Type::Reference { .. } | Type::Unknown) => {
             formula.names_rows_by().map(|column| format!("{}.{column}", rule.target)).collect()
         }
         _ => Vec::new(),

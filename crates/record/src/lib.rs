@@ -46,7 +46,7 @@ pub use notice::{Notice, NoticeKind, Severity};
 pub use options::{Field, FieldType, Keeps, Kind, OptionValue, Options};
 pub use outside::{
     Automation, BoxFuture, Happened, Health, Notify, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source, System,
-    Unreadable, Watermark, WriteSpec,
+    Unreadable, Watermark, WriteLines, WriteSpec,
 };
 pub use query::{Query, Queryable};
 pub use retry::RetryPolicy;

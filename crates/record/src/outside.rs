@@ -215,6 +215,19 @@ pub struct Unreadable {
     pub fault: Fault,
 }
 
+/// How the lines of a document are written: as rows of a table of their own that point to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteLines {
+    /// Their table; a change carries them as the column of this name.
+    pub table: String,
+    /// Its column that points to the document.
+    pub parent: String,
+    /// Its column that tells the lines of one document apart.
+    pub key: String,
+    /// What to read of lines that are there, to tell whether writing would change anything.
+    pub columns: Vec<String>,
+}
+
 /// What to write to one table of a system.
 #[derive(Debug, Clone)]
 pub struct WriteSpec {
@@ -227,6 +240,8 @@ pub struct WriteSpec {
     pub time_zone: Option<jiff::tz::TimeZone>,
     /// Fields of the entity with the columns that they are written to as they are: for requests that name a field.
     pub fields: Vec<(String, String)>,
+    /// Lines that become rows of other tables.
+    pub lines: Vec<WriteLines>,
     /// The other options of this entity in this system, by the connector's field table.
     pub options: Options,
 }

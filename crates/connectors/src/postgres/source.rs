@@ -23,6 +23,7 @@ use self::plan::{Phase, Plan};
 use super::fault::{self, Failure};
 use super::value::{self, AsText};
 use super::{Database, Use};
+use crate::sql::children::Children;
 use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::moment::Dst;
 use crate::sql::pages::{Pages, Told};
@@ -85,6 +86,13 @@ impl Source for Table {
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
         Box::pin(async move {
             let found = get(&self.database, &self.spec, keys).await;
+            found.map_err(|failure| fault::source(&self.database, &self.spec.table, &failure))
+        })
+    }
+
+    fn children<'a>(&'a self, parent: &'a str, ids: &'a [Value]) -> BoxFuture<'a, Result<Vec<Vec<Row>>, Fault>> {
+        Box::pin(async move {
+            let found = children(&self.database, &self.spec, parent, ids).await;
             found.map_err(|failure| fault::source(&self.database, &self.spec.table, &failure))
         })
     }
@@ -304,4 +312,37 @@ async fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<O
         });
     }
     Ok(found)
+}
+
+/// Parents whose children are asked for at a time.
+const PARENTS: usize = 400;
+
+async fn children(database: &Database, spec: &ReadSpec, parent: &str, ids: &[Value]) -> Result<Vec<Vec<Row>>, Failure> {
+    let client = database.connect(Use::Read).await?;
+    let plan = database.in_time(Plan::of(&client, spec, false)).await?;
+    let mut found = Children::of(ids);
+    let asked: Vec<Value> = ids.iter().filter(|id| !id.is_blank()).cloned().collect();
+    let column = format!("t.{}", quote(parent));
+    let columns: Vec<String> = plan.wanted.iter().cloned().chain([format!("({column})::text")]).collect();
+    for ids in asked.chunks(PARENTS) {
+        let marks: Vec<String> = (1..=ids.len()).map(|at| format!("${at}")).collect();
+        let sql =
+            format!("SELECT {} FROM {} AS t WHERE {column} IN ({})", columns.join(", "), plan.from, marks.join(", "));
+        let params = bind(ids);
+        let rows = database
+            .in_time(async {
+                let statement = client.prepare(&sql).await?;
+                Ok(client.query(&statement, &dynamic(&params)).await?)
+            })
+            .await?;
+        for row in &rows {
+            let values = match plan.row(database, spec, row)? {
+                Ok(values) => values,
+                Err(unreadable) => return Err(unreadable.fault.into()),
+            };
+            let of: Option<&str> = row.try_get(plan.wanted.len())?;
+            found.push(&Value::text(of.unwrap_or_default()), Row::new(plan.schema.clone(), values));
+        }
+    }
+    Ok(found.rows)
 }

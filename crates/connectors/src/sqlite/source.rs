@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
-use record::{BoxFuture, Code, Fault, Key, ReadSpec, Reader, Row, Source, Type};
+use record::{BoxFuture, Code, Fault, Key, ReadSpec, Reader, Row, Source, Type, Value};
 use rusqlite::OpenFlags;
 use tokio::sync::mpsc;
 
 use self::plan::Plan;
 use self::reading::{Read, read_row};
 use super::{Database, fault, value};
+use crate::sql::children::Children;
 use crate::sql::pages::{Guard, Pages};
 use crate::sql::quote;
 
@@ -68,6 +69,11 @@ impl Source for Table {
         let (spec, keys) = (self.spec.clone(), keys.to_vec());
         self.database.blocking(move |database| get(database, &spec, &keys))
     }
+
+    fn children<'a>(&'a self, parent: &'a str, ids: &'a [Value]) -> BoxFuture<'a, Result<Vec<Vec<Row>>, Fault>> {
+        let (spec, parent, ids) = (self.spec.clone(), parent.to_owned(), ids.to_vec());
+        self.database.blocking(move |database| children(database, &spec, &parent, &ids))
+    }
 }
 
 fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<Option<Row>>, Fault> {
@@ -103,4 +109,41 @@ fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<Option<
         });
     }
     Ok(found)
+}
+
+/// Parents whose children are asked for at a time.
+const PARENTS: usize = 400;
+
+fn children(database: &Database, spec: &ReadSpec, parent: &str, ids: &[Value]) -> Result<Vec<Vec<Row>>, Fault> {
+    let failed = |e: rusqlite::Error| fault::source(database, &spec.table, &e);
+    let mut connection = database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    let (out, _) = mpsc::channel(1);
+    let read = Read { database, spec, out, cancelled: Arc::default() };
+    let deadline = read.watch(&mut connection).map_err(failed)?;
+    let plan = Plan::of(&connection, spec, None, false).map_err(failed)?;
+    let mut found = Children::of(ids);
+    for ids in ids.chunks(PARENTS) {
+        deadline.renew();
+        let marks = vec!["?"; ids.len()].join(", ");
+        let columns: Vec<String> = plan.wanted.iter().cloned().chain([format!("t.{}", quote(parent))]).collect();
+        let sql =
+            format!("SELECT {} FROM {} AS t WHERE t.{} IN ({marks})", columns.join(", "), plan.from, quote(parent));
+        let bound: Vec<_> = ids
+            .iter()
+            .map(|id| value::write(id, &Type::Unknown, spec.time_zone.as_ref()).unwrap_or(rusqlite::types::Value::Null))
+            .collect();
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(bound)).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let mut values = Vec::with_capacity(plan.wanted.len());
+            for (at, column) in plan.schema.columns().iter().enumerate() {
+                let cell = row.get_ref(at).map_err(failed)?;
+                // What its column's type does not allow is for the mapping to refuse, with its document.
+                values.push(value::read(cell, &column.ty, &plan.times).unwrap_or_else(|_| value::raw(cell)));
+            }
+            let of = value::raw(row.get_ref(plan.wanted.len()).map_err(failed)?);
+            found.push(&of, Row::new(plan.schema.clone(), values));
+        }
+    }
+    Ok(found.rows)
 }

@@ -23,6 +23,7 @@ async fn adopts(system: Arc<dyn System>) {
             columns: Vec::new(),
             time_zone: None,
             fields: Vec::new(),
+            lines: Vec::new(),
             options: Options::default(),
         })
         .unwrap();
@@ -55,6 +56,7 @@ fn matches_any_case(system: &Arc<dyn System>) -> bool {
         columns: Vec::new(),
         time_zone: None,
         fields: Vec::new(),
+        lines: Vec::new(),
         options: Options::default(),
     };
     system.sink(spec).unwrap().key_rules().ignore_case

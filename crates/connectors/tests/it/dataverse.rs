@@ -40,6 +40,7 @@ fn write(table: &str, key: &str) -> WriteSpec {
         columns: vec![],
         time_zone: None,
         fields: Vec::new(),
+        lines: Vec::new(),
         options: Options::default(),
     }
 }

@@ -59,6 +59,7 @@ async fn writes(system: &dyn System, table: &str) -> Result<Vec<Effected>, Fault
         columns: Vec::new(),
         time_zone: None,
         fields: Vec::new(),
+        lines: Vec::new(),
         options: Options::default(),
     })?;
     let key = || Key::of(&[Value::text("C-9")]).unwrap();

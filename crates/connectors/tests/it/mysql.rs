@@ -242,6 +242,7 @@ fn sink(url: &str, table: &str, key: &[&str]) -> Arc<dyn Sink> {
             columns: Vec::new(),
             time_zone: Some(jiff::tz::TimeZone::get("Europe/London").unwrap()),
             fields: Vec::new(),
+            lines: Vec::new(),
             options: Options::default(),
         })
         .unwrap()

@@ -322,6 +322,7 @@ async fn a_chunk_is_written_row_by_row_and_a_second_time_changes_nothing() {
             columns: vec!["name".into(), "credit limit".into(), "updated".into()],
             time_zone: Some(jiff::tz::TimeZone::get("Europe/London").unwrap()),
             fields: Vec::new(),
+            lines: Vec::new(),
             options: Options::default(),
         })
         .unwrap();
@@ -362,6 +363,7 @@ async fn a_destination_that_cannot_take_a_chunk_says_so_and_keeps_nothing_of_it(
         columns: vec![],
         time_zone: None,
         fields: Vec::new(),
+        lines: Vec::new(),
         options: Options::default(),
     };
     let chunk = [change(Op::Upsert, "C-70", &[]), change(Op::Upsert, "C-71", &[("nope", Value::Int(1))])];

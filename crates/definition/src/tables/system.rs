@@ -207,6 +207,12 @@ pub(crate) const LINES_WRITTEN: Table = Table {
     parts: &[&[
         Field::new("each", TEXT, "The field of the entity that holds the lines.", "lines").required(),
         Field::new(
+            "parent",
+            TEXT,
+            "Where the lines are rows of a table, which the key names: its column that points to the document.",
+            "salesorderid",
+        ),
+        Field::new(
             "write",
             Shape::Write,
             "Each key of a line: a field, or a formula.",

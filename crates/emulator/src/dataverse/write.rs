@@ -34,6 +34,7 @@ pub fn create(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, mut payl
         let id = create(engine, caller, &parent.table, parent.payload)?;
         payload.put(point(table, column, &parent.table, id));
     }
+    refuse_line_of_closed(engine, table, Line::New(&payload))?;
     let id = payload.id.unwrap_or_else(Uuid::now_v7);
     let submitted: Vec<usize> = payload.cells.iter().map(|cell| cell.column).collect();
     complete(engine, caller, table, &mut payload)?;
@@ -71,6 +72,7 @@ pub fn update(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid
         let name = &table.columns[*column].name;
         return Err(Refusal::not_emulated(format!("deep update through '{name}'")));
     }
+    refuse_line_of_closed(engine, table, Line::Known(id))?;
     let before = webhooks::before(engine, table, Deed::Updated, id)?;
     let submitted: Vec<usize> = payload.cells.iter().map(|cell| cell.column).collect();
     payload.cells.retain(|cell| table.columns[cell.column].update);
@@ -92,6 +94,7 @@ pub fn update(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid
 
 /// Deletes a row that exists, and does to the rows that point to it what their relationships say.
 pub fn delete(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid) -> Answer<()> {
+    refuse_line_of_closed(engine, table, Line::Known(id))?;
     // A list of what is still to go, so that a long or circular chain of cascades needs no stack.
     let mut doomed = vec![(table.clone(), id)];
     let mut first = true;
@@ -114,6 +117,35 @@ pub fn delete(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid
         webhooks::after(engine, caller, &table, Deed::Deleted, id, &[], before)?;
     }
     Ok(())
+}
+
+/// A line that is written or removed.
+enum Line<'a> {
+    New(&'a Payload),
+    Known(Uuid),
+}
+
+/// The lines of an order that is no longer active are fixed. *Source*: the application's behaviour, from memory; the code
+/// and the words are not confirmed.
+fn refuse_line_of_closed(engine: &Engine, table: &Table, line: Line<'_>) -> Answer<()> {
+    if table.name != "salesorderdetail" {
+        return Ok(());
+    }
+    let order = match line {
+        Line::New(payload) => payload.cell(table, "salesorderid").map(|cell| cell.value.clone()),
+        Line::Known(id) => {
+            let sql = "SELECT c_salesorderid FROM t_salesorderdetail WHERE id = ?1";
+            engine.conn.prepare_cached(sql)?.query_row([blob(id)], |row| row.get(0)).optional()?
+        }
+    };
+    let sql = "SELECT c_statecode FROM t_salesorder WHERE id = ?1";
+    let state: Option<i64> =
+        engine.conn.prepare_cached(sql)?.query_row([order], |row| row.get(0)).optional()?.flatten();
+    if state.is_none_or(|state| state == 0) {
+        return Ok(());
+    }
+    let message = "You cannot add, edit or remove an order product of an order that is not active.";
+    Err(Refusal::new(400, refusal::INVALID_STATUS, message))
 }
 
 /// Unlinks what pointed to a row that is gone, or adds it to what is to go as well.

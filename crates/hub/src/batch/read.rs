@@ -10,6 +10,7 @@ use super::write::rejected_by_destination;
 use super::{Chunk, Run, Stopped};
 use crate::gone::{Gone, Seen};
 use crate::known::Known;
+use crate::lines;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::sort::{self, Sorted, Twins};
@@ -65,6 +66,10 @@ impl Run<'_> {
                 Err(fault) => return self.cut(pair, fault).await,
             };
             let Some(page) = page else { break };
+            let page = match lines::of_page(&self.job.retry, self.watch, pair, page).await {
+                Ok(page) => page,
+                Err(fault) => return self.cut(pair, fault).await,
+            };
             self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
             position = page.cursor;
             self.progress(pair);
@@ -109,6 +114,10 @@ impl Run<'_> {
                 Err(fault) => return self.cut(pair, fault).await,
             };
             let Some(page) = page else { break };
+            let page = match lines::of_page(&self.job.retry, self.watch, pair, page).await {
+                Ok(page) => page,
+                Err(fault) => return self.cut(pair, fault).await,
+            };
             self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
             self.progress(pair);
         }

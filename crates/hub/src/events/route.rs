@@ -15,6 +15,7 @@ use crate::codes;
 use crate::compile::{self, Compiled, Side, Systems};
 use crate::gone::Gone;
 use crate::json;
+use crate::lines;
 use crate::pair::Pair;
 
 /// What an event brings: a row to be asked for, or the row itself.
@@ -57,9 +58,6 @@ pub(crate) struct Route {
     /// The columns of the entity's key in the source.
     key: Vec<String>,
     home: Option<Home>,
-    /// What reads the lines of a document, by the name under which a row carries them, with the column that points to
-    /// the parent.
-    lines: Vec<(String, String, Arc<dyn Source>)>,
 }
 
 /// Where what the destination returned goes back to.
@@ -117,28 +115,12 @@ impl Route {
             }
             _ => None,
         };
-        let mut lines = Vec::new();
-        for children in pair.read.children() {
-            let Some(parent) = &children.parent else { continue };
-            let spec = ReadSpec {
-                table: children.of.clone(),
-                columns: children.columns().to_vec(),
-                declared: Vec::new(),
-                watermark: None,
-                key: vec![parent.clone()],
-                fields: Vec::new(),
-                options: Default::default(),
-                ..reads.clone()
-            };
-            lines.push((children.of.clone(), parent.clone(), from.system.source(spec)?));
-        }
         let home = match event.write_back.is_empty() {
             true => None,
             false => Some(Home::compile(project, &from, event, &pair.entity, &retry).await?),
         };
         Ok(Route {
             home,
-            lines,
             pair,
             event: event.clone(),
             condition,
@@ -158,18 +140,8 @@ impl Route {
     }
 
     /// A row of the source with its lines, as they are now.
-    pub async fn with_lines(&self, mut row: Row) -> Result<Row, Fault> {
-        let id = match &self.by_id {
-            Some((id, _)) => row.get(id),
-            None => self.key.first().and_then(|column| row.get(column)),
-        };
-        let id = id.cloned().unwrap_or(Value::Blank);
-        for (of, parent, source) in &self.lines {
-            let found = source.children(parent, std::slice::from_ref(&id)).await?;
-            let lines = found.into_iter().next().unwrap_or_default();
-            row = row.with(Column { name: of.as_str().into(), ty: Type::Unknown }, Value::Rows(lines));
-        }
-        Ok(row)
+    pub async fn with_lines(&self, row: Row) -> Result<Row, Fault> {
+        lines::of_row(&self.pair, row).await
     }
 
     async fn brought(&self, told: &Told<'_>) -> Result<Brought, Fault> {
@@ -397,6 +369,7 @@ impl Home {
             columns: write.columns(),
             time_zone: from.defined.time_zone.clone(),
             fields: compile::plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
+            lines: Vec::new(),
             options: held.options.clone(),
         };
         Ok(Home { sink: from.system.sink(spec)?, write, key: held.alternate_key.clone() })

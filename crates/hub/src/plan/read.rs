@@ -12,6 +12,7 @@ use crate::adopt::{self, Existing};
 use crate::batch::{self, Stopped, wait};
 use crate::gone::{Gone, Seen};
 use crate::known::Known;
+use crate::lines;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::renumber;
@@ -73,6 +74,7 @@ impl Planner<'_> {
     ) -> Result<(), Stopped> {
         let mut twins = Twins::default();
         while let Some(page) = reader.next().await? {
+            let page = lines::of_page(&self.job.retry, self.watch, pair, page).await?;
             self.page(at, pair, &page, revived, &mut twins, seen).await?;
         }
         Ok(())

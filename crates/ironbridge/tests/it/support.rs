@@ -57,6 +57,16 @@ impl World {
         Connection::open(self.finance()).unwrap().execute_batch(sql).unwrap();
     }
 
+    /// Lets the finance system have rows without a time of their last change.
+    pub fn stamps_may_be_missing(&self) {
+        self.sql(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_master SET sql = replace(sql, 'TEXT NOT NULL', 'TEXT') WHERE name = 'customers';
+             PRAGMA writable_schema = RESET;",
+        );
+        self.sql("UPDATE customers SET updated_at = NULL WHERE customer_no = '(nobody)'");
+    }
+
     pub fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.dir.join(file);
         let before = std::fs::read_to_string(&path).unwrap();
@@ -70,10 +80,18 @@ impl World {
     }
 
     pub fn with_failpoints(&self, args: &[&str], failpoints: &str) -> Said {
+        self.with_clock(args, failpoints, 0)
+    }
+
+    /// As if the machine's clock were wrong by so many seconds.
+    pub fn with_clock(&self, args: &[&str], failpoints: &str, offset: i64) -> Said {
         let dir = self.dir.to_str().unwrap();
         let args: Vec<&str> = ["-C", dir].into_iter().chain(args.iter().copied()).collect();
         let mut command = binary();
         command.args(args).env("IRONBRIDGE_FAILPOINTS", failpoints);
+        if offset != 0 {
+            command.env("IRONBRIDGE_CLOCK_OFFSET", offset.to_string());
+        }
         said(command.output().unwrap())
     }
 

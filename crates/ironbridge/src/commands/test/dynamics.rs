@@ -100,6 +100,7 @@ impl Dynamics {
             columns: others.iter().map(|(name, _)| name.clone()).collect(),
             time_zone: Some(self.zone.clone()),
             fields: Vec::new(),
+            lines: Vec::new(),
             options: Options::default(),
         };
         let outcomes = self.system.sink(spec)?.apply(&[change]).await?;

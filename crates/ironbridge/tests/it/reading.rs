@@ -1,0 +1,194 @@
+//! What a read must not miss: late commits, rows without a stamp, clocks that are wrong, places that are lost, columns
+//! that are gone. And that a dead letter is one.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{World, http};
+
+const GOOD: &str = "DELETE FROM customers WHERE customer_no IS NULL OR terms_code NOT IN ('30','60','PP');
+                    UPDATE customers SET parent_no = NULL";
+
+fn world() -> (World, Vec<String>) {
+    let world = World::new(30);
+    world.sql(GOOD);
+    let first = world.run();
+    assert!(first["error"].is_null(), "{first:#}");
+    let keys = world.accounts().into_keys().collect();
+    (world, keys)
+}
+
+/// Changes one row, stamped as this expression says.
+fn change(world: &World, key: &str, limit: &str, stamp: &str) {
+    world.sql(&format!(
+        "UPDATE customers SET credit_limit = '{limit}', updated_at = {stamp} WHERE customer_no = '{key}'"
+    ));
+}
+
+fn ago(modifier: &str) -> String {
+    format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '{modifier}')")
+}
+
+#[test]
+fn a_watermark_misses_nothing_that_it_can_know() {
+    let (world, keys) = world();
+    world.stamps_may_be_missing();
+    let limit = |world: &World, key: &str| world.accounts()[key].credit_limit.clone().unwrap_or_default();
+    for (at, stamp) in [ago("-4 minutes"), "NULL".to_owned(), ago("+1 year"), ago("+0 seconds")].iter().enumerate() {
+        let value = format!("7{at}");
+        change(&world, &keys[at], &value, stamp);
+        let run = world.run();
+        assert_eq!((&run["updated"], limit(&world, &keys[at])), (&json!(1), value), "stamped {stamp}: {run:#}");
+    }
+    // The stamp of a year ahead hides nothing, and what has no stamp is read each time and not written again.
+    world.reset_stats();
+    let run = world.run();
+    assert!(run["unchanged"].as_u64() >= Some(2) && world.rows_written() == 0, "{run:#}");
+    change(&world, &keys[5], "75", &ago("+0 seconds"));
+    assert_eq!(world.run()["updated"], json!(1));
+    // Later than the overlap allows: a read of everything finds it.
+    change(&world, &keys[6], "76", &ago("-2 hours"));
+    assert_eq!(world.run()["updated"], json!(0));
+    world.ironbridge(&["state", "reset", "customers"]).ok();
+    assert_eq!((&world.run()["updated"], limit(&world, &keys[6])), (&json!(1), "76".to_owned()));
+}
+
+#[test]
+fn a_clock_of_the_hub_that_is_wrong_hides_nothing() {
+    let (world, keys) = world();
+    for (at, offset) in [86_400_i64, -86_400, 30 * 86_400, -30 * 86_400].into_iter().enumerate() {
+        change(&world, &keys[at], &format!("8{at}"), &ago("+0 seconds"));
+        let run = world.with_clock(&["--format", "json", "run", "customers"], "", offset).json();
+        assert_eq!(run["updated"], json!(1), "{offset}: {run:#}");
+    }
+    assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
+fn a_column_that_is_gone_stops_just_what_uses_it() {
+    let (world, keys) = world();
+    // A second integration from the same file, which reads other columns of another table.
+    world.sql("CREATE TABLE people (no TEXT PRIMARY KEY, full_name TEXT); INSERT INTO people VALUES ('P-1', 'Sample (sample)')");
+    std::fs::write(
+        world.dir.join("entities/person.yaml"),
+        "entity: person\nkey: number\nfields: { number: { type: text }, name: { type: text } }\n",
+    )
+    .unwrap();
+    let add = |file: &str, text: &str| {
+        let before = std::fs::read_to_string(world.dir.join(file)).unwrap();
+        std::fs::write(world.dir.join(file), format!("{}\n{text}", before.trim_end())).unwrap();
+    };
+    add("systems/finance.yaml", "  person:\n    table: people\n    read: { number: no, name: full_name }\n");
+    add(
+        "systems/dynamics.yaml",
+        "  person:\n    table: contact\n    alternate_key: emailaddress1\n    write: { emailaddress1: number, lastname: name }\n",
+    );
+    std::fs::write(
+        world.dir.join("integrations/people.yaml"),
+        "integration: people\npattern: batch\nentity: person\nfrom: finance\nto: dynamics\nschedule: daily at 02:00\nowner: finance-it\npurpose: A second one.\n",
+    )
+    .unwrap();
+    let label = json!({ "LocalizedLabels": [{ "Label": "Mail", "LanguageCode": 1033 }] });
+    let key = json!({ "SchemaName": "mail_key", "DisplayName": label, "KeyAttributes": ["emailaddress1"] });
+    http(&world.url, "POST", "/api/data/v9.2/EntityDefinitions(LogicalName='contact')/Keys", &key.to_string());
+
+    change(&world, &keys[0], "91", &ago("+0 seconds"));
+    world.sql("ALTER TABLE customers RENAME COLUMN credit_limit TO limit_of_credit");
+    world.reset_stats();
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0703");
+    assert!(said.err.contains("credit_limit"), "{said:#?}");
+    assert_eq!(world.rows_written(), 0);
+    let people = world.ironbridge(&["--format", "json", "run", "people"]).json();
+    assert_eq!((&people["created"], &people["error"]), (&json!(1), &Json::Null), "{people:#}");
+    // The column is back: nothing was lost in between.
+    world.sql("ALTER TABLE customers RENAME COLUMN limit_of_credit TO credit_limit");
+    assert_eq!(world.run()["updated"], json!(1));
+    world.sql("ALTER TABLE customers DROP COLUMN contact_email");
+    world.ironbridge(&["run", "customers"]).fails(1, "IB0703");
+}
+
+/// Dynamics to a table of the warehouse, by change tracking.
+fn copies() -> World {
+    let (world, _) = world();
+    let db = world.dir.join("data/copies.db");
+    let sql = "CREATE TABLE copies (no TEXT PRIMARY KEY, title TEXT)";
+    rusqlite::Connection::open(db).unwrap().execute_batch(sql).unwrap();
+    let write = |file: &str, text: &str| std::fs::write(world.dir.join(file), text).unwrap();
+    write(
+        "entities/copy.yaml",
+        "entity: copy\nkey: number\nfields: { number: { type: text }, name: { type: text } }\n",
+    );
+    write(
+        "systems/warehouse.yaml",
+        "system: warehouse\nkind: sqlite\nowner: finance-it\nconnection: { file: data/copies.db }\nentities:\n  copy:\n    table: copies\n    alternate_key: no\n    write: { \"no\": number, title: name }\n"
+            .replace("alternate_key: no", "alternate_key: \"no\"")
+            .as_str(),
+    );
+    let dynamics = std::fs::read_to_string(world.dir.join("systems/dynamics.yaml")).unwrap();
+    let read = "  copy:\n    table: account\n    where: =!IsBlank(accountnumber)\n    read: { number: accountnumber, name: name }\n";
+    write("systems/dynamics.yaml", &format!("{}\n{read}", dynamics.trim_end()));
+    write(
+        "integrations/copies.yaml",
+        "integration: copies\npattern: batch\nentity: copy\nfrom: dynamics\nto: warehouse\nschedule: every 15 minutes\ndeletes: delete\nmax_deletes: 50 %\nowner: finance-it\npurpose: A copy.\n",
+    );
+    world
+}
+
+#[test]
+fn a_place_that_dynamics_has_forgotten_is_healed_by_reading_everything_and_saying_so() {
+    let world = copies();
+    let run = || world.ironbridge(&["run", "copies"]).ok();
+    let titles = || {
+        let conn = rusqlite::Connection::open(world.dir.join("data/copies.db")).unwrap();
+        let mut statement = conn.prepare("SELECT no || ' ' || title FROM copies ORDER BY no").unwrap();
+        statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap).collect::<Vec<String>>()
+    };
+    run();
+    let before = titles();
+    assert!(before.len() > 10);
+    let keys: Vec<String> = world.accounts().into_keys().collect();
+    let account = |key: &str| format!("/api/data/v9.2/accounts(accountnumber='{key}')");
+    http(&world.url, "PATCH", &account(&keys[0]), r#"{"name": "Renamed (sample)"}"#);
+    http(&world.url, "DELETE", &account(&keys[1]), "");
+    http(&world.url, "POST", "/emulator/expire/delta-tokens", "");
+    let said = run();
+    assert!(said.err.contains("no longer goes on from the place of the last read"), "{said:#?}");
+    let after = titles();
+    assert_eq!(after.len() + 1, before.len());
+    assert_eq!(after[0], format!("{} Renamed (sample)", keys[0]));
+    // Then it goes on by changes.
+    let said = run();
+    assert!(!said.err.contains("everything") && said.out.contains("0 read"), "{said:#?}");
+}
+
+#[test]
+fn a_row_has_one_dead_letter_however_often_it_is_bad() {
+    let (world, keys) = world();
+    let letters = || {
+        let said = world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok();
+        let all = said.json().as_array().unwrap().clone();
+        let ours = all.into_iter().filter(|letter| letter["key"] == json!(keys[3]));
+        ours.map(|letter| (letter["id"].clone(), letter["what"].to_string())).collect::<Vec<_>>()
+    };
+    let term = |term: &str| {
+        world.sql(&format!(
+            "UPDATE customers SET terms_code = '{term}', updated_at = {} WHERE customer_no = '{}'",
+            ago("+0 seconds"),
+            keys[3]
+        ));
+        world.run()
+    };
+    assert_eq!(term("98")["rejected"], json!(1));
+    let first = letters();
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert_eq!(term("99")["rejected"], json!(1));
+    let second = letters();
+    assert_eq!((second.len(), &second[0].0), (1, &first[0].0), "it is the same letter, and says what is so now");
+    assert!(second[0].1.contains("99") && !second[0].1.contains("98"), "{second:?}");
+    // A retry of the old letter reads the row as it is now.
+    let id = first[0].0.as_str().unwrap().to_owned();
+    world.sql(&format!("UPDATE customers SET terms_code = '60' WHERE customer_no = '{}'", keys[3]));
+    world.ironbridge(&["dead-letters", "retry", &id]).ok();
+    assert_eq!(world.run()["updated"], json!(1));
+    assert_eq!(world.accounts()[&keys[3]].terms, Some(4));
+    assert_eq!(letters(), []);
+}
