@@ -65,6 +65,7 @@ fn sink(system: &dyn System) -> Arc<dyn Sink> {
         columns: vec!["name".into()],
         time_zone: None,
         fields: Vec::new(),
+        lines: Vec::new(),
         options: Options::default(),
     };
     system.sink(spec).unwrap()

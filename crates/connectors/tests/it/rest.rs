@@ -270,6 +270,7 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
         columns: vec!["total".into()],
         time_zone: None,
         fields: Vec::new(),
+        lines: Vec::new(),
         options: entity,
     };
     let sink = system(&server, &[]).sink(spec).unwrap();
