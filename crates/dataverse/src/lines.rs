@@ -143,7 +143,9 @@ fn differences(
     for line in there {
         let own = line.raw(&key.property()).and_then(|raw| value::read(raw, key).ok());
         let Some(own) = own.as_ref().and_then(named) else { continue };
-        if by_key.contains_key(&own) { removed.push(line) } else { by_key.insert(own, line).map_or((), drop) }
+        if let Some(twice) = by_key.insert(own, line) {
+            removed.push(twice);
+        }
     }
     let (mut changed, mut created) = (Vec::new(), Vec::new());
     let mut seen: Vec<String> = Vec::new();
