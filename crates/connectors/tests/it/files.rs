@@ -285,6 +285,7 @@ async fn what_cannot_be_meant_is_refused_before_anything_is_read() {
             columns: Vec::new(),
             time_zone: None,
             fields: Vec::new(),
+            lines: Vec::new(),
             options: Options::default(),
         })
         .err()
