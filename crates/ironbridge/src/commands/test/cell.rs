@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn a_cell_is_what_its_column_makes_of_it() {
         check(json!("5000.00"), Type::Money, json!(5000));
-        check(json!("12345678901234567890.12"), Type::Money, json!("12345678901234567890.12"));
+        let many_digits = "12345678901234567890.12";
+        check(json!(many_digits), Type::Money, serde_json::from_str(many_digits).unwrap());
         check(json!(1), Type::Choice { values: [].into() }, json!(1));
         check(json!(1001), Type::Text { max_length: None }, json!("1001"));
         check(json!("2026-07-01T12:00"), Type::DateTime, json!("2026-07-01T11:00:00Z"));
