@@ -225,3 +225,9 @@ CREATE TABLE secret (
   name   TEXT PRIMARY KEY,
   value  BLOB NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE journal (
+  id       INTEGER PRIMARY KEY,
+  at       INTEGER NOT NULL,
+  keys     BLOB NOT NULL,
+  notes    BLOB NOT NULL
+);

@@ -3,8 +3,11 @@
 //! Only what names the row is taken from it. A context above 256 KB comes without its parameters and images, and is as
 //! good as a whole one.
 
-use record::{Code, Happened, Signal, Value};
+use record::{Code, Decimal, Happened, Signal, Value};
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
+
+use crate::json;
 
 pub(crate) const NOT_A_CONTEXT: Code = Code("IB0801");
 
@@ -20,7 +23,65 @@ pub(crate) fn decode(body: &[u8]) -> Result<Signal, String> {
     };
     let id = text("PrimaryEntityId")?;
     let id = id.parse().map(Value::Guid).map_err(|_| format!("its `PrimaryEntityId` is `{id}`"))?;
-    Ok(Signal { happened, table: text("PrimaryEntityName")?.to_owned(), id, columns: written(&context) })
+    Ok(Signal {
+        happened,
+        table: text("PrimaryEntityName")?.to_owned(),
+        id,
+        columns: written(&context),
+        values: values(body),
+    })
+}
+
+/// What the event says of the row's columns: what was written, over the image after it, over the image before it.
+/// A lookup, which names a row by its id alone, is not among them.
+fn values(body: &[u8]) -> Vec<(String, Value)> {
+    let mut values: Vec<(String, Value)> = Vec::new();
+    let Some(context) = json::object(body) else { return values };
+    for part in ["InputParameters", "PostEntityImages", "PreEntityImages"] {
+        for (key, held) in pairs(context.get(part).copied()) {
+            let held = json::object(held.get().as_bytes()).filter(|_| part != "InputParameters" || key == "Target");
+            for (name, raw) in pairs(held.as_ref().and_then(|held| held.get("Attributes").copied())) {
+                if let Some(value) = value(raw.get()).filter(|_| values.iter().all(|(known, _)| *known != name)) {
+                    values.push((name, value));
+                }
+            }
+        }
+    }
+    values
+}
+
+/// `[{"key": …, "value": …}]`, with the values as they were written.
+fn pairs<'a>(raw: Option<&'a RawValue>) -> Vec<(String, &'a RawValue)> {
+    let pair = |raw: &'a RawValue| {
+        let object = json::object(raw.get().as_bytes())?;
+        Some((json::member(&object, "key")?, *object.get("value")?))
+    };
+    raw.and_then(json::rows).unwrap_or_default().into_iter().filter_map(pair).collect()
+}
+
+/// The value of an attribute; nothing where it is none that stands by itself.
+fn value(raw: &str) -> Option<Value> {
+    let json: Json = serde_json::from_str(raw).ok()?;
+    let number = |raw: &str| match raw.parse::<i64>() {
+        Ok(number) => Some(Value::Int(number)),
+        Err(_) => Decimal::from_str_exact(raw).or_else(|_| Decimal::from_scientific(raw)).ok().map(Value::Decimal),
+    };
+    Some(match &json {
+        Json::Null => Value::Blank,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(_) => number(raw.trim())?,
+        Json::String(text) => match text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
+            // Milliseconds since 1970 in UTC; an offset behind them only informs.
+            Some(date) => {
+                let end = date[1..].find(['+', '-']).map_or(date.len(), |at| at + 1);
+                Value::Instant(jiff::Timestamp::from_millisecond(date[..end].parse().ok()?).ok()?)
+            }
+            None => Value::Text(text.clone()),
+        },
+        // OptionSetValue and Money.
+        Json::Object(_) => number(json::object(raw.as_bytes())?.get("Value")?.get().trim())?,
+        _ => return None,
+    })
 }
 
 /// The columns of the `Target`; nothing where the context was shortened.
@@ -42,8 +103,30 @@ mod tests {
         assert_eq!((signal.happened, signal.table.as_str()), (Happened::Updated, "account"));
         assert_eq!(signal.id.to_string(), "b5b6a2f1-0000-4000-8000-000000000001");
         assert_eq!(signal.columns, Some(vec!["name".to_owned(), "creditlimit".to_owned()]));
+        assert_eq!(signal.values, [("name".to_owned(), Value::text("x")), ("creditlimit".to_owned(), Value::Blank)]);
         let short = r#"{"MessageName": "Create", "PrimaryEntityName": "account", "PrimaryEntityId": "b5b6a2f1-0000-4000-8000-000000000001", "InputParameters": null}"#;
         assert_eq!(decode(short.as_bytes()).unwrap().columns, None);
+    }
+
+    #[test]
+    fn what_was_written_wins_over_the_images_and_numbers_stay_exact() {
+        let body = r#"{"MessageName": "Update", "PrimaryEntityName": "salesorder", "PrimaryEntityId": "b5b6a2f1-0000-4000-8000-000000000001",
+            "InputParameters": [{"key": "Target", "value": {"Attributes": [
+                {"key": "total", "value": {"__type": "Money:x", "Value": 12345678901234.5678}},
+                {"key": "statuscode", "value": {"__type": "OptionSetValue:x", "Value": 3}},
+                {"key": "modifiedon", "value": "\/Date(1506384247000-0700)\/"},
+                {"key": "customerid", "value": {"__type": "EntityReference:x", "Id": "7"}}]}}],
+            "PostEntityImages": [{"key": "ironbridge", "value": {"Attributes": [
+                {"key": "ordernumber", "value": "SO-1"}, {"key": "total", "value": {"Value": 1}}]}}],
+            "PreEntityImages": [{"key": "p", "value": {"Attributes": [{"key": "ordernumber", "value": "SO-0"}]}}]}"#;
+        let values = decode(body.as_bytes()).unwrap().values;
+        let expected = [
+            ("total", Value::Decimal("12345678901234.5678".parse().unwrap())),
+            ("statuscode", Value::Int(3)),
+            ("modifiedon", Value::Instant("2017-09-26T00:04:07Z".parse().unwrap())),
+            ("ordernumber", Value::text("SO-1")),
+        ];
+        assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), value)));
     }
 
     #[test]

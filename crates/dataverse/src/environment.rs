@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use record::{Automation, BoxFuture, Catalog, Fault, Health, ReadSpec, Signal, Sink, Source, System, WriteSpec};
+use record::{
+    Automation, BoxFuture, Catalog, Difference, Fault, Health, ReadSpec, Registration, Signal, Sink, Source, System,
+    WriteSpec,
+};
 
 use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::refusal::WRITE;
-use crate::{automation, context, sink, source};
+use crate::{automation, context, register, sink, source};
 
 /// A Dataverse environment. Cheap to clone; clones share their token, their pace and what they know of tables.
 #[derive(Clone)]
@@ -61,6 +64,14 @@ impl System for Environment {
 
     fn starts<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Automation>, Fault>> {
         Box::pin(automation::starts(&self.client, tables))
+    }
+
+    fn register<'a>(
+        &'a self,
+        wanted: &'a Registration,
+        apply: bool,
+    ) -> Option<BoxFuture<'a, Result<Vec<Difference>, Fault>>> {
+        Some(Box::pin(register::register(&self.client, wanted, apply)))
     }
 
     fn decode(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {

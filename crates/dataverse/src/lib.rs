@@ -25,6 +25,7 @@ mod environment;
 mod json;
 mod lines;
 mod refusal;
+mod register;
 mod rows;
 mod sink;
 mod source;

@@ -184,15 +184,20 @@ pub(crate) fn system(group: &Group, kind: &'static Kind) -> System {
         owner: group.text("owner").map(str::to_owned),
         vendor,
         time_zone: zone(group),
-        webhooks: group
-            .group("webhooks")
-            .map(|webhooks| Webhooks { header: string(webhooks, "header"), keys: webhooks.strings("keys") }),
+        webhooks: group.group("webhooks").map(|webhooks| {
+            let signed = webhooks.text("signed").and_then(Signed::of);
+            let header = webhooks.text("header").unwrap_or(signed.map_or(WEBHOOK_HEADER, Signed::header)).to_owned();
+            Webhooks { header, keys: webhooks.strings("keys"), signed }
+        }),
         odata: group
             .group("odata")
             .map(|odata| OdataKeys { header: string(odata, "header"), keys: odata.strings("keys") }),
         entities: entries(group, "entities").map(|(name, held)| system_entity(&name, held, kind)).collect(),
     }
 }
+
+/// The header that carries the key of an event, where nobody says another.
+const WEBHOOK_HEADER: &str = "x-ironbridge-key";
 
 fn system_entity(name: &str, group: &Group, kind: &'static Kind) -> SystemEntity {
     let options = group.options(kind.entity);

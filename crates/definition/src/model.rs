@@ -132,6 +132,38 @@ pub struct Webhooks {
     pub header: String,
     /// References to secrets.
     pub keys: Vec<String>,
+    /// The keys are not sent: they sign the body.
+    pub signed: Option<Signed>,
+}
+
+/// By whose rules an event is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    GitHub,
+    Stripe,
+    /// Standard Webhooks.
+    Standard,
+}
+
+impl Signed {
+    /// The word in a definition.
+    pub fn of(word: &str) -> Option<Signed> {
+        match word {
+            "github" => Some(Signed::GitHub),
+            "stripe" => Some(Signed::Stripe),
+            "standard" => Some(Signed::Standard),
+            _ => None,
+        }
+    }
+
+    /// The header that carries the signature, where nobody says another.
+    pub fn header(self) -> &'static str {
+        match self {
+            Signed::GitHub => "x-hub-signature-256",
+            Signed::Stripe => "stripe-signature",
+            Signed::Standard => "webhook-signature",
+        }
+    }
 }
 
 /// How a system proves that it may ask for the rows of virtual tables.
@@ -217,6 +249,11 @@ impl SystemEntity {
     pub fn key_columns(&self, entity: &Entity) -> Option<Vec<String>> {
         let column_of = |field: &String| self.read.iter().find(|rule| rule.target == *field).and_then(column);
         entity.key.iter().map(|field| column_of(field).map(str::to_owned)).collect()
+    }
+
+    /// The column that a field is read from as it is.
+    pub fn column_of(&self, field: &str) -> Option<&str> {
+        self.read.iter().find(|rule| rule.target == field).and_then(column)
     }
 
     /// Rows that are written have a key: where the file does not say it, it is the columns that the entity's key is

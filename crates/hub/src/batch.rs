@@ -5,6 +5,7 @@
 //! repeats a chunk that changes nothing. No transaction of ours is open during a call to the outside.
 
 pub(crate) mod hold;
+mod notes;
 mod read;
 mod remove;
 pub(crate) mod wait;
@@ -301,6 +302,9 @@ struct Chunk {
     written: Vec<record::Key>,
     /// Of those written: the ones that were not there before.
     created: Vec<record::Key>,
+    /// And those that were changed, or that are no longer there.
+    updated: Vec<record::Key>,
+    gone: Vec<record::Key>,
     rejected: Vec<Rejected>,
     /// Keys that the ledger forgets.
     removed: Vec<record::Key>,
@@ -389,6 +393,7 @@ impl Run<'_> {
         let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
         chunk.counts.rejected += chunk.rejected.len() as u64;
         let mut ops: Vec<Op> = vec![self.lease.fence(), runs::Op::Progress { run: self.id, more: chunk.counts }.into()];
+        ops.extend(notes::of(&self.job.integration, pair, self.id, &chunk));
         let mut codes: Vec<String> = Vec::new();
         for rejected in chunk.rejected {
             codes.push(rejected.faults.first().map(|f| f.code.to_string()).unwrap_or_default());

@@ -48,6 +48,8 @@ pub const LINES_WITHOUT_KEY: Code = Code("IB0752");
 pub const EVENT_UNREADABLE: Code = Code("IB0801");
 /// A destination did not return a field that goes home.
 pub const NOT_RETURNED: Code = Code("IB0802");
+/// A row was deleted in the source, and nothing says which one it was.
+pub const DELETED_WITHOUT_KEY: Code = Code("IB0803");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");
 /// A saved plan does not fit the world any more.

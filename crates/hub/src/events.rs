@@ -6,8 +6,13 @@
 
 mod deliver;
 mod guard;
+mod hold;
+mod home;
 mod lane;
 mod letters;
+mod notes;
+mod order;
+mod remove;
 mod route;
 mod sweep;
 
@@ -16,14 +21,15 @@ use std::time::Duration;
 
 use definition::{Integration, Pattern, Project};
 use record::{Fault, RetryPolicy};
-use store::Store;
 use store::queue::{Condition, Filter, Op, Rule, Settings};
+use store::{OpResult, Store, journal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::compile::Systems;
 use crate::error::Error;
 pub use letters::{discard, retry};
+pub use order::Ordered;
 
 /// A message that says this in its property `destination` is for that destination only.
 pub const DESTINATION: &str = "destination";
@@ -33,6 +39,9 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 const LOCK: Duration = Duration::from_secs(20);
 /// The hub ends a message by its own policy. This many deliveries without an end, such as crashes, end it too.
 const DELIVERIES_MAX: u32 = 100;
+
+/// Old notes of the journal go in commits of this size.
+const FORGOTTEN_AT_ONCE: usize = 1000;
 
 /// Where the events of an integration come in.
 pub fn topic(integration: &str) -> String {
@@ -95,6 +104,21 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
+/// Forgets what the journal has kept for longer than `retention:` says, now and then.
+async fn forget(project: Arc<Project>, store: Store, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    loop {
+        let kept = jiff::SignedDuration::try_from(project.hub.retention.journal).unwrap_or(jiff::SignedDuration::MAX);
+        if let Ok(before) = store.clock().now().checked_sub(kept) {
+            let forget = || journal::Op::Forget { before, max: FORGOTTEN_AT_ONCE };
+            while matches!(store.commit_one(forget()).await?, OpResult::Count(n) if n as usize == FORGOTTEN_AT_ONCE) {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+}
+
 /// Delivers what comes in until it is told to stop. What is cut then is delivered again at the next start, and writes
 /// nothing that is there already.
 ///
@@ -119,6 +143,7 @@ pub async fn work(
             lanes.spawn(lane.run(stop.clone()));
         }
     }
+    lanes.spawn(forget(project.clone(), store.clone(), stop.clone()));
     while let Some(ended) = lanes.join_next().await {
         match ended {
             Ok(ended) => ended?,

@@ -155,6 +155,15 @@ pub enum Command {
         #[arg(long, default_value_t = 20, value_name = "N")]
         last: usize,
     },
+    /// The story of one record through every integration: messages, tries, effects, dead letters, runs.
+    Trace {
+        entity: String,
+        /// The values of its key, in the order of the entity's `key:`.
+        #[arg(required = true)]
+        key: Vec<String>,
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        last: usize,
+    },
     /// The systems of the project: whether they answer, and what is missing there.
     #[command(subcommand)]
     Systems(Systems),
@@ -182,6 +191,9 @@ pub enum Command {
     /// The durable queue: what waits where.
     #[command(subcommand)]
     Queue(Queue),
+    /// What Dynamics is told by its own API.
+    #[command(subcommand)]
+    Dataverse(Dataverse),
     /// What a code means, what is safe, and what to do.
     Explain {
         /// Such as IB0412; without one, all codes.
@@ -239,6 +251,20 @@ pub enum DemoAction {
         #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Submit an order in the demo's Dynamics.
+    Order {
+        /// With a product that the ERP sells no more.
+        #[arg(long)]
+        discontinued: bool,
+        #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Take the demo's ERP down, or bring it back.
+    Erp {
+        state: UpOrDown,
+        #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Take the demo's Dynamics down, or bring it back.
     Dynamics {
         state: UpOrDown,
@@ -254,6 +280,21 @@ pub const DEMO_DIR: &str = "ironbridge-demo";
 pub enum UpOrDown {
     Up,
     Down,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Dataverse {
+    /// Have Dynamics send the events of an integration: its webhook and a step for each message. Shows what is
+    /// different; exits with 3 if something is.
+    Register {
+        integration: String,
+        /// Where Dynamics reaches the hub; as registered already, where there is a webhook.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// Write it.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

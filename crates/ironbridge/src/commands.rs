@@ -7,6 +7,7 @@ use crate::failure::Failure;
 
 mod approvals;
 mod check;
+mod dataverse;
 mod dead_letters;
 mod demo;
 mod diff;
@@ -29,6 +30,7 @@ mod state;
 mod status;
 mod systems;
 mod test;
+mod trace;
 mod up;
 mod virtual_tables;
 
@@ -58,12 +60,14 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Resume { integration } => pause::resume(cli, integration).await,
         Command::Systems(command) => systems::systems(cli, command).await,
         Command::State(command) => state::state(cli, command).await,
+        Command::Trace { entity, key, last } => trace::trace(cli, entity, key, *last),
         Command::Status => status::status(cli),
         Command::Test { names, update } => test::test(cli, names, *update).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
         Command::Approvals(command) => approvals::approvals(cli, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(cli, command).await,
         Command::Queue(command) => queue::queue(cli, command).await,
+        Command::Dataverse(command) => dataverse::dataverse(cli, command).await,
         Command::Explain { code } => explain::explain(cli, code.as_deref()),
         Command::Formula { mapping: Some(mapping), row: Some(row), .. } => formula::row(cli, mapping, row),
         Command::Formula { formula, batch, .. } => formula::formula(formula.as_deref(), *batch),

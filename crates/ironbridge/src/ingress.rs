@@ -1,6 +1,7 @@
 //! What `up` answers over HTTP. Each way in has a module and nests its routes here.
 
 pub mod odata;
+mod signatures;
 pub mod webhooks;
 
 use axum::Router;

@@ -12,8 +12,9 @@ use crate::problem::{At, Problem};
 #[derive(Debug)]
 pub struct Condition {
     compiled: formula::Compiled,
-    /// The places of its inputs in the entity's schema.
+    /// The places of its inputs in the entity's schema, and their names.
     inputs: Vec<usize>,
+    names: Vec<String>,
 }
 
 impl Condition {
@@ -30,7 +31,12 @@ impl Condition {
         let compiled = formula::compile(text, &Columns::closed(schema), Some(&Type::YesNo), &mut names)
             .map_err(|found| formula::problems(found, At::Where))?;
         let inputs = names.iter().map(|name| schema.index(name).expect("names were checked")).collect();
-        Ok(Condition { compiled, inputs })
+        Ok(Condition { compiled, inputs, names })
+    }
+
+    /// Whether it reads one of these fields.
+    pub fn reads_any(&self, fields: &[&str]) -> bool {
+        self.names.iter().any(|name| fields.contains(&name.as_str()))
     }
 
     /// Whether it holds for a record; blank is no. *Errors*: one sentence of why it cannot be told.

@@ -127,6 +127,17 @@ enum Compiled {
     Lines,
 }
 
+impl Field {
+    /// The columns that the field is made of, as places in the mapping's list.
+    fn inputs(&self) -> Box<dyn Iterator<Item = usize> + '_> {
+        match &self.expr {
+            Compiled::Column(column) | Compiled::Choice { column, .. } => Box::new(std::iter::once(*column)),
+            Compiled::Formula(formula) => Box::new(formula.inputs()),
+            Compiled::Constant(_) | Compiled::Lines => Box::new(std::iter::empty()),
+        }
+    }
+}
+
 impl ReadMapping {
     /// Compiles and checks a mapping.
     ///
@@ -199,14 +210,8 @@ impl ReadMapping {
     /// The columns that personal fields are made of: not to be shown to people.
     pub fn personal_columns(&self) -> Vec<&str> {
         let personal = self.fields.iter().filter(|field| self.entity.fields[field.at].personal);
-        let mut columns: Vec<&str> = personal
-            .flat_map(|field| match &field.expr {
-                Compiled::Column(column) | Compiled::Choice { column, .. } => vec![*column],
-                Compiled::Formula(formula) => formula.inputs().collect(),
-                Compiled::Constant(_) | Compiled::Lines => Vec::new(),
-            })
-            .map(|column| self.columns[column].as_str())
-            .collect();
+        let mut columns: Vec<&str> =
+            personal.flat_map(Field::inputs).map(|column| self.columns[column].as_str()).collect();
         columns.sort_unstable();
         columns.dedup();
         columns
@@ -230,10 +235,33 @@ impl ReadMapping {
         if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing) }
     }
 
+    /// The columns that every row must have: those of the key, and those that `where:` reads.
+    pub fn needed(&self) -> Vec<&str> {
+        let of_key = |field: &&Field| self.entity.key.iter().any(|key| **key == *self.entity.fields[field.at].name);
+        let key = self.fields.iter().filter(of_key).flat_map(|field| field.inputs());
+        let filter = self.filter.iter().flat_map(formula::Compiled::inputs);
+        key.chain(filter).map(|column| self.columns[column].as_str()).collect()
+    }
+
+    /// The fields of the entity that nobody knows where these columns are absent.
+    pub fn unknown(&self, absent: &[String]) -> Vec<&str> {
+        let lacks = |column: usize| absent.contains(&self.columns[column]);
+        let unknown = self.fields.iter().filter(|field| field.inputs().any(lacks));
+        unknown.map(|field| &*self.entity.fields[field.at].name).collect()
+    }
+
     /// Turns one row into a record.
     ///
     /// *Errors*: all faults of the row at once, each with its field, formula and (unless personal) value.
     pub fn apply(&self, row: RowRef<'_>, binding: &[usize]) -> Result<Read, Box<Rejected>> {
+        self.apply_part(row, binding, &[])
+    }
+
+    /// As [`ReadMapping::apply`], of a row that lacks some columns: the fields that are made of them stay blank, and
+    /// are not missed.
+    pub fn apply_part(&self, row: RowRef<'_>, binding: &[usize], absent: &[String]) -> Result<Read, Box<Rejected>> {
+        let unknown = if absent.is_empty() { Vec::new() } else { self.unknown(absent) };
+        let is_unknown = |field: &EntityField| unknown.contains(&&*field.name);
         let inputs = |slot: usize| row.at(binding[slot]);
         let mut faults = Vec::new();
         if let Some(filter) = &self.filter {
@@ -247,7 +275,7 @@ impl ReadMapping {
             }
         }
         let mut values = vec![Value::Blank; self.entity.fields.len()];
-        for field in &self.fields {
+        for field in self.fields.iter().filter(|field| !is_unknown(&self.entity.fields[field.at])) {
             match self.value(field, &inputs) {
                 Ok(value) => values[field.at] = value,
                 Err(misfit) => faults.push(self.fault(field, misfit, &inputs)),
@@ -266,7 +294,7 @@ impl ReadMapping {
             }
             if is_key && Key::of([&values[at]]).is_err() && !matches!(values[at], Value::Reference(_)) {
                 faults.push(key_blank(&self.entity, field));
-            } else if values[at].is_blank() && field.required {
+            } else if values[at].is_blank() && field.required && !is_unknown(field) {
                 faults.push(
                     Fault::reject(REQUIRED_BLANK, format!("`{}` is required and is blank", field.name))
                         .at_column(&*field.name)

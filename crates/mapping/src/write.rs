@@ -274,6 +274,25 @@ impl WriteMapping {
         self.wanted(values)
     }
 
+    /// What is left of a row for the destination where nobody knows these fields: columns that are made of them are
+    /// absent, and so left alone.
+    pub fn without(&self, wanted: Wanted, unknown: &[&str]) -> Wanted {
+        if unknown.is_empty() {
+            return wanted;
+        }
+        let unknown: Vec<usize> = unknown.iter().filter_map(|field| self.entity.schema.index(field)).collect();
+        let is_known = |name: &str| {
+            let target = self.columns.iter().find(|target| target.name == name);
+            target.is_some_and(|target| self.reads(&target.expr).all(|field| !unknown.contains(&field)))
+        };
+        let part = |row: &Row| {
+            let known = row.schema().columns().iter().zip(row.values()).filter(|(column, _)| is_known(&column.name));
+            let (columns, values) = known.map(|(column, value)| (column.clone(), value.clone())).unzip();
+            Row::new(Schema::new(columns), values)
+        };
+        Wanted { columns: part(&wanted.columns), on_create: part(&wanted.on_create), key: wanted.key }
+    }
+
     /// The value of every column.
     fn values(&self, record: &Row) -> Result<Vec<Value>, Vec<Fault>> {
         let inputs = |slot: usize| record.values()[self.inputs[slot]].as_ref();

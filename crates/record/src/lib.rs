@@ -28,6 +28,7 @@ pub mod notice;
 pub mod options;
 pub mod outside;
 pub mod query;
+pub mod registration;
 pub mod retry;
 pub mod row;
 pub mod schema;
@@ -49,6 +50,7 @@ pub use outside::{
     Unreadable, Watermark, WriteLines, WriteSpec,
 };
 pub use query::{Query, Queryable};
+pub use registration::{Difference, How, Registration};
 pub use retry::RetryPolicy;
 pub use row::Row;
 pub use rust_decimal::Decimal;

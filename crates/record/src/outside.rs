@@ -46,6 +46,18 @@ pub trait System: Send + Sync {
         Err(Fault::stop(Code("IB0007"), what).fix("bring the rows to Dynamics by a batch integration instead"))
     }
 
+    /// Compares what this system sends with what it should send, and with `apply` makes it so.
+    ///
+    /// Safe to repeat. `None` where this kind of system is not told by an API.
+    fn register<'a>(
+        &'a self,
+        wanted: &'a crate::Registration,
+        apply: bool,
+    ) -> Option<BoxFuture<'a, Result<Vec<crate::Difference>, Fault>>> {
+        let _ = (wanted, apply);
+        None
+    }
+
     /// What an event of this system says. `None` where events of this kind of system carry the row itself, as JSON.
     ///
     /// *Errors*: a `Reject` for what is no event of this kind of system.
@@ -72,6 +84,8 @@ pub struct Signal {
     pub id: Value,
     /// The columns that were written; `None` where the event does not say.
     pub columns: Option<Vec<String>>,
+    /// What the event itself says that the row holds, or held before it was deleted. *Shape*: only some of its columns.
+    pub values: Vec<(String, Value)>,
 }
 
 /// Something that a system does by itself when a row is written.

@@ -156,6 +156,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Approval(op) => approvals::apply(tx, op),
         Op::Deadline(op) => deadlines::apply(tx, op),
         Op::Secret(op) => secrets::apply(tx, op),
+        Op::Journal(op) => crate::journal::apply(tx, op),
     }
 }
 

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_outage.sql"),
     include_str!("../migrations/0005_agreement.sql"),
     include_str!("../migrations/0006_approval.sql"),
+    include_str!("../migrations/0007_journal.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.

@@ -10,6 +10,7 @@
 //! | [`dead_letters`] | what was given up on, for people | [`Store::dead_letters`], [`Store::dead_letters_like`], [`Store::dead_letter_message`], [`Store::dead_letters_waiting`] |
 //! | [`approvals`] | questions to people, and what they decided | [`Store::approval`], [`Store::approval_of`], [`Store::approvals`] |
 //! | [`deadlines`] | when results are needed, and what is late | [`Store::deadlines`], [`Store::late_deadlines`] |
+//! | [`journal`] | what happened to each record, bounded | [`Store::journal_of`], [`Store::journal_after`] |
 //! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`], [`Store::peek`], [`Store::sessions`], [`Store::oldest_ready`] |
 //!
 //! Everything is changed by [`Store::commit`], which takes operations as plain data and applies all of them or none.
@@ -66,6 +67,7 @@ mod error;
 mod failpoints;
 mod file;
 mod guid;
+pub mod journal;
 pub mod leases;
 pub mod ledger;
 mod lock;

@@ -19,6 +19,7 @@ pub enum Op {
     Approval(approvals::Op),
     Deadline(deadlines::Op),
     Secret(secrets::Op),
+    Journal(crate::journal::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -71,4 +72,5 @@ converts! {
     approvals::Op => Approval,
     deadlines::Op => Deadline,
     secrets::Op => Secret,
+    crate::journal::Op => Journal,
 }

@@ -14,6 +14,8 @@ pub(crate) struct Tx<'c> {
     pub now: Ms,
     /// Settings of queues, as of this transaction.
     pub queues: &'c mut crate::queue::Cache,
+    /// Notes for the journal, written as one row at the end.
+    pub journal: crate::journal::Gathered,
     counts: HashMap<Count, i64>,
     next_seq: i64,
     first_seq: i64,
@@ -31,6 +33,7 @@ pub(crate) enum Count {
 pub(crate) struct Mark {
     counts: HashMap<Count, i64>,
     next_seq: i64,
+    journal: crate::journal::Mark,
 }
 
 impl<'c> Tx<'c> {
@@ -39,7 +42,8 @@ impl<'c> Tx<'c> {
         let sql = "SELECT next FROM sequence WHERE name = 'message'";
         let next_seq = first(conn, sql, [], |row| row.get(0))?.unwrap_or(1);
         queues.check(conn)?;
-        Ok(Tx { conn, now, queues, counts: HashMap::new(), next_seq, first_seq: next_seq })
+        let journal = crate::journal::Gathered::default();
+        Ok(Tx { conn, now, queues, journal, counts: HashMap::new(), next_seq, first_seq: next_seq })
     }
 
     /// The next sequence number; never given twice, also after the message is gone.
@@ -61,7 +65,7 @@ impl<'c> Tx<'c> {
 
     pub fn mark(&self) -> rusqlite::Result<Mark> {
         self.conn.prepare_cached("SAVEPOINT op")?.execute([])?;
-        Ok(Mark { counts: self.counts.clone(), next_seq: self.next_seq })
+        Ok(Mark { counts: self.counts.clone(), next_seq: self.next_seq, journal: self.journal.mark() })
     }
 
     pub fn keep(&mut self, _: Mark) -> rusqlite::Result<()> {
@@ -73,11 +77,13 @@ impl<'c> Tx<'c> {
         self.queues.clear();
         self.counts = mark.counts;
         self.next_seq = mark.next_seq;
+        self.journal.take_back(mark.journal);
         Ok(())
     }
 
     /// Writes the gathered numbers; the last thing before the transaction is committed.
     pub fn flush(&mut self) -> rusqlite::Result<()> {
+        crate::journal::flush(self)?;
         if self.next_seq != self.first_seq {
             let sql = "INSERT INTO sequence (name, next) VALUES ('message', ?1)
                        ON CONFLICT (name) DO UPDATE SET next = excluded.next";

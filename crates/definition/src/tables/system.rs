@@ -74,7 +74,18 @@ const WEBHOOKS: Table = Table {
     name: "webhooks",
     doc: "How the events of a system prove that they come from it.",
     parts: &[&[
-        Field::new("header", TEXT, "The header that carries the key.", "x-ironbridge-key").required(),
+        Field::new(
+            "header",
+            TEXT,
+            "The header that carries the key, or the signature; x-ironbridge-key, or that of `signed`.",
+            "x-hub-key",
+        ),
+        Field::new(
+            "signed",
+            one_of(&["github", "stripe", "standard"]),
+            "The keys are not sent, they sign the body, by the rules of GitHub, of Stripe, or of Standard Webhooks.",
+            "github",
+        ),
         Field::new(
             "keys",
             Shape::Many(&SECRET),

@@ -2,8 +2,9 @@
 //!
 //! `POST /things` gives a row its number; `PUT /things/{number}` replaces it; `GET /things?ref=…` and
 //! `GET /things/{number}` find it; `GET /things?after=…&limit=…` lists all, with the link to the next page in `next`. Two
+//! `orders` is another word for `things`. `POST /trouble` with `down`, `busy` or `none` says what goes wrong. Two
 //! posts make two rows: it is the sender who has to ask first. Rows whose `name` is `Poison` are refused, as is a text
-//! where a number belongs.
+//! where a number belongs, and a line whose `sku` begins with `OLD-`; `Plague` is answered as if the ERP were down.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -54,6 +55,16 @@ impl Handle {
         *self.state.trouble.lock() = trouble;
     }
 
+    /// Every write that took effect, in order: whether it made the row, and what it said.
+    pub fn written(&self) -> Vec<(bool, Value)> {
+        let rows = self.state.rows.lock();
+        let mut statement = rows.prepare("SELECT made, body FROM written ORDER BY at").expect("the table is ours");
+        let written = statement.query_map([], |row| {
+            Ok((row.get(0)?, serde_json::from_str(&row.get::<_, String>(1)?).unwrap_or_default()))
+        });
+        written.expect("the table is ours").filter_map(Result::ok).collect()
+    }
+
     /// Every row with its number, as JSON, in the order of their numbers.
     pub fn rows(&self) -> Vec<Value> {
         let rows = self.state.rows.lock();
@@ -70,6 +81,7 @@ pub async fn start(file: &Path, listen: SocketAddr, token: &str) -> std::io::Res
     let rows = Connection::open(file).map_err(std::io::Error::other)?;
     let make = "CREATE TABLE IF NOT EXISTS thing (id INTEGER PRIMARY KEY AUTOINCREMENT, ref TEXT, body TEXT NOT NULL);
                 CREATE INDEX IF NOT EXISTS thing_by_ref ON thing (ref);
+                CREATE TABLE IF NOT EXISTS written (at INTEGER PRIMARY KEY, made INTEGER NOT NULL, body TEXT NOT NULL);
                 CREATE TABLE IF NOT EXISTS seen (key TEXT PRIMARY KEY, id INTEGER NOT NULL);
                 CREATE TABLE IF NOT EXISTS _about (note TEXT);";
     rows.execute_batch(make).map_err(std::io::Error::other)?;
@@ -104,6 +116,17 @@ pub async fn start(file: &Path, listen: SocketAddr, token: &str) -> std::io::Res
 type Answer = Response<Full<Bytes>>;
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    // The switch works also while the ERP is closed.
+    if request.uri().path() == "/trouble" && *request.method() == Method::POST {
+        let word = Limited::new(request.into_body(), 64).collect().await.map(|body| body.to_bytes());
+        let trouble = match word.as_deref() {
+            Ok(b"down") => Trouble::Down,
+            Ok(b"busy") => Trouble::Busy,
+            _ => Trouble::None,
+        };
+        *state.trouble.lock() = trouble;
+        return Ok(reply(StatusCode::NO_CONTENT, &Value::Null));
+    }
     let trouble = *state.trouble.lock();
     let refuse = |status: u16, code: &str, message: &str| {
         reply(
@@ -173,8 +196,8 @@ fn handle(
     let refuse =
         |status, code: &str, message: &str| Ok((status, json!({ "error": { "code": code, "message": message } })));
     let mut parts = path.trim_matches('/').splitn(2, '/');
-    if parts.next() != Some("things") {
-        return refuse(404, "no_such_thing", "there are only things here");
+    if !matches!(parts.next(), Some("things" | "orders")) {
+        return refuse(404, "no_such_thing", "there are only orders and things here");
     }
     let id: Option<i64> = parts.next().and_then(|id| id.parse().ok());
     let parameter = |name: &str| {
@@ -202,8 +225,17 @@ fn handle(
         return Ok((200, json!({ "items": items, "next": next })));
     }
     let Ok(row) = serde_json::from_slice::<Value>(body) else { return refuse(400, "no_json", "the body is not JSON") };
+    if row["name"] == "Plague" {
+        return refuse(503, "closed", "the ERP is closed, whenever this row comes");
+    }
     if row["name"] == "Poison" {
         return refuse(422, "unknown_code", "the name is on the list of things that nobody wants");
+    }
+    let items = row["items"].as_array().into_iter().flatten();
+    let mut old = items.filter_map(|item| item["sku"].as_str()).filter(|sku| sku.starts_with("OLD-"));
+    if let Some(sku) = old.next() {
+        let why = format!("the product {sku} is not sold any more");
+        return refuse(422, "unknown_product", &why);
     }
     if row["amount"].is_string() {
         return refuse(422, "no_number", "`amount` is not a number");
@@ -223,6 +255,7 @@ fn handle(
             }
             rows.execute("INSERT INTO thing (ref, body) VALUES (?1, ?2)", params![reference, text])?;
             let id = rows.last_insert_rowid();
+            rows.execute("INSERT INTO written (made, body) VALUES (1, ?1)", [&text])?;
             if let Some(key) = key {
                 rows.execute("INSERT INTO seen (key, id) VALUES (?1, ?2)", params![key, id])?;
             }
@@ -234,6 +267,7 @@ fn handle(
             if changed == 0 {
                 return refuse(404, "no_such_thing", "there is no thing of this number");
             }
+            rows.execute("INSERT INTO written (made, body) VALUES (0, ?1)", [&text])?;
             Ok((200, shown(id, &text)))
         }
         _ => refuse(405, "not_so", "things are posted, put and got"),

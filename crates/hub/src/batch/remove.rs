@@ -115,6 +115,7 @@ impl Chunk {
     /// A row that is gone from the source is gone, or inactive, in the destination too.
     fn settle_gone(&mut self, pair: &Pair, entry: &Entry) {
         self.written.push(entry.key.clone());
+        self.gone.push(entry.key.clone());
         match pair.gone {
             Gone::Deactivate { .. } => self.entries.push(Entry { state: Settled::Deactivated, ..entry.clone() }),
             Gone::Delete | Gone::Ignore => self.removed.push(entry.key.clone()),

@@ -164,6 +164,8 @@ fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written,
     *count += 1;
     if created {
         chunk.created.push(candidate.key.clone());
+    } else if written.effect != Effected::Unchanged {
+        chunk.updated.push(candidate.key.clone());
     }
     let known = (written.remote_id.as_deref().map(str::to_owned), written.version.as_deref().map(str::to_owned));
     chunk.written.push(candidate.key.clone());

@@ -5,6 +5,7 @@ use store::Store;
 use store::ledger::{Entry, State};
 use store::queue::Problem;
 
+use super::remove;
 use super::route::{Brought, Mapped, Read, Route, Told};
 use crate::adopt;
 use crate::codes;
@@ -17,11 +18,11 @@ use crate::watch::Log;
 pub(crate) enum Verdict {
     Done(Done),
     /// It failed by itself, and may succeed later.
-    Again(Fault),
+    Again(Fault, Option<Key>),
     /// What it points to is not there yet.
     Wait(Fault, Option<Key>),
     /// Nothing gets through to the other side.
-    Down(Fault),
+    Down(Fault, Option<Key>),
     Dead {
         key: Option<Key>,
         problem: Problem,
@@ -32,8 +33,25 @@ pub(crate) struct Done {
     pub key: Option<Key>,
     /// What the ledger learns.
     pub entry: Option<Entry>,
-    /// `created`, `updated`, `unchanged`, or why nothing was to be done.
+    /// `created`, `updated`, `deleted`, `unchanged`, or why nothing was to be done.
     pub what: &'static str,
+    pub home: Option<AtHome>,
+    /// What else the commit is to hold.
+    pub more: Vec<store::Op>,
+}
+
+impl Done {
+    /// Nothing is left to be done for the row.
+    pub fn nothing(key: Option<Key>, what: &'static str) -> Done {
+        Done { key, entry: None, what, home: None, more: Vec::new() }
+    }
+}
+
+/// What was written into the system that the event came from.
+pub(crate) struct AtHome {
+    pub system: String,
+    /// Fields and values.
+    pub told: String,
 }
 
 /// Asked once: what fails for a while waits in the queue, and not in a loop.
@@ -47,16 +65,17 @@ const ONCE: RetryPolicy = RetryPolicy {
 /// *Errors*: our own state cannot be read.
 pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Result<Verdict, store::Error> {
     let pair = &route.pair;
-    let nothing = |what| Ok(Verdict::Done(Done { key: None, entry: None, what }));
-    let row = match route.row(told).await {
-        Ok(Brought::Row(row)) => row,
-        Ok(Brought::LeftOut) => return nothing("not what the trigger wants"),
-        Ok(Brought::Gone) => return nothing("the row is gone"),
+    let nothing = |key, what| Ok(Verdict::Done(Done::nothing(key, what)));
+    let (row, absent) = match route.row(told).await {
+        Ok(Brought::Row(row, absent)) => (row, absent),
+        Ok(Brought::Deleted(key)) => return remove::remove(route, store, key).await,
+        Ok(Brought::LeftOut) => return nothing(None, "not what the trigger wants"),
+        Ok(Brought::Gone) => return nothing(None, "the row is gone"),
         Err(fault) => return Ok(judge(route, fault, None)),
     };
-    let Mapped { key, record, wanted, content_hash } = match route.map(&row) {
+    let Mapped { key, record, wanted, content_hash } = match route.map(&row, &absent) {
         Ok(Read::Mapped(mapped)) => *mapped,
-        Ok(Read::LeftOut(why)) => return nothing(why),
+        Ok(Read::LeftOut { key, why }) => return nothing(key, why),
         Ok(Read::Bad { key, faults, fields }) => {
             let rejected = Rejected {
                 key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
@@ -70,13 +89,15 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
             };
             return Ok(Verdict::Dead { key, problem: rejected.problem(pair) });
         }
-        Err(fault) => return Ok(Verdict::Down(fault)),
+        Err(fault) => return Ok(Verdict::Down(fault, None)),
     };
     let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
-    if known.as_ref().is_some_and(|entry| entry.state == State::Written && entry.content_hash == content_hash) {
+    if known.as_ref().is_some_and(|entry| entry.state == State::Written && Some(entry.content_hash) == content_hash) {
         // The same content was written before: a duplicate, an echo, or a later event of a row that was read late.
-        return Ok(Verdict::Done(Done { key: Some(key), entry: None, what: "unchanged" }));
+        return nothing(Some(key), "unchanged");
     }
+    // Of a part nothing can be said later but that something was written.
+    let content_hash = content_hash.unwrap_or(0);
     let candidate = Candidate {
         key: key.clone(),
         source_hash: 0,
@@ -94,9 +115,14 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
     Ok(match write(route, store, &candidate).await? {
         Ok(Taken { what, remote_id, version, returned }) => {
-            if let Err(fault) = route.write_home(&candidate.record, returned.as_ref()).await {
-                return Ok(judge(route, fault, Some((&candidate, &row))));
-            }
+            let home = match &route.home {
+                Some(home) => home.write(&candidate.record, returned.as_ref()).await,
+                None => Ok(None),
+            };
+            let home = match home {
+                Ok(home) => home,
+                Err(fault) => return Ok(judge(route, fault, Some((&candidate, &row)))),
+            };
             let entry = Entry {
                 key: candidate.key,
                 source_hash: 0,
@@ -107,7 +133,8 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
                 remote_id: remote_id.or(candidate.remote_id),
                 version,
             };
-            Verdict::Done(Done { key: Some(key), entry: Some(entry), what })
+            let more = route.remembers(&row, &key).into_iter().collect();
+            Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more })
         }
         Err(fault) => judge(route, fault, Some((&candidate, &row))),
     })
@@ -164,7 +191,7 @@ async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Re
     }))
 }
 
-fn unanswered(to: &str) -> Fault {
+pub(super) fn unanswered(to: &str) -> Fault {
     Fault::retry(codes::DOES_NOT_ADD_UP, format!("`{to}` gave no answer for the row"), None)
         .scope(Scope::Row)
         .effect_unknown()
@@ -173,10 +200,14 @@ fn unanswered(to: &str) -> Fault {
 /// Whether a fault is the message's own, or keeps every message from getting through.
 fn judge(route: &Route, fault: Fault, row: Option<(&Candidate, &Row)>) -> Verdict {
     let key = row.map(|(candidate, _)| candidate.key.clone());
+    judge_of(route, fault, key, row)
+}
+
+pub(super) fn judge_of(route: &Route, fault: Fault, key: Option<Key>, row: Option<(&Candidate, &Row)>) -> Verdict {
     match (fault.now, fault.scope) {
         _ if fault.code == codes::REFERENCE_MISSING => Verdict::Wait(fault, key),
-        (Now::RetryAfter(_) | Now::Stop | Now::AskPerson, Scope::Destination) => Verdict::Down(fault),
-        (Now::RetryAfter(_), _) => Verdict::Again(fault),
+        (Now::RetryAfter(_) | Now::Stop | Now::AskPerson, Scope::Destination) => Verdict::Down(fault, key),
+        (Now::RetryAfter(_), _) => Verdict::Again(fault, key),
         _ => Verdict::Dead { problem: problem(route, fault, row), key },
     }
 }

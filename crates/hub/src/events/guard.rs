@@ -1,5 +1,6 @@
 //! The outage guard: while a destination takes nothing, messages wait, and one of them probes now and then. Pure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Messages of different rows that are on their way to one destination at once.
@@ -50,9 +51,67 @@ impl Guard {
     }
 }
 
+/// So many times one message probes in a row; then the next one does.
+const PROBES_OF_ONE: u32 = 3;
+/// At most so many messages are passed over to find one that probes.
+const PASSED_OVER_MAX: usize = 15;
+
+/// Which messages found the other side closed: one that always does, while others get through, is to blame itself.
+#[derive(Debug, Default)]
+pub(crate) struct Suspects {
+    /// Failed probes in this outage, by the number of the message.
+    probes: BTreeMap<i64, u32>,
+    blamed: Vec<i64>,
+    failing: bool,
+}
+
+impl Suspects {
+    /// How many messages, from the one that waits longest on, have probed often enough after so many failures in a row.
+    pub fn passed_over(failures: u32) -> usize {
+        (failures / PROBES_OF_ONE) as usize % (PASSED_OVER_MAX + 1)
+    }
+
+    pub fn failed(&mut self, seq: i64) {
+        *self.probes.entry(seq).or_default() += 1;
+        self.failing = true;
+    }
+
+    /// A message got through: those that did not, often, are suspects from now on.
+    pub fn worked(&mut self) {
+        self.failing = false;
+        let often = std::mem::take(&mut self.probes).into_iter().filter(|(_, probes)| *probes >= PROBES_OF_ONE);
+        self.blamed.extend(often.map(|(seq, _)| seq));
+        let old = self.blamed.len().saturating_sub(100);
+        self.blamed.drain(..old);
+    }
+
+    /// Whether this message fails by itself, now that others get through.
+    pub fn blames(&self, seq: i64) -> bool {
+        !self.failing && self.blamed.contains(&seq)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_message_does_not_probe_for_ever() {
+        let passed: Vec<usize> = [0, 2, 3, 5, 6, 47, 48].into_iter().map(Suspects::passed_over).collect();
+        assert_eq!(passed, [0, 0, 1, 1, 2, 15, 0]);
+        let mut suspects = Suspects::default();
+        for _ in 0..3 {
+            suspects.failed(7);
+        }
+        suspects.failed(8);
+        assert!(!suspects.blames(7), "nothing got through, so that it is the other side");
+        suspects.worked();
+        assert!(suspects.blames(7) && !suspects.blames(8));
+        suspects.failed(9);
+        assert!(!suspects.blames(7), "now it may be the other side again");
+        suspects.worked();
+        assert!(suspects.blames(7) && !suspects.blames(9));
+    }
 
     #[test]
     fn it_waits_longer_each_time_and_comes_back_at_a_ramp() {

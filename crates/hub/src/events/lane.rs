@@ -1,19 +1,22 @@
 //! The messages of one integration for one destination: who is next, and what becomes of each.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use definition::{Event, Integration, Pattern, Payload, Project};
 use record::{Fault, Key, Now};
-use serde_json::json;
 use store::dead_letters::{self, DeadLetterId, Filter, State};
+use store::journal::What;
 use store::queue::{Delivery, LockToken, Op as QueueOp, Problem, Session, SessionToken};
 use store::{Op, OpResult, Refusal, Store, ledger, outages};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::deliver::{self, Done, Verdict, deliver};
-use super::guard::Guard;
+use super::guard::{Guard, Suspects};
+use super::hold::Hold;
+use super::notes::About;
+use super::remove::remembered;
 use super::route::{Route, Told};
 use super::{LOCK, letters, policy, subscription};
 use crate::compile::Systems;
@@ -25,8 +28,8 @@ const TICK: Duration = Duration::from_millis(500);
 const RENEW: Duration = Duration::from_secs(LOCK.as_secs() / 3);
 /// Messages of one row that are taken at once.
 const AT_ONCE: usize = 16;
-/// A message waits at most this often for what it points to.
-const WAITS: u32 = 40;
+/// The longest time between two looks at what a message waits for is this part of its patience.
+const LOOKS: u32 = 40;
 
 #[derive(Clone)]
 pub(crate) struct Lane {
@@ -36,14 +39,17 @@ pub(crate) struct Lane {
     integration: String,
     to: String,
     queue: String,
+    suspects: Arc<Mutex<Suspects>>,
 }
 
 /// How the work in one session ended.
 enum Ended {
     /// Nothing is left, or the rest waits.
     Well,
-    /// The other side takes nothing.
-    Down(Box<Fault>),
+    /// A message that fails by itself waits, and nothing is learnt of the other side.
+    Aside,
+    /// The other side takes nothing, as the message with this number found.
+    Down(Box<Fault>, i64),
 }
 
 impl Lane {
@@ -55,7 +61,7 @@ impl Lane {
         to: String,
     ) -> Lane {
         let queue = subscription(&integration, &to);
-        Lane { project, systems, store, integration, to, queue }
+        Lane { project, systems, store, integration, to, queue, suspects: Arc::default() }
     }
 
     fn defined(&self) -> (&Integration, &Event) {
@@ -91,7 +97,7 @@ impl Lane {
                     Ok(ready) => {
                         route = Some(ready.clone());
                         for _ in 0..room {
-                            let Some(session) = self.accept().await? else { break };
+                            let Some(session) = self.next(guard.failures()).await? else { break };
                             let (lane, ready) = (self.clone(), ready.clone());
                             busy.spawn(async move { lane.session(&ready, session).await });
                         }
@@ -104,8 +110,13 @@ impl Lane {
                 _ = written.changed(), if guard.failures() == 0 => {}
                 Some(ended) = busy.join_next() => match ended {
                     Ok(ended) => match ended? {
-                        Ended::Well => self.is_up(&mut guard, &mut told).await?,
-                        Ended::Down(fault) => {
+                        Ended::Well => {
+                            self.suspects().worked();
+                            self.is_up(&mut guard, &mut told).await?;
+                        }
+                        Ended::Aside => {}
+                        Ended::Down(fault, seq) => {
+                            self.suspects().failed(seq);
                             if !fault.is_transient() {
                                 // Somebody has to change something there; then it is looked at anew.
                                 route = None;
@@ -173,6 +184,29 @@ impl Lane {
         Ok(())
     }
 
+    fn suspects(&self) -> std::sync::MutexGuard<'_, Suspects> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session to work in next: the one that waits longest, unless it has probed often enough.
+    async fn next(&self, failures: u32) -> Result<Option<Session>, Error> {
+        let passed_over = Suspects::passed_over(failures);
+        let mut held = Vec::new();
+        while held.len() <= passed_over
+            && let Some(session) = self.accept().await?
+        {
+            held.push(session);
+        }
+        if held.is_empty() {
+            return Ok(None);
+        }
+        let chosen = held.swap_remove(passed_over % held.len());
+        for session in held {
+            self.release(session.token, Vec::new()).await?;
+        }
+        Ok(Some(chosen))
+    }
+
     async fn accept(&self) -> Result<Option<Session>, Error> {
         match self.store.commit_one(QueueOp::AcceptSession { queue: self.queue.clone(), session: None }).await? {
             OpResult::Session(session) => Ok(session),
@@ -197,9 +231,10 @@ impl Lane {
                     match self.message(route, token, message, &mut hold).await? {
                         Next::More => {}
                         Next::Released => return Ok(Ended::Well),
-                        Next::Down(fault) => {
-                            self.release(token, Vec::new()).await?;
-                            return Ok(Ended::Down(fault));
+                        Next::Aside => return Ok(Ended::Aside),
+                        Next::Down(fault, note) => {
+                            self.release(token, note.into_iter().collect()).await?;
+                            return Ok(Ended::Down(fault, message.seq));
                         }
                     }
                 }
@@ -261,20 +296,36 @@ impl Lane {
             return Ok(Next::More);
         }
         let verdict = match resumes {
-            true => Verdict::Done(Done { key: None, entry: None, what: "goes on" }),
+            true => Verdict::Done(Done::nothing(None, "goes on")),
             false => {
                 let by_hub = message.op.as_deref() == Some(letters::SWEEP);
-                deliver(route, &self.store, &Told { body: &message.body, by_hub }).await?
+                let (from, entity) = (&route.pair.from, &route.pair.entity.name);
+                // What cannot be read now is not known; the delivery itself finds out why.
+                let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
+                deliver(route, &self.store, &Told { body: &message.body, by_hub, keys: &keys }).await?
             }
         };
-        let (fault, key, give_up) = match verdict {
+        let about = About { integration: &self.integration, to: &self.to, entity: &route.pair.entity.name, delivery };
+        let mut given_back = Next::Released;
+        let verdict = match verdict {
+            // It alone finds the other side closed, while others get through: what it fails by is its own.
+            Verdict::Down(fault, key) if fault.is_transient() && self.suspects().blames(delivery.seq) => {
+                given_back = Next::Aside;
+                Verdict::Again(fault, key)
+            }
+            other => other,
+        };
+        let (fault, key, what, give_up) = match verdict {
             Verdict::Done(done) => return self.done(route, session, delivery, done, retry_of, frees, hold).await,
-            Verdict::Down(fault) => return Ok(Next::Down(Box::new(fault))),
+            Verdict::Down(fault, key) => {
+                let note = about.failed(key.as_ref(), What::Failed, &fault, "waits until the other side takes events");
+                return Ok(Next::Down(Box::new(fault), note));
+            }
             Verdict::Dead { key, problem } => {
-                self.dead(session, delivery, key, problem, retry_of, hold).await?;
+                self.dead(&route.pair.entity.name, session, delivery, key, problem, retry_of, hold).await?;
                 return Ok(Next::More);
             }
-            Verdict::Again(fault) => {
+            Verdict::Again(fault, key) => {
                 let policy = policy(self.defined().1);
                 let (attempts, time) = policy.worst_case();
                 let asked = match fault.now {
@@ -282,30 +333,36 @@ impl Lane {
                     _ => None,
                 };
                 let attempt = delivery.deliveries + 1;
-                let delay = policy.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < attempts);
+                let spread = spread(delivery.seq, attempt);
+                let delay = policy.delay(attempt, Duration::ZERO, asked, spread).filter(|_| attempt < attempts);
                 let how = format!("it was tried {attempt} times, over at most {time:?}");
-                (fault, None, delay.ok_or(how))
+                (fault, key, What::Failed, delay.ok_or(how))
             }
             Verdict::Wait(fault, key) => {
                 let patience = route.pair.patience;
-                let delay = (patience / WAITS).max(Duration::from_secs(1));
-                let goes_on = !patience.is_zero() && delivery.deliveries < WAITS;
-                (
-                    fault,
-                    key,
-                    goes_on.then_some(delay).ok_or(format!("it was waited for {patience:?}, and did not come")),
-                )
+                let how = format!("it was waited for {patience:?}, and did not come");
+                (fault, key, What::Waits, until_it_comes(patience, delivery.deliveries).ok_or(how))
             }
         };
         match give_up {
             Ok(delay) => {
                 tracing::debug!(integration = self.integration, "{fault}; trying again in {delay:?}");
                 let abandon = QueueOp::Abandon { queue: self.queue.clone(), token, delay: Some(delay) };
-                self.release(session, vec![abandon.into()]).await?;
-                Ok(Next::Released)
+                let note = about.failed(key.as_ref(), what, &fault, &format!("again in {delay:.0?}"));
+                self.release(session, [abandon.into()].into_iter().chain(note).collect()).await?;
+                Ok(given_back)
             }
             Err(how) => {
-                self.dead(session, delivery, key, deliver::ended(route, fault, &how), retry_of, hold).await?;
+                self.dead(
+                    &route.pair.entity.name,
+                    session,
+                    delivery,
+                    key,
+                    deliver::ended(route, fault, &how),
+                    retry_of,
+                    hold,
+                )
+                .await?;
                 Ok(Next::More)
             }
         }
@@ -324,9 +381,12 @@ impl Lane {
     ) -> Result<Next, Error> {
         let (to, entity) = (self.to.clone(), route.pair.entity.name.to_string());
         let mut ops = vec![self.complete(delivery.token)];
+        let about = About { integration: &self.integration, to: &self.to, entity: &entity, delivery };
+        ops.extend(about.done(&done));
         if let Some(entry) = done.entry {
             ops.push(ledger::Op::Put { system: to.clone(), entity: entity.clone(), entries: vec![entry] }.into());
         }
+        ops.extend(done.more);
         let resumes = delivery.message.op.as_deref() == Some(letters::RESUME);
         if let Some(id) = retry_of.clone().filter(|_| !resumes) {
             ops.push(change(id, State::Retrying, State::Resolved, None));
@@ -356,8 +416,10 @@ impl Lane {
     }
 
     /// Gives up on a message, and holds what comes after it where the definition says so.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one commit")]
     async fn dead(
         &self,
+        entity: &str,
         session: SessionToken,
         delivery: &Delivery,
         key: Option<Key>,
@@ -374,13 +436,16 @@ impl Lane {
             problem.code,
             problem.what
         );
+        let about = About { integration: name, to: &self.to, entity, delivery };
         // One dead letter for a row: what fails once more is told there. What was sent is only in its own message.
         let fetched = self.defined().1.payload == Payload::Fetch;
         let known = match &key {
             Some(key) if fetched && retry_of.is_none() => self.overtaken(key, None)?.pop(),
             _ => None,
         };
-        let ops = match retry_of.or(known) {
+        let id = retry_of.or(known);
+        let note = about.dead(key.as_ref(), id.as_ref(), &problem);
+        let mut ops = match id {
             Some(id) => vec![self.complete(delivery.token), dead_letters::Op::Again { id, problem }.into()],
             None => {
                 let dead = QueueOp::DeadLetter { queue: self.queue.clone(), token: delivery.token, key, problem };
@@ -392,6 +457,7 @@ impl Lane {
                 ops
             }
         };
+        ops.extend(note);
         self.store.commit(ops).await?;
         Ok(())
     }
@@ -422,6 +488,21 @@ fn change(id: DeadLetterId, seen: State, to: State, note: Option<&str>) -> Op {
     dead_letters::Op::Change { id, seen, to, by: None, note: note.map(str::to_owned) }.into()
 }
 
+/// How long to wait before what a message points to is looked for again, after so many looks: soon at first, and then as
+/// often as its patience makes sense. Nothing when that is over.
+fn until_it_comes(patience: Duration, looks: u32) -> Option<Duration> {
+    let longest = (patience / LOOKS).max(Duration::from_secs(1));
+    let delay = |look: u32| Duration::from_secs(1 << look.min(30)).min(longest);
+    let waited: Duration = (0..looks).map(delay).sum();
+    (waited < patience).then(|| delay(looks))
+}
+
+/// Where in its span a delay lies, 0 to 1: other messages that failed with this one come back at other times.
+fn spread(seq: i64, attempt: u32) -> f64 {
+    let mixed = (seq as u64 ^ u64::from(attempt) << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    f64::from((mixed >> 40) as u32) / f64::from(1u32 << 24)
+}
+
 fn lost(error: &store::Error) -> bool {
     matches!(error.refusal(), Some(Refusal::SessionLost { .. } | Refusal::LockLost { .. }))
 }
@@ -430,27 +511,10 @@ enum Next {
     More,
     /// The session was given back.
     Released,
-    Down(Box<Fault>),
-}
-
-/// What a session remembers: the dead letter that holds its row, and the messages that wait for it.
-#[derive(Debug, Default, PartialEq)]
-struct Hold {
-    /// The number of its message.
-    by: Option<i64>,
-    waiting: Vec<i64>,
-}
-
-impl Hold {
-    fn read(state: Option<&[u8]>) -> Hold {
-        let state: serde_json::Value = state.and_then(|s| serde_json::from_slice(s).ok()).unwrap_or_default();
-        let waiting = state["waiting"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_i64);
-        Hold { by: state["by"].as_i64(), waiting: waiting.collect() }
-    }
-
-    fn write(&self) -> Option<Vec<u8>> {
-        (*self != Hold::default()).then(|| json!({ "by": self.by, "waiting": self.waiting }).to_string().into_bytes())
-    }
+    /// As well, with a message that found the other side closed while others get through.
+    Aside,
+    /// With what the journal is to say of it.
+    Down(Box<Fault>, Option<Op>),
 }
 
 #[cfg(test)]
@@ -458,10 +522,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hold_comes_back_as_it_was_noted() {
-        let hold = Hold { by: Some(7), waiting: vec![8, 12] };
-        assert_eq!(Hold::read(hold.write().as_deref()), hold);
-        assert_eq!(Hold::default().write(), None);
-        assert_eq!(Hold::read(None), Hold::default());
+    fn what_is_waited_for_is_looked_for_soon_and_not_for_ever() {
+        let half_an_hour = Duration::from_secs(1800);
+        let delays: Vec<u64> = (0..7).filter_map(|n| until_it_comes(half_an_hour, n)).map(|d| d.as_secs()).collect();
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 45]);
+        let looks = (0..).take_while(|n| until_it_comes(half_an_hour, *n).is_some()).count();
+        assert_eq!(looks, 45, "fewer than what ends a message by itself");
+        assert_eq!(until_it_comes(Duration::ZERO, 0), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use store::Store;
 use store::dead_letters::{self, DeadLetter, State};
+use store::journal::{self, Note, What};
 use store::queue::{Message, Op as QueueOp, Property};
 
 use super::{DESTINATION, topic};
@@ -11,6 +12,9 @@ use crate::error::Error;
 pub(crate) const RESUME: &str = "resume";
 /// What a message is that only names a row, because its own event never came.
 pub(crate) const SWEEP: &str = "sweep";
+
+/// Where the body of such a message says that the row is gone.
+pub(crate) const DELETED: &str = "deleted";
 
 /// Sends a dead letter to its destination again. What it is about is read anew when it is delivered.
 ///
@@ -45,11 +49,18 @@ async fn send(
         ..message
     };
     message.properties.retain(|(name, _)| name != DESTINATION);
-    message.properties.push((DESTINATION.to_owned(), Property::Text(destination)));
+    message.properties.push((DESTINATION.to_owned(), Property::Text(destination.clone())));
     let id = letter.id.clone();
     let (by, note) = (Some(by.to_owned()), note.map(str::to_owned));
-    let change = dead_letters::Op::Change { id, seen: letter.state, to, by, note };
+    let told = [by.as_deref(), note.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let change = dead_letters::Op::Change { id: id.clone(), seen: letter.state, to, by, note };
+    let what = if to == State::Discarded { What::Discarded } else { What::Retried };
+    let noted = Note {
+        dead_letter: Some(id),
+        detail: told,
+        ..Note::new(&letter.entity, &letter.key_text, what, &letter.integration, &destination)
+    };
     let send = QueueOp::Send { queue: topic(&letter.integration), messages: vec![message.into()] };
-    store.commit(vec![change.into(), send.into()]).await?;
+    store.commit(vec![change.into(), send.into(), journal::Op::Note(vec![noted]).into()]).await?;
     Ok(())
 }

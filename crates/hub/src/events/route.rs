@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use definition::{Event, Integration, Payload, Project};
-use mapping::{Condition, Explained, Wanted, WriteMapping, WritePlan, content};
+use mapping::{Condition, Explained, Wanted, content};
 use record::hash::RowHasher;
 use record::{
-    Batch, Change, Column, Entity, Fault, Happened, Key, Op, ReadSpec, RetryPolicy, Row, Schema, Signal, Sink, Source,
-    System, Type, Value, WriteSpec,
+    Batch, Column, Fault, Happened, Key, ReadSpec, RetryPolicy, Row, Schema, Signal, Source, System, Type, Value,
 };
 use serde_json::{Value as Json, json};
 
+use super::home::Home;
+use super::letters;
+use super::order::Ordered;
+use super::remove;
 use crate::codes;
 use crate::compile::{self, Compiled, Side, Systems};
 use crate::gone::Gone;
@@ -20,7 +23,10 @@ use crate::pair::Pair;
 
 /// What an event brings: a row to be asked for, or the row itself.
 pub(crate) enum Brought {
-    Row(Row),
+    /// A row, and the columns that nobody said anything about.
+    Row(Row, Vec<String>),
+    /// The source has it no longer, and that is what the event is about: its key, where it can be told.
+    Deleted(Option<Key>),
     /// The trigger does not want it.
     LeftOut,
     /// The source has it no longer.
@@ -32,13 +38,17 @@ pub(crate) struct Mapped {
     pub key: Key,
     pub record: Row,
     pub wanted: Wanted,
-    pub content_hash: u128,
+    /// Of all of it; nothing where only a part is known.
+    pub content_hash: Option<u128>,
 }
 
 pub(crate) enum Read {
     Mapped(Box<Mapped>),
-    /// Why nothing is to be done about it.
-    LeftOut(&'static str),
+    LeftOut {
+        key: Option<Key>,
+        /// Why nothing is to be done about it.
+        why: &'static str,
+    },
     Bad {
         key: Option<Key>,
         faults: Vec<Fault>,
@@ -57,14 +67,8 @@ pub(crate) struct Route {
     by_id: Option<(String, Arc<dyn Source>)>,
     /// The columns of the entity's key in the source.
     key: Vec<String>,
-    home: Option<Home>,
-}
-
-/// Where what the destination returned goes back to.
-struct Home {
-    write: WriteMapping,
-    sink: Arc<dyn Sink>,
-    key: Vec<String>,
+    pub home: Option<Home>,
+    ordered_by: Ordered,
 }
 
 /// Everything about an event besides its body.
@@ -72,6 +76,8 @@ pub(crate) struct Told<'a> {
     pub body: &'a [u8],
     /// It is sent by the hub, and only names a row.
     pub by_hub: bool,
+    /// The key under which a row was delivered, by its id in the source.
+    pub keys: &'a (dyn Fn(&Value) -> Option<Key> + Send + Sync),
 }
 
 impl Route {
@@ -89,10 +95,13 @@ impl Route {
         let Compiled { pair, reads, primary } =
             compile::pair(project, &event.entity, &from, &to, &entities, Gone::Ignore, &retry).await?;
         let unsupported = [
-            (event.trigger.deleted, "`rows: [deleted]`"),
             (
-                event.order_by.as_ref().is_some_and(|field| pair.entity.key != [field.clone()]),
-                "`order_by:` another field than the key",
+                event.trigger.deleted && from.system.decode(b"").is_none(),
+                "`rows: [deleted]` of a system whose events carry the row,",
+            ),
+            (
+                event.trigger.deleted && !pair.write.is_keyed_by_key(),
+                "`rows: [deleted]` where the destination's key is made of more than the entity's key,",
             ),
         ];
         if let Some((_, what)) = unsupported.iter().find(|(is, _)| *is) {
@@ -117,10 +126,13 @@ impl Route {
         };
         let home = match event.write_back.is_empty() {
             true => None,
-            false => Some(Home::compile(project, &from, event, &pair.entity, &retry).await?),
+            false => Some(Home::compile(project, &from, &to.defined.name, event, &pair.entity, &retry).await?),
         };
+        let signals = from.system.decode(b"").is_some();
+        let ordered_by = Ordered::of(event, &pair.entity, from.held(&event.entity), signals);
         Ok(Route {
             home,
+            ordered_by,
             pair,
             event: event.clone(),
             condition,
@@ -134,7 +146,7 @@ impl Route {
     /// The row that an event is about, as it is now (`payload: fetch`) or as it came.
     pub async fn row(&self, told: &Told<'_>) -> Result<Brought, Fault> {
         match self.brought(told).await? {
-            Brought::Row(row) => Ok(Brought::Row(self.with_lines(row).await?)),
+            Brought::Row(row, absent) => Ok(Brought::Row(self.with_lines(row).await?, absent)),
             other => Ok(other),
         }
     }
@@ -148,7 +160,7 @@ impl Route {
         if !told.by_hub
             && let Some(signal) = self.from.decode(told.body)
         {
-            return self.signalled(&signal?).await;
+            return self.signalled(&signal?, told).await;
         }
         let event: Json =
             serde_json::from_slice(told.body).map_err(|why| self.unreadable(&format!("it is not JSON: {why}")))?;
@@ -157,7 +169,10 @@ impl Route {
                 Value::Text(text) => text.parse().map_or(Value::Text(text), Value::Guid),
                 other => other,
             };
-            return self.fetch(&id).await;
+            return match self.fetch(&id).await? {
+                Brought::Gone if event[letters::DELETED] == true => Ok(Brought::Deleted((told.keys)(&id))),
+                brought => Ok(brought),
+            };
         }
         // A CloudEvent carries the row in `data`.
         let row = if event["specversion"].is_string() { &event["data"] } else { &event };
@@ -185,10 +200,10 @@ impl Route {
             let column = Column { name: children.of.as_str().into(), ty: Type::Unknown };
             row_of_event = row_of_event.with(column, Value::Rows(lines));
         }
-        Ok(Brought::Row(row_of_event))
+        Ok(Brought::Row(row_of_event, Vec::new()))
     }
 
-    async fn signalled(&self, signal: &Signal) -> Result<Brought, Fault> {
+    async fn signalled(&self, signal: &Signal, told: &Told<'_>) -> Result<Brought, Fault> {
         if !signal.table.eq_ignore_ascii_case(&self.table) {
             let what = format!("it is about `{}`, and the integration reads `{}`", signal.table, self.table);
             return Err(self.unreadable(&what));
@@ -200,12 +215,68 @@ impl Route {
                 let touched = |columns: &Vec<String>| trigger.columns.iter().any(|column| columns.contains(column));
                 trigger.updated && (trigger.columns.is_empty() || signal.columns.as_ref().is_none_or(touched))
             }
-            Happened::Deleted => false,
+            Happened::Deleted => trigger.deleted,
         };
         if !wanted {
             return Ok(Brought::LeftOut);
         }
-        self.fetch(&signal.id).await
+        if signal.happened == Happened::Deleted {
+            return match self.fetch(&signal.id).await? {
+                Brought::Gone => Ok(Brought::Deleted(self.key_in(signal).or_else(|| (told.keys)(&signal.id)))),
+                // It is there again.
+                brought => Ok(brought),
+            };
+        }
+        if self.event.payload == Payload::Fetch || signal.values.is_empty() {
+            return self.fetch(&signal.id).await;
+        }
+        self.as_sent(signal).await
+    }
+
+    /// A row as the event tells it. What every row must have, and the event does not carry, is asked for.
+    async fn as_sent(&self, signal: &Signal) -> Result<Brought, Fault> {
+        let columns = self.pair.read.columns();
+        let sent = |column: &str| signal.values.iter().find(|(name, _)| name == column).map(|(_, value)| value.clone());
+        let is_id = |column: &str| self.by_id.as_ref().is_some_and(|(id, _)| id == column);
+        let mut found: Vec<Option<Value>> =
+            columns.iter().map(|column| sent(column).or_else(|| is_id(column).then(|| signal.id.clone()))).collect();
+        let needed = self.pair.read.needed();
+        let lacks = |(column, value): (&String, &Option<Value>)| value.is_none() && needed.contains(&column.as_str());
+        if columns.iter().zip(&found).any(lacks) {
+            let Brought::Row(row, _) = self.fetch(&signal.id).await? else { return Ok(Brought::Gone) };
+            for (column, value) in columns.iter().zip(&mut found) {
+                if needed.contains(&column.as_str()) {
+                    *value = value.take().or_else(|| row.get(column).cloned());
+                }
+            }
+        }
+        let absent = columns.iter().zip(&found).filter(|(_, value)| value.is_none());
+        let absent: Vec<String> = absent.map(|(column, _)| column.clone()).collect();
+        let mut named: Vec<Column> =
+            columns.iter().map(|name| Column { name: name.as_str().into(), ty: Type::Unknown }).collect();
+        let mut values: Vec<Value> = found.into_iter().map(|value| value.unwrap_or(Value::Blank)).collect();
+        if let Some((id, _)) = self.by_id.as_ref().filter(|(id, _)| !columns.contains(id)) {
+            named.push(Column { name: id.as_str().into(), ty: Type::Unknown });
+            values.push(signal.id.clone());
+        }
+        let unknown = self.pair.read.unknown(&absent);
+        let cannot_tell = self.condition.as_ref().is_some_and(|condition| condition.reads_any(&unknown));
+        // A destination that replaces rows would blank what the event does not say.
+        if cannot_tell || !absent.is_empty() && self.pair.sink.replaces() {
+            return self.fetch(&signal.id).await;
+        }
+        Ok(Brought::Row(Row::new(Schema::new(named), values), absent))
+    }
+
+    /// The entity's key, from what an event says the row held.
+    fn key_in(&self, signal: &Signal) -> Option<Key> {
+        let columns = self.pair.read.columns();
+        let named = columns.iter().map(|name| Column { name: name.as_str().into(), ty: Type::Unknown }).collect();
+        let value = |column: &String| signal.values.iter().find(|(name, _)| name == column).map(|(_, v)| v.clone());
+        let values = columns.iter().map(|column| value(column).unwrap_or(Value::Blank)).collect();
+        let row = Row::new(Schema::new(named), values);
+        let batch = Batch::from_rows(row.schema().clone(), [&row]);
+        self.pair.read.key(batch.row(0), &self.pair.read.bind(row.schema()).ok()?)
     }
 
     async fn fetch(&self, id: &Value) -> Result<Brought, Fault> {
@@ -219,7 +290,7 @@ impl Route {
     /// A row of the source as the destination should have it.
     ///
     /// *Errors*: the source lacks a column, so that no row can be read.
-    pub fn map(&self, row: &Row) -> Result<Read, Fault> {
+    pub fn map(&self, row: &Row, absent: &[String]) -> Result<Read, Fault> {
         let pair = &self.pair;
         let batch = Batch::from_rows(row.schema().clone(), [row]);
         let row = batch.row(0);
@@ -231,15 +302,19 @@ impl Route {
         })?;
         let key = pair.read.key(row, &binding);
         let bad = |faults| Ok(Read::Bad { key: key.clone(), faults, fields: pair.read.explain(row, &binding) });
-        let record = match pair.read.apply(row, &binding) {
+        let record = match pair.read.apply_part(row, &binding, absent) {
             Ok(mapping::Read::Row(record)) => record,
-            Ok(mapping::Read::LeftOut) => return Ok(Read::LeftOut("not of this entity (`where:`)")),
+            Ok(mapping::Read::LeftOut) => {
+                return Ok(Read::LeftOut { key: key.clone(), why: "not of this entity (`where:`)" });
+            }
             Err(rejected) => return bad(rejected.faults),
         };
         if let Some(condition) = &self.condition {
             match condition.holds(&record) {
                 Ok(true) => {}
-                Ok(false) => return Ok(Read::LeftOut("not what the trigger wants (`if:`)")),
+                Ok(false) => {
+                    return Ok(Read::LeftOut { key: key.clone(), why: "not what the trigger wants (`if:`)" });
+                }
                 Err(why) => {
                     let what = format!("`if:` of the trigger cannot be told: {why}");
                     let fault = Fault::reject(mapping::read::FORMULA_FAILED, what);
@@ -251,53 +326,20 @@ impl Route {
             Ok(wanted) => wanted,
             Err(faults) => return bad(faults),
         };
+        let wanted = match absent.is_empty() {
+            true => wanted,
+            false => pair.write.without(wanted, &pair.read.unknown(absent)),
+        };
         let content_hash = content::hash(&wanted.columns, pair.write.keeps(), &mut RowHasher::default());
+        let content_hash = absent.is_empty().then_some(content_hash);
         let key = key.clone().expect("a row without a key has no record");
         Ok(Read::Mapped(Box::new(Mapped { key, record, wanted, content_hash })))
     }
 
-    /// Writes what the destination returned into the source, unless it is there already.
-    ///
-    /// *Errors*: the source does not take it, or the destination did not return it.
-    pub async fn write_home(&self, record: &Row, returned: Option<&Row>) -> Result<(), Fault> {
-        let Some(home) = &self.home else { return Ok(()) };
-        let mut values = record.values().to_vec();
-        for field in &self.event.write_back {
-            let at = record.schema().index(field).expect("a checked definition names fields that exist");
-            let Some(value) = returned.and_then(|row| row.get(field)).filter(|value| !value.is_blank()) else {
-                let what = format!("`{}` took the row and did not return `{field}`", self.pair.to);
-                return Err(Fault::reject(codes::NOT_RETURNED, what)
-                    .at_system(&self.pair.to)
-                    .fix("say in `returns:` where its answer has the field; then send the dead letter again"));
-            };
-            let ty = &record.schema().columns()[at].ty;
-            values[at] = mapping::fit::fit(value.as_ref(), ty, None).map_err(|misfit| {
-                Fault::reject(misfit.code, format!("`{field}` as `{}` returned it {}", self.pair.to, misfit.why))
-                    .at_system(&self.pair.to)
-                    .fix(misfit.fix)
-            })?;
-        }
-        let record = Row::new(record.schema().clone(), values);
-        let wanted = home.write.apply(&record).map_err(|mut faults| faults.remove(0))?;
-        let columns: Vec<String> = home.key.iter().cloned().chain(home.write.compared()).collect();
-        let current = home.sink.current(std::slice::from_ref(&wanted.key), &columns).await?;
-        let Some(Some(current)) = current.first() else {
-            // Deleted meanwhile: nothing misses the number.
-            return Ok(());
-        };
-        let same = |(name, value): (&str, &Value)| home.write.holds(&current.columns, name, value);
-        if wanted.columns.iter().all(same) {
-            return Ok(());
-        }
-        let change = Change {
-            op: Op::Upsert,
-            key: wanted.key,
-            columns: wanted.columns,
-            remote_id: current.remote_id.clone(),
-            if_version: None,
-        };
-        home.sink.apply(&[change]).await?.into_iter().next().unwrap_or_else(|| Err(self.unreadable("no answer")))?;
-        Ok(())
+    /// What a later deletion of the row needs, where deletions are delivered.
+    pub fn remembers(&self, row: &Row, key: &Key) -> Option<store::Op> {
+        let (id, _) = self.by_id.as_ref().filter(|_| self.event.trigger.deleted)?;
+        remove::remember(&self.pair.from, &self.pair.entity.name, row.get(id)?, key)
     }
 
     /// What changed in the source, with the id of each row where it has one.
@@ -323,11 +365,24 @@ impl Route {
             }
             _ => return None,
         };
+        let session = match &self.ordered_by {
+            Ordered::ByRow => session,
+            Ordered::All => self.pair.entity.name.to_string(),
+            Ordered::By(column) => format!("{}|{}", self.pair.entity.name, text(column)?),
+        };
         let body = match id {
             Some(id) => json!({ "id": id }),
             None => Json::Object(key?),
         };
         Some((body, session))
+    }
+
+    /// The session of events of the row with this id, where events name rows by ids.
+    pub fn session_of_id(&self, id: &str) -> String {
+        match &self.ordered_by {
+            Ordered::ByRow => format!("{}|{id}", self.table),
+            Ordered::By(_) | Ordered::All => self.pair.entity.name.to_string(),
+        }
     }
 
     fn unreadable(&self, why: &str) -> Fault {
@@ -337,47 +392,8 @@ impl Route {
     }
 }
 
-impl Home {
-    async fn compile(
-        project: &Project,
-        from: &Side<'_>,
-        event: &Event,
-        entity: &Arc<Entity>,
-        retry: &RetryPolicy,
-    ) -> Result<Home, Fault> {
-        let held = from.held(&event.entity);
-        let goes_home = |rule: &&mapping::Rule| {
-            held.alternate_key.contains(&rule.target)
-                || matches!(&rule.expr, mapping::Expr::Source(field) if event.write_back.contains(field))
-        };
-        let rules: Vec<mapping::Rule> = held.write.iter().filter(goes_home).cloned().collect();
-        let (_, columns) = from.table(held, retry).await?;
-        let entities = project.entities_by_name();
-        let write = WriteMapping::compile(&WritePlan {
-            entity,
-            rules: &rules,
-            alternate_key: &held.alternate_key,
-            columns: &columns,
-            keeps: from.defined.kind.keeps,
-            entities: &entities,
-            lookups: &from.defined.lookup_keys(&entities),
-        })
-        .map_err(|problems| compile::does_not_fit(&from.defined.name, &rules, problems))?;
-        let spec = WriteSpec {
-            table: held.table.clone().unwrap_or_default(),
-            key: held.alternate_key.clone(),
-            columns: write.columns(),
-            time_zone: from.defined.time_zone.clone(),
-            fields: compile::plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
-            lines: Vec::new(),
-            options: held.options.clone(),
-        };
-        Ok(Home { sink: from.system.sink(spec)?, write, key: held.alternate_key.clone() })
-    }
-}
-
 fn found(rows: Vec<Option<Row>>) -> Brought {
-    rows.into_iter().next().flatten().map_or(Brought::Gone, Brought::Row)
+    rows.into_iter().next().flatten().map_or(Brought::Gone, |row| Brought::Row(row, Vec::new()))
 }
 
 /// The values of these columns in what was sent; a dot leads into an object. *Errors*: what is not there.

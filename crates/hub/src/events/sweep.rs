@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use definition::{Event, Pattern, Project};
 use jiff::{SignedDuration, Timestamp};
-use record::{Fault, Page, ReadKind, Row};
+use record::{Fault, Key, Page, ReadKind, Row};
 use store::dead_letters::{Filter, State};
+use store::journal::{self, Note, What};
 use store::ledger;
 use store::queue::{Message, Op as QueueOp, Property};
 use store::{Op, Store, cursors};
 use tokio::sync::watch;
 
+use super::remove::remembered;
 use super::route::{Read, Route};
 use super::{DESTINATION, letters, subscription, topic};
 use crate::compile::Systems;
@@ -33,6 +35,9 @@ pub(crate) struct Sweep {
     pub store: Store,
     pub integration: String,
 }
+
+/// What is sent for rows that should have come, by destination and session.
+type Sends = BTreeMap<(String, String), Vec<Op>>;
 
 /// Why a sweep did not come to its end.
 enum Stopped {
@@ -130,9 +135,10 @@ impl Sweep {
                 reached = Some(cursor.clone());
                 continue;
             }
-            let sends = self.missing(&routes, &page).await?;
+            let mut sends = self.missing(&routes, &page).await?;
+            sends.extend(self.deleted(&routes, &page)?);
             missed += sends.len() as u64;
-            let mut ops: Vec<Op> = sends.into_values().collect();
+            let mut ops: Vec<Op> = sends.into_values().flatten().collect();
             ops.push(self.reached(cursor));
             self.store.commit(ops).await?;
         }
@@ -155,11 +161,7 @@ impl Sweep {
     }
 
     /// The messages for rows of a page that should have come and did not, by destination and session.
-    async fn missing(
-        &self,
-        routes: &[(&String, Route)],
-        page: &Page,
-    ) -> Result<BTreeMap<(String, String), Op>, Stopped> {
+    async fn missing(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
         let rows: Vec<Row> = page.batch.rows().map(|row| row.to_row()).collect();
         let found = self.find(routes, &rows).await?;
         if found.is_empty() {
@@ -169,7 +171,7 @@ impl Sweep {
         self.find(routes, &rows).await
     }
 
-    async fn find(&self, routes: &[(&String, Route)], rows: &[Row]) -> Result<BTreeMap<(String, String), Op>, Stopped> {
+    async fn find(&self, routes: &[(&String, Route)], rows: &[Row]) -> Result<Sends, Stopped> {
         let mut found = BTreeMap::new();
         for (to, route) in routes {
             for row in rows {
@@ -181,17 +183,40 @@ impl Sweep {
         Ok(found)
     }
 
-    fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<(String, Op)>, Stopped> {
+    /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote.
+    fn deleted(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
+        let mut sends = Sends::new();
+        if !self.event().trigger.deleted {
+            return Ok(sends);
+        }
+        for id in &page.deleted {
+            let value = id.parse().map_or_else(|_| record::Value::text(&**id), record::Value::Guid);
+            for (to, route) in routes {
+                let (from, entity) = (&route.pair.from, &route.pair.entity.name);
+                let Some(key) = remembered(&self.store, from, entity, &value)? else { continue };
+                let known = self.store.ledger_get(to, entity, std::slice::from_ref(&key))?;
+                let is_there = known.into_iter().flatten().any(|entry| entry.state == ledger::State::Written);
+                let session = route.session_of_id(id);
+                if is_there && !self.store.session_waits(&subscription(&self.integration, to), &session)? {
+                    let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
+                    sends.insert(((*to).clone(), session.clone()), self.message(to, route, &key, body, session));
+                }
+            }
+        }
+        Ok(sends)
+    }
+
+    fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<(String, Vec<Op>)>, Stopped> {
         let trigger = &self.event().trigger;
-        let key = match route.map(row)? {
-            Read::LeftOut(_) => return Ok(None),
+        let key = match route.map(row, &[])? {
+            Read::LeftOut { .. } => return Ok(None),
             Read::Bad { key: None, .. } => return Ok(None),
             Read::Bad { key: Some(key), .. } => key,
             Read::Mapped(mapped) => {
                 let known = self.store.ledger_get(to, &route.pair.entity.name, std::slice::from_ref(&mapped.key))?;
                 let known = known.into_iter().flatten().find(|entry| entry.state == ledger::State::Written);
                 let wanted = match &known {
-                    Some(entry) => trigger.updated && entry.content_hash != mapped.content_hash,
+                    Some(entry) => trigger.updated && Some(entry.content_hash) != mapped.content_hash,
                     None => trigger.created || trigger.updated,
                 };
                 if !wanted {
@@ -216,6 +241,12 @@ impl Sweep {
                 return Ok(None);
             }
         }
+        let ops = self.message(to, route, &key, body, session.clone());
+        Ok(Some((session, ops)))
+    }
+
+    /// An event of the hub's own for one destination, and the note of it.
+    fn message(&self, to: &str, route: &Route, key: &Key, body: serde_json::Value, session: String) -> Vec<Op> {
         let message = Message {
             integration: Some(self.integration.clone()),
             entity: Some(route.pair.entity.name.to_string()),
@@ -227,6 +258,10 @@ impl Sweep {
             ..Message::default()
         };
         let send = QueueOp::Send { queue: topic(&self.integration), messages: vec![message.into()] };
-        Ok(Some((session, send.into())))
+        let note = Note {
+            session: Some(session.clone()),
+            ..Note::new(&route.pair.entity.name, &key.to_string(), What::Swept, &self.integration, to)
+        };
+        vec![send.into(), journal::Op::Note(vec![note]).into()]
     }
 }

@@ -64,7 +64,7 @@ fn list(cli: &Cli, integration: Option<&str>, code: Option<&str>, all: bool, las
     Ok(0)
 }
 
-fn summary(letter: &DeadLetter) -> Json {
+pub(super) fn summary(letter: &DeadLetter) -> Json {
     json!({
         "id": letter.id.as_str(), "kind": letter.kind.to_string(), "integration": letter.integration,
         "entity": letter.entity, "key": letter.key_text, "code": letter.problem.code, "what": letter.problem.what,

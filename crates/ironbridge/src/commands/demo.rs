@@ -1,22 +1,26 @@
 //! `ironbridge demo`: everything on embedded defaults, to be seen working.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+mod orders;
+mod web;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anstyle::Style;
 use definition::Project;
 use emulator::dataverse::{Config, Handle};
-use emulator::samples::finance;
-use hub::{Report, Start};
+use emulator::samples::{erp, finance};
+use hub::{Report, Start, Systems};
 use record::RetryPolicy;
 use store::Store;
+use store::dead_letters::DeadLetter;
 use store::runs::{State, Trigger};
 use tokio::sync::watch;
 
 use crate::cli::{Cli, DEMO_DIR, Demo, DemoAction, UpOrDown};
+use crate::commands::dataverse;
 use crate::commands::emulate::{not_started, stopped};
 use crate::commands::init::{LOCAL_TOKEN, write_project};
 use crate::commands::up::Hub;
@@ -28,6 +32,7 @@ use crate::{say, talk};
 /// Where the demo's Dynamics and its hub listen, if nobody else does.
 const DYNAMICS: &str = "127.0.0.1:7702";
 const HUB: &str = "127.0.0.1:7700";
+const ERP: &str = "127.0.0.1:7704";
 const INTEGRATION: &str = "customers";
 /// The customer that the suggestions change.
 const CUSTOMER: &str = "C-1001";
@@ -36,6 +41,8 @@ pub async fn demo(cli: &Cli, demo: &Demo) -> Result<u8, Failure> {
     match &demo.action {
         Some(DemoAction::Change { dir }) => return change(dir),
         Some(DemoAction::Dynamics { state, dir }) => return dynamics(dir, *state),
+        Some(DemoAction::Erp { state, dir }) => return close_erp(dir, *state),
+        Some(DemoAction::Order { discontinued, dir }) => return order(dir, *discontinued),
         None => {}
     }
     if demo.once {
@@ -50,11 +57,29 @@ pub async fn demo(cli: &Cli, demo: &Demo) -> Result<u8, Failure> {
 struct Stage {
     dir: PathBuf,
     dynamics: Handle,
+    erp: erp::Handle,
     project: Arc<Project>,
 }
 
+impl Stage {
+    fn dynamics_at(&self) -> Result<SocketAddr, Failure> {
+        address(&self.dir, "dynamics")
+    }
+
+    /// Tells Dynamics to send its orders to the hub.
+    async fn register(&self, hub: SocketAddr) -> Result<(), Failure> {
+        let integration = wiring::integration(&self.project, orders::INTEGRATION)?;
+        let (system, wanted) = dataverse::wanted(&self.project, integration, &format!("http://{hub}"))?;
+        let dynamics = OpenSystems::new(self.project.clone()).open(system)?;
+        if let Some(registering) = dynamics.register(&wanted, true) {
+            registering.await?;
+        }
+        Ok(())
+    }
+}
+
 /// Makes the folder where there is none, starts Dynamics, and reads the project.
-async fn set(dir: &Path, listen: &str) -> Result<Stage, Failure> {
+async fn set(dir: &Path, listen: &str, erp_at: &str) -> Result<Stage, Failure> {
     let config = |listen: SocketAddr| Config {
         listen,
         dir: Some(dir.join(wiring::STATE_DIR).join("dynamics")),
@@ -64,6 +89,7 @@ async fn set(dir: &Path, listen: &str) -> Result<Stage, Failure> {
     if !dir.join("ironbridge.yaml").exists() {
         write_project(dir)?;
     }
+    orders::add(dir)?;
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let wanted = listen.parse().unwrap_or(any);
     let dynamics = match emulator::dataverse::start(config(wanted)).await {
@@ -71,17 +97,27 @@ async fn set(dir: &Path, listen: &str) -> Result<Stage, Failure> {
         started => started,
     }
     .map_err(not_started)?;
-    point_at(dir, &dynamics.url)?;
+    let database = dir.join("data/erp.db");
+    let erp = match erp::start(&database, erp_at.parse().unwrap_or(any), LOCAL_TOKEN).await {
+        Err(_) => erp::start(&database, any, LOCAL_TOKEN).await,
+        started => started,
+    }?;
+    point_at(dir, &dynamics.url, &erp.url)?;
     let loaded = wiring::load(dir, None);
     let Some(project) = loaded.project.clone().filter(|_| !loaded.has_errors()) else {
         wiring::print_diagnostics(&loaded, crate::cli::Format::Human);
         return Err(Failure::said(USAGE));
     };
-    Ok(Stage { dir: dir.to_owned(), dynamics, project: Arc::new(project) })
+    Ok(Stage { dir: dir.to_owned(), dynamics, erp, project: Arc::new(project) })
 }
 
-/// Writes the address of the demo's Dynamics into its definition, and a schedule that one can watch.
-fn point_at(dir: &Path, url: &str) -> Result<(), Failure> {
+/// Writes the addresses of the demo's servers into its definition, and a schedule that one can watch.
+fn point_at(dir: &Path, url: &str, erp: &str) -> Result<(), Failure> {
+    edit(&dir.join("systems/erp.yaml"), |line| {
+        let (before, after) = line.split_once("url: \"http://127.0.0.1:")?;
+        let (_, after) = after.split_once('"')?;
+        Some(format!("{before}url: \"{erp}\"{after}"))
+    })?;
     edit(&dir.join("systems/dynamics.yaml"), |line| {
         let local = line.starts_with("connection:") && line.contains("127.0.0.1");
         local.then(|| format!("connection: {{ url: \"{url}\", token: \"${{file:dynamics.token}}\" }}"))
@@ -104,7 +140,7 @@ fn edit(file: &Path, change: impl Fn(&str) -> Option<String>) -> Result<(), Fail
 async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
     let begun = Instant::now();
     let new = !dir.join("ironbridge.yaml").exists();
-    let stage = set(&dir, DYNAMICS).await?;
+    let stage = set(&dir, DYNAMICS, ERP).await?;
     let (stop, stopping) = watch::channel(false);
     let hub = match Hub::start(stage.project.clone(), HUB.parse().expect("the address is ours"), stopping.clone()).await
     {
@@ -114,19 +150,21 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
     };
     let (bold, name) = (Style::new().bold(), dir.display());
     say!(
-        "{bold}Ironbridge demo{bold:#} in {name}: a finance system and a Dynamics, both on this machine, all data invented."
+        "{bold}Ironbridge demo{bold:#} in {name}: a finance system, a Dynamics and an ERP, all on this machine, all data invented."
     );
     say!(
         "  finance   {name}/data/finance.db (SQLite, {} customers, some bad on purpose)",
         number(finance::CUSTOMERS as u64)
     );
     say!("  Dynamics  {}/api/data/v9.2/ (a local stand-in)", stage.dynamics.url);
+    say!("  ERP       {} ({name}/data/erp.db)", stage.erp.url);
     say!("  hub       http://{}/healthz", hub.address);
     if new {
         say!("\nThe first sync:");
         let report = sync(&hub.store, &stage.project).await?;
         summary(&report, begun);
     }
+    stage.register(hub.address).await?;
     say!("\n{bold}Now try{bold:#}, in another terminal:");
     // As it was typed, so that the lines can be copied where it is not on the PATH.
     let ironbridge = std::env::args().next().unwrap_or_else(|| "ironbridge".to_owned());
@@ -139,6 +177,13 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
             format!("ironbridge demo dynamics down --dir {name}"),
             "take Dynamics down; change something; bring it back with `up`",
         ),
+        (format!("{ironbridge} demo order --dir {name}"), "submit an order in Dynamics; the ERP gives it a number"),
+        (
+            format!("{ironbridge} demo erp down --dir {name}"),
+            "take the ERP down; submit orders; bring it back with `up`",
+        ),
+        (format!("{ironbridge} demo order --discontinued --dir {name}"), "an order that the ERP refuses"),
+        (format!("{ironbridge} {at} trace order SO-1"), "the story of one order"),
         (format!("{ironbridge} {at} status"), "how it stands"),
         (format!("{ironbridge} {at} show customers"), "the integration with every default, and where it was said"),
     ];
@@ -177,7 +222,7 @@ fn summary(report: &Report, begun: Instant) {
 /// One full round, checked: a first sync, a second that writes nothing, one changed row that writes one.
 async fn once(dir: &Path) -> Result<u8, Failure> {
     let begun = Instant::now();
-    let stage = set(dir, "127.0.0.1:0").await?;
+    let stage = set(dir, "127.0.0.1:0", "127.0.0.1:0").await?;
     let store = wiring::open_store(&stage.project)?;
     let first = sync(&store, &stage.project).await?;
     let second = sync(&store, &stage.project).await?;
@@ -186,7 +231,9 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
         .map_err(anyhow::Error::from)?;
     let third = sync(&store, &stage.project).await?;
     let dead = store.dead_letters_waiting()?.iter().map(|(_, n)| n).sum::<u64>();
-    stage.dynamics.shutdown().await;
+    drop(store);
+    let batch = begun.elapsed();
+    let (seen, letter) = order_round(&stage).await?;
 
     let expected = [
         (&first, "first sync", first.counts.rejected > 0 && first.counts.created + first.counts.unchanged > 0),
@@ -205,18 +252,71 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
     say!(
         "\nread = created + updated + unchanged + rejected + skipped; skipped here: dead letters that have not changed"
     );
-    say!(
-        "{} dead letters wait for a person; the whole round took {:.1} s",
-        number(dead),
-        begun.elapsed().as_secs_f64()
-    );
+    say!("{} dead letters wait for a person; all of this took {:.1} s", number(dead), batch.as_secs_f64());
     for report in [&first, &second, &third] {
         if let Some(fault) = &report.error {
             talk!("{fault}");
         }
     }
+    say!("\nOrders, from Dynamics to an ERP and back:");
+    let rows = seen.iter().map(|seen| {
+        let good = if seen.good { "ok" } else { "WRONG" };
+        vec![seen.what.to_owned(), seen.told.clone(), good.to_owned()]
+    });
+    say!("{}", table(&["step", "seen", ""], rows.collect()));
+    if let Some(letter) = letter {
+        say!("\nWhen the product is sold again: ironbridge dead-letters retry {}", &letter.id.as_str()[..8]);
+    }
+    say!("Everything took {:.1} s.", begun.elapsed().as_secs_f64());
     let good = expected.iter().all(|(report, _, good)| *good && report.state != State::Failed) && dead > 0;
+    let good = good && seen.iter().all(|seen| seen.good);
     Ok(if good { 0 } else { FAILED })
+}
+
+/// The orders, with a hub that is up for as long; and the one that was refused.
+async fn order_round(stage: &Stage) -> Result<(Vec<orders::Seen>, Option<DeadLetter>), Failure> {
+    let (stop, stopping) = watch::channel(false);
+    let hub = Hub::start(stage.project.clone(), ([127, 0, 0, 1], 0).into(), stopping).await?;
+    let (store, dynamics) = (hub.store.clone(), stage.dynamics_at()?);
+    stage.register(hub.address).await?;
+    let working = tokio::spawn(hub.run());
+    let seen = tokio::task::block_in_place(|| orders::round(dynamics, &stage.erp, &store));
+    let letters = orders::letters(&store)?;
+    let _ = stop.send(true);
+    working.await.map_err(anyhow::Error::from)??;
+    Ok((seen?, letters.into_iter().next()))
+}
+
+fn order(dir: &Path, discontinued: bool) -> Result<u8, Failure> {
+    let dynamics = address(dir, "dynamics")?;
+    let number = format!("SO-{}", jiff::Timestamp::now().strftime("%H%M%S"));
+    let second = if discontinued { orders::DISCONTINUED } else { "P-200" };
+    orders::submit(dynamics, &number, &[("P-100", "2"), (second, "1.5")]).map_err(|why| no_demo(dir).because(why))?;
+    say!("order {number} is submitted in Dynamics, with P-100 and {second}");
+    talk!("What becomes of it: ironbridge -C {} trace order {number}", dir.display());
+    Ok(0)
+}
+
+fn close_erp(dir: &Path, state: UpOrDown) -> Result<u8, Failure> {
+    orders::close_erp(address(dir, "erp")?, state == UpOrDown::Down).map_err(|why| no_demo(dir).because(why))?;
+    match state {
+        UpOrDown::Down => {
+            say!("the ERP is down: every request is answered with 503");
+            talk!("Orders wait, and none is lost: ironbridge -C {} status", dir.display());
+        }
+        UpOrDown::Up => say!("the ERP is up again; what waits goes there within a minute"),
+    }
+    Ok(0)
+}
+
+/// Where a server of the demo listens, as its definition says.
+fn address(dir: &Path, system: &str) -> Result<SocketAddr, Failure> {
+    let definition = std::fs::read_to_string(dir.join(format!("systems/{system}.yaml"))).map_err(|_| no_demo(dir))?;
+    definition
+        .split_once("url: \"http://")
+        .and_then(|(_, rest)| rest.split('"').next())
+        .and_then(|address| address.parse().ok())
+        .ok_or_else(|| no_demo(dir))
 }
 
 fn change(dir: &Path) -> Result<u8, Failure> {
@@ -232,14 +332,9 @@ fn change(dir: &Path) -> Result<u8, Failure> {
 }
 
 fn dynamics(dir: &Path, state: UpOrDown) -> Result<u8, Failure> {
-    let definition = std::fs::read_to_string(dir.join("systems/dynamics.yaml")).map_err(|_| no_demo(dir))?;
-    let address = definition
-        .split_once("url: \"http://")
-        .and_then(|(_, rest)| rest.split('"').next())
-        .and_then(|address| address.parse::<SocketAddr>().ok())
-        .ok_or_else(|| no_demo(dir))?;
+    let address = address(dir, "dynamics")?;
     let fault = if state == UpOrDown::Down { "down" } else { "" };
-    post(address, "/emulator/fault", fault).map_err(|why| no_demo(dir).because(why))?;
+    web::request(address, "POST", "/emulator/fault", LOCAL_TOKEN, fault).map_err(|why| no_demo(dir).because(why))?;
     match state {
         UpOrDown::Down => {
             say!("Dynamics is down: every request is answered with 503");
@@ -253,21 +348,4 @@ fn dynamics(dir: &Path, state: UpOrDown) -> Result<u8, Failure> {
 fn no_demo(dir: &Path) -> Failure {
     let what = format!("no demo runs in {}", dir.display());
     Failure::new(USAGE, NO_DEMO, what, "start it in another terminal: ironbridge demo")
-}
-
-/// One small request to the demo's own Dynamics.
-fn post(address: SocketAddr, path: &str, body: &str) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let length = body.len();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )?;
-    let mut answer = String::new();
-    stream.take(64 * 1024).read_to_string(&mut answer)?;
-    match answer.split(' ').nth(1) {
-        Some("200" | "204") => Ok(()),
-        _ => Err(std::io::Error::other(answer.lines().next().unwrap_or("no answer").to_owned())),
-    }
 }

@@ -61,7 +61,7 @@ pub fn write_project(dir: &Path) -> Result<Finance, Failure> {
     Ok(finance::create(&dir.join("data/finance.db"), finance::CUSTOMERS, SEED).map_err(anyhow::Error::from)?)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }

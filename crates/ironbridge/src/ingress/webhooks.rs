@@ -14,13 +14,15 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use definition::{Pattern, Project};
+use definition::{Pattern, Project, Signed};
+use hub::events::Ordered;
 use record::Secret;
 use serde_json::{Value, json};
 use store::Store;
 use store::queue::{ID_BYTES_MAX, Message, Op};
 use subtle::ConstantTimeEq;
 
+use super::signatures;
 use crate::failure::Failure;
 use crate::wiring;
 
@@ -35,8 +37,10 @@ struct Intake {
     entity: String,
     /// The columns of the entity's key in the source, where they are read as they are.
     key: Vec<String>,
+    ordered_by: Ordered,
     header: String,
     keys: Vec<Secret>,
+    signed: Option<Signed>,
 }
 
 struct Webhooks {
@@ -62,6 +66,7 @@ pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure>
         let Some(webhooks) = &source.webhooks else { continue };
         let mut intake = Intake::new(project, &integration.name, event, wiring::webhook_keys(project, source)?);
         intake.header.clone_from(&webhooks.header);
+        intake.signed = webhooks.signed;
         intakes.insert(integration.name.clone(), intake);
     }
     let state = Arc::new(Webhooks { store: store.clone(), intakes });
@@ -79,14 +84,22 @@ async fn receive(
 ) -> Response {
     let headers = request.headers().clone();
     // Without a good key nobody learns which integrations there are.
-    let Some(intake) = webhooks.intakes.get(&integration).filter(|intake| intake.admits(&headers, &query)) else {
-        return refusal(StatusCode::UNAUTHORIZED, "no webhook of this name takes this key");
+    let no_one = || refusal(StatusCode::UNAUTHORIZED, "no webhook of this name takes this key");
+    let known = webhooks.intakes.get(&integration);
+    let Some(intake) = known.filter(|intake| intake.signed.is_some() || intake.admits(&headers, &query)) else {
+        return no_one();
     };
     let body = match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(rejection)) => return refusal(rejection.status(), &rejection.body_text()),
         Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 30 seconds"),
     };
+    let now = jiff::Timestamp::now().as_second();
+    if let Some(signed) = intake.signed
+        && !signatures::is_good(signed, &intake.header, &intake.keys, &headers, &body, now)
+    {
+        return no_one();
+    }
     let Ok(event) = serde_json::from_slice::<Value>(&body) else {
         return refusal(StatusCode::BAD_REQUEST, "the body is not JSON");
     };
@@ -109,14 +122,19 @@ fn refusal(status: StatusCode, what: &str) -> Response {
 impl Intake {
     fn new(project: &Project, integration: &str, event: &definition::Event, keys: Vec<Secret>) -> Intake {
         let source = project.system(&event.from).expect("a checked project names systems that exist");
-        let key = source.entity(&event.entity).zip(project.entity(&event.entity));
-        let key = key.and_then(|(held, entity)| held.key_columns(entity));
+        let both = source.entity(&event.entity).zip(project.entity(&event.entity));
+        let key = both.and_then(|(held, entity)| held.key_columns(entity));
+        // Events of Dataverse only name their row.
+        let signals = source.kind.name == "dataverse";
+        let ordered_by = both.map_or(Ordered::ByRow, |(held, entity)| Ordered::of(event, entity, held, signals));
         Intake {
             topic: hub::events::topic(integration),
             entity: event.entity.clone(),
             key: key.unwrap_or_default(),
+            ordered_by,
             header: String::new(),
             keys,
+            signed: None,
         }
     }
 
@@ -140,6 +158,11 @@ impl Intake {
             true => text("source").zip(text("id")).map(|(source, id)| format!("{source}|{id}")),
             false => text("OperationId"),
         };
+        let id = id.or_else(|| match self.signed {
+            Some(Signed::GitHub) => header("x-github-delivery"),
+            Some(Signed::Stripe) => text("id"),
+            _ => None,
+        });
         let id = id.or_else(|| header("idempotency-key")).or_else(|| header("webhook-id"));
         let table_and_id = text("PrimaryEntityName").zip(text("PrimaryEntityId"));
         let session = table_and_id.map(|(table, id)| format!("{table}|{id}"));
@@ -149,7 +172,12 @@ impl Intake {
             integration: Some(integration),
             entity: Some(self.entity.clone()),
             // Events of one row keep their order; what names no row keeps the order of all.
-            session: session.or_else(|| self.row_of(row)).or_else(|| Some(self.entity.clone())),
+            session: match &self.ordered_by {
+                Ordered::ByRow => session.or_else(|| self.row_of(row, &self.key)),
+                Ordered::By(column) => self.row_of(row, std::slice::from_ref(column)),
+                Ordered::All => None,
+            }
+            .or_else(|| Some(self.entity.clone())),
             correlation: text("CorrelationId"),
             content_type: header("content-type"),
             body: body.into(),
@@ -157,13 +185,13 @@ impl Intake {
         }
     }
 
-    /// The row that plain JSON is about, by the columns of its key.
-    fn row_of(&self, row: &Value) -> Option<String> {
+    /// The row that plain JSON is about, by the columns of its key; or what else keeps its order, by that column.
+    fn row_of(&self, row: &Value, columns: &[String]) -> Option<String> {
         let value = |column: &String| {
             let found = row.get(column).or_else(|| column.split('.').try_fold(row, |at, name| at.get(name)))?;
             (found.is_string() || found.is_number()).then(|| found.to_string())
         };
-        let values: Option<Vec<String>> = self.key.iter().map(value).collect();
+        let values: Option<Vec<String>> = columns.iter().map(value).collect();
         let values = values.filter(|values| !values.is_empty())?;
         Some(format!("{}|{}", self.entity, values.join("|"))).filter(|session| session.len() <= ID_BYTES_MAX)
     }
@@ -177,7 +205,7 @@ mod tests {
     fn either_key_opens_by_each_way_and_nothing_else_does() {
         let keys = vec![Secret::new("old key"), Secret::new("new key")];
         let (topic, entity, header) = ("t".into(), "order".into(), "x-key".into());
-        let intake = Intake { topic, entity, key: Vec::new(), header, keys };
+        let intake = Intake { topic, entity, key: Vec::new(), ordered_by: Ordered::ByRow, header, keys, signed: None };
         let check = |header: Option<&str>, query: &[(&str, &str)], admitted: bool| {
             let mut headers = HeaderMap::new();
             if let Some(header) = header {
@@ -199,19 +227,24 @@ mod tests {
     #[test]
     fn the_events_of_one_row_share_a_session() {
         let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
-        let intake = Intake { topic, entity, key: vec!["number".into()], header, keys: Vec::new() };
-        let check = |event: Value, id: &str, session: &str| {
+        let (key, keys) = (vec!["number".into()], Vec::new());
+        let mut intake = Intake { topic, entity, key, ordered_by: Ordered::ByRow, header, keys, signed: None };
+        let check = |intake: &Intake, event: Value, id: &str, session: &str| {
             let body = Bytes::from(event.to_string());
             let message = intake.message("orders".into(), &HeaderMap::new(), &event, body.clone());
             assert_eq!((message.id.as_str(), message.session.as_deref()), (id, Some(session)), "{event}");
             assert_eq!(message.body, body);
         };
         let context = json!({ "OperationId": "o-1", "PrimaryEntityName": "salesorder", "PrimaryEntityId": "7" });
-        check(context, "o-1", "salesorder|7");
+        check(&intake, context, "o-1", "salesorder|7");
         // An `id` of plain JSON is the row's, and no reason to drop its next event.
-        check(json!({ "id": "C-1", "number": "C-1" }), "", "order|\"C-1\"");
+        check(&intake, json!({ "id": "C-1", "number": "C-1" }), "", "order|\"C-1\"");
         let cloud = json!({ "id": "e-1", "source": "/shop", "specversion": "1.0", "data": { "number": 7 } });
-        check(cloud, "/shop|e-1", "order|7");
-        check(json!([1, 2]), "", "order");
+        check(&intake, cloud, "/shop|e-1", "order|7");
+        check(&intake, json!([1, 2]), "", "order");
+        intake.ordered_by = Ordered::By("customer.no".into());
+        check(&intake, json!({ "number": 7, "customer": { "no": "C-1" } }), "", "order|\"C-1\"");
+        intake.ordered_by = Ordered::All;
+        check(&intake, json!({ "number": 7 }), "", "order");
     }
 }

@@ -23,7 +23,18 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("emulator", &["odata", "record"]),
     (
         "ironbridge",
-        &["connectors", "definition", "emulator", "hub", "odata", "powerfx", "record", "store", "virtual_tables"],
+        &[
+            "connectors",
+            "definition",
+            "emulator",
+            "hub",
+            "mapping",
+            "odata",
+            "powerfx",
+            "record",
+            "store",
+            "virtual_tables",
+        ],
     ),
     (
         "bench",

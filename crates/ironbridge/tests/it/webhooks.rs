@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
+use hmac::{KeyInit, Mac};
+
 use crate::support::{World, binary};
 
 struct Up(Child);
@@ -45,8 +47,15 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
         "webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }\nowner:",
     );
     std::fs::write(world.dir.join("integrations/changes.yaml"), EVENTS).unwrap();
+    let finance = std::fs::read_to_string(world.dir.join("systems/finance.yaml")).unwrap();
+    let signing = finance.replace("system: finance", "system: forge").replace("header: x-hub-key", "signed: github");
+    std::fs::write(world.dir.join("systems/forge.yaml"), signing).unwrap();
+    let events = EVENTS.replace("integration: changes", "integration: signed").replace("from: finance", "from: forge");
+    std::fs::write(world.dir.join("integrations/signed.yaml"), events).unwrap();
     // What comes in stays in the queue, to be counted.
-    world.ironbridge(&["pause", "changes", "--note", "a test"]).ok();
+    for name in ["changes", "signed"] {
+        world.ironbridge(&["pause", name, "--note", "a test"]).ok();
+    }
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut up = Up(binary()
         .args(["-C", world.dir.to_str().unwrap(), "up", "--listen", &free])
@@ -75,6 +84,17 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
     check("/webhooks/other", "x-hub-key: local-key\r\n", event, " 401 ");
     check("/webhooks/changes", "x-hub-key: local-key\r\n", "not json", " 400 ");
     check("/webhooks/changes", "x-hub-key: local-key\r\n", &format!("\"{}\"", "x".repeat(1 << 20)), " 413 ");
+    // A sender that signs what it sends, and names its deliveries.
+    let signed = r#"{"ref": "main"}"#;
+    let mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(b"local-key").unwrap();
+    let mac = mac.chain_update(signed).finalize().into_bytes();
+    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let headers = |hex: &str| format!("X-Hub-Signature-256: sha256={hex}\r\nX-GitHub-Delivery: d-1\r\n");
+    check("/webhooks/signed", &headers(&hex), signed, " 202 ");
+    check("/webhooks/signed", &headers(&hex), signed, " 202 ");
+    check("/webhooks/signed", &headers(&hex), "{}", " 401 ");
+    check("/webhooks/signed", "x-hub-signature-256: local-key\r\n", signed, " 401 ");
+    check("/webhooks/signed?code=local-key", "", signed, " 401 ");
     // kill -9: what was answered with 202 is on the disk.
     up.0.kill().unwrap();
     up.0.wait().unwrap();
@@ -83,4 +103,6 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
         store.queues().unwrap().into_iter().find(|queue| queue.contains("changes") && queue.ends_with("dynamics"));
     let waiting = store.peek(&queue.expect("the destination has a subscription"), 0, 10).unwrap().unwrap();
     assert_eq!(waiting.len(), 2);
+    let signed = store.peek("events/signed/subscriptions/dynamics", 0, 10).unwrap().unwrap();
+    assert_eq!((signed.len(), signed[0].message.id.as_str()), (1, "d-1"));
 }

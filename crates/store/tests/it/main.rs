@@ -4,8 +4,10 @@
 mod agreements;
 mod approvals;
 mod crashes;
+mod day;
 mod dead_letters;
 mod files;
+mod journal;
 mod ledger;
 mod messages;
 mod model;

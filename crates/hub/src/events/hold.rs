@@ -1,0 +1,36 @@
+//! What a session remembers of its row between two deliveries.
+
+use serde_json::json;
+
+/// What a session remembers: the dead letter that holds its row, and the messages that wait for it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Hold {
+    /// The number of its message.
+    pub by: Option<i64>,
+    pub waiting: Vec<i64>,
+}
+
+impl Hold {
+    pub fn read(state: Option<&[u8]>) -> Hold {
+        let state: serde_json::Value = state.and_then(|s| serde_json::from_slice(s).ok()).unwrap_or_default();
+        let waiting = state["waiting"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_i64);
+        Hold { by: state["by"].as_i64(), waiting: waiting.collect() }
+    }
+
+    pub fn write(&self) -> Option<Vec<u8>> {
+        (*self != Hold::default()).then(|| json!({ "by": self.by, "waiting": self.waiting }).to_string().into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_comes_back_as_it_was_noted() {
+        let hold = Hold { by: Some(7), waiting: vec![8, 12] };
+        assert_eq!(Hold::read(hold.write().as_deref()), hold);
+        assert_eq!(Hold::default().write(), None);
+        assert_eq!(Hold::read(None), Hold::default());
+    }
+}

@@ -1,0 +1,78 @@
+//! A row that was deleted in the source is deleted in the destination, where the hub had written it.
+
+use record::{Change, Effected, Fault, Key, Op, Row, Schema, Value};
+use store::Store;
+use store::ledger::{self, Entry, State};
+
+use super::deliver::{Done, Verdict, judge_of, unanswered};
+use super::route::Route;
+use crate::codes;
+
+/// *Errors*: our own state cannot be read.
+pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Result<Verdict, store::Error> {
+    let pair = &route.pair;
+    let Some(key) = key else {
+        let what =
+            format!("a row of `{}` was deleted in `{}`, and its key cannot be told", pair.entity.name, pair.from);
+        let fault = Fault::reject(codes::DELETED_WITHOUT_KEY, what)
+            .at_system(&pair.from)
+            .fix("have the event carry the key: ironbridge dataverse register does; then delete this row by hand");
+        return Ok(judge_of(route, fault, None, None));
+    };
+    let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
+    let Some(known) = known.filter(|entry| entry.state == State::Written) else {
+        return Ok(Verdict::Done(Done::nothing(Some(key), "deleted in the source, and not the hub's to delete here")));
+    };
+    let wanted = pair.write.key_of(&key).expect("a route with deletions is only made where keys lead to keys");
+    let current = match pair.sink.current(std::slice::from_ref(&wanted), &pair.key_columns).await {
+        Ok(currents) => currents.into_iter().next().flatten(),
+        Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
+    };
+    if let Some(current) = current {
+        let remote_id = current.remote_id.or_else(|| known.remote_id.as_deref().map(Into::into));
+        let columns = Row::new(Schema::new(Vec::new()), Vec::new());
+        let change = Change { op: Op::Delete, key: wanted, columns, remote_id, if_version: None };
+        store.failpoints().hit("sink.before")?;
+        let outcome = pair.sink.apply(&[change]).await;
+        store.failpoints().hit("sink.after")?;
+        let outcome = outcome.and_then(|all| all.into_iter().next().unwrap_or_else(|| Err(unanswered(&pair.to))));
+        match outcome {
+            Ok(written) => debug_assert!(matches!(written.effect, Effected::Deleted | Effected::Unchanged)),
+            Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
+        }
+    }
+    let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+    let forget = ledger::Op::Remove { system, entity, keys: vec![key.clone()] };
+    Ok(Verdict::Done(Done { more: vec![forget.into()], ..Done::nothing(Some(key), "deleted") }))
+}
+
+/// The place in the ledger where the keys of delivered rows are found by their ids in the source: a row that is gone
+/// can no longer be asked for its key.
+fn by_id(entity: &str) -> String {
+    format!("{entity} by id")
+}
+
+/// Remembers under which key a row of the source was delivered.
+pub(super) fn remember(from: &str, entity: &str, id: &Value, key: &Key) -> Option<store::Op> {
+    let entry = Entry {
+        key: Key::of([id]).ok()?,
+        source_hash: 0,
+        content_hash: 0,
+        mapping: 0,
+        state: State::Written,
+        generation: 0,
+        remote_id: Some(key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()),
+        version: None,
+    };
+    Some(ledger::Op::Put { system: from.to_owned(), entity: by_id(entity), entries: vec![entry] }.into())
+}
+
+/// The key of a row by its id in the source. Nothing for one that was never delivered.
+pub(super) fn remembered(store: &Store, from: &str, entity: &str, id: &Value) -> Result<Option<Key>, store::Error> {
+    let Ok(id) = Key::of([id]) else { return Ok(None) };
+    let found = store.ledger_get(from, &by_id(entity), &[id])?.pop().flatten();
+    let bytes = |hex: String| -> Option<Vec<u8>> {
+        (0..hex.len() / 2).map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()).collect()
+    };
+    Ok(found.and_then(|entry| entry.remote_id).and_then(bytes).and_then(|bytes| Key::from_bytes(&bytes).ok()))
+}

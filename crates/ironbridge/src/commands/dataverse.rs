@@ -1,0 +1,123 @@
+//! `ironbridge dataverse`: what Dynamics is told by its own API.
+
+use definition::{Event, Integration, Pattern, Payload, Project};
+use hub::Systems;
+use record::{Difference, How, Registration};
+use serde_json::json;
+
+use crate::cli::{Cli, Dataverse, Format};
+use crate::failure::{CHANGES, Failure, NOT_REGISTERED_THERE, USAGE};
+use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
+
+pub async fn dataverse(cli: &Cli, command: &Dataverse) -> Result<u8, Failure> {
+    match command {
+        Dataverse::Register { integration, url, yes } => register(cli, integration, url.as_deref(), *yes).await,
+    }
+}
+
+async fn register(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let integration = wiring::integration(&project, name)?;
+    let (system, wanted) = wanted(&project, integration, url.unwrap_or_default())?;
+    let opened = OpenSystems::new(project.clone()).open(system)?;
+    let Some(compared) = opened.register(&wanted, false) else { return Err(not_by_api(name, system)) };
+    let differences = compared.await?;
+    let differs = differences.iter().any(|difference| difference.how != How::Same);
+    if yes {
+        let written = opened.register(&wanted, true).expect("it was answered before");
+        written.await?;
+    }
+    if cli.format == Format::Json {
+        let item = |d: &Difference| json!({ "how": word(d.how), "what": d.what });
+        say!(
+            "{:#}",
+            json!({ "system": system, "written": yes, "differences": differences.iter().map(item).collect::<Vec<_>>() })
+        );
+    } else {
+        for difference in &differences {
+            say!("{} {}", sign(difference.how), difference.what);
+        }
+        match (yes, differs) {
+            (true, true) => talk!("\n{system} is told; the key was written anew."),
+            (true, false) => talk!("\nEverything was as it should be; the key was written anew."),
+            (false, true) => talk!("\nNothing is written yet. If that is what you want, say --yes."),
+            (false, false) => {
+                talk!("\nEverything is as it should be. Whether its key is ours cannot be read; --yes writes it anew.")
+            }
+        }
+    }
+    Ok(if differs && !yes { CHANGES } else { 0 })
+}
+
+/// What a system has to send for an integration, and which system that is. An empty `url` means: where it is sent now.
+pub fn wanted<'p>(
+    project: &'p Project,
+    integration: &'p Integration,
+    url: &str,
+) -> Result<(&'p str, Registration), Failure> {
+    let name = &integration.name;
+    let Pattern::Event(event) = &integration.pattern else {
+        let what = format!("`{name}` is a {} integration: no event starts it", integration.pattern.word());
+        return Err(Failure::new(USAGE, NOT_REGISTERED_THERE, what, "name an event integration"));
+    };
+    let system = project.system(&event.from).expect("a checked project names systems that exist");
+    let held = system.entity(&event.entity).expect("a checked project reads entities that the source has");
+    let keys = wiring::webhook_keys(project, system)?;
+    let (Some(webhooks), Some(key)) = (&system.webhooks, keys.into_iter().next_back()) else {
+        let what = format!("`{}` has no `webhooks:`, so that nothing would take its events", system.name);
+        let fix = format!("write it in systems/{}.yaml: webhooks: {{ keys: [\"${{env:HOOK_KEY}}\"] }}", system.name);
+        return Err(Failure::new(USAGE, NOT_REGISTERED_THERE, what, fix));
+    };
+    let entity = project.entity(&event.entity).expect("a checked project names entities that exist");
+    let url = url.trim_end_matches('/');
+    let url = if url.is_empty() { String::new() } else { format!("{url}/webhooks/{name}") };
+    let registration = Registration {
+        name: name.clone(),
+        url,
+        header: webhooks.header.clone(),
+        key,
+        table: held.table.clone().unwrap_or_default(),
+        created: event.trigger.created,
+        updated: event.trigger.updated,
+        deleted: event.trigger.deleted,
+        columns: event.trigger.columns.clone(),
+        key_columns: held.key_columns(entity).unwrap_or_else(|| held.alternate_key.clone()),
+        sent: if event.payload == Payload::AsSent { own_columns(event, held) } else { Vec::new() },
+    };
+    Ok((&system.name, registration))
+}
+
+/// The columns of the row itself that its fields are read from.
+fn own_columns(event: &Event, held: &definition::SystemEntity) -> Vec<String> {
+    let columns = held.read.iter().filter_map(|rule| match &rule.expr {
+        mapping::Expr::Source(column) => Some(column.clone()),
+        mapping::Expr::Choice { source, .. } => Some(source.clone()),
+        _ => None,
+    });
+    columns.chain(event.trigger.columns.clone()).filter(|column| !column.contains('.')).collect()
+}
+
+fn not_by_api(name: &str, system: &str) -> Failure {
+    let what = format!("`{system}`, from which `{name}` gets its events, is not told by an API what to send");
+    let fix = format!("enter the hub's address there by hand: <hub>/webhooks/{name}, with a key of `webhooks:`");
+    Failure::new(USAGE, NOT_REGISTERED_THERE, what, fix)
+}
+
+fn sign(how: How) -> char {
+    match how {
+        How::Same => '=',
+        How::Add => '+',
+        How::Change => '~',
+        How::Remove => '-',
+    }
+}
+
+fn word(how: How) -> &'static str {
+    match how {
+        How::Same => "same",
+        How::Add => "add",
+        How::Change => "change",
+        How::Remove => "remove",
+    }
+}

@@ -1,0 +1,180 @@
+//! What an event says beyond the row's id: that it is gone, what it held, which others keep their order with it; and how
+//! Dynamics is told to say it.
+
+use crate::stage::{EVENTS, Stage};
+use crate::support::{binary, said};
+
+/// Runs `dataverse register`; answers its exit code and what it said.
+fn register(stage: &Stage, more: &[&str]) -> (i32, String) {
+    let dir = stage.world.dir.to_str().unwrap();
+    let args = ["-C", dir, "dataverse", "register", "buyers"].into_iter().chain(more.iter().copied());
+    let said = said(binary().args(args).env("HOOK_KEY", "local-key").output().unwrap());
+    (said.code.unwrap(), said.out + &said.err)
+}
+
+#[test]
+fn dynamics_is_told_what_to_send_and_only_what_is_different() {
+    let stage = Stage::unregistered(&EVENTS.replace("[created, updated]", "[created, updated, deleted]"));
+    let (code, told) = register(&stage, &[]);
+    assert!(code == 1 && told.contains("IB0804") && told.contains("--url"), "{told}");
+    let url = format!("http://{}", stage.address);
+    let (code, told) = register(&stage, &["--url", &url]);
+    assert_eq!(code, 3, "{told}");
+    for expected in [
+        "+ webhook `ironbridge buyers` to http://",
+        "+ step `ironbridge buyers: Create of account`",
+        "+ step `ironbridge buyers: Update of account`, when one of creditlimit,emailaddress1,name is written",
+        "+ step `ironbridge buyers: Delete of account`, with accountnumber",
+        "Nothing is written yet",
+    ] {
+        assert!(told.contains(expected), "`{expected}` is not in:\n{told}");
+    }
+    assert_eq!(register(&stage, &["--url", &url]).1, told, "nothing was written");
+    let (code, told) = register(&stage, &["--url", &url, "--yes"]);
+    assert!(code == 0 && told.contains("is told"), "{told}");
+    let (code, told) = register(&stage, &[]);
+    assert!(code == 0 && !told.contains("\n+") && told.matches("= ").count() == 4, "{told}");
+    // Another trigger, and a step that somebody has switched off.
+    stage.world.edit(
+        "integrations/buyers.yaml",
+        "[created, updated, deleted], columns: [name,",
+        "[updated], columns: [",
+    );
+    let (code, told) = register(&stage, &[]);
+    assert_eq!(code, 3, "{told}");
+    assert!(
+        told.contains("~ step `ironbridge buyers: Update of account`, when one of creditlimit,emailaddress1 is"),
+        "{told}"
+    );
+    assert!(told.contains("- step `ironbridge buyers: Create of account`"), "{told}");
+    assert_eq!(register(&stage, &["--yes"]).0, 0);
+    let (code, told) = register(&stage, &[]);
+    assert!(code == 0 && told.matches("= ").count() == 2, "{told}");
+    let steps = stage.dynamics("GET", "sdkmessageprocessingsteps?$select=name", "");
+    assert_eq!(steps["value"].as_array().unwrap().len(), 1, "{steps:#}");
+}
+
+#[test]
+fn a_row_that_is_deleted_there_is_deleted_here_if_the_hub_wrote_it() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    let mut stage = Stage::unregistered(&format!("{events}sweep: every 1 second\n"));
+    assert_eq!(register(&stage, &["--url", &format!("http://{}", stage.address), "--yes"]).0, 0);
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('C-9', 'Its own', '9')");
+    for (number, limit) in [("C-1", 1), ("C-2", 2), ("C-3", 3), ("C-9", 0)] {
+        stage.account(number, "Buyer", limit);
+    }
+    stage.until("the rows", || stage.buyers() == ["C-1 Buyer 1", "C-2 Buyer 2", "C-3 Buyer 3", "C-9 Its own 9"]);
+    for number in ["C-1", "C-9"] {
+        stage.dynamics("DELETE", &format!("accounts(accountnumber='{number}')"), "");
+    }
+    stage.until("the deletion", || stage.buyers() == ["C-2 Buyer 2", "C-3 Buyer 3", "C-9 Its own 9"]);
+    stage.until("the other event", || stage.waiting() == 0);
+    // Nobody hears of the next one; change tracking does.
+    stage.kill();
+    stage.dynamics("DELETE", "accounts(accountnumber='C-2')", "");
+    stage.start();
+    stage.until("what was not heard", || stage.buyers() == ["C-3 Buyer 3", "C-9 Its own 9"]);
+    let told = stage.say(&["trace", "customer", "C-2"]);
+    assert!(told.contains("found by the sweep") && told.contains("deleted"), "{told}");
+    assert!(stage.say(&["trace", "customer", "C-9"]).contains("not the hub's to delete"));
+    // It comes back under its number: a new row.
+    stage.account("C-1", "Again", 4);
+    stage.until("the new one", || stage.buyers().contains(&"C-1 Again 4".to_owned()));
+}
+
+#[test]
+fn what_an_event_does_not_say_is_left_alone() {
+    let events = EVENTS.replace(", columns: [name, creditlimit, emailaddress1], if: '=credit_limit > 0'", "");
+    let mut stage = Stage::with(&format!("{events}payload: as_sent\n"));
+    stage.start();
+    stage.account("C-1", "Acme", 100);
+    stage.until("the new row", || stage.buyers() == ["C-1 Acme 100"]);
+    // Somebody there keeps an address of their own, and a limit.
+    stage.sql("UPDATE buyers SET mail = 'by hand', money = '7'");
+    stage.dynamics("PATCH", "accounts(accountnumber='C-1')", r#"{"name": "Acme Ltd"}"#);
+    stage.until("the change", || stage.buyers() == ["C-1 Acme Ltd 7"]);
+    assert_eq!(stage.texts("SELECT mail FROM buyers"), ["by hand"]);
+    // A blank that is said is one.
+    stage.dynamics("PATCH", "accounts(accountnumber='C-1')", r#"{"emailaddress1": null, "creditlimit": 12.5}"#);
+    stage.until("the second change", || stage.buyers() == ["C-1 Acme Ltd 12.5"]);
+    stage.until("quiet", || stage.waiting() == 0);
+    assert_eq!(stage.texts("SELECT coalesce(mail, 'none') FROM buyers"), ["none"]);
+    assert_eq!(stage.json(&["dead-letters", "list"]), serde_json::json!([]));
+}
+
+#[test]
+fn events_that_share_an_order_wait_for_each_other() {
+    let mut stage = Stage::with(&format!("{EVENTS}order_by: name\n"));
+    stage.sql(
+        "CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'no'); END;",
+    );
+    stage.start();
+    stage.account("C-1", "Poison", 1);
+    stage.until("the dead letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().len() == 1);
+    stage.account("C-2", "Behind it", 2);
+    stage.until("the other row, held", || stage.json(&["queue", "list"]).to_string().contains(r#""deferred":1"#));
+    let id = stage.json(&["dead-letters", "list"])[0]["id"].as_str().unwrap().to_owned();
+    stage.say(&["dead-letters", "discard", &id]);
+    stage.until("the other row", || stage.buyers() == ["C-2 Behind it 2"]);
+}
+
+#[test]
+fn a_context_that_was_too_large_is_fetched() {
+    let mut stage = Stage::with(&format!("{EVENTS}payload: as_sent\n"));
+    let column = r#"{"@odata.type": "Microsoft.Dynamics.CRM.MemoAttributeMetadata", "SchemaName": "new_Story", "MaxLength": 1048576,
+        "RequiredLevel": {"Value": "None"}, "DisplayName": {"LocalizedLabels": [{"Label": "Story", "LanguageCode": 1033}]}}"#;
+    stage.dynamics("POST", "EntityDefinitions(LogicalName='account')/Attributes", column);
+    stage.start();
+    let story = "x".repeat(300 * 1024);
+    let body = format!(r#"{{"name": "Long", "creditlimit": 5, "new_story": "{story}"}}"#);
+    stage.dynamics("PATCH", "accounts(accountnumber='C-1')", &body);
+    stage.until("the row", || stage.buyers() == ["C-1 Long 5"]);
+}
+
+/// A door before the hub: answers each request with the next status of a plan, and lets it through where that is 202.
+fn door(hub: &str, plan: &'static [u16]) -> String {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, hub) = (listener.local_addr().unwrap().to_string(), hub.to_owned());
+    std::thread::spawn(move || {
+        for (stream, status) in listener.incoming().zip(plan) {
+            let mut stream = stream.unwrap();
+            let (mut request, mut part) = (Vec::new(), [0; 65536]);
+            loop {
+                let read = stream.read(&mut part).unwrap();
+                request.extend_from_slice(&part[..read]);
+                let text = String::from_utf8_lossy(&request).to_lowercase();
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+                if body.len() >= length.trim().parse().unwrap() {
+                    break;
+                }
+            }
+            if *status == 202 {
+                let mut through = TcpStream::connect(&hub).unwrap();
+                through.write_all(&request).unwrap();
+                assert!(through.read(&mut part).unwrap() > 0);
+            }
+            write!(stream, "HTTP/1.1 {status} Told\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn dynamics_tries_once_more_after_a_gateway_error_and_after_nothing_else() {
+    let mut stage = Stage::unregistered(EVENTS);
+    let door = door(&stage.address, &[503, 202, 500, 502, 504, 202]);
+    assert_eq!(register(&stage, &["--url", &format!("http://{door}"), "--yes"]).0, 0);
+    stage.start();
+    stage.account("C-1", "Second try", 1);
+    stage.account("C-2", "Lost at once", 2);
+    stage.account("C-3", "Lost at the second try", 3);
+    stage.account("C-4", "First try", 4);
+    stage.until("those that came", || stage.buyers() == ["C-1 Second try 1", "C-4 First try 4"]);
+    let failed = stage.dynamics("GET", "asyncoperations?$select=message&$filter=statuscode eq 31", "");
+    assert_eq!(failed["value"].as_array().unwrap().len(), 2, "{failed:#}");
+}

@@ -1,0 +1,58 @@
+//! The journal says what happened to a record, and only what did happen.
+
+use store::dead_letters::DeadLetterId;
+use store::journal::{Note, Op, What};
+use store::leases::{self, Epoch};
+use store::queue::{self, Message, Settings};
+
+use crate::support::Bench;
+
+fn note(key: &str, what: What) -> Note {
+    Note { message: Some(7), attempt: 1, ..Note::new("order", key, what, "orders", "erp") }
+}
+
+fn story(bench: &Bench, key: &str) -> Vec<What> {
+    bench.store.journal_of("order", key, 100).unwrap().into_iter().map(|noted| noted.note.what).collect()
+}
+
+#[test]
+fn a_record_has_its_own_story_in_order() {
+    let mut bench = Bench::new();
+    bench.one(Op::Note(vec![note("SO-1", What::Failed), note("SO-2", What::Created)]));
+    bench.pass(1500);
+    bench.one(Op::Note(vec![note("SO-1", What::Created)]));
+    bench.reopen("");
+    assert_eq!(story(&bench, "so-1"), [What::Failed, What::Created]);
+    assert_eq!(story(&bench, "SO-2"), [What::Created]);
+    assert_eq!(story(&bench, "SO"), []);
+    let last = bench.store.journal_of("order", "SO-1", 1).unwrap();
+    assert_eq!((last.len(), last[0].at, last[0].note.what), (1, bench.now(), What::Created));
+    let (all, place) = bench.store.journal_after(0, 1).unwrap();
+    let (rest, end) = bench.store.journal_after(place, 10).unwrap();
+    assert_eq!((all.len(), rest.len(), bench.store.journal_after(end, 10).unwrap().0.len()), (2, 1, 0));
+}
+
+#[test]
+fn what_was_refused_is_not_noted() {
+    let bench = Bench::new();
+    bench.one(queue::Op::Put { queue: "q".into(), settings: Settings::default() });
+    let stale = leases::Op::Fence { name: "nobody".into(), epoch: Epoch(1) };
+    let refused = vec![Op::Note(vec![note("SO-1", What::Created)]).into(), stale.into()];
+    bench.store.commit_blocking(refused).unwrap_err();
+    let send = queue::Op::Send { queue: "q".into(), messages: vec![Message::default().into()] };
+    bench.store.commit_blocking(vec![send.into(), Op::Note(vec![note("SO-2", What::Failed)]).into()]).unwrap();
+    assert_eq!((story(&bench, "SO-1"), story(&bench, "SO-2")), (vec![], vec![What::Failed]));
+}
+
+#[test]
+fn what_is_old_is_forgotten() {
+    let bench = Bench::new();
+    for key in ["a", "b", "c"] {
+        bench.one(Op::Note(vec![Note { dead_letter: Some(DeadLetterId::of_seq(1)), ..note(key, What::DeadLetter) }]));
+        bench.pass(1000);
+    }
+    let before = "2026-01-01T00:00:02Z".parse().unwrap();
+    assert_eq!(bench.one(Op::Forget { before, max: 1 }), store::OpResult::Count(1));
+    assert_eq!(bench.one(Op::Forget { before, max: 9 }), store::OpResult::Count(1));
+    assert_eq!((story(&bench, "a"), story(&bench, "b"), story(&bench, "c")), (vec![], vec![], vec![What::DeadLetter]));
+}
