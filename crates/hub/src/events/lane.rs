@@ -233,7 +233,7 @@ impl Lane {
                         Next::Released => return Ok(Ended::Well),
                         Next::Aside => return Ok(Ended::Aside),
                         Next::Down(fault, note) => {
-                            self.release(token, note.into_iter().collect()).await?;
+                            self.release(token, note).await?;
                             return Ok(Ended::Down(fault, message.seq));
                         }
                     }
@@ -319,7 +319,7 @@ impl Lane {
             Verdict::Done(done) => return self.done(route, session, delivery, done, retry_of, frees, hold).await,
             Verdict::Down(fault, key) => {
                 let note = about.failed(key.as_ref(), What::Failed, &fault, "waits until the other side takes events");
-                return Ok(Next::Down(Box::new(fault), note));
+                return Ok(Next::Down(Box::new(fault), note.into_iter().collect()));
             }
             Verdict::Dead { key, problem } => {
                 self.dead(&route.pair.entity.name, session, delivery, key, problem, retry_of, hold).await?;
@@ -514,7 +514,7 @@ enum Next {
     /// As well, with a message that found the other side closed while others get through.
     Aside,
     /// With what the journal is to say of it.
-    Down(Box<Fault>, Option<Op>),
+    Down(Box<Fault>, Vec<Op>),
 }
 
 #[cfg(test)]
