@@ -50,7 +50,6 @@ async fn sqlite() {
             (Check::NoRoom, "a limit of pages belongs to one connection: a test of the faults has one"),
             (Check::CutWhileReading, "a file has no network"),
             (Check::CutWhileWriting, "a file has no network"),
-            (Check::FindsChildren, "it is not asked for children yet"),
         ],
     })
     .await;
@@ -104,7 +103,7 @@ async fn postgres() {
         time: "changed",
         options: Options::default(),
         trouble: Some(crate::ground::postgres(&url).await),
-        waivers: &[(Check::FindsChildren, "it is not asked for children yet")],
+        waivers: &[],
     })
     .await;
 }
