@@ -107,7 +107,9 @@ pub fn round(dynamics: SocketAddr, erp: &erp::Handle, store: &Store) -> Result<V
     for order in &during {
         submit(dynamics, order, &[("P-100", "1")])?;
     }
-    // One of them is changed while nobody can tell the ERP.
+    // One of them is opened, changed and submitted again while nobody can tell the ERP.
+    let again = "/api/data/v9.2/salesorders(ordernumber='SO-2')";
+    request(dynamics, "PATCH", again, LOCAL_TOKEN, r#"{"statecode": 0, "statuscode": 1}"#)?;
     let detail =
         "/api/data/v9.2/salesorderdetails?$select=salesorderdetailid&$expand=salesorderid($select=ordernumber)";
     let details = request(dynamics, "GET", detail, LOCAL_TOKEN, "")?;
@@ -120,7 +122,6 @@ pub fn round(dynamics: SocketAddr, erp: &erp::Handle, store: &Store) -> Result<V
         LOCAL_TOKEN,
         r#"{"quantity": 5}"#,
     )?;
-    let again = "/api/data/v9.2/salesorders(ordernumber='SO-2')";
     request(dynamics, "PATCH", again, LOCAL_TOKEN, r#"{"statecode": 1, "statuscode": 3}"#)?;
     let orders_wait = until(|| waiting() >= during.len() as u64);
     let is_told = until(|| store.outages().is_ok_and(|outages| outages.iter().any(|o| o.system == "erp")));
