@@ -34,6 +34,7 @@ mod write;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use limits::Limits;
 pub use server::{Handle, start};
@@ -60,6 +61,8 @@ pub struct Config {
     pub faults: String,
     /// What the dice of the faults start from.
     pub seed: u64,
+    /// How long a webhook may take to answer: 60 seconds on the platform.
+    pub webhook_timeout: Duration,
 }
 
 impl Default for Config {
@@ -74,6 +77,7 @@ impl Default for Config {
             limits: None,
             faults: String::new(),
             seed: 1,
+            webhook_timeout: Duration::from_secs(60),
         }
     }
 }

@@ -13,9 +13,6 @@ use tokio::sync::{mpsc, watch};
 use super::server::Server;
 use super::webhooks::{self, Post};
 
-/// What the platform gives a webhook.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// How many notices may wait; beyond it the newest fail, as on a platform that is flooded.
 pub const WAITING_MAX: usize = 100_000;
 
@@ -29,9 +26,9 @@ pub async fn run(server: Arc<Server>, mut posts: mpsc::Receiver<Post>, mut stopp
 
 async fn deliver(server: Arc<Server>, posts: &mut mpsc::Receiver<Post>) {
     while let Some(post) = posts.recv().await {
-        let mut result = attempt(&post).await;
+        let mut result = attempt(&post, server.webhook_timeout).await;
         if matches!(result, Err(Failure::Status(502..=504))) {
-            result = attempt(&post).await;
+            result = attempt(&post, server.webhook_timeout).await;
         }
         let failure = result.err().map(|failure| failure.to_string());
         let shared = server.clone();
@@ -55,8 +52,8 @@ enum Failure {
     Network(String),
 }
 
-async fn attempt(post: &Post) -> Result<(), Failure> {
-    match tokio::time::timeout(TIMEOUT, send(post)).await {
+async fn attempt(post: &Post, timeout: Duration) -> Result<(), Failure> {
+    match tokio::time::timeout(timeout, send(post)).await {
         Err(_) => Err(Failure::Timeout),
         Ok(Err(failure)) => Err(failure),
         Ok(Ok(200..=299)) => Ok(()),

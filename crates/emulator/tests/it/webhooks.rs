@@ -176,3 +176,73 @@ async fn a_failure_is_final_but_for_one_second_chance_and_is_on_record() {
     )])
     .await;
 }
+
+/// The status codes of the system jobs, once there are so many.
+async fn jobs(env: &Env, count: usize) -> Vec<String> {
+    let mut codes = Vec::new();
+    for _ in 0..200 {
+        codes = env.values("asyncoperations?$select=statuscode,message&$orderby=asyncoperationid", "statuscode").await;
+        if codes.len() == count {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    codes
+}
+
+#[tokio::test]
+async fn a_webhook_has_a_minute_and_a_time_out_is_final() {
+    assert_eq!(emulator::dataverse::Config::default().webhook_timeout, Duration::from_secs(60));
+    // A webhook that takes the event and says nothing, and then one that comes to its senses.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (tell, mut told) = mpsc::channel(100);
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        for count in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tell.send(count).await.unwrap();
+            if count == 0 {
+                silent.push(stream);
+                continue;
+            }
+            let mut request = [0; 65536];
+            let _ = stream.read(&mut request).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    let short = emulator::dataverse::Config { webhook_timeout: Duration::from_millis(300), ..Default::default() };
+    let env = crate::env_with(short).await;
+    register(&env, &url, "Create", "").await;
+    let begun = std::time::Instant::now();
+    env.create("accounts", r#"{"name":"a"}"#).await;
+    env.create("accounts", r#"{"name":"b"}"#).await;
+    assert_eq!(jobs(&env, 2).await, ["31", "30"]);
+    assert!(begun.elapsed() >= Duration::from_millis(300), "it was given its time");
+    let said = env.values("asyncoperations?$filter=statuscode eq 31", "message").await.concat();
+    assert!(said.contains("timed out at client side"), "{said}");
+    // One attempt for each: what was not answered is not sent again.
+    assert_eq!([told.recv().await, told.recv().await], [Some(0), Some(1)]);
+    assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_nobody_listens_to_is_lost_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    drop(listener);
+    let env = env().await;
+    register(&env, &url, "Create", "").await;
+    env.create("accounts", r#"{"name":"a"}"#).await;
+    assert_eq!(jobs(&env, 1).await, ["31"]);
+    // 429 and 500 are no reason to come again either.
+    let (url, mut told) = hook(&[429, 500]).await;
+    register(&env, &url, "Update", "").await;
+    let id = env.create("accounts", r#"{"name":"b"}"#).await;
+    for name in ["c", "d"] {
+        env.send(&format!("PATCH accounts({id})"), &[], &format!(r#"{{"name":"{name}"}}"#)).await;
+        next(&mut told).await;
+    }
+    assert_eq!(jobs(&env, 4).await, ["31"; 4]);
+    assert!(told.try_recv().is_err());
+}
