@@ -15,6 +15,9 @@ use crate::writer::Writer;
 
 /// A checkpoint begins when the log has this many pages: 16 MB.
 const LOG_PAGES: u32 = 1000;
+/// The rest of a checkpoint, for which commits wait, is to be this small; unless it does not get there in a few passes.
+const REST_PAGES: u32 = 50;
+const PASSES_MAX: u32 = 4;
 /// Space is given back when so many pages are free (32 MB) and they are more than half of the file.
 const FREE_PAGES: i64 = 2000;
 /// Pages that are given back at once, while the writer rests.
@@ -127,11 +130,16 @@ impl Checkpointer {
 ///
 /// A failure leaves the log longer; the next nudge tries again.
 fn checkpoint_and_rewind(conn: &Connection, writer: &Writer) {
-    if checkpoint(conn).is_ok() {
-        let _gate = writer.gate.lock();
-        if checkpoint(conn).is_ok_and(|(all, done)| all == done) {
-            writer.log_pages.store(0, Ordering::Relaxed);
+    for _ in 0..PASSES_MAX {
+        let Ok((_, done)) = checkpoint(conn) else { return };
+        // What was written during a long pass is copied by a shorter one.
+        if writer.log_pages.load(Ordering::Relaxed).saturating_sub(done.max(0) as u32) <= REST_PAGES {
+            break;
         }
+    }
+    let _gate = writer.gate.lock();
+    if checkpoint(conn).is_ok_and(|(all, done)| all == done) {
+        writer.log_pages.store(0, Ordering::Relaxed);
     }
 }
 

@@ -84,6 +84,9 @@ pub enum Op {
     /// Gives a message back, to be delivered again at once or after a delay, with its delivery count raised. In a
     /// session the delay holds back the messages behind it.
     Abandon { queue: String, token: LockToken, delay: Option<Duration> },
+    /// Ends the delays of messages that were abandoned with one: what they waited for is there. Messages that do not wait
+    /// are passed over. Answers how many did.
+    Wake { queue: String, seqs: Vec<i64> },
     /// Puts a message aside, to be received only by its sequence number.
     Defer { queue: String, token: LockToken },
     /// Gives up on a message: it moves to the dead-letter queue and into the list of dead letters, under this key where
@@ -129,6 +132,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Renew { queue, token } => settle::renew(tx, queue, *token),
         Op::Complete { queue, tokens } => settle::complete(tx, queue, tokens),
         Op::Abandon { queue, token, delay } => settle::abandon(tx, queue, *token, *delay),
+        Op::Wake { queue, seqs } => settle::wake(tx, queue, seqs),
         Op::Defer { queue, token } => settle::defer(tx, queue, *token),
         Op::DeadLetter { queue, token, key, problem } => settle::dead_letter(tx, queue, *token, key.as_ref(), problem),
     }

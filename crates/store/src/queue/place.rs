@@ -71,6 +71,32 @@ pub(crate) fn lock(tx: &mut Tx<'_>, head: &Head, until: Ms) -> rusqlite::Result<
     Ok(())
 }
 
+/// So many ready messages of a queue were locked at once.
+pub(crate) fn locked(tx: &mut Tx<'_>, queue: i64, count: usize) {
+    tx.count(Count::Messages { queue, state: Place::Ready }, -(count as i64));
+    tx.count(Count::Messages { queue, state: Place::Locked }, count as i64);
+}
+
+/// Locked messages of no session leave their queue together, and their bodies with them. *Shape*: sorted by number, and
+/// all that the queue has between the first and the last.
+pub(crate) fn leave_together(tx: &mut Tx<'_>, heads: &[Head]) -> rusqlite::Result<()> {
+    let ([first, .., last] | [first @ last]) = heads else { return Ok(()) };
+    let range = (first.queue, first.seq, last.seq);
+    tx.run("DELETE FROM message WHERE queue = ?1 AND seq BETWEEN ?2 AND ?3", range)?;
+    tx.count(Count::Messages { queue: first.queue, state: Place::Locked }, -(heads.len() as i64));
+    if last.seq - first.seq + 1 == heads.len() as i64 {
+        return tx.run("DELETE FROM body WHERE seq BETWEEN ?1 AND ?2", (first.seq, last.seq)).map(drop);
+    }
+    // Bodies of other queues lie between them.
+    heads.iter().try_for_each(|head| super::send::drop_body(tx, head.seq))
+}
+
+/// All messages of a queue between two numbers.
+pub(crate) fn between(tx: &Tx<'_>, queue: i64, first: i64, last: i64) -> rusqlite::Result<Vec<Head>> {
+    let sql = format!("SELECT {COLUMNS} FROM message WHERE queue = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq");
+    tx.all(&sql, (queue, first, last), Head::read)
+}
+
 /// A message leaves its queue; its body stays.
 pub(crate) fn leave(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
     tx.run("DELETE FROM message WHERE queue = ?1 AND seq = ?2", (head.queue, head.seq))?;

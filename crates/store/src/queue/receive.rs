@@ -1,6 +1,6 @@
 //! Taking messages under a lock.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::entity::{self, Kind, Queue};
 use super::message::{Delivery, LockToken, Message, SessionToken};
@@ -22,12 +22,20 @@ pub(crate) fn receive(tx: &mut Tx<'_>, path: &str, max: usize) -> Result<OpResul
         return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
     }
     // Named, because the primary key looks as good and passes over everything that is locked or put aside.
-    let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session
-               FROM message INDEXED BY message_ready
-               WHERE queue = ?1 AND state = 0 AND session IS NULL ORDER BY seq LIMIT ?2";
-    let heads = tx.all(sql, (queue.id, max.min(RECEIVE_MAX) as i64), Head::read)?;
+    let sql = "SELECT m.queue, m.seq, m.state, m.deliveries, m.locks, m.enqueued, m.due, m.expires, m.session,
+                      b.id, b.envelope, b.body, b.first_seq
+               FROM message m INDEXED BY message_ready CROSS JOIN body b ON b.seq = m.seq
+               WHERE m.queue = ?1 AND m.state = 0 AND m.session IS NULL ORDER BY m.seq LIMIT ?2";
+    let found = tx.all(sql, (queue.id, max.min(RECEIVE_MAX) as i64), Found::read)?;
     let until = tx.now + queue.lock_ms;
-    deliver(tx, &queue, &heads, until)
+    if let [first, .., last] | [first @ last] = found.as_slice() {
+        // All of them are in this range, and nothing else that is ready is.
+        let sql = "UPDATE message INDEXED BY message_ready SET state = 1, due = ?4, locks = locks + 1
+                   WHERE queue = ?1 AND state = 0 AND session IS NULL AND seq BETWEEN ?2 AND ?3";
+        tx.run(sql, (queue.id, first.head.seq, last.head.seq, until))?;
+        place::locked(tx, queue.id, found.len());
+    }
+    deliver(tx, &queue, found, until)
 }
 
 pub(crate) fn receive_in_session(
@@ -39,12 +47,17 @@ pub(crate) fn receive_in_session(
     let queue = receivable(tx, path)?;
     let until = sessions::held(tx, &queue, token)?;
     // Nothing while a message waits for its second chance: those behind it must not pass.
-    let sql = "SELECT queue, seq, state, deliveries, locks, enqueued, due, expires, session FROM message
-               WHERE session = ?1 AND state = 0
+    let sql = "SELECT m.queue, m.seq, m.state, m.deliveries, m.locks, m.enqueued, m.due, m.expires, m.session,
+                      b.id, b.envelope, b.body, b.first_seq
+               FROM message m CROSS JOIN body b ON b.seq = m.seq
+               WHERE m.session = ?1 AND m.state = 0
                  AND NOT EXISTS (SELECT 1 FROM message WHERE session = ?1 AND state = 2)
-               ORDER BY seq LIMIT ?2";
-    let heads = tx.all(sql, (token.session, max.min(RECEIVE_MAX) as i64), Head::read)?;
-    deliver(tx, &queue, &heads, until)
+               ORDER BY m.seq LIMIT ?2";
+    let found = tx.all(sql, (token.session, max.min(RECEIVE_MAX) as i64), Found::read)?;
+    for found in &found {
+        place::lock(tx, &found.head, until)?;
+    }
+    deliver(tx, &queue, found, until)
 }
 
 pub(crate) fn receive_deferred(
@@ -58,16 +71,21 @@ pub(crate) fn receive_deferred(
         Some(token) => sessions::held(tx, &queue, token)?,
         None => tx.now + queue.lock_ms,
     };
-    let mut heads: Vec<Head> = Vec::with_capacity(seqs.len());
+    let mut found: Vec<Found> = Vec::with_capacity(seqs.len());
     for &seq in seqs {
         let there = place::find(tx, queue.id, seq)?.filter(|head| {
             head.place == super::Place::Deferred
                 && head.session == token.map(|token| token.session)
-                && !heads.iter().any(|other| other.seq == seq)
+                && !found.iter().any(|other| other.head.seq == seq)
         });
-        heads.push(there.ok_or_else(|| Refusal::NoMessage { path: queue.path.clone(), seq })?);
+        let head = there.ok_or_else(|| Refusal::NoMessage { path: queue.path.clone(), seq })?;
+        let (message, first_seq) = body(tx.conn, seq)?;
+        found.push(Found { head, message, first_seq });
     }
-    deliver(tx, &queue, &heads, until)
+    for found in &found {
+        place::lock(tx, &found.head, until)?;
+    }
+    deliver(tx, &queue, found, until)
 }
 
 fn receivable(tx: &mut Tx<'_>, path: &str) -> Result<std::sync::Arc<Queue>, Fail> {
@@ -80,11 +98,25 @@ fn receivable(tx: &mut Tx<'_>, path: &str) -> Result<std::sync::Arc<Queue>, Fail
     Err(Refusal::QueueUse { path: path.to_owned(), reason }.into())
 }
 
-fn deliver(tx: &mut Tx<'_>, queue: &Queue, heads: &[Head], until: Ms) -> Result<OpResult, Fail> {
-    let mut deliveries = Vec::with_capacity(heads.len());
-    for head in heads {
-        place::lock(tx, head, until)?;
-        let (message, first_seq) = body(tx.conn, head.seq)?;
+/// A message that is to be delivered, as it was before it was locked.
+struct Found {
+    head: Head,
+    message: Message,
+    first_seq: i64,
+}
+
+impl Found {
+    /// Of the columns of a head, and then of a body.
+    fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
+        let head = Head::read(row)?;
+        let (message, first_seq) = read_body(row, 9, head.seq)?;
+        Ok(Found { head, message, first_seq })
+    }
+}
+
+fn deliver(tx: &Tx<'_>, queue: &Queue, found: Vec<Found>, until: Ms) -> Result<OpResult, Fail> {
+    let mut deliveries = Vec::with_capacity(found.len());
+    for Found { head, message, first_seq } in found {
         deliveries.push(Delivery {
             seq: head.seq,
             first_seq,
@@ -102,14 +134,16 @@ fn deliver(tx: &mut Tx<'_>, queue: &Queue, heads: &[Head], until: Ms) -> Result<
 
 /// The resting half of a message, and the number that it was first sent under.
 pub(crate) fn body(conn: &Connection, seq: i64) -> rusqlite::Result<(Message, i64)> {
-    let found = first(conn, "SELECT id, envelope, body, first_seq FROM body WHERE seq = ?1", [seq], |row| {
-        let mut message = Message { id: row.get(0)?, body: row.get(2)?, ..Message::default() };
-        if let Some(packed) = row.get_ref(1)?.as_blob_or_null()? {
-            envelope::unpack(packed, &mut message).ok_or(rusqlite::types::FromSqlError::InvalidType)?;
-        }
-        Ok((message, row.get::<_, Option<i64>>(3)?.unwrap_or(seq)))
-    })?;
-    found.ok_or(rusqlite::Error::QueryReturnedNoRows)
+    let sql = "SELECT id, envelope, body, first_seq FROM body WHERE seq = ?1";
+    first(conn, sql, [seq], |row| read_body(row, 0, seq))?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+fn read_body(row: &Row<'_>, at: usize, seq: i64) -> rusqlite::Result<(Message, i64)> {
+    let mut message = Message { id: row.get(at)?, body: row.get(at + 2)?, ..Message::default() };
+    if let Some(packed) = row.get_ref(at + 1)?.as_blob_or_null()? {
+        envelope::unpack(packed, &mut message).ok_or(rusqlite::types::FromSqlError::InvalidType)?;
+    }
+    Ok((message, row.get::<_, Option<i64>>(at + 3)?.unwrap_or(seq)))
 }
 
 /// Why a message is in a dead-letter queue.

@@ -195,8 +195,7 @@ fn is_duplicate(tx: &Tx<'_>, queue: &Queue, id: &str) -> rusqlite::Result<bool> 
 }
 
 fn put_body(tx: &Tx<'_>, seq: i64, first_seq: i64, message: &Message) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO body (seq, first_seq, id, envelope, body) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT (seq) DO UPDATE SET id = ?3, envelope = ?4, body = ?5";
+    let sql = "INSERT OR REPLACE INTO body (seq, first_seq, id, envelope, body) VALUES (?1, ?2, ?3, ?4, ?5)";
     let first_seq = (first_seq != seq).then_some(first_seq);
     tx.run(sql, (seq, first_seq, &message.id, envelope::pack(message), &message.body)).map(drop)
 }

@@ -95,6 +95,23 @@ fn abandoned_messages_keep_their_place() {
 }
 
 #[test]
+fn what_waits_for_its_second_chance_can_be_woken() {
+    let bench = Bench::new();
+    put(&bench, Settings::default());
+    let sent = send(&bench, vec![message("a"), message("b")]);
+    let (Sent::Accepted(first), Sent::Accepted(second)) = (sent[0], sent[1]) else { panic!("{sent:?}") };
+    let token = receive(&bench, 1)[0].token;
+    bench.one(Op::Abandon { queue: "q".into(), token, delay: Some(Duration::from_secs(3600)) });
+    assert_eq!(counts(&bench), Counts { ready: 1, delayed: 1, ..Counts::default() });
+    // One that does not wait, and one that is not there, are passed over.
+    let wake = || bench.one(Op::Wake { queue: "q".into(), seqs: vec![first, second, 999] });
+    assert_eq!(wake(), store::OpResult::Count(1));
+    assert_eq!(wake(), store::OpResult::Count(0));
+    let again = receive(&bench, 2);
+    assert_eq!((ids(&again), again[0].deliveries), (vec!["a", "b"], 1));
+}
+
+#[test]
 fn an_id_is_taken_once_within_the_window() {
     let mut bench = Bench::new();
     put(&bench, Settings { duplicate_window: Some(Duration::from_secs(600)), ..Settings::default() });

@@ -201,7 +201,8 @@ impl Pair {
             30..50 => self.receive(b),
             50..75 => self.settle(a, b),
             75..80 => self.receive_deferred(a),
-            80..84 => self.cancel(a),
+            80..83 => self.cancel(a),
+            83 => self.wake(a),
             84..92 if self.model.sessions => self.accept(a),
             92..94 if self.model.sessions => self.release(a),
             94..97 if self.model.sessions => self.note(a, b),
@@ -391,6 +392,21 @@ impl Pair {
         assert!(answer.is_none_or(|answer| answer.is_ok() == at.is_some()));
         if let Some(at) = at {
             self.model.messages.remove(at);
+        }
+    }
+
+    fn wake(&mut self, a: u8) {
+        let known: Vec<Known> = self.model.messages.iter().filter(|known| known.seq.is_some()).cloned().collect();
+        if known.is_empty() {
+            return;
+        }
+        let known = &known[usize::from(a) % known.len()];
+        let Some(answer) = self.commit(Op::Wake { queue: "q".into(), seqs: vec![known.seq.unwrap()] }) else { return };
+        let at = self.model.messages.iter().position(|other| other.seq == known.seq && other.place == Place::Delayed);
+        assert!(answer.is_none_or(|answer| answer.unwrap() == OpResult::Count(at.is_some().into())));
+        if let Some(at) = at {
+            let known = &mut self.model.messages[at];
+            (known.place, known.due) = (Place::Ready, None);
         }
     }
 
