@@ -15,14 +15,16 @@ mod order;
 mod remove;
 mod route;
 mod sweep;
+mod version;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use definition::{Integration, Pattern, Project};
 use record::{Fault, RetryPolicy};
-use store::queue::{Condition, Filter, Op, Rule, Settings};
-use store::{OpResult, Store, journal};
+use store::queue::{Condition, Filter, Op as QueueOp, Rule, Settings};
+use store::{Op, OpResult, Store, dead_letters, journal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -40,7 +42,7 @@ const LOCK: Duration = Duration::from_secs(20);
 /// The hub ends a message by its own policy. This many deliveries without an end, such as crashes, end it too.
 const DELIVERIES_MAX: u32 = 100;
 
-/// Old notes of the journal go in commits of this size.
+/// What is old goes in commits of this size.
 const FORGOTTEN_AT_ONCE: usize = 1000;
 
 /// Where the events of an integration come in.
@@ -88,14 +90,14 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
         let Pattern::Event(event) = &integration.pattern else { continue };
         let topic = topic(&integration.name);
         let settings = Settings { duplicate_window: Some(REMEMBERED), ..Settings::default() };
-        ops.push(Op::PutTopic { topic: topic.clone(), settings }.into());
+        ops.push(QueueOp::PutTopic { topic: topic.clone(), settings }.into());
         for to in &event.to {
             let settings =
                 Settings { lock: LOCK, sessions: true, max_deliveries: DELIVERIES_MAX, ..Settings::default() };
             let mine = format!("{DESTINATION} IS NULL OR {DESTINATION} = '{to}'");
             let mine = Condition::parse(&mine).expect("names of systems need no quoting");
             let rules = vec![Rule { name: "mine".into(), filter: Filter::Sql(mine) }];
-            ops.push(Op::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
+            ops.push(QueueOp::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
         }
     }
     if !ops.is_empty() {
@@ -104,19 +106,33 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-/// Forgets what the journal has kept for longer than `retention:` says, now and then.
+/// Forgets what was kept for longer than `retention:` says, now and then: notes of the journal, and dead letters that were
+/// closed, with their messages. What is open stays. What was delivered is not kept at all: its story is in the journal.
 async fn forget(project: Arc<Project>, store: Store, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let retention = &project.hub.retention;
+    let store_of = &store;
+    let all = |op: Op| async move {
+        while matches!(store_of.commit_one(op.clone()).await?, OpResult::Count(n) if n as usize == FORGOTTEN_AT_ONCE) {}
+        Ok::<(), Error>(())
+    };
     loop {
-        let kept = jiff::SignedDuration::try_from(project.hub.retention.journal).unwrap_or(jiff::SignedDuration::MAX);
-        if let Ok(before) = store.clock().now().checked_sub(kept) {
-            let forget = || journal::Op::Forget { before, max: FORGOTTEN_AT_ONCE };
-            while matches!(store.commit_one(forget()).await?, OpResult::Count(n) if n as usize == FORGOTTEN_AT_ONCE) {}
+        let max = FORGOTTEN_AT_ONCE;
+        if let Some(before) = ago(&store, retention.journal) {
+            all(journal::Op::Forget { before, max }.into()).await?;
+        }
+        if let Some(closed_before) = ago(&store, retention.messages) {
+            all(dead_letters::Op::Forget { closed_before, max }.into()).await?;
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(3600)) => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }
+}
+
+fn ago(store: &Store, long: Duration) -> Option<jiff::Timestamp> {
+    let long = jiff::SignedDuration::try_from(long).unwrap_or(jiff::SignedDuration::MAX);
+    store.clock().now().checked_sub(long).ok()
 }
 
 /// Delivers what comes in until it is told to stop. What is cut then is delivered again at the next start, and writes

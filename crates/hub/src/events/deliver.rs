@@ -1,5 +1,7 @@
 //! One message, from what it says to what the destination made of it.
 
+use std::cmp::Ordering;
+
 use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope};
 use store::Store;
 use store::ledger::{Entry, State};
@@ -7,6 +9,8 @@ use store::queue::Problem;
 
 use super::remove;
 use super::route::{Brought, Mapped, Read, Route, Told};
+use super::version;
+use super::waits::{self, Parent};
 use crate::adopt;
 use crate::codes;
 use crate::gone::Gone;
@@ -19,8 +23,8 @@ pub(crate) enum Verdict {
     Done(Done),
     /// It failed by itself, and may succeed later.
     Again(Fault, Option<Key>),
-    /// What it points to is not there yet.
-    Wait(Fault, Option<Key>),
+    /// What it points to is not there yet: the rows that the hub has not written there.
+    Wait(Fault, Option<Key>, Vec<Parent>),
     /// Nothing gets through to the other side.
     Down(Fault, Option<Key>),
     Dead {
@@ -66,35 +70,28 @@ const ONCE: RetryPolicy = RetryPolicy {
 pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Result<Verdict, store::Error> {
     let pair = &route.pair;
     let nothing = |key, what| Ok(Verdict::Done(Done::nothing(key, what)));
-    let (row, absent) = match route.row(told).await {
-        Ok(Brought::Row(row, absent)) => (row, absent),
-        Ok(Brought::Deleted(key)) => return remove::remove(route, store, key).await,
-        Ok(Brought::LeftOut) => return nothing(None, "not what the trigger wants"),
-        Ok(Brought::Gone) => return nothing(None, "the row is gone"),
-        Err(fault) => return Ok(judge(route, fault, None)),
+    let (mut row, mut mapped) = match read(route, store, told).await? {
+        Ok(read) => read,
+        Err(verdict) => return Ok(verdict),
     };
-    let Mapped { key, record, wanted, content_hash } = match route.map(&row, &absent) {
-        Ok(Read::Mapped(mapped)) => *mapped,
-        Ok(Read::LeftOut { key, why }) => return nothing(key, why),
-        Ok(Read::Bad { key, faults, fields }) => {
-            let rejected = Rejected {
-                key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
-                source_hash: 0,
-                faults,
-                source: row.clone(),
-                fields,
-                remote_id: None,
-                parents: Vec::new(),
-                keeps_ledger: false,
-            };
-            return Ok(Verdict::Dead { key, problem: rejected.problem(pair) });
-        }
-        Err(fault) => return Ok(Verdict::Down(fault, None)),
-    };
+    if late(route, store, &mapped)?.is_some_and(Ordering::is_le) && route.can_ask(told) {
+        // Not newer than what was delivered: what it says may be out of date, and what it says besides may be news.
+        (row, mapped) = match read(route, store, &Told { now: true, ..*told }).await? {
+            Ok(read) => read,
+            Err(verdict) => return Ok(verdict),
+        };
+    }
+    if late(route, store, &mapped)?.is_some_and(Ordering::is_lt) {
+        return nothing(Some(mapped.key), version::OLDER);
+    }
+    let Mapped { key, record, wanted, content_hash } = mapped;
+    let version = route.version(&record);
+    let remembered = version.and_then(|(at, _)| version::remember(&pair.to, &pair.entity.name, &key, at));
     let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
     if known.as_ref().is_some_and(|entry| entry.state == State::Written && Some(entry.content_hash) == content_hash) {
         // The same content was written before: a duplicate, an echo, or a later event of a row that was read late.
-        return nothing(Some(key), "unchanged");
+        let more = remembered.into_iter().collect();
+        return Ok(Verdict::Done(Done { more, ..Done::nothing(Some(key), "unchanged") }));
     }
     // Of a part nothing can be said later but that something was written.
     let content_hash = content_hash.unwrap_or(0);
@@ -133,11 +130,53 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
                 remote_id: remote_id.or(candidate.remote_id),
                 version,
             };
-            let more = route.remembers(&row, &key).into_iter().collect();
+            let more = route.remembers(&row, &key).into_iter().chain(remembered).collect();
             Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more })
         }
-        Err(fault) => judge(route, fault, Some((&candidate, &row))),
+        Err(fault) => match judge(route, fault, Some((&candidate, &row))) {
+            Verdict::Wait(fault, key, _) => {
+                let missing = waits::still_missing(store, &pair.to, waits::parents(&candidate.record))?;
+                Verdict::Wait(fault, key, missing)
+            }
+            verdict => verdict,
+        },
     })
+}
+
+/// The row that an event is about, through the mappings; or what there is to be done instead.
+async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(Row, Mapped), Verdict>, store::Error> {
+    let nothing = |key, what| Ok(Err(Verdict::Done(Done::nothing(key, what))));
+    let (row, absent) = match route.row(told).await {
+        Ok(Brought::Row(row, absent)) => (row, absent),
+        Ok(Brought::Deleted(key)) => return remove::remove(route, store, key).await.map(Err),
+        Ok(Brought::LeftOut) => return nothing(None, "not what the trigger wants"),
+        Ok(Brought::Gone) => return nothing(None, "the row is gone"),
+        Err(fault) => return Ok(Err(judge(route, fault, None))),
+    };
+    match route.map(&row, &absent) {
+        Ok(Read::Mapped(mapped)) => Ok(Ok((row, *mapped))),
+        Ok(Read::LeftOut { key, why }) => nothing(key, why),
+        Ok(Read::Bad { key, faults, fields }) => {
+            let rejected = Rejected {
+                key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
+                source_hash: 0,
+                faults,
+                source: row,
+                fields,
+                remote_id: None,
+                parents: Vec::new(),
+                keeps_ledger: false,
+            };
+            Ok(Err(Verdict::Dead { key, problem: rejected.problem(&route.pair) }))
+        }
+        Err(fault) => Ok(Err(Verdict::Down(fault, None))),
+    }
+}
+
+/// How a row stands to what was delivered last. Nothing where no version tells.
+fn late(route: &Route, store: &Store, mapped: &Mapped) -> Result<Option<Ordering>, store::Error> {
+    let Some(version) = route.version(&mapped.record) else { return Ok(None) };
+    version::beside_delivered(store, &route.pair.to, &route.pair.entity.name, &mapped.key, version)
 }
 
 /// What the destination made of a row.
@@ -205,7 +244,7 @@ fn judge(route: &Route, fault: Fault, row: Option<(&Candidate, &Row)>) -> Verdic
 
 pub(super) fn judge_of(route: &Route, fault: Fault, key: Option<Key>, row: Option<(&Candidate, &Row)>) -> Verdict {
     match (fault.now, fault.scope) {
-        _ if fault.code == codes::REFERENCE_MISSING => Verdict::Wait(fault, key),
+        _ if fault.code == codes::REFERENCE_MISSING => Verdict::Wait(fault, key, Vec::new()),
         (Now::RetryAfter(_) | Now::Stop | Now::AskPerson, Scope::Destination) => Verdict::Down(fault, key),
         (Now::RetryAfter(_), _) => Verdict::Again(fault, key),
         _ => Verdict::Dead { problem: problem(route, fault, row), key },

@@ -1,14 +1,16 @@
 //! The messages of one integration for one destination: who is next, and what becomes of each.
 
+mod settle;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use definition::{Event, Integration, Pattern, Payload, Project};
-use record::{Fault, Key, Now};
-use store::dead_letters::{self, DeadLetterId, Filter, State};
+use definition::{Event, Integration, Pattern, Project};
+use record::{Fault, Now};
+use store::dead_letters::{DeadLetterId, State};
 use store::journal::What;
-use store::queue::{Delivery, LockToken, Op as QueueOp, Problem, Session, SessionToken};
-use store::{Op, OpResult, Refusal, Store, ledger, outages};
+use store::queue::{Delivery, Op as QueueOp, Session, SessionToken};
+use store::{Op, OpResult, Refusal, Store, outages};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -18,6 +20,7 @@ use super::hold::Hold;
 use super::notes::About;
 use super::remove::remembered;
 use super::route::{Route, Told};
+use super::waits::Waits;
 use super::{LOCK, letters, policy, subscription};
 use crate::compile::Systems;
 use crate::error::Error;
@@ -40,6 +43,7 @@ pub(crate) struct Lane {
     to: String,
     queue: String,
     suspects: Arc<Mutex<Suspects>>,
+    waits: Arc<Mutex<Waits>>,
 }
 
 /// How the work in one session ended.
@@ -61,7 +65,7 @@ impl Lane {
         to: String,
     ) -> Lane {
         let queue = subscription(&integration, &to);
-        Lane { project, systems, store, integration, to, queue, suspects: Arc::default() }
+        Lane { project, systems, store, integration, to, queue, suspects: Arc::default(), waits: Arc::default() }
     }
 
     fn defined(&self) -> (&Integration, &Event) {
@@ -84,6 +88,7 @@ impl Lane {
             if *stop.borrow() {
                 break;
             }
+            self.wake().await?;
             let room = guard.width().saturating_sub(busy.len());
             if room > 0 && Instant::now() >= quiet_until && self.has_work()? && !self.is_paused()? {
                 let ready = match &route {
@@ -182,6 +187,22 @@ impl Lane {
             self.store.commit_one(outages::Op::End { integration, system }).await?;
         }
         Ok(())
+    }
+
+    /// Messages whose parents have come since go on at once.
+    async fn wake(&self) -> Result<(), Error> {
+        let seqs = {
+            let mut waits = self.waits();
+            if waits.is_empty() { Vec::new() } else { waits.come(&self.store, &self.to)? }
+        };
+        if !seqs.is_empty() {
+            self.store.commit_one(QueueOp::Wake { queue: self.queue.clone(), seqs }).await?;
+        }
+        Ok(())
+    }
+
+    fn waits(&self) -> std::sync::MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn suspects(&self) -> std::sync::MutexGuard<'_, Suspects> {
@@ -302,11 +323,12 @@ impl Lane {
                 let (from, entity) = (&route.pair.from, &route.pair.entity.name);
                 // What cannot be read now is not known; the delivery itself finds out why.
                 let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
-                deliver(route, &self.store, &Told { body: &message.body, by_hub, keys: &keys }).await?
+                deliver(route, &self.store, &Told { body: &message.body, by_hub, now: false, keys: &keys }).await?
             }
         };
         let about = About { integration: &self.integration, to: &self.to, entity: &route.pair.entity.name, delivery };
         let mut given_back = Next::Released;
+        let mut missing = Vec::new();
         let verdict = match verdict {
             // It alone finds the other side closed, while others get through: what it fails by is its own.
             Verdict::Down(fault, key) if fault.is_transient() && self.suspects().blames(delivery.seq) => {
@@ -338,7 +360,8 @@ impl Lane {
                 let how = format!("it was tried {attempt} times, over at most {time:?}");
                 (fault, key, What::Failed, delay.ok_or(how))
             }
-            Verdict::Wait(fault, key) => {
+            Verdict::Wait(fault, key, parents) => {
+                missing = parents;
                 let patience = route.pair.patience;
                 let how = format!("it was waited for {patience:?}, and did not come");
                 (fault, key, What::Waits, until_it_comes(patience, delivery.deliveries).ok_or(how))
@@ -350,6 +373,8 @@ impl Lane {
                 let abandon = QueueOp::Abandon { queue: self.queue.clone(), token, delay: Some(delay) };
                 let note = about.failed(key.as_ref(), what, &fault, &format!("again in {delay:.0?}"));
                 self.release(session, [abandon.into()].into_iter().chain(note).collect()).await?;
+                // After the message waits: a parent that came meanwhile is seen by the next look.
+                self.waits().note(delivery.seq, missing);
                 Ok(given_back)
             }
             Err(how) => {
@@ -367,125 +392,6 @@ impl Lane {
             }
         }
     }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one commit, and one caller")]
-    async fn done(
-        &self,
-        route: &Route,
-        session: SessionToken,
-        delivery: &Delivery,
-        done: Done,
-        retry_of: Option<DeadLetterId>,
-        frees: bool,
-        hold: &mut Hold,
-    ) -> Result<Next, Error> {
-        let (to, entity) = (self.to.clone(), route.pair.entity.name.to_string());
-        let mut ops = vec![self.complete(delivery.token)];
-        let about = About { integration: &self.integration, to: &self.to, entity: &entity, delivery };
-        ops.extend(about.done(&done));
-        if let Some(entry) = done.entry {
-            ops.push(ledger::Op::Put { system: to.clone(), entity: entity.clone(), entries: vec![entry] }.into());
-        }
-        ops.extend(done.more);
-        let resumes = delivery.message.op.as_deref() == Some(letters::RESUME);
-        if let Some(id) = retry_of.clone().filter(|_| !resumes) {
-            ops.push(change(id, State::Retrying, State::Resolved, None));
-        }
-        if let Some(key) = &done.key {
-            for id in self.overtaken(key, retry_of.as_ref())? {
-                ops.push(change(id, State::Open, State::Superseded, Some("a later event of the row was delivered")));
-            }
-        }
-        let key = done.key.as_ref().map(Key::to_string).unwrap_or_default();
-        tracing::debug!(integration = self.integration, "{entity} {key} to {to}: {}", done.what);
-        if !frees {
-            self.store.commit(ops).await?;
-            return Ok(Next::More);
-        }
-        // What it held goes back to its place, all in the same commit.
-        let waiting = std::mem::take(&mut hold.waiting);
-        hold.by = None;
-        let receive = |seqs| QueueOp::ReceiveDeferred { queue: self.queue.clone(), session: Some(session), seqs };
-        for chunk in waiting.chunks(1000) {
-            ops.push(receive(chunk.to_vec()).into());
-        }
-        ops.push(self.note(session, hold));
-        ops.push(QueueOp::ReleaseSession { queue: self.queue.clone(), session }.into());
-        self.store.commit(ops).await?;
-        Ok(Next::Released)
-    }
-
-    /// Gives up on a message, and holds what comes after it where the definition says so.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one commit")]
-    async fn dead(
-        &self,
-        entity: &str,
-        session: SessionToken,
-        delivery: &Delivery,
-        key: Option<Key>,
-        problem: Problem,
-        retry_of: Option<DeadLetterId>,
-        hold: &mut Hold,
-    ) -> Result<(), Error> {
-        let name = &self.integration;
-        tracing::warn!(
-            integration = name,
-            code = problem.code,
-            "an event of {name} for {} is a dead letter: {}: {}; look at it: ironbridge dead-letters list {name}",
-            self.to,
-            problem.code,
-            problem.what
-        );
-        let about = About { integration: name, to: &self.to, entity, delivery };
-        // One dead letter for a row: what fails once more is told there. What was sent is only in its own message.
-        let fetched = self.defined().1.payload == Payload::Fetch;
-        let known = match &key {
-            Some(key) if fetched && retry_of.is_none() => self.overtaken(key, None)?.pop(),
-            _ => None,
-        };
-        let id = retry_of.or(known);
-        let note = about.dead(key.as_ref(), id.as_ref(), &problem);
-        let mut ops = match id {
-            Some(id) => vec![self.complete(delivery.token), dead_letters::Op::Again { id, problem }.into()],
-            None => {
-                let dead = QueueOp::DeadLetter { queue: self.queue.clone(), token: delivery.token, key, problem };
-                let mut ops: Vec<Op> = vec![dead.into()];
-                if self.defined().1.hold_key {
-                    hold.by = Some(delivery.seq);
-                    ops.push(self.note(session, hold));
-                }
-                ops
-            }
-        };
-        ops.extend(note);
-        self.store.commit(ops).await?;
-        Ok(())
-    }
-
-    /// The dead letters of this row here that a delivery has made out of date.
-    fn overtaken(&self, key: &Key, but: Option<&DeadLetterId>) -> Result<Vec<DeadLetterId>, store::Error> {
-        let waiting = self.store.dead_letters_waiting()?.iter().any(|(name, _)| *name == self.integration);
-        if !waiting {
-            return Ok(Vec::new());
-        }
-        let filter =
-            Filter { integration: Some(self.integration.clone()), states: vec![State::Open], ..Filter::default() };
-        let found = self.store.dead_letters(&filter, 1000)?.into_iter();
-        let mine = found.filter(|l| l.key.as_ref() == Some(key) && l.queue == self.queue && Some(&l.id) != but);
-        Ok(mine.map(|letter| letter.id).collect())
-    }
-
-    fn complete(&self, token: LockToken) -> Op {
-        QueueOp::Complete { queue: self.queue.clone(), tokens: vec![token] }.into()
-    }
-
-    fn note(&self, session: SessionToken, hold: &Hold) -> Op {
-        QueueOp::SetSessionState { queue: self.queue.clone(), session, state: hold.write() }.into()
-    }
-}
-
-fn change(id: DeadLetterId, seen: State, to: State, note: Option<&str>) -> Op {
-    dead_letters::Op::Change { id, seen, to, by: None, note: note.map(str::to_owned) }.into()
 }
 
 /// How long to wait before what a message points to is looked for again, after so many looks: soon at first, and then as

@@ -69,6 +69,8 @@ pub(crate) struct Route {
     key: Vec<String>,
     pub home: Option<Home>,
     ordered_by: Ordered,
+    /// Where in the entity the field is that orders versions, where what is sent is written.
+    version: Option<usize>,
 }
 
 /// Everything about an event besides its body.
@@ -76,6 +78,8 @@ pub(crate) struct Told<'a> {
     pub body: &'a [u8],
     /// It is sent by the hub, and only names a row.
     pub by_hub: bool,
+    /// The row is asked for, whatever the event says of it.
+    pub now: bool,
     /// The key under which a row was delivered, by its id in the source.
     pub keys: &'a (dyn Fn(&Value) -> Option<Key> + Send + Sync),
 }
@@ -130,9 +134,12 @@ impl Route {
         };
         let signals = from.system.decode(b"").is_some();
         let ordered_by = Ordered::of(event, &pair.entity, from.held(&event.entity), signals);
+        let version = pair.entity.version.as_ref().filter(|_| event.payload == Payload::AsSent);
+        let version = version.and_then(|version| pair.entity.schema.index(version));
         Ok(Route {
             home,
             ordered_by,
+            version,
             pair,
             event: event.clone(),
             condition,
@@ -154,6 +161,11 @@ impl Route {
     /// A row of the source with its lines, as they are now.
     pub async fn with_lines(&self, row: Row) -> Result<Row, Fault> {
         lines::of_row(&self.pair, row).await
+    }
+
+    /// Whether the source can be asked for the row that an event names.
+    pub fn can_ask(&self, told: &Told<'_>) -> bool {
+        !told.now && !told.by_hub && self.by_id.is_some() && self.from.decode(told.body).is_some()
     }
 
     async fn brought(&self, told: &Told<'_>) -> Result<Brought, Fault> {
@@ -227,7 +239,7 @@ impl Route {
                 brought => Ok(brought),
             };
         }
-        if self.event.payload == Payload::Fetch || signal.values.is_empty() {
+        if self.event.payload == Payload::Fetch || told.now || signal.values.is_empty() {
             return self.fetch(&signal.id).await;
         }
         self.as_sent(signal).await
@@ -260,7 +272,8 @@ impl Route {
             values.push(signal.id.clone());
         }
         let unknown = self.pair.read.unknown(&absent);
-        let cannot_tell = self.condition.as_ref().is_some_and(|condition| condition.reads_any(&unknown));
+        let cannot_tell = self.condition.as_ref().is_some_and(|condition| condition.reads_any(&unknown))
+            || self.version.is_some_and(|at| unknown.contains(&&*self.pair.entity.fields[at].name));
         // A destination that replaces rows would blank what the event does not say.
         if cannot_tell || !absent.is_empty() && self.pair.sink.replaces() {
             return self.fetch(&signal.id).await;
@@ -334,6 +347,12 @@ impl Route {
         let content_hash = absent.is_empty().then_some(content_hash);
         let key = key.clone().expect("a row without a key has no record");
         Ok(Read::Mapped(Box::new(Mapped { key, record, wanted, content_hash })))
+    }
+
+    /// The version of a record, and its type, where a late, older event is not to be written.
+    pub fn version<'r>(&self, record: &'r Row) -> Option<(&'r Value, &Type)> {
+        let at = self.version?;
+        Some((&record.values()[at], &self.pair.entity.fields[at].ty))
     }
 
     /// What a later deletion of the row needs, where deletions are delivered.

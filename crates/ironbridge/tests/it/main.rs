@@ -15,6 +15,7 @@ mod events;
 mod files;
 mod gone;
 mod kills;
+mod late;
 mod lines;
 mod mysql;
 mod plans;

@@ -251,13 +251,18 @@ pub fn said(output: Output) -> Said {
 
 /// One small request, answered with the body.
 pub fn http(url: &str, method: &str, path: &str, body: &str) -> String {
+    http_with(url, method, path, "", body)
+}
+
+/// With more header lines, each with its end.
+pub fn http_with(url: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\nAccept: application/json\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+         {headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = Vec::new();
