@@ -18,6 +18,7 @@ mod limits;
 mod model;
 mod payload;
 mod post;
+mod provider;
 mod read;
 mod refusal;
 mod server;

@@ -2,3 +2,4 @@
 
 pub mod erp;
 pub mod finance;
+pub mod warehouse;

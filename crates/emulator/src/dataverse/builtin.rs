@@ -4,11 +4,13 @@ mod automation;
 mod events;
 mod platform;
 mod sales;
+mod virtual_tables;
 
 use uuid::Uuid;
 
 use super::columns::{TableNames, relationships};
 use super::model::{AlternateKey, KeyStatus, OnDelete, OneToMany, Table};
+pub use virtual_tables::ODATA_PROVIDER;
 
 pub const ORGANIZATION: Uuid = Uuid::from_u128(0x0e11_0000_0000_4000_8000_0000_0000_0001);
 pub const BUSINESS_UNIT: Uuid = Uuid::from_u128(0x0e11_0000_0000_4000_8000_0000_0000_0002);
@@ -22,6 +24,7 @@ pub fn schema() -> (Vec<Table>, Vec<OneToMany>) {
     tables.extend(sales::tables());
     tables.extend(events::tables());
     tables.extend(automation::tables());
+    tables.extend(virtual_tables::tables());
     let mut relations: Vec<OneToMany> = tables.iter().flat_map(relationships).collect();
     for (many, lookup, target, schema_name, nav_one) in [
         ("contact", "parentcustomerid", "account", "contact_customer_accounts", "contact_customer_accounts"),

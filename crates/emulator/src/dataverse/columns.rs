@@ -16,6 +16,7 @@ pub fn column(name: &str, label: &str, kind: Kind) -> Column {
         create: true,
         update: true,
         custom: false,
+        external_name: None,
     }
 }
 
@@ -207,6 +208,7 @@ pub fn table(names: TableNames, type_code: i32, ownership: Ownership, columns: V
         change_tracking: false,
         columns: all,
         keys: Vec::new(),
+        external: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Defining tables, columns, keys and relationships, as clients ask for it in metadata.
 
 mod column;
+mod key;
+mod virtual_table;
 
 use std::sync::Arc;
 
@@ -11,17 +13,13 @@ use uuid::Uuid;
 use super::columns::{self, TableNames, base_of, column, currency_columns};
 use super::definitions::table_of;
 use super::engine::Engine;
-use super::model::{
-    AlternateKey, Catalog, Column, Flavour, KeyStatus, Kind, ManyToMany, OnDelete, OneToMany, Ownership, Table,
-};
+use super::model::{Catalog, Column, Flavour, Kind, ManyToMany, OnDelete, OneToMany, Ownership, Required, Table};
 use super::refusal::{self, Answer, Refusal};
 use super::wire::{Request, Response};
 use super::{storage, webhooks};
 use column::{check_name, label, read_column, required, text};
-
-/// Keys per table and columns per key.
-const KEYS_MAX: usize = 10;
-const KEY_COLUMNS_MAX: usize = 16;
+pub use key::reactivate_key;
+use key::{create_key, delete_key};
 
 /// `POST`, `PUT` and `DELETE` below `EntityDefinitions` and `RelationshipDefinitions`.
 pub fn dispatch(engine: &mut Engine, request: &Request, segments: &[Segment]) -> Answer<Response> {
@@ -81,22 +79,6 @@ pub fn create_entities(engine: &mut Engine, request: &Request) -> Answer<Respons
     Ok(Response::json(200, serde_json::json!({ "@odata.context": context, "EntityIds": ids }).to_string()))
 }
 
-/// `ReactivateEntityKey`: tries again to build the index of a key, after its duplicates are gone.
-pub fn reactivate_key(engine: &mut Engine, request: &Request) -> Answer<Response> {
-    let body = body(request)?;
-    let table = text(&body, "EntityLogicalName").and_then(|name| engine.catalog.table(name)).cloned();
-    let table = table.ok_or_else(|| invalid("'EntityLogicalName' names no table."))?;
-    let name = text(&body, "EntityKeyLogicalName").unwrap_or_default();
-    let mut changed = (*table).clone();
-    let key = changed.keys.iter_mut().find(|key| key.name == name);
-    let key = key.ok_or_else(|| invalid("'EntityKeyLogicalName' names no key of the table."))?;
-    if key.status != KeyStatus::Active {
-        key.status = build(engine, &table, key)?;
-    }
-    replace(engine, changed)?;
-    Ok(Response::no_content())
-}
-
 fn create_table(engine: &mut Engine, body: &Value) -> Answer<Arc<Table>> {
     let schema_name = text(body, "SchemaName").ok_or_else(|| invalid("'SchemaName' is required."))?;
     check_name(schema_name)?;
@@ -122,7 +104,10 @@ fn create_table(engine: &mut Engine, body: &Value) -> Answer<Arc<Table>> {
         Some(other) => return Err(Refusal::not_emulated(format!("the OwnershipType '{other}'"))),
     };
     let primary_name = defined[0].name.clone();
-    defined.extend(columns::active_inactive());
+    let external = virtual_table::read(engine, body, &name, &defined)?;
+    if external.is_none() {
+        defined.extend(columns::active_inactive());
+    }
     let set = text(body, "EntitySetName").map_or_else(|| plural(&name), str::to_lowercase);
     let shown = label(&body["DisplayName"]).unwrap_or_else(|| schema_name.to_owned());
     let plural_shown = label(&body["DisplayCollectionName"]).unwrap_or_else(|| shown.clone());
@@ -137,11 +122,18 @@ fn create_table(engine: &mut Engine, body: &Value) -> Answer<Arc<Table>> {
         primary_name: &primary_name,
     };
     let highest = engine.catalog.tables.values().map(|table| table.type_code).max().unwrap_or(0);
+    let own: Vec<String> = defined.iter().map(|column| column.name.clone()).collect();
     let mut table = columns::table(names, highest.max(9999) + 1, ownership, defined);
     table.custom = true;
+    if external.is_some() {
+        // Only its name and its id, and what it is given.
+        table.columns.retain(|name, _| *name == primary_id || own.contains(name));
+    }
     table.description = label(&body["Description"]).unwrap_or_default();
     // New tables are tracked by default on the platform too.
-    table.change_tracking = body["ChangeTrackingEnabled"].as_bool().unwrap_or(true);
+    table.change_tracking = external.is_none() && body["ChangeTrackingEnabled"].as_bool().unwrap_or(true);
+    table.external = external;
+    let is_virtual = table.external.is_some();
     storage::create_table(&engine.conn, &table)?;
     let relations = columns::relationships(&table);
     for relation in &relations {
@@ -151,7 +143,10 @@ fn create_table(engine: &mut Engine, body: &Value) -> Answer<Arc<Table>> {
         catalog.tables.insert(table.name.clone(), Arc::new(table));
         catalog.one_to_many.extend(relations.into_iter().map(Arc::new));
     });
-    webhooks::add_filters(engine, &name)?;
+    // Virtual tables raise no events.
+    if !is_virtual {
+        webhooks::add_filters(engine, &name)?;
+    }
     Ok(engine.catalog.table(&name).expect("the table was put in above").clone())
 }
 
@@ -163,6 +158,7 @@ fn update_table(engine: &mut Engine, table: &Table, body: &Value) -> Answer<()> 
     if let Some(shown) = label(&body["DisplayCollectionName"]) {
         changed.plural = shown;
     }
+    virtual_table::update(engine, &mut changed, body)?;
     if let Some(tracked) = body["ChangeTrackingEnabled"].as_bool() {
         changed.change_tracking = tracked;
     }
@@ -200,6 +196,9 @@ fn is_book_keeping(relation: &OneToMany) -> bool {
 
 fn create_column(engine: &mut Engine, table: &Table, body: &Value) -> Answer<Uuid> {
     let column = read_column(body)?;
+    if table.external.is_some() {
+        virtual_table::check_column(&column)?;
+    }
     if table.columns.contains_key(&column.name) {
         return Err(invalid(format!(
             "An attribute with the specified name {} already exists for this entity.",
@@ -236,6 +235,10 @@ fn update_column(engine: &mut Engine, table: &Table, key: &[Argument], body: &Va
     if std::mem::discriminant(&column.kind) != std::mem::discriminant(&known.kind) {
         return Err(invalid(format!("The type of the column '{}' cannot be changed.", known.name)));
     }
+    if known.required == Required::System {
+        column.required = Required::System;
+    }
+    column.external_name = column.external_name.or_else(|| known.external_name.clone());
     column.id = known.id;
     column.custom = known.custom;
     column.name = known.name.clone();
@@ -267,6 +270,9 @@ fn delete_column(engine: &mut Engine, table: &Table, key: &[Argument]) -> Answer
     if !column.custom {
         return Err(invalid(format!("The attribute '{}' belongs to the system and cannot be deleted.", column.name)));
     }
+    if table.primary_name == column.name {
+        return Err(invalid(format!("The attribute '{}' is the primary name and cannot be deleted.", column.name)));
+    }
     if table.keys.iter().any(|key| key.columns.contains(&column.name)) {
         return Err(invalid(format!(
             "The attribute '{}' is part of an alternate key and cannot be deleted.",
@@ -289,73 +295,6 @@ fn delete_column(engine: &mut Engine, table: &Table, key: &[Argument]) -> Answer
     change(engine, |catalog| {
         catalog.one_to_many.retain(|relation| !(relation.many == table.name && relation.column == column.name));
     });
-    replace(engine, changed)
-}
-
-fn create_key(engine: &mut Engine, table: &Table, body: &Value) -> Answer<Uuid> {
-    let schema_name = text(body, "SchemaName").ok_or_else(|| invalid("'SchemaName' is required."))?;
-    check_name(schema_name)?;
-    let columns: Vec<String> = body["KeyAttributes"]
-        .as_array()
-        .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-        .unwrap_or_default();
-    if columns.is_empty() || columns.len() > KEY_COLUMNS_MAX || table.keys.len() >= KEYS_MAX {
-        return Err(invalid(format!(
-            "A key has 1 to {KEY_COLUMNS_MAX} columns, and a table has at most {KEYS_MAX} keys."
-        )));
-    }
-    for name in &columns {
-        let column = table.column(name).ok_or_else(|| Refusal::no_property(name, &table.name))?;
-        if !storage::can_be_key(&column.kind) {
-            return Err(invalid(format!(
-                "The column '{name}' of type {} cannot be part of an alternate key.",
-                column.kind.type_name()
-            )));
-        }
-    }
-    let name = schema_name.to_lowercase();
-    if table.keys.iter().any(|key| key.name == name) {
-        return Err(invalid(format!("A key with the name {name} already exists for this entity.")));
-    }
-    let shown = label(&body["DisplayName"]).unwrap_or_else(|| schema_name.to_owned());
-    let mut key = AlternateKey {
-        id: Uuid::new_v4(),
-        name,
-        schema_name: schema_name.to_owned(),
-        label: shown,
-        columns,
-        status: KeyStatus::Pending,
-    };
-    key.status = build(engine, table, &key)?;
-    let id = key.id;
-    let mut changed = table.clone();
-    changed.keys.push(key);
-    replace(engine, changed)?;
-    Ok(id)
-}
-
-/// Builds the index at once, which on the platform a job does a little later; rows that are alike make it fail.
-fn build(engine: &Engine, table: &Table, key: &AlternateKey) -> Answer<KeyStatus> {
-    match storage::create_key(&engine.conn, table, key) {
-        Ok(()) => Ok(KeyStatus::Active),
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
-            Ok(KeyStatus::Failed)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn delete_key(engine: &mut Engine, table: &Table, key: &[Argument]) -> Answer<()> {
-    let named = |known: &AlternateKey| match key {
-        [Argument { value: Expr::Literal(Literal::Guid(id)), .. }] => known.id == *id,
-        [Argument { value: Expr::Literal(Literal::String(name)), .. }] => known.name == name.to_lowercase(),
-        _ => false,
-    };
-    let found = table.keys.iter().find(|known| named(known)).cloned();
-    let found = found.ok_or_else(|| missing("key"))?;
-    storage::drop_key(&engine.conn, table, &found)?;
-    let mut changed = table.clone();
-    changed.keys.retain(|key| key.id != found.id);
     replace(engine, changed)
 }
 
@@ -393,7 +332,8 @@ fn create_relationship(engine: &mut Engine, body: &Value) -> Answer<Uuid> {
     check_name(lookup_name)?;
     let kind = Kind::Lookup { targets: vec![one.name.clone()], flavour: Flavour::Lookup };
     let shown = label(&lookup["DisplayName"]).unwrap_or_else(|| lookup_name.to_owned());
-    let column = column(lookup_name, &shown, kind).custom().required(required(lookup)?);
+    let mut column = column(lookup_name, &shown, kind).custom().required(required(lookup)?);
+    column.external_name = text(lookup, "ExternalName").map(str::to_owned);
     if many.columns.contains_key(&column.name) {
         return Err(invalid(format!(
             "An attribute with the specified name {} already exists for this entity.",

@@ -65,6 +65,8 @@ pub struct Engine {
     pub steps: Option<Arc<Vec<super::webhooks::Step>>>,
     /// Delta tokens of an earlier row version count as expired; moved by a test.
     pub delta_expired_before: i64,
+    /// What the data provider knows of the services that it calls.
+    pub provider: Arc<super::provider::Known>,
     version: i64,
 }
 
@@ -83,9 +85,11 @@ impl Engine {
             references: std::collections::HashMap::new(),
             steps: None,
             delta_expired_before: 0,
+            provider: Arc::default(),
             version,
         };
         engine.seed()?;
+        engine.seed_provider()?;
         Ok(engine)
     }
 
@@ -158,6 +162,23 @@ impl Engine {
             }
         }
         self.outbox.append(&mut self.posts);
+    }
+
+    /// The data provider of virtual tables, also in a folder that is older than they are.
+    fn seed_provider(&mut self) -> Result<(), Error> {
+        let providers = self.catalog.table("entitydataprovider").expect("entitydataprovider is built in").clone();
+        if storage::exists(&self.conn, &providers, builtin::ODATA_PROVIDER)? {
+            return Ok(());
+        }
+        let columns = [
+            ("name", "\"OData v4 Data Provider\"".to_owned()),
+            ("datasourcelogicalname", "\"msdyn_odatav4ds\"".to_owned()),
+        ];
+        self.transaction(|engine| write::seed(engine, "entitydataprovider", builtin::ODATA_PROVIDER, &columns))
+            .map_err(|refusal| Error::Seed(refusal.message))?;
+        self.tallies.clear();
+        self.outbox.clear();
+        Ok(())
     }
 
     /// Puts in the rows that every environment has, once.

@@ -182,6 +182,7 @@ impl<'a> Translator<'a> {
                     let (Some(target), Some(column)) = (target, table.column(column)) else {
                         return Err(Refusal::no_property(nav, &table.name));
                     };
+                    refuse_virtual(target)?;
                     let inner = format!("{alias}x");
                     let (value, kind) = self.walk(target, &inner, rest, whole)?;
                     let here = sql_column(table, column, alias);
@@ -207,6 +208,7 @@ impl<'a> Translator<'a> {
         let (target, from) = match self.catalog.nav(&table.name, nav) {
             Some(Nav::Many { table: many, column }) => {
                 let many = self.catalog.table(many).ok_or_else(|| Refusal::no_property(nav, &table.name))?;
+                refuse_virtual(many)?;
                 (many.clone(), format!("{} {inner} WHERE {inner}.c_{column} = {alias}.id", many.sql()))
             }
             Some(Nav::Linked { link, here }) => {
@@ -364,6 +366,14 @@ impl<'a> Translator<'a> {
         };
         let by = if matches!(kind, Kind::Lookup { .. }) { format!("{by} COLLATE dataverse") } else { by };
         Ok(if item.direction == Direction::Descending { format!("{by} DESC") } else { by })
+    }
+}
+
+/// The rows of a virtual table are elsewhere: no query joins them.
+pub fn refuse_virtual(table: &Table) -> Answer<()> {
+    match table.external {
+        None => Ok(()),
+        Some(_) => Err(Refusal::query(format!("A query cannot join the virtual entity '{}'.", table.name))),
     }
 }
 

@@ -27,6 +27,18 @@ pub struct Table {
     pub change_tracking: bool,
     pub columns: IndexMap<String, Column>,
     pub keys: Vec<AlternateKey>,
+    /// Of a virtual table: who answers for it. Its table in our SQL is always empty.
+    #[serde(default)]
+    pub external: Option<External>,
+}
+
+/// What a virtual table is called where its rows are, and who fetches them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct External {
+    pub provider: Option<Uuid>,
+    pub source: Option<Uuid>,
+    pub name: String,
+    pub collection: String,
 }
 
 impl Table {
@@ -66,6 +78,9 @@ pub struct Column {
     pub create: bool,
     pub update: bool,
     pub custom: bool,
+    /// Of a column of a virtual table: the name of its property.
+    #[serde(default)]
+    pub external_name: Option<String>,
 }
 
 impl Column {

@@ -122,13 +122,16 @@ fn page(
     values.push(']');
     if let (true, None, Some(first), Some(last)) = (more, top, first, last) {
         let page = cookie.map_or(1, |cookie| cookie.page) + 1;
-        object.text("@odata.nextLink", &next_link(request, table, page, first, last));
+        object.text(
+            "@odata.nextLink",
+            &next_link((&request.root, &request.path, &request.query), table, page, first, last),
+        );
     }
     object.end();
     Ok(applied(Response::json(200, body), prefer))
 }
 
-fn totals(object: &mut Writer, prefer: &Prefer, count: Option<usize>) {
+pub fn totals(object: &mut Writer, prefer: &Prefer, count: Option<usize>) {
     if prefer.wants("Microsoft.Dynamics.CRM.totalrecordcount") {
         let total = count.map_or("-1".to_owned(), |count| count.to_string());
         object.raw("@Microsoft.Dynamics.CRM.totalrecordcount", &total);
@@ -188,6 +191,11 @@ fn in_key_order(table: &Table, options: &Options) -> bool {
     }
 }
 
+/// The page that a `$skiptoken` asks for, from 1.
+pub fn page_number(token: &str) -> Answer<usize> {
+    Cookie::parse(token).map(|cookie| cookie.page.max(1))
+}
+
 /// Where a page begins.
 struct Cookie {
     page: usize,
@@ -216,7 +224,9 @@ impl Cookie {
     }
 }
 
-fn next_link(request: &Request, table: &Table, page: usize, first: Uuid, last: Uuid) -> String {
+/// The link to the page after this one; `asked` is the root, path and query of this one's request.
+pub fn next_link(asked: (&str, &str, &str), table: &Table, page: usize, first: Uuid, last: Uuid) -> String {
+    let (root, path, query) = asked;
     let upper = |id: Uuid| id.to_string().to_uppercase();
     let inner = format!(
         "<cookie page=\"{}\"><{key} last=\"{{{}}}\" first=\"{{{}}}\" /></cookie>",
@@ -229,7 +239,7 @@ fn next_link(request: &Request, table: &Table, page: usize, first: Uuid, last: U
         "%3Ccookie%20pagenumber=%22{page}%22%20pagingcookie=%22{}%22%20istracking=%22False%22%20/%3E",
         encode(&encode(&inner))
     );
-    format!("{}{}{}$skiptoken={token}", request.root, request.path, kept_query(&request.query))
+    format!("{root}{path}{}$skiptoken={token}", kept_query(query))
 }
 
 /// The query as the client wrote it without its `$skiptoken`, ready for one more option.

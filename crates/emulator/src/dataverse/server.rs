@@ -26,7 +26,7 @@ use super::refusal::Refusal;
 use super::tokens::Tokens;
 use super::webhooks::Post;
 use super::wire::{Request, Response};
-use super::{Config, Error, admin, batch, builtin, post, service, tls};
+use super::{Config, Error, admin, batch, builtin, post, provider, service, tls};
 
 /// The platform's bound on a message.
 const BODY_BYTES_MAX: usize = 116 * 1024 * 1024;
@@ -304,7 +304,12 @@ async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Re
     let work = tokio::task::spawn_blocking(move || {
         let mut engine = shared.engine.lock();
         if let Err(refusal) = impersonate(&engine, &mut request) {
-            return refusal.response(&Default::default());
+            return Work::Done(refusal.response(&Default::default()));
+        }
+        match provider::asked(&engine, &request) {
+            Some(Ok(asked)) => return Work::Ask(Box::new(asked)),
+            Some(Err(refusal)) => return Work::Done(refusal.response(&request.prefer())),
+            None => {}
         }
         let response = match (request.path.as_str(), request.method.as_str()) {
             ("$batch", "POST") => batch::run(&mut engine, &request, half),
@@ -316,18 +321,41 @@ async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Re
                 tracing::warn!("too many webhook notices are waiting; one was lost");
             }
         }
-        response
+        Work::Done(response)
     });
     let done = work.await;
     drop(turn);
     match done {
-        Ok(response) => response,
+        Ok(Work::Done(response)) => response,
+        Ok(Work::Ask(asked)) => from_outside(server, *asked).await,
         Err(error) => {
             tracing::error!(%error, "a request ended in a defect of the emulator");
             Refusal::new(500, "0x80040216", "An unexpected error occurred in the emulator.")
                 .response(&Default::default())
         }
     }
+}
+
+/// What became of a request while it had the environment.
+enum Work {
+    Done(Response),
+    /// It is for a virtual table, whose rows are elsewhere.
+    Ask(Box<provider::Asked>),
+}
+
+/// Has the data provider answer, and leaves in the trace log why it could not.
+async fn from_outside(server: &Arc<Server>, asked: provider::Asked) -> Response {
+    let trouble = match asked.ask().await {
+        Ok(response) => return response,
+        Err(trouble) => trouble,
+    };
+    let refusal = asked.refusal(&trouble);
+    let shared = server.clone();
+    let traced = tokio::task::spawn_blocking(move || asked.trace(&mut shared.engine.lock(), &trouble));
+    if let Ok(Err(refusal)) = traced.await {
+        tracing::warn!(message = refusal.message, "the trace of a data provider could not be written");
+    }
+    refusal.response(&Default::default())
 }
 
 /// `MSCRMCallerID` or `CallerObjectId` says on whose behalf the application acts.

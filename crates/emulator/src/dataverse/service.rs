@@ -14,7 +14,7 @@ use super::refusal::{self, Answer, Refusal};
 use super::shape::Shape;
 use super::wire::{Condition, Request, Response, below_root};
 use super::write::{self, Caller};
-use super::{builtin, bulk, bulk_delete, define, definitions, read, storage, value};
+use super::{builtin, bulk, bulk_delete, define, definitions, provider, read, storage, value};
 
 /// Answers one request that is not a batch.
 pub fn answer(engine: &mut Engine, request: &Request) -> Response {
@@ -47,10 +47,20 @@ pub fn dispatch(engine: &mut Engine, request: &Request) -> Answer<Response> {
         "BulkDelete" if request.method == "POST" => return bulk_delete::run(engine, request),
         "CreateEntities" if request.method == "POST" => return define::create_entities(engine, request),
         "ReactivateEntityKey" if request.method == "POST" => return define::reactivate_key(engine, request),
-        "PublishAllXml" | "PublishXml" if request.method == "POST" => return Ok(Response::no_content()),
+        "PublishXml" if request.method == "POST" => return Ok(Response::no_content()),
+        "PublishAllXml" if request.method == "POST" => {
+            engine.provider.forget();
+            return Ok(Response::no_content());
+        }
         _ => {}
     }
     let Some(table) = engine.catalog.by_set(&first.name).cloned() else { return Err(unknown(engine, &first.name)) };
+    if let Some(asked) = provider::asked(engine, request) {
+        // Only a batch comes here with one; whoever waits for it waits for the batch.
+        let asked = asked?;
+        let answered = tokio::runtime::Handle::current().block_on(asked.ask());
+        return answered.map_err(|trouble| asked.refusal(&trouble));
+    }
     let Some(arguments) = &first.arguments else { return collection(engine, request, &table, rest) };
     let address = Address::parse(&table, arguments)?;
     match (request.method.as_str(), rest) {
@@ -340,6 +350,9 @@ fn total_record_count(engine: &Engine, request: &Request, segment: &Segment) -> 
     for name in names {
         let odata::Expr::Literal(odata::Literal::String(name)) = name else { continue };
         let table = engine.catalog.table(name).ok_or_else(|| Refusal::no_segment(name))?;
+        if table.external.is_some() {
+            return Err(Refusal::query(format!("The rows of the virtual entity '{name}' are not counted.")));
+        }
         let sql = format!("SELECT count(*) FROM {}", table.sql());
         let count: i64 = engine.conn.query_row(&sql, [], |row| row.get(0))?;
         keys.push(name.clone());

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
 use super::engine::Engine;
-use super::filter::Translator;
+use super::filter::{Translator, refuse_virtual};
 use super::json::{self, Writer};
 use super::model::{Column, Kind, Nav, Table};
 use super::refusal::{Answer, Refusal};
@@ -327,7 +327,7 @@ fn branch(engine: &Engine, table: &Arc<Table>, item: &Expand, left: &mut usize) 
     let shapes = targets
         .iter()
         .filter_map(|target| engine.catalog.table(target))
-        .map(|target| Shape::within(engine, target, options, left))
+        .map(|target| refuse_virtual(target).and_then(|()| Shape::within(engine, target, options, left)))
         .collect::<Vec<_>>();
     // A polymorphic navigation selects what its tables share; one that has the columns is enough.
     let several = shapes.len() > 1;

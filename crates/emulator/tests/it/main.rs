@@ -8,6 +8,7 @@ mod faults;
 mod queries;
 mod rows;
 mod tracking;
+mod virtual_tables;
 mod webhooks;
 
 use std::sync::Once;

@@ -85,7 +85,9 @@ pub fn read_column(body: &Value) -> Answer<Column> {
         }
         other => return Err(Refusal::not_emulated(format!("columns of type '{other}'"))),
     };
-    Ok(column(schema_name, &shown, kind).custom().required(required(body)?))
+    let mut column = column(schema_name, &shown, kind).custom().required(required(body)?);
+    column.external_name = text(body, "ExternalName").filter(|name| !name.is_empty()).map(str::to_owned);
+    Ok(column)
 }
 
 fn read_options(body: &Value, schema_name: &str) -> Answer<Vec<Choice>> {

@@ -9,6 +9,8 @@ use crate::dataverse::model::{
 
 /// A table with everything in it; what `$expand` brings is under its own name.
 pub fn table(catalog: &Catalog, table: &Table) -> Value {
+    let external = table.external.as_ref();
+    let is_virtual = external.is_some();
     let mut all = json!({
         "MetadataId": table.id,
         "HasChanged": null,
@@ -31,17 +33,22 @@ pub fn table(catalog: &Catalog, table: &Table) -> Value {
         "IsActivity": false,
         "IsLogicalEntity": false,
         "IsValidForAdvancedFind": true,
-        "IsOptimisticConcurrencyEnabled": true,
+        "IsOptimisticConcurrencyEnabled": !is_virtual,
         "IsAuditEnabled": managed(false, "canmodifyauditsettings"),
         "IsCustomizable": managed(true, "iscustomizable"),
         "CanCreateAttributes": managed(true, "cancreateattributes"),
-        "CanChangeTrackingBeEnabled": managed(true, "canchangetrackingbeenabled"),
+        "CanChangeTrackingBeEnabled": managed(!is_virtual, "canchangetrackingbeenabled"),
+        "CanCreateCharts": managed(!is_virtual, "cancreatecharts"),
+        "IsVisibleInMobileClient": managed(!is_virtual, "canmodifymobileclientvisibility"),
+        "IsAvailableOffline": !is_virtual,
         "ChangeTrackingEnabled": table.change_tracking,
         "HasActivities": false,
         "HasNotes": false,
-        "TableType": "Standard",
-        "DataProviderId": null,
-        "ExternalName": null,
+        "TableType": if is_virtual { "Virtual" } else { "Standard" },
+        "DataProviderId": external.and_then(|external| external.provider),
+        "DataSourceId": external.and_then(|external| external.source),
+        "ExternalName": external.map(|external| &external.name),
+        "ExternalCollectionName": external.map(|external| &external.collection),
         "IntroducedVersion": "1.0.0.0",
     });
     for name in ["Attributes", "Keys", "OneToManyRelationships", "ManyToOneRelationships", "ManyToManyRelationships"] {
@@ -116,6 +123,7 @@ fn column(table: &Table, column: &Column) -> Value {
             "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings",
         },
         "SourceType": null,
+        "ExternalName": column.external_name,
     });
     let more = specific(table, column);
     if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
