@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use record::{
-    Automation, BoxFuture, Catalog, Difference, Fault, Health, ReadSpec, Registration, Signal, Sink, Source, System,
-    WriteSpec,
+    Automation, BoxFuture, Catalog, Difference, Fault, Health, Published, ReadSpec, Registration, Signal, Sink, Source,
+    System, VirtualTable, WriteSpec,
 };
 
 use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::refusal::WRITE;
-use crate::{automation, context, register, sink, source};
+use crate::{automation, context, publish, register, sink, source};
 
 /// A Dataverse environment. Cheap to clone; clones share their token, their pace and what they know of tables.
 #[derive(Clone)]
@@ -72,6 +72,10 @@ impl System for Environment {
         apply: bool,
     ) -> Option<BoxFuture<'a, Result<Vec<Difference>, Fault>>> {
         Some(Box::pin(register::register(&self.client, wanted, apply)))
+    }
+
+    fn publish<'a>(&'a self, wanted: &'a VirtualTable, apply: bool) -> Option<BoxFuture<'a, Result<Published, Fault>>> {
+        Some(Box::pin(publish::publish(&self.client, wanted, apply)))
     }
 
     fn decode(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {

@@ -24,6 +24,7 @@ mod context;
 mod environment;
 mod json;
 mod lines;
+mod publish;
 mod refusal;
 mod register;
 mod rows;

@@ -265,11 +265,11 @@ fn named(name: &str) -> String {
     format!("name eq '{}'", name.replace('\'', "''"))
 }
 
-fn text(row: &Json, name: &str) -> String {
+pub(crate) fn text(row: &Json, name: &str) -> String {
     row[name].as_str().unwrap_or_default().to_owned()
 }
 
-async fn one(client: &Client, set: &str, select: &str, filter: &str) -> Result<Option<Json>, Fault> {
+pub(crate) async fn one(client: &Client, set: &str, select: &str, filter: &str) -> Result<Option<Json>, Fault> {
     Ok(all(client, set, select, filter).await?.into_iter().next())
 }
 
@@ -280,7 +280,7 @@ async fn all(client: &Client, set: &str, select: &str, filter: &str) -> Result<V
     Ok(answer["value"].as_array().cloned().unwrap_or_default())
 }
 
-async fn write(client: &Client, method: Method, path: &str, body: &Json) -> Result<(), Fault> {
+pub(crate) async fn write(client: &Client, method: Method, path: &str, body: &Json) -> Result<(), Fault> {
     let body = (!body.is_null()).then(|| ("application/json".to_owned(), Bytes::from(body.to_string())));
     let call = Call { method, url: path.to_owned(), headers: Vec::new(), body, codes: WRITE };
     client.ask(&call, path.split('(').next().unwrap_or(path)).await.map(drop)

@@ -259,6 +259,18 @@ pub enum DemoAction {
         #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Show the stock of a product as Dynamics does, after changing it in the demo's warehouse if a quantity is given.
+    Stock {
+        #[arg(default_value = "P-100")]
+        sku: String,
+        #[arg(value_name = "QTY")]
+        quantity: Option<i64>,
+        /// Which warehouse is changed: LON, CGN, SAO or YVR.
+        #[arg(long, default_value = "LON")]
+        warehouse: String,
+        #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Take the demo's ERP down, or bring it back.
     Erp {
         state: UpOrDown,
@@ -292,6 +304,17 @@ pub enum Dataverse {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
         /// Write it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Have Dynamics show the rows of a virtual integration: its data source, its table, its columns. Shows what is
+    /// different, and asks; exits with 3 if something is and nobody said yes.
+    Publish {
+        integration: String,
+        /// Where Dynamics reaches the hub; as published already, where it was.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// Write it without asking.
         #[arg(long)]
         yes: bool,
     },

@@ -41,6 +41,9 @@ pub const BAD_WINDOW: Code = Code("IB0738");
 /// No events are registered for this integration, or not by an API.
 pub const NOT_REGISTERED_THERE: Code = Code("IB0805");
 
+/// An integration has no virtual table that could be published.
+pub const NOT_PUBLISHED_THERE: Code = Code("IB0917");
+
 impl Failure {
     pub fn new(exit: u8, code: Code, what: impl Into<String>, fix: impl Into<String>) -> Failure {
         Failure { exit, code: Some(code), what: what.into(), place: Vec::new(), why: None, fix: fix.into() }

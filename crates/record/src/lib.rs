@@ -34,6 +34,7 @@ pub mod row;
 pub mod schema;
 pub mod secret;
 pub mod value;
+pub mod virtual_table;
 
 pub use batch::{Batch, BatchBuilder, RowRef};
 pub use catalog::Catalog;
@@ -57,3 +58,4 @@ pub use rust_decimal::Decimal;
 pub use schema::{Column, Schema, Type};
 pub use secret::{Secret, Secrets};
 pub use value::{Reference, Value, ValueRef};
+pub use virtual_table::{Published, VirtualColumn, VirtualTable};

@@ -58,6 +58,18 @@ pub trait System: Send + Sync {
         None
     }
 
+    /// Compares the virtual table that this system has with the one that it should have, and with `apply` makes it so.
+    ///
+    /// Safe to repeat. `None` where this kind of system has no virtual tables.
+    fn publish<'a>(
+        &'a self,
+        wanted: &'a crate::VirtualTable,
+        apply: bool,
+    ) -> Option<BoxFuture<'a, Result<crate::Published, Fault>>> {
+        let _ = (wanted, apply);
+        None
+    }
+
     /// What an event of this system says. `None` where events of this kind of system carry the row itself, as JSON.
     ///
     /// *Errors*: a `Reject` for what is no event of this kind of system.

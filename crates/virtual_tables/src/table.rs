@@ -42,6 +42,14 @@ struct Plan {
     order: Option<Vec<Order>>,
 }
 
+/// Whether a virtual table can be answered from what its source has now, column for column.
+///
+/// *Errors*: the source does not answer; it has no such table or column; a formula does not fit the columns that there
+/// are; the kind of system cannot be asked while somebody waits.
+pub async fn fits(project: &Project, exposed: &Exposed, source: &dyn System) -> Result<(), Fault> {
+    Compiled::new(project, exposed, source).await.map(drop)
+}
+
 impl Table {
     pub fn new(project: Arc<Project>, exposed: Exposed, open: OpenSystem) -> Table {
         let guard = Guard::new(exposed.cache);

@@ -100,7 +100,10 @@ fn limits(project: &Project, integration: &definition::Integration, shown: &defi
     let columns = exposed.map(|exposed| exposed.properties.len()).unwrap_or_default();
     let keys = match project.system(&shown.to).and_then(|system| system.odata.as_ref()) {
         Some(_) => String::new(),
-        None => format!("; without `odata: {{ keys: … }}` in systems/{}.yaml only this machine is answered", shown.to),
+        None => format!(
+            "; without `odata: {{ keys: … }}` in systems/{}.yaml every program on this machine is answered, also a proxy that lets others in",
+            shown.to
+        ),
     };
     format!(
         "a virtual table of {columns} columns, read only and live: everybody who may read the table sees every row; \
@@ -151,7 +154,14 @@ async fn fits(cli: &Cli, project: &Arc<Project>) -> Result<u8, Failure> {
         let fits = match &integration.pattern {
             Pattern::Batch(_) => hub::compile(project, integration, &systems, soon.clone()).await.map(drop),
             Pattern::Event(_) => hub::events::fits(project, integration, &systems).await,
-            _ => continue,
+            Pattern::Virtual(shown) => match virtual_tables::exposed(project, integration) {
+                Some(exposed) => match systems.open(&shown.from) {
+                    Ok(source) => virtual_tables::fits(project, &exposed, &*source).await,
+                    Err(fault) => Err(fault),
+                },
+                None => continue,
+            },
+            Pattern::Flow(_) => continue,
         };
         match fits {
             Ok(()) if cli.format == Format::Human => say!("{}: fits its systems", integration.name),

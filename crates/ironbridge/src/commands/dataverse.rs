@@ -1,5 +1,7 @@
 //! `ironbridge dataverse`: what Dynamics is told by its own API.
 
+pub mod publish;
+
 use definition::{Event, Integration, Pattern, Payload, Project};
 use hub::Systems;
 use record::{Difference, How, Registration};
@@ -13,6 +15,7 @@ use crate::{say, talk};
 pub async fn dataverse(cli: &Cli, command: &Dataverse) -> Result<u8, Failure> {
     match command {
         Dataverse::Register { integration, url, yes } => register(cli, integration, url.as_deref(), *yes).await,
+        Dataverse::Publish { integration, url, yes } => publish::publish(cli, integration, url.as_deref(), *yes).await,
     }
 }
 

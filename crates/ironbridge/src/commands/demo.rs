@@ -1,6 +1,7 @@
 //! `ironbridge demo`: everything on embedded defaults, to be seen working.
 
 mod orders;
+mod stock;
 mod web;
 
 use std::net::SocketAddr;
@@ -43,6 +44,9 @@ pub async fn demo(cli: &Cli, demo: &Demo) -> Result<u8, Failure> {
         Some(DemoAction::Dynamics { state, dir }) => return dynamics(dir, *state),
         Some(DemoAction::Erp { state, dir }) => return close_erp(dir, *state),
         Some(DemoAction::Order { discontinued, dir }) => return order(dir, *discontinued),
+        Some(DemoAction::Stock { sku, quantity, warehouse, dir }) => {
+            return stock::stock(dir, sku, *quantity, warehouse);
+        }
         None => {}
     }
     if demo.once {
@@ -90,6 +94,7 @@ async fn set(dir: &Path, listen: &str, erp_at: &str) -> Result<Stage, Failure> {
         write_project(dir)?;
     }
     orders::add(dir)?;
+    stock::add(dir)?;
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let wanted = listen.parse().unwrap_or(any);
     let dynamics = match emulator::dataverse::start(config(wanted)).await {
@@ -150,12 +155,13 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
     };
     let (bold, name) = (Style::new().bold(), dir.display());
     say!(
-        "{bold}Ironbridge demo{bold:#} in {name}: a finance system, a Dynamics and an ERP, all on this machine, all data invented."
+        "{bold}Ironbridge demo{bold:#} in {name}: a finance system, a warehouse, an ERP and a Dynamics, all on this machine, all data invented."
     );
     say!(
         "  finance   {name}/data/finance.db (SQLite, {} customers, some bad on purpose)",
         number(finance::CUSTOMERS as u64)
     );
+    say!("  warehouse {name}/data/warehouse.db (SQLite, shown in Dynamics live)");
     say!("  Dynamics  {}/api/data/v9.2/ (a local stand-in)", stage.dynamics.url);
     say!("  ERP       {} ({name}/data/erp.db)", stage.erp.url);
     say!("  hub       http://{}/healthz", hub.address);
@@ -165,6 +171,7 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
         summary(&report, begun);
     }
     stage.register(hub.address).await?;
+    stock::publish(&stage.project, hub.address).await?;
     say!("\n{bold}Now try{bold:#}, in another terminal:");
     // As it was typed, so that the lines can be copied where it is not on the PATH.
     let ironbridge = std::env::args().next().unwrap_or_else(|| "ironbridge".to_owned());
@@ -184,6 +191,10 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
         ),
         (format!("{ironbridge} demo order --discontinued --dir {name}"), "an order that the ERP refuses"),
         (format!("{ironbridge} {at} trace order SO-1"), "the story of one order"),
+        (
+            format!("{ironbridge} demo stock {} 7 --dir {name}", stock::SKU),
+            "change a quantity in the warehouse, and see it in Dynamics: nothing is copied",
+        ),
         (format!("{ironbridge} {at} status"), "how it stands"),
         (format!("{ironbridge} {at} show customers"), "the integration with every default, and where it was said"),
     ];
@@ -233,7 +244,7 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
     let dead = store.dead_letters_waiting()?.iter().map(|(_, n)| n).sum::<u64>();
     drop(store);
     let batch = begun.elapsed();
-    let (seen, letter) = order_round(&stage).await?;
+    let (seen, stock_seen, letter) = hub_round(&stage).await?;
 
     let expected = [
         (&first, "first sync", first.counts.rejected > 0 && first.counts.created + first.counts.unchanged > 0),
@@ -259,32 +270,40 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
         }
     }
     say!("\nOrders, from Dynamics to an ERP and back:");
+    say!("{}", steps(&seen));
+    if let Some(letter) = letter {
+        say!("\nWhen the product is sold again: ironbridge dead-letters retry {}", &letter.id.as_str()[..8]);
+    }
+    say!("\nStock, from the warehouse into a virtual table of Dynamics:");
+    say!("{}", steps(&stock_seen));
+    say!("Everything took {:.1} s.", begun.elapsed().as_secs_f64());
+    let good = expected.iter().all(|(report, _, good)| *good && report.state != State::Failed) && dead > 0;
+    let good = good && seen.iter().chain(&stock_seen).all(|seen| seen.good);
+    Ok(if good { 0 } else { FAILED })
+}
+
+fn steps(seen: &[orders::Seen]) -> String {
     let rows = seen.iter().map(|seen| {
         let good = if seen.good { "ok" } else { "WRONG" };
         vec![seen.what.to_owned(), seen.told.clone(), good.to_owned()]
     });
-    say!("{}", table(&["step", "seen", ""], rows.collect()));
-    if let Some(letter) = letter {
-        say!("\nWhen the product is sold again: ironbridge dead-letters retry {}", &letter.id.as_str()[..8]);
-    }
-    say!("Everything took {:.1} s.", begun.elapsed().as_secs_f64());
-    let good = expected.iter().all(|(report, _, good)| *good && report.state != State::Failed) && dead > 0;
-    let good = good && seen.iter().all(|seen| seen.good);
-    Ok(if good { 0 } else { FAILED })
+    table(&["step", "seen", ""], rows.collect())
 }
 
-/// The orders, with a hub that is up for as long; and the one that was refused.
-async fn order_round(stage: &Stage) -> Result<(Vec<orders::Seen>, Option<DeadLetter>), Failure> {
+/// The orders and the stock, with a hub that is up for as long; and the order that was refused.
+async fn hub_round(stage: &Stage) -> Result<(Vec<orders::Seen>, Vec<orders::Seen>, Option<DeadLetter>), Failure> {
     let (stop, stopping) = watch::channel(false);
     let hub = Hub::start(stage.project.clone(), ([127, 0, 0, 1], 0).into(), stopping).await?;
-    let (store, dynamics) = (hub.store.clone(), stage.dynamics_at()?);
+    let (store, dynamics, at) = (hub.store.clone(), stage.dynamics_at()?, hub.address);
     stage.register(hub.address).await?;
     let working = tokio::spawn(hub.run());
     let seen = tokio::task::block_in_place(|| orders::round(dynamics, &stage.erp, &store));
     let letters = orders::letters(&store)?;
+    let told = (stock::publish(&stage.project, at).await?, stock::publish(&stage.project, at).await?);
+    let stock_seen = tokio::task::block_in_place(|| stock::round(&stage.dir, dynamics, told));
     let _ = stop.send(true);
     working.await.map_err(anyhow::Error::from)??;
-    Ok((seen?, letters.into_iter().next()))
+    Ok((seen?, stock_seen?, letters.into_iter().next()))
 }
 
 fn order(dir: &Path, discontinued: bool) -> Result<u8, Failure> {

@@ -2,5 +2,6 @@
 
 mod filters;
 mod protocol;
+mod publish;
 mod rest;
 mod stock;

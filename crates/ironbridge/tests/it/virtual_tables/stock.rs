@@ -112,6 +112,9 @@ impl Served {
         for (name, text) in [("ironbridge.yaml", HUB), ("people.yaml", PEOPLE)].iter().chain(files) {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
+        for (file, key) in [("old.token", "old key"), ("new.token", "new key")] {
+            std::fs::write(dir.path().join(file), key).unwrap();
+        }
         let mut command = binary();
         command.args(["virtual", "serve", "--dir", dir.path().to_str().unwrap(), "--listen", "127.0.0.1:0"]);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -127,6 +130,12 @@ impl Served {
         };
         std::thread::spawn(move || lines.for_each(drop));
         Served { dir, address, child }
+    }
+
+    /// Nobody answers at its address any more.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     pub fn database(&self) -> Connection {

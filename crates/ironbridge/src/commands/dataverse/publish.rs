@@ -1,0 +1,173 @@
+//! `ironbridge dataverse publish`: a virtual integration becomes a virtual table that people can open.
+
+use std::io::{BufRead, IsTerminal};
+use std::time::Duration;
+
+use definition::{Integration, Pattern, Project};
+use hub::Systems;
+use record::options::OptionValue;
+use record::{Difference, How, Published, Type, VirtualColumn, VirtualTable};
+use serde_json::json;
+use virtual_tables::{Exposed, Of};
+
+use super::{sign, word};
+use crate::cli::{Cli, Format};
+use crate::failure::{CHANGES, Failure, NOT_PUBLISHED_THERE, USAGE};
+use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
+
+/// How much longer than the hub Dynamics waits, so that the hub's own words arrive.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let integration = wiring::integration(&project, name)?;
+    let (system, wanted) = wanted(&project, integration, url.unwrap_or_default())?;
+    let opened = OpenSystems::new(project.clone()).open(&system)?;
+    let Some(compared) = opened.publish(&wanted, false) else { return Err(shows_none(name, &system)) };
+    let mut published = compared.await?;
+    let differs = published.differences.iter().any(|difference| difference.how != How::Same);
+    if cli.format == Format::Human {
+        print(&published);
+    }
+    let write = differs && (yes || (cli.format == Format::Human && confirmed(&system)));
+    if write {
+        let written = opened.publish(&wanted, true).expect("it was answered before");
+        published = Published { notes: published.notes, ..written.await? };
+    }
+    if cli.format == Format::Json {
+        say!("{:#}", as_json(&system, &published, write));
+    } else {
+        match (write, differs) {
+            (true, _) => talk!("\n{system} shows `{}` now; who may read it, its security roles say.", wanted.table),
+            (false, true) => talk!("\nNothing is written. If that is what you want, say --yes."),
+            (false, false) => talk!("\nEverything is as it should be."),
+        }
+        if published.differences.iter().any(|d| matches!(d.how, How::Change | How::Remove))
+            || (write && had_table(&published))
+        {
+            talk!(
+                "Dynamics goes on with the metadata of the hub that it has read for up to 8 hours: publish all \
+                 customizations there, or wait, before the change is seen."
+            );
+        }
+        if wanted.columns.iter().any(|column| column.ty == Type::WholeNumber) {
+            talk!("Whole numbers are shown up to 2,147,483,647; a row with a larger one cannot be opened there.");
+        }
+    }
+    Ok(if differs && !write { CHANGES } else { 0 })
+}
+
+/// Whether the table was there before, so that Dynamics may have read the metadata of the hub.
+fn had_table(published: &Published) -> bool {
+    published.differences.iter().any(|d| d.how == How::Same && d.what.starts_with("virtual table"))
+}
+
+fn print(published: &Published) {
+    for difference in &published.differences {
+        say!("{} {}", sign(difference.how), difference.what);
+    }
+    for note in &published.notes {
+        say!("! {note}");
+    }
+}
+
+fn as_json(system: &str, published: &Published, written: bool) -> serde_json::Value {
+    let item = |d: &Difference| json!({ "how": word(d.how), "what": d.what });
+    json!({
+        "system": system,
+        "written": written,
+        "differences": published.differences.iter().map(item).collect::<Vec<_>>(),
+        "notes": published.notes,
+    })
+}
+
+/// Asks whoever sits there; where nobody does, the answer is no.
+fn confirmed(system: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    talk!("\nWrite this to {system}? [y/N]");
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// The virtual table that an integration needs, and the system that has to show it. An empty `url` means: as it is there.
+///
+/// *Errors*: the integration is no virtual one; its table has no `primary_name:`; a key has no value.
+pub fn wanted(project: &Project, integration: &Integration, url: &str) -> Result<(String, VirtualTable), Failure> {
+    let name = &integration.name;
+    let Pattern::Virtual(shown) = &integration.pattern else {
+        let what = format!("`{name}` is a {} integration: it has no virtual table", integration.pattern.word());
+        return Err(Failure::new(USAGE, NOT_PUBLISHED_THERE, what, "name a virtual integration"));
+    };
+    let exposed = virtual_tables::exposed(project, integration).expect("a checked virtual integration shows something");
+    let system = project.system(&shown.to).expect("a checked project names systems that exist");
+    let held = system.entity(&shown.entity).expect("a checked project has the virtual table");
+    let Some(table) = held.virtual_table.clone() else { return Err(shows_none(name, &system.name)) };
+    let called = match held.options.get("primary_name") {
+        Some(OptionValue::Text(called)) => called.clone(),
+        _ => String::new(),
+    };
+    let prefix = table.split_once('_').map_or_else(String::new, |(prefix, _)| format!("{prefix}_"));
+    let url = url.trim_end_matches('/');
+    let url = if url.is_empty() { String::new() } else { format!("{url}/odata/{}/", shown.from) };
+    let keys = wiring::odata_keys(project, system)?;
+    let header = system.odata.as_ref().map(|odata| odata.header.clone()).unwrap_or_default();
+    let columns =
+        exposed.properties.iter().enumerate().filter(|(at, _)| *at != exposed.key || is_called(&exposed, *at, &called));
+    let wanted = VirtualTable {
+        label: words(&exposed.set),
+        set: exposed.set.clone(),
+        url,
+        source: format!("ironbridge {}", shown.from),
+        timeout_seconds: (exposed.timeout + PATIENCE).as_secs().clamp(30, 120),
+        key: keys.into_iter().next_back().map(|key| (header, key)),
+        id: exposed.key_name().to_owned(),
+        columns: columns.map(|(at, _)| column(project, &exposed, at, &prefix, &called)).collect(),
+        table,
+        prefix,
+    };
+    Ok((system.name.clone(), wanted))
+}
+
+/// The key is the table's own column, and no other one; unless rows are called by it.
+fn is_called(exposed: &Exposed, at: usize, called: &str) -> bool {
+    exposed.properties[at].name == called
+}
+
+fn column(project: &Project, exposed: &Exposed, at: usize, prefix: &str, called: &str) -> VirtualColumn {
+    let property = &exposed.properties[at];
+    let reference = exposed.navigations.iter().find(|navigation| navigation.property == property.name);
+    let refers_to = match (&property.of, reference) {
+        (Of::Other { entity, .. }, Some(_)) => {
+            let held = project.system(&exposed.to).and_then(|system| system.entity(&entity.name));
+            held.and_then(|held| held.virtual_table.clone())
+        }
+        _ => None,
+    };
+    // A lookup is named after what it points to, not after its key.
+    let name = reference.map_or(&property.name, |reference| &reference.name);
+    VirtualColumn {
+        property: property.name.clone(),
+        column: format!("{prefix}{name}"),
+        label: words(name),
+        ty: property.ty.clone(),
+        required: !property.nullable,
+        is_name: property.name == called,
+        refers_to,
+    }
+}
+
+/// `credit_limit` as people read it: `Credit limit`.
+fn words(name: &str) -> String {
+    let text = name.replace('_', " ");
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn shows_none(name: &str, system: &str) -> Failure {
+    let what = format!("`{system}`, where `{name}` is to be shown, has no virtual tables");
+    Failure::new(USAGE, NOT_PUBLISHED_THERE, what, "name a virtual integration whose `to:` is a Dataverse")
+}
