@@ -11,6 +11,7 @@ mod request;
 mod roots;
 mod token;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,10 +66,16 @@ pub fn routes(project: &Arc<Project>, open: OpenSystem, local: bool) -> Result<O
         let header = system.odata.as_ref().map(|odata| odata.header.clone()).unwrap_or_default();
         callers.push(Caller { system: system.name.clone(), header, keys: wiring::odata_keys(project, system)? });
     }
-    for caller in callers.iter().filter(|caller| caller.keys.is_empty() && !local) {
+    for caller in callers.iter().filter(|caller| caller.keys.is_empty()) {
+        let shown = match local {
+            true => {
+                "are shown to every program on this machine, and through a proxy that hides where a request comes from to everybody"
+            }
+            false => "are shown to nobody",
+        };
         tracing::warn!(
             system = caller.system,
-            "virtual tables of `{}` have no key and are shown to nobody: add `odata: {{ keys: [\"${{env:ODATA_KEY}}\"] }}` to systems/{}.yaml",
+            "virtual tables of `{}` have no key and {shown}: add `odata: {{ keys: [\"${{env:ODATA_KEY}}\"] }}` to systems/{}.yaml",
             caller.system,
             caller.system
         );
@@ -139,7 +146,7 @@ impl Service {
 impl Caller {
     fn admits(&self, headers: &HeaderMap, query: &[(String, String)], local: bool) -> bool {
         if self.keys.is_empty() {
-            return local;
+            return local && !came_from_elsewhere(headers);
         }
         let header = headers.get(&self.header).map(|value| value.as_bytes());
         let queried = query.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.header));
@@ -149,6 +156,23 @@ impl Caller {
             self.keys.iter().fold(good, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)))
         })
     }
+}
+
+/// Whether somebody passed the request on, or it was sent to a name that is not this machine's: then its sender is not
+/// who the connection says. A proxy that says neither cannot be told from a program here.
+fn came_from_elsewhere(headers: &HeaderMap) -> bool {
+    const PASSED_ON: [&str; 6] =
+        ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+    let host = headers.get("host").map(|host| host.to_str().unwrap_or_default());
+    let is_here = |host: &str| {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let name = name.trim_matches(['[', ']']);
+        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    PASSED_ON.iter().any(|name| headers.contains_key(*name)) || host.is_some_and(|host| !is_here(host))
 }
 
 #[cfg(test)]
@@ -175,5 +199,26 @@ mod tests {
         check(two, true, Some("old"), "x-key=new%20key%20", false);
         check(&[], true, None, "", true);
         check(&[], false, None, "", false);
+    }
+
+    #[test]
+    fn without_a_key_only_this_machine_is_answered_and_no_proxy_on_it() {
+        let caller = Caller { system: "dynamics".into(), header: "x-key".into(), keys: Vec::new() };
+        let check = |name: &'static str, value: &str, admitted: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            assert_eq!(caller.admits(&headers, &[], true), admitted, "{name}: {value}");
+        };
+        for here in ["localhost:7703", "LOCALHOST", "127.0.0.1", "127.0.0.1:7703", "[::1]:7703", "[::1]"] {
+            check("host", here, true);
+        }
+        for elsewhere in
+            ["hub.contoso.example", "hub.contoso.example:443", "10.0.0.7:80", "localhost.contoso.example", ""]
+        {
+            check("host", elsewhere, false);
+        }
+        for passed_on in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+            check(passed_on, "10.0.0.7", false);
+        }
     }
 }
