@@ -18,10 +18,13 @@ const EDMX: &str = r#"<?xml version="1.0"?><edmx:Edmx Version="4.0"><edmx:DataSe
 
 const ID: &str = "32882b98-8a27-8249-98ef-891d30bb3a1b";
 
+/// Paths with the lines of their headers.
+type Requests = Arc<Mutex<Vec<(String, Vec<String>)>>>;
+
 /// A service that answers whatever it is told to, and remembers what it was asked.
 struct Service {
     url: String,
-    asked: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+    asked: Requests,
     answer: Arc<Mutex<(u16, String)>>,
 }
 
@@ -29,7 +32,7 @@ impl Service {
     fn start() -> Service {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/odata/depot/", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<(String, Vec<String>)>>> = Arc::default();
+        let asked: Requests = Arc::default();
         let answer = Arc::new(Mutex::new((200, String::new())));
         let (seen, told) = (asked.clone(), answer.clone());
         std::thread::spawn(move || {
