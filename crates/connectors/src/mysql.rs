@@ -11,6 +11,7 @@
 mod catalog;
 mod dialect;
 mod fault;
+mod query;
 mod session;
 mod value;
 
@@ -20,15 +21,15 @@ use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder};
 use record::{
-    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, ReadSpec, Sink, Source,
-    System, WriteSpec,
+    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, Queryable, ReadSpec, Sink,
+    Source, System, WriteSpec,
 };
 
 use crate::sql;
 use crate::sql::engine::{Cell, Dialect, Engine, Session, Use};
 use crate::sql::failure::{self, Failure, Words};
 use crate::sql::rules::Known;
-use crate::sql::{paged, rows};
+use crate::sql::{live, paged, rows};
 
 /// `kind: mysql`.
 pub static KIND: Kind = Kind {
@@ -170,6 +171,10 @@ impl System for Database {
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
         Ok(Arc::new(paged::Table::new(Arc::new(self.clone()), spec)))
+    }
+
+    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
+        Ok(Arc::new(live::Table::new(Arc::new(self.clone()), spec)))
     }
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {

@@ -1,10 +1,12 @@
 //! What the connectors of SQL databases share: cursors, watermarks, paging by key, local times.
 
+pub(crate) mod asked;
 pub(crate) mod cell;
 pub(crate) mod children;
 pub(crate) mod cursor;
 pub(crate) mod engine;
 pub(crate) mod failure;
+pub(crate) mod live;
 pub(crate) mod lookup;
 pub(crate) mod moment;
 pub(crate) mod order;

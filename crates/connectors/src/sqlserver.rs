@@ -11,22 +11,24 @@
 mod catalog;
 mod dialect;
 mod fault;
+mod query;
 mod session;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use record::query::Function;
 use record::{
-    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, ReadSpec, Secret, Sink,
-    Source, System, WriteSpec,
+    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, Queryable, ReadSpec,
+    Secret, Sink, Source, System, WriteSpec,
 };
 
 use crate::sql;
 use crate::sql::engine::{Cell, Dialect, Engine, Session, Use};
 use crate::sql::failure::{self, Failure, Words};
 use crate::sql::rules::Known;
-use crate::sql::{paged, rows};
+use crate::sql::{live, paged, rows};
 
 /// `kind: sqlserver`.
 pub static KIND: Kind = Kind {
@@ -142,6 +144,10 @@ impl Engine for Database {
         Box::pin(async move { Ok(Box::new(session::Connection::open(self).await?) as Box<dyn Session>) })
     }
 
+    fn computes(&self, function: Function) -> bool {
+        query::computes(function)
+    }
+
     fn key_rules(&self, table: &str, key: &[String]) -> KeyRules {
         self.rules.of(table, key)
     }
@@ -172,6 +178,10 @@ impl System for Database {
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
         Ok(Arc::new(paged::Table::new(Arc::new(self.clone()), spec)))
+    }
+
+    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
+        Ok(Arc::new(live::Table::new(Arc::new(self.clone()), spec)))
     }
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {

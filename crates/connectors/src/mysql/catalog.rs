@@ -3,6 +3,7 @@
 use record::catalog::TableKey;
 use record::{KeyRules, Type};
 
+use super::query;
 use super::session::Connection;
 use crate::sql::engine::{Cell, Described, Rows, Session, SqlColumn};
 use crate::sql::failure::Failure;
@@ -86,12 +87,14 @@ fn column(row: &[Cell], writable: bool) -> SqlColumn {
     SqlColumn {
         name: text(&row[0]),
         ty: declared(&data_type, &column_type, number(&row[3]), number(&row[4])),
+        is_short_float: data_type == "float",
         declared: data_type,
         filled,
         fraction: number(&row[5]).unwrap_or(0),
         required: filled && !has_default,
         writable: writable && !generated,
         counted,
+        by_characters: query::COLLATIONS.contains(&text(&row[9]).as_str()),
     }
 }
 

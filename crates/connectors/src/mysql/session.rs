@@ -6,9 +6,11 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{BinaryProtocol, Conn, Opts, OptsBuilder, Params, QueryResult, Row, SslOpts};
 use record::{BoxFuture, Why};
 
-use super::{Database, catalog, value};
+use super::{Database, catalog, query, value};
+use crate::sql;
 use crate::sql::engine::{Cell, Described, Rows, Session, SqlColumn, Stream, Use};
 use crate::sql::failure::{About, Failure};
+use crate::sql::paged::Plan;
 use crate::sql::tls;
 
 /// How long a server may wait for us between two pages, while a destination is slow.
@@ -157,6 +159,18 @@ impl Session for Connection {
             let setting = statement_time(Duration::from_secs(PATIENCE_SECONDS), self.mariadb);
             self.run(&setting, &[]).await.map(|_| ())
         })
+    }
+
+    fn limit(&mut self, timeout: Duration) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            self.run(&statement_time(timeout, self.mariadb), &[]).await?;
+            self.database.timeout = timeout;
+            Ok(())
+        })
+    }
+
+    fn asks<'a>(&self, plan: &'a Plan) -> Box<dyn sql::query::Dialect + 'a> {
+        Box::new(query::Asked::new(plan, self.mariadb))
     }
 
     fn describe<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Option<Described>, Failure>> {

@@ -98,6 +98,8 @@ pub(super) fn of_answer(column: &Column) -> SqlColumn {
         required: false,
         writable: false,
         counted: false,
+        by_characters: false,
+        is_short_float: column.column_type() == MYSQL_TYPE_FLOAT,
     }
 }
 

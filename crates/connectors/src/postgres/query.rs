@@ -1,25 +1,24 @@
 //! Answering a user's question: one prepared statement on a session that is kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use record::query::{Answer, Expr, Function, Query};
-use record::{Batch, BoxFuture, Code, Column, Fault, Queryable, ReadSpec, Schema, Type, Value};
+use record::{BoxFuture, Column, Fault, Queryable, ReadSpec, Schema, Type, Value};
 use tokio_postgres::types::{ToSql, Type as PgType};
 use tokio_postgres::{Client, NoTls, Statement};
 
 use super::fault::{self, Failure};
 use super::value::{self, AsText};
 use super::{Database, Use, quote_table};
+use crate::sql::asked::{Gathered, Kept};
 use crate::sql::moment::Dst;
 use crate::sql::query::{Dialect, Sort, accepts, write};
 use crate::sql::quote;
 use crate::sql::text::Times;
 
-/// Sessions that are kept open for the next question.
-const KEPT: usize = 16;
 /// Statements that a session keeps prepared.
 const PREPARED: usize = 64;
 
@@ -27,7 +26,7 @@ pub(super) struct Table {
     database: Database,
     spec: ReadSpec,
     from: String,
-    idle: Mutex<Vec<Session>>,
+    kept: Kept<Session>,
     columns: OnceLock<Arc<Columns>>,
 }
 
@@ -49,10 +48,10 @@ struct Columns {
 impl Table {
     pub fn new(database: Database, spec: ReadSpec) -> Table {
         let from = match spec.options.text("query") {
-            Some(query) => format!("({})", query.trim().trim_end_matches(';')),
-            None => quote_table(&spec.table),
+            Some(query) => format!("({}) AS t", query.trim().trim_end_matches(';')),
+            None => format!("{} AS t", quote_table(&spec.table)),
         };
-        Table { database, spec, from, idle: Mutex::default(), columns: OnceLock::new() }
+        Table { database, spec, from, kept: Kept::default(), columns: OnceLock::new() }
     }
 
     fn failed(&self, failure: &Failure) -> Fault {
@@ -60,8 +59,7 @@ impl Table {
     }
 
     async fn session(&self, within: Duration) -> Result<Session, Failure> {
-        let kept = self.idle.lock().expect("nothing panics while it takes a session").pop();
-        let mut session = match kept.filter(|session| !session.client.is_closed()) {
+        let mut session = match self.kept.take().filter(|session| !session.client.is_closed()) {
             Some(session) => session,
             None => {
                 let client = self.database.connect(Use::Read).await?;
@@ -77,9 +75,8 @@ impl Table {
     }
 
     fn keep(&self, session: Session) {
-        let mut idle = self.idle.lock().expect("nothing panics while it returns a session");
-        if idle.len() < KEPT && !session.client.is_closed() {
-            idle.push(session);
+        if !session.client.is_closed() {
+            self.kept.keep(session);
         }
     }
 
@@ -89,7 +86,7 @@ impl Table {
         }
         let wanted: Vec<String> = self.spec.columns.iter().map(|name| format!("t.{}", quote(name))).collect();
         let wanted = if wanted.is_empty() { "1".to_owned() } else { wanted.join(", ") };
-        let sql = format!("SELECT {wanted} FROM {} AS t", self.from);
+        let sql = format!("SELECT {wanted} FROM {}", self.from);
         let statement = self.database.in_time(async { Ok(session.client.prepare(&sql).await?) }).await?;
         let zone = self.spec.time_zone.as_ref().and_then(TimeZone::iana_name);
         let (mut schema, mut money, mut zones) = (Vec::new(), Vec::new(), Vec::new());
@@ -131,33 +128,18 @@ impl Table {
                 Some(count.unsigned_abs())
             }
         };
-        let wanted = query.columns.iter().map(|name| {
-            let at = columns.schema.index(name).expect("only columns that it was opened with are asked for");
-            columns.schema.columns()[at].clone()
-        });
-        let wanted = Schema::new(wanted.collect());
         let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::of(self.spec.options.text("dst")) };
-        let mut batch = Batch::builder(wanted.clone());
+        let mut gathered = Gathered::new(&self.database.system, &self.spec, &columns.schema, query);
+        let wanted = gathered.schema();
         for row in &rows {
             for (at, column) in wanted.columns().iter().enumerate() {
-                match value::read(row.try_get(at)?, &column.ty, &times) {
-                    Ok(value) => batch.push(value.as_ref()),
-                    Err(why) => return Err(self.unreadable(&column.name, &why).into()),
-                }
+                gathered.push(value::read(row.try_get(at)?, &column.ty, &times))?;
             }
         }
         if let Some(session) = guard.session.take() {
             self.keep(session);
         }
-        Ok(Answer { rows: batch.finish(), count })
-    }
-
-    fn unreadable(&self, column: &str, why: &str) -> Fault {
-        Fault::reject(Code("IB0606"), format!("a row of `{}` cannot be read: {why}", self.spec.table))
-            .at_system(&self.database.system)
-            .at_table(&self.spec.table)
-            .at_column(column)
-            .fix("correct the value in the source")
+        Ok(gathered.answer(count))
     }
 }
 

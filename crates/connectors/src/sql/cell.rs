@@ -151,6 +151,8 @@ mod tests {
             required: false,
             writable: true,
             counted: false,
+            by_characters: false,
+            is_short_float: false,
         }
     }
 

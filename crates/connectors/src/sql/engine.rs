@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use record::catalog::{Table, TableColumn};
+use record::query::Function;
 use record::{BoxFuture, KeyRules, Type, Value};
 
 use super::failure::{Failure, Words};
+use super::paged::Plan;
+use super::query;
 use super::text::Times;
 
 /// A value as drivers take and give it.
@@ -47,6 +50,10 @@ pub(crate) struct SqlColumn {
     pub writable: bool,
     /// The database counts it up.
     pub counted: bool,
+    /// Its texts compare by their characters, all of them: in a question it needs no collation of its own.
+    pub by_characters: bool,
+    /// A float of four bytes.
+    pub is_short_float: bool,
 }
 
 /// A table with what statements on it need to know.
@@ -145,6 +152,12 @@ pub(crate) trait Engine: Send + Sync {
     fn words(&self) -> Words<'_>;
     fn timeout(&self) -> Duration;
 
+    /// Whether the database can compute this for a user's question, exactly as it is meant there.
+    fn computes(&self, function: Function) -> bool {
+        let _ = function;
+        true
+    }
+
     /// How the table compares keys of these columns, as far as it is known.
     fn key_rules(&self, table: &str, key: &[String]) -> KeyRules;
 
@@ -173,6 +186,12 @@ pub(crate) trait Session: Send {
     fn unlimited(&mut self) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(std::future::ready(Ok(())))
     }
+
+    /// How long each statement may take from now on.
+    fn limit(&mut self, timeout: Duration) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// How a user's question about these columns is written for this server.
+    fn asks<'a>(&self, plan: &'a Plan) -> Box<dyn query::Dialect + 'a>;
 
     /// A table or view, or `None` where there is none of this name that the user can see.
     fn describe<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Option<Described>, Failure>>;

@@ -16,8 +16,7 @@ use super::engine::{Engine, Use};
 use super::failure::{self, Failure};
 use super::lookup::{self, Wanted};
 use super::pages::Pages;
-pub(crate) use plan::Place;
-use plan::Plan;
+pub(crate) use plan::{Place, Plan};
 
 pub(crate) struct Table {
     engine: Arc<dyn Engine>,

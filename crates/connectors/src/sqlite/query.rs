@@ -2,22 +2,21 @@
 //!
 //! SQLite is taught the functions of [`record::query`] themselves, so that it means by each what the hub means.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use record::query::{Answer, Expr, Function, Query};
-use record::{Batch, BoxFuture, Code, Fault, Queryable, ReadSpec, Schema, Type, Value};
+use record::{BoxFuture, Fault, Queryable, ReadSpec, Schema, Type, Value};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
 use super::source::plan::Plan;
 use super::{Database, fault, value};
+use crate::sql::asked::{Gathered, Kept};
 use crate::sql::query::{Dialect, Sort, accepts, write};
 use crate::sql::text::Times;
 use crate::sql::{moment, quote};
 
-/// Connections that are kept open for the next question.
-const KEPT: usize = 16;
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 64;
 
@@ -28,13 +27,13 @@ pub(super) struct Table {
 struct Shared {
     database: Database,
     spec: ReadSpec,
-    idle: Mutex<Vec<Connection>>,
+    kept: Kept<Connection>,
     schema: OnceLock<Arc<Schema>>,
 }
 
 impl Table {
     pub fn new(database: Database, spec: ReadSpec) -> Table {
-        let shared = Shared { database, spec, idle: Mutex::default(), schema: OnceLock::new() };
+        let shared = Shared { database, spec, kept: Kept::default(), schema: OnceLock::new() };
         Table { shared: Arc::new(shared) }
     }
 
@@ -94,9 +93,8 @@ impl From<rusqlite::Error> for Failed {
 impl Shared {
     /// Works with a connection that is kept; one that failed is closed.
     fn with<T>(&self, within: Duration, work: impl FnOnce(&Connection) -> Result<T, Failed>) -> Result<T, Fault> {
-        let kept = self.idle.lock().expect("nothing panics while it takes a connection").pop();
         let worked = (|| {
-            let mut connection = match kept {
+            let mut connection = match self.kept.take() {
                 Some(connection) => connection,
                 None => self.connect()?,
             };
@@ -105,10 +103,7 @@ impl Shared {
             connection.progress_handler(1_000, Some(move || Instant::now() > until))?;
             let result = work(&connection)?;
             connection.progress_handler(0, None::<fn() -> bool>)?;
-            let mut idle = self.idle.lock().expect("nothing panics while it returns a connection");
-            if idle.len() < KEPT {
-                idle.push(connection);
-            }
+            self.kept.keep(connection);
             Ok(result)
         })();
         worked.map_err(|failed| match failed {
@@ -138,26 +133,19 @@ impl Shared {
 
     fn answer(&self, connection: &Connection, query: &Query) -> Result<Answer, Failed> {
         let schema = self.schema(connection)?;
-        let from = super::source::plan::from(&self.spec);
+        let from = format!("{} AS t", super::source::plan::from(&self.spec));
         let statements = write(&Lite, &from, &schema, query);
         // Rows and their count are of one moment.
         let _moment = if statements.count.is_some() { Some(connection.unchecked_transaction()?) } else { None };
         let mut statement = connection.prepare_cached(&statements.rows)?;
         let bound = statements.bound.iter().map(|(value, sort)| bind(value, *sort));
         let mut rows = statement.query(rusqlite::params_from_iter(bound))?;
-        let wanted = query.columns.iter().map(|name| {
-            let at = schema.index(name).expect("only columns that it was opened with are asked for");
-            schema.columns()[at].clone()
-        });
-        let wanted = Schema::new(wanted.collect());
-        let mut batch = Batch::builder(wanted.clone());
-        let times = self.times();
+        let mut gathered = Gathered::new(&self.database.system, &self.spec, &schema, query);
+        let (wanted, times) = (gathered.schema(), self.times());
         while let Some(row) = rows.next()? {
             for (at, column) in wanted.columns().iter().enumerate() {
-                match value::read(row.get_ref(at)?, &column.ty, &times) {
-                    Ok(value) => batch.push(value.as_ref()),
-                    Err(why) => return Err(Failed::Fault(Box::new(self.unreadable(&column.name, &why)))),
-                }
+                let value = value::read(row.get_ref(at)?, &column.ty, &times);
+                gathered.push(value).map_err(|fault| Failed::Fault(Box::new(fault)))?;
             }
         }
         drop(rows);
@@ -170,15 +158,7 @@ impl Shared {
                 Some(count.unsigned_abs())
             }
         };
-        Ok(Answer { rows: batch.finish(), count })
-    }
-
-    fn unreadable(&self, column: &str, why: &str) -> Fault {
-        Fault::reject(Code("IB0606"), format!("a row of `{}` cannot be read: {why}", self.spec.table))
-            .at_system(&self.database.system)
-            .at_table(&self.spec.table)
-            .at_column(column)
-            .fix("correct the value in the source")
+        Ok(gathered.answer(count))
     }
 }
 

@@ -129,6 +129,9 @@ pub(super) fn column(name: &str, declared: &str, filled: bool) -> SqlColumn {
         required: false,
         writable: false,
         counted: false,
+        // Spaces at the end never count here.
+        by_characters: false,
+        is_short_float: base(declared) == "real",
     }
 }
 

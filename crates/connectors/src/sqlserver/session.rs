@@ -9,9 +9,11 @@ use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, Q
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use super::{Database, catalog, fault, text};
+use super::{Database, catalog, fault, query as asked, text};
+use crate::sql;
 use crate::sql::engine::{Cell, Described, Rows, Session, SqlColumn, Stream};
 use crate::sql::failure::Failure;
+use crate::sql::paged::Plan;
 
 /// Settings that make values and errors the same on every server.
 const SETTINGS: &str = "SET LANGUAGE us_english; SET DATEFORMAT ymd; SET ANSI_NULLS ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON;
@@ -147,6 +149,15 @@ impl Session for Connection {
             let rows = in_time(timeout, async { Ok(query(sql, bound).query(&mut self.client).await?) }).await?;
             Ok(Box::new(Answer { rows, timeout }) as Box<dyn Stream>)
         })
+    }
+
+    fn limit(&mut self, timeout: Duration) -> BoxFuture<'_, Result<(), Failure>> {
+        self.database.timeout = timeout;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn asks<'a>(&self, plan: &'a Plan) -> Box<dyn sql::query::Dialect + 'a> {
+        Box::new(asked::Asked { plan })
     }
 
     fn describe<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Option<Described>, Failure>> {

@@ -4,4 +4,5 @@ mod filters;
 mod protocol;
 mod publish;
 mod rest;
+mod servers;
 mod stock;

@@ -18,7 +18,7 @@ pub(crate) struct Place {
 }
 
 /// The statements of a read.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     dialect: &'static dyn Dialect,
     pub from: String,
     columns: Vec<SqlColumn>,
@@ -100,6 +100,46 @@ impl Plan {
             watermark,
             times,
         })
+    }
+
+    /// A plan that reads these columns of a table, without a server.
+    #[cfg(test)]
+    pub fn for_tests(dialect: &'static dyn Dialect, columns: Vec<SqlColumn>) -> Plan {
+        let place = |column: &SqlColumn| {
+            Place { expression: format!("t.{}", dialect.quote(&column.name)), column: column.clone() }
+        };
+        let utc = |ty: &Type| if *ty == Type::LocalDateTime { Type::DateTime } else { ty.clone() };
+        let schema = columns.iter().map(|column| Column { name: column.name.as_str().into(), ty: utc(&column.ty) });
+        Plan {
+            schema: Schema::new(schema.collect()),
+            dialect,
+            from: String::new(),
+            wanted: columns.iter().map(place).collect(),
+            columns,
+            order: Vec::new(),
+            unique: false,
+            watermark: None,
+            times: Times { zone: Some(jiff::tz::TimeZone::UTC), dst: Dst::Reject },
+        }
+    }
+
+    /// A column of the spec, by the name that it has there.
+    pub fn place(&self, name: &str) -> &Place {
+        let at = self.schema.index(name).expect("only columns that the plan was made for are asked for");
+        &self.wanted[at]
+    }
+
+    /// Whether the database compares the values of this column as the hub does. Not the local times of a place, which
+    /// change with the clocks there, and not floats of four bytes, which are other numbers to it than what it shows.
+    pub fn is_decided(&self, name: &str) -> bool {
+        let column = match self.schema.index(name) {
+            Some(at) => &self.wanted[at].column,
+            None => return true,
+        };
+        match column.ty {
+            Type::LocalDateTime => self.times.zone.as_ref().is_none_or(|zone| *zone == jiff::tz::TimeZone::UTC),
+            _ => !column.is_short_float,
+        }
     }
 
     /// A column that [`Plan::of`] has found.

@@ -92,11 +92,31 @@ impl Served {
 
     pub fn in_folder(dir: tempfile::TempDir, more: &str, caller: &str) -> Served {
         fill(&dir.path().join("warehouse.db"));
+        Served::project(dir, WAREHOUSE, more, caller)
+    }
+
+    /// The same warehouse in each database that there is, its rows also in `warehouse.db`, to compare with.
+    pub fn each(database: &str) -> Vec<(&'static str, Served)> {
+        let mut all = vec![("sqlite", Served::new("", ""))];
+        for kind in ["postgres", "mysql"] {
+            let dir = tempfile::tempdir().unwrap();
+            fill(&dir.path().join("warehouse.db"));
+            let Some(url) = super::servers::copy(kind, database, &dir.path().join("warehouse.db")) else { continue };
+            std::fs::write(dir.path().join("warehouse.url"), url).unwrap();
+            let warehouse = WAREHOUSE
+                .replace("kind: sqlite", &format!("kind: {kind}"))
+                .replace("{ file: warehouse.db }", "{ url: \"${file:warehouse.url}\" }");
+            all.push((kind, Served::project(dir, &warehouse, "", "")));
+        }
+        all
+    }
+
+    fn project(dir: tempfile::TempDir, warehouse: &str, more: &str, caller: &str) -> Served {
         Served::with(
             dir,
             &[
                 ("entities/all.yaml", ENTITIES),
-                ("systems/warehouse.yaml", WAREHOUSE),
+                ("systems/warehouse.yaml", warehouse),
                 ("systems/dynamics.yaml", &format!("{DYNAMICS}{caller}")),
                 ("integrations/stock.yaml", &integration("stock", "stock", more)),
                 ("integrations/items.yaml", &integration("items", "item", "")),

@@ -1,0 +1,222 @@
+//! A user's question as MariaDB and MySQL write it.
+//!
+//! Their collations take `a` for `A`, and most of them `a` for `a `; a question does not. A text is compared by a
+//! collation that knows characters alone, beside the column's own where an index serves that. A column that has such a
+//! collation by itself is compared as it is.
+
+use record::query::Function;
+use record::{Type, Value};
+
+use crate::sql::paged::Plan;
+use crate::sql::query::{Dialect, Sort, marked};
+
+/// The collations that compare characters and nothing else: MariaDB's, and MySQL's.
+pub(super) const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
+
+/// Questions about the columns of a plan.
+pub(super) struct Asked<'a> {
+    plan: &'a Plan,
+    collation: &'static str,
+}
+
+impl<'a> Asked<'a> {
+    pub fn new(plan: &'a Plan, mariadb: bool) -> Asked<'a> {
+        Asked { plan, collation: COLLATIONS[usize::from(!mariadb)] }
+    }
+
+    fn by_characters(&self, text: &str) -> String {
+        format!("CONVERT({text} USING utf8mb4) COLLATE {}", self.collation)
+    }
+}
+
+/// White space as `Trim` means it.
+const WHITE_SPACE: &str = "[[:space:]\u{85}\u{A0}]+";
+
+impl Dialect for Asked<'_> {
+    fn column(&self, name: &str, ty: &Type) -> String {
+        let place = self.plan.place(name);
+        match (ty, place.column.declared.as_str()) {
+            (Type::Guid, _) => format!("CAST({} AS CHAR(36))", place.expression),
+            // A number of its list, or a document, unless it is asked for its text.
+            (Type::Text { .. }, "enum" | "set" | "json" | "inet4" | "inet6") => {
+                format!("CAST({} AS CHAR)", place.expression)
+            }
+            _ => place.expression.clone(),
+        }
+    }
+
+    fn returned(&self, name: &str, _: &Type) -> String {
+        if name.is_empty() { "1".to_owned() } else { self.plan.place(name).expression.clone() }
+    }
+
+    fn param(&self, number: usize, value: &Value) -> String {
+        let mark = marked(number);
+        match value {
+            Value::Decimal(number) => format!("CAST({mark} AS DECIMAL(65,{}))", number.scale()),
+            Value::Date(_) => format!("CAST({mark} AS DATE)"),
+            Value::Time(_) => format!("CAST({mark} AS TIME(6))"),
+            Value::Instant(_) => format!("CAST({mark} AS DATETIME(6))"),
+            _ => mark,
+        }
+    }
+
+    fn call(&self, function: Function, parts: &[String], _: &[Sort]) -> String {
+        let part = |at: usize| parts.get(at).map_or("NULL", String::as_str);
+        let (a, b) = (part(0), part(1));
+        let (exact_a, exact_b) = (self.by_characters(a), self.by_characters(b));
+        // More digits than 64 bits have, and none that a float would lose.
+        let (number_a, number_b) = (format!("({a} + 0.0)"), format!("NULLIF({b} + 0.0, 0)"));
+        match function {
+            Function::Contains => format!("(LOCATE({exact_b}, {exact_a}) > 0)"),
+            Function::StartsWith => format!("(LEFT({exact_a}, CHAR_LENGTH({b})) = {exact_b})"),
+            Function::EndsWith => format!("(RIGHT({exact_a}, CHAR_LENGTH({b})) = {exact_b})"),
+            Function::Length => format!("CHAR_LENGTH({a})"),
+            Function::IndexOf => format!("(LOCATE({exact_b}, {exact_a}) - 1)"),
+            Function::Substring => match parts.get(2) {
+                Some(length) => format!(
+                    "SUBSTRING({a}, LEAST(GREATEST({b}, 0), 2000000000) + 1, LEAST(GREATEST({length}, 0), 2000000000))"
+                ),
+                None => format!("SUBSTRING({a}, LEAST(GREATEST({b}, 0), 2000000000) + 1)"),
+            },
+            Function::ToLower => format!("LOWER({a})"),
+            Function::ToUpper => format!("UPPER({a})"),
+            Function::Trim => format!("REGEXP_REPLACE({a}, '^{WHITE_SPACE}|{WHITE_SPACE}$', '')"),
+            Function::TrimWords => format!("TRIM(REGEXP_REPLACE({a}, ' +', ' '))"),
+            Function::Concat => format!("CONCAT({a}, {b})"),
+            Function::Filled => format!("CASE WHEN CHAR_LENGTH({a}) > 0 THEN {a} END"),
+            Function::Year => format!("YEAR({a})"),
+            Function::Month => format!("MONTH({a})"),
+            Function::Day => format!("DAY({a})"),
+            Function::Hour => format!("HOUR({a})"),
+            Function::Minute => format!("MINUTE({a})"),
+            Function::Second => format!("SECOND({a})"),
+            Function::FractionalSeconds => format!("(CAST(MICROSECOND({a}) AS DECIMAL(20,6)) / 1000000)"),
+            Function::Date => format!("CAST({a} AS DATE)"),
+            Function::Time => format!("CAST({a} AS TIME(6))"),
+            Function::Round => format!("ROUND({a})"),
+            Function::Floor => format!("FLOOR({a})"),
+            Function::Ceiling => format!("CEILING({a})"),
+            Function::Add => format!("({number_a} + {b})"),
+            Function::Subtract => format!("({number_a} - {b})"),
+            Function::Multiply => format!("({number_a} * {b})"),
+            Function::Divide => format!("({number_a} DIV {number_b})"),
+            // A division has four digits more than what it divides.
+            Function::DivideExactly => format!("(CAST({a} AS DECIMAL(60,20)) / {number_b})"),
+            Function::Modulo => format!("({number_a} % {number_b})"),
+            Function::Negate => format!("(- {number_a})"),
+            Function::KeyGuid => key_guid(parts),
+        }
+    }
+
+    fn same(&self, left: &str, right: &str) -> String {
+        format!("({left} <=> {right})")
+    }
+
+    fn truth(&self, yes: bool) -> &'static str {
+        if yes { "TRUE" } else { "FALSE" }
+    }
+
+    fn holds(&self, column: &str) -> String {
+        format!("({column} = 1)")
+    }
+
+    fn order(&self, by: &str, descending: bool) -> String {
+        format!("{by}{}", if descending { " DESC" } else { "" })
+    }
+
+    fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
+        let place = self.plan.place(name);
+        let column = &place.expression;
+        match (ty, value) {
+            (Type::Guid, Value::Guid(guid)) => Some((format!("{column} = {{}}"), vec![Value::Text(guid.to_string())])),
+            // The column's own collation finds the rows in its index, the other one says which of them are meant.
+            (Type::Text { .. } | Type::Multiline { .. }, Value::Text(text) | Value::Choice(text))
+                if !place.column.by_characters =>
+            {
+                let exact = (self.by_characters(&self.column(name, ty)), self.by_characters("{}"));
+                let sql = format!("({column} = {{}} AND {} = {})", exact.0, exact.1);
+                Some((sql, vec![Value::text(text), Value::text(text)]))
+            }
+            _ => None,
+        }
+    }
+
+    fn compared(&self, side: String, sort: Sort, column: Option<&str>) -> String {
+        match sort {
+            Sort::Text if column.is_some_and(|name| self.plan.place(name).column.by_characters) => side,
+            Sort::Text | Sort::Guid => self.by_characters(&side),
+            _ => side,
+        }
+    }
+
+    fn is_numbered(&self) -> bool {
+        false
+    }
+}
+
+/// The hash of [`record::guid::hashed`], in SQL.
+fn key_guid(parts: &[String]) -> String {
+    // A backslash in a text is an escape, or not, as the server is set.
+    const BACKSLASH: &str = "CHAR(92 USING utf8mb4)";
+    let text = |part: &String| {
+        let doubled = format!("REPLACE(CAST({part} AS CHAR), {BACKSLASH}, CONCAT({BACKSLASH}, {BACKSLASH}))");
+        format!("REPLACE({doubled}, '|', CONCAT({BACKSLASH}, '|'))")
+    };
+    let whole: Vec<String> = parts.iter().map(text).collect();
+    let hash = format!("SHA2(CONCAT({}), 256)", whole.join(", '|', "));
+    let variant = format!("SUBSTRING('89ab89ab89ab89ab', CONV(SUBSTRING({hash}, 17, 1), 16, 10) + 1, 1)");
+    format!(
+        "CONCAT(SUBSTRING({hash}, 1, 8), '-', SUBSTRING({hash}, 9, 4), '-8', SUBSTRING({hash}, 14, 3), '-', {variant}, SUBSTRING({hash}, 18, 3), '-', SUBSTRING({hash}, 21, 12))"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use record::query::{Comparison, Expr, Query};
+
+    use super::*;
+    use crate::sql::query::write;
+
+    /// What is bound twice is there twice, in the order of the statement.
+    #[test]
+    fn an_operand_that_is_written_twice_is_bound_twice() {
+        let column = |name: &str, ty| crate::sql::engine::SqlColumn {
+            name: name.into(),
+            ty,
+            declared: String::new(),
+            filled: false,
+            fraction: 0,
+            required: false,
+            writable: true,
+            counted: false,
+            by_characters: name == "code",
+            is_short_float: false,
+        };
+        let text = || Type::Text { max_length: None };
+        let columns = vec![column("qty", Type::WholeNumber), column("name", text()), column("code", text())];
+        let plan = Plan::for_tests(&super::super::dialect::MySql, columns);
+        let check = |filter: Expr, expected: &str, bound: &[Value]| {
+            let query = Query { filter: Some(filter), limit: 5, skip: 2, count: true, ..Query::default() };
+            let statements = write(&Asked::new(&plan, true), "`stock` AS t", &plan.schema, &query);
+            let rows = format!("SELECT 1 FROM `stock` AS t WHERE {expected} LIMIT 5 OFFSET 2");
+            assert_eq!(statements.rows, rows);
+            assert_eq!(statements.count, Some(format!("SELECT count(*) FROM `stock` AS t WHERE {expected}")));
+            assert_eq!(statements.bound.iter().map(|(value, _)| value.clone()).collect::<Vec<_>>(), bound);
+            assert_eq!(statements.bound, statements.count_bound);
+        };
+        let add = Expr::Call(Function::Add, vec![Expr::column("qty"), Expr::Value(Value::Int(1))]);
+        let not_equal = Expr::Compare(Comparison::NotEqual, Box::new(add), Box::new(Expr::Value(Value::Int(8))));
+        let expected = "(((t.`qty` + 0.0) + ?) <> ? OR ((t.`qty` + 0.0) + ?) IS NULL)";
+        check(not_equal, expected, &[Value::Int(1), Value::Int(8), Value::Int(1)]);
+        check(
+            Expr::equal(Expr::column("name"), "a ".into()),
+            "(t.`name` = ? AND CONVERT(t.`name` USING utf8mb4) COLLATE utf8mb4_nopad_bin = CONVERT(? USING utf8mb4) COLLATE utf8mb4_nopad_bin)",
+            &["a ".into(), "a ".into()],
+        );
+        check(
+            Expr::equal(Expr::column("code"), "a".into()),
+            "t.`code` = CONVERT(? USING utf8mb4) COLLATE utf8mb4_nopad_bin",
+            &["a".into()],
+        );
+    }
+}
