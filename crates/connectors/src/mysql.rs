@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder};
 use record::{
-    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, Queryable, ReadSpec, Sink,
-    Source, System, WriteSpec,
+    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, Queryable, ReadSpec,
+    Sink, Source, System, WriteSpec,
 };
 
 use crate::sql;

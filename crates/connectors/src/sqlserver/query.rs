@@ -56,9 +56,6 @@ impl Dialect for Asked<'_> {
             Value::Date(_) => "date".to_owned(),
             Value::Time(_) => "time(7)".to_owned(),
             Value::Instant(_) => "datetimeoffset(7)".to_owned(),
-            Value::Text(_) | Value::Choice(_) => {
-                return format!("(CONVERT(nvarchar(max), @P{number}) {BY_CHARACTERS})");
-            }
             _ => return format!("@P{number}"),
         };
         format!("CAST(@P{number} AS {ty})")
@@ -66,7 +63,14 @@ impl Dialect for Asked<'_> {
 
     fn call(&self, function: Function, parts: &[String], sorts: &[Sort]) -> String {
         let part = |at: usize| parts.get(at).map_or("NULL", String::as_str);
-        let (a, b) = (part(0), part(1));
+        // One side that is compared by characters is enough for both.
+        let exact = match sorts.first() {
+            Some(Sort::Text) if !part(0).ends_with(&format!("{BY_CHARACTERS})")) => {
+                format!("({} {BY_CHARACTERS})", part(0))
+            }
+            _ => part(0).to_owned(),
+        };
+        let (a, b) = (exact.as_str(), part(1));
         let places = |text: &str| format!("(DATALENGTH({text}) / 2)");
         let characters = |text: &str| format!("(LEN(({text} + N'.') {IN_CHARACTERS}) - 1)");
         let at_least_0 = |number: &str| {
@@ -244,9 +248,12 @@ mod tests {
         );
         check(
             compare(Comparison::Less, "name", Value::text("b")),
-            "(((CONVERT(nvarchar(max), t.[name]) COLLATE Latin1_General_100_BIN2) + NCHAR(0)) COLLATE Latin1_General_100_BIN2) < (((CONVERT(nvarchar(max), @P1) COLLATE Latin1_General_100_BIN2) + NCHAR(0)) COLLATE Latin1_General_100_BIN2)",
+            "(((CONVERT(nvarchar(max), t.[name]) COLLATE Latin1_General_100_BIN2) + NCHAR(0)) COLLATE Latin1_General_100_BIN2) < ((@P1 + NCHAR(0)) COLLATE Latin1_General_100_BIN2)",
         );
-        check(compare(Comparison::NotEqual, "quantity", Value::Int(7)), "(t.[quantity] <> @P1 OR t.[quantity] IS NULL)");
+        check(
+            compare(Comparison::NotEqual, "quantity", Value::Int(7)),
+            "(t.[quantity] <> @P1 OR t.[quantity] IS NULL)",
+        );
         check(
             compare(Comparison::GreaterOrEqual, "counted", Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())),
             "t.[counted] >= CAST(@P1 AS datetimeoffset(7))",
@@ -263,10 +270,7 @@ mod tests {
             "EXISTS (SELECT CASE WHEN t.[quantity] > @P1 THEN CAST(1 AS bit) ELSE CAST(0 AS bit) END INTERSECT SELECT t.[active])",
         );
         let contains = Expr::Call(Function::Contains, vec![Expr::column("name"), Expr::Value("50%".into())]);
-        let (a, b) = (
-            "(CONVERT(nvarchar(max), t.[name]) COLLATE Latin1_General_100_BIN2)",
-            "(CONVERT(nvarchar(max), @P1) COLLATE Latin1_General_100_BIN2)",
-        );
+        let (a, b) = ("(CONVERT(nvarchar(max), t.[name]) COLLATE Latin1_General_100_BIN2)", "@P1");
         let condition = format!("(CHARINDEX({b}, {a}) > 0 OR (DATALENGTH({b}) = 0 AND {a} = {a}))");
         check(contains.clone(), &condition);
         check(

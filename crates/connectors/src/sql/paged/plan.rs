@@ -105,8 +105,9 @@ impl Plan {
     /// A plan that reads these columns of a table, without a server.
     #[cfg(test)]
     pub fn for_tests(dialect: &'static dyn Dialect, columns: Vec<SqlColumn>) -> Plan {
-        let place = |column: &SqlColumn| {
-            Place { expression: format!("t.{}", dialect.quote(&column.name)), column: column.clone() }
+        let place = |column: &SqlColumn| Place {
+            expression: format!("t.{}", dialect.quote(&column.name)),
+            column: column.clone(),
         };
         let utc = |ty: &Type| if *ty == Type::LocalDateTime { Type::DateTime } else { ty.clone() };
         let schema = columns.iter().map(|column| Column { name: column.name.as_str().into(), ty: utc(&column.ty) });
@@ -149,7 +150,7 @@ impl Plan {
     }
 
     /// The statement that reads on from a place, and what it binds.
-    pub fn statement(
+    pub(super) fn statement(
         &self,
         phase: Option<Phase>,
         after: &[Cell],

@@ -30,8 +30,7 @@ impl Dialect for Plain {
 }
 
 fn check(expr: Expr, expected: &str) {
-    let schema =
-        Schema::of([("a\"b", Type::WholeNumber), ("n", Type::Text { max_length: None }), ("y", Type::YesNo)]);
+    let schema = Schema::of([("a\"b", Type::WholeNumber), ("n", Type::Text { max_length: None }), ("y", Type::YesNo)]);
     assert!(accepts(&expr, &schema));
     let query = Query { filter: Some(expr), limit: 5, ..Query::default() };
     let statements = write(&Plain, "x AS t", &schema, &query);

@@ -19,7 +19,8 @@ pub fn copy(kind: &str, database: &str, file: &Path) -> Option<String> {
         eprintln!("skipped: needs {variable} (scripts/servers start DIR)");
         return None;
     };
-    let (address, url) = (server.rsplit_once('/').unwrap().0, format!("{}/{database}", server.rsplit_once('/').unwrap().0));
+    let (address, url) =
+        (server.rsplit_once('/').unwrap().0, format!("{}/{database}", server.rsplit_once('/').unwrap().0));
     let stock = STOCK.replace("DATETIME", if kind == "postgres" { "TIMESTAMP" } else { "DATETIME" });
     let rows = Connection::open(file).unwrap();
     let mut statements = vec![
