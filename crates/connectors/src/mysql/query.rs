@@ -164,10 +164,10 @@ fn key_guid(parts: &[String]) -> String {
     };
     let whole: Vec<String> = parts.iter().map(text).collect();
     let hash = format!("SHA2(CONCAT({}), 256)", whole.join(", '|', "));
+    // The hash stands here twice and not six times: it is computed anew wherever it stands.
     let variant = format!("SUBSTRING('89ab89ab89ab89ab', CONV(SUBSTRING({hash}, 17, 1), 16, 10) + 1, 1)");
-    format!(
-        "CONCAT(SUBSTRING({hash}, 1, 8), '-', SUBSTRING({hash}, 9, 4), '-8', SUBSTRING({hash}, 14, 3), '-', {variant}, SUBSTRING({hash}, 18, 3), '-', SUBSTRING({hash}, 21, 12))"
-    )
+    let marked = format!("INSERT(INSERT(SUBSTRING({hash}, 1, 32), 17, 1, {variant}), 13, 1, '8')");
+    [21, 17, 13, 9].iter().fold(marked, |guid, at| format!("INSERT({guid}, {at}, 0, '-')"))
 }
 
 #[cfg(test)]

@@ -206,10 +206,10 @@ fn key_guid(parts: &[String], sorts: &[Sort]) -> String {
     let whole: Vec<String> = parts.iter().zip(sorts).map(text).collect();
     let whole = whole.join(" + N'|' + ");
     let hash = format!("LOWER(CONVERT(char(64), HASHBYTES('SHA2_256', CAST(({whole}) {AS_UTF8} AS varchar(max))), 2))");
+    // The hash stands here twice: it is computed anew wherever it stands.
     let variant = format!("TRANSLATE(SUBSTRING({hash}, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab')");
-    format!(
-        "(SUBSTRING({hash}, 1, 8) + '-' + SUBSTRING({hash}, 9, 4) + '-8' + SUBSTRING({hash}, 14, 3) + '-' + {variant} + SUBSTRING({hash}, 18, 3) + '-' + SUBSTRING({hash}, 21, 12))"
-    )
+    let marked = format!("STUFF(STUFF(SUBSTRING({hash}, 1, 32), 17, 1, {variant}), 13, 1, '8')");
+    [21, 17, 13, 9].iter().fold(marked, |guid, at| format!("STUFF({guid}, {at}, 0, '-')"))
 }
 
 #[cfg(test)]
