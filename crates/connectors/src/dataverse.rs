@@ -35,6 +35,13 @@ pub static KIND: Kind = Kind {
         .default("4"),
         Field::new("batch_rows", FieldType::WholeNumber { min: 1, max: 400 }, "Rows in one batch request.", "50")
             .default("100"),
+        Field::new(
+            "create_rows",
+            FieldType::WholeNumber { min: 0, max: 1000 },
+            "New rows in one `CreateMultiple`; 0 creates them by batch requests.",
+            "500",
+        )
+        .default("250"),
     ],
     entity: &[
         Field::new("table", FieldType::Text, "The logical name of the table.", "account"),
@@ -90,5 +97,6 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
     let number = |name: &str| options.number(name).and_then(|number| number.to_usize());
     config.concurrency = number("concurrency").unwrap_or(config.concurrency);
     config.rows_per_batch = number("batch_rows").unwrap_or(config.rows_per_batch);
+    config.rows_per_create = number("create_rows").unwrap_or(config.rows_per_create);
     Ok(Arc::new(Environment::new(name, config)))
 }

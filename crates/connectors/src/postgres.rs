@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use record::{
-    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, Kind, Options, Queryable, ReadSpec, Sink, Source,
-    System, WriteSpec,
+    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, Kind, Moment, Options, Queryable, ReadSpec, Sink,
+    Source, System, WriteSpec,
 };
 use rustls_platform_verifier::ConfigVerifierExt;
 use tokio_postgres::config::{Host, SslMode};
@@ -173,6 +173,19 @@ impl System for Database {
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
         Ok(Arc::new(source::Table::new(self.clone(), spec)))
+    }
+
+    fn moment(&self) -> BoxFuture<'_, Result<Option<Arc<Moment>>, Fault>> {
+        Box::pin(async {
+            let client = self.connect(Use::Read).await.map_err(|failure| fault::source(self, "", &failure))?;
+            let export = async {
+                client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                Ok(client.query_one("SELECT pg_export_snapshot()", &[]).await?.try_get::<_, String>(0)?)
+            };
+            // A server that does not export its moments is read one after the other.
+            let snapshot = self.in_time(export).await.ok();
+            Ok(snapshot.map(|name| Arc::new(Moment::new(source::Held { name, _session: client }))))
+        })
     }
 
     fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {

@@ -15,12 +15,12 @@ mod source;
 mod value;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use record::{
-    BoxFuture, Catalog, Fault, Field, FieldType, Health, Keeps, Kind, Options, Queryable, ReadSpec, Sink, Source,
-    System, WriteSpec,
+    BoxFuture, Catalog, Fault, Field, FieldType, Health, Keeps, Kind, Moment, Options, Queryable, ReadSpec, Sink,
+    Source, System, WriteSpec,
 };
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -88,6 +88,21 @@ impl System for Database {
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
         Ok(Arc::new(source::Table::new(self.clone(), spec)))
+    }
+
+    fn moment(&self) -> BoxFuture<'_, Result<Option<Arc<Moment>>, Fault>> {
+        self.blocking(|database| {
+            let failed = |e: rusqlite::Error| fault::source(database, "", &e);
+            let connection = database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+            let journal: String =
+                connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(failed)?;
+            // In any other journal mode, whoever reads for long keeps those who write waiting.
+            if !journal.eq_ignore_ascii_case("wal") {
+                return Ok(None);
+            }
+            connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_master").map_err(failed)?;
+            Ok(Some(Arc::new(Moment::new(source::Held(Arc::new(Mutex::new(connection)))))))
+        })
     }
 
     fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {

@@ -22,6 +22,9 @@ pub struct Config {
     pub concurrency: usize,
     /// Rows in one `$batch`. The service allows 1000 operations.
     pub rows_per_batch: usize,
+    /// New rows in one `CreateMultiple`; 0 sends them in batches. The service has no fixed limit, but gives up on what
+    /// takes too long, and advises 100 to 1000.
+    pub rows_per_create: usize,
 }
 
 impl Config {
@@ -36,6 +39,7 @@ impl Config {
             timeout: Duration::from_secs(150),
             concurrency: 4,
             rows_per_batch: 100,
+            rows_per_create: 250,
         }
     }
 

@@ -130,7 +130,7 @@ fn folded(table: &Table, names: &[String], values: &[Value]) -> String {
                     text.trim_end_matches(' ').to_owned()
                 }
                 // 5 and 5.00 are one number.
-                Kind::Decimal { .. } | Kind::Money => {
+                Kind::Decimal { .. } | Kind::Money { .. } => {
                     literal.parse::<record::Decimal>().map(|n| n.normalize().to_string()).unwrap_or(literal)
                 }
                 _ => literal,

@@ -2,37 +2,39 @@
 //!
 //! Each row is one `PATCH` by its key in a `$batch` that goes on after failures, so a chunk costs few requests and each
 //! row still has an outcome of its own. Repeating a chunk whose answer was lost is safe: an upsert by key ends in the
-//! same row.
+//! same row. Rows that nobody knows yet are created many at a time ([`create`]).
 
+mod create;
 mod current;
+mod send;
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
 use record::{
-    BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Now, Op, Outcome, Reference, Scope, Sink, Value,
-    WriteSpec, Written,
+    Attempt, BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Now, Op, Outcome, Reference, Sink,
+    Value, WriteSpec, Written,
 };
 
 use crate::address;
 use crate::body::{Body, missing};
-use crate::client::{Client, parse_retry_after};
+use crate::client::Client;
 use crate::lines::{self, Document};
-use crate::refusal::{self, DUPLICATE, DUPLICATE_KEY, NO_ROW, NO_ROW_BY_KEY, WRITE};
-use crate::rows::{self, Found, Ids, KEY_RULES, Names};
+use crate::refusal::{DUPLICATE, DUPLICATE_KEY, WRITE};
+use crate::rows::{self, Ids, KEY_RULES, Names};
 use crate::table::Table;
-use odata::batch::{Part, PartAnswer};
+use odata::batch::Part;
 
 pub(crate) struct Rows {
     client: Client,
     spec: WriteSpec,
     ids: Ids,
     names: Names,
+    many: create::Many,
 }
 
 impl Rows {
     pub fn new(client: Client, spec: WriteSpec) -> Rows {
-        Rows { client, spec, ids: Ids::default(), names: Names::default() }
+        Rows { client, spec, ids: Ids::default(), names: Names::default(), many: create::Many::default() }
     }
 }
 
@@ -73,6 +75,15 @@ impl Sink for Rows {
     fn rows_per_chunk(&self) -> usize {
         let config = self.client.config();
         config.rows_per_batch * config.concurrency.max(1)
+    }
+
+    fn rows_per_create(&self) -> usize {
+        let config = self.client.config();
+        if self.many.is_worth_it() { config.rows_per_create * config.concurrency.max(1) } else { 0 }
+    }
+
+    fn create<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Attempt>, Fault>> {
+        Box::pin(self.create_many(changes))
     }
 
     fn key_rules(&self) -> KeyRules {
@@ -397,95 +408,6 @@ impl Rows {
             return Ok(Prepared::Done(Effected::Unchanged));
         }
         Ok(Prepared::Send(Sending { at, parts }))
-    }
-
-    /// Sends rows in batches, some at a time. *Shape*: one outcome for each row sent.
-    ///
-    /// *Errors*: where nothing at all went through.
-    async fn send(
-        &self,
-        table: &Table,
-        changes: &[Change],
-        sending: Vec<Sending>,
-    ) -> Result<Vec<(usize, Outcome)>, Fault> {
-        let config = self.client.config();
-        let batches: Vec<&[Sending]> = sending.chunks(config.rows_per_batch.clamp(1, 400)).collect();
-        let mut calls: Vec<BoxFuture<'_, Result<Vec<PartAnswer>, Fault>>> = Vec::with_capacity(batches.len());
-        for batch in &batches {
-            let parts: Vec<Part> = batch.iter().flat_map(|one| one.parts.iter().cloned()).collect();
-            calls.push(Box::pin(async move { self.client.batch(&parts, WRITE).await }));
-        }
-        let results: Vec<Result<Vec<PartAnswer>, Fault>> =
-            stream::iter(calls).buffered(config.concurrency.max(1)).collect().await;
-        if results.iter().all(Result::is_err)
-            && let Some(Err(fault)) = results.first()
-        {
-            return Err(fault.clone().at_table(&table.name));
-        }
-        let mut outcomes = Vec::with_capacity(sending.len());
-        for (batch, result) in batches.into_iter().zip(results) {
-            match result {
-                Err(fault) => outcomes.extend(batch.iter().map(|one| (one.at, Err(fault.clone())))),
-                Ok(answers) => {
-                    let mut answers = answers.into_iter();
-                    for one in batch {
-                        let own: Vec<PartAnswer> = answers.by_ref().take(one.parts.len()).collect();
-                        outcomes.push((one.at, self.outcome(table, &changes[one.at], one, &own)));
-                    }
-                }
-            }
-        }
-        Ok(outcomes)
-    }
-
-    fn outcome(&self, table: &Table, change: &Change, sent: &Sending, answers: &[PartAnswer]) -> Outcome {
-        let mut done: Option<Written> = None;
-        for answer in answers {
-            if !(200..300).contains(&answer.status) {
-                let wait = answer.header("retry-after").and_then(parse_retry_after);
-                let id =
-                    answer.header("x-ms-service-request-id").or_else(|| answer.header("req_id")).map(str::to_owned);
-                let why = refusal::words(answer.status, &answer.body, id);
-                let code = why.code.as_deref().unwrap_or("");
-                if change.op == Op::Delete && answer.status == 404 && matches!(code, NO_ROW | NO_ROW_BY_KEY) {
-                    return Ok(written(Effected::Unchanged));
-                }
-                let mut fault = refusal::of(why, wait, WRITE);
-                // One row's server error is that row's, as long as others go through.
-                if fault.scope == Scope::Destination && answer.status >= 500 {
-                    fault.scope = Scope::Row;
-                }
-                return Err(fault);
-            }
-            let effect = match (change.op, answer.status) {
-                (Op::Delete, _) => Effected::Deleted,
-                (_, 201) => Effected::Created,
-                (_, 200) => Effected::Updated,
-                _ => Effected::Upserted,
-            };
-            let row = serde_json::from_slice::<&serde_json::value::RawValue>(&answer.body)
-                .ok()
-                .and_then(Found::of)
-                .unwrap_or_default();
-            let remote_id = row.id(table).or_else(|| {
-                let id = answer.header("odata-entityid").and_then(address::id_of)?;
-                Some(id.to_string().into())
-            });
-            let first = done.take();
-            done = Some(Written {
-                effect: first.as_ref().map_or(effect, |first| first.effect),
-                remote_id: remote_id.or_else(|| first.and_then(|first| first.remote_id)),
-                version: row.version(),
-                returned: None,
-            });
-        }
-        match done {
-            Some(written) if answers.len() == sent.parts.len() => Ok(written),
-            _ => Err(Fault::retry(Code(WRITE.lost), "the answer was cut before it told of this row", None)
-                .scope(Scope::Row)
-                .effect_unknown()
-                .fix("nothing: the row is written again, and that is safe")),
-        }
     }
 
     fn placed(&self, mut fault: Fault, change: &Change) -> Fault {

@@ -44,7 +44,10 @@ pub(crate) enum Kind {
     Decimal {
         scale: Option<u32>,
     },
-    Money,
+    Money {
+        /// The digits after the point that the column keeps; `None` where each row's currency says it.
+        scale: Option<u32>,
+    },
     Double,
     Choice {
         values: Vec<String>,
@@ -81,7 +84,7 @@ const CASTS: [(&str, &str); 10] = [
     ("StateAttributeMetadata", "$select=LogicalName&$expand=OptionSet"),
     ("StatusAttributeMetadata", "$select=LogicalName&$expand=OptionSet"),
     ("LookupAttributeMetadata", "$select=LogicalName,Targets"),
-    ("MoneyAttributeMetadata", "$select=LogicalName,Precision"),
+    ("MoneyAttributeMetadata", "$select=LogicalName,Precision,PrecisionSource"),
 ];
 
 impl Table {
@@ -183,7 +186,9 @@ impl Attribute {
             Kind::Integer => Type::WholeNumber,
             Kind::Boolean => Type::YesNo,
             Kind::Decimal { scale } => Type::Decimal { scale: *scale },
-            Kind::Money => Type::Money,
+            // What has more digits is rounded by the service without a word, so it has to fit before.
+            Kind::Money { scale: Some(scale) } => Type::Decimal { scale: Some(*scale) },
+            Kind::Money { scale: None } => Type::Money,
             Kind::Double => Type::Float,
             Kind::Choice { values } => Type::Choice { values: values.clone().into() },
             Kind::Choices { values } => Type::Choices { values: values.clone().into() },
@@ -275,7 +280,8 @@ fn kind(attribute: &Json, extra: Option<&Json>, targets: Option<Vec<Target>>) ->
         "Integer" | "BigInt" => Kind::Integer,
         "Boolean" => Kind::Boolean,
         "Decimal" => Kind::Decimal { scale: number("Precision") },
-        "Money" => Kind::Money,
+        // 0: the column's own precision; 1 and 2: the organisation's, and that of the row's currency.
+        "Money" => Kind::Money { scale: number("Precision").filter(|_| number("PrecisionSource") == Some(0)) },
         "Double" => Kind::Double,
         "Picklist" | "State" | "Status" => Kind::Choice { values: values() },
         "Lookup" | "Customer" | "Owner" => Kind::Lookup { targets: targets.unwrap_or_default() },

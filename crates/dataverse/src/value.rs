@@ -32,8 +32,8 @@ pub(crate) fn write(value: &Value, column: &Attribute, zone: Option<&TimeZone>) 
         (Kind::Choice { .. }, Value::Decimal(number)) if number.fract().is_zero() => {
             number.trunc().normalize().to_string()
         }
-        (Kind::Decimal { .. } | Kind::Money | Kind::Double, Value::Int(number)) => number.to_string(),
-        (Kind::Decimal { .. } | Kind::Money | Kind::Double, Value::Decimal(number)) => number.to_string(),
+        (Kind::Decimal { .. } | Kind::Money { .. } | Kind::Double, Value::Int(number)) => number.to_string(),
+        (Kind::Decimal { .. } | Kind::Money { .. } | Kind::Double, Value::Decimal(number)) => number.to_string(),
         (Kind::Double, Value::Float(number)) if number.is_finite() => format!("{number:?}"),
         (Kind::Boolean, Value::Bool(yes)) => yes.to_string(),
         (Kind::Guid, Value::Guid(id)) => json::quoted(&id.to_string()),
@@ -85,7 +85,7 @@ pub(crate) fn read(raw: &RawValue, column: &Attribute) -> Result<Value, String> 
         // A choice is its number, as text: names belong to the mapping.
         Kind::Choice { .. } => Value::Choice(text.parse::<i32>().map_err(|_| cannot())?.to_string()),
         Kind::Boolean => Value::Bool(text.parse().map_err(|_| cannot())?),
-        Kind::Decimal { .. } | Kind::Money => Value::Decimal(decimal(text).ok_or_else(cannot)?),
+        Kind::Decimal { .. } | Kind::Money { .. } => Value::Decimal(decimal(text).ok_or_else(cannot)?),
         Kind::Double => match decimal(text) {
             Some(number) => Value::Decimal(number),
             None => Value::Float(text.parse().map_err(|_| cannot())?),
@@ -118,12 +118,12 @@ pub(crate) fn literal(value: &Value, column: &Attribute) -> Option<String> {
             format!("'{}'", value.to_string().replace('\'', "''"))
         }
         (Kind::Choice { .. }, Value::Text(text) | Value::Choice(text)) => text.parse::<i32>().ok()?.to_string(),
-        (Kind::Integer | Kind::Choice { .. } | Kind::Decimal { .. } | Kind::Money, Value::Int(number)) => {
+        (Kind::Integer | Kind::Choice { .. } | Kind::Decimal { .. } | Kind::Money { .. }, Value::Int(number)) => {
             number.to_string()
         }
         (Kind::Integer, Value::Decimal(number)) if number.fract().is_zero() => number.trunc().normalize().to_string(),
         (Kind::Integer, Value::Text(text)) => text.trim().parse::<i64>().ok()?.to_string(),
-        (Kind::Decimal { .. } | Kind::Money, Value::Decimal(number)) => number.to_string(),
+        (Kind::Decimal { .. } | Kind::Money { .. }, Value::Decimal(number)) => number.to_string(),
         (Kind::Boolean, Value::Bool(yes)) => yes.to_string(),
         (Kind::Guid | Kind::Lookup { .. }, Value::Guid(id)) => id.to_string(),
         (Kind::Date, Value::Date(date)) => date.to_string(),
@@ -150,7 +150,7 @@ mod tests {
         let check = |value: Value, kind: Kind, expected: &str| {
             assert_eq!(write(&value, &column(kind), None).unwrap(), expected);
         };
-        check(Value::Decimal("5000.00".parse().unwrap()), Kind::Money, "5000.00");
+        check(Value::Decimal("5000.00".parse().unwrap()), Kind::Money { scale: None }, "5000.00");
         check(
             Value::Decimal("79228162514264337593543950335".parse().unwrap()),
             Kind::Decimal { scale: None },
@@ -166,7 +166,7 @@ mod tests {
             Kind::LocalDateTime,
             "\"2026-01-31T10:00:00Z\"",
         );
-        assert!(write(&Value::text("many"), &column(Kind::Money), None).unwrap_err().contains("money"));
+        assert!(write(&Value::text("many"), &column(Kind::Money { scale: None }), None).unwrap_err().contains("money"));
         let local = Value::LocalDateTime("2026-03-29T01:30:00".parse().unwrap());
         let london = TimeZone::get("Europe/London").unwrap();
         assert!(write(&local, &column(Kind::DateTime), Some(&london)).unwrap_err().contains("exist"));
@@ -178,10 +178,10 @@ mod tests {
             let raw: Box<RawValue> = serde_json::from_str(raw).unwrap();
             assert_eq!(read(&raw, &column(kind)).unwrap(), expected);
         };
-        check("5000.0000", Kind::Money, Value::Decimal("5000.0000".parse().unwrap()));
+        check("5000.0000", Kind::Money { scale: None }, Value::Decimal("5000.0000".parse().unwrap()));
         check("0.1", Kind::Double, Value::Decimal("0.1".parse().unwrap()));
         check("1e-3", Kind::Double, Value::Decimal("0.001".parse().unwrap()));
-        check("null", Kind::Money, Value::Blank);
+        check("null", Kind::Money { scale: None }, Value::Blank);
         check("4", Kind::Choice { values: vec![] }, Value::Choice("4".into()));
         check(
             "\"2026-01-31T10:00:00Z\"",
@@ -189,6 +189,6 @@ mod tests {
             Value::LocalDateTime("2026-01-31T10:00:00".parse().unwrap()),
         );
         let raw: Box<RawValue> = serde_json::from_str("\"x\"").unwrap();
-        assert!(read(&raw, &column(Kind::Money)).is_err());
+        assert!(read(&raw, &column(Kind::Money { scale: None })).is_err());
     }
 }

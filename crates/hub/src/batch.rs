@@ -4,6 +4,7 @@
 //! the last chunk of a page) the source's position are committed together. A crash between the write and the commit
 //! repeats a chunk that changes nothing. No transaction of ours is open during a call to the outside.
 
+mod create;
 pub(crate) mod hold;
 mod notes;
 mod read;
@@ -16,18 +17,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use definition::Drift;
-use record::{Fault, RetryPolicy, System};
+use record::{Fault, Moment, Reader, RetryPolicy, System};
 use store::approvals::ApprovalId;
 use store::leases::Lease;
 use store::ledger::{Entry, State as Settled};
 use store::runs::{self, Counts, RunId, State, Trigger};
-use store::{Op, Store, approvals, cursors, dead_letters, ledger};
+use store::{Op, Store, cursors, dead_letters, ledger};
 
 use crate::codes;
 use crate::consent::{self, Agreed, Consent, Guard};
 use crate::error::Error;
 use crate::gone::{self, Gone, Limits, Seen};
 use crate::known::Known;
+use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::plan::Proofs;
 use crate::reject::Rejected;
@@ -56,6 +58,8 @@ pub struct Job {
     pub consent: Consent,
     /// Only what the source changed in this time: no position is read or moved, and nothing is taken for gone.
     pub window: Option<Window>,
+    /// The system that is read, where several entities of it belong to one moment.
+    pub origin: Option<Arc<dyn System>>,
     /// The system that is written.
     pub destination: Arc<dyn System>,
     /// Short, one-way: another one where the definition behaves differently.
@@ -155,6 +159,7 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         id,
         guard: Guard::default(),
         proofs: Proofs::of(store).await?,
+        moment: None,
         counts: Counts::default(),
         rejected: BTreeMap::new(),
         waiting: 0,
@@ -167,21 +172,11 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         lost = keep(store, &lease) => Err(Stopped::Store(lost)),
     };
     let (state, error, ops): (State, Option<Fault>, Vec<Op>) = match result {
-        Ok(Some(Agreed::Waits(question))) => {
-            let ask = approvals::Op::Ask(question).into();
-            (State::WaitingForApproval, None, vec![ask])
-        }
-        Ok(Some(Agreed::No(fault))) => (State::NotApproved, Some(fault), Vec::new()),
-        Ok(Some(Agreed::Go(_)) | None) => {
-            run.compared().await?;
-            let error = does_not_add_up(&run.counts);
-            let state = match (&error, run.counts.rejected) {
-                (Some(_), _) => State::Failed,
-                (None, 0) => State::Ok,
-                (None, _) => State::OkWithDeadLetters,
-            };
-            let ops = run.guard.ends(&job.integration, id).filter(|_| error.is_none());
-            (state, error, ops.into_iter().map(Op::from).collect())
+        Ok(agreed) => {
+            if agreed.is_none() {
+                compared(store, job, &lease, id, run.compare).await?;
+            }
+            consent::ending(agreed, &run.counts, &run.guard, job, id)
         }
         Err(Stopped::Fault(fault)) => (State::Failed, Some(*fault), Vec::new()),
         Err(Stopped::Store(error)) => return Err(error.into()),
@@ -215,6 +210,47 @@ pub(crate) fn compares(store: &Store, job: &Job) -> Result<bool, store::Error> {
     let Some(last) = store.cursor(&job.integration, COMPARED)? else { return Ok(false) };
     let since = store.clock().now().duration_since(last.updated);
     Ok(jiff::SignedDuration::try_from(every).is_ok_and(|every| since >= every))
+}
+
+/// Remembers when the destination was last compared; the first run counts as that.
+pub(crate) async fn compared(
+    store: &Store,
+    job: &Job,
+    lease: &Lease,
+    id: RunId,
+    compare: bool,
+) -> Result<(), store::Error> {
+    let integration = job.integration.clone();
+    if job.window.is_some() || job.compare_live.is_none() || !compare && store.cursor(&integration, COMPARED)?.is_some()
+    {
+        return Ok(());
+    }
+    let (stream, position, fingerprint) = (COMPARED.to_owned(), id.to_string(), String::new());
+    let set = cursors::Op::Set { integration, stream, position, fingerprint };
+    store.commit(vec![lease.fence(), set.into()]).await.map(drop)
+}
+
+/// What several entities are read at: a child that is read is then of no parent that is younger than its own read.
+pub(crate) async fn moment(job: &Job, watch: &dyn Watch) -> Result<Option<Arc<Moment>>, Fault> {
+    match &job.origin {
+        Some(origin) if job.window.is_none() => with_retries(&job.retry, watch, || origin.moment()).await,
+        _ => Ok(None),
+    }
+}
+
+/// Opens the source of an entity, at the moment of the run where it has one.
+pub(crate) async fn open(
+    job: &Job,
+    watch: &dyn Watch,
+    pair: &Pair,
+    position: Option<&str>,
+    moment: Option<&Arc<Moment>>,
+) -> Result<Box<dyn Reader>, Fault> {
+    let open = || match moment {
+        Some(moment) => pair.source.read_at(position, moment),
+        None => pair.source.read(position),
+    };
+    with_retries(&job.retry, watch, open).await
 }
 
 /// Where the read of an entity starts, and why from the beginning where that has a reason.
@@ -264,6 +300,8 @@ struct Run<'a> {
     /// Looks at each write before it is sent.
     guard: Guard,
     proofs: Proofs,
+    /// What all entities are read at, where the source can hold on to a moment.
+    moment: Option<Arc<Moment>>,
     /// Of the whole run.
     counts: Counts,
     rejected: BTreeMap<String, u64>,
@@ -312,20 +350,6 @@ struct Chunk {
 }
 
 impl Run<'_> {
-    /// Remembers when the destination was last compared; the first run counts as that.
-    async fn compared(&self) -> Result<(), store::Error> {
-        let integration = self.job.integration.clone();
-        if self.job.window.is_some()
-            || self.job.compare_live.is_none()
-            || !self.compare && self.store.cursor(&integration, COMPARED)?.is_some()
-        {
-            return Ok(());
-        }
-        let (stream, position, fingerprint) = (COMPARED.to_owned(), self.id.to_string(), String::new());
-        let set = cursors::Op::Set { integration, stream, position, fingerprint };
-        self.store.commit(vec![self.lease.fence(), set.into()]).await.map(drop)
-    }
-
     /// Reads and writes, where the run may; otherwise why not.
     async fn agreed(&mut self) -> Result<Option<Agreed>, Stopped> {
         match consent::agree(self.store, self.job, self.watch).await? {
@@ -338,6 +362,7 @@ impl Run<'_> {
 
     async fn pairs(&mut self) -> Result<(), Stopped> {
         let job = self.job;
+        self.moment = moment(job, self.watch).await?;
         let (mut all, mut orphans) = (Vec::new(), Vec::new());
         for pair in &job.pairs {
             let (seen, without_parent) = self.pair(pair).await?;
@@ -351,6 +376,8 @@ impl Run<'_> {
         if all.iter().all(|seen| seen.whole) {
             gone::enough_rows(self.store, job, self.counts.read)??;
         }
+        // The source need not keep it any longer.
+        self.moment = None;
         // Children go before their parents.
         for (pair, seen) in job.pairs.iter().zip(&all).rev() {
             self.remove(pair, seen).await?;

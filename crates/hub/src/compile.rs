@@ -62,11 +62,12 @@ pub async fn compile(
             two_way,
             stop_after,
             limits,
-            compare_live: None,
+            compare_live: batch.compare_live,
             drift: batch.drift,
             retry,
-            consent: Consent::default(),
+            consent: consent(batch)?,
             window: None,
+            origin: None,
             destination: systems.open(to)?,
             definition: behaviour(project, integration),
             environment: project.environment.as_ref().map(|environment| environment.name.clone()),
@@ -94,6 +95,7 @@ pub async fn compile(
         }
         pairs.push(pair(project, name, &from, &to, &entities, gone, &retry).await?.pair);
     }
+    let several = pairs.len() > 1;
     Ok(Job {
         integration: integration.name.clone(),
         pairs,
@@ -105,6 +107,7 @@ pub async fn compile(
         retry,
         consent: consent(batch)?,
         window: None,
+        origin: several.then(|| from.system.clone()),
         destination: to.system.clone(),
         definition: behaviour(project, integration),
         environment: project.environment.as_ref().map(|environment| environment.name.clone()),
@@ -225,6 +228,7 @@ pub(crate) async fn pair(
         keeps: to.defined.kind.keeps,
         entities,
         lookups: &to.defined.lookup_keys(entities),
+        zone: to.defined.time_zone.as_ref(),
     })
     .map_err(|problems| does_not_fit(&to.defined.name, &rules, problems))?;
     if let Some(table) = &target_table {

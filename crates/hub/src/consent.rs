@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use jiff::SignedDuration;
 use mapping::Condition;
 use record::{Automation, Decimal, Fault, Happened, Row, Schema, Type, Value};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use store::Store;
 use store::approvals::{self, Approval, ApprovalId, Kind, Question, State};
-use store::runs::{Counts, RunId};
+use store::runs::{self, Counts, RunId};
 
-use crate::batch::{Job, Stopped};
+use crate::batch::{Job, Stopped, does_not_add_up};
 use crate::codes;
 use crate::outage::with_retries;
 use crate::plan::{self, Plan, PlannedEffect, PlannedRow, Proof, Saved, SavedRow};
+use crate::two_way;
 use crate::watch::Watch;
 
 /// What a run needs before it writes; both where both are there.
@@ -43,6 +45,9 @@ pub struct When {
 
 /// The subject of a run's questions: an integration has one plan at a time.
 pub const SUBJECT: &str = "run";
+
+/// How long a question stands, and a yes to it holds: what a plan said long ago is no longer what somebody saw.
+const HOLDS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Rows of each kind that are kept with a question, to be looked at.
 const SHOWN: usize = 100;
@@ -110,6 +115,32 @@ pub(crate) struct Guard {
     pub withdraws: bool,
 }
 
+/// How a run ends that was asked, or that went through (`None`): its state, its fault, and what goes with it.
+pub(crate) fn ending(
+    agreed: Option<Agreed>,
+    counts: &Counts,
+    guard: &Guard,
+    job: &Job,
+    id: RunId,
+) -> (runs::State, Option<Fault>, Vec<store::Op>) {
+    match agreed {
+        Some(Agreed::Waits(question)) => {
+            (runs::State::WaitingForApproval, None, vec![approvals::Op::Ask(question).into()])
+        }
+        Some(Agreed::No(fault)) => (runs::State::NotApproved, Some(fault), Vec::new()),
+        Some(Agreed::Go(_)) | None => {
+            let error = does_not_add_up(counts);
+            let state = match (&error, counts.rejected) {
+                (Some(_), _) => runs::State::Failed,
+                (None, 0) => runs::State::Ok,
+                (None, _) => runs::State::OkWithDeadLetters,
+            };
+            let ops = guard.ends(&job.integration, id).filter(|_| error.is_none());
+            (state, error, ops.into_iter().map(store::Op::from).collect())
+        }
+    }
+}
+
 /// Finds out whether a run may write. Reads as the run would, and writes nothing.
 pub(crate) async fn agree(store: &Store, job: &Job, watch: &dyn Watch) -> Result<Agreed, Stopped> {
     let Consent { plan: saved, asks } = &job.consent;
@@ -172,8 +203,9 @@ async fn ask(
         }
         _ => when.map(holds).transpose()?.flatten(),
     };
+    let now = store.clock().now();
     let last = store.approval_of(&job.integration, Kind::Run, SUBJECT)?;
-    let approved = last.as_ref().filter(|last| last.state == State::Approved);
+    let approved = last.as_ref().filter(|last| last.state == State::Approved && !last.has_expired(now));
     // What was approved and is done already needs no second look: a run may have been cut off in the middle.
     let within = match approved {
         Some(approval) => {
@@ -199,7 +231,7 @@ async fn ask(
     {
         return Ok(Agreed::No(not_approved(job, last)));
     }
-    let tables: Vec<&str> = job.pairs.iter().map(|pair| pair.table.as_str()).collect();
+    let tables = tables(job);
     let starts = with_retries(&job.retry, watch, || job.destination.starts(&tables)).await;
     let question = question(job, plan, &by, &why);
     Ok(Agreed::Waits(Box::new(Question {
@@ -211,12 +243,23 @@ async fn ask(
         digest,
         proofs: looked.proofs(),
         asked_of: by,
-        expires: None,
+        expires: now.checked_add(HOLDS).ok(),
     })))
+}
+
+/// The tables that would be written, of the system that tells what it starts.
+fn tables(job: &Job) -> Vec<&str> {
+    let both_ways = job.two_way.iter().map(|joint| joint.into(two_way::Which::Right).table.as_str());
+    job.pairs.iter().map(|pair| pair.table.as_str()).chain(both_ways).collect()
 }
 
 /// Whether the hub has written nothing of these entities there, ever.
 fn first_load(store: &Store, job: &Job) -> Result<bool, store::Error> {
+    for joint in &job.two_way {
+        if two_way::joined(store, job, joint)? > 0 {
+            return Ok(false);
+        }
+    }
     for pair in &job.pairs {
         let totals = store.ledger_totals(&pair.to, &pair.entity.name)?;
         if totals.written + totals.deactivated > 0 {
@@ -229,7 +272,10 @@ fn first_load(store: &Store, job: &Job) -> Result<bool, store::Error> {
 fn question(job: &Job, plan: &Plan, by: &str, why: &str) -> String {
     let counts = [(plan.created, "create"), (plan.updated, "update"), (plan.deleted, "delete or deactivate")];
     let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{what} {n}")).collect();
-    let to = job.pairs.first().map_or("", |pair| pair.to.as_str());
+    let both_ways =
+        |joint: &two_way::Joint| two_way::Which::BOTH.map(|side| joint.name(side).to_owned()).join("` and `");
+    let one_way = job.pairs.first().map(|pair| pair.to.clone());
+    let to = one_way.or_else(|| job.two_way.first().map(both_ways)).unwrap_or_default();
     let rows = if plan.changes() == 1 { "row" } else { "rows" };
     format!("{}: may it {} {rows} in `{to}`? {by} is asked, since {why}", job.integration, counts.join(", "))
 }
@@ -367,6 +413,11 @@ impl Guard {
                 subject: SUBJECT.to_owned(),
             }),
         }
+    }
+
+    /// Whether only rows as they were planned may be written.
+    pub fn is_bound(&self) -> bool {
+        self.allowed.is_some()
     }
 
     /// Whether a row may be written.

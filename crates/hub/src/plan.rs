@@ -13,7 +13,7 @@ mod waiting;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use record::{Fault, Key, Value};
+use record::{Fault, Key, Moment, Value};
 use store::Store;
 
 use crate::batch::{self, Job, Stopped};
@@ -137,6 +137,7 @@ pub async fn plan(
         proofs,
         plan: Plan::default(),
         compare: batch::compares(store, job)?,
+        moment: None,
         waiting: Vec::new(),
         made: HashSet::new(),
         renumbered: HashSet::new(),
@@ -158,6 +159,8 @@ struct Planner<'a> {
     plan: Plan,
     /// Nothing is taken for unchanged without asking the destination.
     compare: bool,
+    /// What all entities are read at, where the source can hold on to a moment.
+    moment: Option<Arc<Moment>>,
     waiting: Vec<waiting::Waiting>,
     /// The rows that would be there that are not there now: by table, and the key as the destination compares it.
     made: HashSet<(Arc<str>, Key)>,
@@ -170,6 +173,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     async fn all(&mut self) -> Result<(), Stopped> {
         let job = self.job;
+        self.moment = batch::moment(job, self.watch).await?;
         let mut all = Vec::new();
         for (at, pair) in job.pairs.iter().enumerate() {
             all.push(self.pair(at, pair).await?);

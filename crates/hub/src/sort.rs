@@ -49,6 +49,8 @@ pub(crate) struct Candidate {
     pub made: bool,
     /// The ledger says that the destination has it so already: it is only looked at to see whether that still holds.
     pub settled: bool,
+    /// The ledger has never heard of it.
+    pub new: bool,
     /// The run may write it: its plan was looked at, and this row was as planned when it was first tried.
     pub allowed: bool,
 }
@@ -207,6 +209,7 @@ pub(crate) fn sort(
             source: row.to_row(),
             record,
             settled: settled.is_some(),
+            new: entry.is_none(),
             allowed: false,
             waits_since: entry.as_ref().filter(|e| e.state == State::Waiting).map(|e| e.generation),
             made: false,

@@ -31,6 +31,7 @@ pub fn try_row(project: &Project, system: &str, entity: &str, row: &Json) -> Res
             keeps: defined.kind.keeps,
             entities: &entities,
             lookups: &lookups,
+            zone: defined.time_zone.as_ref(),
         })
         .map_err(said)?;
         let values = entity.schema.columns().iter().map(|column| {

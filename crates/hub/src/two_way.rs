@@ -11,6 +11,7 @@
 mod adopt;
 mod commit;
 mod compile;
+mod cycles;
 mod decide;
 mod exchange;
 mod letters;
@@ -31,11 +32,12 @@ use record::{Entity, KeyRules, Sink};
 pub(crate) use compile::joints;
 pub(crate) use letters::retry;
 pub use letters::{Decided, decide, is_dispute};
-pub(crate) use plan::plan;
+pub(crate) use plan::{joined, plan};
 pub(crate) use run::run;
 
 use crate::pair::Pair;
-use merge::{Both, Rules, Which};
+pub(crate) use merge::Which;
+use merge::{Both, Rules};
 
 /// One entity that goes both ways.
 pub(crate) struct Joint {

@@ -21,6 +21,9 @@ pub fn normal(value: Value, keeps: Keeps) -> Value {
             debug_assert!(instant.duration_since(whole) < SignedDuration::from_secs(1));
             Value::Instant(whole)
         }
+        Value::LocalDateTime(at) if keeps.whole_seconds => {
+            Value::LocalDateTime(at.with().subsec_nanosecond(0).build().unwrap_or(at))
+        }
         other => other,
     }
 }
@@ -76,9 +79,11 @@ mod tests {
     fn what_dataverse_keeps_as_one_is_one() {
         let instant = |text: &str| Value::Instant(text.parse().unwrap());
         let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
+        let local = |text: &str| Value::LocalDateTime(text.parse().unwrap());
         for (a, b) in [
             ("".into(), Value::Blank),
             (instant("2026-01-31T10:00:00.999Z"), instant("2026-01-31T10:00:00Z")),
+            (local("2026-01-31T10:00:00.5"), local("2026-01-31T10:00:00")),
             (decimal("5.00"), decimal("5")),
             (Value::Int(5), decimal("5.0")),
             (Value::Int(10), Value::Choice("10".into())),

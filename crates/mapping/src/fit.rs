@@ -86,6 +86,14 @@ pub fn fit(value: ValueRef<'_>, ty: &Type, zone: Option<&TimeZone>) -> Result<Va
         },
         Type::LocalDateTime => match value {
             ValueRef::LocalDateTime(v) => Ok(Value::LocalDateTime(v)),
+            ValueRef::Instant(v) => match zone {
+                Some(zone) => Ok(Value::LocalDateTime(zone.to_datetime(v))),
+                None => Err(misfit(
+                    LOCAL_TIME,
+                    format!("is {v}, and here goes what a clock on the wall shows, without its zone"),
+                    "say whose clock: add `time_zone:` to the system's file, for example time_zone: Europe/London",
+                )),
+            },
             _ => Err(wrong()),
         },
         Type::Choice { values } => choice(value, values).ok_or_else(wrong)?,
@@ -243,7 +251,10 @@ mod tests {
         check(decimal("4"), &options, Ok(4.into()));
         check("2026-01-31".into(), &Type::Date, Ok(Value::Date(jiff::civil::date(2026, 1, 31))));
         let summer = Value::LocalDateTime("2026-07-01T12:00:00".parse().unwrap());
-        check(summer, &Type::DateTime, Ok(Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())));
+        let instant = Value::Instant("2026-07-01T11:00:00Z".parse().unwrap());
+        check(summer.clone(), &Type::DateTime, Ok(instant.clone()));
+        check(instant, &Type::LocalDateTime, Ok(summer.clone()));
+        check(summer.clone(), &Type::LocalDateTime, Ok(summer));
     }
 
     #[test]

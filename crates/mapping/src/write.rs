@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use record::{Column, Entity, Fault, Keeps, Key, Reference, Row, Schema, Type, Value, ValueRef};
 
 use crate::columns::Columns;
@@ -26,6 +27,7 @@ pub struct WriteMapping {
     schema: Arc<Schema>,
     create_schema: Arc<Schema>,
     keeps: Keeps,
+    zone: Option<TimeZone>,
     fingerprint: u64,
 }
 
@@ -40,6 +42,8 @@ pub struct WritePlan<'a> {
     pub entities: &'a Entities,
     /// Where each entity of this system is found by its alternate key.
     pub lookups: &'a LookupKeys,
+    /// The zone of times that the system keeps without one.
+    pub zone: Option<&'a TimeZone>,
 }
 
 /// Lines that become rows of a table of their own.
@@ -142,7 +146,8 @@ impl WriteMapping {
         let inputs = names.iter().map(|n| plan.entity.schema.index(n).expect("names were checked")).collect();
         let fingerprint = fingerprint(plan.entity, plan.rules, None);
         let entity = plan.entity.clone();
-        Ok(WriteMapping { entity, inputs, key, columns, schema, create_schema, keeps: plan.keeps, fingerprint })
+        let (keeps, zone) = (plan.keeps, plan.zone.cloned());
+        Ok(WriteMapping { entity, inputs, key, columns, schema, create_schema, keeps, zone, fingerprint })
     }
 
     /// All columns that this mapping writes, without the key's; those that are written at creation come last.
@@ -361,16 +366,17 @@ impl WriteMapping {
     }
 
     fn value<'a>(&'a self, column: &'a Target, inputs: &'a formula::Inputs<'a>) -> Result<Value, Misfit> {
+        let zone = self.zone.as_ref();
         match &column.expr {
-            Compiled::Field(field) => fit(plain(inputs(*field)), &column.ty, None),
-            Compiled::Constant(value) => fit(value.as_ref(), &column.ty, None),
+            Compiled::Field(field) => fit(plain(inputs(*field)), &column.ty, zone),
+            Compiled::Constant(value) => fit(value.as_ref(), &column.ty, zone),
             Compiled::Formula(formula) => {
                 let value = formula.eval(inputs, None).map_err(|why| Misfit {
                     code: FORMULA_FAILED,
                     why: format!("cannot be computed: {why}"),
                     fix: "correct the value in the source, or guard the formula with IfError(…)".to_owned(),
                 })?;
-                fit(value.as_ref(), &column.ty, None)
+                fit(value.as_ref(), &column.ty, zone)
             }
             Compiled::Choice { field, names } => match inputs(*field) {
                 ValueRef::Blank => Ok(Value::Blank),

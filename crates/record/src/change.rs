@@ -40,6 +40,17 @@ pub struct Written {
     pub returned: Option<Row>,
 }
 
+/// What became of a row that was to be created without a look at what is there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attempt {
+    Created(Written),
+    /// Nothing was written: others of its request were refused, or rows like it are not created so. What is wrong with
+    /// it, if anything, the usual way tells.
+    Not,
+    /// The answer was lost: it may be there now.
+    Unknown,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effected {
     Created,

@@ -38,7 +38,7 @@ pub mod virtual_table;
 
 pub use batch::{Batch, BatchBuilder, RowRef};
 pub use catalog::Catalog;
-pub use change::{Change, Current, Effected, Op, Outcome, Written};
+pub use change::{Attempt, Change, Current, Effected, Op, Outcome, Written};
 pub use code::Code;
 pub use entity::{Entity, EntityField};
 pub use fault::{Effect, Fault, Now, Place, Scope, Why};
@@ -47,8 +47,8 @@ pub use key::{Key, KeyError, KeyHasher, KeyRules};
 pub use notice::{Notice, NoticeKind, Severity};
 pub use options::{Field, FieldType, Keeps, Kind, OptionValue, Options};
 pub use outside::{
-    Automation, BoxFuture, Happened, Health, Notify, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source, System,
-    Unreadable, Watermark, WriteLines, WriteSpec,
+    Automation, BoxFuture, Happened, Health, Moment, Notify, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source,
+    System, Unreadable, Watermark, WriteLines, WriteSpec,
 };
 pub use query::{Query, Queryable};
 pub use registration::{Difference, How, Registration};

@@ -3,6 +3,7 @@
 //! Futures are boxed once for each batch or chunk, never for each row. Dropping a future cancels the call; a call that
 //! was cut may have taken effect, which is why writes are idempotent.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Notice, Options, Outcome, Queryable, Reference, Row,
-    Schema, Type, Value,
+    Attempt, Batch, Catalog, Change, Code, Current, Fault, Key, KeyRules, Notice, Options, Outcome, Queryable,
+    Reference, Row, Schema, Type, Value,
 };
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,6 +28,11 @@ pub trait System: Send + Sync {
 
     /// *Errors*: a `Stop` where this kind of system cannot be read in that way.
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault>;
+
+    /// Holds on to this moment, for reads that are to see the same rows; `None` where this kind of system cannot.
+    fn moment(&self) -> BoxFuture<'_, Result<Option<Arc<Moment>>, Fault>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// *Errors*: a `Stop` where this kind of system cannot be written in that way.
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault>;
@@ -76,6 +82,23 @@ pub trait System: Send + Sync {
     fn decode(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {
         let _ = body;
         None
+    }
+}
+
+/// One moment of a system. Dropping it lets go of it.
+pub struct Moment {
+    held: Box<dyn Any + Send + Sync>,
+}
+
+impl Moment {
+    /// `held` is what the connector needs to read at this moment, and what keeps it.
+    pub fn new(held: impl Any + Send + Sync) -> Moment {
+        Moment { held: Box::new(held) }
+    }
+
+    /// What the connector holds, where the moment is one of its own.
+    pub fn held<T: Any>(&self) -> Option<&T> {
+        self.held.downcast_ref()
     }
 }
 
@@ -167,6 +190,16 @@ pub trait Source: Send + Sync {
     ///
     /// *Errors*: `IB06xx`. A cursor that has expired is no error: the reader says `Full` and why.
     fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>>;
+
+    /// As [`Source::read`], of the rows as they were at this moment of the same system.
+    fn read_at<'a>(
+        &'a self,
+        cursor: Option<&'a str>,
+        moment: &'a Arc<Moment>,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        let _ = moment;
+        self.read(cursor)
+    }
 
     /// Reads the rows whose watermark is in this window: from its beginning, up to and without its end.
     ///
@@ -320,6 +353,19 @@ pub trait Sink: Send + Sync {
 
     /// Rows that one call of `apply` should carry.
     fn rows_per_chunk(&self) -> usize;
+
+    /// Rows that one call of `create` should carry; 0 where rows are written only after a look at what is there.
+    fn rows_per_create(&self) -> usize {
+        0
+    }
+
+    /// Creates rows that nobody knows yet, without a look at what is there: a row that is there is refused, and so may
+    /// others be that were sent with it. *Shape*: one answer for each change, in order.
+    ///
+    /// *Errors*: a fault of the whole call, where nothing of it was written. Repeating it is safe.
+    fn create<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Attempt>, Fault>> {
+        Box::pin(std::future::ready(Ok(vec![Attempt::Not; changes.len()])))
+    }
 
     /// Whether an update has to carry every column, because the destination replaces the row by what it gets.
     fn replaces(&self) -> bool {

@@ -68,7 +68,7 @@ pub struct Approval {
     /// The person or group of the definition.
     pub asked_of: String,
     pub asked: Timestamp,
-    /// After that nobody can decide any more; `None` for never.
+    /// After that nobody can decide any more, and what was approved must have been done; `None` for never.
     pub expires: Option<Timestamp>,
     pub state: State,
     pub decided: Option<Timestamp>,
@@ -76,6 +76,18 @@ pub struct Approval {
     pub comment: Option<String>,
     /// The run that did what was approved.
     pub used_by: Option<RunId>,
+}
+
+impl Approval {
+    /// Whether it is too late to decide it, or to do what was approved.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Open | State::Approved) && self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// How it stands, in one word: its state, or `expired`.
+    pub fn word(&self, now: Timestamp) -> &'static str {
+        if self.has_expired(now) { "expired" } else { self.state.as_str() }
+    }
 }
 
 /// A question that is to be put.

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use record::{BoxFuture, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Source, Type, Value};
+use record::{BoxFuture, Fault, Key, Moment, Page, ReadKind, ReadSpec, Reader, Row, Source, Type, Value};
 use tokio::sync::mpsc;
-use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Transaction};
 
 use self::gathered::{Gathered, Places};
 use self::plan::{Phase, Plan};
@@ -37,6 +37,12 @@ const FETCH_FIRST: i32 = 1_000;
 const FETCH_MAX: i32 = 10_000;
 const FETCH_BYTES: usize = 4 << 20;
 
+/// A moment that a session exports as long as its transaction lasts.
+pub(super) struct Held {
+    pub name: String,
+    pub _session: Client,
+}
+
 pub(super) struct Table {
     database: Database,
     spec: Arc<ReadSpec>,
@@ -53,12 +59,13 @@ impl Table {
         &self,
         cursor: Option<String>,
         window: Option<(Timestamp, Timestamp)>,
+        snapshot: Option<String>,
     ) -> BoxFuture<'_, Result<Box<dyn Reader>, Fault>> {
         let (database, spec) = (self.database.clone(), self.spec.clone());
         let (send, receive) = mpsc::channel(1);
         Box::pin(async move {
             tokio::spawn(async move {
-                let read = Read { database: &database, spec: &spec, out: &send };
+                let read = Read { database: &database, spec: &spec, out: &send, snapshot: snapshot.as_deref() };
                 tokio::select! {
                     // The reader was dropped: the session ends with this future.
                     () = send.closed() => {}
@@ -76,11 +83,20 @@ impl Table {
 
 impl Source for Table {
     fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
-        self.start(cursor.map(str::to_owned), None)
+        self.start(cursor.map(str::to_owned), None, None)
+    }
+
+    fn read_at<'a>(
+        &'a self,
+        cursor: Option<&'a str>,
+        moment: &'a Arc<Moment>,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        let snapshot = moment.held::<Held>().map(|held| held.name.clone());
+        self.start(cursor.map(str::to_owned), None, snapshot)
     }
 
     fn window<'a>(&'a self, from: Timestamp, to: Timestamp) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
-        self.start(None, Some((from, to)))
+        self.start(None, Some((from, to)), None)
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
@@ -112,6 +128,8 @@ struct Read<'a> {
     database: &'a Database,
     spec: &'a ReadSpec,
     out: &'a mpsc::Sender<Result<Told, Fault>>,
+    /// The exported moment to read at.
+    snapshot: Option<&'a str>,
 }
 
 impl Read<'_> {
@@ -133,6 +151,10 @@ impl Read<'_> {
         let moment =
             client.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead).read_only(true);
         let transaction = self.database.in_time(async { Ok(moment.start().await?) }).await?;
+        if let Some(name) = self.snapshot {
+            let at = format!("SET TRANSACTION SNAPSHOT '{}'", name.replace('\'', "''"));
+            self.database.in_time(async { Ok(transaction.batch_execute(&at).await?) }).await?;
+        }
         let clock = self.clock(&transaction).await?;
         if cursor.after.is_empty()
             && let Some(watermark) = &plan.watermark

@@ -7,12 +7,12 @@
 pub(super) mod plan;
 mod reading;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use record::{BoxFuture, Code, Fault, Key, ReadSpec, Reader, Row, Source, Type, Value};
-use rusqlite::OpenFlags;
+use record::{BoxFuture, Code, Fault, Key, Moment, ReadSpec, Reader, Row, Source, Type, Value};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
 use self::plan::Plan;
@@ -21,6 +21,9 @@ use super::{Database, fault, value};
 use crate::sql::children::Children;
 use crate::sql::pages::{Guard, Pages};
 use crate::sql::quote;
+
+/// A connection in the middle of a read transaction: what it reads is as it was when that began.
+pub(super) struct Held(pub Arc<Mutex<Connection>>);
 
 pub(super) struct Table {
     database: Database,
@@ -38,6 +41,7 @@ impl Table {
         &self,
         cursor: Option<String>,
         window: Option<(Timestamp, Timestamp)>,
+        held: Option<Arc<Mutex<Connection>>>,
     ) -> BoxFuture<'_, Result<Box<dyn Reader>, Fault>> {
         let (database, spec) = (self.database.clone(), self.spec.clone());
         Box::pin(async move {
@@ -46,7 +50,7 @@ impl Table {
             let guard = Guard(cancelled.clone());
             tokio::task::spawn_blocking(move || {
                 let read = Read { database: &database, spec: &spec, out: send.clone(), cancelled };
-                if let Err(fault) = read.run(cursor.as_deref(), window) {
+                if let Err(fault) = read.run(cursor.as_deref(), window, held.as_deref()) {
                     // Nobody listens any more where the reader was dropped.
                     send.blocking_send(Err(fault)).ok();
                 }
@@ -58,11 +62,20 @@ impl Table {
 
 impl Source for Table {
     fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
-        self.start(cursor.map(str::to_owned), None)
+        self.start(cursor.map(str::to_owned), None, None)
+    }
+
+    fn read_at<'a>(
+        &'a self,
+        cursor: Option<&'a str>,
+        moment: &'a Arc<Moment>,
+    ) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        let held = moment.held::<Held>().map(|held| held.0.clone());
+        self.start(cursor.map(str::to_owned), None, held)
     }
 
     fn window<'a>(&'a self, from: Timestamp, to: Timestamp) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
-        self.start(None, Some((from, to)))
+        self.start(None, Some((from, to)), None)
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {

@@ -1,5 +1,7 @@
 //! Dataverse as a source and as a destination, against the emulator, over the wire.
 
+mod create;
+
 use std::sync::Arc;
 
 use emulator::dataverse::{Config, Handle, start};
@@ -322,7 +324,7 @@ async fn the_catalogue_has_types_lengths_choices_lookups_and_keys() {
     assert_eq!(catalog.tables.len(), 2);
     let account = catalog.table("account").unwrap();
     assert_eq!(account.type_of("name"), Some(&Type::Text { max_length: Some(160) }));
-    assert_eq!(account.type_of("creditlimit"), Some(&Type::Money));
+    assert_eq!(account.type_of("creditlimit"), Some(&Type::Decimal { scale: Some(2) }), "money of its own precision");
     assert!(
         matches!(account.type_of("paymenttermscode"), Some(Type::Choice { values }) if values.contains(&"10".to_owned()))
     );

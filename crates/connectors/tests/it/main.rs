@@ -8,6 +8,7 @@ mod dataverse;
 mod files;
 mod grants;
 mod ground;
+mod moment;
 mod mysql;
 mod notify;
 mod odata;

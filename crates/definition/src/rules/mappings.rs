@@ -172,6 +172,7 @@ impl Table<'_> {
                 keeps: self.system.kind.keeps,
                 entities: self.entities,
                 lookups: self.lookups,
+                zone: self.system.time_zone.as_ref(),
             };
             let problems = WriteMapping::compile(&plan).err().unwrap_or_default();
             found.extend(problems.into_iter().map(|problem| (problem, rules.write.as_slice(), "write")));
@@ -477,6 +478,7 @@ impl Table<'_> {
                 keeps: self.system.kind.keeps,
                 entities: self.entities,
                 lookups: self.lookups,
+                zone: self.system.time_zone.as_ref(),
             };
             let table = Table { entity: &entity, ..*self };
             for problem in WriteMapping::compile(&plan).err().unwrap_or_default() {

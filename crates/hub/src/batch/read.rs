@@ -11,7 +11,6 @@ use super::{Chunk, Run, Stopped};
 use crate::gone::{Gone, Seen};
 use crate::known::Known;
 use crate::lines;
-use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::sort::{self, Sorted, Twins};
 use crate::watch::Note;
@@ -45,8 +44,13 @@ impl Run<'_> {
             ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
             _ => Known::default(),
         };
+        let mut ahead: Option<Result<Option<Page>, Fault>> = None;
         loop {
-            let page = match reader.next().await {
+            let page = match ahead.take() {
+                Some(read) => read,
+                None => reader.next().await,
+            };
+            let page = match page {
                 Ok(page) => page,
                 Err(fault) if fault.is_transient() => {
                     // Go on after the last page that was dealt with.
@@ -70,7 +74,10 @@ impl Run<'_> {
                 Ok(page) => page,
                 Err(fault) => return self.cut(pair, fault).await,
             };
-            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
+            // The source reads on while this page is written.
+            let (done, read) = tokio::join!(self.page(pair, &page, &mut twins, &mut waiting, seen), reader.next());
+            done?;
+            ahead = Some(read);
             position = page.cursor;
             self.progress(pair);
         }
@@ -126,7 +133,7 @@ impl Run<'_> {
     }
 
     async fn open(&self, pair: &Pair, position: Option<&str>) -> Result<Box<dyn Reader>, Fault> {
-        with_retries(&self.job.retry, self.watch, || pair.source.read(position)).await
+        super::open(self.job, self.watch, pair, position, self.moment.as_ref()).await
     }
 
     async fn page(
@@ -168,10 +175,17 @@ impl Run<'_> {
         }
         chunk.entries = refreshed;
         chunk.rejected = rejected;
-        let rows_per_chunk = pair.sink.rows_per_chunk().max(1);
+        let rows_per_chunk = pair.sink.rows_per_chunk().max(pair.sink.rows_per_create()).max(1);
+        let first = self.job.stop_after.first_rows_alike.and_then(|rows| usize::try_from(rows).ok());
         let mut rest = candidates.as_slice();
         loop {
-            let (now, later) = rest.split_at(rest.len().min(rows_per_chunk));
+            // Where the first rows of a run are all refused for one reason, no more than these are tried.
+            let rows = if self.settled == 0 {
+                first.map_or(rows_per_chunk, |rows| rows_per_chunk.min(rows))
+            } else {
+                rows_per_chunk
+            };
+            let (now, later) = rest.split_at(rest.len().min(rows));
             rest = later;
             for orphan in self.write(pair, now, &mut chunk).await? {
                 if waiting.len() < WAITING_MAX {

@@ -26,6 +26,8 @@ impl Run<'_> {
         rows: &[Candidate],
         chunk: &mut Chunk,
     ) -> Result<Vec<Orphan>, Stopped> {
+        let left = self.create(pair, rows, chunk).await?;
+        let rows = left.as_ref();
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -118,7 +120,7 @@ impl Run<'_> {
     }
 
     /// What the run has done, with a chunk that is not committed yet.
-    fn counts_with(&self, chunk: &Chunk) -> Counts {
+    pub(super) fn counts_with(&self, chunk: &Chunk) -> Counts {
         let mut counts = self.counts;
         counts += chunk.counts;
         counts
@@ -126,7 +128,7 @@ impl Run<'_> {
 
     /// Remembers which rows are about to be created, where rows that are gone are removed: should the process end
     /// before it remembers that they were, and the source lose them, they are known as ours all the same.
-    async fn intend(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
+    pub(super) async fn intend(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
         if pair.gone == Gone::Ignore {
             return Ok(());
         }
@@ -148,7 +150,7 @@ impl Run<'_> {
     }
 }
 
-fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
+pub(super) fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
     let created = match written.effect {
         Effected::Created => true,
         Effected::Upserted => !was_there,

@@ -108,6 +108,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         made: false,
         allowed: true,
         settled: false,
+        new: false,
     };
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
     Ok(match write(route, store, &candidate).await? {

@@ -47,6 +47,7 @@ impl Home {
             keeps: from.defined.kind.keeps,
             entities: &entities,
             lookups: &from.defined.lookup_keys(&entities),
+            zone: from.defined.time_zone.as_ref(),
         })
         .map_err(|problems| compile::does_not_fit(&from.defined.name, &rules, problems))?;
         let spec = WriteSpec {

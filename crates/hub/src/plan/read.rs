@@ -50,8 +50,8 @@ impl Planner<'_> {
         revived: &HashMap<Key, Entry>,
         seen: &mut Seen,
     ) -> Result<(), Stopped> {
-        let open = || pair.source.read(position.as_deref());
-        let reader = with_retries(&self.job.retry, self.watch, open).await?;
+        let moment = self.moment.as_ref();
+        let reader = batch::open(self.job, self.watch, pair, position.as_deref(), moment).await?;
         if let ReadKind::Full { why } = reader.kind() {
             seen.whole = position.is_none() || why.is_some();
             everything = why.or(everything);

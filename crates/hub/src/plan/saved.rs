@@ -10,6 +10,7 @@ use store::Store;
 use super::{Plan, PlannedColumn, PlannedEffect, PlannedRow, Proof};
 use crate::batch::Job;
 use crate::codes;
+use crate::two_way::Which;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -152,10 +153,9 @@ impl Saved {
         if self.definition != job.definition {
             return moved("the definition of the integration, its systems or entities has changed since".to_owned());
         }
-        if let Some(pair) =
-            job.pairs.iter().find(|p| self.positions.get(&*p.entity.name) != positions.get(&*p.entity.name))
-        {
-            return moved(format!("a run has read `{}` since", pair.entity.name));
+        let read = positions.keys().chain(self.positions.keys());
+        if let Some(stream) = read.into_iter().find(|stream| self.positions.get(*stream) != positions.get(*stream)) {
+            return moved(format!("a run has read `{stream}` since"));
         }
         Ok(None)
     }
@@ -225,6 +225,14 @@ fn fingerprints(
         mappings.insert(entity.clone(), format!("{:016x}", pair.fingerprint()));
         if let Some(cursor) = store.cursor(&job.integration, &entity)? {
             positions.insert(entity, fingerprint(&cursor.position));
+        }
+    }
+    for joint in &job.two_way {
+        mappings.insert(joint.entity.name.to_string(), format!("{:016x}", joint.fingerprint));
+        for stream in Which::BOTH.map(|side| joint.stream(side)) {
+            if let Some(cursor) = store.cursor(&job.integration, &stream)? {
+                positions.insert(stream, fingerprint(&cursor.position));
+            }
         }
     }
     Ok((mappings, positions))

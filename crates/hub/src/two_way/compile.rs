@@ -26,15 +26,6 @@ pub(crate) async fn joints(
     let Direction::TwoWay { between: [left, right], creates_in, conflict } = &batch.direction else {
         unreachable!("the caller has looked at the direction");
     };
-    let unsupported = [
-        (batch.first_load.is_some(), "`first_load:` with an approval, both ways,"),
-        (batch.approve.is_some(), "`approve:`, both ways,"),
-        (batch.compare_live.is_some(), "`compare_live:`, both ways,"),
-        (batch.min_rows.is_some(), "`min_rows:`, both ways,"),
-    ];
-    if let Some((_, what)) = unsupported.iter().find(|(is, _)| *is) {
-        return Err(compile::not_yet(&integration.name, what));
-    }
     let opened = Both { left: open(project, systems, left)?, right: open(project, systems, right)? };
     let entities = project.entities_by_name();
     let mut joints = Vec::new();
@@ -129,6 +120,7 @@ async fn side(
                 keeps: from.defined.kind.keeps,
                 entities,
                 lookups: &from.defined.lookup_keys(entities),
+                zone: from.defined.time_zone.as_ref(),
             })
             .map_err(|problems| compile::does_not_fit(&from.defined.name, &held.write, problems))?,
         )),

@@ -27,6 +27,8 @@ use crate::reject::Rejected;
 pub(super) enum Round {
     /// What cannot be settled is looked at again later in the run.
     First,
+    /// What waits for rows that wait as well is created without the pointers.
+    Bare,
     /// What cannot be settled now waits for the next run, or is a dead letter.
     Last,
     /// What is gone from one side goes from the other.
@@ -59,7 +61,16 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         let mut chunk = Chunk::default();
         let mut writing: Vec<(Case, Both<Option<Order>>, Memory)> = Vec::new();
         for case in cases {
-            match decide(joint, &case) {
+            let verdict = decide(joint, &case);
+            if round == Round::Bare {
+                if let Verdict::Write { orders, memory, .. } = &verdict
+                    && let Some((orders, memory)) = self.bare(joint, &case, orders, memory)
+                {
+                    writing.push((case, orders, memory));
+                }
+                continue;
+            }
+            match verdict {
                 Verdict::Rest { memory, unchanged, skipped } => {
                     chunk.counts += Counts { read: unchanged + skipped, unchanged, skipped, ..Counts::default() };
                     match memory {
@@ -221,6 +232,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 effects[at] = Some(Effect::Done { counts, remote_id: None });
             }
         } else if !changes.is_empty() {
+            self.may(joint, side, writing, orders, (&changes, &of), (&currents, &found))?;
             self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
             let outcomes = with_retries(retry, watch, || joint.sink(side).apply(&changes)).await?;
             self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
@@ -231,6 +243,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     Ok(written) => {
                         let known = written.remote_id.as_deref().map(str::to_owned);
                         let counts = counted(change.op, orders[at].1.kind, written.effect, current.is_some());
+                        self.sent += counts;
                         Effect::Done { counts, remote_id: known }
                     }
                     Err(fault) if fault.code == codes::REFERENCE_MISSING => Effect::Waits(Some(Box::new(fault))),
@@ -243,6 +256,36 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             }
         }
         Ok(effects.into_iter().map(|effect| effect.expect("each order is sent, or is settled before")).collect())
+    }
+
+    /// Whether these changes may be sent, where the run goes by a plan or a condition.
+    ///
+    /// *Errors*: one of them is not as it was planned, or they are too many; nothing of them was sent.
+    fn may(
+        &mut self,
+        joint: &Joint,
+        side: Which,
+        writing: &[(Case, Both<Option<Order>>, Memory)],
+        orders: &[(usize, &Order)],
+        (changes, of): (&[Change], &[usize]),
+        (currents, found): (&[Option<Current>], &[Existing]),
+    ) -> Result<(), Fault> {
+        let mut more = [0; 3];
+        for (change, &at) in changes.iter().zip(of) {
+            let ((case, ..), order) = (&writing[orders[at].0], orders[at].1);
+            let (key, proofs) = (case.key(), &mut self.proofs);
+            let proof = || match &found[at] {
+                Existing::One(row) => proofs.of_write(joint.into(side), &case.key(), change, Some(row)),
+                _ => super::plan::proof(joint, side, case, order, change, currents[at].as_ref(), proofs),
+            };
+            // What was allowed as a whole may be written in two steps.
+            if self.guard.is_bound() && !self.allowed.contains(&case.canonical) {
+                self.guard.allows(self.job, &joint.entity.name, &key.to_string(), proof)?;
+                self.allowed.insert(case.canonical.clone());
+            }
+            more[order.kind as usize] += 1;
+        }
+        self.guard.within(self.job, &self.sent, more)
     }
 
     /// Adds what became of one row to the chunk.
@@ -263,7 +306,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         for side in Which::BOTH {
             match &effects[side] {
                 Some(Effect::Done { counts, remote_id }) => {
-                    done += *counts;
+                    // Made by this run in two steps: once in the counts.
+                    let completed = counts.updated > 0 && self.made.contains(&case.canonical);
+                    done += if completed { Counts { unchanged: 1, ..Counts::default() } } else { *counts };
                     if counts.written() > 0 {
                         memory.rows[side] = None;
                     }
@@ -286,6 +331,13 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             }
         }
         let Some((side, effect)) = failed else {
+            if memory.stage == Stage::Waiting {
+                // It is looked at again, and counted then with its other side.
+                self.made.insert(case.canonical.clone());
+                chunk.counts += Counts { read: 1, created: 1, ..Counts::default() };
+                chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
+                return;
+            }
             chunk.counts += done;
             let removed =
                 Which::BOTH.into_iter().find(|side| orders[*side].as_ref().is_some_and(|o| o.kind == Kind::Remove));
@@ -325,7 +377,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 let memory =
                     Memory { stage: Stage::Waiting, decided, since: Some(since), told: undone.told || tell, ..undone };
                 chunk.agreements.push(memory.into_agreement(case.canonical.clone(), &joint.entity));
-                if round == Round::First {
+                if matches!(round, Round::First | Round::Bare) {
                     // It is counted when it is looked at again.
                     chunk.counts += Counts { read: done.written(), unchanged: 0, skipped: 0, ..done };
                 } else {

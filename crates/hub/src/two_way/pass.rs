@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use definition::MinRows;
 use record::hash::RowHasher;
 use record::{Decimal, Fault, Key, Page, ReadKind, ValueRef};
 use store::runs::Counts;
@@ -17,7 +18,7 @@ use super::merge::{Both, Which};
 use super::run::Run;
 use crate::batch::Stopped;
 use crate::codes;
-use crate::gone::Gone;
+use crate::gone::{Gone, enough_rows};
 use crate::outage::with_retries;
 use crate::plan::PlannedRow;
 use crate::reject::keyless;
@@ -47,6 +48,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         let removes = joint.rules.removes_in[side.other()];
         let cursor = self.store.cursor(&self.job.integration, &stream)?;
         let (position, everything) = match cursor {
+            _ if self.compare => {
+                (None, Some("comparing with what the two sides agreed on (`compare_live`)".to_owned()))
+            }
             // A watermark never tells what is gone.
             _ if removes && joint.from(side).reads_all => (None, None),
             None => (None, None),
@@ -292,7 +296,13 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 gone.extend((lost && removed).then_some(case.canonical));
             }
         }
-        let refused = self.too_many(joint, side, seen, gone.len() as u64, joined);
+        let too_few = match self.job.limits.min_rows.filter(|_| !gone.is_empty()) {
+            None => None,
+            Some(MinRows::Rows(_)) => enough_rows(self.store, self.job, seen.rows)?.err(),
+            // What is usual is counted of whole runs, and they read both sides.
+            Some(MinRows::OfUsual(_)) => enough_rows(self.store, self.job, self.counts.read)?.err(),
+        };
+        let refused = too_few.or_else(|| self.too_many(joint, side, seen, gone.len() as u64, joined));
         match (refused, &self.mode) {
             (None, _) => Ok(gone),
             (Some(fault), super::run::Mode::Live { .. }) => Err(fault.into()),

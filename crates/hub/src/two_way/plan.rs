@@ -1,5 +1,7 @@
 //! What a two-way run would do: the same steps as the run, without the writing.
 
+use std::ops::ControlFlow;
+
 use record::{Change, Current, Fault, Op};
 use store::Store;
 use store::runs::Counts;
@@ -7,12 +9,13 @@ use store::runs::Counts;
 use super::Joint;
 use super::decide::{Case, Kind, Order};
 use super::letters::Letter;
+use super::memory::Memory;
 use super::merge::Which;
 use super::run::{Mode, Run, cannot};
-use crate::batch::{Job, Stopped};
+use crate::batch::{self, Job, Stopped};
 use crate::error::Error;
 use crate::gone::Gone;
-use crate::plan::{Plan, PlannedColumn, PlannedEffect, PlannedRow, Proofs};
+use crate::plan::{Plan, PlannedColumn, PlannedEffect, PlannedRow, Proof, Proofs};
 use crate::watch::Watch;
 
 /// As [`crate::plan::plan`], for both ways.
@@ -25,7 +28,12 @@ pub(crate) async fn plan(
     if let Some(fault) = cannot(job) {
         return Ok(Err(fault));
     }
+    let mut known = 0;
+    for joint in &job.two_way {
+        known += joined(store, job, joint)?;
+    }
     let mut run = Run::new(store, job, watch, Mode::Plan, each, Proofs::of(store).await?);
+    run.compare = batch::compares(store, job)?;
     match run.all().await {
         Ok(()) => {}
         Err(Stopped::Fault(fault)) => return Ok(Err(*fault)),
@@ -43,8 +51,45 @@ pub(crate) async fn plan(
         waiting: run.waiting,
         rejected_by_code: run.by_code,
         refused: run.refused.map(Box::new),
-        ..Plan::default()
+        known,
     }))
+}
+
+/// The rows that both sides have agreed on.
+pub(crate) fn joined(store: &Store, job: &Job, joint: &Joint) -> Result<u64, store::Error> {
+    let mut joined = 0;
+    store.agreements_scan(&job.integration, &joint.entity.name, |agreement| {
+        let memory = Memory::decode(&agreement.content, &joint.entity);
+        joined += u64::from(memory.is_some_and(|memory| memory.agreed.joined));
+        ControlFlow::Continue(())
+    })?;
+    Ok(joined)
+}
+
+/// What a write is, on both sides of it: equal in a plan and in the run that applies it.
+pub(super) fn proof(
+    joint: &Joint,
+    side: Which,
+    case: &Case,
+    order: &Order,
+    change: &Change,
+    current: Option<&Current>,
+    proofs: &mut Proofs,
+) -> Proof {
+    let pair = joint.into(side);
+    match order.kind {
+        Kind::Remove => proofs.of_gone(pair, &case.key(), effect(order.kind, pair.gone), current),
+        Kind::Create | Kind::Update => proofs.of_write(pair, &case.key(), change, current),
+    }
+}
+
+fn effect(kind: Kind, gone: Gone) -> PlannedEffect {
+    match (kind, gone) {
+        (Kind::Create, _) => PlannedEffect::Create,
+        (Kind::Update, _) => PlannedEffect::Update,
+        (Kind::Remove, Gone::Deactivate { .. }) => PlannedEffect::Deactivate,
+        (Kind::Remove, _) => PlannedEffect::Delete,
+    }
 }
 
 /// One write as a plan shows it.
@@ -58,13 +103,10 @@ pub(super) fn planned(
     proofs: &mut Proofs,
 ) -> (PlannedRow, Counts) {
     let pair = joint.into(side);
-    let (effect, counts) = match (order.kind, pair.gone) {
-        (Kind::Create, _) => (PlannedEffect::Create, Counts { created: 1, ..Counts::default() }),
-        (Kind::Update, _) => (PlannedEffect::Update, Counts { updated: 1, ..Counts::default() }),
-        (Kind::Remove, Gone::Deactivate { .. }) => {
-            (PlannedEffect::Deactivate, Counts { deleted: 1, ..Counts::default() })
-        }
-        (Kind::Remove, _) => (PlannedEffect::Delete, Counts { deleted: 1, ..Counts::default() }),
+    let counts = match order.kind {
+        Kind::Create => Counts { created: 1, ..Counts::default() },
+        Kind::Update => Counts { updated: 1, ..Counts::default() },
+        Kind::Remove => Counts { deleted: 1, ..Counts::default() },
     };
     let column = |(name, new): (&str, &record::Value)| {
         let shown = |value: &record::Value| match pair.write.is_personal(name) && !value.is_blank() {
@@ -79,14 +121,11 @@ pub(super) fn planned(
         entity: joint.entity.name.to_string(),
         system: joint.name(side).to_owned(),
         key: case.key().to_string(),
-        effect,
+        effect: effect(order.kind, pair.gone),
         table: pair.table.clone(),
         columns: if shows { change.columns.iter().map(column).collect() } else { Vec::new() },
         faults: Vec::new(),
-        proof: match order.kind {
-            Kind::Remove => proofs.of_gone(pair, &case.key(), effect, current),
-            Kind::Create | Kind::Update => proofs.of_write(pair, &case.key(), change, current),
-        },
+        proof: proof(joint, side, case, order, change, current, proofs),
     };
     (row, counts)
 }

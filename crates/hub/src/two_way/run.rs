@@ -8,6 +8,7 @@ use store::runs::{Counts, RunId, State};
 use store::{Store, agreements};
 
 use super::Joint;
+use super::cycles::Pending;
 use super::decide::Case;
 use super::exchange::Round;
 use super::look::Found;
@@ -15,7 +16,8 @@ use super::memory::Memory;
 use super::merge::{Both, Which};
 use super::pass::Seen;
 use crate::batch::hold::{begin, end, keep};
-use crate::batch::{Job, Report, Start, Stopped, does_not_add_up};
+use crate::batch::{self, Job, Report, Start, Stopped};
+use crate::consent::{self, Agreed, Guard};
 use crate::error::Error;
 use crate::plan::{PlannedRow, Proofs};
 use crate::watch::{Note, Watch};
@@ -38,6 +40,18 @@ pub(super) struct Run<'a, E> {
     /// Takes each row that a plan would write or reject.
     pub each: E,
     pub proofs: Proofs,
+    /// Looks at each write before it is sent.
+    pub guard: Guard,
+    /// The rows that this run has created, updated and removed, for the guard.
+    pub sent: Counts,
+    /// Rows that were as planned when they were first tried.
+    pub allowed: HashSet<Key>,
+    /// Rows that wait for each other, while they are created without what they point to.
+    pub circle: Pending,
+    /// Rows that this run has created so, and is about to complete.
+    pub made: HashSet<Key>,
+    /// Both sides are read whole, whatever they say has changed.
+    pub compare: bool,
     pub counts: Counts,
     /// Of those: what the run's own record has.
     pub recorded: Counts,
@@ -62,36 +76,37 @@ pub(crate) async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watc
         return crate::batch::failed(store, &job.integration, start, fault).await;
     }
     let (lease, id) = begin(store, &job.integration, &start).await?;
+    let compare = batch::compares(store, job)?;
     let none: fn(PlannedRow) = |_| {};
     let proofs = Proofs::of(store).await?;
     let mut run = Run::new(store, job, watch, Mode::Live { lease: &lease, run: id }, none, proofs);
+    run.compare = compare;
     let result = tokio::select! {
-        result = run.all() => result,
+        result = run.agreed() => result,
         lost = keep(store, &lease) => Err(Stopped::Store(lost)),
     };
-    let error = match result {
-        Ok(()) => does_not_add_up(&run.counts),
-        Err(Stopped::Fault(fault)) => Some(*fault),
+    let (state, error, ops) = match result {
+        Ok(agreed) => {
+            if agreed.is_none() {
+                batch::compared(store, job, &lease, id, compare).await?;
+            }
+            consent::ending(agreed, &run.counts, &run.guard, job, id)
+        }
+        Err(Stopped::Fault(fault)) => (State::Failed, Some(*fault), Vec::new()),
         Err(Stopped::Store(error)) => return Err(error.into()),
     };
     for ((system, field), rows) in &run.lossy {
         watch.note(Note::NotKept { system, field, rows: *rows });
     }
-    let state = match (&error, run.counts.rejected) {
-        (Some(_), _) => State::Failed,
-        (None, 0) => State::Ok,
-        (None, _) => State::OkWithDeadLetters,
-    };
-    end(store, &lease, id, state, error.as_ref(), Vec::new()).await?;
+    let approval = end(store, &lease, id, state, error.as_ref(), ops).await?;
     let Run { counts, by_code: rejected, waiting, .. } = run;
-    Ok(Report { run: id, state, counts, rejected, waiting, approval: None, error })
+    Ok(Report { run: id, state, counts, rejected, waiting, approval, error })
 }
 
 /// What is asked for by hand, and goes one way only so far.
 pub(super) fn cannot(job: &Job) -> Option<Fault> {
-    let asked = [(job.window.is_some(), "A window of time"), (job.consent.plan.is_some(), "A saved plan")];
-    let (_, what) = asked.iter().find(|(is, _)| *is)?;
-    Some(crate::compile::not_yet(&job.integration, &format!("{what}, both ways,")))
+    job.window.as_ref()?;
+    Some(crate::compile::not_yet(&job.integration, "A window of time, both ways,"))
 }
 
 impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
@@ -105,6 +120,12 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
     ) -> Run<'a, E> {
         Run {
             proofs,
+            guard: Guard::default(),
+            sent: Counts::default(),
+            allowed: HashSet::new(),
+            circle: Pending::new(),
+            made: HashSet::new(),
+            compare: false,
             store,
             job,
             watch,
@@ -121,6 +142,16 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
             adopting: HashMap::new(),
             adopted: Vec::new(),
         }
+    }
+
+    /// Merges, where the run may; otherwise why not.
+    async fn agreed(&mut self) -> Result<Option<Agreed>, Stopped> {
+        match consent::agree(self.store, self.job, self.watch).await? {
+            Agreed::Go(guard) => self.guard = guard,
+            other => return Ok(Some(other)),
+        }
+        self.all().await?;
+        Ok(None)
     }
 
     /// Everything, in order: what waits from earlier runs, what changed on either side, what waited for that, and at last
@@ -157,7 +188,7 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
         }
     }
 
-    fn pending(&self, joint: &Joint) -> Result<Vec<Key>, store::Error> {
+    pub fn pending(&self, joint: &Joint) -> Result<Vec<Key>, store::Error> {
         self.store.agreements_pending(&self.job.integration, &joint.entity.name)
     }
 
@@ -180,7 +211,7 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
                 self.again(joint, &pending, Round::First).await?;
                 after += self.pending(joint)?.len();
             }
-            if after == 0 || after == before {
+            if after == 0 || after == before && !self.break_cycles().await? {
                 break;
             }
         }
@@ -192,7 +223,7 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
     }
 
     /// Looks at both sides of these rows.
-    async fn again(&mut self, joint: &Joint, keys: &[Key], round: Round) -> Result<(), Stopped> {
+    pub async fn again(&mut self, joint: &Joint, keys: &[Key], round: Round) -> Result<(), Stopped> {
         for keys in keys.chunks(joint.rows_per_chunk()) {
             let cases = self.cases(joint, keys).await?;
             self.exchange(joint, cases, round, None).await?;

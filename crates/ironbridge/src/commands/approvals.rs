@@ -1,6 +1,7 @@
 //! `ironbridge approvals`: questions that wait for a person.
 
 use definition::Project;
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use store::approvals::{Approval, ApprovalId, Op, State};
 use store::{Refusal, Store};
@@ -18,7 +19,7 @@ pub async fn approvals(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     let store = wiring::open_store(&project)?;
     match command {
         Command::List { all } => list(cli, &store, *all),
-        Command::Show { id } => show(cli, &project, &find(&store, *id)?),
+        Command::Show { id } => show(cli, &project, &find(&store, *id)?, store.clock().now()),
         Command::Approve { id, decision } => decide(&project, &store, *id, true, decision).await,
         Command::Reject { id, decision } => decide(&project, &store, *id, false, decision).await,
     }
@@ -34,7 +35,8 @@ fn find(store: &Store, id: i64) -> Result<Approval, Failure> {
 fn list(cli: &Cli, store: &Store, all: bool) -> Result<u8, Failure> {
     let approvals = store.approvals(all, LISTED)?;
     if cli.format == Format::Json {
-        say!("{:#}", Json::from(approvals.iter().map(summary).collect::<Vec<_>>()));
+        let now = store.clock().now();
+        say!("{:#}", Json::from(approvals.iter().map(|one| summary(one, now)).collect::<Vec<_>>()));
         return Ok(0);
     }
     if approvals.is_empty() {
@@ -46,7 +48,7 @@ fn list(cli: &Cli, store: &Store, all: bool) -> Result<u8, Failure> {
         vec![
             a.id.to_string(),
             a.integration.clone(),
-            a.state.to_string(),
+            a.word(now).to_owned(),
             ago(a.asked, now),
             a.asked_of.clone(),
             a.question.clone(),
@@ -56,27 +58,31 @@ fn list(cli: &Cli, store: &Store, all: bool) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn summary(a: &Approval) -> Json {
-    let at = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());
+fn summary(a: &Approval, now: Timestamp) -> Json {
+    let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
     json!({
         "id": a.id.0, "integration": a.integration, "kind": a.kind.to_string(), "subject": a.subject,
-        "state": a.state.to_string(), "question": a.question, "asked_of": a.asked_of, "asked": a.asked.to_string(),
+        "state": a.word(now), "question": a.question, "asked_of": a.asked_of, "asked": a.asked.to_string(),
         "expires": at(a.expires), "decided": at(a.decided), "decided_by": a.decided_by, "comment": a.comment,
         "used_by_run": a.used_by.map(|run| run.0),
     })
 }
 
-fn show(cli: &Cli, project: &Project, approval: &Approval) -> Result<u8, Failure> {
+fn show(cli: &Cli, project: &Project, approval: &Approval, now: Timestamp) -> Result<u8, Failure> {
     let details: Json = serde_json::from_str(&approval.details).unwrap_or_default();
     if cli.format == Format::Json {
-        let mut whole = summary(approval);
+        let mut whole = summary(approval, now);
         whole["details"] = details;
         say!("{whole:#}");
         return Ok(0);
     }
     let zone = &project.hub.time_zone;
     say!("{}", approval.question);
-    say!("asked of {} at {}; it is {}", approval.asked_of, moment(approval.asked, zone), approval.state);
+    say!("asked of {} at {}; it is {}", approval.asked_of, moment(approval.asked, zone), approval.word(now));
+    if let (true, Some(expires)) = (matches!(approval.state, State::Open | State::Approved), approval.expires) {
+        let what = if approval.has_expired(now) { "it held until" } else { "it holds until" };
+        say!("{what} {}", moment(expires, zone));
+    }
     if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) {
         let comment = approval.comment.as_ref().map_or_else(String::new, |comment| format!(": {comment}"));
         say!("decided by {by} at {}{comment}", moment(at, zone));
@@ -104,7 +110,12 @@ fn show(cli: &Cli, project: &Project, approval: &Approval) -> Result<u8, Failure
     if let Some(what) = details["refused"]["what"].as_str() {
         talk!("A run would stop before it is through: {what}");
     }
-    if approval.state == State::Open {
+    if approval.has_expired(now) {
+        talk!(
+            "\nThe next run looks again, and asks again where that is still needed: ironbridge run {}",
+            approval.integration
+        );
+    } else if approval.state == State::Open {
         talk!("\nironbridge approvals approve {0}, or: ironbridge approvals reject {0} --comment WHY", approval.id);
     }
     Ok(0)
@@ -132,11 +143,14 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
     match store.commit(vec![op.into()]).await {
         Err(error) if matches!(error.refusal(), Some(Refusal::ApprovalState { .. })) => {
             let now = find(store, id)?;
+            if now.has_expired(store.clock().now()) {
+                let until = now.expires.map_or_else(String::new, |at| moment(at, &project.hub.time_zone));
+                let what = format!("approval {id} has expired: it was to be answered until {until}");
+                let fix = format!("let it look and ask again: ironbridge run {}", now.integration);
+                return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
+            }
             let by = now.decided_by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
-            let what = match now.state {
-                State::Open => format!("approval {id} has expired"),
-                state => format!("approval {id} is {state}{by} already"),
-            };
+            let what = format!("approval {id} is {}{by} already", now.state);
             let fix = "see what waits for an answer: ironbridge approvals list";
             return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
         }

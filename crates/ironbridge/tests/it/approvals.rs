@@ -175,7 +175,11 @@ fn a_changed_world_renews_the_question_and_a_no_writes_nothing() {
 fn what_was_approved_goes_on_after_a_kill_without_asking_again() {
     for failpoint in ["sink.before@1=abort", "sink.after@1=abort", "commit.before@3=abort", "commit.after@3=abort"] {
         let world = world("first_load: { approve: credit-control }");
-        world.edit("systems/dynamics.yaml", "connection: { ", "connection: { batch_rows: 5, concurrency: 1, ");
+        world.edit(
+            "systems/dynamics.yaml",
+            "connection: { ",
+            "connection: { batch_rows: 5, create_rows: 5, concurrency: 1, ",
+        );
         world.run();
         decide(&world, "approve", "1", &["--by", "controller"]).ok();
         world.with_failpoints(&["run", "customers"], failpoint);
@@ -199,4 +203,33 @@ fn a_saved_plan_does_not_get_around_an_approval() {
     decide(&world, "approve", "1", &["--by", "controller"]).ok();
     world.ironbridge(&["run", "customers", "--plan", file]).ok();
     assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
+fn a_question_and_a_yes_hold_for_a_week() {
+    let world = world("first_load: { approve: credit-control }");
+    assert_eq!(world.run()["approval"], json!(1));
+    let days = |days: i64, args: &[&str]| world.with_clock(args, "", days * 86_400);
+    let approve = |id: &str| ["approvals", "approve", id, "--by", "controller"].map(str::to_owned);
+    let approve = |after: i64, id: &str| days(after, &approve(id).iter().map(String::as_str).collect::<Vec<_>>());
+
+    let late = approve(8, "1").fails(1, "IB0735");
+    assert!(late.err.contains("approval 1 has expired: it was to be answered until"), "{late:#?}");
+    assert!(late.err.contains("ironbridge run customers"), "{late:#?}");
+    let shown = days(8, &["approvals", "show", "1"]).ok();
+    assert!(shown.out.contains("it is expired") && shown.out.contains("it held until"), "{shown:#?}");
+    let listed = days(8, &["--format", "json", "approvals", "list"]).ok().json();
+    assert_eq!(listed[0]["state"], "expired", "{listed:#}");
+
+    // The next run asks again, and a yes to that is good for a week, too.
+    let again = days(8, &["--format", "json", "run", "customers"]).json();
+    assert_eq!((&again["state"], &again["approval"]), (&json!("waiting_for_approval"), &json!(2)), "{again:#}");
+    approve(9, "2").ok();
+    let late = days(16, &["--format", "json", "run", "customers"]).json();
+    assert_eq!((&late["state"], &late["approval"]), (&json!("waiting_for_approval"), &json!(3)), "{late:#}");
+    assert_eq!(world.rows_written(), 0);
+    approve(17, "3").ok();
+    let run = days(18, &["--format", "json", "run", "customers"]).json();
+    assert!(run["error"].is_null() && run["created"].as_u64() > Some(0), "{run:#}");
+    assert_eq!(states(&world), ["used", "superseded", "superseded"]);
 }

@@ -6,15 +6,15 @@ use serde_json::json;
 use crate::support::World;
 
 /// A world whose finance is a new MariaDB database with the rows that the sample has; `None` without a server.
-struct MariaDb {
-    world: World,
+pub struct MariaDb {
+    pub world: World,
     url: String,
     runtime: tokio::runtime::Runtime,
 }
 
 impl MariaDb {
     #[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
-    fn new(database: &str, customers: usize) -> Option<MariaDb> {
+    pub fn new(database: &str, customers: usize) -> Option<MariaDb> {
         let Ok(server) = std::env::var("IRONBRIDGE_TEST_MARIADB") else {
             assert!(
                 std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
@@ -63,7 +63,7 @@ impl MariaDb {
         self.runtime.block_on(mysql_async::Conn::new(opts)).unwrap()
     }
 
-    fn sql(&self, statements: &[&str]) {
+    pub fn sql(&self, statements: &[&str]) {
         let mut client = self.client();
         self.runtime.block_on(async {
             for sql in statements {
@@ -71,6 +71,15 @@ impl MariaDb {
             }
             client.disconnect().await.unwrap();
         });
+    }
+
+    pub fn text(&self, sql: &str) -> Option<String> {
+        let mut client = self.client();
+        self.runtime.block_on(async {
+            let found = client.query_first(sql).await.unwrap();
+            client.disconnect().await.unwrap();
+            found
+        })
     }
 
     fn number(&self, sql: &str) -> i64 {

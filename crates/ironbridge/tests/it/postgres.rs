@@ -5,15 +5,15 @@ use serde_json::json;
 use crate::support::World;
 
 /// A world whose finance is a new PostgreSQL database with the rows that the sample has; `None` without a server.
-struct Postgres {
-    world: World,
-    url: String,
-    runtime: tokio::runtime::Runtime,
+pub struct Postgres {
+    pub world: World,
+    pub url: String,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 impl Postgres {
     #[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
-    fn new(database: &str, customers: usize) -> Option<Postgres> {
+    pub fn new(database: &str, customers: usize) -> Option<Postgres> {
         let Ok(server) = std::env::var("IRONBRIDGE_TEST_POSTGRES") else {
             assert!(
                 std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
@@ -56,7 +56,7 @@ impl Postgres {
         format!("INSERT INTO finance.customers ({columns}) VALUES {}", rows.collect::<Vec<_>>().join(",\n"))
     }
 
-    fn sql(&self, sql: &str) {
+    pub fn sql(&self, sql: &str) {
         self.runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
             let connection = tokio::spawn(connection);
@@ -190,5 +190,63 @@ fn a_table_is_written_by_its_key() {
         [&third["created"], &third["updated"], &third["rejected"]],
         [&json!(0), &json!(0), &json!(0)],
         "{third:#}"
+    );
+}
+
+#[test]
+fn a_window_of_time_is_read_by_the_watermark() {
+    let Some(postgres) = Postgres::new("backfill", 30) else { return };
+    let world = &postgres.world;
+    postgres.sql("UPDATE finance.customers SET parent_no = NULL, updated_at = '2026-01-01T00:00:00Z'");
+    assert!(world.run()["error"].is_null());
+    // They were changed behind the watermark: no run reads them.
+    for (key, limit, stamp) in [("C-1002", "5.50", "2025-03-29T01:30:00Z"), ("C-1003", "6.50", "2025-04-01T00:00:00Z")]
+    {
+        let set = format!("SET credit_limit = {limit}, updated_at = '{stamp}' WHERE customer_no = '{key}'");
+        postgres.sql(&format!("UPDATE finance.customers {set}"));
+    }
+    assert_eq!(world.run()["updated"], json!(0));
+    let position = world.ironbridge(&["state", "show", "customers"]).ok().out;
+    let window = ["--from", "2025-03-29", "--to", "2025-04-01"];
+    let plan = world.ironbridge(&[&["--format", "json", "plan", "customers"][..], &window].concat()).json();
+    assert_eq!(plan["update"], json!(1), "{plan:#}");
+    let run = world.ironbridge(&[&["--format", "json", "run", "customers"][..], &window].concat()).ok().json();
+    assert_eq!((&run["read"], &run["updated"]), (&json!(1), &json!(1)), "{run:#}");
+    let run = world.ironbridge(&["--format", "json", "run", "customers", "--from", "2025-04-01T00:00:00Z"]).ok().json();
+    assert_eq!(run["updated"], json!(1), "{run:#}");
+    assert_eq!(world.ironbridge(&["state", "show", "customers"]).ok().out, position, "the position stays");
+    let limit = |key: &str| world.accounts()[key].credit_limit.clone();
+    assert_eq!((limit("C-1002").as_deref(), limit("C-1003").as_deref()), (Some("5.5"), Some("6.5")));
+}
+
+#[test]
+fn a_column_that_was_renamed_dropped_or_retyped_stops_what_uses_it() {
+    let Some(postgres) = Postgres::new("columns", 20) else { return };
+    let world = &postgres.world;
+    assert!(world.run()["error"].is_null());
+    let before = world.accounts();
+    let refused = |change: &str, back: &str, code: &str, word: &str| {
+        postgres.sql(&format!("ALTER TABLE finance.customers {change}"));
+        world.reset_stats();
+        let said = world.ironbridge(&["run", "customers"]).fails(1, code);
+        assert!(said.err.contains(word), "{change}: {said:#?}");
+        assert_eq!(world.rows_written(), 0, "{change}");
+        let checked = world.ironbridge(&["check", "--online"]);
+        assert!(checked.code != Some(0) && checked.err.contains(word), "{change}: {checked:#?}");
+        postgres.sql(&format!("ALTER TABLE finance.customers {back}"));
+        assert!(world.run()["error"].is_null(), "{back}");
+        assert_eq!(world.accounts(), before, "{back}");
+    };
+    refused(
+        "RENAME COLUMN credit_limit TO limit_of_credit",
+        "RENAME COLUMN limit_of_credit TO credit_limit",
+        "IB0703",
+        "credit_limit",
+    );
+    refused(
+        "ALTER COLUMN credit_limit TYPE date USING '2026-01-01'",
+        "ALTER COLUMN credit_limit TYPE numeric(18,4) USING NULL",
+        "IB0703",
+        "credit_limit",
     );
 }

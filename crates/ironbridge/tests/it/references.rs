@@ -1,6 +1,6 @@
 //! Rows that point to other rows: parents that come later, from elsewhere, never, or that point back.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::support::World;
 
@@ -90,4 +90,57 @@ fn what_was_waited_for_in_vain_is_a_dead_letter_until_it_comes_after_all() {
     assert_eq!(counts(&world.run())[0], 1, "the run after the one that brought X brings A");
     assert_eq!(accounts(&world), "A>X B X");
     assert_eq!(world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok().out.trim(), "[]");
+}
+
+/// People who work in finance meanwhile: each customer comes with another one that is no customer without it.
+#[test]
+fn several_entities_are_read_at_one_moment() {
+    let world = World::new(5);
+    world.sql(
+        "PRAGMA journal_mode = WAL; DELETE FROM customers;
+         CREATE TABLE people (no TEXT PRIMARY KEY, name TEXT, customer_no TEXT)",
+    );
+    let write = |file: &str, text: &str| std::fs::write(world.dir.join(file), text).unwrap();
+    let add = |file: &str, text: &str| {
+        let before = std::fs::read_to_string(world.dir.join(file)).unwrap();
+        write(file, &format!("{}\n{text}", before.trim_end()));
+    };
+    write(
+        "entities/person.yaml",
+        "entity: person\nkey: number\nfields:\n  number: { type: text }\n  name: { type: text }\n  customer: { type: reference, entity: customer }\n",
+    );
+    add(
+        "systems/finance.yaml",
+        "  person:\n    table: people\n    read: { number: no, name: name, customer: customer_no }\n",
+    );
+    add(
+        "systems/dynamics.yaml",
+        "  person:\n    table: contact\n    alternate_key: new_number\n    write: { new_number: number, lastname: name, parentcustomerid: customer }\n",
+    );
+    world.edit("integrations/customers.yaml", "entity: customer", "entities: [customer, person]");
+    let both = |at: usize| {
+        world.sql(&format!(
+            "BEGIN; INSERT INTO customers (customer_no, company_name, terms_code, updated_at)
+               VALUES ('S-{at}', 'Sample {at}', '30', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+             INSERT INTO people VALUES ('P-{at}', 'Sample {at}', 'S-{at}'); COMMIT"
+        ));
+    };
+    both(0);
+    // Between the read of the customers and that of the people much time passes.
+    world.fault("slow:150ms");
+    for round in 1..=3 {
+        let run = std::thread::scope(|scope| {
+            let running = scope.spawn(|| world.run());
+            let mut at = round * 1_000;
+            while !running.is_finished() {
+                both(at);
+                at += 1;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            running.join().unwrap()
+        });
+        assert!(run["error"].is_null(), "{run:#}");
+        assert_eq!((&run["waiting"], &run["rejected"]), (&json!(0), &json!(0)), "round {round}: {run:#}");
+        assert!(run["created"].as_u64() > Some(1), "round {round}: {run:#}");
+    }
 }

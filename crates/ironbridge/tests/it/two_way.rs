@@ -17,7 +17,11 @@ pub type Customer = [Option<String>; 4];
 
 impl Pair {
     pub fn new() -> Pair {
-        let world = World::new(10);
+        Pair::within(World::new(10))
+    }
+
+    /// The example, in the place of what this world's project has.
+    pub fn within(world: World) -> Pair {
         for gone in ["integrations/customers.yaml", "entities/customer.yaml"] {
             std::fs::remove_file(world.dir.join(gone)).unwrap();
         }

@@ -1,7 +1,7 @@
 //! The blocking side of a read: page after page, each handed over before the next is fetched.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -29,21 +29,45 @@ pub(super) struct Read<'a> {
 }
 
 impl Read<'_> {
-    /// Reads on from a cursor, or what lies in a window of time.
-    pub fn run(&self, cursor: Option<&str>, window: Option<(Timestamp, Timestamp)>) -> Result<(), Fault> {
-        match self.pages(cursor, window) {
+    /// Reads on from a cursor, or what lies in a window of time; by a connection that holds a moment, where there is one.
+    pub fn run(
+        &self,
+        cursor: Option<&str>,
+        window: Option<(Timestamp, Timestamp)>,
+        held: Option<&Mutex<Connection>>,
+    ) -> Result<(), Fault> {
+        let done = match held {
+            // A reader that ended in a panic left the transaction as it was.
+            Some(held) => {
+                let mut connection = held.lock().unwrap_or_else(PoisonError::into_inner);
+                let done = self.pages(&mut connection, cursor, window);
+                // Nobody waits for this read any more, and others are to come.
+                connection.progress_handler(0, None::<fn() -> bool>).ok();
+                done
+            }
+            None => match self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+                Ok(mut connection) => self.pages(&mut connection, cursor, window),
+                Err(error) => return Err(self.failed(&error)),
+            },
+        };
+        match done {
             Ok(()) | Err(Ended::Unheard) => Ok(()),
             Err(Ended::Fault(fault)) => Err(*fault),
         }
     }
 
-    fn pages(&self, text: Option<&str>, window: Option<(Timestamp, Timestamp)>) -> Result<(), Ended> {
+    fn pages(
+        &self,
+        connection: &mut Connection,
+        text: Option<&str>,
+        window: Option<(Timestamp, Timestamp)>,
+    ) -> Result<(), Ended> {
         let failed = |e: rusqlite::Error| Ended::Fault(Box::new(self.failed(&e)));
-        let mut connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-        let deadline = self.watch(&mut connection).map_err(failed)?;
-        let clock = plan::clock(&connection, self.spec).map_err(failed)?;
-        let layout = plan::layout(&connection).map_err(failed)?;
-        let rowid = plan::rowid(&connection, self.spec).map_err(failed)?;
+        let deadline = self.watch(connection).map_err(failed)?;
+        let connection = &*connection;
+        let clock = plan::clock(connection, self.spec).map_err(failed)?;
+        let layout = plan::layout(connection).map_err(failed)?;
+        let rowid = plan::rowid(connection, self.spec).map_err(failed)?;
         let (mut cursor, why) = plan::start(self.spec, text, rowid.is_some().then_some(layout));
         let column = self.spec.watermark.as_ref().map(|watermark| watermark.column.as_str());
         let no_window = || Ended::Fault(Box::new(no_window(&self.database.system, &self.spec.table, column)));
@@ -51,7 +75,7 @@ impl Read<'_> {
             column.ok_or_else(no_window)?;
             cursor = Cursor { by: column.map(str::to_owned), ..Cursor::default() };
         }
-        let plan = Plan::of(&connection, self.spec, rowid, !cursor.full).map_err(failed)?;
+        let plan = Plan::of(connection, self.spec, rowid, !cursor.full).map_err(failed)?;
         if cursor.after.len() != plan.order.len() && !cursor.after.is_empty() {
             cursor.after.clear();
         }
@@ -84,7 +108,7 @@ impl Read<'_> {
         let mut waiting: Option<Page> = None;
         loop {
             deadline.renew();
-            if plan.by_rowid && plan::layout(&connection).map_err(failed)? != layout {
+            if plan.by_rowid && plan::layout(connection).map_err(failed)? != layout {
                 return Err(Ended::Fault(Box::new(self.layout_changed())));
             }
             let (sql, bound) = plan.statement(phase, &cursor, lower.as_ref(), self.spec.rows_per_batch.max(1));
