@@ -43,9 +43,7 @@ pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Res
             (false, true) => talk!("\nNothing is written. If that is what you want, say --yes."),
             (false, false) => talk!("\nEverything is as it should be."),
         }
-        if published.differences.iter().any(|d| matches!(d.how, How::Change | How::Remove))
-            || (write && had_table(&published))
-        {
+        if is_another_table(&published) {
             talk!(
                 "Dynamics goes on with the metadata of the hub that it has read for up to 8 hours: publish all \
                  customizations there, or wait, before the change is seen."
@@ -58,9 +56,12 @@ pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Res
     Ok(if differs && !write { CHANGES } else { 0 })
 }
 
-/// Whether the table was there before, so that Dynamics may have read the metadata of the hub.
-fn had_table(published: &Published) -> bool {
-    published.differences.iter().any(|d| d.how == How::Same && d.what.starts_with("virtual table"))
+/// Whether a table that was there before has other columns: Dynamics may have read the metadata of the hub by then.
+fn is_another_table(published: &Published) -> bool {
+    let (of_table, others): (Vec<_>, Vec<_>) =
+        published.differences.iter().partition(|d| d.what.starts_with("virtual table"));
+    let was_there = of_table.iter().all(|difference| difference.how != How::Add);
+    was_there && others.iter().any(|d| d.how != How::Same && !d.what.starts_with("data source"))
 }
 
 fn print(published: &Published) {
@@ -122,7 +123,7 @@ pub fn wanted(project: &Project, integration: &Integration, url: &str) -> Result
         set: exposed.set.clone(),
         url,
         source: format!("ironbridge {}", shown.from),
-        timeout_seconds: (exposed.timeout + PATIENCE).as_secs().clamp(30, 120),
+        timeout_seconds: (longest(project, shown) + PATIENCE).as_secs().clamp(30, 120),
         key: keys.into_iter().next_back().map(|key| (header, key)),
         id: exposed.key_name().to_owned(),
         columns: columns.map(|(at, _)| column(project, &exposed, at, &prefix, &called)).collect(),
@@ -130,6 +131,15 @@ pub fn wanted(project: &Project, integration: &Integration, url: &str) -> Result
         prefix,
     };
     Ok((system.name.clone(), wanted))
+}
+
+/// The longest time-out of the virtual tables that share a data source.
+fn longest(project: &Project, of: &definition::Virtual) -> Duration {
+    let timeouts = project.integrations.iter().filter_map(|integration| match &integration.pattern {
+        Pattern::Virtual(shown) if shown.from == of.from && shown.to == of.to => Some(shown.timeout),
+        _ => None,
+    });
+    timeouts.max().unwrap_or(of.timeout)
 }
 
 /// The key is the table's own column, and no other one; unless rows are called by it.

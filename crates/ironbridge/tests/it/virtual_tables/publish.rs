@@ -22,12 +22,13 @@ impl Shown {
         let config = Config { token: Some(TOKEN.to_owned()), ..Config::default() };
         let dynamics = runtime.block_on(emulator::dataverse::start(config)).unwrap();
         let served =
-            Served::new("timeout: 3 seconds\n", "odata: { keys: [\"${file:old.token}\", \"${file:new.token}\"] }\n");
+            Served::new("timeout: 15 seconds\n", "odata: { keys: [\"${file:old.token}\", \"${file:new.token}\"] }\n");
         let shown = Shown { url: dynamics.url.clone(), served, _dynamics: dynamics, runtime };
+        std::fs::write(shown.dir().join("dynamics.token"), TOKEN).unwrap();
         shown.edit(
             "systems/dynamics.yaml",
             "{ url: \"http://127.0.0.1:1\" }",
-            &format!("{{ url: \"{}\", token: local }}", shown.url),
+            &format!("{{ url: \"{}\", token: \"${{file:dynamics.token}}\" }}", shown.url),
         );
         shown
     }
@@ -97,6 +98,10 @@ fn what_is_published_is_shown_live_and_published_again_changes_nothing() {
 
     shown.publish("items", &["--yes"]).ok();
     shown.publish("stock", &["--yes"]).ok();
+    assert!(
+        shown.publish("items", &[]).ok().out.lines().all(|line| line.starts_with("= ")),
+        "they share a data source"
+    );
     let again = shown.publish("stock", &[]).ok();
     assert!(again.out.lines().all(|line| line.starts_with("= ")), "{again:#?}");
     assert!(again.out.contains("= column `new_item` is `item_id`: a row of `new_item`"), "{again:#?}");
