@@ -150,7 +150,7 @@ CREATE TABLE dead_letter (
   changed      INTEGER,
   changed_by   TEXT,
   note         TEXT
-);
+, cause TEXT NOT NULL DEFAULT '', goes INTEGER);
 CREATE UNIQUE INDEX dead_letter_row ON dead_letter (integration, entity, key) WHERE kind = 'row';
 CREATE INDEX dead_letter_closed ON dead_letter (changed) WHERE state NOT IN ('open', 'retrying');
 CREATE INDEX dead_letter_recent ON dead_letter (last_seen, seq);
@@ -231,3 +231,72 @@ CREATE TABLE journal (
   keys     BLOB NOT NULL,
   notes    BLOB NOT NULL
 );
+CREATE INDEX dead_letter_of_cause ON dead_letter (cause, state, first_seen, last_seen, count);
+CREATE TABLE dead_letter_group (
+  id           TEXT PRIMARY KEY,
+  integration  TEXT NOT NULL,
+  step         TEXT NOT NULL,
+  code         TEXT NOT NULL,
+  message      TEXT NOT NULL,
+  owner        TEXT,
+  note         TEXT,
+  link         TEXT,
+  hold_until   INTEGER,
+  reviewed     INTEGER,
+  reviewed_by  TEXT
+) WITHOUT ROWID;
+CREATE TABLE dead_letter_edit (
+  id       INTEGER PRIMARY KEY,
+  letter   TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  by       TEXT NOT NULL,
+  why      TEXT NOT NULL,
+  changes  TEXT NOT NULL,
+  body     BLOB NOT NULL
+);
+CREATE INDEX dead_letter_edit_of ON dead_letter_edit (letter);
+CREATE TABLE retry_job (
+  id           INTEGER PRIMARY KEY,
+  integration  TEXT NOT NULL,
+  cause        TEXT NOT NULL,
+  made         INTEGER NOT NULL,
+  by           TEXT NOT NULL,
+  via          TEXT NOT NULL,
+  why          TEXT,
+  as_of        INTEGER NOT NULL,
+  state        TEXT NOT NULL,
+  stop_after   INTEGER,
+  per_minute   INTEGER,
+  changed      INTEGER NOT NULL,
+  note         TEXT NOT NULL
+);
+CREATE TABLE retry_item (
+  job     INTEGER NOT NULL,
+  pos     INTEGER NOT NULL,
+  letter  TEXT NOT NULL,
+  state   TEXT NOT NULL,
+  at      INTEGER,
+  result  TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (job, pos)
+) WITHOUT ROWID;
+CREATE INDEX retry_item_state ON retry_item (job, state, pos);
+CREATE INDEX retry_item_letter ON retry_item (letter);
+CREATE TABLE audit (
+  id       INTEGER PRIMARY KEY,
+  at       INTEGER NOT NULL,
+  by       TEXT NOT NULL,
+  via      TEXT NOT NULL,
+  action   TEXT NOT NULL,
+  subject  TEXT NOT NULL,
+  why      TEXT,
+  detail   TEXT NOT NULL,
+  before   BLOB NOT NULL,
+  hash     BLOB NOT NULL
+);
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN SELECT raise(ABORT, 'the audit log is only added to'); END;
+CREATE TABLE definition_seen (
+  integration  TEXT PRIMARY KEY,
+  digest       TEXT NOT NULL,
+  since        INTEGER NOT NULL
+) WITHOUT ROWID;

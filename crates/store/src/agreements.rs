@@ -70,6 +70,17 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     }
 }
 
+/// Forgets a key of an entity in every integration; or only counts where it is. Answers how many.
+pub(crate) fn forget_key(tx: &Tx<'_>, entity: &str, key: &Key, only_count: bool) -> rusqlite::Result<u64> {
+    let of = "key = ?2 AND scope IN (SELECT id FROM agreement_scope WHERE entity = ?1)";
+    let params = (entity, key.as_bytes());
+    if only_count {
+        let sql = format!("SELECT count(*) FROM agreement WHERE {of}");
+        return Ok(tx.first(&sql, params, |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64);
+    }
+    Ok(tx.run(&format!("DELETE FROM agreement WHERE {of}"), params)? as u64)
+}
+
 fn scope(conn: &Connection, integration: &str, entity: &str) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT id FROM agreement_scope WHERE integration = ?1 AND entity = ?2";
     first(conn, sql, (integration, entity), |row| row.get(0))

@@ -10,8 +10,8 @@ use crate::op::{Op, OpResult};
 use crate::time::Ms;
 use crate::tx::Tx;
 use crate::{
-    Failpoints, agreements, approvals, cursors, dead_letters, deadlines, leases, ledger, outages, pauses, queue, runs,
-    secrets,
+    Failpoints, agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases, ledger,
+    outages, pauses, queue, retries, runs, secrets,
 };
 
 /// What a commit is answered with.
@@ -157,6 +157,10 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Deadline(op) => deadlines::apply(tx, op),
         Op::Secret(op) => secrets::apply(tx, op),
         Op::Journal(op) => crate::journal::apply(tx, op),
+        Op::Audit(op) => audit::apply(tx, op),
+        Op::Retry(op) => retries::apply(tx, op),
+        Op::Definition(op) => definitions::apply(tx, op),
+        Op::Forget(op) => forget::apply(tx, op),
     }
 }
 

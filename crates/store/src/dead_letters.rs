@@ -2,22 +2,30 @@
 //!
 //! A dead letter is a message in a dead-letter queue. A row that was rejected is one too, of kind `row`, one for each
 //! integration and key: rejected again it is updated, written after all it closes as superseded.
+//!
+//! Those with one [`Cause`] are a [`Group`]. A discarded one is kept, and can be restored, until the day it goes.
+
+mod cause;
+mod groups;
+mod reads;
 
 use std::fmt;
 
 use jiff::Timestamp;
 use record::Key;
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
 
-use crate::Store;
-use crate::error::{Error, Fail, Refusal};
+use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
 use crate::queue::{self, Message, Problem, Queue};
 use crate::runs::RunId;
-use crate::time::{Ms, from_ms, to_ms};
-use crate::tx::{Count, Tx, all, first};
+use crate::time::to_ms;
+use crate::tx::{Count, Tx};
 use crate::words::words;
+
+pub use cause::{Cause, TAKEN_OUT};
+pub use groups::{Edit, Group, Said, Unreviewed};
+pub(crate) use reads::problem;
+use reads::{by_id, read_problem};
 
 /// The name of a dead letter. *Shape*: 16 hexadecimal digits; any unique beginning of it is enough for a person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,6 +128,10 @@ pub struct DeadLetter {
     pub note: Option<String>,
     /// Of the message; with `last_seen` it is the place in a list.
     pub seq: i64,
+    /// The id of its group; empty where an earlier version wrote it.
+    pub cause: String,
+    /// When a discarded one is forgotten for good.
+    pub goes: Option<Timestamp>,
 }
 
 /// Which dead letters a list shows. The default is all of them.
@@ -128,6 +140,10 @@ pub struct Filter {
     pub integration: Option<String>,
     pub entity: Option<String>,
     pub code: Option<String>,
+    /// The id of a group.
+    pub cause: Option<String>,
+    /// Only what was there at this time.
+    pub seen_until: Option<Timestamp>,
     /// Any of these; empty means all.
     pub states: Vec<State>,
     /// Only what comes after this one, which was the last of the page before.
@@ -160,9 +176,27 @@ pub enum Op {
     Again { id: DeadLetterId, problem: Problem },
     /// A person or a retry changes the state. Refused when the state is not the one they saw.
     Change { id: DeadLetterId, seen: State, to: State, by: Option<String>, note: Option<String> },
-    /// Forgets dead letters that were closed before a time, with their records; at most `max` in one commit. Answers how
-    /// many.
+    /// Puts one that waits into the archive, to go for good at a time. Refused when the state is not the one they saw.
+    Archive { id: DeadLetterId, seen: State, by: String, note: Option<String>, goes: Timestamp },
+    /// Keeps the copy that somebody changed and sends instead.
+    Edited { id: DeadLetterId, edit: NewEdit },
+    /// A person says something of a group, and has looked at it by that.
+    Say { group: String, by: String, said: Said },
+    /// Gives at most `max` dead letters of earlier versions their group. Answers how many.
+    Regroup { max: usize },
+    /// Forgets dead letters that were closed before a time, and discarded ones whose day has come, with their records; at
+    /// most `max` in one commit. Answers how many.
     Forget { closed_before: Timestamp, max: usize },
+}
+
+/// A changed copy that is about to be sent.
+#[derive(Debug, Clone)]
+pub struct NewEdit {
+    pub by: String,
+    pub why: String,
+    /// JSON: by column, what it was and what it is; personal values in neither.
+    pub changes: String,
+    pub body: Vec<u8>,
 }
 
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
@@ -183,9 +217,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
                 return Err(Refusal::NoDeadLetter { id: id.to_string() }.into());
             };
             let Problem { code, what, place, why, fix, detail } = problem;
+            let cause = groups::join(tx, &found.integration, problem, &found.key_text)?;
             let sql = "UPDATE dead_letter SET code = ?2, what = ?3, place = ?4, why = ?5, fix = ?6, detail = ?7,
-                       last_seen = ?8, count = count + 1 WHERE seq = ?1";
-            tx.run(sql, (found.seq, code, what, place, why, fix, detail, tx.now))?;
+                       last_seen = ?8, cause = ?9, goes = NULL, count = count + 1 WHERE seq = ?1";
+            tx.run(sql, (found.seq, code, what, place, why, fix, detail, tx.now, cause))?;
             set_state(tx, found.seq, &found.integration, found.state, State::Open)?;
             Ok(OpResult::Done)
         }
@@ -196,21 +231,32 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             if found.state != *seen {
                 return Err(Refusal::DeadLetterState { id: id.to_string(), state: found.state }.into());
             }
-            let sql = "UPDATE dead_letter SET changed_by = ?2, note = coalesce(?3, note) WHERE seq = ?1";
+            let sql = "UPDATE dead_letter SET changed_by = ?2, note = coalesce(?3, note), goes = NULL WHERE seq = ?1";
             tx.run(sql, (found.seq, by, note))?;
+            if let Some(by) = by {
+                groups::looked_at(tx, found.seq, by)?;
+            }
             set_state(tx, found.seq, &found.integration, found.state, *to)?;
             Ok(OpResult::Done)
         }
+        Op::Archive { id, seen, by, note, goes } => {
+            let (by, note) = (Some(by.clone()), note.clone());
+            apply(tx, &Op::Change { id: id.clone(), seen: *seen, to: State::Discarded, by, note })?;
+            tx.run("UPDATE dead_letter SET goes = ?2 WHERE id = ?1", (&id.0, to_ms(*goes)))?;
+            Ok(OpResult::Done)
+        }
+        Op::Edited { id, edit } => Ok(groups::keep_edit(tx, id, edit)?),
+        Op::Say { group, by, said } => groups::say(tx, group, by, said),
+        Op::Regroup { max } => groups::regroup(tx, *max),
         Op::Forget { closed_before, max } => {
-            let sql = "SELECT seq, integration, state FROM dead_letter
-                       WHERE state NOT IN ('open', 'retrying') AND changed < ?1 LIMIT ?2";
-            let closed = tx.all(sql, (to_ms(*closed_before), *max as i64), |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, State>(2)?))
-            })?;
-            for (seq, integration, state) in &closed {
-                tx.run("DELETE FROM dead_letter WHERE seq = ?1", [seq])?;
-                tx.run("DELETE FROM body WHERE seq = ?1", [seq])?;
-                count(tx, integration, *state, -1);
+            let sql = "SELECT seq FROM dead_letter
+                       WHERE state NOT IN ('open', 'retrying') AND coalesce(goes < ?3, changed < ?1) LIMIT ?2";
+            let closed: Vec<i64> = tx.all(sql, (to_ms(*closed_before), *max as i64, tx.now), |row| row.get(0))?;
+            for seq in &closed {
+                forget_one(tx, *seq)?;
+            }
+            if !closed.is_empty() {
+                forget_empty_groups(tx)?;
             }
             Ok(OpResult::Count(closed.len() as u64))
         }
@@ -243,9 +289,10 @@ fn reject(tx: &mut Tx<'_>, row: &Rejection) -> Result<DeadLetterId, Fail> {
         return Ok(insert(tx, Kind::Row, &dead, &row.integration, seq, &message, &row.problem, run)?);
     };
     let Problem { code, what, place, why, fix, detail } = &row.problem;
+    let cause = groups::join(tx, &row.integration, &row.problem, &row.key.to_string())?;
     let sql = "UPDATE dead_letter SET code = ?2, what = ?3, place = ?4, why = ?5, fix = ?6, detail = ?7, run = ?8,
-               last_seen = ?9, count = count + 1, state = 'open', queue = ?10 WHERE seq = ?1";
-    tx.run(sql, (seq, code, what, place, why, fix, detail, run, tx.now, dead.id))?;
+               last_seen = ?9, count = count + 1, state = 'open', queue = ?10, cause = ?11, goes = NULL WHERE seq = ?1";
+    tx.run(sql, (seq, code, what, place, why, fix, detail, run, tx.now, dead.id, cause))?;
     count(tx, &row.integration, state, -1);
     count(tx, &row.integration, State::Open, 1);
     Ok(DeadLetterId::of_seq(seq))
@@ -300,11 +347,12 @@ fn insert(
     let id = DeadLetterId::of_seq(seq);
     let Problem { code, what, place, why, fix, detail } = problem;
     let sql = "INSERT INTO dead_letter (seq, id, kind, queue, integration, entity, key, key_text, code, what, place,
-                 why, fix, detail, run, state, count, first_seen, last_seen)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 'open', 1, ?16, ?16)";
+                 why, fix, detail, run, state, count, first_seen, last_seen, cause)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 'open', 1, ?16, ?16, ?17)";
     let key = message.key.as_ref();
     let key_text = key.map(Key::to_string).unwrap_or_default();
     let entity = message.entity.as_deref().unwrap_or_default();
+    let cause = groups::join(tx, integration, problem, &key_text)?;
     let mut statement = tx.conn.prepare_cached(sql)?;
     statement.execute(rusqlite::params![
         seq,
@@ -322,7 +370,8 @@ fn insert(
         fix,
         detail,
         run,
-        tx.now
+        tx.now,
+        cause
     ])?;
     count(tx, integration, State::Open, 1);
     Ok(id)
@@ -368,101 +417,36 @@ fn waiting(tx: &Tx<'_>, integration: &str) -> rusqlite::Result<i64> {
     Ok(kept + gathered.iter().sum::<i64>())
 }
 
-const COLUMNS: &str = "id, kind, integration, entity, key, key_text, code, what, place, why, fix, detail, state, count,
-    first_seen, last_seen, run, changed, changed_by, note, seq,
-    (SELECT of.path FROM queue dead JOIN queue of ON of.id = dead.parent WHERE dead.id = dead_letter.queue)";
-
-fn read(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
-    Ok(DeadLetter {
-        id: DeadLetterId(row.get(0)?),
-        kind: row.get(1)?,
-        integration: row.get(2)?,
-        entity: row.get(3)?,
-        key: row.get_ref(4)?.as_blob_or_null()?.and_then(|bytes| Key::from_bytes(bytes).ok()),
-        key_text: row.get(5)?,
-        problem: read_problem(row, 6)?,
-        state: row.get(12)?,
-        count: row.get::<_, i64>(13)? as u64,
-        first_seen: from_ms(row.get(14)?),
-        last_seen: from_ms(row.get(15)?),
-        run: row.get::<_, Option<i64>>(16)?.map(RunId),
-        changed: row.get::<_, Option<Ms>>(17)?.map(from_ms),
-        changed_by: row.get(18)?,
-        note: row.get(19)?,
-        seq: row.get(20)?,
-        queue: row.get::<_, Option<String>>(21)?.unwrap_or_default(),
-    })
+/// The dead letters of one record, with their messages.
+pub(crate) fn of_record(
+    tx: &Tx<'_>,
+    entity: &str,
+    key: Option<&Key>,
+    text: &str,
+) -> rusqlite::Result<Vec<(i64, Option<crate::queue::Message>)>> {
+    let sql = "SELECT seq FROM dead_letter WHERE entity = ?1 AND (key = ?2 OR key_text <> '' AND key_text = ?3 COLLATE NOCASE)";
+    let found: Vec<i64> = tx.all(sql, (entity, key.map(Key::as_bytes), text), |row| row.get(0))?;
+    Ok(found.into_iter().map(|seq| (seq, queue::body(tx.conn, seq).ok().map(|(message, _)| message))).collect())
 }
 
-fn by_id(conn: &Connection, id: &DeadLetterId) -> rusqlite::Result<Option<DeadLetter>> {
-    first(conn, &format!("SELECT {COLUMNS} FROM dead_letter WHERE id = ?1"), [&id.0], read)
+/// Removes a dead letter with everything of it, whatever its state.
+pub(crate) fn forget_one(tx: &mut Tx<'_>, seq: i64) -> rusqlite::Result<()> {
+    let sql = "SELECT queue, integration, state FROM dead_letter WHERE seq = ?1";
+    let found = tx.first(sql, [seq], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+    let Some((queue, integration, state)) = found else { return Ok(()) };
+    if let Some(head) = queue::find(tx, queue, seq)? {
+        queue::leave(tx, &head)?;
+    }
+    tx.run("DELETE FROM dead_letter WHERE seq = ?1", [seq])?;
+    tx.run("DELETE FROM body WHERE seq = ?1", [seq])?;
+    tx.run("DELETE FROM dead_letter_edit WHERE letter = ?1", [DeadLetterId::of_seq(seq).as_str()])?;
+    // A retry of many tells how it went, and may name the record by that.
+    tx.run("UPDATE retry_item SET result = '' WHERE letter = ?1", [DeadLetterId::of_seq(seq).as_str()])?;
+    count(tx, &integration, state, -1);
+    Ok(())
 }
 
-fn page(conn: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<DeadLetter>> {
-    let mut sql = format!("SELECT {COLUMNS} FROM dead_letter WHERE true");
-    let mut values: Vec<Value> = Vec::new();
-    for (column, value) in [("integration", &filter.integration), ("entity", &filter.entity), ("code", &filter.code)] {
-        if let Some(value) = value {
-            sql += &format!(" AND {column} = ?");
-            values.push(value.clone().into());
-        }
-    }
-    if !filter.states.is_empty() {
-        sql += &format!(" AND state IN ({})", vec!["?"; filter.states.len()].join(", "));
-        values.extend(filter.states.iter().map(|state| Value::from(state.as_str().to_owned())));
-    }
-    if let Some(after) = filter.after {
-        sql += " AND (last_seen, seq) < (?, ?)";
-        values.extend([to_ms(after.last_seen).into(), after.seq.into()]);
-    }
-    sql += " ORDER BY last_seen DESC, seq DESC LIMIT ?";
-    values.push((limit.min(1000) as i64).into());
-    all(conn, &sql, params_from_iter(values), read)
-}
-
-/// Why a message is a dead letter.
-pub(crate) fn problem(conn: &Connection, seq: i64) -> rusqlite::Result<Option<Problem>> {
-    let sql = "SELECT code, what, place, why, fix, detail FROM dead_letter WHERE seq = ?1";
-    first(conn, sql, [seq], |row| read_problem(row, 0))
-}
-
-fn read_problem(row: &Row<'_>, at: usize) -> rusqlite::Result<Problem> {
-    Ok(Problem {
-        code: row.get(at)?,
-        what: row.get(at + 1)?,
-        place: row.get(at + 2)?,
-        why: row.get(at + 3)?,
-        fix: row.get(at + 4)?,
-        detail: row.get(at + 5)?,
-    })
-}
-
-impl Store {
-    /// Dead letters, the last seen first; the next page starts after [`DeadLetter::place`] of the last one of this one.
-    /// *Shape*: at most `limit`, and never more than 1000.
-    pub fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, Error> {
-        self.read(|conn| page(conn, filter, limit))
-    }
-
-    /// The dead letters whose id begins like this: none, the one that was meant, or a few to choose from (at most 10).
-    pub fn dead_letters_like(&self, prefix: &str) -> Result<Vec<DeadLetter>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM dead_letter WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 10");
-        self.read(|conn| all(conn, &sql, [prefix.to_ascii_lowercase()], read))
-    }
-
-    /// What the dead letter is about: the message with its body, or the rejected row as JSON in the body.
-    pub fn dead_letter_message(&self, id: &DeadLetterId) -> Result<Option<Message>, Error> {
-        self.read(|conn| match by_id(conn, id)? {
-            Some(found) => queue::body(conn, found.seq).map(|(message, _)| Some(message)),
-            None => Ok(None),
-        })
-    }
-
-    /// How many dead letters wait for a person, by integration. Kept, never counted. *Shape*: in the order of names,
-    /// without those that have none.
-    pub fn dead_letters_waiting(&self) -> Result<Vec<(String, u64)>, Error> {
-        let sql = "SELECT integration, sum(count) AS waiting FROM dead_letter_count
-                   WHERE state IN ('open', 'retrying') GROUP BY integration HAVING waiting > 0 ORDER BY integration";
-        self.read(|conn| all(conn, sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))))
-    }
+/// Removes groups that nothing belongs to, and of which nobody has said anything.
+pub(crate) fn forget_empty_groups(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    groups::forget_empty(tx)
 }

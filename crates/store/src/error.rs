@@ -69,6 +69,8 @@ pub enum Refusal {
     NoDeadLetter { id: String },
     #[error("the dead letter `{id}` is {state}")]
     DeadLetterState { id: String, state: crate::dead_letters::State },
+    #[error("retry job {job} is not as you saw it; somebody else has dealt with it")]
+    RetryMoved { job: crate::retries::JobId },
     #[error("there is no approval {id}")]
     NoApproval { id: ApprovalId },
     #[error("approval {id} is {state}")]

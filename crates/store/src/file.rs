@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_agreement.sql"),
     include_str!("../migrations/0006_approval.sql"),
     include_str!("../migrations/0007_journal.sql"),
+    include_str!("../migrations/0008_care.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.
@@ -80,6 +81,10 @@ fn configure(conn: &Connection, role: Role, busy: Duration) -> rusqlite::Result<
     // What a burst made of the log is given back; below that it is overwritten, which is twice as fast as growing.
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
+    if role == Role::Writer {
+        // What is deleted is overwritten where its page is written anyway; `Store::scrub` gives the other pages back.
+        conn.pragma_update_and_check(None, "secure_delete", "FAST", |_| Ok(()))?;
+    }
     let cache_kib = match role {
         Role::Writer => 8 * 1024,
         Role::Reader => 2 * 1024,

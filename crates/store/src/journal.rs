@@ -184,6 +184,33 @@ pub(crate) fn flush(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Takes the notes of one record out of their transactions' rows; or only counts them.
+pub(crate) fn forget_record(tx: &Tx<'_>, entity: &str, key: &str, only_count: bool) -> rusqlite::Result<u64> {
+    let wanted = hash(entity, key).to_be_bytes();
+    let sql = "SELECT id, at, notes FROM journal WHERE instr(keys, ?1) > 0";
+    let rows: Vec<(i64, Ms, Vec<u8>)> =
+        tx.all(sql, [wanted.as_slice()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut found = 0;
+    for (id, at, bytes) in rows {
+        let is_wanted = |note: &Note| note.entity == entity && note.key.to_lowercase() == key.to_lowercase();
+        let (gone, kept): (Vec<Noted>, Vec<Noted>) =
+            unpack(at, &bytes).into_iter().partition(|noted| is_wanted(&noted.note));
+        found += gone.len() as u64;
+        if only_count || gone.is_empty() {
+            continue;
+        }
+        forget(tx, &[id])?;
+        if !kept.is_empty() {
+            let mut left = Gathered::default();
+            kept.iter().for_each(|noted| left.add(&noted.note));
+            let sql = "INSERT INTO journal (id, at, keys, notes) VALUES (?1, ?2, ?3, ?4)";
+            tx.run(sql, (id, at, &left.keys, &left.notes))?;
+            grow(tx, (left.keys.len() + left.notes.len()) as i64)?;
+        }
+    }
+    Ok(found)
+}
+
 fn forget(tx: &Tx<'_>, ids: &[i64]) -> rusqlite::Result<()> {
     for id in ids {
         let sql = "DELETE FROM journal WHERE id = ?1 RETURNING length(keys) + length(notes)";

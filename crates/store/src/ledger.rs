@@ -124,6 +124,17 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     }
 }
 
+/// Forgets a key of an entity in every system; or only counts where it is. Answers how many.
+pub(crate) fn forget_key(tx: &mut Tx<'_>, entity: &str, key: &Key, only_count: bool) -> rusqlite::Result<u64> {
+    let sql = "SELECT l.scope, l.state FROM ledger l JOIN ledger_scope s ON s.id = l.scope WHERE s.entity = ?1 AND l.key = ?2";
+    let found: Vec<(i64, State)> = tx.all(sql, (entity, key.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (scope, state) in found.iter().filter(|_| !only_count) {
+        tx.run("DELETE FROM ledger WHERE scope = ?1 AND key = ?2", (scope, key.as_bytes()))?;
+        tx.count(Count::Ledger { scope: *scope, state: *state }, -1);
+    }
+    Ok(found.len() as u64)
+}
+
 fn put(tx: &mut Tx<'_>, scope: i64, entry: &Entry) -> rusqlite::Result<()> {
     let before =
         tx.first("SELECT state FROM ledger WHERE scope = ?1 AND key = ?2", (scope, entry.key.as_bytes()), |row| {

@@ -7,7 +7,10 @@
 //! | [`cursors`] | how far each stream was read | [`Store::cursor`], [`Store::cursors`] |
 //! | [`ledger`] | what each key looked like when it was last settled | [`Store::ledger_get`], [`Store::ledger_scan`], [`Store::ledger_totals`] |
 //! | [`agreements`] | what two sides were when they last agreed | [`Store::agreements`], [`Store::agreements_pending`], [`Store::agreements_scan`] |
-//! | [`dead_letters`] | what was given up on, for people | [`Store::dead_letters`], [`Store::dead_letters_like`], [`Store::dead_letter_message`], [`Store::dead_letters_waiting`] |
+//! | [`dead_letters`] | what was given up on, for people | [`Store::dead_letters`], [`Store::dead_letters_like`], [`Store::dead_letter_message`], [`Store::dead_letters_waiting`], [`Store::dead_letter_groups`], [`Store::dead_letters_unreviewed`] |
+//! | [`retries`] | retries of many dead letters, and what became of each | [`Store::retry_jobs`], [`Store::retry_job`], [`Store::retry_items`] |
+//! | [`audit`] | what people did, in a chain of hashes | [`Store::audit`], [`Store::audit_verify`] |
+//! | [`definitions`] | the definition that the hub worked with last | [`Store::definition_seen`] |
 //! | [`approvals`] | questions to people, and what they decided | [`Store::approval`], [`Store::approval_of`], [`Store::approvals`] |
 //! | [`deadlines`] | when results are needed, and what is late | [`Store::deadlines`], [`Store::late_deadlines`] |
 //! | [`journal`] | what happened to each record, bounded | [`Store::journal_of`], [`Store::journal_after`] |
@@ -58,14 +61,17 @@
 
 pub mod agreements;
 pub mod approvals;
+pub mod audit;
 mod checkpointer;
 mod core;
 pub mod cursors;
 pub mod dead_letters;
 pub mod deadlines;
+pub mod definitions;
 mod error;
 mod failpoints;
 mod file;
+pub mod forget;
 mod guid;
 pub mod journal;
 pub mod leases;
@@ -75,6 +81,7 @@ mod op;
 pub mod outages;
 pub mod pauses;
 pub mod queue;
+pub mod retries;
 pub mod runs;
 pub mod secrets;
 mod store;

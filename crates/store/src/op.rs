@@ -1,7 +1,8 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
 use crate::{
-    agreements, approvals, cursors, dead_letters, deadlines, leases, ledger, outages, pauses, queue, runs, secrets,
+    agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases, ledger, outages,
+    pauses, queue, retries, runs, secrets,
 };
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
@@ -20,6 +21,10 @@ pub enum Op {
     Deadline(deadlines::Op),
     Secret(secrets::Op),
     Journal(crate::journal::Op),
+    Audit(audit::Op),
+    Retry(retries::Op),
+    Definition(definitions::Op),
+    Forget(forget::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -37,6 +42,10 @@ pub enum OpResult {
     Runs(Vec<runs::RunId>),
     /// The dead letter that was opened or updated.
     DeadLetter(dead_letters::DeadLetterId),
+    /// What was removed of a record, or would be.
+    Forgotten(forget::Forgotten),
+    /// The job that was made.
+    Job(retries::JobId),
     /// The question that stands now.
     Approval(approvals::ApprovalId),
     /// One answer for each message of a send, in order.
@@ -73,4 +82,8 @@ converts! {
     deadlines::Op => Deadline,
     secrets::Op => Secret,
     crate::journal::Op => Journal,
+    audit::Op => Audit,
+    retries::Op => Retry,
+    definitions::Op => Definition,
+    forget::Op => Forget,
 }

@@ -8,6 +8,7 @@ mod due;
 mod entity;
 mod envelope;
 mod filter;
+mod forget;
 mod message;
 mod place;
 mod reads;
@@ -26,6 +27,7 @@ pub use topics::Rule;
 
 pub(crate) use due::{let_time_pass, next_due};
 pub(crate) use entity::{Cache, Queue, add_to_count, dead_letter_queue, ensure};
+pub(crate) use forget::forget;
 pub(crate) use place::{enter, find, leave};
 pub(crate) use receive::body;
 pub(crate) use send::{dead_head, put_dead};

@@ -146,6 +146,15 @@ impl Store {
         &self.0.options.failpoints
     }
 
+    /// Works on a connection that is closed afterwards, outside of any transaction of the writer.
+    pub(crate) fn with_own_connection<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let conn = file::connect(&self.0.path, Role::Writer, self.0.options.busy_timeout)?;
+        work(&conn).map_err(|error| Error::sqlite(&self.0.path, error))
+    }
+
     /// Reads in one snapshot. The connection is this call's own, so a long read hinders nobody.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         let wrap = |error| Error::sqlite(&self.0.path, error);

@@ -3,6 +3,7 @@
 
 mod agreements;
 mod approvals;
+mod care;
 mod crashes;
 mod day;
 mod dead_letters;
