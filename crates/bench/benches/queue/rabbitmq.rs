@@ -46,7 +46,7 @@ pub fn through(dir: &Path, messages: u64, senders: u64) -> std::result::Result<T
     let rate = total as f64 / began.elapsed().as_secs_f64();
     sends.sort_by(f64::total_cmp);
     assert!(at_share(&sends, 0.0) > 0.0, "every message was confirmed");
-    Ok(Through { rate, sends })
+    Ok(Through { rate, sends, cpu: None })
 }
 
 fn declare(address: SocketAddr) -> Result<()> {

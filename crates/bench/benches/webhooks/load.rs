@@ -26,14 +26,22 @@ pub struct Request {
 pub struct Load {
     times: Vec<f64>,
     seconds: f64,
+    /// What the server used of the processor.
+    pub cpu_seconds: f64,
 }
 
 impl Load {
     pub fn all(loads: Vec<Load>) -> Load {
         let seconds = loads.iter().map(|load| load.seconds).sum();
+        let cpu_seconds = loads.iter().map(|load| load.cpu_seconds).sum();
         let mut times: Vec<f64> = loads.into_iter().flat_map(|load| load.times).collect();
         times.sort_by(f64::total_cmp);
-        Load { times, seconds }
+        Load { times, seconds, cpu_seconds }
+    }
+
+    /// Microseconds of the processor for each request.
+    pub fn cpu(&self) -> f64 {
+        self.cpu_seconds * 1e6 / self.times.len() as f64
     }
 
     pub fn rate(&self) -> f64 {
@@ -47,11 +55,12 @@ impl Load {
     pub fn print(&self, what: &str) {
         let at = |share| self.at_share(share);
         println!(
-            "{what:<46} {:>7.0} requests/s   p50 {:.2} p99 {:.2} p99.9 {:.2} ms",
+            "{what:<46} {:>7.0} requests/s   p50 {:.2} p99 {:.2} p99.9 {:.2} ms   {:.0} µs of CPU each",
             self.rate(),
             at(0.5),
             at(0.99),
-            at(0.999)
+            at(0.999),
+            self.cpu()
         );
     }
 }
@@ -66,7 +75,7 @@ pub async fn run(request: Request, connections: usize, long: Duration) -> Load {
     for task in posting {
         times.extend(task.await.unwrap());
     }
-    Load { times, seconds: began.elapsed().as_secs_f64() }
+    Load { times, seconds: began.elapsed().as_secs_f64(), cpu_seconds: 0.0 }
 }
 
 async fn post(request: Request, rows: Arc<AtomicU64>, until: Instant) -> Vec<f64> {

@@ -26,8 +26,12 @@ fn main() {
     runtime.block_on(load::run(kept, CONNECTIONS, EACH));
     let (mut keeping, mut answering, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        answering.push(runtime.block_on(load::run(refused, CONNECTIONS, EACH)));
-        keeping.push(runtime.block_on(load::run(kept, CONNECTIONS, EACH)));
+        for (request, loads) in [(refused, &mut answering), (kept, &mut keeping)] {
+            let before = up.cpu_seconds();
+            let mut load = runtime.block_on(load::run(request, CONNECTIONS, EACH));
+            load.cpu_seconds = up.cpu_seconds() - before;
+            loads.push(load);
+        }
         let (with, without) = (keeping.last().unwrap().rate(), answering.last().unwrap().rate());
         println!("  answered only {without:>7.0}/s   kept first {with:>7.0}/s   {:>3.0} %", with / without * 100.0);
         ratios.push(with / without);
