@@ -99,8 +99,13 @@ impl Stage {
 
     /// Starts the hub; `false` where it ended before it listened.
     pub fn start_until_ready(&mut self, failpoints: &str) -> bool {
-        let mut up = binary()
+        // A file that may not grow is an error, as on a disk that is full, and no signal.
+        let mut up = std::process::Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(binary().get_program())
             .args(["-C", self.world.dir.to_str().unwrap(), "up", "--listen", &self.address])
+            .env("NO_COLOR", "1")
+            .env_remove("IRONBRIDGE_LOG")
             .env("HOOK_KEY", "local-key")
             .env("IRONBRIDGE_FAILPOINTS", failpoints)
             .stderr(Stdio::piped())
@@ -121,6 +126,14 @@ impl Stage {
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         self.up = Some(up);
         true
+    }
+
+    /// From now on the hub's disk takes nothing more, or takes everything again.
+    pub fn disk_is_full(&self, full: bool) {
+        let Some(up) = &self.up else { return };
+        let limit = if full { "--fsize=0:unlimited" } else { "--fsize=unlimited:unlimited" };
+        // Where the hub has ended there is nothing to limit.
+        let _ = std::process::Command::new("prlimit").args(["--pid", &up.id().to_string(), limit]).output();
     }
 
     pub fn kill(&mut self) {
