@@ -126,7 +126,10 @@ impl Lane {
                                 // Somebody has to change something there; then it is looked at anew.
                                 route = None;
                             }
-                            quiet_until = self.is_down(&mut guard, &mut told, &fault).await?;
+                            // What was on its way when the first of them failed says the same once more.
+                            if Instant::now() >= quiet_until {
+                                quiet_until = self.is_down(&mut guard, &mut told, &fault).await?;
+                            }
                         }
                     },
                     Err(panicked) => {
@@ -161,7 +164,7 @@ impl Lane {
             if !std::mem::replace(told, true) {
                 tracing::error!(
                     integration, code = %fault.code,
-                    "{integration}: nothing gets through to {to}: {fault}; events wait and nothing is lost; {}", fault.fix
+                    "{integration}: nothing gets through to {to}: {fault}; events wait and nothing is lost; see ironbridge status"
                 );
             }
             let note = outages::Op::Note {

@@ -39,7 +39,7 @@ impl About<'_> {
 
     /// It did not, and will be tried again.
     pub fn failed(&self, key: Option<&Key>, what: What, fault: &Fault, then: &str) -> Option<Op> {
-        let note = self.note(key?, what, format!("{} {fault}; {then}", fault.code));
+        let note = self.note(key?, what, format!("{fault}; {then}"));
         let request = fault.why.as_ref().and_then(|why| why.request_id.clone());
         Some(journal::Op::Note(vec![Note { request, ..note }]).into())
     }

@@ -181,7 +181,7 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
         (format!("{ironbridge} {at} dead-letters list"), "the rows that could not be written, and why"),
         (format!("{ironbridge} {at} plan customers"), "what the next run would write, old and new"),
         (
-            format!("ironbridge demo dynamics down --dir {name}"),
+            format!("{ironbridge} demo dynamics down --dir {name}"),
             "take Dynamics down; change something; bring it back with `up`",
         ),
         (format!("{ironbridge} demo order --dir {name}"), "submit an order in Dynamics; the ERP gives it a number"),
@@ -190,7 +190,10 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
             "take the ERP down; submit orders; bring it back with `up`",
         ),
         (format!("{ironbridge} demo order --discontinued --dir {name}"), "an order that the ERP refuses"),
-        (format!("{ironbridge} {at} trace order SO-1"), "the story of one order"),
+        (
+            format!("{ironbridge} {at} trace order NUMBER"),
+            "the story of one order, by the number that `demo order` said",
+        ),
         (
             format!("{ironbridge} demo stock {} 7 --dir {name}", stock::SKU),
             "change a quantity in the warehouse, and see it in Dynamics: nothing is copied",

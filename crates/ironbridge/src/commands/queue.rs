@@ -95,10 +95,10 @@ fn peek(cli: &Cli, store: &Store, path: &str, from: i64, last: usize) -> Result<
             peeked.message.session.clone().unwrap_or_default(),
             peeked.deliveries.to_string(),
             ago(peeked.enqueued, now),
-            text(&peeked.message.body).chars().take(60).collect(),
+            about(&peeked.message).chars().take(60).collect(),
         ]
     });
-    say!("{}", table(&["number", "state", "session", "deliveries", "enqueued", "body"], rows.collect()));
+    say!("{}", table(&["number", "state", "session", "deliveries", "enqueued", "what it says"], rows.collect()));
     Ok(0)
 }
 
@@ -109,6 +109,20 @@ fn word(place: Place) -> &'static str {
         Place::Delayed => "delayed",
         Place::Deferred => "deferred",
         Place::Scheduled => "scheduled",
+    }
+}
+
+/// What Dynamics tells of, in a few words; of other messages their beginning.
+fn about(message: &Message) -> String {
+    let event: Json = serde_json::from_slice(&message.body).unwrap_or_default();
+    match (event["MessageName"].as_str(), event["PrimaryEntityName"].as_str()) {
+        (Some(what), Some(table)) => {
+            let target = event["InputParameters"].as_array().into_iter().flatten().find(|pair| pair["key"] == "Target");
+            let set = target.and_then(|target| target["value"]["Attributes"].as_array()).into_iter().flatten();
+            let set: Vec<&str> = set.filter_map(|pair| pair["key"].as_str()).collect();
+            format!("{what} of {table}{}{}", if set.is_empty() { "" } else { ": " }, set.join(", "))
+        }
+        _ => text(&message.body),
     }
 }
 

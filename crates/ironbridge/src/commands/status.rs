@@ -36,7 +36,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             Some(run) => run.state.to_string(),
             None if matches!(integration.pattern, Pattern::Batch(_)) => "never ran".to_owned(),
             None => match &integration.pattern {
-                Pattern::Event(event) => delivery(&store, &integration.name, event, &outages, now)?,
+                Pattern::Event(event) => delivery(&store, &integration.name, event, &outages, now, zone)?,
                 _ => "not yet runnable".to_owned(),
             },
         };
@@ -97,14 +97,24 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     }
     for outage in &outages {
         let (name, system) = (&outage.integration, &outage.system);
-        talk!("\n{name}: nothing gets through to {system} since {}: {}", ago(outage.since, now), outage.what);
+        let (since, last) = (since(outage.since, now, zone), ago(outage.seen, now));
+        talk!("\n{name}: nothing gets through to {system} since {since}: {}", outage.what);
         talk!(
-            "Events wait and none is lost; it is tried again by itself, {} times so far. {}",
-            outage.failures,
-            outage.fix
+            "Events wait and none is lost. It is tried again by itself: {} times so far, the last time {last}.",
+            outage.failures
         );
+        if !outage.fix.is_empty() && !outage.fix.starts_with("nothing") {
+            talk!("  do: {}", outage.fix);
+        }
     }
     Ok(0)
+}
+
+/// The time of day; for what began before today, the date too.
+fn since(at: jiff::Timestamp, now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> String {
+    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
+    let shape = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
+    at.strftime(shape).to_string()
 }
 
 /// How the events of an integration stand: `delivering`, or how many wait and what for.
@@ -114,6 +124,7 @@ fn delivery(
     event: &definition::Event,
     outages: &[Outage],
     now: jiff::Timestamp,
+    zone: &jiff::tz::TimeZone,
 ) -> Result<String, Failure> {
     let mut waiting = 0;
     for to in &event.to {
@@ -123,7 +134,7 @@ fn delivery(
     let down = outages.iter().find(|outage| outage.integration == name);
     Ok(match (down, waiting) {
         (Some(outage), _) => {
-            format!("{} down since {}, {} wait", outage.system, ago(outage.since, now), number(waiting))
+            format!("{} down since {}, {} wait", outage.system, since(outage.since, now, zone), number(waiting))
         }
         (None, 0) => "nothing waits".to_owned(),
         (None, waiting) => format!("{} on their way", number(waiting)),
