@@ -2,8 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Pattern, Project};
+use crate::impact;
+use crate::model::{Direction, Flow, Integration, Pattern, Project, Step, StepKind};
+use crate::rules::number;
 use crate::show::show;
+
+/// What follows from a change, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// It holds from the next start, and nothing is written because of it.
+    Safe,
+    /// Nobody but a person can say: look before the next run.
+    Look,
+    /// The source is read from its beginning.
+    FullRead,
+    /// Rows come out different and are written again.
+    Rewrites,
+    /// Flows that began before need what is no longer there.
+    BreaksFlows,
+}
+
+impl Effect {
+    pub fn word(self) -> &'static str {
+        match self {
+            Effect::Safe => "safe",
+            Effect::Look => "look first",
+            Effect::FullRead => "full re-read",
+            Effect::Rewrites => "rewrites rows",
+            Effect::BreaksFlows => "breaks running flows",
+        }
+    }
+}
 
 /// One difference between two versions of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,44 +43,70 @@ pub struct Changed {
     pub path: String,
     pub old: Option<String>,
     pub new: Option<String>,
+    pub effect: Effect,
     /// What follows from it, in words.
     pub means: String,
 }
 
+/// How many rows the hub wrote of an entity to a system; nothing where that is not known.
+pub type Written<'a> = &'a dyn Fn(&str, &str) -> Option<u64>;
+
 /// *Shape*: by name, then by path; empty where nothing differs but comments and places.
-pub fn compare(old: &Project, new: &Project) -> Vec<Changed> {
+pub fn compare(old: &Project, new: &Project, written: Written<'_>) -> Vec<Changed> {
     let names = |project: &Project| project.shown.iter().map(|shown| shown.name.clone()).collect::<BTreeSet<_>>();
     let (before, after) = (names(old), names(new));
     let mut changes = Vec::new();
     for name in before.union(&after) {
-        let whole = |old: Option<&str>, new: Option<&str>, means: &str| Changed {
+        let whole = |old: Option<&str>, new: Option<&str>, (effect, means): (Effect, String)| Changed {
             name: name.clone(),
             path: String::new(),
             old: old.map(str::to_owned),
             new: new.map(str::to_owned),
-            means: means.to_owned(),
+            effect,
+            means,
         };
         if !after.contains(name) {
-            changes.push(whole(Some("there"), None, "it is gone: nothing runs it any more, its state stays"));
+            changes.push(whole(Some("there"), None, gone(old, name)));
             continue;
         }
         if !before.contains(name) {
-            changes.push(whole(None, Some("there"), "it is new"));
+            changes.push(whole(None, Some("there"), arrived(new, name)));
             continue;
         }
         let (was, is) = (flat(old, name), flat(new, name));
         let paths: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
         for path in paths.into_iter().filter(|path| was.get(*path) != is.get(*path)) {
-            changes.push(Changed {
-                name: name.clone(),
-                path: path.clone(),
-                old: was.get(path).cloned(),
-                new: is.get(path).cloned(),
-                means: means(new, name, path),
-            });
+            let (effect, means) = means(new, name, path, written);
+            let (old, new) = (was.get(path).cloned(), is.get(path).cloned());
+            changes.push(Changed { name: name.clone(), path: path.clone(), old, new, effect, means });
+        }
+    }
+    for change in &mut changes {
+        if let Some(flow) = breaks(old, change) {
+            change.effect = Effect::BreaksFlows;
+            change.means = format!(
+                "runs of `{flow}` that began before go on by their own version, which needs this: let them end, or keep it until they have"
+            );
         }
     }
     changes
+}
+
+fn gone(old: &Project, name: &str) -> (Effect, String) {
+    match old.integration(name).map(|integration| &integration.pattern) {
+        Some(_) => (Effect::Look, "it is gone: nothing runs it any more, its state stays".to_owned()),
+        None => (Effect::Look, "it is gone: look that nothing outside of this project relied on it".to_owned()),
+    }
+}
+
+fn arrived(new: &Project, name: &str) -> (Effect, String) {
+    match new.integration(name).map(|integration| &integration.pattern) {
+        Some(Pattern::Batch(_)) => {
+            (Effect::FullRead, "it is new: its first run reads everything (see `ironbridge plan`)".to_owned())
+        }
+        Some(_) => (Effect::Look, "it is new: it starts with what happens from now on".to_owned()),
+        None => (Effect::Safe, "it is new".to_owned()),
+    }
 }
 
 /// Every value by its path; where a path repeats, the values are numbered.
@@ -74,51 +129,147 @@ fn flat(project: &Project, name: &str) -> BTreeMap<String, String> {
     found
 }
 
-fn means(project: &Project, name: &str, path: &str) -> String {
+fn means(project: &Project, name: &str, path: &str, written: Written<'_>) -> (Effect, String) {
     let is = |part: &str| path.split('.').any(|piece| piece == part);
+    let safe = || (Effect::Safe, "it holds from the next start".to_owned());
+    if path.split('.').next() == Some("accept") {
+        return (Effect::Look, "a rule is broken here knowingly: read the reason".to_owned());
+    }
     if let Some(integration) = project.integration(name) {
         return match (&integration.pattern, path) {
-            (_, "owner" | "purpose" | "because") => "safe: people read it".to_owned(),
-            (_, "pattern") => {
-                "another pattern: it begins anew, without the position and the ledger of the old one".into()
-            }
+            (_, "owner" | "purpose" | "because") => (Effect::Safe, "people read it".to_owned()),
+            (_, "pattern") => (
+                Effect::FullRead,
+                "another pattern: it begins anew, without the position and the ledger of the old one".to_owned(),
+            ),
             (Pattern::Flow(_), _) if path.starts_with("steps") => {
-                "running flows end as they began; new ones take the new steps".to_owned()
+                (Effect::Safe, "runs that began before end as they began; new ones take the new steps".to_owned())
             }
-            (_, "from" | "to" | "entity" | "entities" | "between") => {
-                "another route: it reads everything once".to_owned()
+            (Pattern::Batch(_), "from" | "to" | "entity" | "entities" | "between") => (
+                Effect::FullRead,
+                format!("another route: it reads everything once{}", rows(integration, None, written)),
+            ),
+            (_, "from" | "to" | "entity") => {
+                (Effect::Look, "another route: what is on its way still goes the old one".to_owned())
             }
-            (_, "deletes" | "max_deletes") => "look at `ironbridge plan` before the next run: rows may go".to_owned(),
-            _ => "safe: it holds from the next start".to_owned(),
+            (_, "deletes" | "max_deletes") => {
+                (Effect::Look, "look at `ironbridge plan` before the next run: rows may go".to_owned())
+            }
+            _ => safe(),
         };
     }
     if project.entity(name).is_some() {
         return match path.split('.').next() {
-            Some("key") => "another key: rows are matched anew, and those with no match are created again".to_owned(),
+            Some("key") => (
+                Effect::Rewrites,
+                "another key: rows are matched anew, and those with no match are created again".to_owned(),
+            ),
             _ if is("type") || is("max_length") || is("values") || is("required") => {
-                format!("rows of `{name}` that no longer fit are set aside as dead letters")
+                (Effect::Look, format!("rows of `{name}` that no longer fit are set aside as dead letters"))
             }
-            _ => "safe: it holds from the next start".to_owned(),
+            _ => safe(),
         };
     }
     let entity = path.strip_prefix("entities.").and_then(|rest| rest.split('.').next());
-    let moved = |entity: &str| {
-        let by = project.integrations.iter().filter(|integration| {
-            integration.systems().contains(&name)
-                && integration.entities().contains(&entity)
-                && matches!(integration.pattern, Pattern::Batch(_))
-        });
-        by.map(|integration| format!("`{}`", integration.name)).collect::<Vec<_>>()
-    };
-    match entity.map(moved) {
-        Some(by) if !by.is_empty() && (is("read") || is("write") || is("both") || is("where")) => format!(
-            "a changed mapping: {} reads everything once and writes the rows that come out different (see `ironbridge plan`)",
-            by.join(", ")
-        ),
-        Some(by) if !by.is_empty() && (is("table") || is("query") || is("alternate_key")) => {
-            format!("other rows, or other keys: look at `ironbridge plan` before {} runs", by.join(", "))
-        }
-        _ if path.starts_with("connection") => "another address: check that it holds the same rows".to_owned(),
-        _ => "safe: it holds from the next start".to_owned(),
+    let moved: Vec<&Integration> = project
+        .integrations
+        .iter()
+        .filter(|integration| {
+            matches!(integration.pattern, Pattern::Batch(_))
+                && integration.systems().contains(&name)
+                && entity.is_some_and(|entity| integration.entities().contains(&entity))
+        })
+        .collect();
+    let by = || moved.iter().map(|integration| format!("`{}`", integration.name)).collect::<Vec<_>>().join(", ");
+    let all_rows =
+        || moved.iter().map(|one| rows(one, entity, written)).find(|text| !text.is_empty()).unwrap_or_default();
+    if !moved.is_empty() && (is("read") || is("write") || is("both") || is("where")) {
+        let words = format!(
+            "a changed mapping: {} reads everything once and writes the rows that come out different{}",
+            by(),
+            all_rows()
+        );
+        return (Effect::Rewrites, words);
     }
+    if !moved.is_empty() && (is("table") || is("query") || is("alternate_key") || path == "kind") {
+        return (Effect::FullRead, format!("other rows, or other keys: {} reads everything once{}", by(), all_rows()));
+    }
+    if path == "kind" || path.starts_with("connection") {
+        let used: Vec<&Integration> =
+            project.integrations.iter().filter(|integration| integration.systems().contains(&name)).collect();
+        let batches: Vec<String> = used
+            .iter()
+            .filter(|integration| matches!(integration.pattern, Pattern::Batch(_)))
+            .map(|integration| format!("`{}`{}", integration.name, rows(integration, None, written)))
+            .collect();
+        if path == "kind" && !batches.is_empty() {
+            return (
+                Effect::FullRead,
+                format!(
+                    "another kind of system: everything is read once by {}, and written where it differs",
+                    batches.join(", ")
+                ),
+            );
+        }
+        return (Effect::Look, "another address: check that it holds the same rows".to_owned());
+    }
+    safe()
+}
+
+/// `: up to 12,000 rows of customer in dynamics`, where the ledger knows.
+fn rows(integration: &Integration, entity: Option<&str>, written: Written<'_>) -> String {
+    let Pattern::Batch(batch) = &integration.pattern else { return String::new() };
+    let sides: Vec<&str> = match &batch.direction {
+        Direction::OneWay { to, .. } => vec![to],
+        Direction::TwoWay { between, .. } => between.iter().map(String::as_str).collect(),
+    };
+    let mut found = Vec::new();
+    for name in batch.entities.iter().filter(|name| entity.is_none_or(|entity| *name == entity)) {
+        for side in &sides {
+            if let Some(count) = written(side, name).filter(|count| *count > 0) {
+                found.push(format!("up to {} rows of {name} in {side}", number(count)));
+            }
+        }
+    }
+    if found.is_empty() { String::new() } else { format!(": {}", found.join(", ")) }
+}
+
+/// The flow of the old version whose runs need what this change takes away.
+fn breaks<'p>(old: &'p Project, change: &Changed) -> Option<&'p str> {
+    if change.new.is_some() {
+        return None;
+    }
+    let flows = old.integrations.iter().filter_map(|integration| match &integration.pattern {
+        Pattern::Flow(flow) => Some((integration, flow)),
+        _ => None,
+    });
+    let uses = |(integration, flow): &(&Integration, &Flow)| {
+        let parts: Vec<&str> = change.path.split('.').collect();
+        match parts.as_slice() {
+            [""] => {
+                change.name == integration.name
+                    || integration.systems().contains(&change.name.as_str())
+                    || flow.entity == change.name
+            }
+            ["fields", field, ..] => impact::names_field(integration, &change.name, field),
+            ["entities", entity, "write" | "both", ..] => {
+                let field = change.old.as_deref().unwrap_or_default();
+                writes(&flow.steps, &change.name, entity, field)
+            }
+            _ => false,
+        }
+    };
+    flows.into_iter().find(uses).map(|(integration, _)| integration.name.as_str())
+}
+
+fn writes(steps: &[Step], system: &str, entity: &str, field: &str) -> bool {
+    steps.iter().any(|step| match &step.kind {
+        StepKind::If { then, otherwise, .. } => {
+            writes(then, system, entity, field) || writes(otherwise, system, entity, field)
+        }
+        StepKind::Write { entity: of, to, set, .. } => {
+            of == entity && to == system && set.iter().any(|one| one.field == field)
+        }
+        _ => false,
+    })
 }

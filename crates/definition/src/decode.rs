@@ -16,6 +16,7 @@ use crate::table::{Field, Shape, Table, Thing};
 use crate::tables;
 use crate::yaml::{self, Key, Node};
 
+mod address;
 mod mapping;
 mod scalar;
 
@@ -361,6 +362,11 @@ impl<'a> Decoder<'a> {
             let data = match (found, item.map()) {
                 (Some((_, table)), Some(_)) => Data::Group(self.group(item, table.name, table.fields().copied(), at)),
                 (None, Some(entries)) => {
+                    if let Some((key, _)) = entries.iter().find(|(key, node)| address::calls(&key.text, node)) {
+                        self.diagnostics.push(address::refused(key, &kinds));
+                        steps.push(Value { at: item.span, data: Data::Broken });
+                        continue;
+                    }
                     let names = tables::flow::STEPS.iter().map(|(key, _)| *key);
                     let meant = entries
                         .iter()

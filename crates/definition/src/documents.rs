@@ -10,7 +10,9 @@ use crate::table::Thing;
 use crate::yaml::{self, Data, Key, Node};
 
 /// The folders whose files are definitions.
-pub(crate) const FOLDERS: &[&str] = &["environments", "systems", "entities", "integrations", "tests"];
+pub(crate) const FOLDERS: &[&str] = &["environments", "systems", "entities", "integrations", "tests", "decisions"];
+/// The folder of pages that people write: nothing in it is a definition, and no secret may stand in it either.
+pub(crate) const PAGES: &str = "runbooks";
 
 /// Everything that was found, before decoding.
 #[derive(Default)]
@@ -21,6 +23,7 @@ pub(crate) struct Documents {
     pub entities: Vec<Named>,
     pub integrations: Vec<Named>,
     pub tests: Vec<Named>,
+    pub decisions: Vec<Named>,
     pub environments: Vec<Named>,
     /// A file could not be read to its end, so a name that is missing may be in it.
     pub incomplete: bool,
@@ -34,7 +37,7 @@ pub(crate) struct Named {
 
 pub(crate) fn sort(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Documents {
     let mut documents = Documents::default();
-    for (id, file) in files.iter() {
+    for (id, file) in files.iter().filter(|(_, file)| !file.path.starts_with(PAGES)) {
         let (nodes, complete) = yaml::parse(id, &file.text, diagnostics);
         documents.incomplete |= !complete;
         let folder = file.path.split_once('/').map_or(&*file.path, |(folder, _)| folder);
@@ -66,14 +69,20 @@ pub(crate) fn sort(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> Document
         (&mut documents.entities, "entities"),
         (&mut documents.integrations, "integrations"),
         (&mut documents.tests, "tests"),
+        (&mut documents.decisions, "decisions"),
     ] {
         report_twins(list, thing, diagnostics);
     }
     documents
 }
 
-const HOMES: &[(&str, &str)] =
-    &[("system", "systems"), ("entity", "entities"), ("integration", "integrations"), ("test", "tests")];
+const HOMES: &[(&str, &str)] = &[
+    ("system", "systems"),
+    ("entity", "entities"),
+    ("integration", "integrations"),
+    ("test", "tests"),
+    ("decision", "decisions"),
+];
 
 impl Documents {
     fn put(&mut self, folder: &str, node: Node, files: &Files, diagnostics: &mut Vec<Diagnostic>) {
@@ -104,6 +113,7 @@ impl Documents {
             "systems" => self.systems.push(named),
             "entities" => self.entities.push(named),
             "integrations" => self.integrations.push(named),
+            "decisions" => self.decisions.push(named),
             _ => self.tests.push(named),
         }
     }

@@ -124,8 +124,9 @@ pub(crate) fn read(dir: &Path, diagnostics: &mut Vec<Diagnostic>) -> (Files, boo
     let mut paths: Vec<(String, PathBuf)> =
         ["ironbridge.yaml", "people.yaml"].into_iter().map(|name| (name.to_owned(), dir.join(name))).collect();
     for folder in crate::documents::FOLDERS {
-        paths.extend(list(dir, folder, diagnostics));
+        paths.extend(list(dir, folder, "yaml", diagnostics));
     }
+    paths.extend(list(dir, crate::documents::PAGES, "md", diagnostics));
     if paths.len() > FILES_MAX {
         diagnostics.push(
             Diagnostic::error(
@@ -162,8 +163,8 @@ fn no_hub_file(dir: &Path) -> Diagnostic {
         .help(format!("make a project with `ironbridge init {}`, or go to the folder of one", dir.display()))
 }
 
-/// The YAML files of one sub-folder, in the order of their names; also `.yml`, which is reported.
-fn list(dir: &Path, folder: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, PathBuf)> {
+/// The files of one sub-folder with this ending, in the order of their names; of definitions also `.yml`, which is reported.
+fn list(dir: &Path, folder: &str, ending: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, PathBuf)> {
     let path = dir.join(folder);
     if !path.exists() {
         return Vec::new();
@@ -186,8 +187,8 @@ fn list(dir: &Path, folder: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<(Str
             continue;
         }
         match Path::new(&name).extension().and_then(|e| e.to_str()) {
-            Some("yaml") => found.push((format!("{folder}/{name}"), entry.path())),
-            Some("yml") => diagnostics.push(
+            Some(found_ending) if found_ending == ending => found.push((format!("{folder}/{name}"), entry.path())),
+            Some("yml") if ending == "yaml" => diagnostics.push(
                 Diagnostic::error(
                     codes::STRAY_FILE,
                     format!("`{folder}/{name}` is not read: definitions end in .yaml"),

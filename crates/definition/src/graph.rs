@@ -1,123 +1,292 @@
-//! The hub as a picture: systems, and the integrations between them.
+//! The hub as a picture: it stands in the middle with its integrations, and the systems around it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use crate::impact::{Subject, Touched};
 use crate::model::{Direction, Integration, Pattern, Project};
 
-/// One arrow. *Shape*: `both` for a two-way integration.
-struct Arrow<'p> {
-    from: &'p str,
-    to: &'p str,
-    both: bool,
-    label: String,
-    /// Live answers are drawn dashed.
-    live: bool,
+/// What a change touches, to be drawn strongly while the rest is faint.
+#[derive(Debug, Clone, Default)]
+pub struct Marked {
+    /// Above the picture.
+    pub title: String,
+    systems: BTreeSet<String>,
+    integrations: BTreeSet<String>,
+    /// What has no place in the picture: runbooks, tests, virtual tables.
+    beside: Vec<String>,
 }
 
-fn arrows(integration: &Integration) -> Vec<Arrow<'_>> {
-    let label = format!("{} ({})", integration.name, integration.pattern.word());
-    let arrow = |from, to, both, live| Arrow { from, to, both, label: label.clone(), live };
+impl Marked {
+    /// Everything that these changes touch.
+    pub fn of(found: &[(Subject, Vec<Touched>)]) -> Marked {
+        let mut marked = Marked::default();
+        let names: Vec<String> = found.iter().map(|(subject, _)| subject.to_string()).collect();
+        marked.title = format!("A change of {}", names.join(", "));
+        for (subject, touched) in found {
+            if let Subject::System(name) | Subject::Column { system: name, .. } = subject {
+                marked.systems.insert(name.clone());
+            }
+            for one in touched {
+                match one.what {
+                    "integration" | "flow" => drop(marked.integrations.insert(one.name.clone())),
+                    "mapping" => {
+                        let system = one.name.split_once('.').map_or(one.name.as_str(), |(system, _)| system);
+                        marked.systems.insert(system.to_owned());
+                    }
+                    what => {
+                        let line = format!("{what} {} ({})", one.name, one.place);
+                        if !marked.beside.contains(&line) {
+                            marked.beside.push(line);
+                        }
+                    }
+                }
+            }
+        }
+        marked
+    }
+
+    fn has_system(marked: Option<&Marked>, name: &str) -> bool {
+        marked.is_none_or(|marked| marked.systems.contains(name))
+    }
+
+    fn has_integration(marked: Option<&Marked>, name: &str) -> bool {
+        marked.is_none_or(|marked| marked.integrations.contains(name))
+    }
+}
+
+/// Which way things go between a system and the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Gives,
+    Takes,
+    Both,
+}
+
+fn ends(integration: &Integration) -> Vec<(&str, Way)> {
     match &integration.pattern {
         Pattern::Batch(batch) => match &batch.direction {
-            Direction::OneWay { from, to } => vec![arrow(from, to, false, false)],
-            Direction::TwoWay { between: [one, other], .. } => vec![arrow(one, other, true, false)],
+            Direction::OneWay { from, to } => vec![(from, Way::Gives), (to, Way::Takes)],
+            Direction::TwoWay { between: [one, other], .. } => vec![(one, Way::Both), (other, Way::Both)],
         },
-        Pattern::Event(event) => event.to.iter().map(|to| arrow(&event.from, to, false, false)).collect(),
-        Pattern::Virtual(shown) => vec![arrow(&shown.from, &shown.to, false, true)],
+        Pattern::Event(event) => {
+            let home = if event.write_back.is_empty() { Way::Gives } else { Way::Both };
+            let to = event.to.iter().map(|to| (to.as_str(), Way::Takes));
+            std::iter::once((event.from.as_str(), home)).chain(to).collect()
+        }
+        Pattern::Virtual(shown) => vec![(&shown.from, Way::Gives), (&shown.to, Way::Takes)],
         Pattern::Flow(flow) => {
-            let systems = integration.systems();
-            let others: Vec<_> = systems.into_iter().filter(|system| *system != flow.in_).collect();
-            if others.is_empty() {
-                return vec![arrow(&flow.in_, &flow.in_, false, false)];
-            }
-            others.into_iter().map(|to| arrow(&flow.in_, to, false, false)).collect()
+            let others = integration.systems().into_iter().filter(|system| *system != flow.in_);
+            std::iter::once((flow.in_.as_str(), Way::Both)).chain(others.map(|to| (to, Way::Takes))).collect()
         }
     }
 }
 
 /// As Mermaid, which GitHub and Azure DevOps draw. *Shape*: the same project gives the same text.
-pub fn mermaid(project: &Project) -> String {
+pub fn mermaid(project: &Project, marked: Option<&Marked>) -> String {
     let mut text = String::from("flowchart LR\n");
-    for (at, system) in project.systems.iter().enumerate() {
-        let _ = writeln!(text, "  s{at}[\"{}<br/>{}\"]", escaped(&system.name), system.kind.name);
-    }
+    let (left, right) = sides(project);
     let node = |name: &str| project.systems.iter().position(|system| system.name == name).unwrap_or_default();
-    for arrow in project.integrations.iter().flat_map(arrows) {
-        let line = match (arrow.both, arrow.live) {
-            (true, _) => "<-->",
-            (false, true) => "-.->",
-            (false, false) => "-->",
-        };
-        let _ = writeln!(text, "  s{} {line}|\"{}\"| s{}", node(arrow.from), escaped(&arrow.label), node(arrow.to));
+    for name in left.iter().chain(&right) {
+        let kind = project.system(name).map_or("", |system| system.kind.name);
+        let _ = writeln!(text, "  s{}[\"{}<br/>{kind}\"]", node(name), escaped(name));
+    }
+    let _ = writeln!(text, "  subgraph hub[\"{}\"]", escaped(&project.hub.name));
+    for (at, integration) in project.integrations.iter().enumerate() {
+        let word = integration.pattern.word();
+        let entities = integration.entities().join(", ");
+        let _ = writeln!(text, "    i{at}([\"{}<br/>{word}: {}\"])", escaped(&integration.name), escaped(&entities));
+    }
+    text.push_str("  end\n");
+    for (at, integration) in project.integrations.iter().enumerate() {
+        let live = matches!(integration.pattern, Pattern::Virtual(_));
+        for (system, way) in ends(integration) {
+            let (s, line) = (node(system), if live { "-.->" } else { "-->" });
+            // A system on the right stands behind the hub, whichever way things go.
+            let behind = right.contains(&system);
+            let _ = match (way, behind) {
+                (Way::Gives, _) => writeln!(text, "  s{s} {line} i{at}"),
+                (Way::Takes, _) => writeln!(text, "  i{at} {line} s{s}"),
+                (Way::Both, false) => writeln!(text, "  s{s} <--> i{at}"),
+                (Way::Both, true) => writeln!(text, "  i{at} <--> s{s}"),
+            };
+        }
+    }
+    if let Some(marked) = marked {
+        text.push_str("  classDef touched fill:#fde7c3,stroke:#a60,stroke-width:2px\n");
+        let systems =
+            marked.systems.iter().filter(|name| project.system(name).is_some()).map(|name| format!("s{}", node(name)));
+        let integrations = project.integrations.iter().enumerate();
+        let integrations =
+            integrations.filter(|(_, one)| marked.integrations.contains(&one.name)).map(|(at, _)| format!("i{at}"));
+        let nodes: Vec<String> = systems.chain(integrations).collect();
+        if !nodes.is_empty() {
+            let _ = writeln!(text, "  class {} touched", nodes.join(","));
+        }
+        for line in &marked.beside {
+            let _ = writeln!(text, "  %% {line}");
+        }
     }
     text
 }
 
-/// As SVG: systems in two columns, by whether they give or take more, one arrow for each integration.
-pub fn svg(project: &Project) -> String {
-    const BOX: (i32, i32) = (170, 48);
-    const ROW: i32 = 34;
-    let arrows: Vec<Arrow<'_>> = project.integrations.iter().flat_map(arrows).collect();
-    let gives = |name: &str| {
-        let out = arrows.iter().filter(|arrow| arrow.from == name).count();
-        let into = arrows.iter().filter(|arrow| arrow.to == name && arrow.from != name).count();
-        out >= into && project.system(name).is_none_or(|system| system.kind.name != "dataverse")
-    };
-    let (left, right): (Vec<&str>, Vec<&str>) =
-        project.systems.iter().map(|system| system.name.as_str()).partition(|name| gives(name));
-    // Between the columns each arrow has a row of its own, so that no two labels lie on each other.
-    let height = 40 + ROW * arrows.len() as i32 + 80 * left.len().max(right.len()) as i32;
-    let width = 1_000;
+/// Those that give more stand on the left; Dynamics, and those that take, on the right.
+fn sides(project: &Project) -> (Vec<&str>, Vec<&str>) {
+    let all: Vec<(&str, Way)> = project.integrations.iter().flat_map(ends).collect();
+    project.systems.iter().map(|system| system.name.as_str()).partition(|name| {
+        let gives = all.iter().filter(|(of, way)| of == name && *way != Way::Takes).count();
+        let takes = all.iter().filter(|(of, way)| of == name && *way != Way::Gives).count();
+        let is_dynamics = project.system(name).is_some_and(|system| system.kind.name == "dataverse");
+        gives >= takes && gives > 0 && !is_dynamics
+    })
+}
+
+const WIDTH: i32 = 1_080;
+/// The box of a system.
+const BOX: (i32, i32) = (190, 52);
+/// The hub: its left edge, its width, the height of its head and of one integration.
+const HUB: (i32, i32) = (360, 360);
+const HEAD: i32 = 44;
+const ROW: i32 = 46;
+const TOP: i32 = 20;
+
+/// As SVG, for a browser or a page. *Shape*: the same project gives the same text.
+pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
+    let (left, right) = sides(project);
+    let count = project.integrations.len() as i32;
+    let beside = marked.map_or(0, |marked| marked.beside.len() as i32);
+    let top = if marked.is_some() { TOP + 34 } else { TOP };
+    let inner = (HEAD + ROW * count.max(1) + 10).max(84 * left.len().max(right.len()) as i32);
+    let height = top + inner + 20 + if beside > 0 { 24 + 20 * beside } else { 0 };
     let place = |name: &str| {
-        let (column, x) = if left.contains(&name) { (&left, 20) } else { (&right, width - 20 - BOX.0) };
+        let (column, x) = if left.contains(&name) { (&left, 20) } else { (&right, WIDTH - 20 - BOX.0) };
         let at = column.iter().position(|known| *known == name).unwrap_or_default() as i32;
-        let step = height / (column.len().max(1) as i32);
-        (x, step * at + step / 2 - BOX.1 / 2)
+        let step = inner / (column.len().max(1) as i32);
+        (x, top + step * at + (step - BOX.1) / 2)
     };
+    let row = |at: usize| top + HEAD + ROW * at as i32 + (ROW - 8) / 2;
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
-         <title>{}</title>\n<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" \
-         markerHeight=\"8\" orient=\"auto-start-reverse\"><path d=\"M0,0 L8,4 L0,8 z\" fill=\"#345\"/></marker></defs>\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"Segoe UI, Helvetica, Arial, sans-serif\" font-size=\"13\">\n\
+         <title>{}</title>\n<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" \
+         orient=\"auto-start-reverse\"><path d=\"M0,0 L8,4 L0,8 z\" fill=\"context-stroke\"/></marker></defs>\n\
+         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n",
         escaped(&project.hub.name)
     );
-    for (row, arrow) in arrows.iter().enumerate() {
-        let ((x1, y1), (x2, y2)) = (place(arrow.from), place(arrow.to));
-        let middle = 30 + ROW * row as i32 + (height - ROW * arrows.len() as i32) / 2;
-        let side = |x: i32| if x < width / 2 { x + BOX.0 } else { x };
-        let (start, end) = (side(x1), side(x2));
-        let (y1, y2) = (y1 + BOX.1 / 2, y2 + BOX.1 / 2);
-        let dash = if arrow.live { " stroke-dasharray=\"5 4\"" } else { "" };
-        let back = if arrow.both { " marker-start=\"url(#tip)\"" } else { "" };
-        let half = width / 2;
+    if let Some(marked) = marked {
         let _ = writeln!(
             text,
-            "<path d=\"M{start},{y1} Q{},{middle} {half},{middle} Q{},{middle} {end},{y2}\" fill=\"none\" stroke=\"#345\" \
-             marker-end=\"url(#tip)\"{dash}{back}/>\n<text x=\"{half}\" y=\"{}\" text-anchor=\"middle\" paint-order=\"stroke\" \
-             stroke=\"#fff\" stroke-width=\"5\">{}</text>",
-            (start + half) / 2,
-            (end + half) / 2,
-            middle - 5,
-            escaped(&arrow.label)
+            "<text x=\"20\" y=\"32\" font-size=\"17\" font-weight=\"600\">{}</text>",
+            escaped(&marked.title)
+        );
+    }
+    for (at, integration) in project.integrations.iter().enumerate() {
+        let strong = Marked::has_integration(marked, &integration.name);
+        for (system, way) in ends(integration) {
+            let (x, y) = place(system);
+            let is_left = x < WIDTH / 2;
+            let (start, end) = if is_left { (x + BOX.0, HUB.0 + 10) } else { (x, HUB.0 + HUB.1 - 10) };
+            // Several lines at one box keep apart.
+            let mut own: Vec<(usize, i32)> = Vec::new();
+            for (other, one) in project.integrations.iter().enumerate() {
+                own.extend(ends(one).iter().filter(|(name, _)| *name == system).map(|_| (other, row(other))));
+            }
+            let place_of = own.iter().position(|(other, _)| *other == at).unwrap_or_default() as i32;
+            let from = y + BOX.1 * (place_of + 1) / (own.len() as i32 + 1);
+            let to = row(at);
+            let middle = (start + end) / 2;
+            let tips = match way {
+                Way::Gives => " marker-end=\"url(#tip)\"",
+                Way::Takes => " marker-start=\"url(#tip)\"",
+                Way::Both => " marker-start=\"url(#tip)\" marker-end=\"url(#tip)\"",
+            };
+            let dash =
+                if matches!(integration.pattern, Pattern::Virtual(_)) { " stroke-dasharray=\"6 4\"" } else { "" };
+            let faint = if strong { "" } else { " opacity=\"0.18\"" };
+            let _ = writeln!(
+                text,
+                "<path d=\"M{start},{from} C{middle},{from} {middle},{to} {end},{to}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"{tips}{dash}{faint}/>",
+                colour(integration)
+            );
+        }
+    }
+    let _ = writeln!(
+        text,
+        "<rect class=\"hub\" x=\"{}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"10\" fill=\"#f4f7fb\" stroke=\"#234\" stroke-width=\"2\" fill-opacity=\"0.6\"/>\n\
+         <text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"17\" font-weight=\"600\">{}</text>",
+        HUB.0,
+        HUB.1,
+        HEAD + ROW * count.max(1),
+        HUB.0 + HUB.1 / 2,
+        top + 28,
+        escaped(&project.hub.name)
+    );
+    for (at, integration) in project.integrations.iter().enumerate() {
+        let y = top + HEAD + ROW * at as i32;
+        let strong = Marked::has_integration(marked, &integration.name);
+        let (fill, faint) = match (marked, strong) {
+            (Some(_), true) => ("#fde7c3", ""),
+            (_, true) => ("#fff", ""),
+            (_, false) => ("#fff", " opacity=\"0.35\""),
+        };
+        let _ = writeln!(
+            text,
+            "<g{faint}><rect class=\"integration\" x=\"{}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"6\" fill=\"{fill}\" stroke=\"{colour}\"/>\n\
+             <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-weight=\"600\">{}</text>\n\
+             <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\" fill=\"{colour}\">{}: {}</text></g>",
+            HUB.0 + 10,
+            HUB.1 - 20,
+            ROW - 8,
+            y + 16,
+            escaped(&cut(&integration.name, 44)),
+            y + 31,
+            integration.pattern.word(),
+            escaped(&cut(&integration.entities().join(", "), 48)),
+            cx = HUB.0 + HUB.1 / 2,
+            colour = colour(integration),
         );
     }
     for system in &project.systems {
         let (x, y) = place(&system.name);
+        let strong = Marked::has_system(marked, &system.name);
+        let (fill, faint) = match (marked, strong) {
+            (Some(_), true) => ("#fde7c3", ""),
+            (_, true) => ("#e8eef6", ""),
+            (_, false) => ("#e8eef6", " opacity=\"0.35\""),
+        };
         let _ = writeln!(
             text,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"6\" fill=\"#eef3f8\" stroke=\"#345\"/>\n\
-             <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-weight=\"bold\">{}</text>\n\
-             <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" fill=\"#567\">{}</text>",
+            "<g{faint}><rect class=\"system\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"{fill}\" stroke=\"#345\"/>\n\
+             <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-weight=\"600\">{}</text>\n\
+             <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\" fill=\"#567\">{}</text></g>",
             BOX.0,
             BOX.1,
-            y + 20,
-            escaped(&system.name),
-            y + 37,
+            y + 22,
+            escaped(&cut(&system.name, 24)),
+            y + 39,
             escaped(system.kind.name),
             cx = x + BOX.0 / 2,
         );
     }
+    for (at, line) in marked.iter().flat_map(|marked| &marked.beside).enumerate() {
+        let y = top + inner + 34 + 20 * at as i32;
+        let _ = writeln!(text, "<text x=\"20\" y=\"{y}\" fill=\"#345\">{}</text>", escaped(line));
+    }
     text.push_str("</svg>\n");
     text
+}
+
+fn colour(integration: &Integration) -> &'static str {
+    match integration.pattern {
+        Pattern::Batch(_) => "#24527a",
+        Pattern::Event(_) => "#8a3d1a",
+        Pattern::Virtual(_) => "#3f6b35",
+        Pattern::Flow(_) => "#6a3b7d",
+    }
+}
+
+/// At most so many characters; a name that is longer ends in `…`.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
 fn escaped(text: &str) -> String {

@@ -19,7 +19,7 @@ pub enum Subject {
 /// Something that the change touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
-    /// `mapping`, `integration`, `flow`, `virtual table`, `runbook`, `entity` or `test`.
+    /// `mapping`, `integration`, `flow`, `virtual table`, `runbook`, `decision`, `entity` or `test`.
     pub what: &'static str,
     pub name: String,
     pub why: String,
@@ -207,6 +207,10 @@ impl Found<'_> {
         if let Some(runbook) = &integration.runbook {
             self.push("runbook", name, format!("the team's notes on `{name}`"), runbook);
         }
+        for decision in self.project.decisions.iter().filter(|decision| decision.integration.as_ref() == Some(name)) {
+            let place = format!("decisions/{}.yaml", decision.name);
+            self.push("decision", &decision.name, format!("why `{name}` is as it is"), &place);
+        }
         for case in &self.project.tests {
             let (Happening::Run(of) | Happening::Event(of) | Happening::Start(of) | Happening::Query(of)) = &case.when;
             if of == name {
@@ -261,7 +265,7 @@ fn uses(expr: &Expr, name: &str) -> bool {
 }
 
 /// The names in a formula: words that stand outside of texts and call nothing.
-fn words(formula: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(formula: &str) -> impl Iterator<Item = &str> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     // Every second piece stands in quotes, except in an interpolated text, whose braces hold names.
     let interpolates = formula.contains("$\"");
@@ -278,7 +282,7 @@ fn words(formula: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn mentions(formula: &str, name: &str) -> bool {
+pub(crate) fn mentions(formula: &str, name: &str) -> bool {
     words(formula).any(|word| word == name)
 }
 
@@ -300,7 +304,7 @@ fn steps(of: &[Step]) -> Vec<&Step> {
     all
 }
 
-fn names_field(integration: &Integration, entity: &str, field: &str) -> bool {
+pub(crate) fn names_field(integration: &Integration, entity: &str, field: &str) -> bool {
     let own = integration.entities().contains(&entity);
     let given = |given: &Given| matches!(given, Given::Formula(text) if mentions(text, field));
     match &integration.pattern {

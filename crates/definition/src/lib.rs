@@ -21,11 +21,12 @@
 //! 2 | timezone: Europe/London
 //!   | ^^^^^^^^ the hub has no such key
 //!   |
-//!   = note: allowed: hub, time_zone, calendar, alerts, retention
+//!   = note: allowed: hub, time_zone, calendar, alerts, retention, accept
 //!   = help: did you mean `time_zone`?"
 //! );
 //! ```
 
+pub mod advise;
 mod build;
 pub mod codes;
 mod compare;
@@ -40,6 +41,7 @@ mod graph;
 mod impact;
 mod kinds;
 mod load;
+mod measured;
 mod model;
 mod reference;
 mod rules;
@@ -55,17 +57,19 @@ mod yaml;
 
 pub use record::Code;
 
-pub use compare::{Changed, compare};
+pub use compare::{Changed, Effect, Written, compare};
 pub use diagnostic::{Diagnostic, Place, Secondary, Severity};
 pub use draft::{Drafted, Sample, draft};
 pub use expect::{Expectation, Rows, differences, exact_number};
 pub use files::{File, FileId, Files, Span};
-pub use graph::{mermaid, svg};
+pub use graph::{Marked, mermaid, svg};
 pub use impact::{Subject, Touched, impact, subjects};
 pub use kinds::PLANNED;
 pub use load::{LoadOptions, Loaded, load, load_files};
+pub use measured::{History, Measured};
 pub use model::*;
 pub use reference::reference;
-pub use sheet::{SheetLine, sheet};
+pub use rules::accept::{ACCEPTABLE, Accepted};
+pub use sheet::{Examples, SheetLine, examples, remarks, sheet};
 pub use show::{Line, Origin, show};
 pub use units::{Hours, MinRows, NeededBy, Schedule, Wait, duration, percentage};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use record::{Catalog, Kind, Secrets};
 
 use crate::build;
@@ -13,8 +14,10 @@ use crate::decoded::Group;
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::documents::{self, Documents, Named};
 use crate::files::{self, Files, Span};
+use crate::measured::Measured;
 use crate::model::{Environment, Project, Shown};
 use crate::rules;
+use crate::rules::accept::Accepted;
 use crate::suggest;
 use crate::table::Table;
 use crate::tables;
@@ -32,6 +35,10 @@ pub struct LoadOptions<'a> {
     pub secrets: Option<&'a dyn Secrets>,
     /// What live systems say of their tables, by the name of the system.
     pub catalogs: BTreeMap<String, Catalog>,
+    /// What was measured while it ran, for the rules that compare it with what was said.
+    pub measured: Option<&'a Measured>,
+    /// The day on which it is checked; nothing where no acceptance ends, as when a hub starts again at night.
+    pub today: Option<Date>,
 }
 
 /// What came of it.
@@ -41,6 +48,8 @@ pub struct Loaded {
     pub project: Option<Project>,
     /// Errors first, then by file and line.
     pub diagnostics: Vec<Diagnostic>,
+    /// What breaks a rule and was accepted, with the reason.
+    pub accepted: Vec<Accepted>,
     /// What was read; a secret that stands in plain text is blotted out.
     pub files: Arc<Files>,
     names: rules::Names,
@@ -48,6 +57,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Something that is no project and has mistakes, such as a file of answers.
+    pub(crate) fn refused(diagnostics: Vec<Diagnostic>, files: Arc<Files>, names: rules::Names) -> Loaded {
+        Loaded { project: None, diagnostics, accepted: Vec::new(), files, names, kinds: Vec::new() }
+    }
+
     /// The JSON Schema of this project's files, with its own names in it; also where the project has errors.
     pub fn schema(&self) -> serde_json::Value {
         crate::schema::schema(&self.names, &self.kinds)
@@ -64,14 +78,15 @@ impl Loaded {
         drawn.join("\n\n")
     }
 
-    /// Every diagnostic as SARIF, for code reviews.
+    /// Every diagnostic as SARIF, for code reviews; what was accepted is in it as suppressed.
     pub fn to_sarif(&self) -> serde_json::Value {
-        crate::sarif::sarif(&self.diagnostics, &self.files)
+        crate::sarif::sarif(&self.diagnostics, &self.accepted, &self.files)
     }
 
-    /// Every diagnostic as one JSON array.
+    /// Every diagnostic as one JSON array, then what was accepted.
     pub fn to_json(&self) -> serde_json::Value {
-        self.diagnostics.iter().map(|diagnostic| diagnostic.to_json(&self.files)).collect()
+        let found = self.diagnostics.iter().map(|diagnostic| diagnostic.to_json(&self.files));
+        found.chain(self.accepted.iter().map(|accepted| accepted.to_json(&self.files))).collect()
     }
 }
 
@@ -83,6 +98,7 @@ pub(crate) struct Draft {
     pub entities: Vec<Group>,
     pub integrations: Vec<Group>,
     pub tests: Vec<Group>,
+    pub decisions: Vec<Group>,
     /// Every name that is defined, also of what could not be read.
     pub names: rules::Names,
     pub environment: Option<Environment>,
@@ -94,11 +110,7 @@ pub(crate) struct Draft {
 pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Loaded {
     let mut diagnostics = Vec::new();
     let (files, complete) = files::read(dir, &mut diagnostics);
-    let runbook = |name: &str| {
-        let path = format!("runbooks/{name}.md");
-        dir.join(&path).is_file().then_some(path)
-    };
-    check(dir, files, complete, diagnostics, options, &runbook)
+    check(dir, files, complete, diagnostics, options)
 }
 
 /// The same for files that are in memory already: path and text of each.
@@ -111,7 +123,7 @@ pub fn load_files<'f>(given: impl IntoIterator<Item = (&'f str, &'f str)>, optio
     for (path, text) in given {
         files.add(path, text.to_owned());
     }
-    check(Path::new("."), files, true, Vec::new(), options, &|_| None)
+    check(Path::new("."), files, true, Vec::new(), options)
 }
 
 fn check(
@@ -120,7 +132,6 @@ fn check(
     complete: bool,
     mut diagnostics: Vec<Diagnostic>,
     options: &LoadOptions<'_>,
-    runbook: &dyn Fn(&str) -> Option<String>,
 ) -> Loaded {
     let kinds = crate::kinds::all(options.kinds);
     let mut documents = documents::sort(&files, &mut diagnostics);
@@ -132,7 +143,7 @@ fn check(
     let names = std::mem::take(&mut decoder.names);
     let hidden = std::mem::take(&mut decoder.hidden);
     diagnostics.append(&mut decoder.diagnostics);
-    let project = project(dir, &draft, &files, runbook);
+    let project = project(dir, &draft, &files);
     rules::names::check(&names, &draft.names, &mut diagnostics);
     rules::check(&draft, &project, &files, options, &mut diagnostics);
     if let Some(provider) = options.secrets {
@@ -150,14 +161,15 @@ fn check(
         }
     }
     let elsewhere = rules::secrets::check(&files, &hidden, &mut diagnostics);
+    let accepted = rules::accept::apply(&draft, &files, options.today, &mut diagnostics);
     for span in hidden.into_iter().chain(elsewhere) {
         files.hide(span);
     }
     diagnostic::sort(&mut diagnostics);
     let files = Arc::new(files);
     let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    let project = (!failed).then(|| Project { files: files.clone(), ..project });
-    Loaded { project, diagnostics, files, names: draft.names, kinds }
+    let project = (!failed).then(|| Project { files: files.clone(), accepted: accepted.clone(), ..project });
+    Loaded { project, diagnostics, accepted, files, names: draft.names, kinds }
 }
 
 /// Checks every environment, and lays the chosen one over the definitions.
@@ -200,8 +212,9 @@ fn decode(documents: Documents, environment: Option<Environment>, decoder: &mut 
     };
     let entities = all(&documents.entities, &tables::entity::ENTITY);
     let tests = all(&documents.tests, &tables::test::TEST);
+    let decisions = all(&documents.decisions, &tables::decision::DECISION);
     let integrations = documents.integrations.iter().filter_map(|named| integration(&named.node, decoder)).collect();
-    Draft { hub, people, systems, entities, integrations, tests, names, environment }
+    Draft { hub, people, systems, entities, integrations, tests, decisions, names, environment }
 }
 
 fn system(node: &Node, decoder: &mut Decoder<'_>) -> Option<(Group, &'static Kind)> {
@@ -248,7 +261,11 @@ fn integration(node: &Node, decoder: &mut Decoder<'_>) -> Option<Group> {
     Some(decoder.document(node, table))
 }
 
-fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> Option<String>) -> Project {
+fn project(dir: &Path, draft: &Draft, files: &Files) -> Project {
+    let runbook = |name: &str| {
+        let path = format!("runbooks/{name}.md");
+        files.iter().any(|(_, file)| *file.path == path).then_some(path)
+    };
     let (people, groups) = build::people(&draft.people);
     let shown = |thing: &'static str, groups: &mut dyn Iterator<Item = &Group>| -> Vec<Shown> {
         groups
@@ -259,6 +276,7 @@ fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> O
     all.extend(shown("system", &mut draft.systems.iter().map(|(group, _)| group)));
     all.extend(shown("entity", &mut draft.entities.iter()));
     all.extend(shown("hub", &mut std::iter::once(&draft.hub)));
+    all.extend(shown("decision", &mut draft.decisions.iter()));
     let mut integrations: Vec<_> = draft
         .integrations
         .iter()
@@ -287,7 +305,9 @@ fn project(dir: &Path, draft: &Draft, files: &Files, runbook: &dyn Fn(&str) -> O
         entities,
         integrations,
         tests: draft.tests.iter().filter_map(|group| build::test_case(group, files)).collect(),
+        decisions: draft.decisions.iter().map(crate::advise::Decision::of).collect(),
         environment: draft.environment.clone(),
+        accepted: Vec::new(),
         shown: all,
         files: Arc::default(),
     }

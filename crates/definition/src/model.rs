@@ -10,8 +10,10 @@ use jiff::tz::TimeZone;
 use mapping::Rule;
 use record::{Entity, Kind, Options, Type, Watermark};
 
+use crate::advise::Decision;
 use crate::decoded::Group as Decoded;
 use crate::files::Files;
+use crate::rules::accept::Accepted;
 use crate::units::Hours;
 
 mod flow;
@@ -36,7 +38,10 @@ pub struct Project {
     pub entities: Vec<Arc<Entity>>,
     pub integrations: Vec<Integration>,
     pub tests: Vec<TestCase>,
+    pub decisions: Vec<Decision>,
     pub environment: Option<Environment>,
+    /// Which rules are broken knowingly.
+    pub accepted: Vec<Accepted>,
     pub(crate) shown: Vec<Shown>,
     pub(crate) files: Arc<Files>,
 }

@@ -11,7 +11,7 @@ use crate::tables;
 
 /// The page `docs/reference/definition.md`. *Shape*: one section for each thing that has keys, in the order of the files.
 pub fn reference() -> String {
-    let files: [(&str, &[&Table]); 7] = [
+    let files: [(&str, &[&Table]); 8] = [
         ("ironbridge.yaml", &[&tables::hub::HUB]),
         ("people.yaml", &[&tables::hub::PEOPLE]),
         ("environments/NAME.yaml", &[&tables::hub::ENVIRONMENT]),
@@ -27,6 +27,7 @@ pub fn reference() -> String {
             ],
         ),
         ("tests/NAME.yaml", &[&tables::test::TEST]),
+        ("decisions/NAME.yaml", &[&tables::decision::DECISION]),
     ];
     let mut page = String::from(
         "# What may stand in a definition\n\n\

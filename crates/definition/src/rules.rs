@@ -11,17 +11,23 @@ use crate::load::{Draft, LoadOptions};
 use crate::model::Project;
 use crate::tables::entity::BY_TYPE;
 
+pub mod accept;
 pub(crate) mod entities;
 pub(crate) mod integrations;
 pub(crate) mod mappings;
 pub(crate) mod names;
 pub(crate) mod people;
+mod personal;
+mod reality;
+mod reasons;
 pub(crate) mod references;
 pub(crate) mod secrets;
 mod systems;
 pub(crate) mod tests;
+mod verbatim;
 
 pub(crate) use names::Names;
+pub(crate) use reality::number;
 
 pub(crate) fn check(
     draft: &Draft,
@@ -35,6 +41,11 @@ pub(crate) fn check(
     integrations::check(draft, project, files, options, diagnostics);
     mappings::check(draft, project, files, options, diagnostics);
     tests::check(draft, diagnostics);
+    systems::called_by_address(draft, options, diagnostics);
+    personal::check(draft, project, diagnostics);
+    verbatim::check(draft, project, diagnostics);
+    reasons::check(draft, files, diagnostics);
+    reality::check(draft, options, diagnostics);
 }
 
 /// The entities of which nothing is broken, so that what is missed in them is really missing.

@@ -7,13 +7,14 @@ use serde_json::{Value as Json, json};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::{Files, Span};
+use crate::rules::accept::Accepted;
 
 /// One SARIF file with one run. *Units*: lines and columns from 1, columns in characters.
 ///
-/// *Source*: SARIF 2.1.0 (OASIS), sections 3.13, 3.14, 3.27 and 3.30.
-pub(crate) fn sarif(diagnostics: &[Diagnostic], files: &Files) -> Json {
+/// *Source*: SARIF 2.1.0 (OASIS), sections 3.13, 3.14, 3.27, 3.30 and 3.35.
+pub(crate) fn sarif(diagnostics: &[Diagnostic], accepted: &[Accepted], files: &Files) -> Json {
     let mut rules: BTreeMap<&str, Json> = BTreeMap::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().chain(accepted.iter().map(|accepted| &accepted.diagnostic)) {
         let code = diagnostic.code;
         let title = codes::ALL.iter().find(|(known, _)| *known == code).map_or("", |(_, title)| title);
         rules.entry(code.0).or_insert_with(|| {
@@ -24,7 +25,14 @@ pub(crate) fn sarif(diagnostics: &[Diagnostic], files: &Files) -> Json {
             })
         });
     }
-    let results: Vec<Json> = diagnostics.iter().map(|diagnostic| result(diagnostic, files)).collect();
+    let mut results: Vec<Json> = diagnostics.iter().map(|diagnostic| result(diagnostic, files)).collect();
+    results.extend(accepted.iter().map(|accepted| {
+        let mut result = result(&accepted.diagnostic, files);
+        let until = accepted.until.map_or(String::new(), |until| format!(" (until {until})"));
+        let why = format!("{}{until}", accepted.because);
+        result["suppressions"] = json!([{ "kind": "inSource", "status": "accepted", "justification": why }]);
+        result
+    }));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -16,7 +16,8 @@ use crate::tables;
 pub(crate) fn schema(names: &Names, kinds: &[&'static Kind]) -> Json {
     let mut writer = Writer { names, kinds, defs: Map::new(), begun: BTreeSet::new() };
     // Which key says what a document is, in the order in which they are asked: an integration names its entity too.
-    let documents: [(&str, &Table); 9] = [
+    let documents: [(&str, &Table); 10] = [
+        ("decision", &tables::decision::DECISION),
         ("hub", &tables::hub::HUB),
         ("system", &tables::system::SYSTEM),
         ("test", &tables::test::TEST),

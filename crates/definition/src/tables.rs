@@ -1,5 +1,7 @@
 //! The field tables of everything that a project defines.
 
+pub(crate) mod accept;
+pub(crate) mod decision;
 pub(crate) mod entity;
 pub(crate) mod flow;
 pub(crate) mod hub;
@@ -38,7 +40,7 @@ mod tests {
 
     fn all() -> Vec<Field> {
         let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
-        let tops: [&'static Table; 9] = [
+        let tops: [&'static Table; 10] = [
             &hub::HUB,
             &hub::PEOPLE,
             &hub::ENVIRONMENT,
@@ -48,6 +50,7 @@ mod tests {
             &integration::EVENT,
             &integration::VIRTUAL,
             &test::TEST,
+            &decision::DECISION,
         ];
         for table in tops.into_iter().chain([&flow::FLOW]).chain(flow::STEPS.iter().map(|(_, table)| *table)) {
             walk(table, &mut seen, &mut all);
@@ -80,7 +83,7 @@ mod tests {
                 decoder.value(&node, key.span, &field);
                 assert!(decoder.diagnostics.is_empty(), "{source}: {:?}", decoder.diagnostics);
             }
-            assert!(field.doc.ends_with(['.']), "`{}`: {}", field.name, field.doc);
+            assert!(field.doc.ends_with(['.', '?']), "`{}`: {}", field.name, field.doc);
         }
     }
 }

@@ -80,14 +80,24 @@ pub enum Command {
         /// Such as finance, customer, customer.credit_limit, credit_limit or finance.terms_code.
         #[arg(value_name = "SYSTEM|ENTITY|FIELD|COLUMN")]
         name: String,
+        /// As a picture for a page of text, which GitHub and Azure DevOps draw.
+        #[arg(long, conflicts_with = "svg")]
+        mermaid: bool,
+        /// As a picture for a browser.
+        #[arg(long)]
+        svg: bool,
     },
-    /// What the change from one folder of a project to another changes in behaviour, in words.
+    /// What a change of the files changes in behaviour, in words: safe, reads everything again, rewrites rows, breaks running flows.
     Diff {
+        /// A folder, or a revision of git such as main or HEAD~3.
         #[arg(value_name = "OLD")]
-        old: PathBuf,
+        old: String,
+        /// The same; by default the project as it is.
         #[arg(value_name = "NEW")]
-        new: PathBuf,
+        new: Option<String>,
     },
+    /// What to build, if anything: a few plain questions, a recommendation, why, and what each way would cost.
+    Advise(Box<Advise>),
     /// Write the project out in open formats.
     Export {
         /// Sheets: what is mapped, one CSV and one Markdown file for each entity, for its owner to read and sign.
@@ -96,12 +106,21 @@ pub enum Command {
         /// The folder that the files are written to; files of an earlier export are replaced.
         #[arg(long, default_value = "sheets", value_name = "DIR")]
         into: PathBuf,
+        /// Ask the source systems for a few rows as examples; without it they come from the project's tests.
+        #[arg(long)]
+        live: bool,
     },
     /// Draw the systems and the integrations between them.
     Graph {
         /// Mermaid for a page of text, SVG for a browser.
         #[arg(long = "as", default_value = "mermaid", value_name = "PICTURE")]
         picture: Picture,
+        /// The same as `--as svg`.
+        #[arg(long, conflicts_with = "picture")]
+        svg: bool,
+        /// The same as `--as mermaid`.
+        #[arg(long, conflicts_with_all = ["picture", "svg"])]
+        mermaid: bool,
     },
     /// Show what a run would write, with old and new values from the live target. Writes nothing; exits with 3 if there are changes.
     Plan {
@@ -218,6 +237,108 @@ pub enum Command {
     /// A local stand-in for a service, for development and tests.
     #[command(subcommand)]
     Emulate(Emulate),
+}
+
+/// Every answer can be given as a flag; what is left is asked on a terminal.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Advise {
+    #[command(subcommand)]
+    pub action: Option<AdviseAction>,
+    /// Keep the decision in decisions/NAME.yaml and draft the integration NAME. What was answered before holds.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// A YAML file with the answers.
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Who decides; by default the user of this machine.
+    #[arg(long, value_name = "WHO")]
+    pub who: Option<String>,
+    /// Who will answer for it; by default who decides.
+    #[arg(long, value_name = "WHO", requires = "name")]
+    pub owner: Option<String>,
+    /// Choose something else than what is recommended.
+    #[arg(long, value_name = "OUTCOME", requires_all = ["because", "name"])]
+    pub choose: Option<String>,
+    /// Why it is chosen against the advice.
+    #[arg(long, value_name = "TEXT", requires = "choose")]
+    pub because: Option<String>,
+    /// Keep the decision alone: draft no files.
+    #[arg(long, requires = "name")]
+    pub no_draft: bool,
+    #[command(flatten)]
+    pub given: Given,
+}
+
+/// The answers, as in a file.
+#[derive(Debug, Args)]
+pub struct Given {
+    /// What should be there, for whom, in one sentence?
+    #[arg(long, value_name = "TEXT")]
+    pub wish: Option<String>,
+    /// What goes wrong if this is 30 minutes late: nothing, annoying, costly, stops.
+    #[arg(long, value_name = "WORD")]
+    pub late: Option<String>,
+    /// Who looks at it: nobody, a_few, many, a_program.
+    #[arg(long, value_name = "WORD")]
+    pub looks: Option<String>,
+    /// How many in a day, now?
+    #[arg(long, value_name = "N")]
+    pub a_day: Option<String>,
+    /// And in three years?
+    #[arg(long, value_name = "N")]
+    pub in_three_years: Option<String>,
+    /// May one be lost: true, false.
+    #[arg(long, value_name = "BOOL")]
+    pub may_be_lost: Option<String>,
+    /// Who decides about each of them: nobody, a_person, several.
+    #[arg(long, value_name = "WORD")]
+    pub decides: Option<String>,
+    /// In Dynamics: stored, seen, neither.
+    #[arg(long, value_name = "WORD")]
+    pub stored: Option<String>,
+    /// Dynamics searches, charts, audits or starts something with it: true, false.
+    #[arg(long, value_name = "BOOL")]
+    pub worked_with: Option<String>,
+    /// What it is about: records, documents, stock, credit_status, payment, check, figures, files, messages.
+    #[arg(long, value_name = "WORD")]
+    pub about: Option<String>,
+    /// Where it is now: dynamics, finance_and_operations, microsoft_365, sharepoint_or_excel, sql_in_the_cloud, sql, api, files, nowhere.
+    #[arg(long, value_name = "WORD")]
+    pub from_is: Option<String>,
+    /// Where it should be, in the same words.
+    #[arg(long, value_name = "WORD")]
+    pub to_is: Option<String>,
+    /// Changed on both sides: true, false.
+    #[arg(long, value_name = "BOOL")]
+    pub both_ways: Option<String>,
+    /// Minutes a month that it takes by hand.
+    #[arg(long, value_name = "N")]
+    pub by_hand: Option<String>,
+    /// What a day of your people costs.
+    #[arg(long, value_name = "N")]
+    pub rate: Option<String>,
+    /// In which currency.
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
+    /// Paid Dynamics 365 users.
+    #[arg(long, value_name = "N")]
+    pub licences: Option<String>,
+    /// The system of the project that has it.
+    #[arg(long, value_name = "SYSTEM")]
+    pub from: Option<String>,
+    /// The system that should get it.
+    #[arg(long, value_name = "SYSTEM")]
+    pub to: Option<String>,
+    /// The entity that it is.
+    #[arg(long, value_name = "ENTITY")]
+    pub entity: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdviseAction {
+    /// Look at the whole project and at what was measured: what could be simpler, and what outgrew what it is.
+    Review,
 }
 
 /// Read what the source changed in a time, wherever the position is.

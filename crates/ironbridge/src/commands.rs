@@ -2,9 +2,10 @@
 
 use emulator::dataverse::Config;
 
-use crate::cli::{Cli, Command, Emulate, Export, Limits};
+use crate::cli::{Cli, Command, Emulate, Export, Limits, Picture};
 use crate::failure::Failure;
 
+mod advise;
 mod approvals;
 mod check;
 mod dataverse;
@@ -43,10 +44,12 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Check { online, watch: false } => check::check(cli, *online).await,
         Command::Check { online, watch: true } => check::watch(cli, *online).await,
         Command::Show { name } => show::show(cli, name),
-        Command::Impact { name } => impact::impact(cli, name),
-        Command::Export { to: Export::Sheets, into } => export::sheets(cli, into),
-        Command::Diff { old, new } => diff::diff(cli, old, new),
-        Command::Graph { picture } => graph::graph(cli, *picture),
+        Command::Impact { name, mermaid, svg } => impact::impact(cli, name, *mermaid, *svg),
+        Command::Export { to: Export::Sheets, into, live } => export::sheets(cli, into, *live).await,
+        Command::Diff { old, new } => diff::diff(cli, old, new.as_deref()),
+        Command::Graph { svg: true, .. } => graph::graph(cli, Picture::Svg),
+        Command::Graph { picture, .. } => graph::graph(cli, *picture),
+        Command::Advise(given) => advise::advise(cli, given),
         Command::Plan { integration, detailed, save, window } => {
             plan::plan(cli, integration, *detailed, save.as_deref(), window).await
         }

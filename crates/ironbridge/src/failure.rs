@@ -43,6 +43,12 @@ pub const NOT_REGISTERED_THERE: Code = Code("IB0805");
 
 /// An integration has no virtual table that could be published.
 pub const NOT_PUBLISHED_THERE: Code = Code("IB0917");
+/// Nothing was answered that could be advised on.
+pub const NO_ANSWERS: Code = Code("IB1100");
+/// What cannot be chosen, or named.
+pub const BAD_CHOICE: Code = Code("IB1101");
+/// Neither a folder nor a revision of git.
+pub const NO_VERSION: Code = Code("IB1102");
 
 impl Failure {
     pub fn new(exit: u8, code: Code, what: impl Into<String>, fix: impl Into<String>) -> Failure {

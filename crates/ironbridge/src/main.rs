@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod failure;
 mod ingress;
+mod measured;
 mod memory;
 mod output;
 mod wiring;

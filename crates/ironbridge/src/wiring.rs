@@ -60,7 +60,25 @@ pub fn load(dir: &Path, env: Option<&str>) -> Loaded {
 /// Reads and checks a project; `catalogs` is what live systems say of their tables, by system.
 pub fn load_with(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
     let (kinds, secrets) = (kinds(), MachineSecrets { dir: dir.to_owned() });
-    definition::load(dir, &LoadOptions { environment: env, kinds: &kinds, secrets: Some(&secrets), catalogs })
+    let secrets = Some(&secrets as &dyn Secrets);
+    definition::load(dir, &LoadOptions { environment: env, kinds: &kinds, secrets, catalogs, ..LoadOptions::default() })
+}
+
+/// The same for `check`: with what was measured here, and with the day on which acceptances end.
+///
+/// A hub that starts again at night asks neither: it is not stopped by a date, or by a source that became slow.
+pub fn load_measured(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
+    let (kinds, secrets) = (kinds(), MachineSecrets { dir: dir.to_owned() });
+    let measured = crate::measured::measured(dir);
+    let options = LoadOptions {
+        environment: env,
+        kinds: &kinds,
+        secrets: Some(&secrets),
+        catalogs,
+        measured: Some(&measured),
+        today: Some(jiff::Zoned::now().date()),
+    };
+    definition::load(dir, &options)
 }
 
 /// The project of the command line; every mistake is printed before it fails.
@@ -82,15 +100,18 @@ pub fn print_diagnostics(loaded: &Loaded, format: Format) {
     match format {
         Format::Json => say!("{:#}", loaded.to_json()),
         Format::Sarif => say!("{:#}", loaded.to_sarif()),
-        Format::Human if !loaded.diagnostics.is_empty() => {
-            let width = terminal_width();
-            talk!("{}\n", loaded.render(true, width));
+        Format::Human => {
+            if !loaded.diagnostics.is_empty() {
+                talk!("{}\n", loaded.render(true, terminal_width()));
+            }
+            for accepted in &loaded.accepted {
+                talk!("{accepted}");
+            }
         }
-        Format::Human => {}
     }
 }
 
-fn terminal_width() -> usize {
+pub fn terminal_width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(110)
 }
 

@@ -7,6 +7,8 @@
 //! The notes of one transaction are one row of the table, found by a hash of entity and key: a note costs its bytes and
 //! nothing else, and the look-up, which a person waits for, reads eight bytes of each note.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -355,6 +357,25 @@ impl Store {
         })?;
         let reached = rows.last().map_or(place, |(id, ..)| *id);
         Ok((rows.into_iter().flat_map(|(_, at, bytes)| unpack(at, &bytes)).collect(), reached))
+    }
+
+    /// How many messages of each integration had an effect since a moment: records that were written or were right already,
+    /// in one destination each. *Shape*: by the name of the integration; what is no longer in the journal is not counted.
+    pub fn journal_effects(&self, since: Timestamp) -> Result<BTreeMap<String, u64>, Error> {
+        use What::{Created, Deactivated, Deleted, Unchanged, Updated};
+        let rows: Vec<(Ms, Vec<u8>)> = self.read(|conn| {
+            all(conn, "SELECT at, notes FROM journal WHERE at >= ?1", [to_ms(since)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+        })?;
+        let mut counts = BTreeMap::new();
+        for noted in rows.into_iter().flat_map(|(at, bytes)| unpack(at, &bytes)) {
+            let is_effect = matches!(noted.note.what, Created | Updated | Unchanged | Deleted | Deactivated);
+            if is_effect && noted.note.message.is_some() {
+                *counts.entry(noted.note.integration).or_default() += 1;
+            }
+        }
+        Ok(counts)
     }
 }
 

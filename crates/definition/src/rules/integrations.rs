@@ -218,6 +218,10 @@ impl<'a> Seen<'a> {
     /// The columns that a trigger watches are there.
     fn watched(&self, trigger: &Group, system: &str, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
         if let Some(found) = self.project.system(system).filter(|_| !self.entity_is_broken(system, entity)) {
+            if found.entity(entity).is_some_and(|held| held.virtual_table.is_some()) {
+                shown::tells_nobody(self, trigger, system, entity, diagnostics);
+                return;
+            }
             let catalog = self.options.catalogs.get(system);
             mappings::watched(found, entity, &trigger.texts("columns"), catalog, diagnostics);
         }
@@ -250,6 +254,7 @@ impl<'a> Seen<'a> {
         }
         shown::exposed(self, entity, diagnostics);
         shown::key(self, entity, diagnostics);
+        shown::beside(self, entity, diagnostics);
     }
 
     fn not_to_itself(&self, diagnostics: &mut Vec<Diagnostic>) -> bool {
@@ -320,7 +325,9 @@ impl<'a> Seen<'a> {
     fn reads(&self, system: &str, entity: &str, at: Span, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let Some((found, held)) = self.held(system, entity, at, diagnostics) else { return false };
         let before = diagnostics.len();
-        if !found.kind.reads {
+        if held.virtual_table.is_some() && held.read.is_empty() {
+            shown::only_shown(self, system, entity, at, "read here", diagnostics);
+        } else if !found.kind.reads {
             diagnostics.push(
                 Diagnostic::error(
                     codes::NO_MAPPING,

@@ -26,7 +26,7 @@ pub(crate) fn check(
     let entities = project.entities_by_name();
     let whole = super::whole(draft);
     for ((group, kind), system) in draft.systems.iter().zip(&project.systems) {
-        systems::dataverse_by_another_way(group, kind, options, diagnostics);
+        systems::dataverse_by_another_way(group, kind, draft, options, diagnostics);
         let lookups = system.lookup_keys(&entities);
         let mut found = Vec::new();
         for entry in group.named("entities") {

@@ -29,6 +29,7 @@ fn owners(draft: &Draft, diagnostics: &mut Vec<Diagnostic>) {
         })
         || matches!(draft.hub.get("alerts"), Some(Data::Broken));
     if routes_reach {
+        uncovered(draft, diagnostics);
         return;
     }
     for integration in &draft.integrations {
@@ -42,6 +43,47 @@ fn owners(draft: &Draft, diagnostics: &mut Vec<Diagnostic>) {
                 .help(format!("add to people.yaml: `groups: {{ {owner}: {{ email: {owner}@contoso.example }} }}`")),
         );
     }
+}
+
+/// Where an owner has no address, the routes of the hub are all there is: somebody hears of each severity at each hour.
+fn uncovered(draft: &Draft, diagnostics: &mut Vec<Diagnostic>) {
+    let whole = !draft.names.incomplete() && !draft.hub.is_broken() && !draft.people.is_broken();
+    let nobody = |group: &&Group| group.text("owner").is_some_and(|owner| !draft.names.has(Thing::Owner, owner));
+    let Some(integration) = draft.integrations.iter().find(nobody).filter(|_| whole) else { return };
+    let routes: Vec<&Group> = draft.hub.list("alerts").iter().filter_map(|route| route.group()).collect();
+    // A name that does not exist is a mistake of its own, and reported as that.
+    if routes.iter().any(|route| route.texts("to").iter().any(|(who, _)| !draft.names.has(Thing::Who, who))) {
+        return;
+    }
+    for severity in ["critical", "warning"] {
+        let heard = |minute: i16| {
+            routes.iter().filter(|route| route.texts("severity").iter().any(|(text, _)| *text == severity)).any(
+                |route| match route.get("between") {
+                    Some(Data::Hours(hours)) => within(hours, minute),
+                    _ => true,
+                },
+            )
+        };
+        let Some(silent) = (0..1_440).find(|minute| !heard(*minute)) else { continue };
+        let owner = integration.text("owner").unwrap_or_default();
+        diagnostics.push(
+            Diagnostic::warning(
+                codes::NOBODY,
+                format!("at {:02}:{:02} nobody hears of a {severity} alert", silent / 60, silent % 60),
+            )
+            .at(integration.at("owner"), "no person or group of people.yaml, so only the routes of the hub are left")
+            .note("the routes under `alerts:` in ironbridge.yaml leave hours or severities out")
+            .help(format!("add `{owner}` to people.yaml, or a route without `between:` for `{severity}`")),
+        );
+        return;
+    }
+}
+
+/// Whether a minute of the day is within hours that may pass midnight.
+fn within(hours: &crate::units::Hours, minute: i16) -> bool {
+    let of = |time: jiff::civil::Time| i16::from(time.hour()) * 60 + i16::from(time.minute());
+    let (from, until) = (of(hours.from), of(hours.until));
+    if from <= until { (from..until).contains(&minute) } else { minute >= from || minute < until }
 }
 
 fn groups(people: &Group, project: &Project, diagnostics: &mut Vec<Diagnostic>) {

@@ -5,6 +5,7 @@ use record::{Entity, Kind};
 use crate::codes;
 use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
+use crate::files::Span;
 use crate::load::{Draft, LoadOptions};
 use crate::model::SystemEntity;
 
@@ -40,29 +41,135 @@ pub(super) fn columns_are_declared(
 pub(super) fn dataverse_by_another_way(
     group: &Group,
     kind: &Kind,
+    draft: &Draft,
     options: &LoadOptions<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let Some(connection) = group.group("connection").filter(|_| kind.name != "dataverse") else { return };
+    if kind.name == "dataverse" {
+        return;
+    }
     let is_sql = kind.entity.iter().any(|field| field.name == "query");
-    for entry in &connection.entries {
-        let Data::Text(text) = &entry.value.data else { continue };
+    let mut texts = Vec::new();
+    if let Some(connection) = group.group("connection") {
+        gather(connection, &mut texts);
+    }
+    let of_dataverse = addresses_of_dataverse(draft, options);
+    for (key, text, at) in &texts {
         // What the environment says is looked at too, and never shown.
         let said = resolved(text, options).to_ascii_lowercase();
         let by_reference = if text.contains("${") { "what this refers to" } else { "this" };
-        if is_sql && (said.contains(".dynamics.com") || is_dataverse(&said)) {
-            diagnostics.push(
-                Diagnostic::error(codes::SQL_TO_DATAVERSE, "SQL directly to Dataverse")
-                    .at(entry.value.at, format!("{by_reference} is the SQL endpoint of a Dataverse environment"))
-                    .note("it is read-only, passes by business rules and change tracking, and times out after two minutes")
-                    .help("use `kind: dataverse` with `connection: { url: https://…crm.dynamics.com, … }`"),
-            );
-        } else if is_dataverse(&said) {
+        if is_sql && (said.contains(".dynamics.com") || is_dataverse(&said) || is_sql_of_dataverse(kind, key, &said)) {
+            diagnostics.push(sql(*at, format!("{by_reference} is the SQL endpoint of a Dataverse environment")));
+        } else if is_dataverse(&said) || address(&said).is_some_and(|address| of_dataverse.contains(&address)) {
             diagnostics.push(
                 Diagnostic::error(codes::DISGUISED, format!("a Dataverse behind the kind `{}`", kind.name))
-                    .at(entry.value.at, format!("{by_reference} is a Dataverse environment"))
+                    .at(*at, format!("{by_reference} is a Dataverse environment"))
                     .note("another kind knows nothing of its protection limits, alternate keys, choices and lookups, nor of what this hub wrote there before")
                     .help("use `kind: dataverse` with `connection: { url: https://…crm.dynamics.com, … }`"),
+            );
+        }
+    }
+    // By way of another database: a linked server, or an external table that is named with its host.
+    for held in group.named("entities").iter().filter_map(|entry| entry.value.group()) {
+        for (text, at) in ["query", "table"].iter().flat_map(|key| held.texts(key)) {
+            let said = text.to_ascii_lowercase();
+            if is_sql && (is_dataverse(&said) || said.contains(".dynamics.com")) {
+                diagnostics.push(sql(at, "this asks a Dataverse environment through another database".to_owned()));
+            }
+        }
+    }
+}
+
+fn sql(at: Span, label: String) -> Diagnostic {
+    Diagnostic::error(codes::SQL_TO_DATAVERSE, "SQL directly to Dataverse")
+        .at(at, label)
+        .note("it is read-only, passes by business rules and change tracking, and times out after two minutes")
+        .help("use `kind: dataverse` with `connection: { url: https://…crm.dynamics.com, … }`")
+}
+
+/// Every text and number of a connection, with the key that it stands under.
+fn gather<'g>(group: &'g Group, found: &mut Vec<(&'g str, String, Span)>) {
+    fn one<'g>(key: &'g str, value: &'g crate::decoded::Value, found: &mut Vec<(&'g str, String, Span)>) {
+        match &value.data {
+            Data::Text(text) => found.push((key, text.clone(), value.at)),
+            Data::Number(number) => found.push((key, number.to_string(), value.at)),
+            Data::Group(inner) => gather(inner, found),
+            Data::Named(entries) => entries.iter().for_each(|entry| one(&entry.name, &entry.value, found)),
+            Data::List(values) => values.iter().for_each(|item| one(key, item, found)),
+            _ => {}
+        }
+    }
+    group.entries.iter().for_each(|entry| one(&entry.name, &entry.value, found));
+}
+
+/// What only the SQL endpoint of Dataverse has, whatever name its host goes by: its second port, a driver made for it, and
+/// the names that its databases get.
+fn is_sql_of_dataverse(kind: &Kind, key: &str, said: &str) -> bool {
+    let number = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next() == Some("5558");
+    let port = (key == "port" && said == "5558")
+        || said.match_indices([':', ',']).any(|(at, _)| number(&said[at + 1..]))
+        || said.match_indices("port=").any(|(at, found)| number(&said[at + found.len()..]));
+    let driver = (key == "driver" || said.contains("driver="))
+        && ["dynamics", "dataverse", "cds"].iter().any(|w| said.contains(w));
+    let is_id = |name: &str| name.len() == 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = |name: &str| {
+        ["org", "unq"].iter().any(|stem| {
+            name.strip_prefix(stem).is_some_and(|id| is_id(id) && id.bytes().any(|byte| byte.is_ascii_digit()))
+        })
+    };
+    let database = (key == "database" && named(said))
+        || ["database=", "catalog="].iter().any(|word| {
+            said.match_indices(word).any(|(at, found)| {
+                named(said[at + found.len()..].split([';', '&', '"']).next().unwrap_or_default().trim())
+            })
+        });
+    // The port is not that of another database's address.
+    (port && kind.name == "sqlserver") || driver || database
+}
+
+/// Host and port of a web address.
+fn address(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
+    let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    Some(if host.rsplit(']').next().is_some_and(|end| end.contains(':')) {
+        host.to_owned()
+    } else {
+        format!("{host}{port}")
+    })
+    .filter(|host| host.len() > port.len())
+}
+
+/// Where the project's own Dataverse systems are: a second system at the same place is one of them.
+fn addresses_of_dataverse(draft: &Draft, options: &LoadOptions<'_>) -> Vec<String> {
+    let dataverse = draft.systems.iter().filter(|(_, kind)| kind.name == "dataverse");
+    let urls = dataverse.filter_map(|(group, _)| group.group("connection")?.text("url"));
+    urls.filter_map(|url| address(&resolved(url, options).to_ascii_lowercase())).collect()
+}
+
+/// A group of people whose webhook is a system of the project: a flow would call the system by its address, past its
+/// mapping, its keys and its limits.
+pub(super) fn called_by_address(draft: &Draft, options: &LoadOptions<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let systems: Vec<(&str, String)> = draft
+        .systems
+        .iter()
+        .filter_map(|(group, _)| {
+            let mut texts = Vec::new();
+            gather(group.group("connection")?, &mut texts);
+            let name = group.text("system")?;
+            texts.iter().find_map(|(_, text, _)| Some((name, address(&resolved(text, options).to_ascii_lowercase())?)))
+        })
+        .collect();
+    for entry in draft.people.named("groups") {
+        let Some(group) = entry.value.group() else { continue };
+        for (text, at) in ["webhook", "teams", "slack"].iter().flat_map(|way| group.texts(way)) {
+            let Some(called) = address(&resolved(text, options).to_ascii_lowercase()) else { continue };
+            let Some((system, _)) = systems.iter().find(|(_, address)| *address == called) else { continue };
+            diagnostics.push(
+                Diagnostic::error(codes::BY_ADDRESS, format!("the group `{}` is the system `{system}`", entry.name))
+                    .at(at, "whoever notifies this group calls the system by its address")
+                    .note("a call past the mapping has no key, no retry that is safe, and no place in `impact` and `trace`")
+                    .help(format!("use a step `write: {{ entity: …, to: {system}, … }}`, and give people an address of their own")),
             );
         }
     }

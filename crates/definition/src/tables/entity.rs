@@ -44,6 +44,7 @@ pub(crate) static ENTITY: Table = Table {
             "{ number: { type: text, max_length: 20 } }",
         )
         .required(),
+        super::accept::ACCEPT,
     ]],
 };
 

@@ -22,6 +22,7 @@ pub(crate) const FLOW: Table = Table {
             "Credit limits are raised by people, not by code.",
         )
         .required(),
+        super::accept::ACCEPT,
         Field::new(
             "criticality",
             one_of(&["low", "normal", "business_critical"]),

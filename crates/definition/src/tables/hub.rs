@@ -29,6 +29,7 @@ pub(crate) const HUB: Table = Table {
             "{ messages: 14 days }",
         )
         .default("{}"),
+        super::accept::ACCEPT,
     ]],
 };
 

@@ -1,5 +1,6 @@
 //! `integrations/*.yaml`: what all have, and what each pattern has.
 
+use super::accept::ACCEPT;
 use crate::table::{DURATION, Field, PERCENTAGE, Shape, TEXT, Table, Thing, YES_NO, one_of, whole};
 
 pub(crate) const PATTERNS: &[&str] = &["batch", "event", "virtual", "flow"];
@@ -22,6 +23,7 @@ const COMMON: &[Field] = &[
         "Sales see a new finance customer within half an hour.",
     )
     .required(),
+    ACCEPT,
 ];
 
 const FROM: Field = Field::new("from", Shape::Ref(Thing::System), "The system that is read.", "finance");

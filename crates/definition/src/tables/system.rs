@@ -53,6 +53,7 @@ pub(crate) const SYSTEM: Table = Table {
             "{ customer: { table: customers, read: { number: customer_no } } }",
         )
         .required(),
+        super::accept::ACCEPT,
     ]],
 };
 
@@ -143,6 +144,12 @@ pub(crate) const SYSTEM_ENTITY: &[Field] = &[
         Shape::Named("column", &Shape::TypeWord(COLUMN_TYPES)),
         "The columns and their types, where the system has no catalogue.",
         "{ Artikel: text, Preis: decimal }",
+    ),
+    Field::new(
+        "personal_because",
+        TEXT,
+        "Why personal fields are written here, where neither Dynamics nor their master does it.",
+        "The driver calls the customer before the delivery.",
     ),
 ];
 

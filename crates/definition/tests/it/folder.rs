@@ -260,7 +260,7 @@ fn diagnostics_are_json_too() {
             "code": "IB0110", "severity": "error", "title": "unknown key `timezone`",
             "place": { "file": "ironbridge.yaml", "line": 2, "column": 1, "start": 13, "end": 21 },
             "label": "the hub has no such key",
-            "notes": ["allowed: hub, time_zone, calendar, alerts, retention"],
+            "notes": ["allowed: hub, time_zone, calendar, alerts, retention, accept"],
             "help": "did you mean `time_zone`?",
             "secondary": [],
         }])
@@ -306,6 +306,7 @@ pub fn three_hundred() -> Vec<(String, String)> {
             {
                 text = text
                     .replace(&format!("integration: {name}\n"), &format!("integration: {name}-{number}\n"))
+                    .replace(&format!("decision: {name}\n"), &format!("decision: {name}-{number}\n"))
                     .replace(&format!("run: {name} "), &format!("run: {name}-{number} "));
             }
             text = text.replace("test: a customer", &format!("test: {number}, a customer"));

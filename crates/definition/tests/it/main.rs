@@ -3,6 +3,7 @@
 // Helpers of tests are tests.
 #![allow(clippy::unwrap_used)]
 
+mod advise;
 mod examples;
 mod folder;
 mod fuzz;
@@ -10,4 +11,5 @@ mod impact;
 mod kinds;
 mod messages;
 mod mutation;
+mod rules;
 mod schema;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use definition::{LoadOptions, load_files};
 
-fn apply(files: &mut BTreeMap<String, String>, edit: &str) {
+pub fn apply(files: &mut BTreeMap<String, String>, edit: &str) {
     if let Some((file, content)) = edit.split_once(" := ") {
         files.insert(file.to_owned(), content.replace("\\n", "\n").replace("\\t", "\t"));
         return;

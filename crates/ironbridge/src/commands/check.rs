@@ -16,13 +16,13 @@ use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
 pub async fn check(cli: &Cli, online: bool) -> Result<u8, Failure> {
-    let loaded = wiring::load(&cli.project, cli.env.as_deref());
+    let loaded = wiring::load_measured(&cli.project, cli.env.as_deref(), BTreeMap::new());
     let Some(project) = loaded.project.clone().filter(|_| online && !loaded.has_errors()) else {
         return Ok(report(cli, &loaded));
     };
     let project = Arc::new(project);
     let (live, failed) = ask(cli, &project).await;
-    let loaded = wiring::load_with(&cli.project, cli.env.as_deref(), live);
+    let loaded = wiring::load_measured(&cli.project, cli.env.as_deref(), live);
     match report(cli, &loaded) {
         0 if failed => Ok(FAILED),
         0 => fits(cli, &project).await,
@@ -47,11 +47,11 @@ pub async fn watch(cli: &Cli, online: bool) -> Result<u8, Failure> {
     }
 }
 
-/// Every YAML file of the project with its size and time of change.
+/// Every file of the project with its size and time of change.
 fn fingerprint(dir: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-    let folders = ["", "systems", "entities", "integrations", "environments", "tests"];
+    let folders = ["", "systems", "entities", "integrations", "environments", "tests", "decisions", "runbooks"];
     let entries = folders.iter().filter_map(|folder| std::fs::read_dir(dir.join(folder)).ok()).flatten().flatten();
-    let yaml = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "yaml" || e == "yml"));
+    let yaml = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "md"));
     let mut files: Vec<_> = yaml
         .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
         .map(|(path, metadata)| (path, metadata.len(), metadata.modified().ok()))
@@ -67,7 +67,10 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
     let warnings = loaded.diagnostics.len() - errors;
     if cli.format == Format::Human {
         let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-        let warned = count(warnings, "warning", "warnings");
+        let mut warned = count(warnings, "warning", "warnings");
+        if !loaded.accepted.is_empty() {
+            warned.push_str(&format!(", {} accepted", loaded.accepted.len()));
+        }
         match &loaded.project {
             Some(project) if errors == 0 => say!(
                 "{} in order: {}, {}, {}{}",
@@ -75,7 +78,7 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
                 count(project.systems.len(), "system", "systems"),
                 count(project.entities.len(), "entity", "entities"),
                 count(project.integrations.len(), "integration", "integrations"),
-                if warnings > 0 { format!(" ({warned})") } else { String::new() }
+                if warnings + loaded.accepted.len() > 0 { format!(" ({warned})") } else { String::new() }
             ),
             _ => say!("{}, {warned}", count(errors, "error", "errors")),
         }

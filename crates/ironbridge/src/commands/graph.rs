@@ -7,8 +7,8 @@ use crate::{say, wiring};
 pub fn graph(cli: &Cli, picture: Picture) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let text = match picture {
-        Picture::Mermaid => definition::mermaid(&project),
-        Picture::Svg => definition::svg(&project),
+        Picture::Mermaid => definition::mermaid(&project, None),
+        Picture::Svg => definition::svg(&project, None),
     };
     say!("{}", text.trim_end());
     Ok(0)

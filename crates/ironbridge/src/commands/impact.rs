@@ -7,7 +7,7 @@ use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
 use crate::output::table;
 use crate::{say, wiring};
 
-pub fn impact(cli: &Cli, name: &str) -> Result<u8, Failure> {
+pub fn impact(cli: &Cli, name: &str, mermaid: bool, svg: bool) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let subjects = definition::subjects(&project, name);
     if subjects.is_empty() {
@@ -16,6 +16,13 @@ pub fn impact(cli: &Cli, name: &str) -> Result<u8, Failure> {
         let names: Vec<&str> = systems.chain(project.entities.iter().map(|entity| &*entity.name)).collect();
         let fix = format!("name one of {}, or one of their fields or columns", names.join(", "));
         return Err(Failure::new(USAGE, NO_SUCH_NAME, what, fix));
+    }
+    if mermaid || svg {
+        let touched = |subject: &definition::Subject| (subject.clone(), definition::impact(&project, subject));
+        let marked = definition::Marked::of(&subjects.iter().map(touched).collect::<Vec<_>>());
+        let draw = if svg { definition::svg } else { definition::mermaid };
+        say!("{}", draw(&project, Some(&marked)).trim_end());
+        return Ok(0);
     }
     if cli.format == Format::Json {
         let one = |subject: &definition::Subject| {

@@ -153,7 +153,7 @@ fn flatten(map: &Map<String, Json>) -> Vec<(String, Option<String>)> {
 }
 
 /// The first rows of a live table, in all its columns.
-async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sample, Failure> {
+pub(super) async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sample, Failure> {
     let project = wiring::project(cli)?;
     if project.system(system).is_none() {
         return Err(unusable(&format!("{system}.{table}"), &format!("this project has no system `{system}`")));

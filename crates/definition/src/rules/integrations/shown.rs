@@ -1,11 +1,14 @@
 //! What a virtual table needs of its source: fields that exist, and a key that is found again by its GUID.
 
 use mapping::Expr;
+use record::Type;
 use record::guid::{Scheme, can_be_hashed};
 
 use super::Seen;
 use crate::codes;
+use crate::decoded::Group;
 use crate::diagnostic::Diagnostic;
+use crate::files::Span;
 
 /// The fields of `expose:` are fields of the entity.
 pub(super) fn exposed(seen: &Seen<'_>, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
@@ -20,7 +23,74 @@ pub(super) fn exposed(seen: &Seen<'_>, entity: &str, diagnostics: &mut Vec<Diagn
                     )),
             );
         }
+        let field = known.field(name).filter(|field| matches!(field.ty, Type::Lines(_) | Type::Choices { .. }));
+        if let Some(field) = field {
+            diagnostics.push(
+                Diagnostic::error(codes::VIRTUAL_CANNOT, format!("a virtual table cannot show `{name}`"))
+                    .at(at, format!("it is {}, and no column of a virtual table holds that", field.ty.word()))
+                    .help(
+                        "leave it out; or give the lines an entity of their own, and show it as a second virtual table",
+                    ),
+            );
+        }
     }
+}
+
+/// What stands beside `virtual_table:` and has no meaning for rows that are stored nowhere.
+pub(super) fn beside(seen: &Seen<'_>, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
+    for (to, _) in seen.group.texts("to") {
+        let Some((group, _)) = seen.draft.systems.iter().find(|(group, _)| group.text("system") == Some(to)) else {
+            continue;
+        };
+        let held = group.named("entities").iter().find(|entry| &*entry.name == entity);
+        let Some(held) = held.and_then(|entry| entry.value.group()).filter(|held| held.says("virtual_table")) else {
+            continue;
+        };
+        for key in ["alternate_key", "match_existing", "watermark"].iter().filter(|key| held.says(key)) {
+            diagnostics.push(
+                Diagnostic::error(codes::VIRTUAL_CANNOT, format!("a virtual table has no `{key}`"))
+                    .at(held.key_at(key), "it has no rows of its own, which could have one")
+                    .help(format!("remove `{key}`: rows are found by the key of the entity `{entity}`")),
+            );
+        }
+    }
+}
+
+/// A virtual table is read where its rows are.
+pub(super) fn only_shown(
+    seen: &Seen<'_>,
+    system: &str,
+    entity: &str,
+    at: Span,
+    label: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let source = seen.project.integrations.iter().find_map(|integration| match &integration.pattern {
+        crate::model::Pattern::Virtual(shown) if shown.entity == entity && shown.to == system => Some(&shown.from),
+        _ => None,
+    });
+    let help = match source {
+        Some(source) => format!("read it from `{source}`, which holds the rows"),
+        None => "read it from the system that holds the rows".to_owned(),
+    };
+    diagnostics.push(
+        Diagnostic::error(codes::VIRTUAL_CANNOT, format!("`{entity}` is a virtual table in `{system}`"))
+            .at(at, label)
+            .note("a virtual table shows what another system holds: it has no rows of its own, tracks no changes and gives at most 1,000 rows")
+            .help(help),
+    );
+}
+
+/// Nothing happens in a virtual table that anybody could be told of.
+pub(super) fn tells_nobody(
+    seen: &Seen<'_>,
+    trigger: &Group,
+    system: &str,
+    entity: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let at = if trigger.says("in") { trigger.at("in") } else { seen.group.at("from") };
+    only_shown(seen, system, entity, at, "no event ever comes from it", diagnostics);
 }
 
 /// Dynamics asks for a row by its GUID. Where that is a hash, the source has to compute the same one.

@@ -1,0 +1,64 @@
+//! How the integrations of a project ran of late, from the hub's own state.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use definition::{History, Measured};
+use jiff::{SignedDuration, Timestamp};
+use store::runs::Run;
+use store::{Options, Store};
+
+use crate::wiring::STATE_DIR;
+
+/// So far back the history is looked at.
+const DAYS: i64 = 14;
+/// So many runs of one integration tell enough.
+const RUNS_MAX: usize = 1_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// Nothing where the project never ran here, or its state cannot be read: then the rules that need it are silent.
+pub fn measured(dir: &Path) -> Measured {
+    let state = dir.join(STATE_DIR);
+    if !state.is_dir() {
+        return Measured::default();
+    }
+    let read = || -> Result<Measured, store::Error> {
+        let store = Store::open(state, Options::default())?;
+        let now = store.clock().now();
+        let since = now - SignedDuration::from_hours(24 * DAYS);
+        let mut found: BTreeMap<String, History> = BTreeMap::new();
+        for last in store.last_runs()? {
+            let runs = store.runs(Some(&last.integration), None, RUNS_MAX)?;
+            let recent: Vec<&Run> = runs.iter().filter(|run| run.started >= since && run.state.is_good()).collect();
+            found.extend(history(&recent, now).map(|history| (last.integration.clone(), history)));
+        }
+        for (name, effects) in store.journal_effects(since)? {
+            let history = found.entry(name).or_insert_with(|| History { days: DAYS as u32, ..History::default() });
+            history.written += effects;
+        }
+        Ok(Measured(found))
+    };
+    read().unwrap_or_else(|why| {
+        tracing::warn!("what was measured cannot be read, and nothing is compared with it: {why}");
+        Measured::default()
+    })
+}
+
+fn history(runs: &[&Run], now: Timestamp) -> Option<History> {
+    let first = runs.iter().map(|run| run.started).min()?;
+    let mut took: Vec<Duration> =
+        runs.iter().filter_map(|run| Some(run.finished?.duration_since(run.started).unsigned_abs())).collect();
+    took.sort_unstable();
+    let at = |part: usize| took.get((took.len() * part / 100).min(took.len().saturating_sub(1))).copied();
+    let days = now.duration_since(first).as_secs().div_euclid(DAY_SECONDS) + 1;
+    Some(History {
+        days: u32::try_from(days).unwrap_or(1),
+        runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
+        idle_runs: u32::try_from(runs.iter().filter(|run| run.counts.written() == 0).count()).unwrap_or(u32::MAX),
+        usual_run: at(50),
+        long_run: at(95),
+        read: runs.iter().map(|run| run.counts.read).sum(),
+        written: runs.iter().map(|run| run.counts.written()).sum(),
+    })
+}
