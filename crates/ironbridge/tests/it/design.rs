@@ -101,7 +101,8 @@ fn the_steps_of_the_pipelines_run_and_fail_where_they_should() {
         assert_eq!(steps.len(), 2, "{steps:?}");
         run(&steps[0]).ok();
         run(&steps[1]).ok();
-        let read = || -> Json { serde_json::from_str(&std::fs::read_to_string(world.dir.join(sarif)).unwrap()).unwrap() };
+        let read =
+            || -> Json { serde_json::from_str(&std::fs::read_to_string(world.dir.join(sarif)).unwrap()).unwrap() };
         assert_eq!(read()["runs"][0]["results"], serde_json::json!([]));
 
         world.edit("systems/finance.yaml", "kind: sqlite", "kind: sqlight");
@@ -188,17 +189,41 @@ fn advice_is_given_kept_and_drafted() {
     let file = answers.to_str().unwrap();
     let advice = said(binary().args(["-C", dir, "advise", "--answers", file]).output().unwrap()).ok();
     assert!(advice.out.starts_with("Recommended: a batch integration.\n"), "{}", advice.out);
-    let json = said(binary().args(["-C", dir, "--format", "json", "advise", "--answers", file, "--late", "costly", "--from-is", "api"]).output().unwrap());
+    let json = said(
+        binary()
+            .args(["-C", dir, "--format", "json", "advise", "--answers", file, "--late", "costly", "--from-is", "api"])
+            .output()
+            .unwrap(),
+    );
     assert_eq!(json.ok().json()["recommended"], "event");
     let nothing = said(binary().args(["-C", dir, "advise"]).stdin(std::process::Stdio::null()).output().unwrap());
     nothing.fails(2, "IB1100");
     let wrong = said(binary().args(["-C", dir, "advise", "--answers", file, "--late", "soon"]).output().unwrap());
     wrong.fails(2, "IB0115");
 
-    let keep = ["advise", "--name", "machines", "--answers", file, "--from", "plant", "--to", "dynamics", "--entity", "machine", "--owner", "finance-it", "--who", "finance-it"];
+    let keep = [
+        "advise",
+        "--name",
+        "machines",
+        "--answers",
+        file,
+        "--from",
+        "plant",
+        "--to",
+        "dynamics",
+        "--entity",
+        "machine",
+        "--owner",
+        "finance-it",
+        "--who",
+        "finance-it",
+    ];
     let said = world.ironbridge(&keep).ok();
     let written: Vec<&str> = said.out.lines().filter_map(|line| line.strip_prefix("written: ")).collect();
-    assert_eq!(written, ["decisions/machines.yaml", "integrations/machines.yaml", "entities/machine.yaml", "systems/plant.yaml"]);
+    assert_eq!(
+        written,
+        ["decisions/machines.yaml", "integrations/machines.yaml", "entities/machine.yaml", "systems/plant.yaml"]
+    );
     assert!(said.err.contains("Add to systems/dynamics.yaml"), "{said:#?}");
     // The mapping that was shown is what is missing, and nothing else.
     let (_, lines) = said.err.split_once("Add to systems/dynamics.yaml, under `entities:`\n").unwrap();
@@ -217,7 +242,9 @@ fn advice_is_given_kept_and_drafted() {
     let kept = std::fs::read_to_string(world.dir.join("integrations/machines.yaml")).unwrap();
     assert!(kept.contains("every 30 minutes"), "{kept}");
 
-    world.ironbridge(&["advise", "--name", "machines", "--choose", "pigeons", "--because", "They fly."]).fails(2, "IB1101");
+    world
+        .ironbridge(&["advise", "--name", "machines", "--choose", "pigeons", "--because", "They fly."])
+        .fails(2, "IB1101");
     let review = world.ironbridge(&["advise", "review"]).ok().out;
     assert!(review.contains("nobody wrote down why it is like this"), "{review}");
 }
@@ -229,7 +256,9 @@ fn check_knows_what_was_measured() {
     world.ironbridge(&["run", "customers"]).ok();
     let file = world.dir.join("wish.yaml");
     std::fs::write(&file, WISH.replace("a_day: 50", "a_day: 2")).unwrap();
-    world.ironbridge(&["advise", "--name", "customers", "--answers", file.to_str().unwrap(), "--who", "finance-it"]).ok();
+    world
+        .ironbridge(&["advise", "--name", "customers", "--answers", file.to_str().unwrap(), "--who", "finance-it"])
+        .ok();
     let checked = world.ironbridge(&["check"]).ok();
     assert!(checked.err.contains("warning[IB0223]: `customers` was decided for 2 a day"), "{checked:#?}");
     let review = world.ironbridge(&["--format", "json", "advise", "review"]).ok().json();
