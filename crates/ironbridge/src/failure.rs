@@ -40,7 +40,6 @@ pub const NOT_ASKED: Code = Code("IB0735");
 pub const BAD_WINDOW: Code = Code("IB0738");
 /// No events are registered for this integration, or not by an API.
 pub const NOT_REGISTERED_THERE: Code = Code("IB0805");
-
 /// An integration has no virtual table that could be published.
 pub const NOT_PUBLISHED_THERE: Code = Code("IB0917");
 /// Nothing was answered that could be advised on.
