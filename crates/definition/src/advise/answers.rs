@@ -357,7 +357,7 @@ mod tests {
             let field = ANSWERS.fields().find(|field| field.name == question.key).unwrap();
             assert_eq!(field.required, question.default.is_none(), "{}", question.key);
             for (word, _) in question.choices {
-                let text = format!("wish: x y\nlate: nothing\nlooks: many\na_day: 1\nstored: seen\n");
+                let text = "wish: x y\nlate: nothing\nlooks: many\na_day: 1\nstored: seen\n";
                 let text = text.lines().filter(|line| !line.starts_with(&format!("{}:", question.key)));
                 let text: String = text.map(|line| format!("{line}\n")).collect();
                 assert!(
