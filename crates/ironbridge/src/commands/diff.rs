@@ -53,8 +53,11 @@ fn print(change: &Changed) {
     say!("      {}", change.means);
 }
 
+/// Rows that were written, by system and entity.
+type Counts = Box<dyn Fn(&str, &str) -> Option<u64>>;
+
 /// How many rows were written, where the project of the command line or the new version has run here.
-fn counts(cli: &Cli, new: &Project) -> Box<dyn Fn(&str, &str) -> Option<u64>> {
+fn counts(cli: &Cli, new: &Project) -> Counts {
     let dirs = [new.dir.clone(), cli.project.clone()];
     let state = dirs.iter().map(|dir| dir.join(wiring::STATE_DIR)).find(|state| state.is_dir());
     let Some(store) = state.and_then(|state| store::Store::open(state, store::Options::default()).ok()) else {

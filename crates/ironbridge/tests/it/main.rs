@@ -9,7 +9,6 @@ mod bad_days;
 mod cases;
 mod chaos;
 mod deadlines;
-mod design;
 mod drift;
 mod drill;
 mod events;
