@@ -1,0 +1,155 @@
+//! Virtual tables: `ironbridge virtual serve` over a SQLite file, beside an `@sap/cds` service over the same file in the
+//! same run, and beside the same SQL prepared in this process.
+//!
+//! `cargo build --release && cargo bench -p bench --bench virtual_tables`. `BENCH_CAP` is a folder with the `node_modules`
+//! of the yardstick: `npm install @sap/cds@9 @cap-js/sqlite@2 express@4`.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints numbers")]
+
+mod load;
+mod servers;
+
+use std::time::{Duration, Instant};
+
+use load::{Load, Paths};
+use rusqlite::Connection;
+
+const EACH: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 3;
+const READERS: usize = 200;
+/// Articles, each in five warehouses.
+const ARTICLES: u32 = 2_000;
+const WAREHOUSES: [&str; 5] = ["CGN", "LON", "SAO", "YVR", "NRT"];
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let dir = std::env::temp_dir().join(format!("ironbridge-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let database = dir.join("warehouse.db");
+    fill(&database);
+    let hub = servers::hub(&dir, &database);
+    let cap = servers::cap(&dir, &database);
+    let ours = questions(runtime.block_on(load::keys(hub.address)), "/odata/warehouse/stock", |key| format!("({key})"));
+    let natural = |n: u32| format!("(sku='SKU-{:06}',warehouse='{}')", n % ARTICLES, WAREHOUSES[(n % 5) as usize]);
+    let theirs = questions((0..1_000).map(|n| natural(n * 7)).collect(), "/odata/v4/depot/stock", |key| key.clone());
+
+    println!("{:<22} {:>4}  {:>27}  {:>27}", "", "", "ours", "@sap/cds");
+    println!(
+        "{:<22} {:>4}  {:>9} {:>8} {:>8}  {:>9} {:>8} {:>8}",
+        "", "conn", "req/s", "p50 ms", "p99 ms", "req/s", "p50", "p99"
+    );
+    for (at, (what, paths)) in ours.iter().enumerate() {
+        for connections in [1, 16] {
+            let run =
+                |address, paths: &Paths, long| runtime.block_on(load::run(address, paths.clone(), connections, long));
+            run(hub.address, paths, EACH / 3);
+            if let Some(cap) = &cap {
+                run(cap.address, &theirs[at].1, EACH / 3);
+            }
+            let (mut mine, mut other) = (Vec::new(), Vec::new());
+            for _ in 0..ROUNDS {
+                mine.push(run(hub.address, paths, EACH));
+                if let Some(cap) = &cap {
+                    other.push(run(cap.address, &theirs[at].1, EACH));
+                }
+            }
+            let (mine, other) = (Load::all(mine), (!other.is_empty()).then(|| Load::all(other)));
+            print(what, connections, &mine, other.as_ref());
+        }
+    }
+    println!("\n{}", overhead(&database, &runtime, hub.address, &ours[0].1));
+    let page = ours[2].1.clone();
+    runtime.block_on(load::run(hub.address, page.clone(), 16, EACH));
+    let before = hub.resident_mb();
+    runtime.block_on(load::run(hub.address, page.clone(), READERS, EACH));
+    let first = hub.resident_mb();
+    let many = runtime.block_on(load::run_any(hub.address, page, READERS, EACH * 3));
+    println!(
+        "{READERS} readers of a page of 500: {:.0} pages/s, resident {before:.0} MB with 16, then {first:.0} and {:.0} MB; {} were told to come back (429)",
+        many.rate(),
+        hub.resident_mb(),
+        many.refused
+    );
+    drop((hub, cap));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// The three questions, each as the addresses that ask it.
+fn questions(keys: Vec<String>, root: &str, address: impl Fn(&String) -> String) -> Vec<(&'static str, Paths)> {
+    let lookups = keys.iter().map(|key| format!("{root}{}", address(key)));
+    let filters = (0..200).map(|n| {
+        format!(
+            "{root}?$filter=startswith(sku,'SKU-{:03}')%20and%20quantity%20gt%20{}&$orderby=quantity%20desc&$top=50",
+            n % 2,
+            n % 100
+        )
+    });
+    let pages = (0..20).map(|n| format!("{root}?$orderby=sku&$top=500&$skip={}", n * 450));
+    vec![
+        ("key lookup", lookups.collect::<Vec<_>>().into()),
+        ("filter + top 50", filters.collect::<Vec<_>>().into()),
+        ("page of 500", pages.collect::<Vec<_>>().into()),
+    ]
+}
+
+fn print(what: &str, connections: usize, mine: &Load, other: Option<&Load>) {
+    let side = |load: &Load| format!("{:>9.0} {:>8.2} {:>8.2}", load.rate(), load.at_share(0.5), load.at_share(0.99));
+    let compared = other.map(|other| {
+        format!(
+            "  {}   {:.1} times, p99 {:.2} of theirs",
+            side(other),
+            mine.rate() / other.rate(),
+            mine.at_share(0.99) / other.at_share(0.99)
+        )
+    });
+    println!("{what:<22} {connections:>4}  {}{}", side(mine), compared.unwrap_or_default());
+}
+
+/// A key lookup over one connection, beside the same row read by a prepared statement here.
+fn overhead(
+    file: &std::path::Path,
+    runtime: &tokio::runtime::Runtime,
+    hub: std::net::SocketAddr,
+    paths: &Paths,
+) -> String {
+    let database = Connection::open(file).unwrap();
+    let sql = "SELECT sku, warehouse, quantity, price, note, counted_on FROM stock WHERE sku = ?1 AND warehouse = ?2";
+    let mut statement = database.prepare(sql).unwrap();
+    let mut times = Vec::new();
+    for n in 0..20_000u32 {
+        let (sku, warehouse) = (format!("SKU-{:06}", n * 7 % ARTICLES), WAREHOUSES[(n % 5) as usize]);
+        let began = Instant::now();
+        let price: String =
+            statement.query_row((sku, warehouse), |row| row.get::<_, f64>(3).map(|p| p.to_string())).unwrap();
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+        assert!(!price.is_empty());
+    }
+    times.sort_by(f64::total_cmp);
+    let sql = times[times.len() / 2];
+    let ours = runtime.block_on(load::run(hub, paths.clone(), 1, EACH)).at_share(0.5);
+    format!(
+        "a key lookup: p50 {ours:.3} ms, the same SQL prepared in process {sql:.3} ms: {:.3} ms more (goal: 0.3)",
+        ours - sql
+    )
+}
+
+fn fill(file: &std::path::Path) {
+    let mut database = Connection::open(file).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             CREATE TABLE stock (sku VARCHAR(10) NOT NULL, warehouse VARCHAR(3) NOT NULL, quantity INTEGER, price DECIMAL(12,2),
+               note TEXT, counted_on DATE, PRIMARY KEY (sku, warehouse));",
+        )
+        .unwrap();
+    let transaction = database.transaction().unwrap();
+    for article in 0..ARTICLES {
+        for (place, warehouse) in (0u32..).zip(WAREHOUSES) {
+            let n = (article * 5 + place).wrapping_mul(2_654_435_761) >> 7;
+            let sql = "INSERT INTO stock VALUES (?, ?, ?, ?, ?, ?)";
+            let (sku, price) = (format!("SKU-{article:06}"), f64::from(n % 10_007) / 100.0);
+            let (note, day) = (format!("sample note {}", n % 50), format!("2026-{:02}-{:02}", n % 12 + 1, n % 28 + 1));
+            transaction.prepare_cached(sql).unwrap().execute((sku, warehouse, n % 506, price, note, day)).unwrap();
+        }
+    }
+    transaction.commit().unwrap();
+}
