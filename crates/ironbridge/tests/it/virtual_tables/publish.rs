@@ -18,11 +18,14 @@ struct Shown {
 
 impl Shown {
     fn new() -> Shown {
+        let keys = "odata: { keys: [\"${file:old.token}\", \"${file:new.token}\"] }\n";
+        Shown::of(Served::new("timeout: 15 seconds\n", keys))
+    }
+
+    fn of(served: Served) -> Shown {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let config = Config { token: Some(TOKEN.to_owned()), ..Config::default() };
         let dynamics = runtime.block_on(emulator::dataverse::start(config)).unwrap();
-        let served =
-            Served::new("timeout: 15 seconds\n", "odata: { keys: [\"${file:old.token}\", \"${file:new.token}\"] }\n");
         let shown = Shown { url: dynamics.url.clone(), served, _dynamics: dynamics, runtime };
         std::fs::write(shown.dir().join("dynamics.token"), TOKEN).unwrap();
         shown.edit(
@@ -138,6 +141,31 @@ fn what_is_published_is_shown_live_and_published_again_changes_nothing() {
     let page = shown.asked("new_stocks", &[("$select", "new_sku"), ("$count", "true")]);
     assert_eq!(page["value"].as_array().unwrap().len(), 1_000, "the most that one query gets");
     assert_eq!(page["@odata.count"], 5_000, "10,000, and the platform counts to 5,000");
+}
+
+#[test]
+fn rows_of_every_database_are_shown_in_dynamics() {
+    for (kind, served) in Served::each("ironbridge_shown") {
+        let shown = Shown::of(served);
+        shown.publish("stock", &["--yes"]).ok();
+        let options = [
+            ("$select", "new_sku,new_warehouse"),
+            ("$filter", "startswith(new_sku,'SKU-0001') and new_quantity gt 400 and contains(new_note,'%')"),
+            ("$orderby", "new_quantity"),
+        ];
+        let mut rows = texts(&shown.asked("new_stocks", &options), ["new_sku", "new_warehouse"]);
+        let sql = "WHERE sku LIKE 'SKU-0001%' AND quantity > 400 AND instr(note, '%') > 0";
+        let mut expected = super::stock::sql_keys(&shown.served.database(), sql);
+        // Databases order texts each in its own way.
+        rows.sort();
+        expected.sort();
+        assert!(!rows.is_empty());
+        assert_eq!(rows, expected, "{kind}");
+        let one = shown.asked("new_stocks", &[("$filter", "new_sku eq 'SKU-000777' and new_warehouse eq 'O''Hare'")]);
+        let id = one["value"][0]["new_stockid"].as_str().unwrap_or_else(|| panic!("{kind}: {one}")).to_owned();
+        let again = shown.asked(&format!("new_stocks({id})"), &[]);
+        assert_eq!(again["new_warehouse"], "O'Hare", "{kind}: {again}");
+    }
 }
 
 #[test]
