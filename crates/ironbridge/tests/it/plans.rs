@@ -63,6 +63,12 @@ fn run_as_planned(world: &World, which: &str) {
             planned.insert(row["key"].as_str().unwrap(), columns.keys().map(String::as_str).collect());
         }
     }
+    // Where a row is deleted, Dynamics itself clears what pointed to it.
+    let unlinked = |key: &str, columns: &BTreeSet<&str>| {
+        let parent = before.get(key).and_then(|account| account.parent.as_ref());
+        columns.iter().eq(["parentaccountid"].iter()) && parent.is_some_and(|parent| !after.contains_key(parent))
+    };
+    written.retain(|key, columns| planned.contains_key(key) || !unlinked(key, columns));
     // What is adopted was there without a key, so its columns may be right already; and a row may only change its state.
     for (key, columns) in &written {
         let expected = planned.get(key).unwrap_or_else(|| panic!("{which}: {key} was written, and not planned"));
@@ -79,10 +85,13 @@ fn run_as_planned(world: &World, which: &str) {
     assert!(gone.iter().all(|row| deleted.contains(&row["key"].as_str().unwrap().to_owned())), "{which}");
 }
 
+/// Stories that once ended badly: a deleted row to which another one pointed.
+const FOUND: [u64; 1] = [7003];
+
 #[test]
 fn a_run_does_what_its_plan_says_whatever_happened_before() {
     let first = from_environment("IRONBRIDGE_SEED", 1);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 3) {
+    for seed in FOUND.into_iter().chain(first..first + from_environment("IRONBRIDGE_SEEDS", 3)) {
         println!("seed {seed}");
         let mut chance = Chance(seed);
         let deletes = chance.one_of(&["ignore", "deactivate", "delete"]);
