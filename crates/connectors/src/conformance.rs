@@ -3,6 +3,7 @@
 //! A [`Stand`] is a real system with a table to write to and read from. [`run`] puts a connector through every
 //! [`Check`]; a check that cannot apply is waived with a reason, and a waiver that is no longer needed fails.
 
+mod documents;
 mod names;
 mod proxy;
 mod trouble;
@@ -58,10 +59,14 @@ pub enum Check {
     LockTimeout,
     /// A write that is dropped in the middle holds nothing.
     CancelledWrite,
+    /// A document is written with its lines, changed line by line, and refused as a whole.
+    WritesLines,
+    /// What a message has done is not done again, and what was refused is not noted.
+    NotesMessages,
 }
 
 impl Check {
-    pub const ALL: [Check; 21] = [
+    pub const ALL: [Check; 23] = [
         Check::ReadsEverythingOnce,
         Check::GoesOnAfterACut,
         Check::WritesTwiceAsOnce,
@@ -83,6 +88,8 @@ impl Check {
         Check::StatementTimeout,
         Check::LockTimeout,
         Check::CancelledWrite,
+        Check::WritesLines,
+        Check::NotesMessages,
     ];
 }
 
@@ -177,6 +184,8 @@ async fn bad_day(stand: &Stand, trouble: &Trouble, check: Check) -> Option<Resul
         Check::StatementTimeout => Box::pin(trouble::statement_timeout(stand, trouble)),
         Check::LockTimeout => Box::pin(trouble::lock_timeout(stand, trouble)),
         Check::CancelledWrite => Box::pin(trouble::cancelled_write(stand, trouble)),
+        Check::WritesLines => Box::pin(documents::writes_lines(stand, trouble.lines)),
+        Check::NotesMessages => Box::pin(documents::notes_messages(stand)),
         _ => return None,
     };
     Some(done.await)
@@ -381,11 +390,18 @@ fn own_keys(pages: &[Page]) -> Vec<String> {
     keys.filter(|key| key.starts_with("R-")).collect()
 }
 
+/// Every column that a check writes, once.
+fn columns(stand: &Stand) -> Vec<String> {
+    let all = [stand.key, stand.text, stand.long_text, stand.number, stand.time];
+    let all: std::collections::BTreeSet<&str> = all.into_iter().chain(stand.date).collect();
+    all.into_iter().map(str::to_owned).collect()
+}
+
 fn write(stand: &Stand) -> WriteSpec {
     WriteSpec {
         table: stand.table.to_owned(),
         key: vec![stand.key.to_owned()],
-        columns: Vec::new(),
+        columns: columns(stand),
         time_zone: None,
         fields: Vec::new(),
         lines: Vec::new(),

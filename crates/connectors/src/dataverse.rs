@@ -73,6 +73,7 @@ pub static KIND: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: true,
+    line_tables: true,
     keeps: Keeps { empty_as_blank: true, whole_seconds: true, lookups: true },
 };
 

@@ -1,6 +1,6 @@
 //! Files that somebody sends: CSV, Excel, JSON and JSON lines, in a folder here, on an SFTP server, in S3 or in Azure.
 //!
-//! *Limits*: files are read, not written. A file from elsewhere is first laid down on this machine, without a name; one
+//! *Limits*: CSV and JSON lines are also written. A file from elsewhere is first laid down on this machine, without a name; one
 //! of this machine is read where it is. A row, not a file, has to fit into memory; of an Excel workbook also its texts.
 
 mod choose;
@@ -10,6 +10,7 @@ mod format;
 mod pager;
 mod place;
 mod settings;
+mod sink;
 mod source;
 mod value;
 
@@ -79,7 +80,7 @@ pub static KIND: Kind = Kind {
             .default("30 seconds"),
     ],
     entity: &[
-        Field::new("file", FieldType::Text, "The names of the files: `*` is anything, `?` one character.", "\"prices_*.csv\"")
+        Field::new("file", FieldType::Text, "The names of the files: `*` is anything, `?` one character. Written are one file with every row, or with one `*` a new file each time.", "\"prices_*.csv\"")
             .required(),
         Field::new("format", FieldType::Group(FORMAT), "How the files are written.", "{ delimiter: \";\" }")
             .default("{}"),
@@ -128,9 +129,11 @@ pub static KIND: Kind = Kind {
         .default("reject"),
     ],
     reads: true,
-    writes: false,
+    writes: true,
     has_catalog: false,
-    keeps: Keeps::EXACTLY,
+    line_tables: false,
+    // Nothing between two delimiters is a blank, whatever was sent.
+    keeps: Keeps { empty_as_blank: true, ..Keeps::EXACTLY },
 };
 
 const FORMAT: &[Field] = &[
@@ -219,12 +222,7 @@ impl System for Folder {
         Ok(Arc::new(source::Files::new(&self.system, self.place.clone(), spec)?))
     }
 
-    fn sink(&self, _: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
-        Err(Fault::stop(
-            record::Code("IB0007"),
-            format!("files are read and not written, and `{}` is one of them", self.system),
-        )
-        .at_system(&self.system)
-        .fix("write to a table, and let the partner's program or a database export make the file"))
+    fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
+        Ok(Arc::new(sink::Files::new(&self.system, self.place.clone(), spec)?))
     }
 }

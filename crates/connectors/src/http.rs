@@ -74,16 +74,5 @@ pub(crate) const REQUESTS_A_MINUTE: Field = Field::new(
     "300",
 );
 
-pub(crate) const WATERMARK: Field = Field::new(
-    "watermark",
-    FieldType::Group(&[
-        Field::new("column", FieldType::Column, "The column that grows when a row changes.", "updated_at").required(),
-        Field::new("overlap", FieldType::Duration, "How far to read back, for changes that show late.", "5 minutes")
-            .default("5 minutes"),
-    ]),
-    "A column that grows whenever a row changes, so that a run reads only what changed.",
-    "{ column: updated_at, overlap: 5 minutes }",
-);
-
 /// How a web API compares keys: as they are written.
 pub(crate) const KEY_RULES: record::KeyRules = record::KeyRules { ignore_case: false, ignore_trailing_spaces: false };

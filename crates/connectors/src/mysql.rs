@@ -20,16 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder};
-use record::{
-    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, Queryable, ReadSpec,
-    Sink, Source, System, WriteSpec,
-};
+use record::{BoxFuture, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, System};
 
 use crate::sql;
 use crate::sql::engine::{Cell, Dialect, Engine, Session, Use};
-use crate::sql::failure::{self, Failure, Words};
+use crate::sql::failure::{Failure, Words};
 use crate::sql::rules::Known;
-use crate::sql::{live, paged, rows};
+use crate::sql::system;
 
 /// `kind: mysql`.
 pub static KIND: Kind = Kind {
@@ -50,6 +47,7 @@ pub static KIND: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: true,
+    line_tables: true,
     keeps: Keeps::EXACTLY,
 };
 
@@ -79,19 +77,15 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
     if opts.db_name().is_none_or(str::is_empty) {
         return Err(unusable("names no database"));
     }
-    let encrypted = match mode {
-        None => !sql::is_this_machine(opts.ip_or_hostname()),
-        Some("disable") => false,
-        Some("require") => true,
-        Some(_) => return Err(unusable("says another `sslmode` than `require` or `disable`")),
-    };
+    let encrypted = sql::is_encrypted(mode, opts.ip_or_hostname())
+        .ok_or_else(|| unusable("says another `sslmode` than `require` or `disable`"))?;
     let opts = OptsBuilder::from_opts(opts)
         // A socket would go around the address that was given.
         .prefer_socket(false)
         .tcp_keepalive(Some(Duration::from_secs(60)))
         .stmt_cache_size(64)
         .connect_attribute("program_name", "ironbridge");
-    Ok(Arc::new(Database {
+    Ok(system::of(Database {
         system: name.to_owned(),
         opts: opts.into(),
         encrypted,
@@ -124,60 +118,19 @@ impl Engine for Database {
         self.timeout
     }
 
+    fn who(&self) -> &'static str {
+        catalog::WHO
+    }
+
+    fn health(&self, who: &[Cell]) -> Health {
+        catalog::health(who, &self.words())
+    }
+
     fn connect(&self, purpose: Use) -> BoxFuture<'_, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move { Ok(Box::new(session::Connection::open(self, purpose).await?) as Box<dyn Session>) })
     }
 
     fn key_rules(&self, table: &str, key: &[String]) -> KeyRules {
         self.rules.of(table, key)
-    }
-}
-
-impl System for Database {
-    fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
-        Box::pin(async {
-            let failed = |failure: Failure| failure::source(&self.words(), self.timeout, "", &failure);
-            let mut session = self.connect(Use::Read).await.map_err(failed)?;
-            let rows = session.rows(catalog::WHO, &[]).await.map_err(failed)?;
-            let text = |at: usize| match rows.first().and_then(|row| row.get(at)) {
-                Some(Cell::Text(text)) => text.clone(),
-                _ => String::new(),
-            };
-            let (version, user) = (text(0), text(1));
-            let mut missing = Vec::new();
-            if rows.first().and_then(|row| row.get(2)) == Some(&Cell::Int(0)) {
-                let words = self.words();
-                missing.push(format!(
-                    "`{user}` may read no table of `{}`; as an administrator: GRANT SELECT ON {}.* TO {}",
-                    words.database, words.database, words.grantee
-                ));
-            }
-            Ok(Health { version: catalog::product(&version), user: Some(user), missing })
-        })
-    }
-
-    fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
-        Box::pin(async move {
-            let failed = |failure: Failure| failure::source(&self.words(), self.timeout, "", &failure);
-            let mut session = self.connect(Use::Read).await.map_err(failed)?;
-            let mut catalog = Catalog::default();
-            for name in tables {
-                let described = session.describe(name).await.map_err(failed)?;
-                catalog.tables.extend(described.map(|described| described.table));
-            }
-            Ok(catalog)
-        })
-    }
-
-    fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
-        Ok(Arc::new(paged::Table::new(Arc::new(self.clone()), spec)))
-    }
-
-    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
-        Ok(Arc::new(live::Table::new(Arc::new(self.clone()), spec)))
-    }
-
-    fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
-        Ok(Arc::new(rows::Table::new(Arc::new(self.clone()), spec)))
     }
 }

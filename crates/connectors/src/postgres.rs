@@ -53,6 +53,7 @@ pub static KIND: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: true,
+    line_tables: true,
     keeps: Keeps::EXACTLY,
 };
 

@@ -4,6 +4,7 @@ pub(crate) mod asked;
 pub(crate) mod cell;
 pub(crate) mod children;
 pub(crate) mod cursor;
+pub(crate) mod documents;
 pub(crate) mod engine;
 pub(crate) mod failure;
 pub(crate) mod live;
@@ -15,6 +16,7 @@ pub(crate) mod pages;
 pub(crate) mod query;
 pub(crate) mod rows;
 pub(crate) mod rules;
+pub(crate) mod system;
 pub(crate) mod text;
 pub(crate) mod tls;
 pub(crate) mod watermark;
@@ -37,12 +39,7 @@ pub(crate) const ENTITY_FIELDS: &[Field] = &[
         "At go-live: columns by which rows that are there already are adopted.",
         "[name]",
     ),
-    Field::new(
-        "watermark",
-        FieldType::Group(WATERMARK_FIELDS),
-        "A column that grows whenever a row changes, so that a run reads only what changed.",
-        "{ column: updated_at, overlap: 5 minutes }",
-    ),
+    WATERMARK,
     Field::new(
         "dst",
         FieldType::OneOf(&["reject", "earlier", "later"]),
@@ -71,6 +68,17 @@ pub(crate) fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Whether a connection is encrypted: as `sslmode` says, else wherever the host is another machine. `None` for another
+/// word.
+pub(crate) fn is_encrypted(mode: Option<&str>, host: &str) -> Option<bool> {
+    match mode {
+        None => Some(!is_this_machine(host)),
+        Some("disable") => Some(false),
+        Some("require") => Some(true),
+        Some(_) => None,
+    }
+}
+
 /// A URL without its `?sslmode=…`, and what that says.
 pub(crate) fn split_mode(url: &str) -> (String, Option<&str>) {
     let Some((address, query)) = url.split_once('?') else { return (url.to_owned(), None) };
@@ -79,17 +87,23 @@ pub(crate) fn split_mode(url: &str) -> (String, Option<&str>) {
     (if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) }, mode)
 }
 
-const WATERMARK_FIELDS: &[Field] = &[
-    Field::new(
-        "column",
-        FieldType::Column,
-        "The column: a time, or a number that a trigger or the database counts up.",
-        "updated_at",
-    )
-    .required(),
-    Field::new("overlap", FieldType::Duration, "How far to read back, for transactions that commit late.", "5 minutes")
-        .default("5 minutes"),
-];
+/// What makes a run read only what changed, in every kind of system that can be asked so.
+pub(crate) const WATERMARK: Field = Field::new(
+    "watermark",
+    FieldType::Group(&[
+        Field::new(
+            "column",
+            FieldType::Column,
+            "The column: a time, or a number that is counted up with each change.",
+            "updated_at",
+        )
+        .required(),
+        Field::new("overlap", FieldType::Duration, "How far to read back, for changes that show late.", "5 minutes")
+            .default("5 minutes"),
+    ]),
+    "A column that grows whenever a row changes, so that a run reads only what changed.",
+    "{ column: updated_at, overlap: 5 minutes }",
+);
 
 /// The name in double quotes, as standard SQL wants it.
 pub(crate) fn quote(name: &str) -> String {

@@ -19,16 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use record::query::Function;
-use record::{
-    BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, Queryable, ReadSpec,
-    Secret, Sink, Source, System, WriteSpec,
-};
+use record::{BoxFuture, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, Kind, Options, Secret, System};
 
 use crate::sql;
 use crate::sql::engine::{Cell, Dialect, Engine, Session, Use};
-use crate::sql::failure::{self, Failure, Words};
+use crate::sql::failure::{Failure, Words};
 use crate::sql::rules::Known;
-use crate::sql::{live, paged, rows};
+use crate::sql::system;
 
 /// `kind: sqlserver`.
 pub static KIND: Kind = Kind {
@@ -49,6 +46,7 @@ pub static KIND: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: true,
+    line_tables: false,
     keeps: Keeps::EXACTLY,
 };
 
@@ -75,7 +73,7 @@ struct Address {
 
 /// Opens a SQL Server system; see [`crate::registry::Entry::open`].
 pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
-    Ok(Arc::new(database(name, &options)?))
+    Ok(system::of(database(name, &options)?))
 }
 
 fn database(name: &str, options: &Options) -> Result<Database, Fault> {
@@ -87,12 +85,8 @@ fn database(name: &str, options: &Options) -> Result<Database, Fault> {
             .fix("write it as sqlserver://user:password@host:1433/database, with ?sslmode=disable behind it or without")
     };
     let address = address(&url).ok_or_else(|| unusable("is none of a SQL Server database"))?;
-    let encrypted = match mode {
-        None => !sql::is_this_machine(&address.host),
-        Some("disable") => false,
-        Some("require") => true,
-        Some(_) => return Err(unusable("says another `sslmode` than `require` or `disable`")),
-    };
+    let encrypted = sql::is_encrypted(mode, &address.host)
+        .ok_or_else(|| unusable("says another `sslmode` than `require` or `disable`"))?;
     Ok(Database {
         system: name.to_owned(),
         address,
@@ -140,6 +134,14 @@ impl Engine for Database {
         self.timeout
     }
 
+    fn who(&self) -> &'static str {
+        catalog::WHO
+    }
+
+    fn health(&self, who: &[Cell]) -> Health {
+        catalog::health(who, &self.words())
+    }
+
     fn connect(&self, _: Use) -> BoxFuture<'_, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move { Ok(Box::new(session::Connection::open(self).await?) as Box<dyn Session>) })
     }
@@ -150,42 +152,6 @@ impl Engine for Database {
 
     fn key_rules(&self, table: &str, key: &[String]) -> KeyRules {
         self.rules.of(table, key)
-    }
-}
-
-impl System for Database {
-    fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
-        Box::pin(async {
-            let failed = |failure: Failure| failure::source(&self.words(), self.timeout, "", &failure);
-            let mut session = self.connect(Use::Read).await.map_err(failed)?;
-            let rows = session.rows(catalog::WHO, &[]).await.map_err(failed)?;
-            Ok(catalog::health(rows.first().map(Vec::as_slice).unwrap_or_default(), &self.words()))
-        })
-    }
-
-    fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
-        Box::pin(async move {
-            let failed = |failure: Failure| failure::source(&self.words(), self.timeout, "", &failure);
-            let mut session = self.connect(Use::Read).await.map_err(failed)?;
-            let mut catalog = Catalog::default();
-            for name in tables {
-                let described = session.describe(name).await.map_err(failed)?;
-                catalog.tables.extend(described.map(|described| described.table));
-            }
-            Ok(catalog)
-        })
-    }
-
-    fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
-        Ok(Arc::new(paged::Table::new(Arc::new(self.clone()), spec)))
-    }
-
-    fn queryable(&self, spec: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
-        Ok(Arc::new(live::Table::new(Arc::new(self.clone()), spec)))
-    }
-
-    fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
-        Ok(Arc::new(rows::Table::new(Arc::new(self.clone()), spec)))
     }
 }
 

@@ -64,6 +64,7 @@ const fn database(name: &'static str, doc: &'static str) -> Kind {
         reads: true,
         writes: true,
         has_catalog: true,
+        line_tables: false,
         keeps: Keeps::EXACTLY,
     }
 }
@@ -145,6 +146,7 @@ const REST: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: false,
+    line_tables: false,
     keeps: Keeps::EXACTLY,
 };
 
@@ -225,6 +227,7 @@ const FILES: Kind = Kind {
     reads: true,
     writes: false,
     has_catalog: false,
+    line_tables: false,
     keeps: Keeps::EXACTLY,
 };
 

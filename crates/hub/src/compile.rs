@@ -319,13 +319,14 @@ pub(crate) async fn pair(
 fn written_lines(to: &Side<'_>, target: &SystemEntity, write: &WriteMapping) -> Result<Vec<WriteLines>, Fault> {
     let tables = write.line_tables();
     let nested = tables.is_empty() && write.writes_lines();
-    if nested && to.defined.kind.has_catalog && to.defined.kind.keeps.lookups {
+    let kind = to.defined.kind;
+    if nested && kind.line_tables {
         let what = format!("the lines of `{}` become rows of a table, and `parent:` is missing", target.entity);
         return Err(Fault::ask_person(codes::LINES_WITHOUT_KEY, what).at_system(&to.defined.name).fix(
-            "name the table and its lookup to the document: `salesorderdetail: { each: lines, parent: salesorderid, write: { … } }`",
+            "name the table and its column that points to the document: `salesorderdetail: { each: lines, parent: salesorderid, write: { … } }`",
         ));
     }
-    if write.writes_lines() && to.defined.kind.has_catalog && !to.defined.kind.keeps.lookups {
+    if write.writes_lines() && kind.has_catalog && !kind.line_tables {
         return Err(not_yet(&target.entity, "writing lines into a table of this kind of system"));
     }
     let of = |lines: mapping::LineTable| match lines.key {

@@ -66,16 +66,11 @@ pub(crate) fn sources(
 
 /// The column of the row that lines point to: the one of the same name, else the table's own primary key.
 fn link(table: Option<&Table>, parent: &str, key: &[String]) -> Option<String> {
-    let one = |columns: &[String]| match columns {
-        [one] => Some(one.clone()),
-        _ => None,
-    };
-    let Some(table) = table else { return one(key) };
-    if table.column(parent).is_some() {
-        return Some(parent.to_owned());
+    match (table, key) {
+        (Some(table), key) => table.pointed_to_by(parent, key),
+        (None, [one]) => Some(one.clone()),
+        (None, _) => None,
     }
-    let primary = table.keys.iter().find(|key| key.primary).and_then(|key| one(&key.columns));
-    primary.or_else(|| one(key))
 }
 
 /// A page whose rows carry their lines.

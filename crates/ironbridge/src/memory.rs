@@ -21,6 +21,7 @@ pub static KIND: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: false,
+    line_tables: false,
     keeps: Keeps::EXACTLY,
 };
 

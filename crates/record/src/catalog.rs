@@ -43,6 +43,20 @@ impl Table {
         self.columns.iter().find(|c| &*c.column.name == name)
     }
 
+    /// The column that rows of other tables point to by their column `parent`: the one of the same name, else the
+    /// primary key, else the alternate key, where it is one column.
+    pub fn pointed_to_by(&self, parent: &str, key: &[String]) -> Option<String> {
+        let one = |columns: &[String]| match columns {
+            [one] => Some(one.clone()),
+            _ => None,
+        };
+        if self.column(parent).is_some() {
+            return Some(parent.to_owned());
+        }
+        let primary = self.keys.iter().find(|key| key.primary).and_then(|key| one(&key.columns));
+        primary.or_else(|| one(key))
+    }
+
     pub fn type_of(&self, column: &str) -> Option<&Type> {
         self.column(column).map(|c| &c.column.ty)
     }

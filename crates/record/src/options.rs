@@ -25,6 +25,8 @@ pub struct Kind {
     pub writes: bool,
     /// It can be asked for its tables and columns; where not, a definition declares `columns:`.
     pub has_catalog: bool,
+    /// Lines can be written as rows of a table of their own.
+    pub line_tables: bool,
     pub keeps: Keeps,
 }
 

@@ -312,6 +312,17 @@ pub trait Sink: Send + Sync {
     /// safe: each change is an upsert or a delete by key.
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>>;
 
+    /// Writes a chunk as [`Sink::apply`] does, and with it the note that this message did so: both or neither. What a
+    /// message has done is not done again, whatever became of the rows since; where a row is refused nothing is noted.
+    ///
+    /// A destination that keeps no such notes writes the chunk: by its keys that is safe to repeat.
+    ///
+    /// *Shape*: `message` is 32 characters of hexadecimal, another one for other content.
+    fn apply_once<'a>(&'a self, message: &'a str, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        let _ = message;
+        self.apply(changes)
+    }
+
     /// The rows that the destination has for these keys, with these columns, in the order asked.
     fn current<'a>(
         &'a self,

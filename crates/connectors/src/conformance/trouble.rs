@@ -11,6 +11,8 @@ use super::{Stand, apply, asks_a_person, equal, fill, own_keys, source, source_w
 
 /// What the suite needs to make trouble.
 pub struct Trouble {
+    /// A table of lines: the columns `number` (of the document), `line_no`, `name` and `amount`, unique by the first two.
+    pub lines: &'static str,
     /// The same system with a time-out of half a second.
     pub short: Arc<dyn System>,
     /// A query with the key's column that takes many seconds.

@@ -16,12 +16,36 @@ const HOST_KEY: Code = Code("IB0625");
 const NOT_PUT_AWAY: Code = Code("IB0626");
 const NOT_ITS_FORMAT: Code = Code("IB0627");
 const LINE: Code = Code("IB0628");
+const NOT_OURS: Code = Code("IB0633");
+const TOO_LARGE_TO_REPLACE: Code = Code("IB0634");
 const TOO_LARGE: Code = Code("IB0629");
 
 pub(super) fn settings(system: &str, what: &str, fix: &str) -> Fault {
     Fault::stop(SETTINGS, format!("the files of `{system}` cannot be read like this: {what}"))
         .at_system(system)
         .fix(fix)
+}
+
+pub(super) fn unwritable(system: &str, what: &str, fix: &str) -> Fault {
+    Fault::stop(SETTINGS, format!("the files of `{system}` cannot be written like this: {what}"))
+        .at_system(system)
+        .fix(fix)
+}
+
+/// A file of the name that is to be written is there, and is not what the hub writes.
+pub(super) fn not_ours(system: &str, name: &str, why: &str) -> Fault {
+    Fault::ask_person(NOT_OURS, format!("`{name}` is there already, and the hub would not write it like that: {why}"))
+        .at_system(system)
+        .at_table(name)
+        .fix("if nobody needs it, move it away once; else write to another name under `file:`")
+}
+
+pub(super) fn too_large_to_replace(system: &str, name: &str, bytes: u64) -> Fault {
+    let what = format!("`{name}` has {} MB, and up to 64 MB are written as one file", bytes >> 20);
+    Fault::ask_person(TOO_LARGE_TO_REPLACE, what)
+        .at_system(system)
+        .at_table(name)
+        .fix("write only what changes, each time into a new file: a name with `*` under `file:`, such as `stock_*.csv`")
 }
 
 pub(super) fn no_file(system: &str, pattern: &str, place: &str) -> Fault {

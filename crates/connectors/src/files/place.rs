@@ -37,6 +37,10 @@ pub(super) trait Folder: Send + Sync {
     /// Gives the file another folder and name; makes the folder if need be. What had that name before is replaced.
     fn rename<'a>(&'a self, entry: &'a Entry, folder: &'a str, name: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
 
+    /// Writes a file of the folder itself. Whoever looks finds the one before or this one, never a part of it; where that
+    /// takes two steps, what was there before lies beside it as `.NAME.old` between the two.
+    fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Fault>>;
+
     fn delete<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<(), Fault>>;
 
     /// What it says of itself.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use record::{Fault, Options, ReadSpec, Type};
+use record::{Fault, Options, ReadSpec, Type, WriteSpec};
 
 use super::fault;
 use crate::sql::moment::Dst;
@@ -136,6 +136,77 @@ impl Settings {
             sheet: options.text("sheet").map(str::to_owned),
             rows: options.text("rows").unwrap_or_default().to_owned(),
         })
+    }
+}
+
+/// What a definition says of the files that are written.
+#[derive(Debug, Clone)]
+pub(super) struct Writes {
+    pub pattern: Pattern,
+    /// One file has every row; else each chunk makes a new one.
+    pub whole: bool,
+    pub kind: Kind,
+    pub format: Format,
+    /// Those of the key, then the others.
+    pub columns: Vec<String>,
+    /// How many of them are the key's.
+    pub keys: usize,
+    /// How it is read again.
+    pub reads: Settings,
+}
+
+impl Writes {
+    /// *Errors*: a `Stop` where the definition asks for what cannot be written.
+    pub fn of(system: &str, spec: &WriteSpec) -> Result<Writes, Fault> {
+        let wrong = |what: &str, fix: &str| Err(fault::unwritable(system, what, fix));
+        let reads = ReadSpec {
+            table: String::new(),
+            columns: Vec::new(),
+            declared: spec.columns.iter().map(|name| (name.clone(), Type::Unknown)).collect(),
+            watermark: None,
+            key: Vec::new(),
+            rows_per_batch: 1,
+            time_zone: spec.time_zone.clone(),
+            fields: Vec::new(),
+            options: spec.options.clone(),
+        };
+        let reads = Settings::of(system, &reads)?;
+        let (pattern, format) = (reads.pattern.clone(), reads.format.clone());
+        if spec.key.is_empty() {
+            return wrong("nothing names a row", "write `alternate_key:` with the column, or columns, that do");
+        }
+        let stars = pattern.0.matches('*').count();
+        if stars > 1 || pattern.0.contains('?') {
+            return wrong(
+                "the hub cannot tell which name to give a file",
+                "write a name without signs for one file that has every row, or one `*` for a new file each time: `orders_*.csv`",
+            );
+        }
+        let kind = format.kind_of(&pattern.0);
+        match kind {
+            Kind::Csv | Kind::JsonLines => {}
+            Kind::Excel => {
+                return wrong(
+                    "an Excel workbook is read and not written: changing one cell means making all of it anew, with what people have put into it",
+                    "write CSV, which Excel opens: `file: stock.csv`",
+                );
+            }
+            Kind::Json => {
+                return wrong(
+                    "a JSON document is read and not written",
+                    "write one object on each line: `format: { type: json lines }`",
+                );
+            }
+        }
+        if format.encoding == encoding_rs::UTF_16LE {
+            return wrong("UTF-16 is read and not written", "write `encoding: utf-8`");
+        }
+        if format.skip_lines > 0 {
+            return wrong("`skip_lines:` is for files of others", "leave it out");
+        }
+        let others = spec.columns.iter().filter(|name| !spec.key.contains(name));
+        let columns: Vec<String> = spec.key.iter().chain(others).cloned().collect();
+        Ok(Writes { whole: stars == 0, pattern, kind, format, columns, keys: spec.key.len(), reads })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::civil::{Date, DateTime};
-use record::{Decimal, Type, ValueRef};
+use record::{Decimal, Type, Value, ValueRef};
 
 use super::settings::{Dates, Format};
 use crate::sql::moment::{self, Moment};
@@ -44,7 +44,8 @@ pub(super) fn read<'a>(cell: &'a Cell<'a>, ty: &Type, format: &Format) -> Result
         Cell::Time(at) => return time(*at, ty, format),
         Cell::Wrong(why) => return Err(why.clone()),
     };
-    if text.contains(['\0', '\u{FFFD}']) {
+    // U+FFFD begins with 0xEF in UTF-8: most texts have neither byte, and that is seen at once.
+    if memchr::memchr2(0, 0xEF, text.as_bytes()).is_some() && text.contains(['\0', '\u{FFFD}']) {
         return Err(if text.contains('\0') {
             "the text holds a NUL character: the file may be UTF-16, or damaged".to_owned()
         } else {
@@ -90,6 +91,60 @@ pub(super) fn read<'a>(cell: &'a Cell<'a>, ty: &Type, format: &Format) -> Result
             }
         }
         _ => Ok(ValueRef::Text(text)),
+    }
+}
+
+/// The text of a value, by the signs of the file; `None` for a blank. What it gives is read back as the same value.
+///
+/// *Errors*: one sentence that does not hold the value.
+pub(super) fn write(value: &Value, format: &Format) -> Result<Option<String>, String> {
+    let point = char::from(format.decimal);
+    let time = |at: jiff::civil::Time| at.to_string();
+    Ok(Some(match value {
+        Value::Blank => return Ok(None),
+        Value::Text(text) | Value::Choice(text) => {
+            if text.contains(['\0', '\u{FFFD}']) {
+                return Err("the text holds a character that could not be read back".to_owned());
+            }
+            text.clone()
+        }
+        Value::Bool(yes) => yes.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Decimal(number) => number.to_string().replace('.', &point.to_string()),
+        Value::Float(number) => number.to_string().replace('.', &point.to_string()),
+        Value::Date(date) => written_day(*date, format.date),
+        Value::Time(at) => time(*at),
+        Value::LocalDateTime(at) => format!("{}T{}", written_day(at.date(), format.date), time(at.time())),
+        // With its offset: an hour that a clock change repeats is still one of the two.
+        Value::Instant(at) => {
+            let zoned = at.to_zoned(format.zone.clone().unwrap_or(jiff::tz::TimeZone::UTC));
+            let offset = match zoned.offset().seconds() {
+                0 => "Z".to_owned(),
+                seconds => {
+                    let minutes = seconds.abs() / 60;
+                    format!("{}{:02}:{:02}", if seconds < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
+                }
+            };
+            format!("{}T{}{offset}", written_day(zoned.date(), format.date), time(zoned.time()))
+        }
+        Value::Guid(id) => id.to_string(),
+        // The column holds the other row's key itself.
+        Value::Reference(reference) => match reference.key.as_slice() {
+            [(_, value)] => return write(value, format),
+            _ => return Err("a reference by a key of several columns has no single column to go to".to_owned()),
+        },
+        Value::Rows(_) => return Err("lines cannot be written into a column of a file".to_owned()),
+        Value::Bytes(_) => return Err("bytes cannot be written into a file of text".to_owned()),
+    }))
+}
+
+fn written_day(date: Date, how: Dates) -> String {
+    let (year, month, day) = (date.year(), date.month(), date.day());
+    match how {
+        Dates::Iso => date.to_string(),
+        Dates::Digits => format!("{year:04}{month:02}{day:02}"),
+        Dates::DayFirst(sign) => format!("{day:02}{sign}{month:02}{sign}{year:04}"),
+        Dates::MonthFirst(sign) => format!("{month:02}{sign}{day:02}{sign}{year:04}"),
     }
 }
 
@@ -220,6 +275,10 @@ fn day(text: &str, how: Dates) -> Option<(Date, &str)> {
             Some((date, &text[8..]))
         }
         Dates::DayFirst(sign) | Dates::MonthFirst(sign) => {
+            if let Some((first, second, year)) = ten_signs(text.as_bytes(), sign) {
+                let (day, month) = if matches!(how, Dates::DayFirst(_)) { (first, second) } else { (second, first) };
+                return Some((Date::new(year, month, day).ok()?, &text[10..]));
+            }
             let (first, rest) = text.split_once(sign)?;
             let (second, rest) = rest.split_once(sign)?;
             let year = rest.get(..4)?;
@@ -229,6 +288,19 @@ fn day(text: &str, how: Dates) -> Option<(Date, &str)> {
             Some((date, &rest[4..]))
         }
     }
+}
+
+/// `31/12/2026`, the usual day, in one look.
+fn ten_signs(text: &[u8], sign: char) -> Option<(i8, i8, i16)> {
+    let [a, b, first, c, d, second, year @ ..] = text.get(..10)? else { return None };
+    let sign = u8::try_from(sign).ok()?;
+    let digits = [*a, *b, *c, *d, year[0], year[1], year[2], year[3]];
+    if *first != sign || *second != sign || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let two = |tens: u8, ones: u8| ((tens - b'0') * 10 + (ones - b'0')) as i8;
+    let year = i16::from(two(year[0], year[1])) * 100 + i16::from(two(year[2], year[3]));
+    Some((two(*a, *b), two(*c, *d), year))
 }
 
 fn cannot(ty: &Type, found: &str) -> String {

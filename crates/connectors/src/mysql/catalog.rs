@@ -1,20 +1,33 @@
 //! Tables, columns and keys, from the information schema.
 
 use record::catalog::TableKey;
-use record::{KeyRules, Type};
+use record::{Health, KeyRules, Type};
 
 use super::query;
 use super::session::Connection;
 use crate::sql::engine::{Cell, Described, Rows, Session, SqlColumn};
-use crate::sql::failure::Failure;
+use crate::sql::failure::{Failure, Words};
 use crate::sql::rules::Known;
 
 /// Version, user, and how many tables of the database the user may see.
 pub(super) const WHO: &str = "SELECT VERSION(), CURRENT_USER(),
     (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE())";
 
+pub(super) fn health(who: &[Cell], words: &Words<'_>) -> Health {
+    let at = |at: usize| who.get(at).map(text).unwrap_or_default();
+    let (version, user) = (at(0), at(1));
+    let mut missing = Vec::new();
+    if who.get(2) == Some(&Cell::Int(0)) {
+        missing.push(format!(
+            "`{user}` may read no table of `{}`; as an administrator: GRANT SELECT ON {}.* TO {}",
+            words.database, words.database, words.grantee
+        ));
+    }
+    Health { version: product(&version), user: Some(user), missing }
+}
+
 /// `MariaDB 10.11.19` for `10.11.19-MariaDB-0+deb12u1`, and `MySQL 8.0.36` for `8.0.36-0ubuntu0.22.04.1`.
-pub(super) fn product(version: &str) -> String {
+fn product(version: &str) -> String {
     let number = version.split('-').next().unwrap_or(version);
     if version.contains("MariaDB") { format!("MariaDB {number}") } else { format!("MySQL {number}") }
 }

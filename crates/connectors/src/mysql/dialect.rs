@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use record::{Type, Value};
 
 use crate::sql::cell::{self, Moment, civil};
-use crate::sql::engine::{Cell, Dialect, Select, SqlColumn};
+use crate::sql::engine::{Cell, Dialect, Inbox, Select, SqlColumn};
 use crate::sql::text::Times;
 
 #[derive(Debug)]
@@ -81,6 +81,15 @@ impl Dialect for MySql {
     fn on_duplicate(&self, names: &[String]) -> Option<String> {
         let set = names.iter().map(|name| format!("{0} = VALUES({0})", self.quote(name)));
         Some(format!(" ON DUPLICATE KEY UPDATE {}", set.collect::<Vec<_>>().join(", ")))
+    }
+
+    fn inbox(&self) -> Option<Inbox> {
+        Some(Inbox {
+            create: "CREATE TABLE IF NOT EXISTS ironbridge_inbox (message CHAR(32) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY,
+                 taken_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP) ENGINE = InnoDB",
+            note: "INSERT IGNORE INTO ironbridge_inbox (message) VALUES (?)",
+            forget: "DELETE FROM ironbridge_inbox WHERE taken_at < CURRENT_TIMESTAMP - INTERVAL 30 DAY",
+        })
     }
 
     fn bound_max(&self) -> usize {

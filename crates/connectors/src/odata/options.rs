@@ -37,11 +37,12 @@ pub static KIND: Kind = Kind {
             "At go-live: columns by which rows that are there already are adopted.",
             "[displayName]",
         ),
-        http::WATERMARK,
+        crate::sql::WATERMARK,
         Field::new("only", FieldType::Text, "A `$filter` that all rows must fulfil.", "blocked eq ' '"),
     ],
     reads: true,
     writes: true,
     has_catalog: true,
+    line_tables: false,
     keeps: Keeps::EXACTLY,
 };

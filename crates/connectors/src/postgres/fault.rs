@@ -31,7 +31,8 @@ impl From<Fault> for Failure {
 }
 
 /// What an error is about.
-enum About {
+#[derive(PartialEq)]
+pub(super) enum About {
     Login,
     NoDatabase,
     NoTable,
@@ -67,7 +68,7 @@ impl Failure {
         }
     }
 
-    fn about(&self) -> About {
+    pub fn about(&self) -> About {
         let Some(state) = self.state() else {
             return match self {
                 Failure::Silent(_) => About::Slow,

@@ -4,6 +4,8 @@
 //! come between. Where the table refuses one of them, the group is undone and its rows go one by one, each in a
 //! savepoint, so that a bad row stops no other.
 
+mod documents;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -12,12 +14,13 @@ use record::{
     WriteSpec, Written,
 };
 use tokio::sync::Mutex;
+use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Transaction};
 
 use super::catalog::{self, Described};
 use super::fault::{self, Failure};
 use super::{Database, Use, quote_table, value};
+use crate::sql::documents::{apply, current, spec_of};
 use crate::sql::moment::Dst;
 use crate::sql::quote;
 use crate::sql::text::Times;
@@ -25,6 +28,8 @@ use crate::sql::text::Times;
 pub(super) struct Table {
     database: Database,
     spec: WriteSpec,
+    /// What writes the lines of its documents.
+    lines: Vec<Table>,
     session: Mutex<Option<Session>>,
 }
 
@@ -32,22 +37,36 @@ pub(super) struct Table {
 struct Session {
     client: Client,
     described: Arc<Described>,
+    /// The tables of the lines.
+    lines: Vec<Arc<Described>>,
+    /// The table of notes is there.
+    has_inbox: bool,
 }
 
 impl Table {
     pub fn new(database: Database, spec: WriteSpec) -> Table {
-        Table { database, spec, session: Mutex::default() }
+        let lines = spec.lines.iter().map(|lines| Table::new(database.clone(), spec_of(&spec, lines))).collect();
+        Table { database, spec, lines, session: Mutex::default() }
     }
 
     async fn open(&self) -> Result<Session, Failure> {
         let client = self.database.connect(Use::Write).await?;
-        let described = self.database.in_time(catalog::table(&client, &self.spec.table)).await?;
+        let described = self.described(&client).await?;
+        let mut lines = Vec::with_capacity(self.lines.len());
+        for table in &self.lines {
+            lines.push(table.described(&client).await?);
+        }
+        Ok(Session { client, described, lines, has_inbox: false })
+    }
+
+    async fn described(&self, client: &Client) -> Result<Arc<Described>, Failure> {
+        let described = self.database.in_time(catalog::table(client, &self.spec.table)).await?;
         let described = described.ok_or_else(|| {
             let what = format!("there is no table `{}`", self.spec.table);
             fault::place(Fault::ask_person(Code("IB0504"), what), &self.database, &self.spec.table)
                 .fix("correct `table:`, with its schema where it is not in the search path: finance.customers")
         })?;
-        Ok(Session { client, described: Arc::new(described) })
+        Ok(Arc::new(described))
     }
 
     /// Takes the session; whoever is done with it puts it back, unless it failed.
@@ -64,14 +83,39 @@ impl Table {
     }
 }
 
+impl Table {
+    async fn applied(&self, message: Option<&str>, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut session = self.session().await.map_err(|failure| self.failed(failure))?;
+        let mut tables = documents::Opened { table: self, session: &mut session };
+        let outcomes = apply(&mut tables, &self.spec, message, changes).await;
+        let outcomes = outcomes.map_err(|failure| self.failed(failure))?;
+        *self.session.lock().await = Some(session);
+        Ok(outcomes)
+    }
+
+    async fn found(
+        &self,
+        by: &[String],
+        values: &[Vec<Value>],
+        columns: &[String],
+        ids: bool,
+    ) -> Result<Vec<Vec<Current>>, Fault> {
+        let mut session = self.session().await.map_err(|failure| self.failed(failure))?;
+        let mut tables = documents::Opened { table: self, session: &mut session };
+        let found = current(&mut tables, &self.spec, by, values, columns, ids).await;
+        let found = found.map_err(|failure| self.failed(failure))?;
+        *self.session.lock().await = Some(session);
+        Ok(found)
+    }
+}
+
 impl Sink for Table {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
-        Box::pin(async move {
-            let mut session = self.session().await.map_err(|failure| self.failed(failure))?;
-            let outcomes = self.write(&mut session, changes).await.map_err(|failure| self.failed(failure))?;
-            *self.session.lock().await = Some(session);
-            Ok(outcomes)
-        })
+        Box::pin(self.applied(None, changes))
+    }
+
+    fn apply_once<'a>(&'a self, message: &'a str, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        Box::pin(self.applied(Some(message), changes))
     }
 
     fn current<'a>(
@@ -80,11 +124,8 @@ impl Sink for Table {
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
         Box::pin(async move {
-            let session = self.session().await.map_err(|failure| self.failed(failure))?;
             let wanted: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
-            let found = self.look_up(&session, &self.spec.key, &wanted, columns, None).await;
-            let found = found.map_err(|failure| self.failed(failure))?;
-            *self.session.lock().await = Some(session);
+            let found = self.found(&self.spec.key, &wanted, columns, false).await?;
             Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
         })
     }
@@ -95,19 +136,7 @@ impl Sink for Table {
         values: &'a [Vec<Value>],
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
-        Box::pin(async move {
-            let session = self.session().await.map_err(|failure| self.failed(failure))?;
-            let Some(id) = id(&session.described).map(str::to_owned) else {
-                let what =
-                    format!("`{}` has no primary key of one column, so no row of it can be adopted", self.spec.table);
-                let fault = Fault::stop(Code("IB0506"), what).fix("leave `match_existing:` out");
-                return Err(fault::place(fault, &self.database, &self.spec.table));
-            };
-            let found = self.look_up(&session, by, values, columns, Some(&id)).await;
-            let found = found.map_err(|failure| self.failed(failure))?;
-            *self.session.lock().await = Some(session);
-            Ok(found)
-        })
+        Box::pin(self.found(by, values, columns, true))
     }
 
     fn rows_per_chunk(&self) -> usize {
@@ -137,8 +166,8 @@ type Alike<'a> = (bool, Option<&'a str>, Vec<&'a str>);
 type Texts = Vec<Option<String>>;
 
 impl Table {
-    async fn write(&self, session: &mut Session, changes: &[Change]) -> Result<Vec<Outcome>, Failure> {
-        let described = session.described.clone();
+    /// Writes rows in the transaction that is open.
+    async fn write(&self, client: &Client, described: &Described, changes: &[Change]) -> Result<Vec<Outcome>, Failure> {
         let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
         let mut texts: Vec<Texts> = Vec::with_capacity(changes.len());
         let mut groups: BTreeMap<Alike<'_>, Vec<usize>> = BTreeMap::new();
@@ -150,7 +179,7 @@ impl Table {
                 .map(|(name, _)| name)
                 .filter(|name| !deletes && !self.spec.key.iter().any(|key| key == name))
                 .collect();
-            match self.texts(&described, change, &names) {
+            match self.texts(described, change, &names) {
                 Ok(row) => {
                     texts.push(row);
                     let adopts = change.remote_id.as_deref().filter(|_| change.op == Op::Adopt);
@@ -162,15 +191,14 @@ impl Table {
                 }
             }
         }
-        let mut transaction = self.database.in_time(async { Ok(session.client.transaction().await?) }).await?;
         for ((deletes, adopts, names), rows) in groups {
             let group = Group { deletes, adopts, names, rows };
-            match self.attempt(&mut transaction, &described, &group, &group.rows, &texts).await {
+            match self.attempt(client, described, &group, &group.rows, &texts).await {
                 Ok(effects) => put(&mut outcomes, effects),
                 Err(failure) if !failure.is_of_a_row() => return Err(failure),
                 Err(_) => {
                     for &at in &group.rows {
-                        match self.attempt(&mut transaction, &described, &group, &[at], &texts).await {
+                        match self.attempt(client, described, &group, &[at], &texts).await {
                             Ok(effects) => put(&mut outcomes, effects),
                             Err(failure) if failure.is_of_a_row() => {
                                 let key = changes[at].key.to_string();
@@ -182,45 +210,44 @@ impl Table {
                 }
             }
         }
-        self.database.in_time(async { Ok(transaction.commit().await?) }).await?;
         Ok(outcomes.into_iter().map(|outcome| outcome.expect("each change is in one group, or was refused")).collect())
     }
 
     /// Some rows of a group in a savepoint: all of them, or nothing.
     async fn attempt(
         &self,
-        transaction: &mut Transaction<'_>,
+        client: &Client,
         described: &Described,
         group: &Group<'_>,
         rows: &[usize],
         texts: &[Texts],
     ) -> Result<Vec<(usize, Effected)>, Failure> {
-        let savepoint = self.database.in_time(async { Ok(transaction.savepoint("rows_of_a_chunk").await?) }).await?;
-        let result = self.some(&savepoint, described, group, rows, texts).await;
-        match result {
-            Ok(effects) => {
-                self.database.in_time(async { Ok(savepoint.commit().await?) }).await?;
-                Ok(effects)
-            }
-            Err(failure) => {
-                if !failure.ends_session() {
-                    self.database.in_time(async { Ok(savepoint.rollback().await?) }).await?;
-                }
-                Err(failure)
+        self.run(client, "SAVEPOINT rows_of_a_chunk").await?;
+        let result = self.some(client, described, group, rows, texts).await;
+        match &result {
+            Ok(_) => self.run(client, "RELEASE SAVEPOINT rows_of_a_chunk").await?,
+            Err(failure) if failure.ends_session() => {}
+            Err(_) => {
+                self.run(client, "ROLLBACK TO SAVEPOINT rows_of_a_chunk; RELEASE SAVEPOINT rows_of_a_chunk").await?;
             }
         }
+        result
+    }
+
+    async fn run(&self, client: &Client, sql: &str) -> Result<(), Failure> {
+        self.database.in_time(async { Ok(client.batch_execute(sql).await?) }).await
     }
 
     async fn some(
         &self,
-        savepoint: &Transaction<'_>,
+        client: &Client,
         described: &Described,
         group: &Group<'_>,
         rows: &[usize],
         texts: &[Texts],
     ) -> Result<Vec<(usize, Effected)>, Failure> {
         if let (Some(id), [at]) = (group.adopts, rows) {
-            return Ok(vec![(*at, self.adopt(savepoint, described, group, &texts[*at], id).await?)]);
+            return Ok(vec![(*at, self.adopt(client, described, group, &texts[*at], id).await?)]);
         }
         let key: Vec<&str> = self.spec.key.iter().map(String::as_str).collect();
         let all: Vec<&str> = key.iter().chain(&group.names).copied().collect();
@@ -234,12 +261,12 @@ impl Table {
             let sql = format!(
                 "WITH v AS ({given}) DELETE FROM {table} AS t USING v WHERE {by_key} RETURNING v.ironbridge_row"
             );
-            let deleted = self.numbers(savepoint, &sql, &bound).await?;
+            let deleted = self.numbers(client, &sql, &bound).await?;
             let effect = |at| if deleted.contains(&at) { Effected::Deleted } else { Effected::Unchanged };
             return Ok(rows.iter().map(|&at| (at, effect(at))).collect());
         }
         let sql = format!("WITH v AS ({given}) SELECT v.ironbridge_row FROM v JOIN {table} AS t ON {by_key}");
-        let there = self.numbers(savepoint, &sql, &bound).await?;
+        let there = self.numbers(client, &sql, &bound).await?;
         let updated = if group.names.is_empty() || there.is_empty() {
             HashSet::new()
         } else {
@@ -253,7 +280,7 @@ impl Table {
                 "WITH v AS ({given}) UPDATE {table} AS t SET {} FROM v WHERE {by_key} AND ({differs}) RETURNING v.ironbridge_row",
                 set.join(", ")
             );
-            self.numbers(savepoint, &sql, &bound).await?
+            self.numbers(client, &sql, &bound).await?
         };
         let new: Vec<usize> = rows.iter().copied().filter(|at| !there.contains(at)).collect();
         if !new.is_empty() {
@@ -268,9 +295,7 @@ impl Table {
                 columns.join(", "),
                 on.join(", ")
             );
-            self.database
-                .in_time(async { Ok(savepoint.execute(&sql, &self::bound(&numbers, &arrays)).await?) })
-                .await?;
+            self.database.in_time(async { Ok(client.execute(&sql, &self::bound(&numbers, &arrays)).await?) }).await?;
         }
         let effect = |at: &usize| match (there.contains(at), updated.contains(at)) {
             (false, _) => Effected::Created,
@@ -282,29 +307,30 @@ impl Table {
 
     async fn numbers(
         &self,
-        savepoint: &Transaction<'_>,
+        client: &Client,
         sql: &str,
         bound: &[&(dyn ToSql + Sync)],
     ) -> Result<HashSet<usize>, Failure> {
-        let rows = self.database.in_time(async { Ok(savepoint.query(sql, bound).await?) }).await?;
+        let rows = self.database.in_time(async { Ok(client.query(sql, bound).await?) }).await?;
         Ok(rows.iter().map(|row| row.get::<_, i32>(0) as usize).collect())
     }
 
     /// The rows with these values in `by`; each has what stands in `id` as its id.
     async fn look_up(
         &self,
-        session: &Session,
+        client: &Client,
+        described: &Described,
         by: &[String],
         values: &[Vec<Value>],
         names: &[String],
         id: Option<&str>,
     ) -> Result<Vec<Vec<Current>>, Failure> {
-        match self.rows(session, by, values, names, id).await {
+        match self.rows(client, described, by, values, names, id).await {
             // One value that is none of its column's type spoils the statement for all.
             Err(failure) if failure.is_of_a_row() => {
                 let mut found = Vec::with_capacity(values.len());
                 for values in values {
-                    match self.rows(session, by, std::slice::from_ref(values), names, id).await {
+                    match self.rows(client, described, by, std::slice::from_ref(values), names, id).await {
                         Ok(one) => found.extend(one),
                         Err(failure) if failure.is_of_a_row() => found.push(Vec::new()),
                         Err(failure) => return Err(failure),
@@ -318,13 +344,13 @@ impl Table {
 
     async fn rows(
         &self,
-        session: &Session,
+        client: &Client,
+        described: &Described,
         by: &[String],
         values: &[Vec<Value>],
         names: &[String],
         id: Option<&str>,
     ) -> Result<Vec<Vec<Current>>, Failure> {
-        let described = &session.described;
         let ty = |name: &String| described.table.type_of(name).cloned().unwrap_or(Type::Unknown);
         let schema = Schema::of(names.iter().map(|name| (name.as_str(), ty(name))));
         let key: Vec<&str> = by.iter().map(String::as_str).collect();
@@ -345,8 +371,7 @@ impl Table {
             quote_table(&self.spec.table),
             equal(&key)
         );
-        let rows =
-            self.database.in_time(async { Ok(session.client.query(&sql, &bound(&numbers, &arrays)).await?) }).await?;
+        let rows = self.database.in_time(async { Ok(client.query(&sql, &bound(&numbers, &arrays)).await?) }).await?;
         let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::Earlier };
         let mut found: Vec<Vec<Current>> = values.iter().map(|_| Vec::new()).collect();
         for row in rows {
@@ -369,7 +394,7 @@ impl Table {
     /// Gives a row that was there before its key, and the other columns.
     async fn adopt(
         &self,
-        savepoint: &Transaction<'_>,
+        client: &Client,
         described: &Described,
         group: &Group<'_>,
         texts: &Texts,
@@ -391,7 +416,7 @@ impl Table {
         let arrays = arrays(all.len(), std::iter::once(texts));
         let mut bound = bound(&numbers, &arrays);
         bound.push(&remote_id);
-        self.database.in_time(async { Ok(savepoint.execute(&sql, &bound).await?) }).await?;
+        self.database.in_time(async { Ok(client.execute(&sql, &bound).await?) }).await?;
         Ok(Effected::Updated)
     }
 

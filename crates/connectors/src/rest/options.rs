@@ -47,7 +47,7 @@ pub static KIND: Kind = Kind {
             "The request for all rows.",
             "{ request: GET /orders, rows: items }",
         ),
-        http::WATERMARK,
+        crate::sql::WATERMARK,
         Field::new(
             "find",
             FieldType::Group(FIND),
@@ -64,6 +64,7 @@ pub static KIND: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: false,
+    line_tables: false,
     keeps: Keeps::EXACTLY,
 };
 

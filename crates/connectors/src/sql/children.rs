@@ -27,7 +27,7 @@ impl Children {
 }
 
 /// A number is the same whatever column it stands in; a text counts without the spaces behind it.
-fn name(parent: &Value) -> String {
+pub(crate) fn name(parent: &Value) -> String {
     match parent {
         Value::Decimal(number) => number.normalize().to_string(),
         Value::Float(number) if number.fract() == 0.0 => format!("{number:.0}"),

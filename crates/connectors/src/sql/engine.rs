@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use record::catalog::{Table, TableColumn};
 use record::query::Function;
-use record::{BoxFuture, KeyRules, Type, Value};
+use record::{BoxFuture, Health, KeyRules, Type, Value};
 
 use super::failure::{Failure, Words};
 use super::paged::Plan;
@@ -129,6 +129,11 @@ pub(crate) trait Dialect: Send + Sync + fmt::Debug {
     /// for again.
     fn on_duplicate(&self, names: &[String]) -> Option<String>;
 
+    /// How messages that were done are noted beside their effect; `None` where no transaction holds the two together.
+    fn inbox(&self) -> Option<Inbox> {
+        None
+    }
+
     /// Values that one statement may bind.
     fn bound_max(&self) -> usize;
 }
@@ -146,11 +151,29 @@ pub(crate) struct Select {
     pub locks: bool,
 }
 
+/// The statements about [`INBOX`].
+pub(crate) struct Inbox {
+    pub create: &'static str,
+    /// Binds the message, and changes no row where it is noted already.
+    pub note: &'static str,
+    /// Takes away what is older than 30 days: no queue comes back to it.
+    pub forget: &'static str,
+}
+
+/// The table of messages that were done, in the destination itself.
+pub(crate) const INBOX: &str = "ironbridge_inbox";
+
 /// One system, and how to begin a session.
 pub(crate) trait Engine: Send + Sync {
     fn dialect(&self) -> &'static dyn Dialect;
     fn words(&self) -> Words<'_>;
     fn timeout(&self) -> Duration;
+
+    /// The statement that asks for version, user, and what may be read.
+    fn who(&self) -> &'static str;
+
+    /// What the answer to that says.
+    fn health(&self, who: &[Cell]) -> Health;
 
     /// Whether the database can compute this for a user's question, exactly as it is meant there.
     fn computes(&self, function: Function) -> bool {

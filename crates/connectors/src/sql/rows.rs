@@ -3,6 +3,7 @@
 //! The rows of a chunk are looked up by their key. Those that are there are updated one by one, the others inserted
 //! together; where the table refuses one of them, they go one by one, so that a bad row stops no other.
 
+mod documents;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use record::{
 };
 use tokio::sync::Mutex;
 
+use super::documents::{apply, current, spec_of};
 use super::engine::{Cell, Described, Engine, Session, SqlColumn, Use, ask_for};
 use super::failure::{self, Failure};
 use super::lookup::{self, Wanted};
@@ -22,6 +24,8 @@ use super::text::Times;
 pub(crate) struct Table {
     engine: Arc<dyn Engine>,
     spec: WriteSpec,
+    /// What writes the lines of its documents.
+    lines: Vec<Table>,
     session: Mutex<Option<Open>>,
 }
 
@@ -29,6 +33,10 @@ pub(crate) struct Table {
 struct Open {
     session: Box<dyn Session>,
     described: Arc<Described>,
+    /// The tables of the lines.
+    lines: Vec<Arc<Described>>,
+    /// The table of notes is there.
+    has_inbox: bool,
 }
 
 /// A row of a chunk as the database takes it.
@@ -44,13 +52,23 @@ struct Line {
 
 impl Table {
     pub fn new(engine: Arc<dyn Engine>, spec: WriteSpec) -> Table {
-        Table { engine, spec, session: Mutex::default() }
+        let lines = spec.lines.iter().map(|lines| Table::new(engine.clone(), spec_of(&spec, lines))).collect();
+        Table { engine, spec, lines, session: Mutex::default() }
     }
 
     async fn open(&self) -> Result<Open, Failure> {
         let mut session = self.engine.connect(Use::Write).await?;
+        let described = self.described(&mut *session).await?;
+        let mut lines = Vec::with_capacity(self.lines.len());
+        for table in &self.lines {
+            lines.push(table.described(&mut *session).await?);
+        }
+        Ok(Open { session, described, lines, has_inbox: false })
+    }
+
+    async fn described(&self, session: &mut dyn Session) -> Result<Arc<Described>, Failure> {
         let Some(described) = session.describe(&self.spec.table).await? else {
-            ask_for(self.engine.dialect(), &mut *session, &self.spec.table).await?;
+            ask_for(self.engine.dialect(), session, &self.spec.table).await?;
             return Err(self.no_table().into());
         };
         for name in &self.spec.key {
@@ -60,7 +78,7 @@ impl Table {
         if !described.table.keys.iter().any(|key| key.active && key.columns.iter().all(of_the_key)) {
             return Err(self.no_key().into());
         }
-        Ok(Open { session, described: Arc::new(described) })
+        Ok(Arc::new(described))
     }
 
     /// Takes the session; whoever is done with it puts it back, unless it failed.
@@ -136,15 +154,15 @@ impl Table {
 
     async fn read(
         &self,
-        open: &mut Open,
+        session: &mut dyn Session,
+        described: &Described,
         by: &[String],
         wanted: &[Vec<Value>],
         names: &[String],
         id: Option<&SqlColumn>,
     ) -> Result<Vec<Vec<Current>>, Failure> {
         let dialect = self.engine.dialect();
-        let described = open.described.clone();
-        let of = |name: &String| self.column(&described, name).cloned();
+        let of = |name: &String| self.column(described, name).cloned();
         let by: Vec<SqlColumn> = by.iter().map(of).collect::<Result<_, _>>()?;
         let mut columns: Vec<SqlColumn> = names.iter().map(of).collect::<Result<_, _>>()?;
         let schema = Schema::of(names.iter().zip(&columns).map(|(name, column)| (name.as_str(), column.ty.clone())));
@@ -152,7 +170,7 @@ impl Table {
         let from = format!("{} AS t", dialect.table(&self.spec.table));
         let zone = self.spec.time_zone.as_ref();
         let asked = Wanted { from: &from, by: &by, columns: &columns, zone, locks: false };
-        let found = lookup::rows(dialect, &mut *open.session, &asked, wanted).await?;
+        let found = lookup::rows(dialect, session, &asked, wanted).await?;
         let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::Earlier };
         let as_is = Times { zone: None, dst: Dst::Earlier };
         let value = |(cell, column): (&Cell, &SqlColumn)| {
@@ -178,14 +196,40 @@ impl Table {
     }
 }
 
+impl Table {
+    async fn applied(&self, message: Option<&str>, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut open = self.session().await.map_err(|failure| self.failed(failure))?;
+        let mut tables = documents::Opened { table: self, open: &mut open };
+        let outcomes = apply(&mut tables, &self.spec, message, changes).await;
+        let outcomes = outcomes.map_err(|failure| self.failed(failure))?;
+        self.keep(open).await;
+        Ok(outcomes)
+    }
+
+    async fn look_up(
+        &self,
+        by: &[String],
+        values: &[Vec<Value>],
+        columns: &[String],
+        ids: bool,
+    ) -> Result<Vec<Vec<Current>>, Fault> {
+        let mut open = self.session().await.map_err(|failure| self.failed(failure))?;
+        let mut tables = documents::Opened { table: self, open: &mut open };
+        let found = current(&mut tables, &self.spec, by, values, columns, ids).await;
+        let found = found.map_err(|failure| self.failed(failure))?;
+        self.keep(open).await;
+        Ok(found)
+    }
+}
+
 impl Sink for Table {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
-        Box::pin(async move {
-            let mut open = self.session().await.map_err(|failure| self.failed(failure))?;
-            let outcomes = self.write(&mut open, changes).await.map_err(|failure| self.failed(failure))?;
-            self.keep(open).await;
-            Ok(outcomes)
-        })
+        Box::pin(self.applied(None, changes))
+    }
+
+    fn apply_once<'a>(&'a self, message: &'a str, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        let message = self.engine.dialect().inbox().map(|_| message);
+        Box::pin(self.applied(message, changes))
     }
 
     fn current<'a>(
@@ -194,11 +238,8 @@ impl Sink for Table {
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
         Box::pin(async move {
-            let mut open = self.session().await.map_err(|failure| self.failed(failure))?;
             let wanted: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
-            let found = self.read(&mut open, &self.spec.key, &wanted, columns, None).await;
-            let found = found.map_err(|failure| self.failed(failure))?;
-            self.keep(open).await;
+            let found = self.look_up(&self.spec.key, &wanted, columns, false).await?;
             Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
         })
     }
@@ -209,19 +250,7 @@ impl Sink for Table {
         values: &'a [Vec<Value>],
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
-        Box::pin(async move {
-            let mut open = self.session().await.map_err(|failure| self.failed(failure))?;
-            let described = open.described.clone();
-            let id = self.id(&described).ok_or_else(|| {
-                let what =
-                    format!("`{}` has no primary key of one column, so no row of it can be adopted", self.spec.table);
-                self.place(Fault::stop(Code("IB0506"), what)).fix("leave `match_existing:` out")
-            })?;
-            let found = self.read(&mut open, by, values, columns, Some(id)).await;
-            let found = found.map_err(|failure| self.failed(failure))?;
-            self.keep(open).await;
-            Ok(found)
-        })
+        Box::pin(self.look_up(by, values, columns, true))
     }
 
     fn rows_per_chunk(&self) -> usize {

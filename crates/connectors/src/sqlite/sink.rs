@@ -3,16 +3,20 @@
 //! A row is looked up by its key, then updated where a column differs, or inserted. One writer at a time holds the file,
 //! so nothing can come between; and the answer says whether a row was created, updated, or was right already.
 
+mod documents;
+
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use record::catalog::Table as Columns;
 use record::{
     BoxFuture, Change, Code, Current, Effected, Fault, Key, KeyRules, Op, Outcome, Row, Schema, Sink, Type, Value,
     WriteSpec, Written,
 };
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use super::{Database, catalog, fault, value};
+use crate::sql::documents::{apply, current, spec_of};
 use crate::sql::moment::Dst;
 use crate::sql::quote;
 use crate::sql::text::Times;
@@ -26,12 +30,39 @@ impl Table {
     pub fn new(database: Database, spec: WriteSpec) -> Table {
         Table { database, spec: Arc::new(spec) }
     }
+
+    fn applied<'a>(&'a self, message: Option<&str>, changes: &[Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        let (spec, changes, message) = (self.spec.clone(), changes.to_vec(), message.map(str::to_owned));
+        self.database.blocking(move |database| {
+            let mut tables = documents::Opened::new(database, &spec, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            let applied = apply(&mut tables, &spec, message.as_deref(), &changes);
+            applied.now_or_never().expect("a file answers at once")
+        })
+    }
+
+    fn found<'a>(
+        &'a self,
+        by: &[String],
+        values: Vec<Vec<Value>>,
+        columns: &[String],
+        ids: bool,
+    ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
+        let (spec, by, columns) = (self.spec.clone(), by.to_vec(), columns.to_vec());
+        self.database.blocking(move |database| {
+            let mut tables = documents::Opened::new(database, &spec, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let found = current(&mut tables, &spec, &by, &values, &columns, ids);
+            found.now_or_never().expect("a file answers at once")
+        })
+    }
 }
 
 impl Sink for Table {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
-        let (spec, changes) = (self.spec.clone(), changes.to_vec());
-        self.database.blocking(move |database| Writer { database, spec: &spec }.apply(&changes))
+        self.applied(None, changes)
+    }
+
+    fn apply_once<'a>(&'a self, message: &'a str, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        self.applied(Some(message), changes)
     }
 
     fn current<'a>(
@@ -39,12 +70,8 @@ impl Sink for Table {
         keys: &'a [Key],
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
-        let (spec, keys, columns) = (self.spec.clone(), keys.to_vec(), columns.to_vec());
-        self.database.blocking(move |database| {
-            let keys: Vec<Vec<Value>> = keys.iter().map(Key::parts).collect();
-            let found = Writer { database, spec: &spec }.look_up(&spec.key, &keys, &columns, false)?;
-            Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
-        })
+        let found = self.found(&self.spec.key, keys.iter().map(Key::parts).collect(), columns, false);
+        Box::pin(async move { Ok(found.await?.into_iter().map(|rows| rows.into_iter().next()).collect()) })
     }
 
     fn find<'a>(
@@ -53,11 +80,7 @@ impl Sink for Table {
         values: &'a [Vec<Value>],
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
-        let (spec, by, values, columns) = (self.spec.clone(), by.to_vec(), values.to_vec(), columns.to_vec());
-        self.database.blocking(move |database| {
-            let writer = Writer { database, spec: &spec };
-            writer.look_up(&by, &values, &columns, true)
-        })
+        self.found(by, values.to_vec(), columns, true)
     }
 
     fn rows_per_chunk(&self) -> usize {
@@ -75,28 +98,30 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn apply(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
-        let failed = |e: rusqlite::Error| self.failed(&e);
-        let mut connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
-        let columns = self.columns(&connection)?;
-        let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    /// Rows in the transaction that is open.
+    fn apply(&self, connection: &Connection, columns: &Columns, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let run = |sql: &str| -> rusqlite::Result<()> { connection.prepare_cached(sql)?.execute([]).map(|_| ()) };
+        let failed = |error: rusqlite::Error| self.failed(&error);
         let mut outcomes = Vec::with_capacity(changes.len());
         for change in changes {
-            let savepoint = transaction.savepoint().map_err(failed)?;
-            match self.write(&savepoint, &columns, change) {
-                Ok(Ok(effect)) => {
-                    savepoint.commit().map_err(failed)?;
-                    outcomes.push(Ok(Written { effect, remote_id: None, version: None, returned: None }));
-                }
-                // A savepoint that is dropped rolls back.
+            run("SAVEPOINT a_row").map_err(failed)?;
+            let written = self.write(connection, columns, change);
+            if !matches!(written, Ok(Ok(_))) {
+                // Some errors have ended the transaction, and the savepoint with it.
+                run("ROLLBACK TO a_row")
+                    .or_else(|error| if connection.is_autocommit() { Ok(()) } else { Err(error) })
+                    .map_err(failed)?;
+            }
+            match written {
+                Ok(Ok(effect)) => outcomes.push(Ok(Written { effect, remote_id: None, version: None, returned: None })),
                 Ok(Err(fault)) => outcomes.push(Err(fault)),
                 Err(error) => match fault::row(self.database, &self.spec.table, change.key.to_string(), &error) {
                     Some(fault) => outcomes.push(Err(fault)),
                     None => return Err(self.failed(&error)),
                 },
             }
+            run("RELEASE a_row").map_err(failed)?;
         }
-        transaction.commit().map_err(failed)?;
         Ok(outcomes)
     }
 
@@ -172,19 +197,19 @@ impl Writer<'_> {
     /// The rows with these values in `by`; with `ids`, each has what names it for good as its id.
     fn look_up(
         &self,
+        connection: &Connection,
+        columns: &Columns,
         by: &[String],
         values: &[Vec<Value>],
         names: &[String],
         ids: bool,
     ) -> Result<Vec<Vec<Current>>, Fault> {
         let failed = |e: rusqlite::Error| self.failed(&e);
-        let connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-        let columns = self.columns(&connection)?;
         let ty = |name: &String| columns.type_of(name).cloned().unwrap_or(Type::Unknown);
         let schema = Schema::of(names.iter().map(|name| (name.as_str(), ty(name))));
         let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::Earlier };
         let mut wanted: Vec<String> = names.iter().map(|name| format!("t.{}", quote(name))).collect();
-        wanted.push(if ids { format!("CAST(t.{} AS TEXT)", quote(id(&columns))) } else { "NULL".to_owned() });
+        wanted.push(if ids { format!("CAST(t.{} AS TEXT)", quote(id(columns))) } else { "NULL".to_owned() });
         let sql = format!(
             "SELECT {} FROM {} AS t WHERE {}",
             wanted.join(", "),
@@ -195,7 +220,7 @@ impl Writer<'_> {
         let mut found = Vec::with_capacity(values.len());
         for wanted in values {
             let mut currents = Vec::new();
-            let Ok(bound) = self.bind(&columns, by, wanted) else {
+            let Ok(bound) = self.bind(columns, by, wanted) else {
                 found.push(currents);
                 continue;
             };

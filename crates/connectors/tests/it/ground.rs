@@ -58,11 +58,13 @@ impl Ground for Postgres {
 pub async fn postgres(url: &str) -> Trouble {
     let make = "DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN PASSWORD 'sample';
         CREATE TABLE full_things (LIKE things INCLUDING ALL);
+        CREATE TABLE thing_lines (number VARCHAR(20), line_no INT, name VARCHAR(160), amount NUMERIC(14,2), PRIMARY KEY (number, line_no));
         CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
           RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
         CREATE TRIGGER no_room BEFORE INSERT ON full_things FOR EACH ROW EXECUTE FUNCTION no_room()";
     postgres_client(url).await.batch_execute(make).await.unwrap();
     Trouble {
+        lines: "thing_lines",
         short: open("postgres", url, Some(SHORT)),
         slow_query: "SELECT '1'::text AS number, pg_sleep(30)::text AS name",
         unprivileged: Some(open("postgres", &as_user(url, "stranger"), None)),
@@ -102,6 +104,7 @@ pub async fn mysql(url: &str) -> Trouble {
     for statement in [
         "CREATE OR REPLACE USER stranger@'127.0.0.1' IDENTIFIED BY 'sample'",
         "CREATE TABLE other (no INT)",
+        "CREATE TABLE thing_lines (number VARCHAR(20), line_no INT, name VARCHAR(160), amount DECIMAL(14,2), PRIMARY KEY (number, line_no))",
         "GRANT SELECT ON other TO stranger@'127.0.0.1'",
         "SET max_heap_table_size = 16384",
         "CREATE TABLE full_things (number VARCHAR(20) PRIMARY KEY, name VARCHAR(160)) ENGINE = MEMORY",
@@ -110,6 +113,7 @@ pub async fn mysql(url: &str) -> Trouble {
     }
     client.disconnect().await.unwrap();
     Trouble {
+        lines: "thing_lines",
         short: open("mysql", url, Some(SHORT)),
         slow_query: "SELECT '1' AS number, CONCAT(SLEEP(30)) AS name",
         unprivileged: Some(open("mysql", &as_user(url, "stranger"), None)),
@@ -135,7 +139,11 @@ impl Ground for Sqlite {
 }
 
 pub fn sqlite(file: &str) -> Trouble {
+    let lines = "CREATE TABLE thing_lines (number TEXT, line_no INTEGER, name TEXT, amount DECIMAL(14,2),
+        PRIMARY KEY (number, line_no), CHECK (typeof(amount) <> 'text'))";
+    rusqlite::Connection::open(file).unwrap().execute_batch(lines).unwrap();
     Trouble {
+        lines: "thing_lines",
         short: open("sqlite", file, Some(SHORT)),
         slow_query: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)
             SELECT max(i) AS number, 'slow' AS name FROM n",

@@ -22,6 +22,7 @@ pub static SQLITE: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: true,
+    line_tables: true,
     keeps: Keeps::EXACTLY,
 };
 
@@ -46,5 +47,6 @@ pub static DATAVERSE: Kind = Kind {
     reads: true,
     writes: true,
     has_catalog: true,
+    line_tables: true,
     keeps: Keeps { empty_as_blank: true, whole_seconds: true, lookups: true },
 };

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope};
+use record::hash::RowHasher;
+use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope, Value};
 use store::Store;
 use store::ledger::{Entry, State};
 use store::queue::Problem;
@@ -14,6 +15,7 @@ use super::waits::{self, Parent};
 use crate::adopt;
 use crate::codes;
 use crate::gone::Gone;
+use crate::pair::Pair;
 use crate::reject::Rejected;
 use crate::sort::{self, Candidate, Decision};
 use crate::watch::Log;
@@ -111,7 +113,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         new: false,
     };
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
-    Ok(match write(route, store, &candidate).await? {
+    Ok(match write(route, store, told.message, &candidate).await? {
         Ok(Taken { what, remote_id, version, returned }) => {
             let home = match &route.home {
                 Some(home) => home.write(&candidate.record, returned.as_ref()).await,
@@ -189,7 +191,12 @@ struct Taken {
 }
 
 /// Brings the destination to what is wanted; writes nothing where it is so already.
-async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Result<Taken, Fault>, store::Error> {
+async fn write(
+    route: &Route,
+    store: &Store,
+    message: &str,
+    candidate: &Candidate,
+) -> Result<Result<Taken, Fault>, store::Error> {
     let pair = &route.pair;
     let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
     let current = pair.sink.current(std::slice::from_ref(&candidate.wanted.key), &columns).await;
@@ -212,7 +219,8 @@ async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Re
         Decision::Reject(fault) | Decision::Drifted(fault) => return Ok(Err(fault)),
     };
     store.failpoints().hit("sink.before")?;
-    let outcome = pair.sink.apply(std::slice::from_ref(&change)).await;
+    let once = once(pair, message, candidate);
+    let outcome = pair.sink.apply_once(&once, std::slice::from_ref(&change)).await;
     store.failpoints().hit("sink.after")?;
     let outcome = outcome.and_then(|outcomes| outcomes.into_iter().next().unwrap_or_else(|| Err(unanswered(&pair.to))));
     Ok(outcome.map(|written| {
@@ -229,6 +237,16 @@ async fn write(route: &Route, store: &Store, candidate: &Candidate) -> Result<Re
             returned: written.returned,
         }
     }))
+}
+
+/// What a destination notes of a message: its id, and what it was to write. A message that is told again by a row that
+/// has changed since says something else, and is written.
+fn once(pair: &Pair, message: &str, candidate: &Candidate) -> String {
+    let id = [message, &pair.entity.name, &pair.to].map(Value::text);
+    let content = candidate.wanted.columns.values().iter().chain(candidate.wanted.on_create.values());
+    let parts = candidate.wanted.key.parts();
+    let values = id.iter().chain(&parts).chain(content);
+    format!("{:032x}", RowHasher::default().hash(values.map(Value::as_ref)))
 }
 
 pub(super) fn unanswered(to: &str) -> Fault {

@@ -326,7 +326,8 @@ impl Lane {
                 let (from, entity) = (&route.pair.from, &route.pair.entity.name);
                 // What cannot be read now is not known; the delivery itself finds out why.
                 let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
-                deliver(route, &self.store, &Told { body: &message.body, by_hub, now: false, keys: &keys }).await?
+                let (message, body) = (&*message.id, &*message.body);
+                deliver(route, &self.store, &Told { message, body, by_hub, now: false, keys: &keys }).await?
             }
         };
         let about = About { integration: &self.integration, to: &self.to, entity: &route.pair.entity.name, delivery };

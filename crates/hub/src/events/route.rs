@@ -75,6 +75,8 @@ pub(crate) struct Route {
 
 /// Everything about an event besides its body.
 pub(crate) struct Told<'a> {
+    /// The id of the message.
+    pub message: &'a str,
     pub body: &'a [u8],
     /// It is sent by the hub, and only names a row.
     pub by_hub: bool,

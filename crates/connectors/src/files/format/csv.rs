@@ -4,6 +4,7 @@
 //! on with the next line: no row is ever swallowed by the value of another. *Source*: RFC 4180, and what programs make
 //! of it: line ends of all kinds, spaces in the header, empty lines, a delimiter too many at the end.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 
@@ -41,7 +42,7 @@ fn rows<R: Read>(window: Window<R>, spec: &ReadSpec, settings: &Settings, taker:
                     continue;
                 }
                 let record = lines.window.taken(lines.record);
-                let row = Row { record, fields: &lines.fields, wanted: &wanted, quote: format.quote };
+                let row = Row::new(record, &lines.fields, &wanted, format.quote);
                 let extra = lines.fields.get(names.len()..).unwrap_or_default();
                 let flow = if lines.fields.len() < names.len() || extra.iter().any(|field| !field.is_empty()) {
                     if lines.line > line + 1 {
@@ -91,7 +92,7 @@ fn header<R: Read>(lines: &mut Lines<R>, format: &Format, whole: bool) -> Result
     }
     let record = lines.window.taken(lines.record);
     let all: Vec<usize> = (0..lines.fields.len()).collect();
-    let row = Row { record, fields: &lines.fields, wanted: &all, quote: format.quote };
+    let row = Row::new(record, &lines.fields, &all, format.quote);
     let name = |at: usize| match row.cell(at) {
         Cell::Text(text) => text.trim().to_owned(),
         Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).trim().to_owned(),
@@ -117,9 +118,17 @@ impl Field {
 
 struct Row<'a> {
     record: &'a [u8],
+    /// The record as a text, looked at once and not for each value.
+    text: Option<&'a str>,
     fields: &'a [Field],
     wanted: &'a [usize],
     quote: Option<u8>,
+}
+
+impl<'a> Row<'a> {
+    fn new(record: &'a [u8], fields: &'a [Field], wanted: &'a [usize], quote: Option<u8>) -> Row<'a> {
+        Row { record, text: std::str::from_utf8(record).ok(), fields, wanted, quote }
+    }
 }
 
 impl Cells for Row<'_> {
@@ -141,7 +150,11 @@ impl Cells for Row<'_> {
                     Err(_) => Cell::Bytes(bytes),
                 }
             }
-            _ => Cell::Bytes(bytes),
+            _ => match self.text {
+                // Delimiters and quotes are ASCII: a value begins and ends with a whole character.
+                Some(text) => Cell::Text(Cow::Borrowed(&text[field.from..field.to])),
+                None => Cell::Bytes(bytes),
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A folder of this machine, or one that is mounted there.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -9,6 +9,7 @@ use record::{BoxFuture, Fault, Health};
 
 use super::{Entry, Fetched, Folder, blocking, hash, is_plain};
 use crate::files::fault;
+use crate::files::sink::beside;
 
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -122,6 +123,34 @@ impl Folder for Place {
                 }
             });
             moved.await.map_err(|error| self.failed(&from, "moving", &error))
+        })
+    }
+
+    fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let to = self.folder.join(name);
+            let part = self.folder.join(beside(name, "part"));
+            let put = blocking({
+                let (to, folder) = (to.clone(), self.folder.clone());
+                move || -> io::Result<()> {
+                    let written = File::create(&part).and_then(|mut file| {
+                        file.write_all(&bytes)?;
+                        file.sync_all()
+                    });
+                    if let Err(error) = written {
+                        // A disk that is full is not made fuller.
+                        fs::remove_file(&part).ok();
+                        return Err(error);
+                    }
+                    fs::rename(&part, &to)?;
+                    // The name, too, is to be there after a power cut.
+                    File::open(&folder)?.sync_all()
+                }
+            });
+            put.await.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => self.failed(&self.folder, "writing into", &error),
+                _ => self.failed(&to, "writing", &error),
+            })
         })
     }
 

@@ -261,6 +261,13 @@ impl Folder for Bucket {
         })
     }
 
+    fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let put = self.store.put(&self.path("", name), bytes.into()).await;
+            put.map(|_| ()).map_err(|error| self.failed("writing into", error))
+        })
+    }
+
     fn delete<'a>(&'a self, entry: &'a Entry) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let path = self.path(&entry.folder, &entry.name);

@@ -14,12 +14,13 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertifi
 use russh_sftp::client::SftpSession;
 use russh_sftp::client::error::Error;
 use russh_sftp::protocol::StatusCode;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::objects::no_room;
 use super::{Entry, Fetched, Folder, is_plain};
 use crate::files::fault;
+use crate::files::sink::beside;
 
 struct Server {
     system: String,
@@ -354,6 +355,38 @@ impl Folder for Session {
                 self.sftp.remove_file(&to).await.map_err(|error| self.failed("replacing a file in", &error))?;
             }
             self.sftp.rename(&from, &to).await.map_err(|error| self.failed("moving a file in", &error))
+        })
+    }
+
+    fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let to = self.path("", name);
+            let (part, old) = (self.path("", &beside(name, "part")), self.path("", &beside(name, "old")));
+            let cut =
+                |why: std::io::Error| fault::unreachable(&self.system, &self.shown, format!("writing {name}: {why}"));
+            let mut file = self.sftp.create(&part).await.map_err(|error| self.failed("writing into", &error))?;
+            file.write_all(&bytes).await.map_err(cut)?;
+            file.flush().await.map_err(cut)?;
+            file.shutdown().await.map_err(cut)?;
+            let size = self.stat(&part).await?.map(|(size, _)| size);
+            if size != Some(bytes.len() as u64) {
+                let why = format!("{name} has {} of {} bytes there", size.unwrap_or(0), bytes.len());
+                return Err(fault::unreachable(&self.system, &self.shown, why));
+            }
+            // Version 3 of the protocol does not replace: what was there steps aside.
+            let replaces = self.stat(&to).await?.is_some();
+            if replaces {
+                if self.stat(&old).await?.is_some() {
+                    self.sftp.remove_file(&old).await.map_err(|error| self.failed("replacing a file in", &error))?;
+                }
+                self.sftp.rename(&to, &old).await.map_err(|error| self.failed("replacing a file in", &error))?;
+            }
+            self.sftp.rename(&part, &to).await.map_err(|error| self.failed("naming a file in", &error))?;
+            if replaces {
+                // It is nobody's any more; one that stays is replaced next time.
+                self.sftp.remove_file(&old).await.ok();
+            }
+            Ok(())
         })
     }
 

@@ -2,7 +2,7 @@
 
 use record::{Change, Effected, Outcome, Value, Written};
 
-use super::{Line, Open, Table, groups};
+use super::{Line, Table, groups};
 use crate::sql::engine::{Binder, Cell, Described, Dialect, Session, SqlColumn};
 use crate::sql::failure::{self, About, Failure};
 use crate::sql::lookup::{self, Wanted};
@@ -25,18 +25,18 @@ impl Group<'_> {
 }
 
 impl Table {
-    pub(super) async fn write(&self, open: &mut Open, changes: &[Change]) -> Result<Vec<Outcome>, Failure> {
-        let described = open.described.clone();
-        let session = &mut *open.session;
+    /// Writes rows in the transaction that is open, where the product has one around several statements.
+    pub(super) async fn write(
+        &self,
+        session: &mut dyn Session,
+        described: &Described,
+        changes: &[Change],
+    ) -> Result<Vec<Outcome>, Failure> {
         let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
-        let begin = self.engine.dialect().writing();
-        if !begin.is_empty() {
-            session.run(begin, &[]).await?;
-        }
         for ((deletes, names), places) in groups(changes, &self.spec.key) {
             let mut lines = Vec::new();
             for at in places {
-                match self.line(&described, at, &changes[at], &names) {
+                match self.line(described, at, &changes[at], &names) {
                     Ok(line) => lines.push(line),
                     Err(refused) => outcomes[at] = Some(Err(refused)),
                 }
@@ -46,10 +46,7 @@ impl Table {
             // A column that is not there has refused its rows already.
             let others = names.iter().filter_map(|name| column(name)).collect();
             let group = Group { deletes, key, others };
-            self.group(session, &described, &group, &lines, &mut outcomes, changes).await?;
-        }
-        if !begin.is_empty() {
-            session.run("COMMIT", &[]).await?;
+            self.group(session, described, &group, &lines, &mut outcomes, changes).await?;
         }
         Ok(outcomes.into_iter().map(|outcome| outcome.expect("each change is in one group, or was refused")).collect())
     }

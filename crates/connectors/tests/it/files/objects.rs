@@ -127,6 +127,10 @@ fn respond(
             );
             ("200 OK", "etag: \"1\"\r\n".to_owned(), copied.into_bytes())
         }
+        ("PUT", None) => {
+            objects.insert(name, body.to_vec());
+            ("201 Created", format!("etag: \"1\"\r\nlast-modified: {MODIFIED}\r\n"), Vec::new())
+        }
         ("DELETE", _) => {
             objects.remove(&name);
             ("204 No Content", String::new(), Vec::new())
@@ -263,4 +267,31 @@ async fn azure() {
     reads_and_moves(&bucket, &*system("account")).await;
     let fault = system("stranger").check().await.unwrap_err();
     assert_eq!((fault.code.0, fault.now), ("IB0604", record::Now::AskPerson), "{fault}");
+}
+
+#[tokio::test]
+async fn one_request_replaces_an_object() {
+    for speaks in [Speaks::S3, Speaks::Azure] {
+        let bucket = bucket(speaks, &[("out/other.csv", "x")]);
+        let system = match speaks {
+            Speaks::S3 => open(&[
+                ("url", "s3://bucket/out"),
+                ("service", &bucket.url),
+                ("access_key", "right"),
+                ("secret_key", "c2VjcmV0"),
+            ]),
+            Speaks::Azure => {
+                open(&[("url", "azure://account/bucket/out"), ("service", &bucket.url), ("secret_key", "c2VjcmV0")])
+            }
+        };
+        super::writing::replaces(&*system, || {
+            let objects = bucket.objects.lock().unwrap();
+            objects.get("out/stock.csv").map(|content| String::from_utf8(content.clone()).unwrap())
+        })
+        .await;
+        let asked = bucket.asked.lock().unwrap();
+        let written = asked.iter().filter(|request| request.starts_with("PUT ")).count();
+        assert_eq!(written, 3, "one request for each change of the file: {asked:?}");
+        assert_eq!(bucket.objects.lock().unwrap().len(), 2, "nothing else lies there");
+    }
 }

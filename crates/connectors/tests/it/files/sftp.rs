@@ -153,3 +153,31 @@ async fn who_is_refused_and_what_is_not_there() {
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_file_is_replaced_and_what_was_cut_off_is_mended() {
+    let Some(server) = server() else { return };
+    let folder = server.folder("written");
+    let system = server.with_key(&folder);
+    super::writing::replaces(&*system, || std::fs::read_to_string(folder.join("stock.csv")).ok()).await;
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+    // The connection ended between the two steps: the file stepped aside, and the new one is not there yet.
+    std::fs::rename(folder.join("stock.csv"), folder.join(".stock.csv.old")).unwrap();
+    let part = folder.join(".stock.csv.part");
+    std::fs::write(&part, "sku,am").unwrap();
+    std::fs::set_permissions(&part, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let sink = super::writing::sink(&*system, "stock.csv", &[]);
+    let key = record::Key::of(&[record::Value::text("B")]).unwrap();
+    let found = sink.current(&[key], &["amount".to_owned()]).await.unwrap();
+    assert!(found[0].is_some(), "what was there is there again");
+    super::writing::apply(&*sink, &[super::writing::row("C", "7")]).await;
+    let text = std::fs::read_to_string(folder.join("stock.csv")).unwrap();
+    assert!(text.contains("B,") && text.contains("C,7"), "{text}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    if server.dir.join("user").exists() {
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let fault = sink.apply(&[super::writing::row("D", "1")]).await.unwrap_err();
+        assert!(fault.code.0 == "IB0503" && fault.fix.contains("to write into it"), "{fault}");
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+}

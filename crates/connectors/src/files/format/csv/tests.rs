@@ -14,7 +14,8 @@ impl Taker for Seen {
         let text = |at| match cells.cell(at) {
             Cell::Blank => String::new(),
             Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            other => format!("{other:?}").trim_start_matches("Text(\"").trim_end_matches("\")").to_owned(),
+            Cell::Text(text) => text.into_owned(),
+            other => format!("{other:?}"),
         };
         self.0.push(format!("{line}: {}|{}", text(0), text(1)));
         ControlFlow::Continue(())
