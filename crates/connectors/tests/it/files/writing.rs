@@ -4,6 +4,9 @@ use record::{Change, Effected, Key, Op, Outcome, Row, Schema, Sink, Value, Write
 
 use super::*;
 
+/// The options of `format:`.
+type Format<'a> = &'a [(&'a str, &'a str)];
+
 pub fn sink(system: &dyn System, file: &str, more: &[(&str, &str)]) -> Arc<dyn Sink> {
     system.sink(write(file, more)).unwrap()
 }
@@ -143,7 +146,7 @@ async fn each_chunk_of_changes_is_a_new_file_and_a_repeated_one_is_not() {
 #[tokio::test]
 async fn a_bad_value_is_the_fault_of_its_row() {
     let dir = tempfile::tempdir().unwrap();
-    let cases: [(&[(&str, &str)], Value, &str); 3] = [
+    let cases: [(Format<'_>, Value, &str); 3] = [
         (&[("encoding", "windows-1252")], "大".into(), "characters that windows-1252 does not have"),
         (&[("quote", "none")], "a,b".into(), "`quote: none`"),
         (&[], Value::Bytes(vec![1]), "bytes"),
@@ -162,7 +165,7 @@ async fn a_bad_value_is_the_fault_of_its_row() {
 #[tokio::test]
 async fn what_cannot_be_written_is_refused_before_anything_is() {
     let dir = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    let cases: [(&str, Format<'_>, &str); 6] = [
         ("stock.xlsx", &[], "CSV, which Excel opens"),
         ("stock.json", &[], "json lines"),
         ("*_stock_*.csv", &[], "one `*`"),
