@@ -222,6 +222,11 @@ impl Project {
         self.integrations.iter().find(|integration| integration.name == name)
     }
 
+    /// Every file of it, by its path in the folder.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(_, file)| (&*file.path, &*file.text))
+    }
+
     pub fn protected(&self) -> bool {
         self.environment.as_ref().is_some_and(|environment| environment.protected)
     }

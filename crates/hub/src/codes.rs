@@ -66,3 +66,11 @@ pub const NO_WINDOW: Code = Code("IB0736");
 pub const APPROVE_WHEN: Code = Code("IB0737");
 /// The result of an integration was needed by now, and is not there.
 pub const LATE: Code = Code("IB0739");
+/// A formula of a flow has no value.
+pub const FLOW_FORMULA: Code = Code("IB1201");
+/// An approval has nobody who may decide.
+pub const NOBODY_DECIDES: Code = Code("IB1202");
+/// An instance of a flow follows a version of its definition that cannot be read, or has not its step.
+pub const FLOW_VERSION: Code = Code("IB1203");
+/// A flow is about a record, or writes one, that is not there.
+pub const FLOW_RECORD: Code = Code("IB1204");

@@ -21,7 +21,7 @@ use crate::two_way;
 use crate::watch::Log;
 
 /// Rows that a source hands out at a time.
-const ROWS_PER_BATCH: usize = 5_000;
+pub(crate) const ROWS_PER_BATCH: usize = 5_000;
 
 /// The systems of a project, opened when they are needed.
 pub trait Systems: Sync {
@@ -69,7 +69,10 @@ pub async fn compile(
             window: None,
             origin: None,
             destination: systems.open(to)?,
-            definition: behaviour(project, integration),
+            definition: behaviour(
+            project,
+            &[vec![integration.name.as_str()], integration.systems(), integration.entities()].concat(),
+        ),
             environment: project.environment.as_ref().map(|environment| environment.name.clone()),
         });
     }
@@ -109,7 +112,10 @@ pub async fn compile(
         window: None,
         origin: several.then(|| from.system.clone()),
         destination: to.system.clone(),
-        definition: behaviour(project, integration),
+        definition: behaviour(
+            project,
+            &[vec![integration.name.as_str()], integration.systems(), integration.entities()].concat(),
+        ),
         environment: project.environment.as_ref().map(|environment| environment.name.clone()),
     })
 }
@@ -124,9 +130,8 @@ fn consent(batch: &Batch) -> Result<Consent, Fault> {
     Ok(Consent { plan: None, asks: Some(Asks { first_load: batch.first_load.clone(), when }) })
 }
 
-/// A short, one-way name of what the definition says of an integration, its systems and entities.
-fn behaviour(project: &Project, integration: &Integration) -> String {
-    let names = [vec![integration.name.as_str()], integration.systems(), integration.entities()].concat();
+/// A short, one-way name of what the definition says of things with these names.
+pub(crate) fn behaviour(project: &Project, names: &[&str]) -> String {
     let mut hash = Sha256::new();
     for line in names.iter().flat_map(|name| definition::show(project, name)) {
         hash.update(format!("{} {}: {}\n", line.depth, line.key, line.value.unwrap_or_default()));

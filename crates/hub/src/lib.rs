@@ -8,12 +8,14 @@
 
 mod adopt;
 pub mod batch;
+pub mod calendar;
 pub mod codes;
 pub mod compile;
 pub mod consent;
 pub mod deadline;
 mod error;
 pub mod events;
+pub mod flows;
 mod gone;
 pub mod json;
 mod known;

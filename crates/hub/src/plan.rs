@@ -7,7 +7,7 @@
 mod gone;
 mod proof;
 mod read;
-mod saved;
+pub(crate) mod saved;
 mod waiting;
 
 use std::collections::{BTreeMap, HashSet};

@@ -1,21 +1,49 @@
-//! A yes or no about a record, in Power Fx over the entity's fields: `if:` of a trigger, `when:` of an approval.
+//! Power Fx over one record: a value (`set:`, `ask:`), or a yes or no (`if:` of a trigger, `when:` of an approval).
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use record::{Entity, Row, Schema, Type, Value};
 
 use crate::columns::Columns;
 use crate::formula;
 use crate::problem::{At, Problem};
 
-/// A compiled condition.
+/// A compiled formula over the rows of one schema.
 #[derive(Debug)]
-pub struct Condition {
+pub struct Expression {
     compiled: formula::Compiled,
-    /// The places of its inputs in the entity's schema, and their names.
+    /// The places of its inputs in the schema, and their names.
     inputs: Vec<usize>,
     names: Vec<String>,
 }
+
+impl Expression {
+    /// *Errors*: every problem of the text, at its place.
+    pub fn over(text: &str, schema: &Schema, wanted: Option<&Type>) -> Result<Expression, Vec<Problem>> {
+        let mut names = Vec::new();
+        let compiled = formula::compile(text, &Columns::closed(schema), wanted, &mut names)
+            .map_err(|found| formula::problems(found, At::Where))?;
+        let inputs = names.iter().map(|name| schema.index(name).expect("names were checked")).collect();
+        Ok(Expression { compiled, inputs, names })
+    }
+
+    /// The columns that it reads.
+    pub fn reads(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Its value for a record. *Errors*: one sentence of why there is none.
+    pub fn eval(&self, record: &Row, now: Timestamp, zone: &TimeZone) -> Result<Value, String> {
+        let inputs = |slot: usize| record.values()[self.inputs[slot]].as_ref();
+        self.compiled.eval_at(&inputs, now, zone)
+    }
+}
+
+/// A compiled condition.
+#[derive(Debug)]
+pub struct Condition(Expression);
 
 impl Condition {
     /// *Errors*: every problem of the text, at its place.
@@ -27,21 +55,21 @@ impl Condition {
     ///
     /// *Errors*: every problem of the text, at its place.
     pub fn over(text: &str, schema: &Schema) -> Result<Condition, Vec<Problem>> {
-        let mut names = Vec::new();
-        let compiled = formula::compile(text, &Columns::closed(schema), Some(&Type::YesNo), &mut names)
-            .map_err(|found| formula::problems(found, At::Where))?;
-        let inputs = names.iter().map(|name| schema.index(name).expect("names were checked")).collect();
-        Ok(Condition { compiled, inputs, names })
+        Expression::over(text, schema, Some(&Type::YesNo)).map(Condition)
     }
 
     /// Whether it reads one of these fields.
     pub fn reads_any(&self, fields: &[&str]) -> bool {
-        self.names.iter().any(|name| fields.contains(&name.as_str()))
+        self.0.reads().iter().any(|name| fields.contains(&name.as_str()))
     }
 
     /// Whether it holds for a record; blank is no. *Errors*: one sentence of why it cannot be told.
     pub fn holds(&self, record: &Row) -> Result<bool, String> {
-        let inputs = |slot: usize| record.values()[self.inputs[slot]].as_ref();
-        Ok(self.compiled.eval(&inputs, None)? == Value::Bool(true))
+        self.holds_at(record, Timestamp::UNIX_EPOCH, &TimeZone::UTC)
+    }
+
+    /// The same for a formula that may ask what time it is.
+    pub fn holds_at(&self, record: &Row, now: Timestamp, zone: &TimeZone) -> Result<bool, String> {
+        Ok(self.0.eval(record, now, zone)? == Value::Bool(true))
     }
 }

@@ -76,11 +76,15 @@ impl Compiled {
 
     /// *Errors*: one sentence of why there is no value.
     pub fn eval<'a>(&self, inputs: &Inputs<'a>, zone: Option<&TimeZone>) -> Result<Value, String> {
-        let zone = zone.cloned().unwrap_or(TimeZone::UTC);
-        // Volatile formulas are refused where rows are written, so no formula here sees this time.
-        let context = Context::new(jiff::Timestamp::UNIX_EPOCH, zone.clone());
-        let row = RowSlots { inputs, places: &self.places, zone: &zone };
-        value(self.formula.eval(&row, &context), &zone)
+        // Volatile formulas are refused where rows are written, so no formula there sees this time.
+        self.eval_at(inputs, jiff::Timestamp::UNIX_EPOCH, zone.unwrap_or(&TimeZone::UTC))
+    }
+
+    /// *Errors*: one sentence of why there is no value.
+    pub fn eval_at<'a>(&self, inputs: &Inputs<'a>, now: jiff::Timestamp, zone: &TimeZone) -> Result<Value, String> {
+        let context = Context::new(now, zone.clone());
+        let row = RowSlots { inputs, places: &self.places, zone };
+        value(self.formula.eval(&row, &context), zone)
     }
 }
 

@@ -23,7 +23,7 @@ pub mod rule;
 pub mod write;
 
 pub use columns::Columns;
-pub use condition::Condition;
+pub use condition::{Condition, Expression};
 pub use formula::formula_type;
 pub use problem::{At, Problem};
 pub use read::{Children, Read, ReadMapping, ReadPlan, Rejected};

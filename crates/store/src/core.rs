@@ -161,6 +161,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Retry(op) => retries::apply(tx, op),
         Op::Definition(op) => definitions::apply(tx, op),
         Op::Forget(op) => forget::apply(tx, op),
+        Op::Flow(op) => crate::flows::apply(tx, op),
     }
 }
 

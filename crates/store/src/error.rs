@@ -75,6 +75,8 @@ pub enum Refusal {
     NoApproval { id: ApprovalId },
     #[error("approval {id} is {state}")]
     ApprovalState { id: ApprovalId, state: crate::approvals::State },
+    #[error("instance {id} was moved by somebody else meanwhile")]
+    FlowMoved { id: crate::flows::InstanceId },
     #[error("there is no queue `{path}`")]
     NoQueue { path: String },
     #[error("`{path}` is {reason}")]

@@ -53,6 +53,8 @@ words! {
         Discarded = "discarded",
         /// No event of it came; the safety net sent one.
         Swept = "found by the sweep",
+        /// A flow did a step about it.
+        Flow = "flow",
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`definitions`] | the definition that the hub worked with last | [`Store::definition_seen`] |
 //! | [`approvals`] | questions to people, and what they decided | [`Store::approval`], [`Store::approval_of`], [`Store::approvals`] |
 //! | [`deadlines`] | when results are needed, and what is late | [`Store::deadlines`], [`Store::late_deadlines`] |
+//! | [`flows`] | instances of flows, their versions and steps | [`Store::flow_instance`], [`Store::flow_instances`], [`Store::flow_due`], [`Store::flow_versions`] |
 //! | [`journal`] | what happened to each record, bounded | [`Store::journal_of`], [`Store::journal_after`] |
 //! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`], [`Store::peek`], [`Store::sessions`], [`Store::oldest_ready`] |
 //!
@@ -72,6 +73,7 @@ mod error;
 mod failpoints;
 mod file;
 pub mod forget;
+pub mod flows;
 mod guid;
 pub mod journal;
 pub mod leases;

@@ -1,7 +1,7 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
 use crate::{
-    agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases, ledger, outages,
+    agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, flows, forget, leases, ledger, outages,
     pauses, queue, retries, runs, secrets,
 };
 
@@ -25,6 +25,7 @@ pub enum Op {
     Retry(retries::Op),
     Definition(definitions::Op),
     Forget(forget::Op),
+    Flow(flows::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -48,6 +49,8 @@ pub enum OpResult {
     Job(retries::JobId),
     /// The question that stands now.
     Approval(approvals::ApprovalId),
+    /// The instance that began; nothing where what started it is known.
+    Instance(Option<flows::InstanceId>),
     /// One answer for each message of a send, in order.
     Sent(Vec<queue::Sent>),
     /// The messages that are now locked, in the order of delivery.
@@ -86,4 +89,5 @@ converts! {
     retries::Op => Retry,
     definitions::Op => Definition,
     forget::Op => Forget,
+    flows::Op => Flow,
 }

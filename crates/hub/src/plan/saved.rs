@@ -79,7 +79,7 @@ pub struct Moved {
 }
 
 /// A short, one-way name of a text.
-fn fingerprint(text: &str) -> String {
+pub(crate) fn fingerprint(text: &str) -> String {
     let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }

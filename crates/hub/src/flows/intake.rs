@@ -1,0 +1,283 @@
+//! What starts a flow: an event that came in, a change that a sweep finds, or a person.
+//!
+//! Each start has a cause, and one cause starts one instance: a webhook and the sweep that finds the same change are
+//! one start. Above the ceiling of a day new instances are held, and begin when there is room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use definition::Flow;
+use jiff::{SignedDuration, Timestamp};
+use record::hash::RowHasher;
+use record::{Fault, Happened, Key, Row, Value};
+use store::flows::{InstanceId, Op, Start, State as Stands};
+use store::queue::{Delivery, Op as QueueOp, Problem, Settings};
+use store::{OpResult, cursors};
+use tokio::sync::watch;
+
+use super::running::{Flows, Running};
+use super::state::State;
+use crate::error::Error;
+use crate::{codes, json};
+
+/// How often a system is asked for what changed.
+const SWEEP: Duration = Duration::from_secs(60);
+/// The queue is looked at this often for what other processes sent.
+const TICK: Duration = Duration::from_millis(500);
+const STREAM: &str = "flow";
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// Events that are taken at once.
+const AT_ONCE: usize = 16;
+/// An event that cannot be taken for this often is a dead letter.
+const DELIVERIES_MAX: u32 = 20;
+
+/// Where the events of a flow come in.
+pub fn queue(flow: &str) -> String {
+    format!("flows/{flow}")
+}
+
+/// The operation that makes it, or nothing new where it is there.
+pub fn prepare(flow: &str) -> store::Op {
+    let settings = Settings {
+        duplicate_window: Some(Duration::from_secs(3600)),
+        max_deliveries: DELIVERIES_MAX,
+        ..Settings::default()
+    };
+    QueueOp::Put { queue: queue(flow), settings }.into()
+}
+
+/// Takes what starts one flow until it is told to stop.
+///
+/// *Errors*: only when our own state cannot be used.
+pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let version = flows.keep(&name).await?;
+    flows.store.commit(vec![prepare(&name)]).await?;
+    let mut written = flows.store.watch();
+    let mut next_sweep = tokio::time::Instant::now();
+    loop {
+        if tokio::time::Instant::now() >= next_sweep {
+            next_sweep = tokio::time::Instant::now() + SWEEP;
+            release(&flows, &name).await?;
+            if let Err(stopped) = sweep(&flows, &name, version).await {
+                match stopped {
+                    Stopped::Store(error) => return Err(error.into()),
+                    Stopped::Fault(fault) => {
+                        tracing::warn!(integration = name, code = %fault.code, "{name}: what starts it cannot be looked for: {fault}; tried again in {SWEEP:?}");
+                        flows.forget(&name);
+                    }
+                }
+            }
+        }
+        while events(&flows, &name, version).await? > 0 {}
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = written.changed() => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+}
+
+enum Stopped {
+    Fault(Box<Fault>),
+    Store(store::Error),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Stopped {
+        Stopped::Fault(Box::new(fault))
+    }
+}
+
+impl From<store::Error> for Stopped {
+    fn from(error: store::Error) -> Stopped {
+        Stopped::Store(error)
+    }
+}
+
+/// Takes some events that came in; answers how many.
+async fn events(flows: &Flows, name: &str, version: u32) -> Result<usize, Error> {
+    let receive = QueueOp::Receive { queue: queue(name), max: AT_ONCE };
+    let OpResult::Messages(messages) = flows.store.commit_one(receive).await? else {
+        unreachable!("Receive answers with messages")
+    };
+    for delivery in &messages {
+        let settle = match event(flows, name, version, delivery).await {
+            Ok(()) => QueueOp::Complete { queue: queue(name), tokens: vec![delivery.token] },
+            Err(Stopped::Store(error)) => return Err(error.into()),
+            Err(Stopped::Fault(fault)) if fault.is_transient() => {
+                tracing::warn!(integration = name, code = %fault.code, "{name}: an event cannot be taken yet: {fault}");
+                flows.forget(name);
+                QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(Duration::from_secs(15)) }
+            }
+            Err(Stopped::Fault(fault)) => {
+                tracing::error!(integration = name, code = %fault.code, "{name}: an event cannot be taken: {fault}; {}", fault.fix);
+                let problem = Problem {
+                    code: fault.code.0.to_owned(),
+                    what: fault.what.clone(),
+                    place: flows.defined(name).map_or_else(String::new, |(_, flow)| flow.in_.clone()),
+                    fix: fault.fix.clone(),
+                    detail: json::fault(&fault).to_string(),
+                    ..Problem::default()
+                };
+                QueueOp::DeadLetter { queue: queue(name), token: delivery.token, key: None, problem }
+            }
+        };
+        flows.store.commit_one(settle).await?;
+    }
+    Ok(messages.len())
+}
+
+async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<(), Stopped> {
+    let running = flows.running(name, version).await?;
+    let system = flows.systems.open(&running.flow.in_)?;
+    let body = &delivery.message.body;
+    let (found, happened) = match system.decode(body) {
+        Some(signal) => {
+            let signal = signal?;
+            let trigger = &running.flow.trigger;
+            let touched = |columns: &Vec<String>| trigger.columns.iter().any(|column| columns.contains(column));
+            let wanted = match signal.happened {
+                Happened::Created => trigger.created,
+                Happened::Updated => {
+                    trigger.updated && (trigger.columns.is_empty() || signal.columns.as_ref().is_none_or(touched))
+                }
+                Happened::Deleted => false,
+            };
+            if !wanted || !signal.table.eq_ignore_ascii_case(&running.reader.table) {
+                return Ok(());
+            }
+            (running.reader.by_id(&signal.id).await?, signal.happened)
+        }
+        None => {
+            let event: serde_json::Value = serde_json::from_slice(body).map_err(|why| unreadable(&why.to_string()))?;
+            let held = flows.project.system(&running.flow.in_).and_then(|system| system.entity(&running.flow.entity));
+            let columns = held.and_then(|held| held.key_columns(&running.program.entity)).unwrap_or_default();
+            let values: Vec<Value> = columns.iter().map(|column| json::value(&event[column.as_str()])).collect();
+            let key = Key::of(values.iter()).map_err(|why| unreadable(&why.to_string()))?;
+            let found = running.reader.get(&key).await?.map(|record| (key, record));
+            (found, if running.flow.trigger.created { Happened::Created } else { Happened::Updated })
+        }
+    };
+    let Some((key, record)) = found else { return Ok(()) };
+    start(flows, &running, &key, &record, &cause(&key, &record, happened)).await?;
+    Ok(())
+}
+
+fn unreadable(why: &str) -> Fault {
+    Fault::reject(codes::EVENT_UNREADABLE, format!("the event cannot be read: {why}"))
+        .fix("look at what was sent; the sender has to send it again")
+}
+
+/// Finds what changed and never came as an event. The first look only remembers what was there before the flow.
+async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
+    let running = flows.running(name, version).await?;
+    let position = flows.store.cursor(name, STREAM)?.map(|cursor| cursor.position);
+    let mut reader = running.reader.changes().read(position.as_deref()).await?;
+    while let Some(page) = reader.next().await? {
+        let mut known = Vec::new();
+        for row in page.batch.rows().map(|row| row.to_row()) {
+            let (key, record) = match running.reader.record(&row) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(fault) => {
+                    tracing::warn!(integration = name, code = %fault.code, "{name}: a record cannot be read, and starts nothing: {fault}");
+                    continue;
+                }
+            };
+            let trigger = &running.flow.trigger;
+            let happened = if trigger.created { Happened::Created } else { Happened::Updated };
+            let because = cause(&key, &record, happened);
+            match &position {
+                Some(_) => drop(start(flows, &running, &key, &record, &because).await?),
+                None => known.push(because),
+            }
+        }
+        let Some(cursor) = &page.cursor else { continue };
+        let (integration, stream) = (name.to_owned(), STREAM.to_owned());
+        let reached = cursors::Op::Set { integration, stream, position: cursor.clone(), fingerprint: String::new() };
+        let known = Op::Know { integration: name.to_owned(), causes: known };
+        flows.store.commit(vec![known.into(), reached.into()]).await?;
+    }
+    Ok(())
+}
+
+/// What a start is known by: a creation by its record, a change by what the record holds since.
+fn cause(key: &Key, record: &Row, happened: Happened) -> String {
+    match happened {
+        Happened::Created => format!("created {key}"),
+        _ => {
+            let hash = RowHasher::default().hash(record.values().iter().map(Value::as_ref));
+            format!("changed {key} {hash:032x}")
+        }
+    }
+}
+
+/// Starts an instance, unless the trigger does not want the record or the cause is known.
+async fn start(
+    flows: &Flows,
+    running: &Running,
+    key: &Key,
+    record: &Row,
+    cause: &str,
+) -> Result<Option<InstanceId>, Stopped> {
+    if let Some(condition) = &running.program.trigger {
+        let zone = &flows.project.hub.time_zone;
+        let holds = condition.holds_at(record, flows.store.clock().now(), zone);
+        let holds = holds.map_err(|why| {
+            Fault::reject(codes::FLOW_FORMULA, format!("`if:` of the trigger cannot be told: {why}"))
+                .at_key(key.to_string())
+                .fix("correct the record or the formula")
+        })?;
+        if !holds {
+            return Ok(None);
+        }
+    }
+    Ok(begin(flows, running, key, cause).await?)
+}
+
+/// Begins an instance whatever the trigger says; nothing where the cause is known.
+pub(super) async fn begin(
+    flows: &Flows,
+    running: &Running,
+    key: &Key,
+    cause: &str,
+) -> Result<Option<InstanceId>, store::Error> {
+    let name = &running.program.flow;
+    let held = room(flows, &running.flow, name)? == 0;
+    if held {
+        tracing::warn!(integration = name, "{name} has started {} times since yesterday, its ceiling: the start for {key} is held", running.flow.ceiling);
+    }
+    let state = State::begin(running.program.first());
+    let start = Start {
+        integration: name.clone(),
+        version: running.version,
+        entity: running.program.entity.name.to_string(),
+        key: key.clone(),
+        cause: cause.to_owned(),
+        state: if held { Stands::Held } else { Stands::Running },
+        at: state.at.clone(),
+        data: serde_json::to_string(&state).expect("a state is JSON"),
+    };
+    match flows.store.commit_one(Op::Start(Box::new(start))).await? {
+        OpResult::Instance(id) => Ok(id),
+        other => unreachable!("Start answers with an instance, not {other:?}"),
+    }
+}
+
+/// How many more may start now.
+fn room(flows: &Flows, flow: &Flow, name: &str) -> Result<u64, store::Error> {
+    let since = flows.store.clock().now().checked_sub(DAY).unwrap_or(Timestamp::MIN);
+    Ok(flow.ceiling.saturating_sub(flows.store.flow_started_since(name, since)?))
+}
+
+async fn release(flows: &Flows, name: &str) -> Result<(), store::Error> {
+    let Some((_, flow)) = flows.defined(name) else { return Ok(()) };
+    if flows.store.flow_count(name, Stands::Held)? == 0 {
+        return Ok(());
+    }
+    let max = room(flows, flow, name)?;
+    if max > 0 {
+        flows.store.commit_one(Op::Release { integration: name.to_owned(), max }).await?;
+    }
+    Ok(())
+}

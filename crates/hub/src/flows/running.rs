@@ -1,0 +1,209 @@
+//! One version of a flow, ready to run: its program, and how its records are read and written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use definition::{Flow, Integration, LoadOptions, Pattern, Project};
+use record::{Fault, Key, Kind, RetryPolicy, Row, Value};
+use store::Store;
+
+use super::decide::{Effect, People};
+use super::program::Program;
+use super::record::{Reader, Writer};
+use crate::codes;
+use crate::compile::{Side, Systems};
+
+/// Calls of flows that fail are tried again by the instance, and not in a loop.
+const ONCE: RetryPolicy = RetryPolicy {
+    immediate: 0,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(1),
+    give_up_after: Duration::ZERO,
+};
+
+/// Everything that the flows of a project run with.
+pub struct Flows {
+    pub project: Arc<Project>,
+    pub systems: Arc<dyn Systems + Send + Sync>,
+    pub store: Store,
+    pub people: People,
+    kinds: Vec<&'static Kind>,
+    ready: Mutex<HashMap<(String, u32), Arc<Running>>>,
+}
+
+/// One version of a flow.
+pub struct Running {
+    pub program: Program,
+    pub flow: Flow,
+    pub version: u32,
+    pub(super) reader: Reader,
+    /// Readers of what a field refers to, where the system has it.
+    references: Vec<(String, Reader)>,
+}
+
+impl Flows {
+    /// `kinds` are those that a definition may name, for reading earlier versions of it.
+    pub fn new(
+        project: Arc<Project>,
+        systems: Arc<dyn Systems + Send + Sync>,
+        store: Store,
+        kinds: Vec<&'static Kind>,
+    ) -> Flows {
+        let people = People::of(&project);
+        Flows { project, systems, store, people, kinds, ready: Mutex::default() }
+    }
+
+    /// The flow of this name, as it is defined now.
+    pub fn defined(&self, name: &str) -> Option<(&Integration, &Flow)> {
+        flow_of(&self.project, name)
+    }
+
+    /// A version that is ready to run; compiled once.
+    ///
+    /// *Errors*: a system that does not answer, a mapping that does not fit, a version that cannot be read any more.
+    pub async fn running(&self, name: &str, version: u32) -> Result<Arc<Running>, Fault> {
+        let at = (name.to_owned(), version);
+        if let Some(found) = self.ready.lock().expect("nothing panics while it holds this").get(&at) {
+            return Ok(found.clone());
+        }
+        let built = Arc::new(self.build(name, version).await?);
+        self.ready.lock().expect("nothing panics while it holds this").insert(at, built.clone());
+        Ok(built)
+    }
+
+    /// Whatever is compiled is looked at anew: a system has something that it had not.
+    pub(super) fn forget(&self, name: &str) {
+        self.ready.lock().expect("nothing panics while it holds this").retain(|(of, _), _| of != name);
+    }
+
+    async fn build(&self, name: &str, version: u32) -> Result<Running, Fault> {
+        let gone = |why: String| {
+            Fault::ask_person(codes::FLOW_VERSION, format!("version {version} of the flow `{name}` {why}"))
+                .fix("move its instances to a version that is there: ironbridge flow migrate, or cancel them")
+        };
+        let stored = self.store.flow_version(name, version).map_err(unusable)?;
+        let stored = stored.ok_or_else(|| gone("is not kept".to_owned()))?;
+        let then = self.read(&stored.definition).map_err(&gone)?;
+        let (integration, flow) = flow_of(&then, name).ok_or_else(|| gone("is not in what is kept".to_owned()))?;
+        let program = Program::compile(&then, integration, flow)?;
+        if flow.trigger.deleted {
+            return Err(crate::compile::not_yet(name, "`rows: [deleted]` of a flow"));
+        }
+        // Records are read and written as the project says today: a system may have moved meanwhile.
+        if self.project.system(&flow.in_).and_then(|system| system.entity(&flow.entity)).is_none() {
+            return Err(gone(format!("needs `{}` in `{}`, which the project has no longer", flow.entity, flow.in_)));
+        }
+        let home = Side::open(&self.project, &*self.systems, &flow.in_)?;
+        let reader = Reader::compile(&self.project, &home, &program.entity, &ONCE).await?;
+        let mut references = Vec::new();
+        for (field, entity) in &program.references {
+            let held = home.defined.entity(entity).is_some_and(|held| !held.read.is_empty());
+            if let Some(entity) = self.project.entity(entity).filter(|_| held) {
+                references.push((field.clone(), Reader::compile(&self.project, &home, entity, &ONCE).await?));
+            }
+        }
+        Ok(Running { program, flow: flow.clone(), version, reader, references })
+    }
+
+    /// A project as a version keeps it.
+    fn read(&self, definition: &str) -> Result<Project, String> {
+        let files: BTreeMap<String, String> =
+            serde_json::from_str(definition).map_err(|why| format!("cannot be read: {why}"))?;
+        let environment = self.project.environment.as_ref().map(|environment| environment.name.as_str());
+        let options = LoadOptions { environment, kinds: &self.kinds, ..LoadOptions::default() };
+        let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let loaded = definition::load_files(given, &options);
+        let first = loaded.diagnostics.first().map(|diagnostic| diagnostic.title.clone());
+        loaded.project.ok_or_else(|| {
+            format!("does not pass the checks any more: {}", first.unwrap_or_else(|| "it has mistakes".to_owned()))
+        })
+    }
+
+    /// Keeps the definition as it is now, unless it is kept; answers its number.
+    ///
+    /// *Errors*: our own state cannot be written.
+    pub async fn keep(&self, name: &str) -> Result<u32, store::Error> {
+        let entity = self.defined(name).map_or("", |(_, flow)| &flow.entity);
+        let texts: BTreeMap<&str, &str> = self.project.texts().collect();
+        let op = store::flows::Op::Version {
+            integration: name.to_owned(),
+            fingerprint: crate::compile::behaviour(&self.project, &[name, entity]),
+            definition: serde_json::to_string(&texts).expect("texts are JSON"),
+        };
+        match self.store.commit_one(op).await? {
+            store::OpResult::Count(version) => Ok(version as u32),
+            other => unreachable!("Version answers with a number, not {other:?}"),
+        }
+    }
+
+    /// Does what a step wants done outside. Safe to repeat: what is there already is not written again.
+    pub(super) async fn perform(
+        &self,
+        running: &Running,
+        key: &Key,
+        record: &Row,
+        effect: &Effect,
+    ) -> Result<(), Fault> {
+        match effect {
+            Effect::Set(set) => {
+                let home = Side::open(&self.project, &*self.systems, &running.flow.in_)?;
+                let fields: Vec<&str> = set.iter().map(|(field, _)| field.as_str()).collect();
+                let entity = &running.program.entity;
+                let writer = Writer::compile(&self.project, &home, entity, &fields, &ONCE).await?;
+                writer.set(&key.parts(), set, Some(record)).await
+            }
+            Effect::Write { entity, to, key, set } => {
+                let side = Side::open(&self.project, &*self.systems, to)?;
+                let entity = self.project.entity(entity).expect("a checked project names entities that exist");
+                let fields: Vec<&str> = set.iter().map(|(field, _)| field.as_str()).collect();
+                let writer = Writer::compile(&self.project, &side, entity, &fields, &ONCE).await?;
+                let readable = !side.held(&entity.name).read.is_empty();
+                let base = match Key::of(key) {
+                    Ok(of) if readable => Reader::compile(&self.project, &side, entity, &ONCE).await?.get(&of).await?,
+                    _ => None,
+                };
+                writer.set(key, set, base.as_ref()).await
+            }
+            Effect::Ask { .. } | Effect::Close { .. } | Effect::Tell { .. } => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    /// The record of an instance with everything that formulas see; nothing where it is gone.
+    pub(super) async fn sight(&self, key: &Key) -> Result<Option<Row>, Fault> {
+        let Some(record) = self.reader.get(key).await? else { return Ok(None) };
+        let schema = &self.program.sight;
+        let mut values = vec![Value::Blank; schema.columns().len()];
+        let mut put = |name: &str, value: &Value| {
+            if let Some(at) = schema.index(name) {
+                values[at] = value.clone();
+            }
+        };
+        for (name, value) in record.iter() {
+            put(name, value);
+        }
+        for (field, reader) in &self.references {
+            let Some(Value::Reference(to)) = record.get(field) else { continue };
+            let Ok(key) = Key::of(to.key.iter().map(|(_, part)| part)) else { continue };
+            let Some(other) = reader.get(&key).await? else { continue };
+            for (name, value) in other.iter() {
+                put(&format!("{field}.{name}"), value);
+            }
+        }
+        Ok(Some(Row::new(schema.clone(), values)))
+    }
+}
+
+fn flow_of<'p>(project: &'p Project, name: &str) -> Option<(&'p Integration, &'p Flow)> {
+    let integration = project.integration(name)?;
+    match &integration.pattern {
+        Pattern::Flow(flow) => Some((integration, flow)),
+        _ => None,
+    }
+}
+
+fn unusable(error: store::Error) -> Fault {
+    Fault::retry(codes::FLOW_VERSION, format!("the hub's own state cannot be read: {error}"), None)
+}

@@ -1,0 +1,327 @@
+//! Moves instances on: looks at what is due, decides, does what is wanted outside, and commits all of it together.
+//!
+//! A crash before the commit repeats a look that changes nothing, and at most one write outside, which writes nothing
+//! that is there already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use definition::Pattern;
+use jiff::{SignedDuration, Timestamp};
+use record::{Fault, Row};
+use serde_json::json;
+use store::approvals::{self, Kind};
+use store::flows::{Instance, Move, NewStep, Op, State as Stands};
+use store::journal::{self, What as Happened};
+use store::{Refusal, Store};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::decide::{Decided, Effect, Event, Note, Sight, decide};
+use super::intake;
+use super::running::{Flows, Running};
+use super::state::State;
+use crate::error::Error;
+use crate::json;
+
+/// Instances that are looked at together.
+const AT_ONCE: usize = 16;
+const TICK: Duration = Duration::from_millis(500);
+/// The delays between tries of a step that fails, in seconds; the last one repeats.
+const DELAYS: [i64; 6] = [2, 10, 30, 120, 300, 900];
+/// A step that fails for a while is tried this often, over about a day.
+pub const TRIES: u32 = 100;
+
+/// Runs the flows of a project until it is told to stop.
+///
+/// *Errors*: only when our own state cannot be used.
+pub async fn work(flows: Arc<Flows>, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let mut intakes: JoinSet<Result<(), Error>> = JoinSet::new();
+    for integration in &flows.project.integrations {
+        if matches!(integration.pattern, Pattern::Flow(_)) {
+            intakes.spawn(intake::take(flows.clone(), integration.name.clone(), stop.clone()));
+        }
+    }
+    if intakes.is_empty() {
+        return Ok(());
+    }
+    let mut written = flows.store.watch();
+    loop {
+        while advance_due(&flows).await? > 0 {}
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = written.changed() => {}
+            Some(ended) = intakes.join_next() => match ended {
+                Ok(ended) => ended?,
+                Err(panicked) => tracing::error!("what starts a flow ended with a panic: {panicked}"),
+            },
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    intakes.shutdown().await;
+    Ok(())
+}
+
+/// Looks at some instances that are due; answers how many there were.
+async fn advance_due(flows: &Arc<Flows>) -> Result<usize, Error> {
+    let mut due = flows.store.flow_due(flows.store.clock().now(), AT_ONCE)?;
+    // A flow that the project has no longer leaves its instances where they are.
+    due.retain(|instance| flows.defined(&instance.integration).is_some());
+    let paused: Vec<String> = flows.store.pauses()?.into_iter().map(|pause| pause.integration).collect();
+    due.retain(|instance| !paused.contains(&instance.integration));
+    let count = due.len();
+    let mut looks: JoinSet<Result<(), Error>> = JoinSet::new();
+    for instance in due {
+        let flows = flows.clone();
+        looks.spawn(async move { advance(&flows, instance).await });
+    }
+    while let Some(looked) = looks.join_next().await {
+        match looked {
+            Ok(looked) => looked?,
+            Err(panicked) => tracing::error!("a step of a flow ended with a panic: {panicked}"),
+        }
+    }
+    Ok(count)
+}
+
+/// Looks at one instance, and moves it as far as it goes.
+pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Error> {
+    let ops = match look(flows, &instance).await {
+        Ok(Some(ops)) => ops,
+        Ok(None) => vec![cancelled(&instance, "the record is gone")],
+        Err(Looked::Store(error)) => return Err(error.into()),
+        Err(Looked::Fault(fault)) => {
+            flows.forget(&instance.integration);
+            vec![failed(&instance, &fault, flows.store.clock().now())]
+        }
+    };
+    match flows.store.commit(ops).await {
+        // Somebody else has moved it: it is looked at as it is then.
+        Err(error) if matches!(error.refusal(), Some(Refusal::FlowMoved { .. })) => Ok(()),
+        result => Ok(result.map(drop)?),
+    }
+}
+
+enum Looked {
+    Fault(Box<Fault>),
+    Store(store::Error),
+}
+
+impl From<Fault> for Looked {
+    fn from(fault: Fault) -> Looked {
+        Looked::Fault(Box::new(fault))
+    }
+}
+
+impl From<store::Error> for Looked {
+    fn from(error: store::Error) -> Looked {
+        Looked::Store(error)
+    }
+}
+
+/// What one look comes to; nothing where the record is gone.
+async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op>>, Looked> {
+    let running = flows.running(&instance.integration, instance.version).await?;
+    let Some(record) = running.sight(&instance.key).await? else { return Ok(None) };
+    let state = read(instance)?;
+    let before = see(flows, &running, &record, |sight| decide(&state, Event::Go, sight))?;
+    let outside = before.effects.iter().find(|effect| matches!(effect, Effect::Set(_) | Effect::Write { .. }));
+    let decided = match outside {
+        None => before,
+        Some(effect) => {
+            flows.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
+            flows.perform(&running, &instance.key, &record, effect).await?;
+            flows.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
+            let after = see(flows, &running, &record, |sight| decide(&before.state, Event::Done, sight))?;
+            joined(before, after)
+        }
+    };
+    commit(flows, &running, instance, &record, decided).map(Some)
+}
+
+fn read(instance: &Instance) -> Result<State, Fault> {
+    serde_json::from_str(&instance.data).map_err(|why| {
+        Fault::ask_person(crate::codes::FLOW_VERSION, format!("what is kept of instance {} cannot be read: {why}", instance.id))
+            .fix("use the Ironbridge that wrote it, or cancel the instance")
+    })
+}
+
+fn see<T>(
+    flows: &Flows,
+    running: &Running,
+    record: &Row,
+    decide: impl FnOnce(&Sight<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    decide(&Sight {
+        program: &running.program,
+        people: &flows.people,
+        record,
+        now: flows.store.clock().now(),
+        calendar: &flows.project.hub.calendar,
+        zone: &flows.project.hub.time_zone,
+    })
+}
+
+/// Two looks as one commit. What the second wants done outside is looked at anew, from what is committed.
+fn joined(before: Decided, after: Decided) -> Decided {
+    let inside = |effect: &Effect| !matches!(effect, Effect::Set(_) | Effect::Write { .. });
+    let goes_on = !after.effects.iter().all(inside);
+    let effects = before.effects.into_iter().chain(after.effects).filter(inside).collect();
+    let notes = before.notes.into_iter().chain(after.notes).collect();
+    let wake = if goes_on { Some(Timestamp::MIN) } else { after.wake };
+    Decided { state: after.state, effects, notes, wake }
+}
+
+fn commit(
+    flows: &Flows,
+    running: &Running,
+    instance: &Instance,
+    record: &Row,
+    decided: Decided,
+) -> Result<Vec<store::Op>, Looked> {
+    let Decided { state, effects, notes, wake } = decided;
+    let over = state.at.is_none();
+    let now = flows.store.clock().now();
+    let mut ops = Vec::new();
+    for effect in effects {
+        ops.extend(inside(&flows.store, running, instance, record, effect)?);
+    }
+    let journal = notes.iter().filter(|note| !note.what.starts_with('=')).map(|note| told(instance, note));
+    let journal: Vec<journal::Note> = journal.collect();
+    let to = Move {
+        id: instance.id,
+        revision: instance.revision,
+        state: if over { Stands::Done } else { Stands::Running },
+        version: instance.version,
+        at: state.at.clone(),
+        data: serde_json::to_string(&state).expect("a state is JSON"),
+        wake: wake.filter(|_| !over).map(|wake| wake.max(now)),
+        attempts: 0,
+        problem: None,
+        steps: notes.into_iter().map(step).collect(),
+    };
+    ops.push(Op::Move(Box::new(to)).into());
+    if !journal.is_empty() {
+        ops.push(journal::Op::Note(journal).into());
+    }
+    Ok(ops)
+}
+
+pub(super) fn step(note: Note) -> NewStep {
+    NewStep { path: note.path, what: note.what, person: note.by }
+}
+
+pub(super) fn told(instance: &Instance, note: &Note) -> journal::Note {
+    let what = match &note.by {
+        Some(by) => format!("{} ({by})", note.what),
+        None => note.what.clone(),
+    };
+    journal::Note {
+        detail: what,
+        ..journal::Note::new(&instance.entity, &instance.key.to_string(), Happened::Flow, &instance.integration, "")
+    }
+}
+
+/// What the subject of an approval of a flow is.
+pub fn subject(instance: store::flows::InstanceId, name: &str) -> String {
+    format!("{instance}/{name}")
+}
+
+/// What a decision wants of our own state.
+fn inside(
+    store: &Store,
+    running: &Running,
+    instance: &Instance,
+    record: &Row,
+    effect: Effect,
+) -> Result<Vec<store::Op>, Looked> {
+    Ok(match effect {
+        Effect::Ask { name, text, of, deadline } => {
+            let fields = &running.program.entity.fields;
+            let personal: Vec<&str> = fields.iter().filter(|field| field.personal).map(|field| &*field.name).collect();
+            let shown = json::row(record, &personal);
+            let shown: serde_json::Value = serde_json::from_str(&shown).unwrap_or_default();
+            let details = json!({ "instance": instance.id.0, "deadline": deadline.to_string(), "record": shown });
+            let question = approvals::Question {
+                integration: instance.integration.clone(),
+                kind: Kind::Flow,
+                subject: subject(instance.id, &name),
+                question: text,
+                // What was approved is what was shown: asking again shows something else.
+                digest: crate::plan::saved::fingerprint(&details.to_string()),
+                details: details.to_string(),
+                proofs: Vec::new(),
+                asked_of: of.join(", "),
+                // The instance has the clock of its own question.
+                expires: None,
+            };
+            vec![approvals::Op::Ask(Box::new(question)).into()]
+        }
+        Effect::Close { name, approved, by, comment } => {
+            let subject = subject(instance.id, &name);
+            let standing = store.approval_of(&instance.integration, Kind::Flow, &subject)?;
+            let open = standing.filter(|approval| approval.state == approvals::State::Open);
+            match (open, approved) {
+                (Some(approval), Some(approve)) => {
+                    vec![approvals::Op::Decide { id: approval.id, approve, by, comment }.into()]
+                }
+                (Some(_), None) => {
+                    let integration = instance.integration.clone();
+                    vec![approvals::Op::Withdraw { integration, kind: Kind::Flow, subject }.into()]
+                }
+                // Whoever decided has closed it already.
+                (None, _) => Vec::new(),
+            }
+        }
+        Effect::Tell { .. } | Effect::Set(_) | Effect::Write { .. } => Vec::new(),
+    })
+}
+
+fn cancelled(instance: &Instance, why: &str) -> store::Op {
+    let step = NewStep { path: instance.at.clone().unwrap_or_default(), what: format!("cancelled: {why}"), person: None };
+    let to = Move {
+        id: instance.id,
+        revision: instance.revision,
+        state: Stands::Cancelled,
+        version: instance.version,
+        at: instance.at.clone(),
+        data: instance.data.clone(),
+        wake: None,
+        attempts: 0,
+        problem: None,
+        steps: vec![step],
+    };
+    Op::Move(Box::new(to)).into()
+}
+
+/// A look that failed: tried again where time may help, or left for a person.
+fn failed(instance: &Instance, fault: &Fault, now: Timestamp) -> store::Op {
+    let attempts = instance.attempts + 1;
+    let again = fault.is_transient() && attempts < TRIES;
+    let wake = again.then(|| {
+        let delay = DELAYS[(attempts as usize - 1).min(DELAYS.len() - 1)];
+        now.checked_add(SignedDuration::from_secs(delay)).unwrap_or(Timestamp::MAX)
+    });
+    let (name, id) = (&instance.integration, instance.id);
+    let mut steps = Vec::new();
+    if again {
+        tracing::warn!(integration = name, code = %fault.code, "instance {id} of {name}: {fault}; tried again later ({attempts} of {TRIES})");
+    } else {
+        tracing::error!(integration = name, code = %fault.code, "instance {id} of {name} cannot go on: {fault}; {}", fault.fix);
+        let path = instance.at.clone().unwrap_or_default();
+        steps.push(NewStep { path, what: format!("failed: {fault}"), person: None });
+    }
+    let to = Move {
+        id,
+        revision: instance.revision,
+        state: if again { Stands::Running } else { Stands::Failed },
+        version: instance.version,
+        at: instance.at.clone(),
+        data: instance.data.clone(),
+        wake,
+        attempts,
+        problem: Some(json::fault(fault).to_string()),
+        steps,
+    };
+    Op::Move(Box::new(to)).into()
+}
