@@ -204,6 +204,9 @@ pub enum Command {
     /// Questions that wait for a person: what a run would write, before it does.
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Flows: their instances, how far each has come, and their versions.
+    #[command(subcommand)]
+    Flow(Flow),
     /// Rows and messages that the hub gave up on, waiting for a person.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -492,6 +495,54 @@ pub enum Approvals {
         id: i64,
         #[command(flatten)]
         decision: Decision,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Flow {
+    /// Start one for a record that is there, whatever its trigger says.
+    Start {
+        flow: String,
+        /// The values of the record's key, in the order of the entity's `key:`.
+        #[arg(required = true)]
+        key: Vec<String>,
+        /// Who starts it; by default the user of this machine.
+        #[arg(long, value_name = "PERSON")]
+        by: Option<String>,
+    },
+    /// Instances that are under way, newest first.
+    List {
+        flow: Option<String>,
+        /// Also those that have ended.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One fully: every step, what it did, who decided, and when.
+    Show { id: i64 },
+    /// End one. What it has written stays, and nobody is asked any more.
+    Cancel {
+        id: i64,
+        /// Why, for whoever looks later.
+        #[arg(long, value_name = "REASON")]
+        why: String,
+        #[arg(long, value_name = "PERSON")]
+        by: Option<String>,
+    },
+    /// Let one that failed try its step again.
+    Retry {
+        id: i64,
+        #[arg(long, value_name = "PERSON")]
+        by: Option<String>,
+    },
+    /// The versions of a flow, and how many instances of each are under way.
+    Versions { flow: String },
+    /// Let an instance go on with another version, where that has the step at which it stands.
+    Migrate {
+        id: i64,
+        #[arg(long, value_name = "VERSION")]
+        to: u32,
+        #[arg(long, value_name = "PERSON")]
+        by: Option<String>,
     },
 }
 

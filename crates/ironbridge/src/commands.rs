@@ -15,6 +15,7 @@ mod diff;
 mod emulate;
 mod explain;
 mod export;
+mod flow;
 mod formula;
 mod graph;
 mod impact;
@@ -68,6 +69,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Test { names, update } => test::test(cli, names, *update).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
         Command::Approvals(command) => approvals::approvals(cli, command).await,
+        Command::Flow(command) => flow::flow(cli, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(cli, command).await,
         Command::Queue(command) => queue::queue(cli, command).await,
         Command::Dataverse(command) => dataverse::dataverse(cli, command).await,

@@ -38,6 +38,8 @@ pub const BAD_PLAN: Code = Code("IB0734");
 pub const NOT_ASKED: Code = Code("IB0735");
 /// A window of time makes no sense.
 pub const BAD_WINDOW: Code = Code("IB0738");
+/// An instance of a flow is not in a state in which this can be done.
+pub const NOT_NOW: Code = Code("IB1205");
 /// No events are registered for this integration, or not by an API.
 pub const NOT_REGISTERED_THERE: Code = Code("IB0805");
 /// An integration has no virtual table that could be published.

@@ -485,3 +485,6 @@ fn told(set: &[(String, Value)]) -> String {
     let all: Vec<String> = set.iter().map(|(field, value)| format!("{field} = {value}")).collect();
     all.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,6 +146,7 @@ impl Writer {
             keeps: to.defined.kind.keeps,
             entities: &entities,
             lookups: &to.defined.lookup_keys(&entities),
+            zone: to.defined.time_zone.as_ref(),
         })
         .map_err(|problems| compile::does_not_fit(&to.defined.name, &rules, problems))?;
         let spec = WriteSpec {

@@ -138,6 +138,17 @@ fn print_row(row: &Json) {
 async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decision: &Decision) -> Result<u8, Failure> {
     let approval = find(store, id)?;
     let by = decision.by.clone().unwrap_or_else(wiring::person);
+    if let Some((instance, _)) = hub::flows::subject_of(&approval) {
+        let people = hub::flows::decide::People::of(project);
+        let comment = decision.comment.as_deref();
+        let answered = hub::flows::answer(store, &people, &approval, &by, approve, comment).await;
+        match answered.map_err(|why| super::flow::refused(instance, why))? {
+            Some(true) => talk!("Approved by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
+            Some(false) => talk!("Rejected by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
+            None => talk!("The answer of {by} counts; others are still asked: ironbridge flow show {instance}"),
+        }
+        return Ok(0);
+    }
     may_decide(project, &approval, &by)?;
     let op = Op::Decide { id: approval.id, approve, by: by.clone(), comment: decision.comment.clone() };
     match store.commit(vec![op.into()]).await {

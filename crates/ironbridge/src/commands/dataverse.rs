@@ -2,7 +2,7 @@
 
 pub mod publish;
 
-use definition::{Event, Integration, Pattern, Payload, Project};
+use definition::{Integration, Pattern, Payload, Project, Trigger};
 use hub::Systems;
 use record::{Difference, How, Registration};
 use serde_json::json;
@@ -60,19 +60,23 @@ pub fn wanted<'p>(
     url: &str,
 ) -> Result<(&'p str, Registration), Failure> {
     let name = &integration.name;
-    let Pattern::Event(event) = &integration.pattern else {
-        let what = format!("`{name}` is a {} integration: no event starts it", integration.pattern.word());
-        return Err(Failure::new(USAGE, NOT_REGISTERED_THERE, what, "name an event integration"));
+    let (from, entity, trigger, as_sent) = match &integration.pattern {
+        Pattern::Event(event) => (&event.from, &event.entity, &event.trigger, event.payload == Payload::AsSent),
+        Pattern::Flow(flow) => (&flow.in_, &flow.entity, &flow.trigger, false),
+        other => {
+            let what = format!("`{name}` is a {} integration: no event starts it", other.word());
+            return Err(Failure::new(USAGE, NOT_REGISTERED_THERE, what, "name an event integration or a flow"));
+        }
     };
-    let system = project.system(&event.from).expect("a checked project names systems that exist");
-    let held = system.entity(&event.entity).expect("a checked project reads entities that the source has");
+    let system = project.system(from).expect("a checked project names systems that exist");
+    let held = system.entity(entity).expect("a checked project reads entities that the source has");
     let keys = wiring::webhook_keys(project, system)?;
     let (Some(webhooks), Some(key)) = (&system.webhooks, keys.into_iter().next_back()) else {
         let what = format!("`{}` has no `webhooks:`, so that nothing would take its events", system.name);
         let fix = format!("write it in systems/{}.yaml: webhooks: {{ keys: [\"${{env:HOOK_KEY}}\"] }}", system.name);
         return Err(Failure::new(USAGE, NOT_REGISTERED_THERE, what, fix));
     };
-    let entity = project.entity(&event.entity).expect("a checked project names entities that exist");
+    let entity = project.entity(entity).expect("a checked project names entities that exist");
     let url = url.trim_end_matches('/');
     let url = if url.is_empty() { String::new() } else { format!("{url}/webhooks/{name}") };
     let registration = Registration {
@@ -81,24 +85,24 @@ pub fn wanted<'p>(
         header: webhooks.header.clone(),
         key,
         table: held.table.clone().unwrap_or_default(),
-        created: event.trigger.created,
-        updated: event.trigger.updated,
-        deleted: event.trigger.deleted,
-        columns: event.trigger.columns.clone(),
+        created: trigger.created,
+        updated: trigger.updated,
+        deleted: trigger.deleted,
+        columns: trigger.columns.clone(),
         key_columns: held.key_columns(entity).unwrap_or_else(|| held.alternate_key.clone()),
-        sent: if event.payload == Payload::AsSent { own_columns(event, held) } else { Vec::new() },
+        sent: if as_sent { own_columns(trigger, held) } else { Vec::new() },
     };
     Ok((&system.name, registration))
 }
 
 /// The columns of the row itself that its fields are read from.
-fn own_columns(event: &Event, held: &definition::SystemEntity) -> Vec<String> {
+fn own_columns(trigger: &Trigger, held: &definition::SystemEntity) -> Vec<String> {
     let columns = held.read.iter().filter_map(|rule| match &rule.expr {
         mapping::Expr::Source(column) => Some(column.clone()),
         mapping::Expr::Choice { source, .. } => Some(source.clone()),
         _ => None,
     });
-    columns.chain(event.trigger.columns.clone()).filter(|column| !column.contains('.')).collect()
+    columns.chain(trigger.columns.clone()).filter(|column| !column.contains('.')).collect()
 }
 
 fn not_by_api(name: &str, system: &str) -> Failure {

@@ -96,7 +96,7 @@ fn stands(project: &Project, store: &Store, entity: &str, key: &[String]) -> Res
 }
 
 /// The key as the entity's fields hold it. Nothing where what was typed is none.
-fn typed(project: &Project, entity: &str, key: &[String]) -> Option<Key> {
+pub(super) fn typed(project: &Project, entity: &str, key: &[String]) -> Option<Key> {
     let entity = project.entity(entity)?;
     let fields: Option<Vec<_>> = entity.key.iter().map(|field| entity.field(field)).collect();
     let fields = fields.filter(|fields| fields.len() == key.len())?;

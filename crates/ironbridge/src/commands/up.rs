@@ -75,8 +75,10 @@ impl Hub {
         };
         let mut ending = stopping.clone();
         let events = hub::events::work(project.clone(), systems.clone(), store.clone(), stopping.clone());
+        let flows = hub::flows::Flows::new(project.clone(), systems.clone(), store.clone(), wiring::kinds());
+        let flows = hub::flows::work(Arc::new(flows), stopping.clone());
         let batches = hub::worker::work(project, systems, store, wiring::holder(), stopping);
-        let worked = tokio::try_join!(batches, events);
+        let worked = tokio::try_join!(batches, events, flows);
         serving.abort();
         if worked.is_ok() && ending.wait_for(|stop| *stop).await.is_ok() {
             // It looks up twice a second.

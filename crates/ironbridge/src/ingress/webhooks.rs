@@ -50,21 +50,27 @@ struct Webhooks {
 
 /// A body as the message that it would be if its source had posted it; nothing for what would be refused.
 pub fn message(project: &Project, integration: &str, body: Vec<u8>) -> Option<Message> {
-    let Pattern::Event(event) = &project.integration(integration)?.pattern else { return None };
+    let intake = Intake::of(project, project.integration(integration)?)?;
     let json = serde_json::from_slice::<Value>(&body).ok()?;
-    let intake = Intake::new(project, integration, event, Vec::new());
     Some(intake.message(integration.to_owned(), &HeaderMap::new(), &json, body.into()))
 }
 
-/// One way in for each event integration whose source has `webhooks:`.
+/// One way in for each event integration and each flow whose source has `webhooks:`.
 pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure> {
     hub::events::prepare(project, store).await?;
     let mut intakes = HashMap::new();
     for integration in &project.integrations {
-        let Pattern::Event(event) = &integration.pattern else { continue };
-        let source = project.system(&event.from).expect("a checked project names systems that exist");
-        let Some(webhooks) = &source.webhooks else { continue };
-        let mut intake = Intake::new(project, &integration.name, event, wiring::webhook_keys(project, source)?);
+        let source = match &integration.pattern {
+            Pattern::Event(event) => &event.from,
+            Pattern::Flow(flow) => &flow.in_,
+            _ => continue,
+        };
+        let source = project.system(source).expect("a checked project names systems that exist");
+        let (Some(webhooks), Some(mut intake)) = (&source.webhooks, Intake::of(project, integration)) else { continue };
+        if matches!(integration.pattern, Pattern::Flow(_)) {
+            store.commit(vec![hub::flows::prepare(&integration.name)]).await?;
+        }
+        intake.keys = wiring::webhook_keys(project, source)?;
         intake.header.clone_from(&webhooks.header);
         intake.signed = webhooks.signed;
         intakes.insert(integration.name.clone(), intake);
@@ -120,22 +126,31 @@ fn refusal(status: StatusCode, what: &str) -> Response {
 }
 
 impl Intake {
-    fn new(project: &Project, integration: &str, event: &definition::Event, keys: Vec<Secret>) -> Intake {
-        let source = project.system(&event.from).expect("a checked project names systems that exist");
-        let both = source.entity(&event.entity).zip(project.entity(&event.entity));
+    /// What takes the events of an integration; nothing where no event starts it.
+    fn of(project: &Project, integration: &definition::Integration) -> Option<Intake> {
+        let (from, entity, topic) = match &integration.pattern {
+            Pattern::Event(event) => (&event.from, &event.entity, hub::events::topic(&integration.name)),
+            Pattern::Flow(flow) => (&flow.in_, &flow.entity, hub::flows::queue(&integration.name)),
+            _ => return None,
+        };
+        let source = project.system(from).expect("a checked project names systems that exist");
+        let both = source.entity(entity).zip(project.entity(entity));
         let key = both.and_then(|(held, entity)| held.key_columns(entity));
         // Events of Dataverse only name their row.
         let signals = source.kind.name == "dataverse";
-        let ordered_by = both.map_or(Ordered::ByRow, |(held, entity)| Ordered::of(event, entity, held, signals));
-        Intake {
-            topic: hub::events::topic(integration),
-            entity: event.entity.clone(),
+        let ordered_by = match (&integration.pattern, both) {
+            (Pattern::Event(event), Some((held, entity))) => Ordered::of(event, entity, held, signals),
+            _ => Ordered::ByRow,
+        };
+        Some(Intake {
+            topic,
+            entity: entity.clone(),
             key: key.unwrap_or_default(),
             ordered_by,
             header: String::new(),
-            keys,
+            keys: Vec::new(),
             signed: None,
-        }
+        })
     }
 
     /// Whether one of the keys was sent: in the header, as `?code=`, or in the query under the header's name.

@@ -13,6 +13,7 @@ mod drift;
 mod drill;
 mod events;
 mod files;
+mod flows;
 mod gone;
 mod kills;
 mod late;

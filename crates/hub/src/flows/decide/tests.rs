@@ -1,0 +1,269 @@
+use definition::{LoadOptions, Pattern, load_files};
+use proptest::prelude::*;
+use record::Schema;
+
+use super::*;
+
+const HUB: &str = "hub: contoso\ntime_zone: Europe/London\n";
+const PEOPLE: &str = "people:
+  ann: { name: (sample) first of the group, email: ann@contoso.example }
+  bob: { name: (sample) second of the group, email: bob@contoso.example }
+  eve: { name: (sample) third of the group, email: eve@contoso.example }
+  director: { name: (sample) director, email: director@contoso.example }
+groups:
+  credit: { members: [ann, bob, eve] }
+  it: { email: it@contoso.example }
+";
+const ENTITY: &str = "entity: request
+key: number
+fields: { number: { type: text, max_length: 20 }, requested: { type: money, currency: GBP }, requested_by: { type: person }, outcome: { type: text, max_length: 20 } }
+";
+const SYSTEM: &str = "system: a
+kind: postgres
+owner: it
+connection: { url: \"${env:A}\" }
+entities:
+  request: { table: t, alternate_key: n, both: { n: number, r: requested, b: requested_by, o: outcome } }
+";
+
+/// A flow with one approval, of which `of` says who decides; what follows it sets the outcome.
+struct Case {
+    program: Program,
+    people: People,
+    calendar: Calendar,
+}
+
+impl Case {
+    fn new(of: &str) -> Case {
+        let flow = format!(
+            "integration: f
+pattern: flow
+trigger: {{ entity: request, in: a, rows: [created] }}
+steps:
+  - if: =requested <= 5000
+    then: [ {{ set: {{ outcome: =\"approved\" }} }} ]
+    else:
+      - approve: decision
+        ask: =$\"Raise to {{requested}}?\"
+        of: {of}
+        remind: every 1 day
+        escalate: {{ after: 2 days, to: [director] }}
+        deadline: {{ after: 5 days, outcome: rejected }}
+        if_changed: [requested]
+      - {{ set: {{ outcome: =decision.outcome }} }}
+  - notify: {{ to: =requested_by, text: =\"It is \" & outcome }}
+owner: it
+purpose: A test.
+"
+        );
+        let files = [
+            ("ironbridge.yaml", HUB),
+            ("people.yaml", PEOPLE),
+            ("entities/request.yaml", ENTITY),
+            ("systems/a.yaml", SYSTEM),
+            ("integrations/f.yaml", &flow),
+        ];
+        let loaded = load_files(files, &LoadOptions::default());
+        let project = loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)));
+        let integration = &project.integrations[0];
+        let Pattern::Flow(flow) = &integration.pattern else { panic!("it is a flow") };
+        let program = Program::compile(&project, integration, flow).unwrap();
+        Case { program, people: People::of(&project), calendar: project.hub.calendar.clone() }
+    }
+
+    fn record(&self, requested: i64, by: &str) -> Row {
+        let schema: &std::sync::Arc<Schema> = &self.program.sight;
+        let mut row = Row::new(schema.clone(), vec![Value::Blank; schema.columns().len()]);
+        *row.at_mut(schema.index("number").unwrap()) = "R-1".into();
+        *row.at_mut(schema.index("requested").unwrap()) = Value::Decimal(requested.into());
+        *row.at_mut(schema.index("requested_by").unwrap()) = by.into();
+        row
+    }
+
+    fn decide(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Fault> {
+        let zone = TimeZone::UTC;
+        let sight = Sight {
+            program: &self.program,
+            people: &self.people,
+            record,
+            now,
+            calendar: &self.calendar,
+            zone: &zone,
+        };
+        decide(state, event, &sight)
+    }
+
+    fn begin(&self) -> State {
+        State::begin(self.program.first())
+    }
+}
+
+fn day(n: i64) -> Timestamp {
+    let begin: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+    begin + jiff::SignedDuration::from_hours(24 * n)
+}
+
+fn told(decided: &Decided) -> Vec<String> {
+    decided.notes.iter().map(|note| note.what.clone()).collect()
+}
+
+#[test]
+fn small_requests_ask_nobody() {
+    let case = Case::new("{ one_of: [group:credit] }");
+    let record = case.record(5000, "ann@contoso.example");
+    let first = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+    assert_eq!(first.effects, [Effect::Set(vec![("outcome".into(), "approved".into())])]);
+    let end = case.decide(&first.state, Event::Done, &record, day(0)).unwrap();
+    assert_eq!(end.state.at, None);
+    let told = Effect::Tell { to: vec!["ann".into()], text: "It is approved".into(), why: "notify" };
+    assert_eq!(end.effects, [told]);
+}
+
+#[test]
+fn one_answer_decides_and_nobody_decides_about_themselves() {
+    let case = Case::new("{ one_of: [group:credit], not: =requested_by }");
+    let record = case.record(9000, "ann@contoso.example");
+    let asked = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+    let [Effect::Ask { text, of, deadline, .. }, Effect::Tell { .. }] = &asked.effects[..] else {
+        panic!("{:?}", asked.effects)
+    };
+    assert_eq!((text.as_str(), of.join(" "), *deadline), ("Raise to 9000?", "bob eve".to_owned(), day(5)));
+    assert_eq!(asked.wake, Some(day(1)));
+    let answer = |state: &State, by: &str, approve: bool| vote(state, by, approve, None, &case.people, day(0));
+    assert_eq!(answer(&asked.state, "ann", true), Err(NotTaken::Excluded));
+    assert!(matches!(answer(&asked.state, "director", true), Err(NotTaken::NotAsked { .. })));
+    let voted = answer(&asked.state, "bob@contoso.example", true).unwrap();
+    assert_eq!(voted.outcome, Some(true));
+    let late = answer(&voted.state, "eve", false);
+    assert_eq!(late, Err(NotTaken::Decided { by: "bob".into(), at: day(0) }));
+    let next = case.decide(&voted.state, Event::Go, &record, day(0)).unwrap();
+    assert_eq!(next.state.decisions["decision"].outcome, APPROVED);
+    assert!(matches!(&next.effects[..], [Effect::Close { approved: Some(true), .. }, Effect::Set(set)] if set[0].1 == Value::text(APPROVED)));
+}
+
+#[test]
+fn clocks_remind_escalate_and_end() {
+    let case = Case::new("{ all_of: [ann, bob] }");
+    let record = case.record(9000, "eve");
+    let asked = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+    let reminded = case.decide(&asked.state, Event::Go, &record, day(1)).unwrap();
+    assert_eq!(told(&reminded), ["reminded ann, bob"]);
+    let escalated = case.decide(&reminded.state, Event::Go, &record, day(2)).unwrap();
+    assert_eq!(told(&escalated), ["escalated to director", "reminded ann, bob"]);
+    // Whoever is asked because nobody answered decides alone.
+    let voted = vote(&escalated.state, "director", true, Some("go on"), &case.people, day(3)).unwrap();
+    assert_eq!(voted.outcome, Some(true));
+    // Without an answer the deadline decides, also where nobody has looked for long.
+    let ended = case.decide(&asked.state, Event::Go, &record, day(9)).unwrap();
+    let decision = &ended.state.decisions["decision"];
+    assert_eq!((decision.outcome.as_str(), decision.by.as_str()), (REJECTED, DEADLINE));
+    let late = vote(&asked.state, "ann", true, None, &case.people, day(5));
+    assert_eq!(late, Err(NotTaken::Decided { by: DEADLINE.into(), at: day(5) }));
+}
+
+#[test]
+fn a_changed_record_is_asked_again() {
+    let case = Case::new("{ all_of: [ann, bob] }");
+    let before = case.record(9000, "eve");
+    let asked = case.decide(&case.begin(), Event::Go, &before, day(0)).unwrap();
+    let voted = vote(&asked.state, "ann", true, None, &case.people, day(0)).unwrap();
+    let again = case.decide(&voted.state, Event::Go, &case.record(90000, "eve"), day(1)).unwrap();
+    assert!(matches!(&again.effects[0], Effect::Close { approved: None, .. }), "{:?}", again.effects);
+    assert!(matches!(&again.effects[1], Effect::Ask { text, .. } if text == "Raise to 90000?"), "{:?}", again.effects);
+    // What was said of the other amount does not count.
+    let Doing::Asking(asking) = &again.state.doing else { panic!("it asks") };
+    assert!(asking.votes.is_empty());
+}
+
+#[test]
+fn nobody_to_ask_is_a_fault() {
+    let case = Case::new("{ one_of: [ann], not: =requested_by }");
+    let fault = case.decide(&case.begin(), Event::Go, &case.record(9000, "ann"), day(0)).unwrap_err();
+    assert_eq!(fault.code, codes::NOBODY_DECIDES);
+    let case = Case::new("{ some_of: [group:credit], at_least: 3, not: =requested_by }");
+    let fault = case.decide(&case.begin(), Event::Go, &case.record(9000, "ann"), day(0)).unwrap_err();
+    assert_eq!(fault.code, codes::NOBODY_DECIDES);
+}
+
+/// What may happen to an instance that asks.
+#[derive(Debug, Clone)]
+enum Act {
+    Look,
+    Vote(usize, bool),
+    Change(i64),
+    Wait(i64),
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        Just(Act::Look),
+        (0..5_usize, any::<bool>()).prop_map(|(who, yes)| Act::Vote(who, yes)),
+        (6000..6003_i64).prop_map(Act::Change),
+        (1..4_i64).prop_map(Act::Wait),
+    ];
+    prop::collection::vec(act, 0..30)
+}
+
+proptest! {
+    /// In any order of answers, clocks, changes and looks: an approval is passed by enough answers of people who were
+    /// asked, or by its deadline; by one outcome only; and the answer that made it is the last that was taken.
+    #[test]
+    fn no_path_passes_an_approval_undecided(acts in acts(), rule in 0..4_usize) {
+        let of = ["{ one_of: [group:credit], not: =requested_by }", "{ all_of: [ann, bob] }",
+            "{ some_of: [group:credit, director], at_least: 2 }", "{ all_of: [group:credit], not: =requested_by }"][rule];
+        let case = Case::new(of);
+        let who = ["ann", "bob", "eve", "director", "stranger"];
+        let (mut today, mut requested) = (0, 6000);
+        let mut state = case.decide(&case.begin(), Event::Go, &case.record(requested, "eve"), day(0)).unwrap().state;
+        let mut decided: Option<bool> = None;
+        let mut yes: Vec<&str> = Vec::new();
+        let mut no: Vec<&str> = Vec::new();
+        for act in acts {
+            let before = state.clone();
+            match act {
+                Act::Wait(days) => today += days,
+                Act::Change(to) => requested = to,
+                Act::Vote(person, approve) => {
+                    if let Ok(voted) = vote(&state, who[person], approve, None, &case.people, day(today)) {
+                        prop_assert!(decided.is_none(), "{} answered after it was decided", who[person]);
+                        prop_assert!(who[person] != "stranger");
+                        prop_assert!(!(of.contains("not:") && who[person] == "eve"));
+                        if approve { yes.push(who[person]) } else { no.push(who[person]) }
+                        decided = voted.outcome;
+                        state = voted.state;
+                    }
+                    continue;
+                }
+                Act::Look => {}
+            }
+            let looked = case.decide(&state, Event::Go, &case.record(requested, "eve"), day(today)).unwrap();
+            if looked.effects.iter().any(|effect| matches!(effect, Effect::Ask { .. })) {
+                (yes, no) = (Vec::new(), Vec::new());
+            }
+            state = looked.state;
+            let Some(decision) = state.decisions.get("decision") else {
+                prop_assert_eq!(&state.at, &before.at);
+                prop_assert!(decided.is_none());
+                continue;
+            };
+            let approved = decision.outcome == APPROVED;
+            if decision.by == DEADLINE {
+                prop_assert!(!approved && decided.is_none());
+            } else {
+                prop_assert_eq!(decided, Some(approved));
+                let escalated = decision.by == "director" && !of.contains("director");
+                let enough = match rule {
+                    _ if escalated => true,
+                    0 => if approved { yes.len() == 1 } else { no.len() == 1 },
+                    2 => if approved { yes.len() == 2 } else { no.len() == 3 },
+                    _ => if approved { yes.len() == 2 } else { no.len() == 1 },
+                };
+                prop_assert!(enough, "{of}: {yes:?} against {no:?} is {}", decision.outcome);
+            }
+            // It is decided once: more looks change nothing.
+            let again = case.decide(&state, Event::Go, &case.record(requested, "eve"), day(today + 9)).unwrap();
+            prop_assert_eq!(&again.state.decisions, &state.decisions);
+            break;
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `ironbridge flow`: instances of flows, and what people do with them.
+
+use std::sync::Arc;
+
+use definition::{Pattern, Project};
+use hub::flows::decide::NotTaken;
+use hub::flows::state::{Doing, State};
+use hub::flows::{Flows, Refused};
+use serde_json::{Value as Json, json};
+use store::Store;
+use store::flows::{Filter, Instance, InstanceId, State as Stands, Step};
+
+use crate::cli::{Cli, Flow as Command, Format};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, NOT_NOW, USAGE};
+use crate::output::{ago, moment, number, table};
+use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
+
+/// Instances that are listed at most.
+const LISTED: usize = 200;
+
+pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
+    let project = wiring::project(cli)?;
+    let store = wiring::open_store(&project)?;
+    match command {
+        Command::Start { flow, key, by } => start(&project, store, flow, key, by.as_deref()).await,
+        Command::List { flow, all } => list(cli, &project, &store, flow.as_deref(), *all),
+        Command::Show { id } => show(cli, &project, &store, &find(&store, *id)?),
+        Command::Cancel { id, why, by } => {
+            let id = find(&store, *id)?.id;
+            hub::flows::cancel(&store, id, &person(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
+            talk!("Instance {id} is cancelled; what it has written stays.");
+            Ok(0)
+        }
+        Command::Retry { id, by } => {
+            let id = find(&store, *id)?.id;
+            hub::flows::retry(&store, id, &person(by.as_deref())).await.map_err(|why| refused(id, why))?;
+            talk!("Instance {id} tries its step again as soon as `ironbridge up` runs: ironbridge flow show {id}");
+            Ok(0)
+        }
+        Command::Versions { flow } => versions(cli, &project, &store, flow),
+        Command::Migrate { id, to, by } => migrate(&project, store, *id, *to, by.as_deref()).await,
+    }
+}
+
+fn person(by: Option<&str>) -> String {
+    by.map_or_else(wiring::person, str::to_owned)
+}
+
+fn find(store: &Store, id: i64) -> Result<Instance, Failure> {
+    store.flow_instance(InstanceId(id))?.ok_or_else(|| {
+        let what = format!("there is no instance {id}");
+        Failure::new(USAGE, NO_SUCH_NAME, what, "see what there is: ironbridge flow list --all")
+    })
+}
+
+/// A flow of the project, or what there is instead.
+fn known(project: &Project, name: &str) -> Result<(), Failure> {
+    let flows = || project.integrations.iter().filter(|i| matches!(i.pattern, Pattern::Flow(_)));
+    if flows().any(|integration| integration.name == name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = flows().map(|integration| integration.name.as_str()).collect();
+    let fix = match names.is_empty() {
+        true => "this project has no flows; write one in integrations/ with `pattern: flow`".to_owned(),
+        false => format!("there are: {}", names.join(", ")),
+    };
+    Err(Failure::new(USAGE, NO_SUCH_NAME, format!("there is no flow `{name}`"), fix))
+}
+
+async fn start(
+    project: &Arc<Project>,
+    store: Store,
+    name: &str,
+    key: &[String],
+    by: Option<&str>,
+) -> Result<u8, Failure> {
+    known(project, name)?;
+    let systems = Arc::new(OpenSystems::new(project.clone()));
+    let flows = Flows::new(project.clone(), systems, store.clone(), wiring::kinds());
+    let entity = flows.defined(name).map(|(_, flow)| flow.entity.clone()).unwrap_or_default();
+    let Some(key) = super::trace::typed(project, &entity, key) else {
+        let what = format!("`{}` is no key of {entity}", key.join(" "));
+        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, "give one value for each part of its `key:`, in that order"));
+    };
+    let begun = hub::flows::start(&flows, name, &key, &person(by)).await;
+    let id = begun.map_err(|why| refused(InstanceId(0), why))?;
+    let held = store.flow_instance(id)?.is_some_and(|instance| instance.state == Stands::Held);
+    say!("instance {id} of {name} has begun, for {entity} {key}");
+    if held {
+        talk!("The flow is at its ceiling of today: the instance is held, and goes on when there is room.");
+    }
+    talk!("How it goes: ironbridge flow show {id}");
+    Ok(0)
+}
+
+fn list(cli: &Cli, project: &Project, store: &Store, flow: Option<&str>, all: bool) -> Result<u8, Failure> {
+    if let Some(flow) = flow {
+        known(project, flow)?;
+    }
+    let states = if all { Vec::new() } else { vec![Stands::Held, Stands::Running, Stands::Failed] };
+    let filter = Filter { integration: flow.map(str::to_owned), states, key: None };
+    let found = store.flow_instances(&filter, LISTED)?;
+    if cli.format == Format::Json {
+        say!("{:#}", Json::from(found.iter().map(summary).collect::<Vec<_>>()));
+        return Ok(0);
+    }
+    if found.is_empty() {
+        talk!("No instance is under way. Those that have ended: ironbridge flow list --all");
+        return Ok(0);
+    }
+    let now = store.clock().now();
+    let rows = found.iter().map(|instance| {
+        vec![
+            instance.id.to_string(),
+            instance.integration.clone(),
+            format!("{} {}", instance.entity, instance.key),
+            instance.state.to_string(),
+            waits_for(instance, project),
+            ago(instance.started, now),
+        ]
+    });
+    say!("{}", table(&["id", "flow", "about", "state", "now", "begun"], rows.collect()));
+    Ok(0)
+}
+
+/// What an instance does now, in a few words.
+fn waits_for(instance: &Instance, project: &Project) -> String {
+    let zone = &project.hub.time_zone;
+    if let Some(problem) = problem(instance) {
+        return format!("{}: {}", problem["code"].as_str().unwrap_or_default(), problem["what"].as_str().unwrap_or_default());
+    }
+    match state(instance).map(|state| state.doing) {
+        _ if instance.state.is_over() || instance.state == Stands::Held => String::new(),
+        Some(Doing::Asking(asking)) => {
+            let open: Vec<&str> = asking.of.iter().chain(&asking.escalated).map(String::as_str).collect();
+            format!("asks {} until {}", open.join(", "), moment(asking.deadline, zone))
+        }
+        Some(Doing::Waiting { until }) => format!("waits until {}", moment(until, zone)),
+        _ => instance.at.clone().unwrap_or_default(),
+    }
+}
+
+fn state(instance: &Instance) -> Option<State> {
+    serde_json::from_str(&instance.data).ok()
+}
+
+fn problem(instance: &Instance) -> Option<Json> {
+    serde_json::from_str(instance.problem.as_ref()?).ok()
+}
+
+fn summary(instance: &Instance) -> Json {
+    let at = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "id": instance.id.0, "flow": instance.integration, "version": instance.version, "entity": instance.entity,
+        "key": instance.key.to_string(), "state": instance.state.to_string(), "step": instance.at,
+        "wake": at(instance.wake), "attempts": instance.attempts, "problem": problem(instance),
+        "started": instance.started.to_string(), "updated": instance.updated.to_string(), "ended": at(instance.ended),
+    })
+}
+
+fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Result<u8, Failure> {
+    let steps = store.flow_steps(instance.id)?;
+    if cli.format == Format::Json {
+        let mut whole = summary(instance);
+        whole["data"] = serde_json::from_str(&instance.data).unwrap_or_default();
+        whole["steps"] = steps.iter().map(step_json).collect();
+        say!("{whole:#}");
+        return Ok(0);
+    }
+    let zone = &project.hub.time_zone;
+    let (id, version) = (instance.id, instance.version);
+    say!("instance {id} of {}, version {version}, about {} {}", instance.integration, instance.entity, instance.key);
+    say!("it is {}{}", instance.state, match waits_for(instance, project) {
+        now if now.is_empty() => String::new(),
+        now => format!(": {now}"),
+    });
+    let rows = steps.iter().map(|step| {
+        vec![moment(step.at, zone), step.path.clone(), step.what.clone(), step.person.clone().unwrap_or_default()]
+    });
+    say!("{}", table(&["when", "step", "what", "who"], rows.collect()));
+    if let Some(problem) = problem(instance) {
+        talk!("\n{}", problem["do"].as_str().unwrap_or_default());
+        if instance.state == Stands::Failed {
+            talk!("Then: ironbridge flow retry {id}, or: ironbridge flow cancel {id} --why REASON");
+        }
+    }
+    if let Some(Doing::Asking(_)) = state(instance).map(|state| state.doing).filter(|_| !instance.state.is_over()) {
+        let mine = |approval: &store::approvals::Approval| {
+            hub::flows::subject_of(approval).is_some_and(|(of, _)| of == id)
+        };
+        if let Some(approval) = store.approvals(false, LISTED)?.into_iter().find(mine) {
+            talk!("\nThe question: ironbridge approvals show {}", approval.id);
+        }
+    }
+    Ok(0)
+}
+
+fn step_json(step: &Step) -> Json {
+    json!({ "at": step.at.to_string(), "step": step.path, "what": step.what, "who": step.person })
+}
+
+fn versions(cli: &Cli, project: &Project, store: &Store, flow: &str) -> Result<u8, Failure> {
+    known(project, flow)?;
+    let versions = store.flow_versions(flow)?;
+    if cli.format == Format::Json {
+        let all = versions.iter().map(|version| {
+            json!({ "version": version.version, "since": version.since.to_string(), "running": version.running })
+        });
+        say!("{:#}", Json::from(all.collect::<Vec<_>>()));
+        return Ok(0);
+    }
+    if versions.is_empty() {
+        talk!("No version is kept yet: the first is, when `ironbridge up` runs.");
+        return Ok(0);
+    }
+    let zone = &project.hub.time_zone;
+    let rows = versions.iter().map(|version| {
+        vec![version.version.to_string(), moment(version.since, zone), number(version.running)]
+    });
+    say!("{}", table(&["version", "since", "under way"], rows.collect()));
+    talk!("New instances take the newest; one that is under way keeps its own, unless it is moved: ironbridge flow migrate");
+    Ok(0)
+}
+
+async fn migrate(project: &Arc<Project>, store: Store, id: i64, to: u32, by: Option<&str>) -> Result<u8, Failure> {
+    let instance = find(&store, id)?;
+    let systems = Arc::new(OpenSystems::new(project.clone()));
+    let flows = Flows::new(project.clone(), systems, store, wiring::kinds());
+    hub::flows::migrate(&flows, instance.id, to, &person(by)).await.map_err(|why| refused(instance.id, why))?;
+    talk!("Instance {id} goes on with version {to}.");
+    Ok(0)
+}
+
+/// Why something was not done, for whoever typed it.
+pub fn refused(id: InstanceId, why: Refused) -> Failure {
+    let look = format!("see how it stands: ironbridge flow show {id}");
+    match why {
+        Refused::Fault(fault) => (*fault).into(),
+        Refused::Store(error) => error.into(),
+        Refused::NoInstance => Failure::new(USAGE, NO_SUCH_NAME, format!("there is no instance {id}"), look),
+        Refused::State(state) => Failure::new(FAILED, NOT_NOW, format!("instance {id} is {state}"), look),
+        Refused::NoStep(step) => {
+            let what = format!("that version has no step {step}, where instance {id} stands");
+            Failure::new(FAILED, NOT_NOW, what, "let it end as it began, or cancel it and start it anew")
+        }
+        Refused::NotTaken(why) => not_taken(&why),
+    }
+}
+
+fn not_taken(why: &NotTaken) -> Failure {
+    let (what, fix) = match why {
+        NotTaken::NothingAsked => {
+            ("nothing is asked any more".to_owned(), "see what waits for an answer: ironbridge approvals list".to_owned())
+        }
+        NotTaken::Decided { by, at } => {
+            let what = match by.as_str() {
+                hub::flows::decide::DEADLINE => format!("the deadline decided at {at}"),
+                by => format!("it was already decided by {by} at {at}"),
+            };
+            (what, "see what waits for an answer: ironbridge approvals list".to_owned())
+        }
+        NotTaken::NotAsked { of } => {
+            ("this person was not asked".to_owned(), format!("say who decides: --by {}", of.join(", or --by ")))
+        }
+        NotTaken::Excluded => {
+            ("nobody decides about their own request".to_owned(), "let somebody else of the group answer".to_owned())
+        }
+        NotTaken::AlreadyAnswered => {
+            ("this person has answered already".to_owned(), "the others are still asked; nothing has to be done".to_owned())
+        }
+    };
+    Failure::new(FAILED, NOT_ASKED, what, fix)
+}
