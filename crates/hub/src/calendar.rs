@@ -13,7 +13,9 @@ pub fn after(from: Timestamp, wait: Wait, calendar: &Calendar, zone: &TimeZone) 
     match wait {
         Wait::Elapsed(time) => from.checked_add(time).unwrap_or(Timestamp::MAX),
         Wait::WorkingDays(days) => {
-            let Some(start) = next_working(from, calendar, zone) else { return by_the_clock(from, i64::from(days) * 24) };
+            let Some(start) = next_working(from, calendar, zone) else {
+                return by_the_clock(from, i64::from(days) * 24);
+            };
             let mut day = start.date();
             for _ in 0..days {
                 day = next_day(day, calendar);
@@ -39,8 +41,7 @@ pub fn after(from: Timestamp, wait: Wait, calendar: &Calendar, zone: &TimeZone) 
 /// Whether somebody works at this moment.
 pub fn is_working(now: Timestamp, calendar: &Calendar, zone: &TimeZone) -> bool {
     let local = now.to_zoned(zone.clone()).datetime();
-    works(local.date(), calendar)
-        && (calendar.working_hours.from..calendar.working_hours.until).contains(&local.time())
+    works(local.date(), calendar) && (calendar.working_hours.from..calendar.working_hours.until).contains(&local.time())
 }
 
 fn by_the_clock(from: Timestamp, hours: i64) -> Timestamp {
@@ -179,7 +180,8 @@ mod tests {
     #[test]
     fn holidays_of_years_that_are_known() {
         let of = |name: &str, year| {
-            let mut days: Vec<String> = of_year(name, year).iter().map(|day| day.strftime("%m-%d").to_string()).collect();
+            let mut days: Vec<String> =
+                of_year(name, year).iter().map(|day| day.strftime("%m-%d").to_string()).collect();
             days.sort();
             days.join(" ")
         };

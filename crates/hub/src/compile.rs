@@ -46,7 +46,17 @@ pub async fn compile(
             return Err(Fault::ask_person(codes::NOT_YET_RUNNABLE, what)
                 .fix("start `ironbridge up`, which delivers each event as it comes"));
         }
-        other => return Err(not_yet(&integration.name, &format!("the pattern `{}`", other.word()))),
+        Pattern::Flow(_) => {
+            let what = format!("`{}` is a flow: it has no runs", integration.name);
+            return Err(Fault::ask_person(codes::NOT_YET_RUNNABLE, what).fix(
+                "start `ironbridge up`, which starts an instance for each record; by hand: ironbridge flow start",
+            ));
+        }
+        Pattern::Virtual(_) => {
+            let what = format!("`{}` is a virtual table: it has no runs", integration.name);
+            return Err(Fault::ask_person(codes::NOT_YET_RUNNABLE, what)
+                .fix("start `ironbridge up`, which answers each query as it comes"));
+        }
     };
     let limits = Limits { max_deletes: batch.max_deletes, min_rows: batch.min_rows };
     let stop_after = StopAfter {
@@ -70,9 +80,9 @@ pub async fn compile(
             origin: None,
             destination: systems.open(to)?,
             definition: behaviour(
-            project,
-            &[vec![integration.name.as_str()], integration.systems(), integration.entities()].concat(),
-        ),
+                project,
+                &[vec![integration.name.as_str()], integration.systems(), integration.entities()].concat(),
+            ),
             environment: project.environment.as_ref().map(|environment| environment.name.clone()),
         });
     }

@@ -15,5 +15,5 @@ mod work;
 
 pub use intake::{prepare, queue};
 pub use people::{Refused, answer, cancel, migrate, retry, start, subject_of};
-pub use running::{Flows, Running};
+pub use running::{Flows, Running, fits};
 pub use work::{TRIES, work};

@@ -227,7 +227,8 @@ fn begin(tx: &Tx<'_>, start: &Start) -> Result<OpResult, Fail> {
 
 fn go(tx: &Tx<'_>, to: &Move) -> Result<OpResult, Fail> {
     let ended = to.state.is_over().then_some(tx.now);
-    let sql = "UPDATE flow_instance SET revision = revision + 1, state = ?3, version = ?4, at = ?5, data = ?6, wake = ?7,
+    let sql =
+        "UPDATE flow_instance SET revision = revision + 1, state = ?3, version = ?4, at = ?5, data = ?6, wake = ?7,
                attempts = ?8, problem = ?9, updated = ?10, ended = ?11 WHERE id = ?1 AND revision = ?2";
     let changed = tx.run(
         sql,
@@ -257,7 +258,8 @@ fn go(tx: &Tx<'_>, to: &Move) -> Result<OpResult, Fail> {
     Ok(OpResult::Done)
 }
 
-const COLUMNS: &str = "id, integration, version, entity, key, state, revision, at, data, wake, attempts, problem, started,
+const COLUMNS: &str =
+    "id, integration, version, entity, key, state, revision, at, data, wake, attempts, problem, started,
     updated, ended";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Instance> {

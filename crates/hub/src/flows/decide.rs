@@ -90,9 +90,14 @@ pub enum NotTaken {
     /// Nothing is asked now, or the deadline has passed.
     NothingAsked,
     /// Others have decided.
-    Decided { by: String, at: Timestamp },
+    Decided {
+        by: String,
+        at: Timestamp,
+    },
     /// This person was not asked.
-    NotAsked { of: Vec<String> },
+    NotAsked {
+        of: Vec<String>,
+    },
     /// This person must not decide: it is about themselves.
     Excluded,
     AlreadyAnswered,
@@ -324,9 +329,10 @@ impl Walk<'_> {
         }
         let after = |wait| calendar::after(sight.now, wait, sight.calendar, sight.zone);
         let record = self.record();
-        let shown = defined.if_changed.iter().map(|field| {
-            (field.clone(), record.get(field).map_or(serde_json::Value::Null, json::of))
-        });
+        let shown = defined
+            .if_changed
+            .iter()
+            .map(|field| (field.clone(), record.get(field).map_or(serde_json::Value::Null, json::of)));
         let asking = Asking {
             since: sight.now,
             of: of.clone(),
@@ -355,12 +361,14 @@ impl Walk<'_> {
             return Ok(true);
         }
         let record = self.record();
-        let moved = asking.shown.iter().find(|(field, shown)| {
-            record.get(field).map_or(serde_json::Value::Null, json::of) != **shown
-        });
+        let moved = asking
+            .shown
+            .iter()
+            .find(|(field, shown)| record.get(field).map_or(serde_json::Value::Null, json::of) != **shown);
         if let Some((field, _)) = moved {
             self.note(path, format!("`{field}` was changed meanwhile: asked again"), None);
-            let close = Effect::Close { name: defined.name.clone(), approved: None, by: "change".into(), comment: None };
+            let close =
+                Effect::Close { name: defined.name.clone(), approved: None, by: "change".into(), comment: None };
             self.effects.push(close);
             self.state.doing = Doing::Ready;
             return Ok(true);

@@ -245,7 +245,11 @@ pub(super) async fn begin(
     let name = &running.program.flow;
     let held = room(flows, &running.flow, name)? == 0;
     if held {
-        tracing::warn!(integration = name, "{name} has started {} times since yesterday, its ceiling: the start for {key} is held", running.flow.ceiling);
+        tracing::warn!(
+            integration = name,
+            "{name} has started {} times since yesterday, its ceiling: the start for {key} is held",
+            running.flow.ceiling
+        );
     }
     let state = State::begin(running.program.first());
     let start = Start {

@@ -98,7 +98,8 @@ pub async fn answer(
             ops.push(approvals::Op::Decide { id: approval.id, approve, by, comment }.into());
         }
         match store.commit(ops).await {
-            Err(error) if matches!(error.refusal(), Some(Refusal::FlowMoved { .. } | Refusal::ApprovalState { .. })) => {}
+            Err(error)
+                if matches!(error.refusal(), Some(Refusal::FlowMoved { .. } | Refusal::ApprovalState { .. })) => {}
             result => return result.map(|_| voted.outcome).map_err(Refused::from),
         }
     }
@@ -172,7 +173,8 @@ async fn change(
         let note = super::decide::Note { path: path.clone(), what: what.clone(), by: Some(by.to_owned()) };
         to.steps = vec![NewStep { path, what, person: Some(by.to_owned()) }];
         let ends = to.state.is_over();
-        let asks_anew = matches!(state.doing, Doing::Asking(_)) && !matches!(read_data(&to.data), Some(Doing::Asking(_)));
+        let asks_anew =
+            matches!(state.doing, Doing::Asking(_)) && !matches!(read_data(&to.data), Some(Doing::Asking(_)));
         let mut ops: Vec<store::Op> =
             vec![Op::Move(Box::new(to)).into(), journal::Op::Note(vec![told(&instance, &note)]).into()];
         if ends || asks_anew {
@@ -189,8 +191,7 @@ async fn change(
 /// Closes the questions that an instance has put.
 fn withdraw(store: &Store, instance: &Instance) -> Result<Vec<store::Op>, store::Error> {
     let mine = |approval: &Approval| {
-        approval.integration == instance.integration
-            && subject_of(approval).is_some_and(|(id, _)| id == instance.id)
+        approval.integration == instance.integration && subject_of(approval).is_some_and(|(id, _)| id == instance.id)
     };
     let open = store.approvals(false, 1_000)?.into_iter().filter(mine);
     let close = open.map(|approval| {

@@ -146,10 +146,12 @@ fn sight(project: &Project, entity: &Entity, decisions: &[String]) -> (Arc<Schem
         let Type::Reference { to } = &field.ty else { continue };
         let Some(other) = to.first().and_then(|name| project.entity(name)) else { continue };
         references.push((field.name.to_string(), other.name.to_string()));
-        columns.extend(other.fields.iter().map(|inner| Column {
-            name: format!("{}.{}", field.name, inner.name).into(),
-            ty: inner.ty.clone(),
-        }));
+        columns.extend(
+            other
+                .fields
+                .iter()
+                .map(|inner| Column { name: format!("{}.{}", field.name, inner.name).into(), ty: inner.ty.clone() }),
+        );
     }
     for name in decisions {
         let text = || Type::Text { max_length: None };
@@ -180,15 +182,10 @@ impl Compiler<'_> {
                 key: key.iter().map(|text| self.formula(step, text)).collect::<Result<_, _>>()?,
                 set: self.assigns(step, set)?,
             },
-            StepKind::Notify { to, text } => {
-                What::Notify { to: self.given(step, to)?, text: self.given(step, text)? }
-            }
+            StepKind::Notify { to, text } => What::Notify { to: self.given(step, to)?, text: self.given(step, text)? },
             StepKind::Wait(wait) => What::Wait(*wait),
             StepKind::Approve(approval) => {
-                debug_assert!(matches!(
-                    approval.of,
-                    Deciders::OneOf(_) | Deciders::AllOf(_) | Deciders::SomeOf { .. }
-                ));
+                debug_assert!(matches!(approval.of, Deciders::OneOf(_) | Deciders::AllOf(_) | Deciders::SomeOf { .. }));
                 let not = approval.not.as_ref().map(|text| self.formula(step, text)).transpose()?;
                 let ask = self.given(step, &approval.ask)?;
                 What::Approve(Box::new(Question { defined: approval.clone(), ask, not }))
@@ -204,8 +201,7 @@ impl Compiler<'_> {
     }
 
     fn branch(&mut self, step: &Step, text: &str, then: &[Step], otherwise: &[Step]) -> Result<(), Fault> {
-        let condition =
-            Condition::over(text, self.sight).map_err(|problems| broken(&step.origin, text, &problems))?;
+        let condition = Condition::over(text, self.sight).map_err(|problems| broken(&step.origin, text, &problems))?;
         let test = self.push(step, What::Test { text: text.to_owned(), condition, otherwise: 0 });
         self.all(then)?;
         let jump = (!otherwise.is_empty()).then(|| {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use definition::{Project, SystemEntity};
 use mapping::{Read, ReadMapping, ReadPlan, WriteMapping, WritePlan};
-use record::{
-    Batch, Change, Entity, Fault, Key, Op, ReadSpec, RetryPolicy, Row, Sink, Source, Type, Value, WriteSpec,
-};
+use record::{Batch, Change, Entity, Fault, Key, Op, ReadSpec, RetryPolicy, Row, Sink, Source, Type, Value, WriteSpec};
 
 use crate::codes;
 use crate::compile::{self, ROWS_PER_BATCH, Side};
@@ -45,7 +43,8 @@ impl Reader {
         })
         .map_err(|problems| compile::does_not_fit(&from.defined.name, &held.read, problems))?;
         let Some(key) = held.key_columns(entity) else {
-            let what = format!("`{}` cannot be found by its key in `{}`: no column is it", entity.name, from.defined.name);
+            let what =
+                format!("`{}` cannot be found by its key in `{}`: no column is it", entity.name, from.defined.name);
             return Err(Fault::ask_person(codes::FLOW_RECORD, what)
                 .at_system(&from.defined.name)
                 .fix("read the key from plain columns, without a formula"));
@@ -84,9 +83,8 @@ impl Reader {
     /// The record that has this id in its system.
     pub async fn by_id(&self, id: &Value) -> Result<Option<(Key, Row)>, Fault> {
         let Some(source) = &self.by_id else { return Ok(None) };
-        let key = Key::of([id]).map_err(|why| {
-            Fault::reject(codes::FLOW_RECORD, format!("the row's id cannot be used: {why}"))
-        })?;
+        let key = Key::of([id])
+            .map_err(|why| Fault::reject(codes::FLOW_RECORD, format!("the row's id cannot be used: {why}")))?;
         let found = source.get(&[key]).await?.pop().flatten();
         Ok(found.map(|row| self.record(&row)).transpose()?.flatten())
     }
@@ -135,8 +133,7 @@ impl Writer {
     ) -> Result<Writer, Fault> {
         let held = to.held(&entity.name);
         let (_, columns) = to.table(held, retry).await?;
-        let rules: Vec<mapping::Rule> =
-            held.write.iter().filter(|rule| carries(rule, held, fields)).cloned().collect();
+        let rules: Vec<mapping::Rule> = held.write.iter().filter(|rule| carries(rule, held, fields)).cloned().collect();
         let entities = project.entities_by_name();
         let write = WriteMapping::compile(&WritePlan {
             entity,

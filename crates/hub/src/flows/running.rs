@@ -9,7 +9,7 @@ use record::{Fault, Key, Kind, RetryPolicy, Row, Value};
 use store::Store;
 
 use super::decide::{Effect, People};
-use super::program::Program;
+use super::program::{Program, What};
 use super::record::{Reader, Writer};
 use crate::codes;
 use crate::compile::{Side, Systems};
@@ -194,6 +194,28 @@ impl Running {
         }
         Ok(Some(Row::new(schema.clone(), values)))
     }
+}
+
+/// Whether a flow fits its live systems: what it reads, and every field that one of its steps writes.
+///
+/// *Errors*: as a run of it would meet them.
+pub async fn fits(project: &Project, integration: &Integration, systems: &dyn Systems) -> Result<(), Fault> {
+    let Pattern::Flow(flow) = &integration.pattern else { return Ok(()) };
+    let program = Program::compile(project, integration, flow)?;
+    let home = Side::open(project, systems, &flow.in_)?;
+    Reader::compile(project, &home, &program.entity, &ONCE).await?;
+    for step in &program.steps {
+        let (entity, to, set) = match &step.what {
+            What::Set(set) => (&program.entity, flow.in_.as_str(), set),
+            What::Write { entity, to, set, .. } => {
+                (project.entity(entity).expect("a checked project names entities that exist"), to.as_str(), set)
+            }
+            _ => continue,
+        };
+        let fields: Vec<&str> = set.iter().map(|assign| assign.field.as_str()).collect();
+        Writer::compile(project, &Side::open(project, systems, to)?, entity, &fields, &ONCE).await?;
+    }
+    Ok(())
 }
 
 fn flow_of<'p>(project: &'p Project, name: &str) -> Option<(&'p Integration, &'p Flow)> {

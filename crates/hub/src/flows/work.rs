@@ -141,8 +141,11 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
 
 fn read(instance: &Instance) -> Result<State, Fault> {
     serde_json::from_str(&instance.data).map_err(|why| {
-        Fault::ask_person(crate::codes::FLOW_VERSION, format!("what is kept of instance {} cannot be read: {why}", instance.id))
-            .fix("use the Ironbridge that wrote it, or cancel the instance")
+        Fault::ask_person(
+            crate::codes::FLOW_VERSION,
+            format!("what is kept of instance {} cannot be read: {why}", instance.id),
+        )
+        .fix("use the Ironbridge that wrote it, or cancel the instance")
     })
 }
 
@@ -278,7 +281,8 @@ fn inside(
 }
 
 fn cancelled(instance: &Instance, why: &str) -> store::Op {
-    let step = NewStep { path: instance.at.clone().unwrap_or_default(), what: format!("cancelled: {why}"), person: None };
+    let step =
+        NewStep { path: instance.at.clone().unwrap_or_default(), what: format!("cancelled: {why}"), person: None };
     let to = Move {
         id: instance.id,
         revision: instance.revision,

@@ -164,7 +164,7 @@ async fn fits(cli: &Cli, project: &Arc<Project>) -> Result<u8, Failure> {
                 },
                 None => continue,
             },
-            Pattern::Flow(_) => continue,
+            Pattern::Flow(_) => hub::flows::fits(project, integration, &systems).await,
         };
         match fits {
             Ok(()) if cli.format == Format::Human => say!("{}: fits its systems", integration.name),

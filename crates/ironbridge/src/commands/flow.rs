@@ -81,7 +81,12 @@ async fn start(
     let entity = flows.defined(name).map(|(_, flow)| flow.entity.clone()).unwrap_or_default();
     let Some(key) = super::trace::typed(project, &entity, key) else {
         let what = format!("`{}` is no key of {entity}", key.join(" "));
-        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, "give one value for each part of its `key:`, in that order"));
+        return Err(Failure::new(
+            USAGE,
+            NO_SUCH_NAME,
+            what,
+            "give one value for each part of its `key:`, in that order",
+        ));
     };
     let begun = hub::flows::start(&flows, name, &key, &person(by)).await;
     let id = begun.map_err(|why| refused(InstanceId(0), why))?;
@@ -128,7 +133,11 @@ fn list(cli: &Cli, project: &Project, store: &Store, flow: Option<&str>, all: bo
 fn waits_for(instance: &Instance, project: &Project) -> String {
     let zone = &project.hub.time_zone;
     if let Some(problem) = problem(instance) {
-        return format!("{}: {}", problem["code"].as_str().unwrap_or_default(), problem["what"].as_str().unwrap_or_default());
+        return format!(
+            "{}: {}",
+            problem["code"].as_str().unwrap_or_default(),
+            problem["what"].as_str().unwrap_or_default()
+        );
     }
     match state(instance).map(|state| state.doing) {
         _ if instance.state.is_over() || instance.state == Stands::Held => String::new(),
@@ -171,10 +180,14 @@ fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Res
     let zone = &project.hub.time_zone;
     let (id, version) = (instance.id, instance.version);
     say!("instance {id} of {}, version {version}, about {} {}", instance.integration, instance.entity, instance.key);
-    say!("it is {}{}", instance.state, match waits_for(instance, project) {
-        now if now.is_empty() => String::new(),
-        now => format!(": {now}"),
-    });
+    say!(
+        "it is {}{}",
+        instance.state,
+        match waits_for(instance, project) {
+            now if now.is_empty() => String::new(),
+            now => format!(": {now}"),
+        }
+    );
     let rows = steps.iter().map(|step| {
         vec![moment(step.at, zone), step.path.clone(), step.what.clone(), step.person.clone().unwrap_or_default()]
     });
@@ -186,9 +199,8 @@ fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Res
         }
     }
     if let Some(Doing::Asking(_)) = state(instance).map(|state| state.doing).filter(|_| !instance.state.is_over()) {
-        let mine = |approval: &store::approvals::Approval| {
-            hub::flows::subject_of(approval).is_some_and(|(of, _)| of == id)
-        };
+        let mine =
+            |approval: &store::approvals::Approval| hub::flows::subject_of(approval).is_some_and(|(of, _)| of == id);
         if let Some(approval) = store.approvals(false, LISTED)?.into_iter().find(mine) {
             talk!("\nThe question: ironbridge approvals show {}", approval.id);
         }
@@ -215,11 +227,13 @@ fn versions(cli: &Cli, project: &Project, store: &Store, flow: &str) -> Result<u
         return Ok(0);
     }
     let zone = &project.hub.time_zone;
-    let rows = versions.iter().map(|version| {
-        vec![version.version.to_string(), moment(version.since, zone), number(version.running)]
-    });
+    let rows = versions
+        .iter()
+        .map(|version| vec![version.version.to_string(), moment(version.since, zone), number(version.running)]);
     say!("{}", table(&["version", "since", "under way"], rows.collect()));
-    talk!("New instances take the newest; one that is under way keeps its own, unless it is moved: ironbridge flow migrate");
+    talk!(
+        "New instances take the newest; one that is under way keeps its own, unless it is moved: ironbridge flow migrate"
+    );
     Ok(0)
 }
 
@@ -250,9 +264,10 @@ pub fn refused(id: InstanceId, why: Refused) -> Failure {
 
 fn not_taken(why: &NotTaken) -> Failure {
     let (what, fix) = match why {
-        NotTaken::NothingAsked => {
-            ("nothing is asked any more".to_owned(), "see what waits for an answer: ironbridge approvals list".to_owned())
-        }
+        NotTaken::NothingAsked => (
+            "nothing is asked any more".to_owned(),
+            "see what waits for an answer: ironbridge approvals list".to_owned(),
+        ),
         NotTaken::Decided { by, at } => {
             let what = match by.as_str() {
                 hub::flows::decide::DEADLINE => format!("the deadline decided at {at}"),
@@ -266,9 +281,10 @@ fn not_taken(why: &NotTaken) -> Failure {
         NotTaken::Excluded => {
             ("nobody decides about their own request".to_owned(), "let somebody else of the group answer".to_owned())
         }
-        NotTaken::AlreadyAnswered => {
-            ("this person has answered already".to_owned(), "the others are still asked; nothing has to be done".to_owned())
-        }
+        NotTaken::AlreadyAnswered => (
+            "this person has answered already".to_owned(),
+            "the others are still asked; nothing has to be done".to_owned(),
+        ),
     };
     Failure::new(FAILED, NOT_ASKED, what, fix)
 }

@@ -4,6 +4,7 @@ use definition::Pattern;
 use serde_json::json;
 use store::Store;
 use store::approvals::{Kind, State as Answer};
+use store::flows::State as Stands;
 use store::outages::Outage;
 
 use crate::cli::{Cli, Format};
@@ -34,10 +35,11 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         };
         let state = match run {
             Some(run) => run.state.to_string(),
-            None if matches!(integration.pattern, Pattern::Batch(_)) => "never ran".to_owned(),
             None => match &integration.pattern {
                 Pattern::Event(event) => delivery(&store, &integration.name, event, &outages, now, zone)?,
-                _ => "not yet runnable".to_owned(),
+                Pattern::Flow(_) => instances(&store, &integration.name)?,
+                Pattern::Virtual(_) => "answers queries".to_owned(),
+                Pattern::Batch(_) => "never ran".to_owned(),
             },
         };
         let pause = pauses.iter().find(|pause| pause.integration == integration.name);
@@ -115,6 +117,18 @@ fn since(at: jiff::Timestamp, now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -
     let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
     let shape = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
     at.strftime(shape).to_string()
+}
+
+/// How the instances of a flow stand: `3 under way, 1 failed`.
+fn instances(store: &Store, name: &str) -> Result<String, Failure> {
+    let mut told = Vec::new();
+    for (state, word) in [(Stands::Running, "under way"), (Stands::Failed, "failed"), (Stands::Held, "held")] {
+        let count = store.flow_count(name, state)?;
+        if count > 0 {
+            told.push(format!("{} {word}", number(count)));
+        }
+    }
+    Ok(if told.is_empty() { "nothing is under way".to_owned() } else { told.join(", ") })
 }
 
 /// How the events of an integration stand: `delivering`, or how many wait and what for.

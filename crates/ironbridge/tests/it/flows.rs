@@ -90,7 +90,8 @@ fn a_person_decides_and_the_answer_is_written() {
     assert_eq!(stage.effects("B-1"), 2, "one insert of the test, one write of the flow");
     let of: Vec<Json> = instances(&stage).into_iter().filter(|i| i["key"] == "B-1").collect();
     let shown = stage.say(&["flow", "show", &of[0]["id"].to_string()]);
-    for part in ["asked ann, bob: Give Acme 9000?", "answered yes: fine", "decision is approved", "wrote credit_limit"] {
+    for part in ["asked ann, bob: Give Acme 9000?", "answered yes: fine", "decision is approved", "wrote credit_limit"]
+    {
         assert!(shown.contains(part), "no `{part}` in:\n{shown}");
     }
     let traced = stage.say(&["trace", "customer", "B-1"]);
@@ -168,7 +169,8 @@ fn an_instance_keeps_its_version_until_it_is_moved() {
     let instance = instances(&stage)[0]["id"].to_string();
     stage.say(&["flow", "migrate", &instance, "--to", "2"]);
     stage.until("the question in new words", || {
-        open_approval(&stage).is_some_and(|id| stage.say(&["approvals", "show", &id.to_string()]).contains("Grant Acme"))
+        open_approval(&stage)
+            .is_some_and(|id| stage.say(&["approvals", "show", &id.to_string()]).contains("Grant Acme"))
     });
     let id = open_approval(&stage).unwrap().to_string();
     stage.say(&["approvals", "approve", &id, "--by", "bob"]);

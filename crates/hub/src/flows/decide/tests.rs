@@ -82,14 +82,8 @@ purpose: A test.
 
     fn decide(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Fault> {
         let zone = TimeZone::UTC;
-        let sight = Sight {
-            program: &self.program,
-            people: &self.people,
-            record,
-            now,
-            calendar: &self.calendar,
-            zone: &zone,
-        };
+        let sight =
+            Sight { program: &self.program, people: &self.people, record, now, calendar: &self.calendar, zone: &zone };
         decide(state, event, &sight)
     }
 
@@ -138,7 +132,9 @@ fn one_answer_decides_and_nobody_decides_about_themselves() {
     assert_eq!(late, Err(NotTaken::Decided { by: "bob".into(), at: day(0) }));
     let next = case.decide(&voted.state, Event::Go, &record, day(0)).unwrap();
     assert_eq!(next.state.decisions["decision"].outcome, APPROVED);
-    assert!(matches!(&next.effects[..], [Effect::Close { approved: Some(true), .. }, Effect::Set(set)] if set[0].1 == Value::text(APPROVED)));
+    assert!(
+        matches!(&next.effects[..], [Effect::Close { approved: Some(true), .. }, Effect::Set(set)] if set[0].1 == Value::text(APPROVED))
+    );
 }
 
 #[test]
