@@ -1,8 +1,8 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
 use crate::{
-    agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, flows, forget, leases, ledger, outages,
-    pauses, queue, retries, runs, secrets,
+    agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, flows, forget, leases, ledger,
+    outages, pauses, queue, retries, runs, secrets,
 };
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
