@@ -480,7 +480,7 @@ fn outcome(asking: &Asking) -> Option<(bool, String, Option<String>)> {
     match asking.rule {
         Rule::One => answer(last.approve),
         Rule::All if no > 0 => answer(false),
-        Rule::All => (!open_group && yes >= asking.of.len() || open_group).then(|| answer(true)).flatten(),
+        Rule::All => (open_group || yes >= asking.of.len()).then(|| answer(true)).flatten(),
         Rule::AtLeast(needed) if yes >= needed as usize => answer(true),
         Rule::AtLeast(needed) => {
             let reachable = open_group || asking.of.len() - no >= needed as usize;

@@ -38,7 +38,7 @@ pub enum What {
     /// Goes on with the next step, or there.
     Test {
         text: String,
-        condition: Condition,
+        condition: Box<Condition>,
         otherwise: usize,
     },
     Jump(usize),
@@ -75,7 +75,7 @@ pub struct Question {
 #[derive(Debug)]
 pub enum Formula {
     Fixed(Value),
-    Computed { text: String, compiled: Expression },
+    Computed { text: String, compiled: Box<Expression> },
 }
 
 impl Formula {
@@ -202,7 +202,7 @@ impl Compiler<'_> {
 
     fn branch(&mut self, step: &Step, text: &str, then: &[Step], otherwise: &[Step]) -> Result<(), Fault> {
         let condition = Condition::over(text, self.sight).map_err(|problems| broken(&step.origin, text, &problems))?;
-        let test = self.push(step, What::Test { text: text.to_owned(), condition, otherwise: 0 });
+        let test = self.push(step, What::Test { text: text.to_owned(), condition: Box::new(condition), otherwise: 0 });
         self.all(then)?;
         let jump = (!otherwise.is_empty()).then(|| {
             self.steps.push(Placed { path: String::new(), origin: step.origin.clone(), what: What::Jump(0) });
@@ -236,7 +236,7 @@ impl Compiler<'_> {
     fn formula(&self, step: &Step, text: &str) -> Result<Formula, Fault> {
         let compiled = Expression::over(text, self.sight, None);
         let compiled = compiled.map_err(|problems| broken(&step.origin, text, &problems))?;
-        Ok(Formula::Computed { text: text.to_owned(), compiled })
+        Ok(Formula::Computed { text: text.to_owned(), compiled: Box::new(compiled) })
     }
 }
 
