@@ -32,6 +32,7 @@ entities:
     table: buyers
     alternate_key: code
     write: { code: number, title: name, mail: email, money: credit_limit }
+    personal_because: The carrier writes to the customer.
 ";
 
 pub const EVENTS: &str = "integration: buyers
