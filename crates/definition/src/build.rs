@@ -247,8 +247,21 @@ pub(crate) fn integration(group: &Group, files: &Files, runbook: Option<String>)
         owner: string(group, "owner"),
         purpose: string(group, "purpose"),
         pattern,
+        dead_letters: dead_letters(group.group("dead_letters")),
         runbook,
         origin: files.line_of(group.at("integration")),
+    }
+}
+
+fn dead_letters(group: Option<&Group>) -> DeadLetterRules {
+    // A flow does not say it; what holds for the others holds for it.
+    let days = |name: &str, days: u64| {
+        group.and_then(|group| group.duration(name)).unwrap_or(Duration::from_secs(days * 24 * 3600))
+    };
+    DeadLetterRules {
+        reviewed_within: days("reviewed_within", 2),
+        edit_and_retry: group.is_some_and(|group| group.yes_no("edit_and_retry")),
+        discarded_for: days("discarded_for", 30),
     }
 }
 

@@ -22,8 +22,8 @@ mod testcase;
 
 pub use flow::{Approval, Assignment, Deciders, Escalation, Flow, Given, Step, StepKind};
 pub use integration::{
-    ApproveRun, Batch, Conflict, Deletes, Direction, Drift, Event, Integration, Missed, Overlap, Pattern, Payload,
-    StopAfter, Trigger, Virtual,
+    ApproveRun, Batch, Conflict, DeadLetterRules, Deletes, Direction, Drift, Event, Integration, Missed, Overlap,
+    Pattern, Payload, StopAfter, Trigger, Virtual,
 };
 pub use testcase::{Happening, TestCase};
 

@@ -64,6 +64,8 @@ pub const NOT_APPROVED: Code = Code("IB0733");
 pub const NO_WINDOW: Code = Code("IB0736");
 /// The condition of an approval cannot be told.
 pub const APPROVE_WHEN: Code = Code("IB0737");
+/// Nobody has looked at dead letters in time.
+pub const NOT_REVIEWED: Code = Code("IB1036");
 /// The result of an integration was needed by now, and is not there.
 pub const LATE: Code = Code("IB0739");
 /// A formula of a flow has no value.

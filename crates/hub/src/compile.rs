@@ -14,6 +14,7 @@ use crate::codes;
 use crate::consent::{Asks, Consent, When};
 use crate::gone::{self, Gone, Limits, STATE};
 use crate::lines;
+use crate::mask;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::schedule;
@@ -302,13 +303,14 @@ pub(crate) async fn pair(
         fields: plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
         options: target.options.clone(),
     };
+    let personal = write.columns().into_iter().filter(|column| write.is_personal(column)).collect();
     let reads_all = gone != Gone::Ignore && source.watermark.is_some();
     let pair = Pair {
         entity: entity.clone(),
         from: from.defined.name.clone(),
         to: to.defined.name.clone(),
         source: from.system.source(reads.clone())?,
-        sink: to.system.sink(sink_spec)?,
+        sink: mask::masking(to.system.sink(sink_spec)?, personal),
         read,
         write,
         table: target.table.clone().unwrap_or_default(),

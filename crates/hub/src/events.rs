@@ -9,7 +9,7 @@ mod guard;
 mod hold;
 mod home;
 mod lane;
-mod letters;
+pub(crate) mod letters;
 mod notes;
 mod order;
 mod remove;
@@ -30,7 +30,6 @@ use tokio::task::JoinSet;
 
 use crate::compile::Systems;
 use crate::error::Error;
-pub use letters::{discard, retry};
 pub use order::Ordered;
 
 /// A message that says this in its property `destination` is for that destination only.

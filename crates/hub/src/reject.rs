@@ -73,7 +73,9 @@ impl Rejected {
             .fields
             .iter()
             .map(|field| {
-                let personal = pair.entity.field(&field.target).is_some_and(|f| f.personal);
+                // A field of the entity, or a column that it is written to.
+                let of_entity = pair.entity.field(&field.target).is_some_and(|f| f.personal);
+                let personal = of_entity || pair.write.is_personal(&field.target);
                 let value = match &field.value {
                     Ok(value) if personal && !value.is_blank() => json!("***"),
                     Ok(value) => json!(value.to_string()),

@@ -25,6 +25,11 @@ pub trait Watch: Sync {
     fn note(&self, note: Note<'_>);
 }
 
+/// The other side's words, as a field of a log.
+pub(crate) fn why(fault: &Fault) -> String {
+    fault.why.as_ref().map(|why| why.to_string()).unwrap_or_default()
+}
+
 /// Writes them to the log.
 pub struct Log;
 
@@ -48,7 +53,7 @@ impl Watch for Log {
                 "{system} does not keep {field} as it is given ({rows} rows): each side has its own value now"
             ),
             Note::TryingAgain { fault, delay, attempt, of } => {
-                tracing::warn!(code = %fault.code, attempt, "{fault}; trying again in {delay:?} ({attempt} of {of})");
+                tracing::warn!(code = %fault.code, attempt, what = fault.what, why = why(fault), "do" = fault.fix, "{fault}; trying again in {delay:?} ({attempt} of {of})");
             }
         }
     }

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use crate::batch::{self, Report, Start};
 use crate::compile::{Systems, compile};
 use crate::error::Error;
+use crate::pulse::{Part, Pulse};
 use crate::schedule;
 use crate::watch::Log;
 
@@ -117,6 +118,7 @@ pub async fn work(
     systems: Arc<dyn Systems + Send + Sync>,
     store: Store,
     holder: String,
+    pulse: Pulse,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let settings = queue::Settings { duplicate_window: Some(REMEMBERED), ..queue::Settings::default() };
@@ -126,6 +128,7 @@ pub async fn work(
     let mut busy: Vec<String> = Vec::new();
     let mut sent: BTreeMap<String, Timestamp> = BTreeMap::new();
     loop {
+        pulse.beat(Part::Schedule);
         send_due(&project, &store, &busy, started, &mut sent).await?;
         for delivery in receive(&store).await? {
             let name = delivery.message.integration.clone().unwrap_or_default();
@@ -261,7 +264,8 @@ fn log(name: &str, report: &Report) {
     );
     match &report.error {
         Some(fault) => {
-            tracing::error!(integration = name, run = %report.run, code = %fault.code, "run {} of {name} failed: {fault}; {}", report.run, fault.fix)
+            let why = crate::watch::why(fault);
+            tracing::error!(integration = name, run = %report.run, code = %fault.code, what = fault.what, why, "do" = fault.fix, "run {} of {name} failed: {fault}; {}", report.run, fault.fix)
         }
         None if counts.rejected > 0 => {
             tracing::warn!(integration = name, run = %report.run, "run {} of {name}: {summary}; look at them: ironbridge dead-letters list {name}", report.run)

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+mod care;
+
+pub use care::{Audit, DeadLetters, Jobs, Mark, Retry};
+
 /// The integration hub for Microsoft Dynamics 365 (Dataverse).
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 110, arg_required_else_help = true)]
@@ -18,6 +22,10 @@ pub struct Cli {
     pub env: Option<String>,
     #[arg(long, global = true, default_value = "human")]
     pub format: Format,
+    /// How logs are written on stderr: for people, or one JSON object a line with the fields of the error. By default as
+    /// `--format`.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// Say more on stderr: -v what the hub does, -vv what every part does.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -37,6 +45,10 @@ impl Cli {
             let what = "only `check` answers as SARIF; use `--format json`";
             Cli::command().error(ErrorKind::ArgumentConflict, what).exit();
         }
+        if cli.format == Format::Csv && !matches!(cli.command, Command::DeadLetters(_) | Command::Audit(_)) {
+            let what = "only `dead-letters` and `audit` answer as CSV; use `--format json`";
+            Cli::command().error(ErrorKind::ArgumentConflict, what).exit();
+        }
         cli
     }
 }
@@ -45,8 +57,16 @@ impl Cli {
 pub enum Format {
     Human,
     Json,
+    /// For spreadsheets: lists of dead letters, retries and the audit log.
+    Csv,
     /// For code reviews: `check` alone answers it.
     Sarif,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Human,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -210,6 +230,27 @@ pub enum Command {
     /// Rows and messages that the hub gave up on, waiting for a person.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Remove what the hub keeps of one record: journal, dead letters, messages, ledger. Without --yes only says what.
+    Forget {
+        entity: String,
+        /// The values of its key, in the order of the entity's `key:`.
+        #[arg(required = true)]
+        key: Vec<String>,
+        /// That you mean it. It cannot be taken back.
+        #[arg(long)]
+        yes: bool,
+        /// Why, for whoever looks later; no personal data.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// Put what somebody who helps needs to see into one file, without secrets and personal data.
+    SupportBundle {
+        /// Such as bundle.zip.
+        file: PathBuf,
+    },
+    /// What people did, when and why: a log that is only added to, and proves itself.
+    #[command(subcommand)]
+    Audit(Audit),
     /// The durable queue: what waits where.
     #[command(subcommand)]
     Queue(Queue),
@@ -581,53 +622,6 @@ pub enum Queue {
         /// That you mean it.
         #[arg(long)]
         yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum DeadLetters {
-    /// List them, newest first.
-    List {
-        integration: Option<String>,
-        #[arg(long)]
-        code: Option<String>,
-        /// Also those that are closed.
-        #[arg(long)]
-        all: bool,
-        #[arg(long, default_value_t = 50, value_name = "N")]
-        last: usize,
-    },
-    /// Send one again: what it is about is read anew. Of a batch, its row is read by the next run.
-    Retry {
-        /// The id, or a unique beginning of it.
-        id: String,
-        /// Why, for whoever looks later.
-        #[arg(long)]
-        note: Option<String>,
-    },
-    /// Say which version of a row holds, where the two sides of a two-way integration were both changed.
-    Decide {
-        /// The id, or a unique beginning of it.
-        id: String,
-        /// The system whose version holds; the next run writes it to the other one.
-        #[arg(long, value_name = "SYSTEM")]
-        take: String,
-        /// Why, for whoever looks later.
-        #[arg(long)]
-        note: Option<String>,
-    },
-    /// Close one that nobody needs. What it holds back goes on.
-    Discard {
-        /// The id, or a unique beginning of it.
-        id: String,
-        /// Why, for whoever looks later.
-        #[arg(long)]
-        note: Option<String>,
-    },
-    /// Show one fully: the error, the record, and every mapped field with its formula.
-    Show {
-        /// The id, or a unique beginning of it.
-        id: String,
     },
 }
 

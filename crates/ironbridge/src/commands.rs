@@ -7,6 +7,7 @@ use crate::failure::Failure;
 
 mod advise;
 mod approvals;
+mod audit;
 mod check;
 mod dataverse;
 mod dead_letters;
@@ -16,6 +17,7 @@ mod emulate;
 mod explain;
 mod export;
 mod flow;
+mod forget;
 mod formula;
 mod graph;
 mod impact;
@@ -30,6 +32,7 @@ mod schema;
 mod show;
 mod state;
 mod status;
+mod support_bundle;
 mod systems;
 mod test;
 mod trace;
@@ -70,6 +73,9 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
         Command::Approvals(command) => approvals::approvals(cli, command).await,
         Command::Flow(command) => flow::flow(cli, command).await,
+        Command::Forget { entity, key, yes, note } => forget::forget(cli, entity, key, *yes, note.as_deref()).await,
+        Command::SupportBundle { file } => support_bundle::support_bundle(cli, file),
+        Command::Audit(command) => audit::audit(cli, command),
         Command::DeadLetters(command) => dead_letters::dead_letters(cli, command).await,
         Command::Queue(command) => queue::queue(cli, command).await,
         Command::Dataverse(command) => dataverse::dataverse(cli, command).await,

@@ -32,6 +32,18 @@ pub const BAD_SAMPLE: Code = Code("IB0009");
 pub const BUSY: Code = Code("IB0018");
 /// The position of an integration cannot be changed like this.
 pub const WRONG_STATE: Code = Code("IB0019");
+/// A retry job cannot do what it was asked.
+pub const JOB_REFUSES: Code = Code("IB1030");
+/// A dead letter cannot be changed.
+pub const NOT_EDITABLE: Code = Code("IB1031");
+/// A record is not forgotten, or not all of it.
+pub const NOT_FORGOTTEN: Code = Code("IB1033");
+/// A support bundle cannot be written.
+pub const CANNOT_BUNDLE: Code = Code("IB1035");
+/// The audit log is not what was recorded, or cannot be written out.
+pub const AUDIT_BROKEN: Code = Code("IB1032");
+/// Somebody else has dealt with a dead letter.
+pub const DEALT_WITH: Code = Code("IB1034");
 /// A file is no saved plan, or a plan cannot be saved.
 pub const BAD_PLAN: Code = Code("IB0734");
 /// Somebody who was not asked cannot decide, or the question is no longer open.

@@ -6,8 +6,10 @@ use hub::{Note, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
 
-use crate::cli::{Cli, Command, Format};
+use crate::cli::{Cli, Command, Format, LogFormat};
 
 /// Writes a line of data.
 #[macro_export]
@@ -31,10 +33,17 @@ pub fn start_logs(cli: &Cli) {
     };
     let filter = EnvFilter::try_from_env("IRONBRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if cli.format == Format::Json {
-        logs.json().init();
+    let json = cli.log_format.map_or(cli.format == Format::Json, |format| format == LogFormat::Json);
+    if json {
+        logs.json().flatten_event(true).init();
     } else {
-        logs.with_ansi(std::io::stderr().is_terminal()).compact().init();
+        // The parts of an error stand in the message; people need not read them twice.
+        let fields = debug_fn(|writer, field, value| match field.name() {
+            "message" => write!(writer, "{value:?}"),
+            "what" | "why" | "do" => Ok(()),
+            name => write!(writer, "{name}={value:?}"),
+        });
+        logs.with_ansi(std::io::stderr().is_terminal()).compact().fmt_fields(fields.delimited(" ")).init();
     }
 }
 
@@ -60,6 +69,18 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let head: Vec<String> = header.iter().map(|name| name.to_uppercase()).collect();
     let shown = header.iter().any(|name| !name.is_empty()).then_some(head);
     shown.iter().chain(&rows).map(|row| line(row)).collect::<Vec<_>>().join("\n")
+}
+
+/// A table for a spreadsheet. What a spreadsheet would take for a formula is a text to it.
+pub fn csv(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    let safe = |cell: String| if cell.starts_with(['=', '+', '-', '@', '\t']) { format!("'{cell}") } else { cell };
+    let rows = rows.into_iter().map(|row| row.into_iter().map(safe).collect::<Vec<_>>());
+    for row in std::iter::once(header.iter().map(|name| (*name).to_owned()).collect()).chain(rows) {
+        writer.write_record(&row).expect("writing to a Vec does not fail");
+    }
+    let bytes = writer.into_inner().expect("writing to a Vec does not fail");
+    String::from_utf8_lossy(&bytes).trim_end().to_owned()
 }
 
 /// 12,345.

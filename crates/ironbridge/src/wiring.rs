@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use record::{Catalog, Code, Fault, FieldType, Kind, OptionValue, Secret, Secrets, System};
+use store::audit::Actor;
 use store::{Failpoints, Store};
 
 use crate::cli::{Cli, Format, Window};
@@ -28,6 +29,13 @@ const KIND_NOT_BUILT: Code = Code("IB0007");
 /// Secrets of this machine: the environment, and files beside the project.
 pub struct MachineSecrets {
     dir: PathBuf,
+}
+
+impl MachineSecrets {
+    /// Files of secrets are looked for beside the project in this folder.
+    pub fn new(dir: &Path) -> MachineSecrets {
+        MachineSecrets { dir: dir.to_owned() }
+    }
 }
 
 impl Secrets for MachineSecrets {
@@ -100,7 +108,7 @@ pub fn print_diagnostics(loaded: &Loaded, format: Format) {
     match format {
         Format::Json => say!("{:#}", loaded.to_json()),
         Format::Sarif => say!("{:#}", loaded.to_sarif()),
-        Format::Human => {
+        Format::Human | Format::Csv => {
             if !loaded.diagnostics.is_empty() {
                 talk!("{}\n", loaded.render(true, terminal_width()));
             }
@@ -224,6 +232,11 @@ pub fn holder() -> String {
 /// Who sits at the terminal, as the machine knows them.
 pub fn person() -> String {
     std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned())
+}
+
+/// The same, as somebody whose deeds are recorded.
+pub fn actor() -> Actor {
+    Actor::new(person(), "command line")
 }
 
 /// The systems of a project, each opened once.

@@ -14,10 +14,22 @@ pub struct Integration {
     pub owner: String,
     pub purpose: String,
     pub pattern: Pattern,
+    pub dead_letters: DeadLetterRules,
     /// The team's own page, where `runbooks/<name>.md` exists. *Shape*: a path relative to the project's folder.
     pub runbook: Option<String>,
     /// `integrations/customers.yaml:1`.
     pub origin: String,
+}
+
+/// What is expected of people about dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterRules {
+    /// One that nobody has looked at for longer is an alert.
+    pub reviewed_within: Duration,
+    /// Whether a person may send a changed copy.
+    pub edit_and_retry: bool,
+    /// How long a discarded one can be restored.
+    pub discarded_for: Duration,
 }
 
 #[derive(Debug, Clone)]

@@ -24,7 +24,42 @@ const COMMON: &[Field] = &[
     )
     .required(),
     ACCEPT,
+    Field::new(
+        "dead_letters",
+        Shape::Group(&DEAD_LETTERS),
+        "What is expected of people about its dead letters.",
+        "{ reviewed_within: 1 day }",
+    )
+    .default("{}"),
 ];
+
+const DEAD_LETTERS: Table = Table {
+    name: "the dead letters",
+    doc: "What is expected of people about what the hub gave up on.",
+    parts: &[&[
+        Field::new(
+            "reviewed_within",
+            DURATION,
+            "One that nobody has looked at for longer is an alert.",
+            "1 day",
+        )
+        .default("2 days"),
+        Field::new(
+            "edit_and_retry",
+            YES_NO,
+            "Whether a person may send a changed copy: of events whose message is the record (`payload: as_sent`). Its key and personal fields cannot be changed.",
+            "true",
+        )
+        .default("false"),
+        Field::new(
+            "discarded_for",
+            DURATION,
+            "For how long a discarded one can be restored; then it goes for good.",
+            "90 days",
+        )
+        .default("30 days"),
+    ]],
+};
 
 const FROM: Field = Field::new("from", Shape::Ref(Thing::System), "The system that is read.", "finance");
 const TO: Field = Field::new("to", Shape::Ref(Thing::System), "The system that is written.", "dynamics");

@@ -9,6 +9,7 @@ use record::{Change, Entity, Fault, Op, RetryPolicy, Row, Sink, Value, WriteSpec
 use super::deliver::AtHome;
 use crate::codes;
 use crate::compile::{self, Side};
+use crate::mask;
 
 /// Where what the destination returned goes back to.
 pub(crate) struct Home {
@@ -59,8 +60,9 @@ impl Home {
             lines: Vec::new(),
             options: held.options.clone(),
         };
+        let personal = write.columns().into_iter().filter(|column| write.is_personal(column)).collect();
         Ok(Home {
-            sink: from.system.sink(spec)?,
+            sink: mask::masking(from.system.sink(spec)?, personal),
             write,
             key: held.alternate_key.clone(),
             fields: event.write_back.clone(),

@@ -163,7 +163,7 @@ impl Lane {
         if guard.is_outage() {
             if !std::mem::replace(told, true) {
                 tracing::error!(
-                    integration, code = %fault.code,
+                    integration, code = %fault.code, what = fault.what, why = crate::watch::why(fault), "do" = fault.fix,
                     "{integration}: nothing gets through to {to}: {fault}; events wait and nothing is lost; see ironbridge status"
                 );
             }
@@ -177,7 +177,7 @@ impl Lane {
             };
             self.store.commit_one(note).await?;
         } else {
-            tracing::warn!(integration, code = %fault.code, "{integration} to {to}: {fault}; trying again in {wait:?}");
+            tracing::warn!(integration, code = %fault.code, what = fault.what, why = crate::watch::why(fault), "do" = fault.fix, "{integration} to {to}: {fault}; trying again in {wait:?}");
         }
         Ok(Instant::now() + wait)
     }

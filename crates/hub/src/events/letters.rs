@@ -1,9 +1,10 @@
 //! Dead letters of events, as people deal with them.
 
-use store::Store;
-use store::dead_letters::{self, DeadLetter, State};
+use store::audit::Actor;
+use store::dead_letters::{DeadLetter, State};
 use store::journal::{self, Note, What};
 use store::queue::{Message, Op as QueueOp, Property};
+use store::{Op, Store};
 
 use super::{DESTINATION, topic};
 use crate::error::Error;
@@ -16,51 +17,60 @@ pub(crate) const SWEEP: &str = "sweep";
 /// Where the body of such a message says that the row is gone.
 pub(crate) const DELETED: &str = "deleted";
 
-/// Sends a dead letter to its destination again. What it is about is read anew when it is delivered.
+/// What sends a dead letter to its destination again. What it is about is read anew when it is delivered.
 ///
-/// *Errors*: somebody else has dealt with it meanwhile.
-pub async fn retry(store: &Store, letter: &DeadLetter, by: &str, note: Option<&str>) -> Result<(), Error> {
-    let Some(message) = store.dead_letter_message(&letter.id)? else { return Ok(()) };
-    send(store, letter, State::Retrying, message, by, note).await
+/// *Shape*: nothing where the message itself is gone.
+pub(crate) fn retry(store: &Store, letter: &DeadLetter, by: &Actor, note: Option<&str>) -> Result<Vec<Op>, Error> {
+    let Some(message) = store.dead_letter_message(&letter.id)? else { return Ok(Vec::new()) };
+    let mut ops = vec![crate::letters::change(letter, State::Retrying, by, note)];
+    ops.extend(send(letter, State::Retrying, message, by, note));
+    Ok(ops)
 }
 
-/// Closes a dead letter that nobody needs. What it holds back goes on.
-///
-/// *Errors*: somebody else has dealt with it meanwhile.
-pub async fn discard(store: &Store, letter: &DeadLetter, by: &str, note: Option<&str>) -> Result<(), Error> {
-    let Some(message) = store.dead_letter_message(&letter.id)? else { return Ok(()) };
-    let resume = Message { op: Some(RESUME.to_owned()), body: Vec::new(), ..message };
-    send(store, letter, State::Discarded, resume, by, note).await
-}
-
-async fn send(
+/// The same with another body.
+pub(crate) fn retry_as(
     store: &Store,
     letter: &DeadLetter,
-    to: State,
-    message: Message,
-    by: &str,
+    body: Vec<u8>,
+    by: &Actor,
     note: Option<&str>,
-) -> Result<(), Error> {
+) -> Result<Vec<Op>, Error> {
+    let Some(message) = store.dead_letter_message(&letter.id)? else { return Ok(Vec::new()) };
+    let mut ops = vec![crate::letters::change(letter, State::Retrying, by, note)];
+    ops.extend(send(letter, State::Retrying, Message { body, ..message }, by, note));
+    Ok(ops)
+}
+
+/// What lets go on what a dead letter holds back, once nobody needs it.
+pub(crate) fn let_go(store: &Store, letter: &DeadLetter, by: &Actor, note: Option<&str>) -> Result<Vec<Op>, Error> {
+    let Some(message) = store.dead_letter_message(&letter.id)? else { return Ok(Vec::new()) };
+    let resume = Message { op: Some(RESUME.to_owned()), body: Vec::new(), ..message };
+    Ok(send(letter, State::Discarded, resume, by, note).into())
+}
+
+fn send(letter: &DeadLetter, to: State, message: Message, by: &Actor, note: Option<&str>) -> [Op; 2] {
     let destination = letter.queue.rsplit('/').next().unwrap_or_default().to_owned();
     let mut message = Message {
-        // The first one's id would be dropped as a duplicate.
-        id: format!("{}/{}/{}", letter.id, letter.count, to.as_str()),
+        // The first one's id would be dropped as a duplicate, and so would that of one that was taken back meanwhile.
+        id: format!(
+            "{}/{}/{}/{}",
+            letter.id,
+            letter.count,
+            to.as_str(),
+            letter.changed.map_or(0, |at| at.as_millisecond())
+        ),
         causation: Some(letter.id.to_string()),
         ..message
     };
     message.properties.retain(|(name, _)| name != DESTINATION);
     message.properties.push((DESTINATION.to_owned(), Property::Text(destination.clone())));
-    let id = letter.id.clone();
-    let (by, note) = (Some(by.to_owned()), note.map(str::to_owned));
-    let told = [by.as_deref(), note.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    let change = dead_letters::Op::Change { id: id.clone(), seen: letter.state, to, by, note };
+    let told = [Some(&*by.name), note].into_iter().flatten().collect::<Vec<_>>().join(": ");
     let what = if to == State::Discarded { What::Discarded } else { What::Retried };
     let noted = Note {
-        dead_letter: Some(id),
+        dead_letter: Some(letter.id.clone()),
         detail: told,
         ..Note::new(&letter.entity, &letter.key_text, what, &letter.integration, &destination)
     };
     let send = QueueOp::Send { queue: topic(&letter.integration), messages: vec![message.into()] };
-    store.commit(vec![change.into(), send.into(), journal::Op::Note(vec![noted]).into()]).await?;
-    Ok(())
+    [send.into(), journal::Op::Note(vec![noted]).into()]
 }

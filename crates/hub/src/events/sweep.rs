@@ -90,7 +90,7 @@ impl Sweep {
                 Ok(0) => {}
                 Ok(missed) => self.tell(missed, last),
                 Err(Stopped::Fault(fault)) => {
-                    tracing::warn!(integration = name, code = %fault.code, "{name}: changes could not be compared with what came: {fault}; tried again in {every:?}");
+                    tracing::warn!(integration = name, code = %fault.code, what = fault.what, why = crate::watch::why(&fault), "do" = fault.fix, "{name}: changes could not be compared with what came: {fault}; tried again in {every:?}");
                 }
                 Err(Stopped::Store(error)) => return Err(error.into()),
             }

@@ -3,10 +3,11 @@
 use definition::{Direction, Integration, Pattern, Project};
 use record::{Fault, Key, Value};
 use serde_json::{Map, Value as Json, json};
+use store::audit::Actor;
 use store::dead_letters::{DeadLetter, Rejection, State};
 use store::queue::Problem;
 use store::runs::RunId;
-use store::{Store, agreements, dead_letters};
+use store::{Store, agreements};
 
 use super::Joint;
 use super::decide::Case;
@@ -144,7 +145,7 @@ pub async fn decide(
     integration: &Integration,
     letter: &DeadLetter,
     take: &str,
-    by: &str,
+    by: &Actor,
     note: Option<&str>,
 ) -> Result<Decided, Error> {
     let Some(between) = sides(integration).filter(|_| is_dispute(letter)) else { return Ok(Decided::NoDispute) };
@@ -157,9 +158,9 @@ pub async fn decide(
         return Ok(Decided::NoDispute);
     };
     let said = format!("take {take}{}", note.map(|note| format!(": {note}")).unwrap_or_default());
-    let (id, seen) = (letter.id.clone(), letter.state);
-    let change = dead_letters::Op::Change { id, seen, to: State::Retrying, by: Some(by.to_owned()), note: Some(said) };
-    store.commit(vec![change.into(), agreement]).await?;
+    let change = crate::letters::change(letter, State::Retrying, by, Some(&said));
+    let did = crate::letters::did(by, "dead-letters decide", letter, Some(&said));
+    store.commit(vec![change, agreement, did]).await?;
     Ok(Decided::Yes)
 }
 

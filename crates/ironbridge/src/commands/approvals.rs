@@ -151,7 +151,11 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
     }
     may_decide(project, &approval, &by)?;
     let op = Op::Decide { id: approval.id, approve, by: by.clone(), comment: decision.comment.clone() };
-    match store.commit(vec![op.into()]).await {
+    let action = if approve { "approvals approve" } else { "approvals reject" };
+    let actor = store::audit::Actor { name: by.clone(), ..wiring::actor() };
+    let detail = json!({ "approval": id, "user": wiring::person(), "digest": approval.digest });
+    let did = actor.did(action, &*approval.integration).because(decision.comment.as_deref()).with(detail).op();
+    match store.commit(vec![op.into(), did]).await {
         Err(error) if matches!(error.refusal(), Some(Refusal::ApprovalState { .. })) => {
             let now = find(store, id)?;
             if now.has_expired(store.clock().now()) {

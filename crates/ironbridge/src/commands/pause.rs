@@ -13,7 +13,9 @@ pub async fn pause(cli: &Cli, name: &str, note: &str, length: Option<std::time::
     let store = wiring::open_store(&project)?;
     let until = length.and_then(|length| store.clock().now().checked_add(length).ok());
     let pause = Op::Set { integration: name.to_owned(), by: wiring::person(), note: note.to_owned(), until };
-    store.commit(vec![pause.into()]).await?;
+    let detail = serde_json::json!({ "until": until.map(|until| until.to_string()) });
+    let did = wiring::actor().did("pause", name).because(Some(note)).with(detail).op();
+    store.commit(vec![pause.into(), did]).await?;
     match until {
         Some(until) => talk!("{name} starts nothing by itself until {}.", moment(until, &project.hub.time_zone)),
         None => talk!("{name} starts nothing by itself until: ironbridge resume {name}"),
@@ -28,8 +30,9 @@ pub async fn resume(cli: &Cli, name: &str) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     wiring::integration(&project, name)?;
     let store = wiring::open_store(&project)?;
-    match store.commit(vec![Op::End { integration: name.to_owned() }.into()]).await?.as_slice() {
-        [store::OpResult::Count(0)] => talk!("{name} was not paused."),
+    let did = wiring::actor().did("resume", name).op();
+    match store.commit(vec![Op::End { integration: name.to_owned() }.into(), did]).await?.as_slice() {
+        [store::OpResult::Count(0), ..] => talk!("{name} was not paused."),
         _ => talk!("{name} works again."),
     }
     Ok(0)

@@ -18,7 +18,7 @@ pub async fn queue(cli: &Cli, command: &Queue) -> Result<u8, Failure> {
     hub::events::prepare(&project, &store).await?;
     match command {
         Queue::List => list(cli, &store),
-        Queue::Peek { queue, from, last } => peek(cli, &store, &path(&project, &store, queue)?, *from, *last),
+        Queue::Peek { queue, from, last } => peek(cli, &project, &store, &path(&project, &store, queue)?, *from, *last),
         Queue::Send { integration, file } => send(&project, &store, integration, file).await,
         Queue::Purge { queue, max, yes } => purge(&store, &path(&project, &store, queue)?, *max, *yes).await,
     }
@@ -66,10 +66,11 @@ fn list(cli: &Cli, store: &Store) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn peek(cli: &Cli, store: &Store, path: &str, from: i64, last: usize) -> Result<u8, Failure> {
+fn peek(cli: &Cli, project: &Project, store: &Store, path: &str, from: i64, last: usize) -> Result<u8, Failure> {
     let found = store.peek(path, from, last)?.unwrap_or_default();
     let body = |message: &Message| -> Json {
-        serde_json::from_slice(&message.body).unwrap_or_else(|_| text(&message.body).into())
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        hub::mask::body(project, &part(&message.integration), &part(&message.entity), &message.body)
     };
     if cli.format == Format::Json {
         let item = |peeked: &Peeked| {
@@ -95,7 +96,7 @@ fn peek(cli: &Cli, store: &Store, path: &str, from: i64, last: usize) -> Result<
             peeked.message.session.clone().unwrap_or_default(),
             peeked.deliveries.to_string(),
             ago(peeked.enqueued, now),
-            about(&peeked.message).chars().take(60).collect(),
+            about(&peeked.message, &body(&peeked.message)).chars().take(60).collect(),
         ]
     });
     say!("{}", table(&["number", "state", "session", "deliveries", "enqueued", "what it says"], rows.collect()));
@@ -112,8 +113,8 @@ fn word(place: Place) -> &'static str {
     }
 }
 
-/// What Dynamics tells of, in a few words; of other messages their beginning.
-fn about(message: &Message) -> String {
+/// What Dynamics tells of, in a few words; of other messages the beginning of their body, as it may be shown.
+fn about(message: &Message, body: &Json) -> String {
     let event: Json = serde_json::from_slice(&message.body).unwrap_or_default();
     match (event["MessageName"].as_str(), event["PrimaryEntityName"].as_str()) {
         (Some(what), Some(table)) => {
@@ -122,12 +123,8 @@ fn about(message: &Message) -> String {
             let set: Vec<&str> = set.filter_map(|pair| pair["key"].as_str()).collect();
             format!("{what} of {table}{}{}", if set.is_empty() { "" } else { ": " }, set.join(", "))
         }
-        _ => text(&message.body),
+        _ => body.to_string(),
     }
-}
-
-fn text(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).replace(['\n', '\r', '\t'], " ")
 }
 
 async fn send(project: &Project, store: &Store, name: &str, file: &std::path::Path) -> Result<u8, Failure> {
@@ -145,8 +142,10 @@ async fn send(project: &Project, store: &Store, name: &str, file: &std::path::Pa
         return Err(Failure::new(USAGE, NO_SUCH_NAME, what, "send JSON to an integration with `pattern: event`"));
     };
     let queue = hub::events::topic(name);
-    match store.commit_one(Op::Send { queue, messages: vec![message.into()] }).await? {
-        OpResult::Sent(sent) if sent.contains(&store::queue::Sent::Duplicate) => {
+    let did = wiring::actor().did("queue send", name).op();
+    let sent = store.commit(vec![Op::Send { queue, messages: vec![message.into()] }.into(), did]).await?;
+    match sent.first() {
+        Some(OpResult::Sent(sent)) if sent.contains(&store::queue::Sent::Duplicate) => {
             talk!("{name} has had this event already; it is taken once.");
         }
         _ => say!("sent to {name}"),
@@ -161,8 +160,9 @@ async fn purge(store: &Store, path: &str, max: usize, yes: bool) -> Result<u8, F
         let what = format!("this drops up to {max} of {waiting} messages of {path}, for good");
         return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "add --yes if you mean it"));
     }
-    match store.commit_one(Op::Purge { queue: path.to_owned(), max }).await? {
-        OpResult::Count(dropped) => say!("{} messages of {path} are dropped", number(dropped)),
+    let did = wiring::actor().did("queue purge", path).with(json!({ "max": max, "waited": counts.ready })).op();
+    match store.commit(vec![Op::Purge { queue: path.to_owned(), max }.into(), did]).await?.first() {
+        Some(OpResult::Count(dropped)) => say!("{} messages of {path} are dropped", number(*dropped)),
         other => unreachable!("Purge answers with a count, not {other:?}"),
     }
     Ok(0)

@@ -52,6 +52,8 @@ pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>, wanted: &Wanted<'
         }
         Err(fault) => hub::batch::failed(&store, name, start, fault).await?,
     };
+    let detail = json!({ "run": report.run.0, "state": report.state.to_string() });
+    store.commit(vec![wiring::actor().did("run", name).with(detail).op()]).await?;
     print(cli, name, report)
 }
 

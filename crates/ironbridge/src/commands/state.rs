@@ -76,7 +76,9 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
             let sets = given.positions.into_iter().map(|(stream, Position { position, fingerprint, .. })| {
                 cursors::Op::Set { integration: name.clone(), stream, position, fingerprint }.into()
             });
-            while_it_rests(&store, name, clears.into_iter().chain(sets).collect()).await?;
+            let action = if matches!(command, Command::Set { .. }) { "state set" } else { "state merge" };
+            let did = wiring::actor().did(action, name).with(serde_json::json!({ "positions": count })).op();
+            while_it_rests(&store, name, clears.into_iter().chain(sets).chain([did]).collect()).await?;
             talk!("{count} positions of {name} are set; the next run goes on from there.");
         }
         Command::Reset { entity, .. } => {
@@ -84,7 +86,8 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
                 entity_exists(entity)?;
             }
             let reset = cursors::Op::Reset { integration: name.clone(), stream: entity.clone() };
-            while_it_rests(&store, name, vec![reset.into()]).await?;
+            let did = wiring::actor().did("state reset", name).with(serde_json::json!({ "entity": entity })).op();
+            while_it_rests(&store, name, vec![reset.into(), did]).await?;
             talk!("The next run of {name} reads everything; what is right already is not written again.");
         }
     }

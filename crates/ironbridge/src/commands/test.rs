@@ -44,7 +44,7 @@ pub async fn test(cli: &Cli, names: &[String], update: bool) -> Result<u8, Failu
     }
     let tested: Vec<(&TestCase, &Outcome)> = cases.iter().map(|at| &project.tests[*at]).zip(&outcomes).collect();
     match cli.format {
-        Format::Human => print(&tested),
+        Format::Human | Format::Csv => print(&tested),
         Format::Json | Format::Sarif => say!("{:#}", summary(&tested)),
     }
     let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(_)));

@@ -23,11 +23,7 @@ const LOOKED_THROUGH: usize = 1000;
 
 pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
-    if project.entity(entity).is_none() {
-        let names: Vec<&str> = project.entities.iter().map(|entity| &*entity.name).collect();
-        let what = format!("there is no entity `{entity}`");
-        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("there are: {}", names.join(", "))));
-    }
+    entity_exists(&project, entity)?;
     let store = wiring::open_store(&project)?;
     let name = key.join("|");
     let notes = store.journal_of(entity, &name, last)?;
@@ -80,6 +76,16 @@ pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8,
         }
     }
     Ok(0)
+}
+
+/// *Errors*: there is no such entity; which there are.
+pub(super) fn entity_exists(project: &Project, entity: &str) -> Result<(), Failure> {
+    if project.entity(entity).is_some() {
+        return Ok(());
+    }
+    let names: Vec<&str> = project.entities.iter().map(|entity| &*entity.name).collect();
+    let what = format!("there is no entity `{entity}`");
+    Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("there are: {}", names.join(", "))))
 }
 
 /// What each system holds of it, as the hub left it.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use definition::Project;
+use hub::pulse::Pulse;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use crate::cli::Cli;
 use crate::commands::emulate::{cannot_listen, stopped};
 use crate::failure::Failure;
+use crate::ingress::metrics::Observed;
 use crate::wiring::{self, OpenSystems};
 use crate::{ingress, talk};
 
@@ -56,11 +58,17 @@ impl Hub {
     /// Works until told to stop: takes nothing new, cuts what runs (it is safe to run again), closes.
     pub async fn run(self) -> Result<(), Failure> {
         let systems = Arc::new(OpenSystems::new(self.project.clone()));
+        let pulse = Pulse::new();
         let mut routes = ingress::routes(&self.project, &self.store).await?;
         let (opener, local) = (wiring::opener(systems.clone()), self.address.ip().is_loopback());
         if let Some(tables) = ingress::odata::routes(&self.project, opener, local)? {
             routes = routes.merge(tables);
         }
+        let observed = Arc::new(Observed::new(self.project.clone(), self.store.clone(), pulse.clone())?);
+        let routes = routes
+            .merge(ingress::health::routes(&self.store, &pulse, self.stopping.clone()))
+            .merge(ingress::metrics::routes(observed.clone()));
+        let routes = ingress::metrics::watched(routes, observed.requests.clone());
         let mut stopping = self.stopping.clone();
         let serving = axum::serve(self.listener, routes).with_graceful_shutdown(async move {
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -77,8 +85,10 @@ impl Hub {
         let events = hub::events::work(project.clone(), systems.clone(), store.clone(), stopping.clone());
         let flows = hub::flows::Flows::new(project.clone(), systems.clone(), store.clone(), wiring::kinds());
         let flows = hub::flows::work(Arc::new(flows), stopping.clone());
-        let batches = hub::worker::work(project, systems, store, wiring::holder(), stopping);
-        let worked = tokio::try_join!(batches, events, flows);
+        let upkeep = hub::upkeep::work(project.clone(), store.clone(), pulse.clone(), stopping.clone());
+        let retries = hub::retries::work(project.clone(), store.clone(), pulse.clone(), stopping.clone());
+        let batches = hub::worker::work(project, systems, store, wiring::holder(), pulse, stopping);
+        let worked = tokio::try_join!(batches, events, flows, retries, upkeep);
         serving.abort();
         if worked.is_ok() && ending.wait_for(|stop| *stop).await.is_ok() {
             // It looks up twice a second.

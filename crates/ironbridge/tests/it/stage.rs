@@ -230,10 +230,14 @@ impl Stage {
     }
 
     pub fn say(&self, args: &[&str]) -> String {
+        let said = self.run(args);
+        said.out + &said.err
+    }
+
+    pub fn run(&self, args: &[&str]) -> crate::support::Said {
         let args: Vec<&str> =
             ["-C", self.world.dir.to_str().unwrap()].into_iter().chain(args.iter().copied()).collect();
-        let said = crate::support::said(binary().args(args).env("HOOK_KEY", "local-key").output().unwrap());
-        said.out + &said.err
+        crate::support::said(binary().args(args).env("HOOK_KEY", "local-key").output().unwrap())
     }
 
     pub fn json(&self, args: &[&str]) -> Json {

@@ -82,6 +82,9 @@ impl Lane {
         tracing::warn!(
             integration = name,
             code = problem.code,
+            what = problem.what,
+            why = problem.why,
+            "do" = problem.fix,
             "an event of {name} for {} is a dead letter: {}: {}; look at it: ironbridge dead-letters list {name}",
             self.to,
             problem.code,
