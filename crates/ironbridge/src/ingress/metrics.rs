@@ -26,6 +26,7 @@ use runs::Runs;
 pub struct Metric {
     pub name: &'static str,
     pub kind: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reference page tells them"))]
     pub labels: &'static str,
     pub help: &'static str,
 }

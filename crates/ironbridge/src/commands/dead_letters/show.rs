@@ -119,7 +119,7 @@ pub fn print(project: &definition::Project, store: &Store, letter: &DeadLetter) 
 pub fn what_next(letter: &DeadLetter) {
     match letter.kind {
         _ if letter.state == State::Discarded => {}
-        Kind::Row if hub::two_way::is_dispute(&letter) => {
+        Kind::Row if hub::two_way::is_dispute(letter) => {
             let detail: Json = serde_json::from_str(&letter.problem.detail).unwrap_or_default();
             let sides = detail["versions"]["sides"].as_array().cloned().unwrap_or_default();
             let id = &letter.id.as_str()[..8];
