@@ -346,3 +346,18 @@ CREATE TABLE flow_cause (
   instance     INTEGER,
   PRIMARY KEY (integration, cause)
 ) WITHOUT ROWID;
+CREATE TABLE user (
+  name      TEXT PRIMARY KEY COLLATE NOCASE,
+  role      TEXT NOT NULL,
+  person    TEXT,
+  password  TEXT NOT NULL,
+  created   INTEGER NOT NULL,
+  changed   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sign_in (
+  token    BLOB PRIMARY KEY,
+  user     TEXT NOT NULL COLLATE NOCASE,
+  created  INTEGER NOT NULL,
+  seen     INTEGER NOT NULL,
+  until    INTEGER NOT NULL
+) WITHOUT ROWID;

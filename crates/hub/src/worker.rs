@@ -110,6 +110,22 @@ pub fn approved(approvals: &[Approval], last: &BTreeMap<String, Run>, resting: &
     due.collect()
 }
 
+/// Asks `up` to run an integration once, now: also where it is paused, as by hand. Nothing where a run of it goes on.
+///
+/// *Errors*: of our own state.
+pub async fn run_soon(store: &Store, name: &str) -> Result<(), Error> {
+    let settings = queue::Settings { duplicate_window: Some(REMEMBERED), ..queue::Settings::default() };
+    let message = Message {
+        id: format!("{name}@{}/asked", store.clock().now()),
+        integration: Some(name.to_owned()),
+        body: format!(r#"{{"trigger": "{}"}}"#, Trigger::Command).into_bytes(),
+        ..Message::default()
+    };
+    let send = queue::Op::Send { queue: QUEUE.to_owned(), messages: vec![message.into()] };
+    store.commit(vec![queue::Op::Put { queue: QUEUE.to_owned(), settings }.into(), send.into()]).await?;
+    Ok(())
+}
+
 /// Looks, sends and runs until it is told to stop; then lets the runs in progress end their chunk.
 ///
 /// *Errors*: only when our own state cannot be used.

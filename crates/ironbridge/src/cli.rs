@@ -173,7 +173,16 @@ pub enum Command {
     Up {
         #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR")]
         listen: SocketAddr,
+        /// Speak https, with this certificate and those between it and its authority, in PEM.
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        tls_certificate: Option<PathBuf>,
+        /// The certificate's key, in PEM.
+        #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+        tls_key: Option<PathBuf>,
     },
+    /// Who may use the web console. From the first user on, everybody signs in there.
+    #[command(subcommand)]
+    Users(Users),
     /// Virtual tables: live rows of other systems, shown in Dynamics.
     #[command(subcommand)]
     Virtual(Virtual),
@@ -495,6 +504,37 @@ pub enum Virtual {
         #[arg(long, default_value = "127.0.0.1:7703", value_name = "ADDR")]
         listen: SocketAddr,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Add one. The password is asked for, or read from stdin.
+    Add {
+        name: String,
+        /// viewer looks; operator also runs, pauses, retries and discards; approver also approves; admin does everything.
+        #[arg(long, value_parser = role)]
+        role: store::users::Role,
+        /// Who that is in people.yaml: what they approve is decided by that person.
+        #[arg(long, value_name = "PERSON")]
+        person: Option<String>,
+    },
+    /// Everybody who may sign in.
+    List,
+    /// Give one another role; it holds from their next request on.
+    Role {
+        name: String,
+        #[arg(long, value_parser = role)]
+        role: store::users::Role,
+    },
+    /// Give one another password. The password is asked for, or read from stdin; they are signed out everywhere.
+    Password { name: String },
+    /// Remove one. They are signed out everywhere.
+    Remove { name: String },
+}
+
+fn role(text: &str) -> Result<store::users::Role, String> {
+    let known = || store::users::Role::ALL.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+    store::users::Role::of(text).ok_or_else(|| format!("there are: {}", known()))
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,7 +14,7 @@ mod dead_letters;
 mod demo;
 mod diff;
 mod emulate;
-mod explain;
+pub mod explain;
 mod export;
 mod flow;
 mod forget;
@@ -37,6 +37,7 @@ mod systems;
 mod test;
 mod trace;
 mod up;
+mod users;
 mod virtual_tables;
 
 /// Does what was typed; answers the exit code.
@@ -61,7 +62,10 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let wanted = run::Wanted { max_deletes: *max_deletes, plan: plan.as_deref(), window };
             run::run(cli, integration, confirm.as_deref(), &wanted).await
         }
-        Command::Up { listen } => up::up(cli, *listen).await,
+        Command::Up { listen, tls_certificate, tls_key } => {
+            up::up(cli, *listen, tls_certificate.as_deref().zip(tls_key.as_deref())).await
+        }
+        Command::Users(command) => users::users(cli, command).await,
         Command::Virtual(command) => virtual_tables::virtual_tables(cli, command).await,
         Command::Pause { integration, note, r#for } => pause::pause(cli, integration, note, *r#for).await,
         Command::Resume { integration } => pause::resume(cli, integration).await,

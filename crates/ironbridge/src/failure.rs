@@ -52,6 +52,8 @@ pub const NOT_ASKED: Code = Code("IB0735");
 pub const BAD_WINDOW: Code = Code("IB0738");
 /// An instance of a flow is not in a state in which this can be done.
 pub const NOT_NOW: Code = Code("IB1205");
+/// The certificate or the key of `--tls-…` cannot be used.
+pub const BAD_TLS: Code = Code("IB1051");
 /// No events are registered for this integration, or not by an API.
 pub const NOT_REGISTERED_THERE: Code = Code("IB0805");
 /// An integration has no virtual table that could be published.
@@ -162,6 +164,13 @@ impl From<hub::Error> for Failure {
         }
         let hub::Error::Store(error) = error;
         error.into()
+    }
+}
+
+impl From<web_console::Problem> for Failure {
+    fn from(problem: web_console::Problem) -> Failure {
+        let web_console::Problem { code, what, fix, .. } = problem;
+        Failure { exit: FAILED, code, what, place: Vec::new(), why: None, fix }
     }
 }
 

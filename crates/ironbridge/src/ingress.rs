@@ -4,17 +4,51 @@ pub mod health;
 pub mod metrics;
 pub mod odata;
 mod signatures;
+pub mod tls;
 pub mod webhooks;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use definition::Project;
 use store::Store;
+use web_console::{Console, Setup};
 
+use crate::commands::explain;
 use crate::failure::Failure;
+use crate::wiring::{self, OpenSystems};
 
 /// Every route of a hub, ready to be served.
 ///
 /// *Errors*: a webhook's key has no value; the state cannot be written.
 pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure> {
     webhooks::routes(project, store).await
+}
+
+/// The web console. Where it may not be shown at this address, that is said in the log and to whoever asks for it.
+///
+/// *Errors*: the state cannot be used.
+pub async fn console(
+    project: &Arc<Project>,
+    store: &Store,
+    systems: Arc<OpenSystems>,
+    address: SocketAddr,
+    tls: bool,
+) -> Result<Router, Failure> {
+    let setup = Setup {
+        project: project.clone(),
+        store: store.clone(),
+        systems,
+        address,
+        tls,
+        person: wiring::person(),
+        explain: explain::page_of,
+    };
+    let console = Console::new(setup).await?;
+    if let Some(problem) = web_console::refused_at(&console)? {
+        let code = problem.code.map_or("", |code| code.0);
+        tracing::warn!(code, "{}; {}", problem.what, problem.fix);
+    }
+    Ok(web_console::router(&console))
 }

@@ -11,7 +11,7 @@ use crate::time::Ms;
 use crate::tx::Tx;
 use crate::{
     Failpoints, agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases, ledger,
-    outages, pauses, queue, retries, runs, secrets,
+    outages, pauses, queue, retries, runs, secrets, users,
 };
 
 /// What a commit is answered with.
@@ -162,6 +162,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Definition(op) => definitions::apply(tx, op),
         Op::Forget(op) => forget::apply(tx, op),
         Op::Flow(op) => crate::flows::apply(tx, op),
+        Op::User(op) => users::apply(tx, op),
     }
 }
 

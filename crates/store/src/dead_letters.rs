@@ -7,7 +7,7 @@
 
 mod cause;
 mod groups;
-mod reads;
+pub(crate) mod reads;
 
 use std::fmt;
 

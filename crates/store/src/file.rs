@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007_journal.sql"),
     include_str!("../migrations/0008_care.sql"),
     include_str!("../migrations/0009_flow.sql"),
+    include_str!("../migrations/0010_console.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.

@@ -15,6 +15,8 @@
 //! | [`deadlines`] | when results are needed, and what is late | [`Store::deadlines`], [`Store::late_deadlines`] |
 //! | [`flows`] | instances of flows, their versions and steps | [`Store::flow_instance`], [`Store::flow_instances`], [`Store::flow_due`], [`Store::flow_versions`] |
 //! | [`journal`] | what happened to each record, bounded | [`Store::journal_of`], [`Store::journal_after`] |
+//! | [`users`] | who may use the web console, and who is signed in | [`Store::users`], [`Store::user`], [`Store::session`] |
+//! | [`lists`] | runs and dead letters as people look through them | [`Store::run_page`], [`Store::dead_letter_page`], [`Store::run_hours`] |
 //! | [`queue`] | messages, from sent to settled | [`Store::queues`], [`Store::queue_counts`], [`Store::queue_settings`], [`Store::peek`], [`Store::sessions`], [`Store::oldest_ready`] |
 //!
 //! Everything is changed by [`Store::commit`], which takes operations as plain data and applies all of them or none.
@@ -78,6 +80,7 @@ mod guid;
 pub mod journal;
 pub mod leases;
 pub mod ledger;
+pub mod lists;
 mod lock;
 mod op;
 pub mod outages;
@@ -89,6 +92,7 @@ pub mod secrets;
 mod store;
 mod time;
 mod tx;
+pub mod users;
 mod words;
 mod writer;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, flows, forget, leases, ledger,
-    outages, pauses, queue, retries, runs, secrets,
+    outages, pauses, queue, retries, runs, secrets, users,
 };
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
@@ -26,6 +26,7 @@ pub enum Op {
     Definition(definitions::Op),
     Forget(forget::Op),
     Flow(flows::Op),
+    User(users::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -90,4 +91,5 @@ converts! {
     definitions::Op => Definition,
     forget::Op => Forget,
     flows::Op => Flow,
+    users::Op => User,
 }

@@ -189,10 +189,11 @@ fn running(changed: usize, run: RunId) -> Result<OpResult, Fail> {
     }
 }
 
-const COLUMNS: &str = "id, integration, trigger, slot, retry_of, state, started, finished, read, created, updated,
+pub(crate) const COLUMNS: &str =
+    "id, integration, trigger, slot, retry_of, state, started, finished, read, created, updated,
     deleted, unchanged, rejected, skipped, error_code, error_text, error_detail";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
     let count = |at| row.get::<_, i64>(at).map(|n| n as u64);
     let error = match row.get(15)? {
         Some(code) => Some(RunError { code, text: row.get(16)?, detail: row.get(17)? }),

@@ -66,7 +66,7 @@ pub fn subject_of(approval: &Approval) -> Option<(InstanceId, &str)> {
     (approval.kind == Kind::Flow).then_some((InstanceId(id.parse().ok()?), name))
 }
 
-/// Somebody answers the approval of a flow. Answers the outcome, where theirs made it.
+/// Somebody answers the approval of a flow; `more` is committed with it. Answers the outcome, where theirs made it.
 pub async fn answer(
     store: &Store,
     people: &People,
@@ -74,6 +74,7 @@ pub async fn answer(
     by: &str,
     approve: bool,
     comment: Option<&str>,
+    more: Vec<store::Op>,
 ) -> Result<Option<bool>, Refused> {
     let (id, _) = subject_of(approval).ok_or(Refused::NoInstance)?;
     for _ in 0..TRIES {
@@ -97,6 +98,7 @@ pub async fn answer(
             let comment = comment.map(str::to_owned);
             ops.push(approvals::Op::Decide { id: approval.id, approve, by, comment }.into());
         }
+        ops.extend(more.iter().cloned());
         match store.commit(ops).await {
             Err(error)
                 if matches!(error.refusal(), Some(Refusal::FlowMoved { .. } | Refusal::ApprovalState { .. })) => {}

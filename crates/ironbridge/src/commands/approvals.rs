@@ -1,10 +1,11 @@
 //! `ironbridge approvals`: questions that wait for a person.
 
 use definition::Project;
+use hub::decide::NotDecided;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use store::approvals::{Approval, ApprovalId, Op, State};
-use store::{Refusal, Store};
+use store::Store;
+use store::approvals::{Approval, ApprovalId, State};
 
 use crate::cli::{Approvals as Command, Cli, Decision, Format};
 use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, USAGE};
@@ -138,10 +139,14 @@ fn print_row(row: &Json) {
 async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decision: &Decision) -> Result<u8, Failure> {
     let approval = find(store, id)?;
     let by = decision.by.clone().unwrap_or_else(wiring::person);
+    let action = if approve { "approvals approve" } else { "approvals reject" };
+    let actor = store::audit::Actor { name: by.clone(), ..wiring::actor() };
+    let detail = json!({ "approval": id, "user": wiring::person(), "digest": approval.digest });
+    let did = actor.did(action, &*approval.integration).because(decision.comment.as_deref()).with(detail).op();
     if let Some((instance, _)) = hub::flows::subject_of(&approval) {
         let people = hub::flows::decide::People::of(project);
         let comment = decision.comment.as_deref();
-        let answered = hub::flows::answer(store, &people, &approval, &by, approve, comment).await;
+        let answered = hub::flows::answer(store, &people, &approval, &by, approve, comment, vec![did]).await;
         match answered.map_err(|why| super::flow::refused(instance, why))? {
             Some(true) => talk!("Approved by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
             Some(false) => talk!("Rejected by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
@@ -149,27 +154,26 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
         }
         return Ok(0);
     }
-    may_decide(project, &approval, &by)?;
-    let op = Op::Decide { id: approval.id, approve, by: by.clone(), comment: decision.comment.clone() };
-    let action = if approve { "approvals approve" } else { "approvals reject" };
-    let actor = store::audit::Actor { name: by.clone(), ..wiring::actor() };
-    let detail = json!({ "approval": id, "user": wiring::person(), "digest": approval.digest });
-    let did = actor.did(action, &*approval.integration).because(decision.comment.as_deref()).with(detail).op();
-    match store.commit(vec![op.into(), did]).await {
-        Err(error) if matches!(error.refusal(), Some(Refusal::ApprovalState { .. })) => {
-            let now = find(store, id)?;
-            if now.has_expired(store.clock().now()) {
-                let until = now.expires.map_or_else(String::new, |at| moment(at, &project.hub.time_zone));
-                let what = format!("approval {id} has expired: it was to be answered until {until}");
-                let fix = format!("let it look and ask again: ironbridge run {}", now.integration);
-                return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
-            }
-            let by = now.decided_by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
-            let what = format!("approval {id} is {}{by} already", now.state);
+    match hub::decide::decide(project, store, &approval, approve, &by, decision.comment.as_deref(), vec![did]).await? {
+        Ok(()) => {}
+        Err(NotDecided::NotAsked { asked }) => {
+            let of = approval.asked_of.trim_start_matches("group:");
+            let what = format!("{by} was not asked: approval {id} is for {of}");
+            let fix = format!("say who decides: --by {}", asked.join(", or --by "));
+            return Err(Failure::new(USAGE, NOT_ASKED, what, fix));
+        }
+        Err(NotDecided::Expired { at }) => {
+            let until = moment(at, &project.hub.time_zone);
+            let what = format!("approval {id} has expired: it was to be answered until {until}");
+            let fix = format!("let it look and ask again: ironbridge run {}", approval.integration);
+            return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
+        }
+        Err(NotDecided::Closed { state, by }) => {
+            let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+            let what = format!("approval {id} is {state}{by} already");
             let fix = "see what waits for an answer: ironbridge approvals list";
             return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
         }
-        result => drop(result?),
     }
     let name = &approval.integration;
     match approve {
@@ -179,19 +183,4 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
         false => talk!("Rejected by {by}: nothing of it is written. It is asked again once the changes are others."),
     }
     Ok(0)
-}
-
-/// A group with members is asked as these members; a group that is an address only cannot tell who belongs to it.
-fn may_decide(project: &Project, approval: &Approval, by: &str) -> Result<(), Failure> {
-    let asked = approval.asked_of.trim_start_matches("group:");
-    let allowed: Vec<&str> = match project.groups.iter().find(|group| group.id == asked) {
-        Some(group) => group.members.iter().map(String::as_str).collect(),
-        None => project.people.iter().filter(|person| person.id == asked).map(|person| person.id.as_str()).collect(),
-    };
-    if allowed.is_empty() || allowed.contains(&by) {
-        return Ok(());
-    }
-    let what = format!("{by} was not asked: approval {} is for {asked}", approval.id);
-    let fix = format!("say who decides: --by {}", allowed.join(", or --by "));
-    Err(Failure::new(USAGE, NOT_ASKED, what, fix))
 }

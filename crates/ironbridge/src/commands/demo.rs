@@ -164,7 +164,7 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
     say!("  warehouse {name}/data/warehouse.db (SQLite, shown in Dynamics live)");
     say!("  Dynamics  {}/api/data/v9.2/ (a local stand-in)", stage.dynamics.url);
     say!("  ERP       {} ({name}/data/erp.db)", stage.erp.url);
-    say!("  hub       http://{}/healthz", hub.address);
+    say!("  hub       {}/ (the console: open it in a browser)", hub.url());
     if new {
         say!("\nThe first sync:");
         let report = sync(&hub.store, &stage.project).await?;

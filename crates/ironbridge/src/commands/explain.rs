@@ -44,6 +44,11 @@ pub fn explain(cli: &Cli, code: Option<&str>) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// The page of a code, as Markdown.
+pub fn page_of(code: &str) -> Option<String> {
+    page(&format!("{code}.md"))
+}
+
 fn page(file: &str) -> Option<String> {
     Pages::get(file).map(|page| String::from_utf8_lossy(&page.data).into_owned())
 }

@@ -79,7 +79,7 @@ async fn start(
     let systems = Arc::new(OpenSystems::new(project.clone()));
     let flows = Flows::new(project.clone(), systems, store.clone(), wiring::kinds());
     let entity = flows.defined(name).map(|(_, flow)| flow.entity.clone()).unwrap_or_default();
-    let Some(key) = super::trace::typed(project, &entity, key) else {
+    let Some(key) = hub::typed(project, &entity, key) else {
         let what = format!("`{}` is no key of {entity}", key.join(" "));
         return Err(Failure::new(
             USAGE,

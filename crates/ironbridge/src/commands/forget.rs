@@ -23,8 +23,7 @@ pub async fn forget(cli: &Cli, entity: &str, key: &[String], yes: bool, why: Opt
     let store = wiring::open_store(&project)?;
     let name = key.join("|");
     let sessions = sessions(&project, &store, entity, key)?;
-    let wanted =
-        Wanted { entity: entity.to_owned(), key_text: name, key: trace::typed(&project, entity, key), sessions };
+    let wanted = Wanted { entity: entity.to_owned(), key_text: name, key: hub::typed(&project, entity, key), sessions };
     let mut ops = vec![Op::Forget { wanted: Box::new(wanted.clone()), only_count: !yes }.into()];
     if yes {
         // The log says that it was done and by whom, and nothing by which the record could be found out.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use definition::{Project, System};
-use hub::Systems;
-use record::{Code, Fault, Health};
+use definition::Project;
+use record::{Fault, Health};
 use serde_json::json;
 
 use crate::cli::{Cli, Format, Systems as Command};
@@ -13,10 +12,6 @@ use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE};
 use crate::output::table;
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
-
-/// Longer than this nobody looks at a line that does not move.
-const PATIENCE: Duration = Duration::from_secs(10);
-const SILENT: Code = Code("IB0020");
 
 /// What was found out about one system.
 struct Found {
@@ -57,27 +52,8 @@ pub async fn systems(cli: &Cli, command: &Command) -> Result<u8, Failure> {
 async fn ask(project: &Project, open: &OpenSystems, name: &str) -> Found {
     let defined = project.system(name).expect("the name comes from the project");
     let start = Instant::now();
-    let answer = tokio::time::timeout(PATIENCE, health(defined, open)).await;
-    let health = answer.unwrap_or_else(|_| {
-        let what = format!("`{name}` did not answer within {} seconds", PATIENCE.as_secs());
-        Err(Fault::retry(SILENT, what, None)
-            .at_system(name)
-            .fix("check its address, and whether a firewall is between"))
-    });
+    let health = hub::health(project, open, name).await;
     Found { name: name.to_owned(), kind: defined.kind.name, took: start.elapsed(), health }
-}
-
-async fn health(defined: &System, open: &OpenSystems) -> Result<Health, Fault> {
-    let system = open.open(&defined.name)?;
-    let mut health = system.check().await?;
-    if defined.kind.has_catalog {
-        let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
-        let catalog = system.catalog(&tables).await?;
-        for table in tables.iter().filter(|table| catalog.table(table).is_none()) {
-            health.missing.push(format!("there is no table `{table}`, or it may not be seen"));
-        }
-    }
-    Ok(health)
 }
 
 fn print(cli: &Cli, found: &[Found]) {

@@ -1,14 +1,9 @@
 //! `ironbridge trace`: the story of one record, from the journal, and where it stands now.
 
-use std::collections::BTreeSet;
-
-use definition::{Pattern, Project};
+use definition::Project;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use record::{Key, Value};
 use serde_json::{Value as Json, json};
-use store::Store;
-use store::dead_letters::{DeadLetter, Filter};
 use store::journal::{Noted, What};
 use store::ledger::{Entry, State};
 use store::queue::Peeked;
@@ -18,18 +13,14 @@ use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
 use crate::output::{moment, table};
 use crate::{say, talk, wiring};
 
-/// So many waiting messages of a destination are looked through.
-const LOOKED_THROUGH: usize = 1000;
-
 pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     entity_exists(&project, entity)?;
     let store = wiring::open_store(&project)?;
     let name = key.join("|");
-    let notes = store.journal_of(entity, &name, last)?;
-    let stands = stands(&project, &store, entity, key)?;
-    let letters = letters(&store, entity, &name)?;
-    let waiting = waiting(&project, &store, entity, key, &notes)?;
+    let story = hub::story(&project, &store, entity, key, last)?;
+    let nothing = story.is_empty();
+    let hub::Story { notes, stands, waiting, letters } = story;
     let zone = &project.hub.time_zone;
     if cli.format == Format::Json {
         let letters: Vec<Json> = letters.iter().map(super::dead_letters::summary).collect();
@@ -42,7 +33,7 @@ pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8,
         say!("{out:#}");
         return Ok(0);
     }
-    if notes.is_empty() && stands.is_empty() && letters.is_empty() && waiting.is_empty() {
+    if nothing {
         talk!(
             "Nothing is known of {entity} {name}: no integration has met it, or longer ago than the journal goes back."
         );
@@ -86,64 +77,6 @@ pub(super) fn entity_exists(project: &Project, entity: &str) -> Result<(), Failu
     let names: Vec<&str> = project.entities.iter().map(|entity| &*entity.name).collect();
     let what = format!("there is no entity `{entity}`");
     Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("there are: {}", names.join(", "))))
-}
-
-/// What each system holds of it, as the hub left it.
-fn stands(project: &Project, store: &Store, entity: &str, key: &[String]) -> Result<Vec<(String, Entry)>, Failure> {
-    let Some(key) = typed(project, entity, key) else { return Ok(Vec::new()) };
-    let mut stands = Vec::new();
-    for system in &project.systems {
-        if system.entity(entity).is_some() {
-            let found = store.ledger_get(&system.name, entity, std::slice::from_ref(&key))?;
-            stands.extend(found.into_iter().flatten().map(|entry| (system.name.clone(), entry)));
-        }
-    }
-    Ok(stands)
-}
-
-/// The key as the entity's fields hold it. Nothing where what was typed is none.
-pub(super) fn typed(project: &Project, entity: &str, key: &[String]) -> Option<Key> {
-    let entity = project.entity(entity)?;
-    let fields: Option<Vec<_>> = entity.key.iter().map(|field| entity.field(field)).collect();
-    let fields = fields.filter(|fields| fields.len() == key.len())?;
-    let fit = |(field, text): (&record::EntityField, &String)| {
-        mapping::fit::fit(Value::text(&**text).as_ref(), &field.ty, None).ok()
-    };
-    let values: Option<Vec<Value>> = fields.into_iter().zip(key).map(fit).collect();
-    Key::of(&values?).ok()
-}
-
-fn letters(store: &Store, entity: &str, name: &str) -> Result<Vec<DeadLetter>, Failure> {
-    let filter = Filter { entity: Some(entity.to_owned()), ..Filter::default() };
-    let found = store.dead_letters(&filter, LOOKED_THROUGH)?.into_iter();
-    Ok(found.filter(|letter| letter.key_text.eq_ignore_ascii_case(name)).collect())
-}
-
-/// Messages of the record that are not delivered yet, as far as their sessions are known.
-fn waiting(
-    project: &Project,
-    store: &Store,
-    entity: &str,
-    key: &[String],
-    notes: &[Noted],
-) -> Result<Vec<(String, Peeked)>, Failure> {
-    let quoted: Vec<String> = key.iter().map(|part| json!(part).to_string()).collect();
-    let mut sessions: BTreeSet<String> = notes.iter().filter_map(|noted| noted.note.session.clone()).collect();
-    sessions.extend([format!("{entity}|{}", quoted.join("|")), format!("{entity}|{}", key.join("|"))]);
-    let mut waiting = Vec::new();
-    for integration in &project.integrations {
-        let Pattern::Event(event) = &integration.pattern else { continue };
-        if event.entity != entity {
-            continue;
-        }
-        for to in &event.to {
-            let queue = hub::events::subscription(&integration.name, to);
-            let found = store.peek(&queue, 0, LOOKED_THROUGH)?.unwrap_or_default().into_iter();
-            let mine = found.filter(|peeked| peeked.message.session.as_ref().is_some_and(|s| sessions.contains(s)));
-            waiting.extend(mine.map(|peeked| (queue.clone(), peeked)));
-        }
-    }
-    Ok(waiting)
 }
 
 fn line(noted: &Noted, zone: &TimeZone) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! `ironbridge up`: runs what is due, until stopped.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use definition::Project;
@@ -8,19 +9,23 @@ use hub::pulse::Pulse;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::cli::Cli;
 use crate::commands::emulate::{cannot_listen, stopped};
 use crate::failure::Failure;
 use crate::ingress::metrics::Observed;
+use crate::ingress::tls;
 use crate::wiring::{self, OpenSystems};
 use crate::{ingress, talk};
 
-pub async fn up(cli: &Cli, listen: SocketAddr) -> Result<u8, Failure> {
+pub async fn up(cli: &Cli, listen: SocketAddr, tls: Option<(&Path, &Path)>) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
+    let tls = tls.map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let (stop, stopping) = watch::channel(false);
-    let hub = Hub::start(project.clone(), listen, stopping).await?;
-    talk!("{} is up: http://{}/healthz; stop it with Ctrl-C", project.hub.name, hub.address);
+    let mut hub = Hub::start(project.clone(), listen, stopping).await?;
+    hub.tls = tls;
+    talk!("{} is up: {}/; stop it with Ctrl-C", project.hub.name, hub.url());
     tokio::spawn(async move {
         stopped().await;
         let _ = stop.send(true);
@@ -33,6 +38,8 @@ pub async fn up(cli: &Cli, listen: SocketAddr) -> Result<u8, Failure> {
 pub struct Hub {
     pub address: SocketAddr,
     pub store: Store,
+    /// Speaks https where it is there.
+    pub tls: Option<TlsAcceptor>,
     project: Arc<Project>,
     listener: TcpListener,
     stopping: watch::Receiver<bool>,
@@ -52,7 +59,12 @@ impl Hub {
         let lock = store.lock_up()?;
         let listener = TcpListener::bind(listen).await.map_err(|why| cannot_listen(listen, &why))?;
         let address = listener.local_addr()?;
-        Ok(Hub { address, store, project, listener, stopping, _lock: lock })
+        Ok(Hub { address, store, tls: None, project, listener, stopping, _lock: lock })
+    }
+
+    /// Where a browser finds it.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
     }
 
     /// Works until told to stop: takes nothing new, cuts what runs (it is safe to run again), closes.
@@ -64,16 +76,26 @@ impl Hub {
         if let Some(tables) = ingress::odata::routes(&self.project, opener, local)? {
             routes = routes.merge(tables);
         }
+        let console = ingress::console(&self.project, &self.store, systems.clone(), self.address, self.tls.is_some());
+        routes = routes.merge(console.await?);
         let observed = Arc::new(Observed::new(self.project.clone(), self.store.clone(), pulse.clone())?);
         let routes = routes
             .merge(ingress::health::routes(&self.store, &pulse, self.stopping.clone()))
             .merge(ingress::metrics::routes(observed.clone()));
         let routes = ingress::metrics::watched(routes, observed.requests.clone());
         let mut stopping = self.stopping.clone();
-        let serving = axum::serve(self.listener, routes).with_graceful_shutdown(async move {
+        let stopped = async move {
             let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        let (listener, tls) = (self.listener, self.tls);
+        let serving = tokio::spawn(async move {
+            match tls {
+                None => axum::serve(listener, routes).with_graceful_shutdown(stopped).await,
+                Some(tls) => {
+                    axum::serve(tls::Listener::new(listener, tls)?, routes).with_graceful_shutdown(stopped).await
+                }
+            }
         });
-        let serving = tokio::spawn(async move { serving.await });
         let (project, store, stopping) = (self.project, self.store, self.stopping);
         // A clock of its own: what a run or the scheduler does cannot hold it up.
         let watching = {

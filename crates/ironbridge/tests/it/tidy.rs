@@ -21,6 +21,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("virtual_tables", &["definition", "mapping", "powerfx", "record"]),
     ("hub", &["definition", "mapping", "record", "store"]),
     ("emulator", &["odata", "record"]),
+    ("web_console", &["definition", "hub", "record", "store"]),
     (
         "ironbridge",
         &[
@@ -34,6 +35,7 @@ const BORDERS: &[(&str, &[&str])] = &[
             "record",
             "store",
             "virtual_tables",
+            "web_console",
         ],
     ),
     (
@@ -52,6 +54,7 @@ const KEPT_OUT: &[(&str, &[&str])] = &[
     ("store", &["reqwest", "hyper", "axum"]),
     ("hub", &["reqwest", "hyper", "axum", "rusqlite"]),
     ("virtual_tables", &["reqwest", "hyper", "axum", "rusqlite"]),
+    ("web_console", &["reqwest", "rusqlite"]),
     ("connectors", &["axum"]),
     ("dataverse", &["axum", "rusqlite"]),
 ];

@@ -12,11 +12,11 @@ use crate::runs::RunId;
 use crate::time::{Ms, from_ms, to_ms};
 use crate::tx::{all, first};
 
-const COLUMNS: &str = "id, kind, integration, entity, key, key_text, code, what, place, why, fix, detail, state, count,
+pub(crate) const COLUMNS: &str = "id, kind, integration, entity, key, key_text, code, what, place, why, fix, detail, state, count,
     first_seen, last_seen, run, changed, changed_by, note, seq,
     (SELECT of.path FROM queue dead JOIN queue of ON of.id = dead.parent WHERE dead.id = dead_letter.queue), cause, goes";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     Ok(DeadLetter {
         id: DeadLetterId(row.get(0)?),
         kind: row.get(1)?,

@@ -15,3 +15,4 @@ mod model;
 mod routes;
 mod runs;
 mod support;
+mod users;

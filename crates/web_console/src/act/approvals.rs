@@ -1,0 +1,99 @@
+//! Say yes or no to what the hub asks.
+
+use axum::response::Response;
+use hub::decide::NotDecided;
+use maud::{Markup, html};
+use store::approvals::Approval;
+
+use super::{Question, note_field};
+use crate::Problem;
+use crate::ask::{Ask, see};
+use crate::pages::approvals::{details, found};
+use crate::words::moment;
+
+/// As whom somebody decides: as themselves; where nobody signs in, as whoever they say, as with the command.
+fn decides_as(ask: &Ask) -> String {
+    match (&ask.who.token, ask.form("by")) {
+        (None, Some(by)) => by.to_owned(),
+        _ => ask.who.person.clone(),
+    }
+}
+
+fn who_field(ask: &Ask, approval: &Approval) -> Markup {
+    let asked = hub::decide::asked(&ask.console.project, approval);
+    html! {
+        @if ask.who.token.is_some() { p { "You decide as " b { (ask.who.person) } "." } }
+        @else if asked.is_empty() { input type="hidden" name="by" value=(ask.who.person); }
+        @else { label { "Who decides" select name="by" { @for person in &asked { option value=(person) selected[**person == ask.who.person] { (person) } } } } }
+    }
+}
+
+fn put(ask: &Ask, approve: bool) -> Result<Response, Problem> {
+    let approval = found(ask)?;
+    let id = approval.id;
+    let (title, button, consequences) = match approve {
+        true => ("Approve", "Approve", vec![
+            "A run starts at once and writes exactly what stands below; where the world has moved on, it asks again.".to_owned(),
+            "What Dynamics starts because of it, it starts.".to_owned(),
+        ]),
+        false => ("Reject", "Reject", vec![
+            "Nothing of it is written, and the run ends as not approved.".to_owned(),
+            "It is asked again once the changes are others.".to_owned(),
+        ]),
+    };
+    Ok(Question {
+        title: format!("{title}: {}", approval.question),
+        consequences,
+        command: format!("ironbridge approvals {} {id}", button.to_lowercase()),
+        button,
+        danger: !approve,
+        back: format!("/approvals/{id}"),
+        fields: html! { (who_field(ask, &approval)) (note_field("Why, for whoever looks later", "comment", !approve)) },
+        below: Some(details(&serde_json::from_str(&approval.details).unwrap_or_default())),
+        ask,
+    }
+    .put())
+}
+
+fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
+    let (approval, console, by) = (found(ask)?, &ask.console, decides_as(ask));
+    let comment = ask.form("comment");
+    let decided = hub::decide::decide(&console.project, &console.store, &approval, approve, &by, comment, Vec::new());
+    match ask.wait(decided)? {
+        Ok(()) => {
+            let what = if approve { "approve" } else { "reject" };
+            let subject = format!("approval {} of {}", approval.id, approval.integration);
+            crate::audit::note(ask, &ask.who.name, what, &subject, comment.unwrap_or_default());
+            Ok(see(&format!("/approvals/{}?said={}", approval.id, if approve { "approved" } else { "rejected" })))
+        }
+        Err(NotDecided::NotAsked { asked }) => Err(Problem::not_done(
+            format!("{by} was not asked: this is for {}", asked.join(", ")),
+            "one of them decides; an admin says who a user is in people.yaml",
+        )),
+        Err(NotDecided::Expired { at }) => Err(Problem::not_done(
+            format!("approval {} has expired: it was to be answered until {}", approval.id, moment(at, ask.zone())),
+            format!("let it look and ask again: run {} now", approval.integration),
+        )),
+        Err(NotDecided::Closed { state, by }) => {
+            let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+            let what = format!("approval {} is {state}{by} already", approval.id);
+            Err(Problem::not_done(what, "nothing was changed; see what else waits for an answer"))
+        }
+    }
+}
+
+pub fn ask_approve(ask: &Ask) -> Result<Response, Problem> {
+    put(ask, true)
+}
+
+pub fn approve(ask: &Ask) -> Result<Response, Problem> {
+    decide(ask, true)
+}
+
+pub fn ask_reject(ask: &Ask) -> Result<Response, Problem> {
+    put(ask, false)
+}
+
+pub fn reject(ask: &Ask) -> Result<Response, Problem> {
+    decide(ask, false)
+}

@@ -1,0 +1,160 @@
+//! Approvals: questions that wait for a person, and one fully.
+
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::Value as Json;
+use store::approvals::{Approval, ApprovalId, State};
+
+use crate::access::Needs;
+use crate::ask::{self, Ask};
+use crate::facts::Level;
+use crate::list::{Choice, Column, List, Rows, View};
+use crate::page::{CHECK, CROSS, Command};
+use crate::parts::{badge, clock, command, facts, integration};
+use crate::words::{number, spoken};
+use crate::{Problem, page};
+
+/// Questions that are listed at most; the newest.
+const LISTED: usize = 1000;
+
+pub fn list(ask: &Ask) -> Result<Response, Problem> {
+    let names = ask.console.project.integrations.iter().map(|i| i.name.as_str());
+    let mut list = List {
+        name: "approvals",
+        columns: vec![
+            Column::number("id", "Approval", |a: &Approval| a.id.0 as u64)
+                .shown(|_, a| html! { a href={ "/approvals/" (a.id) } { (a.id) } }),
+            Column::text("question", "Question", |a: &Approval| a.question.clone())
+                .shown(|_, a| html! { a href={ "/approvals/" (a.id) } { (a.question) } })
+                .unsorted(),
+            Column::text("integration", "Integration", |a: &Approval| a.integration.clone())
+                .shown(|_, a| integration(&a.integration)),
+            Column::text("state", "State", |a: &Approval| a.state.to_string()).shown(|_, a| state(a.state)),
+            Column::text("asked_of", "Asked of", |a: &Approval| a.asked_of.trim_start_matches("group:").to_owned()),
+            Column::time("asked", "Asked", |a: &Approval| Some(a.asked)),
+            Column::text("decided_by", "Decided by", |a: &Approval| a.decided_by.clone().unwrap_or_default()),
+            Column::text("comment", "Comment", |a: &Approval| a.comment.clone().unwrap_or_default()).unsorted(),
+        ],
+        choices: vec![
+            Choice::of("integration", "Integration", names),
+            Choice::of("state", "State", State::ALL.iter().map(|state| state.as_str())),
+        ],
+        order: ("id", true),
+        nothing: "Nobody has been asked anything yet.",
+        rows: Rows::Here(ask.console.store.approvals(true, LISTED)?, keeps),
+    };
+    if let Some(file) = list.as_file(ask) {
+        return file;
+    }
+    Ok(ask::html(page::page(ask, "Approvals", &[], &list.part(ask)?)))
+}
+
+fn keeps(view: &View, approval: &Approval) -> bool {
+    let fits = |name: &str, value: &str| view.chosen(name).is_none_or(|chosen| chosen == value);
+    fits("integration", &approval.integration) && fits("state", approval.state.as_str())
+}
+
+fn state(state: State) -> Markup {
+    let level = match state {
+        State::Open => Level::Warn,
+        State::Approved => Level::Busy,
+        State::Used => Level::Good,
+        State::Rejected | State::Superseded => Level::Quiet,
+    };
+    badge(level, &spoken(state.as_str()))
+}
+
+/// The question that an address names.
+pub fn found(ask: &Ask) -> Result<Approval, Problem> {
+    let name = ask.name("approval");
+    let found = match name.parse() {
+        Ok(id) => ask.console.store.approval(ApprovalId(id))?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| Problem::not_there("approval", name))
+}
+
+pub fn one(ask: &Ask) -> Result<Response, Problem> {
+    let approval = found(ask)?;
+    let open = approval.state == State::Open && approval.expires.is_none_or(|expires| expires > ask.now);
+    let mut commands = Vec::new();
+    if open && ask.who.may(Needs::Decide) {
+        commands.push(Command::new("Approve", format!("/approvals/{}/approve", approval.id), CHECK).primary());
+        commands.push(Command::new("Reject", format!("/approvals/{}/reject", approval.id), CROSS));
+    }
+    let body = html! {
+        section.card {
+            p.question { (approval.question) }
+            (facts([
+                ("Integration", integration(&approval.integration)),
+                ("State", state(approval.state)),
+                ("Asked of", html! { (approval.asked_of.trim_start_matches("group:")) }),
+                ("Asked", clock(ask, approval.asked)),
+                ("Expires", html! { @if let Some(expires) = approval.expires { (clock(ask, expires)) } @else { "never" } }),
+                ("Decided", html! { @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { "by " (by) " at " (clock(ask, at)) } @else { "not yet" } }),
+                ("Comment", html! { (approval.comment.as_deref().unwrap_or_default()) }),
+                ("Done by", html! { @if let Some(run) = approval.used_by { a href={ "/runs/" (run) } { "run " (run) } } }),
+            ]))
+        }
+        (details(&serde_json::from_str(&approval.details).unwrap_or_default()))
+        p.do { (command(&format!("ironbridge approvals show {}", approval.id))) }
+    };
+    Ok(ask::html(page::page(ask, &format!("Approval {}", approval.id), &commands, &body)))
+}
+
+/// What to look at before deciding: the rows, and what the destination would start because of them.
+pub fn details(details: &Json) -> Markup {
+    let rows = details["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let starts = details["starts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let more = details["more_rows"].as_u64().unwrap_or(0);
+    html! {
+        @if !rows.is_empty() {
+            section.card aria-labelledby="rows-heading" {
+                h2 #rows-heading { "What would be written" }
+                div.scroll tabindex="0" role="region" aria-labelledby="rows-heading" {
+                    table.list role="table" {
+                        thead role="rowgroup" { tr role="row" { @for title in ["Effect", "Record", "Column", "Old", "New"] { th role="columnheader" scope="col" { (title) } } } }
+                        tbody role="rowgroup" { @for row in rows { (planned(row)) } }
+                    }
+                }
+                @if more > 0 { p { "… and " (number(more)) " more rows like these" } }
+            }
+        }
+        @if !starts.is_empty() {
+            section.card aria-labelledby="starts-heading" {
+                h2 #starts-heading { "This would start there" }
+                ul { @for one in starts {
+                    li { (text(one, "kind")) " " b { (text(one, "name")) } " on " (text(one, "table")) ", "
+                        (number(one["rows"].as_u64().unwrap_or(0))) " times"
+                        @if one["in_the_write"] == true { ", and each write waits for it" } }
+                } }
+            }
+        }
+        @if let Some(why) = details["starts_unknown"].as_str() { p { "What this would start there is not known: " (why) } }
+        @if let Some(what) = details["refused"]["what"].as_str() { p.problem { "A run would stop before it is through: " (what) } }
+    }
+}
+
+fn text<'j>(of: &'j Json, name: &str) -> &'j str {
+    of[name].as_str().unwrap_or_default()
+}
+
+fn planned(row: &Json) -> Markup {
+    let columns: Vec<_> = row["columns"].as_object().into_iter().flatten().collect();
+    let faults: Vec<&str> = row["faults"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let head = html! {
+        td role="cell" data-label="Effect" { (text(row, "effect")) @for fault in &faults { " " (crate::parts::code(fault)) } }
+        td role="cell" data-label="Record" { (text(row, "entity")) " " (text(row, "key")) }
+    };
+    html! {
+        @if columns.is_empty() { tr role="row" { (head) td role="cell" {} td role="cell" {} td role="cell" {} } }
+        @for (name, column) in columns {
+            tr role="row" {
+                (head)
+                td role="cell" data-label="Column" { code { (name) } }
+                td role="cell" data-label="Old" { (column["old"].as_str().unwrap_or_default()) }
+                td role="cell" data-label="New" { (column["new"].as_str().unwrap_or_default()) }
+            }
+        }
+    }
+}

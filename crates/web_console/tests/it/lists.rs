@@ -1,0 +1,104 @@
+//! Lists filter, sort, go page by page and leave as CSV.
+
+use store::runs::{Counts, Op, RunError, State, Trigger};
+use store::{OpResult, Store};
+
+use crate::support::Bench;
+
+pub async fn run(store: &Store, integration: &str, state: State, read: u64) {
+    let start =
+        Op::Start { integration: integration.to_owned(), trigger: Trigger::Command, slot: None, retry_of: None };
+    let OpResult::Run(run) = store.commit_one(start).await.unwrap() else { panic!("a run is started") };
+    let more = Counts { read, unchanged: read, ..Counts::default() };
+    let error = (state == State::Failed).then(|| RunError {
+        code: "IB0412".to_owned(),
+        text: "=the other side <said> no".to_owned(),
+        detail: String::new(),
+    });
+    store.commit(vec![Op::Progress { run, more }.into(), Op::Finish { run, state, error }.into()]).await.unwrap();
+}
+
+/// The numbers of the runs in the order of the page.
+fn numbers(text: &str) -> Vec<u64> {
+    text.match_indices("<a href=\"/runs/")
+        .map(|(at, mark)| text[at + mark.len()..].split('"').next().unwrap().parse().unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_found_sorted_and_taken_along() {
+    let bench = Bench::new().await;
+    for n in 1..=5 {
+        run(&bench.store, "things", State::Ok, 100 - n).await;
+    }
+    run(&bench.store, "things", State::Failed, 1).await;
+    run(&bench.store, "others", State::Ok, 500).await;
+    let check = async |query: &str, expected: &[u64]| {
+        let page = bench.get(&format!("/runs{query}"), None).await;
+        assert_eq!(numbers(&page.text), expected, "{query}");
+        page.text
+    };
+    check("", &[7, 6, 5, 4, 3, 2, 1]).await;
+    check("?sort=read", &[6, 5, 4, 3, 2, 1, 7]).await;
+    check("?sort=-read&size=2", &[7, 1]).await;
+    let page = check("?sort=-read&size=2&page=2&integration=things", &[3, 4]).await;
+    assert!(page.contains("3 to 4 of 6"), "{page}");
+    assert!(page.contains("href=\"?integration=things&amp;sort=-read&amp;page=3&amp;size=2\""), "{page}");
+    check("?state=failed", &[6]).await;
+    check("?q=SAID", &[6]).await;
+    check("?q=%27%20OR%201=1", &[]).await;
+    // What makes no sense is left out.
+    check("?sort=secret&page=-1&state=nonsense", &[7, 6, 5, 4, 3, 2, 1]).await;
+    let csv = bench.get("/runs?state=failed&as=csv", None).await;
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
+    assert!(csv.header("content-disposition").contains("runs.csv"));
+    let lines: Vec<&str> = csv.text.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", csv.text);
+    assert!(lines[0].starts_with("run,integration,state") && lines[1].starts_with("6,things,failed"), "{lines:?}");
+
+    let page = bench.get("/runs/6", None).await.text;
+    assert!(page.contains("the other side &lt;said&gt; no") && page.contains("/explain/IB0412"), "{page}");
+    let overview = bench.get("/", None).await.text;
+    assert!(overview.contains("The last run of things failed") || overview.contains("things"), "{overview}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_attention_comes_first() {
+    let bench = Bench::new().await;
+    assert!(bench.get("/", None).await.text.contains("Nothing. Everything that should have run has run."));
+    run(&bench.store, "things", State::Failed, 1).await;
+    let page = bench.get("/", None).await.text;
+    let (attention, picture) =
+        (page.find("The last run of things failed").unwrap(), page.find("class=\"wide\"").unwrap());
+    assert!(attention < picture && page.contains("ironbridge runs things"), "{page}");
+    let what = || store::outages::Op::Note {
+        integration: "things".into(),
+        system: "b".into(),
+        code: "IB0412".into(),
+        what: "b says 503".into(),
+        fix: String::new(),
+        failures: 3,
+    };
+    bench.store.commit_one(what()).await.unwrap();
+    let page = bench.get("/", None).await.text;
+    // The failed run follows from it, and is not said again.
+    assert!(
+        page.contains("things: nothing gets through to b") && !page.contains("The last run of things failed"),
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_week_is_the_same_however_it_is_summed_up() {
+    let bench = Bench::new().await;
+    let history = web_console::history::History::default();
+    for n in 0..50_u64 {
+        let state = if n % 7 == 0 { State::Failed } else { State::Ok };
+        run(&bench.store, "things", state, n).await;
+        bench.wait(std::time::Duration::from_secs(9 * 3600 / 2));
+        let now = bench.store.clock().now();
+        let kept = history.week(&bench.store, now).unwrap();
+        let anew = web_console::history::History::default().week(&bench.store, now).unwrap();
+        assert_eq!(kept, anew, "after {n}");
+    }
+}
