@@ -41,7 +41,9 @@ pub(super) async fn answer(service: &Service, admitted: &[&str], head: &Head) ->
     head.versions()?;
     let base = if name.is_empty() { head.base.clone() } else { format!("{}{name}/", head.base) };
     let options = options(&head.query)?;
-    let root = Root { base, tables, head, options, now: Timestamp::now() };
+    // To the microsecond: databases keep no more, and are asked for no more.
+    let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_else(|_| Timestamp::now());
+    let root = Root { base, tables, head, options, now };
     // A reference to a type within the metadata is still the metadata.
     if rest.trim_end_matches('/') == "$metadata" || rest.starts_with("$metadata%23") {
         return root.metadata();
