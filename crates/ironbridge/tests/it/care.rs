@@ -168,7 +168,8 @@ fn a_job_survives_kill_at_every_step() {
     assert!(said.contains("4 dead letters, 0 sent again"), "{said}");
     let job = |stage: &Stage| stage.json(&["dead-letters", "jobs", "show", "1"]);
     for failpoint in ["retry.before@1=abort", "retry.after@1=abort", "retry.before@2=abort", "retry.after@1=abort"] {
-        stage.start_with(failpoint);
+        // It may come to it before it listens.
+        let _ = stage.start_until_ready(failpoint);
         let up = stage.up.as_mut().unwrap();
         let begun = std::time::Instant::now();
         while up.try_wait().unwrap().is_none() {
