@@ -74,5 +74,5 @@ fn a_retried_dead_letter_is_read_again_by_the_next_run_and_a_discarded_one_stays
     world.ironbridge(&["dead-letters", "discard", &id, "--note", "test data"]).ok();
     world.run();
     assert_eq!(of("C-1002")["state"], "discarded");
-    world.ironbridge(&["dead-letters", "retry", &id]).fails(1, "IB0002");
+    world.ironbridge(&["dead-letters", "retry", &id]).fails(1, "IB1034");
 }
