@@ -26,7 +26,7 @@ use store::{Op, Store, cursors, dead_letters, ledger};
 
 use crate::codes;
 use crate::consent::{self, Agreed, Consent, Guard};
-use crate::error::Error;
+use crate::error::{Error, Stopped};
 use crate::gone::{self, Gone, Limits, Seen};
 use crate::known::Known;
 use crate::outage::with_retries;
@@ -312,24 +312,6 @@ struct Run<'a> {
     held: Chunk,
     /// When the last commit was made.
     committed: Instant,
-}
-
-/// Why a run or a plan does not go on.
-pub(crate) enum Stopped {
-    Fault(Box<Fault>),
-    Store(store::Error),
-}
-
-impl From<Fault> for Stopped {
-    fn from(fault: Fault) -> Stopped {
-        Stopped::Fault(Box::new(fault))
-    }
-}
-
-impl From<store::Error> for Stopped {
-    fn from(error: store::Error) -> Stopped {
-        Stopped::Store(error)
-    }
 }
 
 /// What one commit carries besides the fence.

@@ -59,6 +59,8 @@ pub async fn compile(
                 .fix("start `ironbridge up`, which answers each query as it comes"));
         }
     };
+    let names = [vec![integration.name.as_str()], integration.systems(), integration.entities()].concat();
+    let definition = behaviour(project, &names);
     let limits = Limits { max_deletes: batch.max_deletes, min_rows: batch.min_rows };
     let stop_after = StopAfter {
         rejected: Some(batch.stop_after.rejected),
@@ -80,10 +82,7 @@ pub async fn compile(
             window: None,
             origin: None,
             destination: systems.open(to)?,
-            definition: behaviour(
-                project,
-                &[vec![integration.name.as_str()], integration.systems(), integration.entities()].concat(),
-            ),
+            definition,
             environment: project.environment.as_ref().map(|environment| environment.name.clone()),
         });
     }
@@ -123,10 +122,7 @@ pub async fn compile(
         window: None,
         origin: several.then(|| from.system.clone()),
         destination: to.system.clone(),
-        definition: behaviour(
-            project,
-            &[vec![integration.name.as_str()], integration.systems(), integration.entities()].concat(),
-        ),
+        definition,
         environment: project.environment.as_ref().map(|environment| environment.name.clone()),
     })
 }
@@ -328,6 +324,46 @@ pub(crate) async fn pair(
     let primary = source_table.as_ref().and_then(|table| table.keys.iter().find(|key| key.primary));
     let primary = primary.map(|key| key.columns.clone()).unwrap_or_default();
     Ok(Compiled { pair, reads, primary })
+}
+
+/// What writes a part of an entity into a system: its key, and the rules that are wanted.
+///
+/// *Errors*: a mapping that does not fit what the system has.
+pub(crate) async fn part(
+    project: &Project,
+    to: &Side<'_>,
+    entity: &Arc<record::Entity>,
+    wanted: impl Fn(&mapping::Rule) -> bool,
+    retry: &RetryPolicy,
+) -> Result<(WriteMapping, Arc<dyn record::Sink>), Fault> {
+    let held = to.held(&entity.name);
+    let is_key = |rule: &mapping::Rule| held.alternate_key.contains(&rule.target);
+    let rules: Vec<mapping::Rule> = held.write.iter().filter(|rule| is_key(rule) || wanted(rule)).cloned().collect();
+    let (_, columns) = to.table(held, retry).await?;
+    let entities = project.entities_by_name();
+    let write = WriteMapping::compile(&WritePlan {
+        entity,
+        rules: &rules,
+        alternate_key: &held.alternate_key,
+        columns: &columns,
+        keeps: to.defined.kind.keeps,
+        entities: &entities,
+        lookups: &to.defined.lookup_keys(&entities),
+        zone: to.defined.time_zone.as_ref(),
+    })
+    .map_err(|problems| does_not_fit(&to.defined.name, &rules, problems))?;
+    let spec = WriteSpec {
+        table: held.table.clone().unwrap_or_default(),
+        key: held.alternate_key.clone(),
+        columns: write.columns(),
+        time_zone: to.defined.time_zone.clone(),
+        fields: plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
+        lines: Vec::new(),
+        options: held.options.clone(),
+    };
+    let personal = write.columns().into_iter().filter(|column| write.is_personal(column)).collect();
+    let sink = mask::masking(to.system.sink(spec)?, personal);
+    Ok((write, sink))
 }
 
 /// The lines that become rows of other tables.

@@ -11,8 +11,9 @@ use store::Store;
 use store::approvals::{self, Approval, ApprovalId, Kind, Question, State};
 use store::runs::{self, Counts, RunId};
 
-use crate::batch::{Job, Stopped, does_not_add_up};
+use crate::batch::{Job, does_not_add_up};
 use crate::codes;
+use crate::error::Stopped;
 use crate::outage::with_retries;
 use crate::plan::{self, Plan, PlannedEffect, PlannedRow, Proof, Saved, SavedRow};
 use crate::two_way;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use record::{BoxFuture, Fault, Now, RetryPolicy};
+use record::{BoxFuture, Fault, Now, RetryPolicy, Scope};
 
 use crate::watch::{Note, Watch};
 
@@ -30,6 +30,13 @@ pub(crate) async fn with_retries<'a, T>(
         }
         tokio::time::sleep(delay).await;
     }
+}
+
+/// A destination said nothing of a row: it may have taken it.
+pub(crate) fn unanswered(to: &str) -> Fault {
+    Fault::retry(crate::codes::DOES_NOT_ADD_UP, format!("`{to}` gave no answer for the row"), None)
+        .scope(Scope::Row)
+        .effect_unknown()
 }
 
 /// Spread, not secret: the low digits of the clock are as good as any.

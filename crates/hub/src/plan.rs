@@ -16,8 +16,9 @@ use std::sync::Arc;
 use record::{Fault, Key, Moment, Value};
 use store::Store;
 
-use crate::batch::{self, Job, Stopped};
+use crate::batch::{self, Job};
 use crate::error::Error;
+use crate::error::Stopped;
 use crate::gone::{self as rows_gone, Seen};
 use crate::pair::Pair;
 use crate::two_way;

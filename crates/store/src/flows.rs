@@ -117,6 +117,24 @@ pub struct Move {
     pub steps: Vec<NewStep>,
 }
 
+impl Move {
+    /// It stays as it is, and what it failed by is over.
+    pub fn of(instance: &Instance) -> Move {
+        Move {
+            id: instance.id,
+            revision: instance.revision,
+            state: instance.state,
+            version: instance.version,
+            at: instance.at.clone(),
+            data: instance.data.clone(),
+            wake: instance.wake,
+            attempts: 0,
+            problem: None,
+            steps: Vec::new(),
+        }
+    }
+}
+
 /// An instance that is to begin.
 #[derive(Debug, Clone)]
 pub struct Start {

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use record::{Attempt, Change};
 
 use super::write::settle;
-use super::{Chunk, Run, Stopped};
+use super::{Chunk, Run};
 use crate::adopt::{self, Existing};
+use crate::error::Stopped;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::sort::{self, Candidate, Decision};

@@ -7,7 +7,8 @@ use store::runs::Counts;
 
 use super::wait::Orphan;
 use super::write::rejected_by_destination;
-use super::{Chunk, Run, Stopped};
+use super::{Chunk, Run};
+use crate::error::Stopped;
 use crate::gone::{Gone, Seen};
 use crate::known::Known;
 use crate::lines;

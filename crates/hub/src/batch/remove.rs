@@ -4,7 +4,8 @@ use record::{Now, Scope};
 use store::ledger::{Entry, State as Settled};
 use store::runs::Counts;
 
-use super::{Chunk, Run, Stopped};
+use super::{Chunk, Run};
+use crate::error::Stopped;
 use crate::gone::{self, Gone, Seen};
 use crate::outage::with_retries;
 use crate::pair::Pair;

@@ -18,8 +18,9 @@ use store::ledger::{self, Entry, State as Settled};
 use store::runs::RunId;
 
 use super::write::{entry, rejected_by_destination};
-use super::{Chunk, Job, Run, Stopped};
+use super::{Chunk, Job, Run};
 use crate::codes;
+use crate::error::Stopped;
 use crate::pair::Pair;
 use crate::reject::{Rejected, parents_in};
 use crate::sort::Candidate;

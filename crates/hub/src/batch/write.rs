@@ -7,9 +7,10 @@ use store::ledger::{self, Entry, State as Settled};
 use store::runs::Counts;
 
 use super::wait::Orphan;
-use super::{Chunk, Run, Stopped};
+use super::{Chunk, Run};
 use crate::adopt;
 use crate::codes;
+use crate::error::Stopped;
 use crate::gone::Gone;
 use crate::outage::with_retries;
 use crate::pair::Pair;

@@ -15,6 +15,7 @@ use super::waits::{self, Parent};
 use crate::adopt;
 use crate::codes;
 use crate::gone::Gone;
+use crate::outage::unanswered;
 use crate::pair::Pair;
 use crate::reject::Rejected;
 use crate::sort::{self, Candidate, Decision};
@@ -247,12 +248,6 @@ fn once(pair: &Pair, message: &str, candidate: &Candidate) -> String {
     let parts = candidate.wanted.key.parts();
     let values = id.iter().chain(&parts).chain(content);
     format!("{:032x}", RowHasher::default().hash(values.map(Value::as_ref)))
-}
-
-pub(super) fn unanswered(to: &str) -> Fault {
-    Fault::retry(codes::DOES_NOT_ADD_UP, format!("`{to}` gave no answer for the row"), None)
-        .scope(Scope::Row)
-        .effect_unknown()
 }
 
 /// Whether a fault is the message's own, or keeps every message from getting through.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use definition::{Event, Project};
-use mapping::{WriteMapping, WritePlan};
-use record::{Change, Entity, Fault, Op, RetryPolicy, Row, Sink, Value, WriteSpec};
+use mapping::WriteMapping;
+use record::{Change, Entity, Fault, Op, RetryPolicy, Row, Sink, Value};
 
 use super::deliver::AtHome;
 use crate::codes;
 use crate::compile::{self, Side};
-use crate::mask;
+use crate::outage::unanswered;
 
 /// Where what the destination returned goes back to.
 pub(crate) struct Home {
@@ -32,39 +32,12 @@ impl Home {
         entity: &Arc<Entity>,
         retry: &RetryPolicy,
     ) -> Result<Home, Fault> {
-        let held = from.held(&event.entity);
-        let goes_home = |rule: &&mapping::Rule| {
-            held.alternate_key.contains(&rule.target)
-                || matches!(&rule.expr, mapping::Expr::Source(field) if event.write_back.contains(field))
-        };
-        let rules: Vec<mapping::Rule> = held.write.iter().filter(goes_home).cloned().collect();
-        let (_, columns) = from.table(held, retry).await?;
-        let entities = project.entities_by_name();
-        let write = WriteMapping::compile(&WritePlan {
-            entity,
-            rules: &rules,
-            alternate_key: &held.alternate_key,
-            columns: &columns,
-            keeps: from.defined.kind.keeps,
-            entities: &entities,
-            lookups: &from.defined.lookup_keys(&entities),
-            zone: from.defined.time_zone.as_ref(),
-        })
-        .map_err(|problems| compile::does_not_fit(&from.defined.name, &rules, problems))?;
-        let spec = WriteSpec {
-            table: held.table.clone().unwrap_or_default(),
-            key: held.alternate_key.clone(),
-            columns: write.columns(),
-            time_zone: from.defined.time_zone.clone(),
-            fields: compile::plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
-            lines: Vec::new(),
-            options: held.options.clone(),
-        };
-        let personal = write.columns().into_iter().filter(|column| write.is_personal(column)).collect();
+        let goes_home = |rule: &mapping::Rule| matches!(&rule.expr, mapping::Expr::Source(field) if event.write_back.contains(field));
+        let (write, sink) = compile::part(project, from, entity, goes_home, retry).await?;
         Ok(Home {
-            sink: mask::masking(from.system.sink(spec)?, personal),
+            sink,
             write,
-            key: held.alternate_key.clone(),
+            key: from.held(&event.entity).alternate_key.clone(),
             fields: event.write_back.clone(),
             from: from.defined.name.clone(),
             to: to.to_owned(),
@@ -112,12 +85,7 @@ impl Home {
             remote_id: current.remote_id.clone(),
             if_version: None,
         };
-        self.sink
-            .apply(&[change])
-            .await?
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Err(super::deliver::unanswered(&self.from)))?;
+        self.sink.apply(&[change]).await?.into_iter().next().unwrap_or_else(|| Err(unanswered(&self.from)))?;
         Ok(Some(AtHome { system: self.from.clone(), told: told.join(", ") }))
     }
 }

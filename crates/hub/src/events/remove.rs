@@ -4,9 +4,10 @@ use record::{Change, Effected, Fault, Key, Op, Row, Schema, Value};
 use store::Store;
 use store::ledger::{self, Entry, State};
 
-use super::deliver::{Done, Verdict, judge_of, unanswered};
+use super::deliver::{Done, Verdict, judge_of};
 use super::route::Route;
 use crate::codes;
+use crate::outage::unanswered;
 
 /// *Errors*: our own state cannot be read.
 pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Result<Verdict, store::Error> {

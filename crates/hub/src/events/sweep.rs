@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use definition::{Event, Pattern, Project};
 use jiff::{SignedDuration, Timestamp};
-use record::{Fault, Key, Page, ReadKind, Row};
+use record::{Key, Page, ReadKind, Row};
 use store::dead_letters::{Filter, State};
 use store::journal::{self, Note, What};
 use store::ledger;
@@ -22,7 +22,7 @@ use super::remove::remembered;
 use super::route::{Read, Route};
 use super::{DESTINATION, letters, subscription, topic};
 use crate::compile::Systems;
-use crate::error::Error;
+use crate::error::{Error, Stopped};
 
 /// An event that was sent just now is not missing yet.
 const GRACE: Duration = Duration::from_secs(5);
@@ -38,24 +38,6 @@ pub(crate) struct Sweep {
 
 /// What is sent for rows that should have come, by destination and session.
 type Sends = BTreeMap<(String, String), Vec<Op>>;
-
-/// Why a sweep did not come to its end.
-enum Stopped {
-    Fault(Box<Fault>),
-    Store(store::Error),
-}
-
-impl From<Fault> for Stopped {
-    fn from(fault: Fault) -> Stopped {
-        Stopped::Fault(Box::new(fault))
-    }
-}
-
-impl From<store::Error> for Stopped {
-    fn from(error: store::Error) -> Stopped {
-        Stopped::Store(error)
-    }
-}
 
 impl Sweep {
     fn event(&self) -> &Event {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::running::{Flows, Running};
 use super::state::State;
-use crate::error::Error;
+use crate::error::{Error, Stopped};
 use crate::{codes, json};
 
 /// How often a system is asked for what changed.
@@ -74,23 +74,6 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
             _ = written.changed() => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
-    }
-}
-
-enum Stopped {
-    Fault(Box<Fault>),
-    Store(store::Error),
-}
-
-impl From<Fault> for Stopped {
-    fn from(fault: Fault) -> Stopped {
-        Stopped::Fault(Box::new(fault))
-    }
-}
-
-impl From<store::Error> for Stopped {
-    fn from(error: store::Error) -> Stopped {
-        Stopped::Store(error)
     }
 }
 

@@ -216,16 +216,5 @@ fn read_data(data: &str) -> Option<Doing> {
 
 /// An instance as it is, with this state.
 fn moved(instance: &Instance, state: &State) -> Move {
-    Move {
-        id: instance.id,
-        revision: instance.revision,
-        state: instance.state,
-        version: instance.version,
-        at: state.at.clone(),
-        data: json!(state).to_string(),
-        wake: instance.wake,
-        attempts: 0,
-        problem: None,
-        steps: Vec::new(),
-    }
+    Move { at: state.at.clone(), data: json!(state).to_string(), ..Move::of(instance) }
 }

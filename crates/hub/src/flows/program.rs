@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use definition::{Approval, Assignment, Deciders, Flow, Given, Integration, Project, Step, StepKind, Wait};
+use definition::{Approval, Assignment, Flow, Given, Integration, Project, Step, StepKind, Wait};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mapping::{Condition, Expression, Problem};
@@ -185,7 +185,6 @@ impl Compiler<'_> {
             StepKind::Notify { to, text } => What::Notify { to: self.given(step, to)?, text: self.given(step, text)? },
             StepKind::Wait(wait) => What::Wait(*wait),
             StepKind::Approve(approval) => {
-                debug_assert!(matches!(approval.of, Deciders::OneOf(_) | Deciders::AllOf(_) | Deciders::SomeOf { .. }));
                 let not = approval.not.as_ref().map(|text| self.formula(step, text)).transpose()?;
                 let ask = self.given(step, &approval.ask)?;
                 What::Approve(Box::new(Question { defined: approval.clone(), ask, not }))

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use definition::{Project, SystemEntity};
-use mapping::{Read, ReadMapping, ReadPlan, WriteMapping, WritePlan};
-use record::{Batch, Change, Entity, Fault, Key, Op, ReadSpec, RetryPolicy, Row, Sink, Source, Type, Value, WriteSpec};
+use definition::Project;
+use mapping::{Read, ReadMapping, ReadPlan, WriteMapping};
+use record::{Batch, Change, Entity, Fault, Key, Op, ReadSpec, RetryPolicy, Row, Sink, Source, Type, Value};
 
 use crate::codes;
 use crate::compile::{self, ROWS_PER_BATCH, Side};
+use crate::outage::unanswered;
 
 /// Reads the records of one entity from one system.
 pub(crate) struct Reader {
@@ -131,35 +132,12 @@ impl Writer {
         fields: &[&str],
         retry: &RetryPolicy,
     ) -> Result<Writer, Fault> {
-        let held = to.held(&entity.name);
-        let (_, columns) = to.table(held, retry).await?;
-        let rules: Vec<mapping::Rule> = held.write.iter().filter(|rule| carries(rule, held, fields)).cloned().collect();
-        let entities = project.entities_by_name();
-        let write = WriteMapping::compile(&WritePlan {
-            entity,
-            rules: &rules,
-            alternate_key: &held.alternate_key,
-            columns: &columns,
-            keeps: to.defined.kind.keeps,
-            entities: &entities,
-            lookups: &to.defined.lookup_keys(&entities),
-            zone: to.defined.time_zone.as_ref(),
-        })
-        .map_err(|problems| compile::does_not_fit(&to.defined.name, &rules, problems))?;
-        let spec = WriteSpec {
-            table: held.table.clone().unwrap_or_default(),
-            key: held.alternate_key.clone(),
-            columns: write.columns(),
-            time_zone: to.defined.time_zone.clone(),
-            fields: compile::plain(&rules, |column, field| (field.to_owned(), column.to_owned())),
-            lines: Vec::new(),
-            options: held.options.clone(),
-        };
+        let (write, sink) = compile::part(project, to, entity, |rule| carries(rule, fields), retry).await?;
         Ok(Writer {
             entity: entity.clone(),
-            sink: to.system.sink(spec)?,
+            sink,
             write,
-            key: held.alternate_key.clone(),
+            key: to.held(&entity.name).alternate_key.clone(),
             to: to.defined.name.clone(),
         })
     }
@@ -205,10 +183,7 @@ impl Writer {
             if_version: current.version,
         };
         let outcome = self.sink.apply(&[change]).await?.into_iter().next();
-        outcome.unwrap_or_else(|| {
-            Err(Fault::retry(codes::DOES_NOT_ADD_UP, format!("`{}` gave no answer for the record", self.to), None)
-                .effect_unknown())
-        })?;
+        outcome.unwrap_or_else(|| Err(unanswered(&self.to)))?;
         Ok(())
     }
 }
@@ -217,13 +192,11 @@ fn fit(value: &Value, ty: &Type) -> Result<Value, mapping::fit::Misfit> {
     mapping::fit::fit(value.as_ref(), ty, None)
 }
 
-/// Whether a rule writes the key of a row, or one of these fields.
-fn carries(rule: &mapping::Rule, held: &SystemEntity, fields: &[&str]) -> bool {
-    let is_key = held.alternate_key.contains(&rule.target);
-    is_key
-        || match &rule.expr {
-            mapping::Expr::Source(field) | mapping::Expr::Choice { source: field, .. } => fields.contains(&&**field),
-            mapping::Expr::Formula(text) => fields.iter().any(|field| text.contains(field)) && !rule.only_on_create,
-            _ => false,
-        }
+/// Whether a rule writes one of these fields.
+fn carries(rule: &mapping::Rule, fields: &[&str]) -> bool {
+    match &rule.expr {
+        mapping::Expr::Source(field) | mapping::Expr::Choice { source: field, .. } => fields.contains(&&**field),
+        mapping::Expr::Formula(text) => fields.iter().any(|field| text.contains(field)) && !rule.only_on_create,
+        _ => false,
+    }
 }

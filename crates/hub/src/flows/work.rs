@@ -21,7 +21,7 @@ use super::decide::{Decided, Effect, Event, Note, Sight, decide};
 use super::intake;
 use super::running::{Flows, Running};
 use super::state::State;
-use crate::error::Error;
+use crate::error::{Error, Stopped};
 use crate::json;
 
 /// Instances that are looked at together.
@@ -89,8 +89,8 @@ pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Err
     let ops = match look(flows, &instance).await {
         Ok(Some(ops)) => ops,
         Ok(None) => vec![cancelled(&instance, "the record is gone")],
-        Err(Looked::Store(error)) => return Err(error.into()),
-        Err(Looked::Fault(fault)) => {
+        Err(Stopped::Store(error)) => return Err(error.into()),
+        Err(Stopped::Fault(fault)) => {
             flows.forget(&instance.integration);
             vec![failed(&instance, &fault, flows.store.clock().now())]
         }
@@ -102,25 +102,8 @@ pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Err
     }
 }
 
-enum Looked {
-    Fault(Box<Fault>),
-    Store(store::Error),
-}
-
-impl From<Fault> for Looked {
-    fn from(fault: Fault) -> Looked {
-        Looked::Fault(Box::new(fault))
-    }
-}
-
-impl From<store::Error> for Looked {
-    fn from(error: store::Error) -> Looked {
-        Looked::Store(error)
-    }
-}
-
 /// What one look comes to; nothing where the record is gone.
-async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op>>, Looked> {
+async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op>>, Stopped> {
     let running = flows.running(&instance.integration, instance.version).await?;
     let Some(record) = running.sight(&instance.key).await? else { return Ok(None) };
     let state = read(instance)?;
@@ -181,7 +164,7 @@ fn commit(
     instance: &Instance,
     record: &Row,
     decided: Decided,
-) -> Result<Vec<store::Op>, Looked> {
+) -> Result<Vec<store::Op>, Stopped> {
     let Decided { state, effects, notes, wake } = decided;
     let over = state.at.is_none();
     let now = flows.store.clock().now();
@@ -192,16 +175,12 @@ fn commit(
     let journal = notes.iter().filter(|note| !note.what.starts_with('=')).map(|note| told(instance, note));
     let journal: Vec<journal::Note> = journal.collect();
     let to = Move {
-        id: instance.id,
-        revision: instance.revision,
         state: if over { Stands::Done } else { Stands::Running },
-        version: instance.version,
         at: state.at.clone(),
         data: serde_json::to_string(&state).expect("a state is JSON"),
         wake: wake.filter(|_| !over).map(|wake| wake.max(now)),
-        attempts: 0,
-        problem: None,
         steps: notes.into_iter().map(step).collect(),
+        ..Move::of(instance)
     };
     ops.push(Op::Move(Box::new(to)).into());
     if !journal.is_empty() {
@@ -237,7 +216,7 @@ fn inside(
     instance: &Instance,
     record: &Row,
     effect: Effect,
-) -> Result<Vec<store::Op>, Looked> {
+) -> Result<Vec<store::Op>, Stopped> {
     Ok(match effect {
         Effect::Ask { name, text, of, deadline } => {
             let fields = &running.program.entity.fields;
@@ -283,18 +262,7 @@ fn inside(
 fn cancelled(instance: &Instance, why: &str) -> store::Op {
     let step =
         NewStep { path: instance.at.clone().unwrap_or_default(), what: format!("cancelled: {why}"), person: None };
-    let to = Move {
-        id: instance.id,
-        revision: instance.revision,
-        state: Stands::Cancelled,
-        version: instance.version,
-        at: instance.at.clone(),
-        data: instance.data.clone(),
-        wake: None,
-        attempts: 0,
-        problem: None,
-        steps: vec![step],
-    };
+    let to = Move { state: Stands::Cancelled, wake: None, steps: vec![step], ..Move::of(instance) };
     Op::Move(Box::new(to)).into()
 }
 
@@ -316,16 +284,12 @@ fn failed(instance: &Instance, fault: &Fault, now: Timestamp) -> store::Op {
         steps.push(NewStep { path, what: format!("failed: {fault}"), person: None });
     }
     let to = Move {
-        id,
-        revision: instance.revision,
         state: if again { Stands::Running } else { Stands::Failed },
-        version: instance.version,
-        at: instance.at.clone(),
-        data: instance.data.clone(),
         wake,
         attempts,
         problem: Some(json::fault(fault).to_string()),
         steps,
+        ..Move::of(instance)
     };
     Op::Move(Box::new(to)).into()
 }

@@ -1,7 +1,7 @@
 //! Planning what becomes of rows that are gone from the source.
 
 use super::{PlannedEffect, PlannedRow, Planner};
-use crate::batch::Stopped;
+use crate::error::Stopped;
 use crate::gone::{self, Gone, Seen};
 use crate::pair::Pair;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use record::{Fault, Key, Reference, Value};
 
 use super::{PlannedEffect, PlannedRow, Planner};
-use crate::batch::{Stopped, wait};
+use crate::batch::wait;
 use crate::codes;
+use crate::error::Stopped;
 use crate::sort::Candidate;
 
 /// A row that cannot be written before another one is.

@@ -9,7 +9,7 @@ use super::Joint;
 use super::letters::Letter;
 use super::merge::{Both, Which};
 use super::run::{Mode, Run};
-use crate::batch::Stopped;
+use crate::error::Stopped;
 use crate::plan::PlannedRow;
 
 /// Everything of a chunk that one commit records.

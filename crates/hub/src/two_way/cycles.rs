@@ -11,7 +11,7 @@ use super::exchange::Round;
 use super::memory::{Memory, Stage};
 use super::merge::{Both, Mark, Which, hash};
 use super::run::Run;
-use crate::batch::Stopped;
+use crate::error::Stopped;
 use crate::plan::PlannedRow;
 
 /// Rows by their entity and canonical key.

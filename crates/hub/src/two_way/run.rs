@@ -16,9 +16,10 @@ use super::memory::Memory;
 use super::merge::{Both, Which};
 use super::pass::Seen;
 use crate::batch::hold::{begin, end, keep};
-use crate::batch::{self, Job, Report, Start, Stopped};
+use crate::batch::{self, Job, Report, Start};
 use crate::consent::{self, Agreed, Guard};
 use crate::error::Error;
+use crate::error::Stopped;
 use crate::plan::{PlannedRow, Proofs};
 use crate::watch::{Note, Watch};
 
