@@ -116,14 +116,6 @@ impl Dialect for Asked<'_> {
         if yes { "TRUE" } else { "FALSE" }
     }
 
-    fn holds(&self, column: &str) -> String {
-        format!("({column} = 1)")
-    }
-
-    fn order(&self, by: &str, descending: bool) -> String {
-        format!("{by}{}", if descending { " DESC" } else { "" })
-    }
-
     fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
         let place = self.plan.place(name);
         let column = &place.expression;

@@ -40,9 +40,13 @@ pub(crate) trait Dialect {
     fn truth(&self, yes: bool) -> &'static str;
 
     /// A condition that holds for a column that is a yes or no.
-    fn holds(&self, column: &str) -> String;
+    fn holds(&self, column: &str) -> String {
+        format!("({column} = 1)")
+    }
 
-    fn order(&self, by: &str, descending: bool) -> String;
+    fn order(&self, by: &str, descending: bool) -> String {
+        format!("{by}{}", if descending { " DESC" } else { "" })
+    }
 
     /// A side of a comparison, or what rows are ordered by, so that equal and less are those of its sort; `column`
     /// where it is one.

@@ -210,10 +210,6 @@ impl Dialect for Lite {
         column.to_owned()
     }
 
-    fn order(&self, by: &str, descending: bool) -> String {
-        format!("{by}{}", if descending { " DESC" } else { "" })
-    }
-
     fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
         let (Type::Guid, Value::Guid(guid)) = (ty, value) else { return None };
         let (lower, upper) = (guid.to_string(), guid.to_string().to_uppercase());

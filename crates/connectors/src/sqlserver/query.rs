@@ -149,14 +149,6 @@ impl Dialect for Asked<'_> {
         if yes { "CAST(1 AS bit)" } else { "CAST(0 AS bit)" }
     }
 
-    fn holds(&self, column: &str) -> String {
-        format!("({column} = 1)")
-    }
-
-    fn order(&self, by: &str, descending: bool) -> String {
-        format!("{by}{}", if descending { " DESC" } else { "" })
-    }
-
     fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
         let place = self.plan.place(name);
         let (column, declared) = (&place.expression, base(&place.column.declared));
