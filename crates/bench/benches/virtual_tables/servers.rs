@@ -1,11 +1,11 @@
 //! The two servers over one SQLite file.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
+use bench::server::{Server, binary, free};
 use rusqlite::Connection;
 
 const PROJECT: &[(&str, &str)] = &[
@@ -63,27 +63,6 @@ const SERVICE: &str = "using { stock as rows } from '../db/stock';
 service Depot { @readonly @cds.query.limit: { default: 1000, max: 1000 } entity stock as projection on rows }
 ";
 
-pub struct Server {
-    pub address: SocketAddr,
-    process: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Server {
-    /// What of it is in memory.
-    pub fn resident_mb(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
-    }
-}
-
 /// `ironbridge virtual serve` over the database.
 pub fn hub(dir: &Path, database: &Path) -> Server {
     for (file, text) in PROJECT {
@@ -95,7 +74,7 @@ pub fn hub(dir: &Path, database: &Path) -> Server {
     let address = free();
     let mut command = Command::new(binary());
     command.args(["virtual", "serve", "--dir", dir.join("hub").to_str().unwrap(), "--listen", &address.to_string()]);
-    start(address, command, &dir.join("hub"))
+    Server::start(address, command, &dir.join("hub"))
 }
 
 /// An `@sap/cds` service over the same database, as it serves in production; nothing where it is not installed.
@@ -119,7 +98,7 @@ pub fn cap(dir: &Path, database: &Path) -> Option<Server> {
     let mut command = Command::new("node");
     command.arg(modules.join("@sap/cds/bin/serve.js")).args(["all", "--port", &address.port().to_string()]);
     command.current_dir(&dir).env("NODE_ENV", "production").env("CDS_ENV", "production");
-    let server = start(address, command, &dir);
+    let server = Server::start(address, command, &dir);
     // It listens before its services are there.
     std::thread::sleep(Duration::from_secs(3));
     Some(server)
@@ -131,30 +110,4 @@ fn package(database: &Path) -> String {
         r#"{{ "name": "depot", "version": "1.0.0", "cds": {{ "requires": {{ "auth": {{ "kind": "dummy" }},
             "db": {{ "kind": "sqlite", "impl": "@cap-js/sqlite", "credentials": {{ "url": "{url}" }} }} }}, "log": {{ "levels": {{ "odata": "error", "server": "error" }} }} }} }}"#
     )
-}
-
-fn start(address: SocketAddr, mut command: Command, dir: &Path) -> Server {
-    let said = dir.join("said");
-    let log = fs::File::create(&said).unwrap();
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-    let mut server = Server { address, process: command.spawn().unwrap() };
-    let began = Instant::now();
-    while TcpStream::connect(address).is_err() {
-        let ended = server.process.try_wait().unwrap().is_some() || began.elapsed() > Duration::from_secs(60);
-        assert!(!ended, "it does not start: {}", fs::read_to_string(&said).unwrap());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    server
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// The release binary, two folders above this one (`target/release/deps`).
-fn binary() -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let path = here.ancestors().nth(2).unwrap().join("ironbridge");
-    assert!(path.exists(), "{} is not there: cargo build --release", path.display());
-    path
 }
