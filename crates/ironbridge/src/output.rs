@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
+pub use web_console::words::{moment, number};
 
 use crate::cli::{Cli, Command, Format, LogFormat};
 
@@ -81,24 +82,6 @@ pub fn csv(header: &[&str], rows: Vec<Vec<String>>) -> String {
     }
     let bytes = writer.into_inner().expect("writing to a Vec does not fail");
     String::from_utf8_lossy(&bytes).trim_end().to_owned()
-}
-
-/// 12,345.
-pub fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A moment in the project's time zone, to the second.
-pub fn moment(at: Timestamp, zone: &jiff::tz::TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// `3 minutes ago`, roughly.
