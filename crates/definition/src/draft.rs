@@ -392,24 +392,4 @@ fields:
         assert!(american.mapping.contains("date: mm/dd/yyyy }"), "{}", american.mapping);
         assert!(american.mapping.contains("b: text"), "thousands with commas are no decimal comma");
     }
-
-    #[test]
-    fn what_is_drafted_loads() {
-        let drafted =
-            draft("customer", &sample("Customer No;Name;Since", &["C-1;Acme Ltd;2026-01-31", "C-2;Zoë & Co;"]));
-        let system = format!(
-            "system: erp\nkind: files\nconnection: {{ url: data }}\nentities:\n  customer:\n    file: \"*.csv\"\n{}",
-            drafted.mapping
-        );
-        let loaded = crate::load_files(
-            [
-                ("ironbridge.yaml", "hub: contoso\n"),
-                ("entities/customer.yaml", drafted.entity.as_str()),
-                ("systems/erp.yaml", system.as_str()),
-            ],
-            &crate::LoadOptions::default(),
-        );
-        assert!(loaded.diagnostics.is_empty(), "{}\n{system}", loaded.render(false, 120));
-        assert!(draft("x", &sample("a;b", &[])).doubts.len() == 2);
-    }
 }

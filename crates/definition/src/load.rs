@@ -28,8 +28,7 @@ use crate::yaml::{self, Node};
 pub struct LoadOptions<'a> {
     /// The name of a file in `environments/`, without `.yaml`.
     pub environment: Option<&'a str>,
-    /// The kinds of system that there are. A kind that is planned in the format and not among these is known as well:
-    /// its systems are checked, and cannot run yet.
+    /// The kinds of system that there are.
     pub kinds: &'a [&'static Kind],
     /// Asks for every secret, and warns of those that have no value.
     pub secrets: Option<&'a dyn Secrets>,
@@ -133,10 +132,9 @@ fn check(
     mut diagnostics: Vec<Diagnostic>,
     options: &LoadOptions<'_>,
 ) -> Loaded {
-    let kinds = crate::kinds::all(options.kinds);
     let mut documents = documents::sort(&files, &mut diagnostics);
     documents.incomplete |= !complete;
-    let mut decoder = Decoder::new(&files, &kinds);
+    let mut decoder = Decoder::new(&files, options.kinds);
     let environment = overlay(&mut documents, options.environment, &mut decoder);
     let draft = decode(documents, environment, &mut decoder);
     let secrets = std::mem::take(&mut decoder.secrets);
@@ -169,7 +167,7 @@ fn check(
     let files = Arc::new(files);
     let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     let project = (!failed).then(|| Project { files: files.clone(), accepted: accepted.clone(), ..project });
-    Loaded { project, diagnostics, accepted, files, names: draft.names, kinds }
+    Loaded { project, diagnostics, accepted, files, names: draft.names, kinds: options.kinds.to_vec() }
 }
 
 /// Checks every environment, and lays the chosen one over the definitions.

@@ -56,9 +56,6 @@ mod tests {
             walk(table, &mut seen, &mut all);
         }
         all.extend(system::SYSTEM_ENTITY);
-        for kind in crate::kinds::PLANNED {
-            all.extend(kind.connection.iter().chain(kind.entity).map(Field::from));
-        }
         all
     }
 

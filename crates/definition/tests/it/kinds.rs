@@ -1,8 +1,12 @@
-//! The kinds of system that the fixtures use and that the crate does not bring itself.
+//! The kinds of system that the fixtures use; the crate itself brings none.
+
+mod others;
 
 use record::{Field, FieldType, Keeps, Kind};
 
-pub const KINDS: &[&Kind] = &[&SQLITE, &DATAVERSE];
+use others::{FILES, MYSQL, POSTGRES, REST, SQLSERVER};
+
+pub const KINDS: &[&Kind] = &[&SQLITE, &DATAVERSE, &POSTGRES, &SQLSERVER, &MYSQL, &REST, &FILES];
 
 const WATERMARK: &[Field] = &[
     Field::new("column", FieldType::Column, "The column that grows when a row changes.", "updated_at").required(),

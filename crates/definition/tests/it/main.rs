@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod advise;
+mod draft;
 mod examples;
 mod folder;
 mod fuzz;

@@ -10,6 +10,7 @@ mod care;
 mod cases;
 mod chaos;
 mod deadlines;
+mod design;
 mod drift;
 mod drill;
 mod events;

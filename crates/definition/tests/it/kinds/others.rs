@@ -1,25 +1,10 @@
-//! The kinds of system that the format knows and whose connector is not built yet.
-//!
-//! Their systems are read and checked like any other; only `run` says that it cannot. A connector that is built brings
-//! its own field table under the same name, which takes the place of the one here.
+//! Databases with a server, web APIs and files, as far as the fixtures use them.
 
 use record::{Field, FieldType, Keeps, Kind};
 
-/// What is built, and the rest of the format.
-pub(crate) fn all(built: &[&'static Kind]) -> Vec<&'static Kind> {
-    let mut kinds = built.to_vec();
-    kinds.extend(PLANNED.iter().filter(|planned| !built.iter().any(|kind| kind.name == planned.name)));
-    kinds
-}
-
-/// The kinds that are not built yet.
-pub static PLANNED: &[Kind] = &[
-    database("postgres", "A PostgreSQL database."),
-    database("sqlserver", "A SQL Server or Azure SQL database."),
-    database("mysql", "A MySQL or MariaDB database."),
-    REST,
-    FILES,
-];
+pub static POSTGRES: Kind = database("postgres", "A PostgreSQL database.");
+pub static SQLSERVER: Kind = database("sqlserver", "A SQL Server or Azure SQL database.");
+pub static MYSQL: Kind = database("mysql", "A MySQL or MariaDB database.");
 
 const WATERMARK: &[Field] = &[
     Field::new("column", FieldType::Column, "The column that grows when a row changes.", "updated_at").required(),
@@ -69,7 +54,7 @@ const fn database(name: &'static str, doc: &'static str) -> Kind {
     }
 }
 
-const REST: Kind = Kind {
+pub static REST: Kind = Kind {
     name: "rest",
     doc: "A REST API that speaks JSON.",
     connection: &[
@@ -174,7 +159,7 @@ const FIND: &[Field] = &[
     Field::new("rows", FieldType::Text, "The JSON path of the rows in the answer.", "shipments"),
 ];
 
-const FILES: Kind = Kind {
+pub static FILES: Kind = Kind {
     name: "files",
     doc: "A folder of files, here or on an SFTP server.",
     connection: &[

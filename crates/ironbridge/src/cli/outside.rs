@@ -1,0 +1,80 @@
+//! What may be typed about other systems, real ones and stand-ins.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub enum Systems {
+    /// Asks each system, or one, whether it answers, who we are there, and what is missing.
+    Check { system: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Dataverse {
+    /// Have Dynamics send the events of an integration: its webhook and a step for each message. Shows what is
+    /// different; exits with 3 if something is.
+    Register {
+        integration: String,
+        /// Where Dynamics reaches the hub; as registered already, where there is a webhook.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// Write it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Have Dynamics show the rows of a virtual integration: its data source, its table, its columns. Shows what is
+    /// different, and asks; exits with 3 if something is and nobody said yes.
+    Publish {
+        integration: String,
+        /// Where Dynamics reaches the hub; as published already, where it was.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// Write it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Virtual {
+    /// Answer queries of virtual tables, and do nothing else.
+    Serve {
+        /// The project's folder, where it is not this one.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        #[arg(long, default_value = "127.0.0.1:7703", value_name = "ADDR")]
+        listen: SocketAddr,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Emulate {
+    /// A local Dataverse that unmodified clients work against.
+    Dataverse {
+        #[arg(long, default_value = "127.0.0.1:7702", value_name = "ADDR")]
+        listen: SocketAddr,
+        /// Speak https here as well, under a certificate authority of its own, whose file is printed.
+        #[arg(long, value_name = "ADDR")]
+        https: Option<SocketAddr>,
+        /// Keep its rows here; without it they are gone at the end.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// A bearer token that is always good; without it every token is.
+        #[arg(long)]
+        token: Option<String>,
+        /// Service protection limits.
+        #[arg(long, default_value = "none")]
+        limits: Limits,
+        /// Faults on purpose, such as `429@10%,drop@1%`.
+        #[arg(long, default_value = "", value_name = "SPEC")]
+        fault: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Limits {
+    Real,
+    None,
+}

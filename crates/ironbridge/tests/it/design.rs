@@ -1,0 +1,300 @@
+//! Design time as its users meet it: the hook before a commit, the pipeline, advice, impact, diff, sheets, and a system that
+//! moves. What stands in the documents is what runs here.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+use crate::support::{Said, World, binary, root, said};
+
+fn git(dir: &Path, args: &[&str]) -> Said {
+    let mut command = Command::new("git");
+    // Nothing of this machine's own settings, and no hook but ours.
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null").env("PATH", path());
+    for (name, value) in [("NAME", "sample"), ("EMAIL", "sample@contoso.example")] {
+        command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
+    }
+    said(command.arg("-C").arg(dir).args(args).output().unwrap())
+}
+
+/// Where a shell finds this `ironbridge` first.
+fn path() -> String {
+    let own = Path::new(env!("CARGO_BIN_EXE_ironbridge")).parent().unwrap().display().to_string();
+    format!("{own}:{}", std::env::var("PATH").unwrap_or_default())
+}
+
+/// A block of a document by the words behind its fence.
+fn block(document: &str, fence: &str) -> String {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let (_, rest) = text.split_once(&format!("```{fence}\n")).unwrap_or_else(|| panic!("{document} has no {fence}"));
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+fn committed(world: &World) {
+    git(&world.dir, &["init", "--quiet", "--initial-branch", "main"]).ok();
+    git(&world.dir, &["add", "--all"]).ok();
+    git(&world.dir, &["commit", "--quiet", "--message", "The project"]).ok();
+}
+
+#[test]
+fn the_hook_of_the_guide_refuses_a_commit_with_an_error_in_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new(3);
+    committed(&world);
+    let hook = world.dir.join(".git/hooks/pre-commit");
+    std::fs::write(&hook, block("docs/guides/check.md", "sh hook")).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    world.edit("integrations/customers.yaml", "every 15 minutes", "every 20 minutes");
+    git(&world.dir, &["commit", "--quiet", "--all", "--message", "Less often"]).ok();
+
+    world.edit("integrations/customers.yaml", "every 20 minutes", "every 20 minits");
+    let refused = git(&world.dir, &["commit", "--quiet", "--all", "--message", "A slip"]);
+    assert_ne!(refused.code, Some(0), "{refused:#?}");
+    assert!(refused.err.contains("IB0123"), "{refused:#?}");
+    let log = git(&world.dir, &["log", "--format=%s"]).ok().out;
+    assert_eq!(log, "Less often\nThe project\n");
+
+    // What is not added does not count: the commit is checked, and not what lies beside it.
+    git(&world.dir, &["reset", "--quiet"]).ok();
+    std::fs::write(world.dir.join("notes.txt"), "nothing").unwrap();
+    git(&world.dir, &["add", "notes.txt"]).ok();
+    git(&world.dir, &["commit", "--quiet", "--message", "Notes"]).ok();
+}
+
+/// The lines of each `run: |` or `script: |` of a pipeline.
+fn steps(pipeline: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut within: Option<usize> = None;
+    for line in pipeline.lines() {
+        let indent = line.len() - line.trim_start().len();
+        match within {
+            Some(own) if line.trim().is_empty() || indent > own => {
+                found.last_mut().unwrap().push_str(&format!("{}\n", line.trim_start()));
+                continue;
+            }
+            _ => within = None,
+        }
+        if line.trim_end().ends_with(": |") {
+            found.push(String::new());
+            within = Some(indent + if line.trim_start().starts_with("- ") { 2 } else { 0 });
+        }
+    }
+    found
+}
+
+#[test]
+fn the_steps_of_the_pipelines_run_and_fail_where_they_should() {
+    let world = World::new(3);
+    committed(&world);
+    git(&world.dir, &["update-ref", "refs/remotes/origin/main", "HEAD"]).ok();
+    let run = |step: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", step]).current_dir(&world.dir).env("PATH", path());
+        command.env("GITHUB_BASE_REF", "main").env("GITHUB_STEP_SUMMARY", world.dir.join("summary.md"));
+        command.env("BUILD_ARTIFACTSTAGINGDIRECTORY", world.dir.join("staging"));
+        said(command.output().unwrap())
+    };
+    for (fence, sarif) in [("yaml github", "check.sarif"), ("yaml azure", "staging/CodeAnalysisLogs/check.sarif")] {
+        let steps = steps(&block("docs/guides/check.md", fence));
+        assert_eq!(steps.len(), 2, "{steps:?}");
+        run(&steps[0]).ok();
+        run(&steps[1]).ok();
+        let read =
+            || -> Json { serde_json::from_str(&std::fs::read_to_string(world.dir.join(sarif)).unwrap()).unwrap() };
+        assert_eq!(read()["runs"][0]["results"], serde_json::json!([]));
+
+        world.edit("systems/finance.yaml", "kind: sqlite", "kind: sqlight");
+        let refused = run(&steps[0]);
+        assert_eq!(refused.code, Some(2), "{refused:#?}");
+        let results = &read()["runs"][0]["results"];
+        assert_eq!(results[0]["ruleId"], "IB0122", "{results}");
+        let place = &results[0]["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "systems/finance.yaml");
+        world.edit("systems/finance.yaml", "kind: sqlight", "kind: sqlite");
+    }
+}
+
+/// The tutorial that swaps a system: one changed file, and nothing that is right already is written again.
+#[test]
+fn finance_moves_from_a_database_to_files_by_one_changed_file() {
+    let world = World::new(0);
+    world.sql(
+        "INSERT INTO customers (customer_no, company_name, contact_email, credit_limit, terms_code, parent_no, updated_at) VALUES
+           ('C-1', ' Acme (sample) ', 'A@Acme.example', '1000.00', '30', NULL, '2026-11-01 08:00:00'),
+           ('C-2', 'Globex (sample)', NULL, '250.5', 'PP', 'C-1', '2026-11-02 09:30:00');",
+    );
+    world.ironbridge(&["run", "customers"]).ok();
+    let before = world.accounts();
+    assert_eq!(before.len(), 2);
+    committed(&world);
+
+    let touched = world.ironbridge(&["impact", "finance"]).ok().out;
+    assert!(touched.contains("customers") && !touched.contains("dynamics.customer"), "{touched}");
+
+    let folder = world.dir.join("data/in");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(
+        folder.join("customers_1.csv"),
+        "CustomerNo;Company;Mail;Limit;Terms;ParentNo;Changed\n\
+         C-1; Acme (sample) ;A@Acme.example;1000.00;30;;2026-11-01 08:00:00\n\
+         C-2;Globex (sample);;250.5;PP;C-1;2026-11-02 09:30:00\n",
+    )
+    .unwrap();
+    let new = block("docs/tutorial/swap-a-system.md", "yaml systems/finance.yaml");
+    std::fs::write(world.dir.join("systems/finance.yaml"), new).unwrap();
+    let status = git(&world.dir, &["status", "--porcelain"]).ok().out;
+    assert_eq!(status, " M systems/finance.yaml\n");
+    world.ironbridge(&["check"]).ok();
+
+    let diff = world.ironbridge(&["diff", "HEAD"]).ok().out;
+    assert!(diff.contains("full re-read (") && diff.contains("up to 2 rows of customer in dynamics"), "{diff}");
+    let effects = world.ironbridge(&["--format", "json", "diff", "HEAD"]).ok().json();
+    let kind = effects.as_array().unwrap().iter().find(|change| change["path"] == "kind").unwrap();
+    assert_eq!(kind["effect"], "full re-read");
+
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    world.reset_stats();
+    world.ironbridge(&["run", "customers"]).ok();
+    assert_eq!(world.rows_written(), 0, "what is right already is not written again");
+    assert_eq!(world.accounts(), before);
+}
+
+#[test]
+fn diff_takes_revisions_and_says_when_there_is_none() {
+    let world = World::new(0);
+    world.ironbridge(&["diff", "HEAD"]).fails(2, "IB1102");
+    committed(&world);
+    assert_eq!(world.ironbridge(&["diff", "HEAD"]).ok().out, "nothing changes\n");
+    world.edit("integrations/customers.yaml", "every 15 minutes", "every 30 minutes");
+    git(&world.dir, &["commit", "--quiet", "--all", "--message", "Less often"]).ok();
+    let text = world.ironbridge(&["diff", "HEAD~1", "main"]).ok().out;
+    assert!(text.starts_with("safe (1)\n  customers: schedule: every 15 minutes -> every 30 minutes\n"), "{text}");
+    world.ironbridge(&["diff", "nowhere"]).fails(2, "IB1102");
+    world.ironbridge(&["diff", "--", "--output=x"]).fails(2, "IB1102");
+    assert!(!world.dir.join("x").exists());
+}
+
+const WISH: &str = "wish: Sales sees machines.\nlate: annoying\nlooks: many\na_day: 50\nstored: stored\n";
+
+#[test]
+fn advice_is_given_kept_and_drafted() {
+    let world = World::new(0);
+    // Nothing but answers is needed for an advice.
+    let empty = tempfile::tempdir().unwrap();
+    let answers = empty.path().join("wish.yaml");
+    std::fs::write(&answers, WISH).unwrap();
+    let dir = empty.path().to_str().unwrap();
+    let file = answers.to_str().unwrap();
+    let advice = said(binary().args(["-C", dir, "advise", "--answers", file]).output().unwrap()).ok();
+    assert!(advice.out.starts_with("Recommended: a batch integration.\n"), "{}", advice.out);
+    let json = said(
+        binary()
+            .args(["-C", dir, "--format", "json", "advise", "--answers", file, "--late", "costly", "--from-is", "api"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(json.ok().json()["recommended"], "event");
+    let nothing = said(binary().args(["-C", dir, "advise"]).stdin(std::process::Stdio::null()).output().unwrap());
+    nothing.fails(2, "IB1100");
+    let wrong = said(binary().args(["-C", dir, "advise", "--answers", file, "--late", "soon"]).output().unwrap());
+    wrong.fails(2, "IB0115");
+
+    let keep = [
+        "advise",
+        "--name",
+        "machines",
+        "--answers",
+        file,
+        "--from",
+        "plant",
+        "--to",
+        "dynamics",
+        "--entity",
+        "machine",
+        "--owner",
+        "finance-it",
+        "--who",
+        "finance-it",
+    ];
+    let said = world.ironbridge(&keep).ok();
+    let written: Vec<&str> = said.out.lines().filter_map(|line| line.strip_prefix("written: ")).collect();
+    assert_eq!(
+        written,
+        ["decisions/machines.yaml", "integrations/machines.yaml", "entities/machine.yaml", "systems/plant.yaml"]
+    );
+    assert!(said.err.contains("Add to systems/dynamics.yaml"), "{said:#?}");
+    // The mapping that was shown is what is missing, and nothing else.
+    let (_, lines) = said.err.split_once("Add to systems/dynamics.yaml, under `entities:`\n").unwrap();
+    let path = world.dir.join("systems/dynamics.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mapping = lines.lines().next().unwrap();
+    std::fs::write(&path, text.replacen("entities:\n", &format!("entities:\n{mapping}\n"), 1)).unwrap();
+    world.ironbridge(&["check"]).ok();
+
+    // Another time nothing that is there is changed, and what was answered before holds.
+    world.edit("integrations/machines.yaml", "every 15 minutes", "every 30 minutes");
+    let again = world.ironbridge(&["--format", "json", "advise", "--name", "machines", "--a-day", "60"]).ok().json();
+    assert_eq!(again["written"], serde_json::json!(["decisions/machines.yaml"]));
+    let decision = std::fs::read_to_string(world.dir.join("decisions/machines.yaml")).unwrap();
+    assert!(decision.contains("a_day: 60") && decision.contains("integration: machines"), "{decision}");
+    let kept = std::fs::read_to_string(world.dir.join("integrations/machines.yaml")).unwrap();
+    assert!(kept.contains("every 30 minutes"), "{kept}");
+
+    world
+        .ironbridge(&["advise", "--name", "machines", "--choose", "pigeons", "--because", "They fly."])
+        .fails(2, "IB1101");
+    let review = world.ironbridge(&["advise", "review"]).ok().out;
+    assert!(review.contains("nobody wrote down why it is like this"), "{review}");
+}
+
+/// What was measured is compared with what was said, where the hub ran.
+#[test]
+fn check_knows_what_was_measured() {
+    let world = World::new(400);
+    world.ironbridge(&["run", "customers"]).ok();
+    let file = world.dir.join("wish.yaml");
+    std::fs::write(&file, WISH.replace("a_day: 50", "a_day: 2")).unwrap();
+    world
+        .ironbridge(&["advise", "--name", "customers", "--answers", file.to_str().unwrap(), "--who", "finance-it"])
+        .ok();
+    let checked = world.ironbridge(&["check"]).ok();
+    assert!(checked.err.contains("warning[IB0223]: `customers` was decided for 2 a day"), "{checked:#?}");
+    let review = world.ironbridge(&["--format", "json", "advise", "review"]).ok().json();
+    assert!(review.is_array(), "{review}");
+    // An acceptance is listed each time, and counted.
+    world.edit(
+        "decisions/customers.yaml",
+        "who: finance-it",
+        "who: finance-it\naccept: { IB0223: { because: The first load is over in a week., until: 2099-01-01 } }",
+    );
+    let accepted = world.ironbridge(&["check"]).ok();
+    assert!(accepted.err.contains("IB0223 accepted until 2099-01-01"), "{accepted:#?}");
+    assert!(accepted.out.contains("1 accepted"), "{accepted:#?}");
+}
+
+#[test]
+fn sheets_tell_formulas_in_words_and_mask_what_is_personal() {
+    let world = World::new(5);
+    let into = world.dir.join("sheets");
+    world.ironbridge(&["export", "--to", "sheets", "--into", into.to_str().unwrap(), "--live"]).ok();
+    let page = std::fs::read_to_string(into.join("customer.md")).unwrap();
+    let name = page.lines().find(|line| line.contains("| company_name |")).unwrap();
+    assert!(name.contains("company_name without spaces around it"), "{page}");
+    let mail = page.lines().find(|line| line.contains("| contact_email |")).unwrap();
+    assert!(mail.ends_with("| personal | ••• |"), "{page}");
+    assert!(!page.contains("@"), "no address stands on a sheet: {page}");
+    assert!(page.contains("Read and agreed:"), "{page}");
+}
+
+#[test]
+fn pictures_have_the_hub_in_the_middle() {
+    let world = World::new(0);
+    let svg = world.ironbridge(&["graph", "--svg"]).ok().out;
+    assert!(svg.starts_with("<svg ") && svg.contains("class=\"hub\""), "{svg}");
+    let text = world.ironbridge(&["graph"]).ok().out;
+    assert!(text.contains("subgraph hub["), "{text}");
+    let marked = world.ironbridge(&["impact", "finance", "--mermaid"]).ok().out;
+    assert!(marked.contains(" touched\n"), "{marked}");
+}
