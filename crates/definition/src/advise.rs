@@ -20,5 +20,5 @@ pub use decision::Decision;
 pub use outcome::Outcome;
 pub use recommend::{Advice, recommend};
 pub use review::{Finding, review};
-pub use scaffold::{Drafts, scaffold};
+pub use scaffold::{Drafts, added, scaffold};
 pub use told::{json, text};

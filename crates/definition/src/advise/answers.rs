@@ -324,6 +324,12 @@ pub const QUESTIONS: &[Question] = &[
         choices: &[],
         default: Some(""),
     },
+    Question {
+        key: "rate",
+        ask: "What does a day of your people cost, and in which currency? Such as 650 GBP.",
+        choices: &[],
+        default: Some("600 EUR"),
+    },
 ];
 
 const PLACES: &[(&str, &str)] = &[

@@ -11,8 +11,28 @@ use crate::model::Project;
 pub struct Drafts {
     /// Path within the project and text. *Shape*: none of them exists in the project yet.
     pub files: Vec<(String, String)>,
-    /// What to add to a file that is there already: its path, and the lines.
+    /// What to add to a file that is there already, under `entities:`: its path, and the line.
     pub add: Vec<(String, String)>,
+}
+
+/// The text of a system's file with one mapping more, under `entities:`; everything else of it stays as it is.
+///
+/// *Shape*: nothing where its `entities:` does not stand on a line of its own with entities below it.
+pub fn added(text: &str, mapping: &str) -> Option<String> {
+    let mut at = 0;
+    let mut lines = text.split_inclusive('\n');
+    for line in lines.by_ref() {
+        at += line.len();
+        let rest = line.strip_prefix("entities:").map(str::trim);
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#')) {
+            let own = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+            let first = lines.clone().find(own)?;
+            let indent = &first[..first.len() - first.trim_start().len()];
+            let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+            return (!indent.is_empty()).then(|| format!("{}{indent}{mapping}{end}{}", &text[..at], &text[at..]));
+        }
+    }
+    None
 }
 
 /// Drafts the integration, and the entity and systems that the project lacks.
@@ -49,7 +69,7 @@ pub fn scaffold(project: &Project, advice: &Advice, answers: &Answers, name: &st
         };
         match project.system(system) {
             Some(found) if found.entity(entity).is_some() => {}
-            Some(_) => drafts.add.push((format!("systems/{system}.yaml"), format!("under `entities:`\n  {mapping}"))),
+            Some(_) => drafts.add.push((format!("systems/{system}.yaml"), mapping)),
             None if drafts.files.iter().any(|(path, _)| *path == format!("systems/{system}.yaml")) => {}
             None => drafts
                 .files
@@ -142,5 +162,24 @@ fn mapping(place: Place, entity: &str, key: &str, way: &str, outcome: Outcome) -
         _ => format!(
             "{entity}: {{ get: \"GET /{entity}s/{{{key}}}\", list: {{ request: GET /{entity}s }}, columns: {{ {columns} }}, {way}: {{ {lines} }} }}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_is_added_where_there_are_others_and_nowhere_else() {
+        let check = |before: &str, after: Option<&str>| assert_eq!(added(before, "b: { c: d }").as_deref(), after);
+        check("system: x\nentities:\n  a: { c: d }\n", Some("system: x\nentities:\n  b: { c: d }\n  a: { c: d }\n"));
+        check(
+            "entities:   # what it holds\r\n\r\n    # first\r\n    a: { c: d }\r\n",
+            Some("entities:   # what it holds\r\n    b: { c: d }\r\n\r\n    # first\r\n    a: { c: d }\r\n"),
+        );
+        check("system: x\nentities: {}\n", None);
+        check("system: x\nentities:\n", None);
+        check("entities:\nkind: rest\n", None);
+        check("# entities:\nsystem: x\n", None);
     }
 }

@@ -1,21 +1,23 @@
 //! `ironbridge advise`: what to build, if anything.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use definition::advise::{self, Advice, Answers, Decision, Outcome, QUESTIONS, Question};
+use definition::advise::{self, Advice, Answers, Decision, Outcome, QUESTIONS};
 use definition::{Project, Severity};
 use serde_json::json;
 
+mod ask;
+mod review;
+
 use crate::cli::{Advise, AdviseAction, Cli, Format, Given};
 use crate::failure::{BAD_CHOICE, Failure, NO_ANSWERS, USAGE};
-use crate::output::table;
-use crate::{measured, say, talk, wiring};
+use crate::{say, talk, wiring};
 
 pub fn advise(cli: &Cli, wanted: &Advise) -> Result<u8, Failure> {
     if let Some(AdviseAction::Review) = wanted.action {
-        return review(cli);
+        return review::review(cli);
     }
     let project = match &wanted.name {
         Some(_) => Some(wiring::project(cli)?),
@@ -26,7 +28,7 @@ pub fn advise(cli: &Cli, wanted: &Advise) -> Result<u8, Failure> {
         .as_ref()
         .zip(project.as_ref())
         .and_then(|(name, project)| project.decisions.iter().find(|decision| decision.name == *name));
-    let answers = match answers(cli, wanted, before)? {
+    let answers = match answers(cli, wanted, project.as_deref(), before)? {
         Ok(answers) => answers,
         Err(loaded) => {
             wiring::print_diagnostics(&loaded, cli.format);
@@ -65,7 +67,12 @@ fn chosen(wanted: &Advise, advice: &Advice) -> Result<Outcome, Failure> {
 type Answered = Result<Answers, Box<definition::Loaded>>;
 
 /// From the file, what was answered before, the flags and, on a terminal, from whoever sits there.
-fn answers(cli: &Cli, wanted: &Advise, before: Option<&Decision>) -> Result<Answered, Failure> {
+fn answers(
+    cli: &Cli,
+    wanted: &Advise,
+    project: Option<&Project>,
+    before: Option<&Decision>,
+) -> Result<Answered, Failure> {
     let (mut label, mut lines) = ("the answers".to_owned(), Vec::new());
     if let Some(path) = &wanted.answers {
         let text = std::fs::read_to_string(path).map_err(|why| {
@@ -89,9 +96,32 @@ fn answers(cli: &Cli, wanted: &Advise, before: Option<&Decision>) -> Result<Answ
     if asks && before.is_none() {
         for question in QUESTIONS {
             if !has(&lines, question.key)
-                && let Some(answer) = ask(question)?
+                && let Some(answer) = ask::ask(question)?
             {
+                // What a day costs comes with its currency.
+                let (answer, currency) = match answer.split_once(' ') {
+                    Some((number, currency)) if question.key == "rate" => {
+                        (number.to_owned(), Some(currency.to_owned()))
+                    }
+                    _ => (answer, None),
+                };
                 lines.push(format!("{}: {}", question.key, quoted(&answer)));
+                lines.extend(currency.filter(|_| !has(&lines, "currency")).map(|code| format!("currency: {code}")));
+            }
+        }
+        if let Some(project) = project {
+            let systems: Vec<&str> = project.systems.iter().map(|system| system.name.as_str()).collect();
+            let entities: Vec<&str> = project.entities.iter().map(|entity| &*entity.name).collect();
+            for (key, question, known) in [
+                ("from", "Which system has it?", &systems),
+                ("to", "Which system should get it?", &systems),
+                ("entity", "Which entity is it?", &entities),
+            ] {
+                if !has(&lines, key)
+                    && let Some(name) = ask::name(question, known)?
+                {
+                    lines.push(format!("{key}: {}", quoted(&name)));
+                }
             }
         }
         talk!("");
@@ -140,49 +170,6 @@ fn given(given: &Given) -> Vec<(&'static str, &str)> {
     all.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))).collect()
 }
 
-/// Puts one question until it is answered. Nothing where it was left empty and may be.
-fn ask(question: &Question) -> Result<Option<String>, Failure> {
-    let stdin = std::io::stdin();
-    loop {
-        talk!("\n{}", question.ask);
-        for (at, (_, meaning)) in question.choices.iter().enumerate() {
-            talk!("  {}  {meaning}", at + 1);
-        }
-        let usual = question.default.filter(|default| !default.is_empty()).map_or(String::new(), |default| {
-            let at = question.choices.iter().position(|(word, _)| *word == default);
-            at.map_or(format!(" [{default}]"), |at| format!(" [{}]", at + 1))
-        });
-        anstream::eprint!(">{usual} ");
-        std::io::stderr().flush().context("the terminal takes no more")?;
-        let mut line = String::new();
-        if stdin.lock().read_line(&mut line).context("the terminal gives no answer")? == 0 {
-            return Err(Failure::new(USAGE, NO_ANSWERS, "the questions were left", "start again; nothing was written"));
-        }
-        let line = line.trim();
-        if line.is_empty() {
-            match question.default {
-                Some(default) => return Ok((!default.is_empty()).then(|| default.to_owned())),
-                None => continue,
-            }
-        }
-        if question.choices.is_empty() {
-            let digits = line.replace([',', '.', ' '], "");
-            let is_number = question.key != "wish";
-            if !is_number || (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())) {
-                return Ok(Some(if is_number { digits } else { line.to_owned() }));
-            }
-            talk!("A whole number, please.");
-            continue;
-        }
-        let by_number = line.parse::<usize>().ok().and_then(|at| question.choices.get(at.checked_sub(1)?));
-        let by_word = || question.choices.iter().find(|(word, meaning)| *word == line || *meaning == line);
-        match by_number.or_else(by_word) {
-            Some((word, _)) => return Ok(Some((*word).to_owned())),
-            None => talk!("One of the numbers, please."),
-        }
-    }
-}
-
 /// Writes the decision, and the drafts that go with it. Answers the paths.
 fn keep(
     cli: &Cli,
@@ -225,11 +212,23 @@ fn keep(
         write(&project.dir, path, text, false)?;
         written.push(path.clone());
     }
+    let (mut changed, mut by_hand) = (Vec::new(), Vec::new());
+    for (path, mapping) in &drafts.add {
+        let text = std::fs::read_to_string(project.dir.join(path)).ok();
+        match text.and_then(|text| advise::added(&text, mapping)) {
+            Some(text) => {
+                write(&project.dir, path, &text, true)?;
+                changed.push((path, mapping));
+            }
+            None => by_hand.push((path, mapping)),
+        }
+    }
     if cli.format == Format::Human {
         talk!("");
         written.iter().for_each(|path| say!("written: {path}"));
-        for (path, lines) in &drafts.add {
-            talk!("\nAdd to {path}, {lines}");
+        changed.iter().for_each(|(path, mapping)| say!("added to {path}: {mapping}"));
+        for (path, mapping) in &by_hand {
+            talk!("\nAdd to {path}, under `entities:`\n  {mapping}");
         }
         if chosen.is_ours() && !there && !drafted && !wanted.no_draft {
             talk!("\nTo have it drafted, name the systems and the entity: --from SYSTEM --to SYSTEM --entity ENTITY");
@@ -238,12 +237,18 @@ fn keep(
         let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         if errors > 0 {
             talk!("\nThe draft is not whole yet; ironbridge check shows what is left ({errors}).");
+        } else if !drafts.files.is_empty() || !changed.is_empty() {
+            talk!(
+                "\nThe columns have the names of the entity until you write the right ones; ironbridge check passes."
+            );
         }
     }
+    written.extend(changed.into_iter().map(|(path, _)| path.clone()));
     Ok(written)
 }
 
-/// Writes a file as a whole or not at all. Only a decision takes the place of an older one.
+/// Writes a file as a whole or not at all. A decision takes the place of an older one, a file with a mapping more that of
+/// the one without; nothing else is replaced.
 fn write(dir: &Path, name: &str, text: &str, replaces: bool) -> Result<(), Failure> {
     let path = dir.join(name);
     let folder = path.parent().unwrap_or(dir);
@@ -263,41 +268,4 @@ fn write(dir: &Path, name: &str, text: &str, replaces: bool) -> Result<(), Failu
     #[cfg(not(unix))]
     let _ = kept;
     Ok(())
-}
-
-fn review(cli: &Cli) -> Result<u8, Failure> {
-    let project = wiring::project(cli)?;
-    let measured = measured::measured(&project.dir);
-    let findings = advise::review(&project, &measured);
-    if cli.format == Format::Json {
-        let one = |finding: &advise::Finding| {
-            json!({
-                "integration": finding.integration, "place": finding.place, "seen": finding.seen, "advice": finding.advice,
-            })
-        };
-        say!("{:#}", json!(findings.iter().map(one).collect::<Vec<_>>()));
-        return Ok(0);
-    }
-    let rows = project.integrations.iter().map(|integration| {
-        let history = measured.of(&integration.name);
-        let days = history.map_or(String::new(), |history| history.days.to_string());
-        let a_day = history.map_or(String::new(), |history| crate::output::number(history.a_day()));
-        let usual = history.and_then(|history| history.usual_run);
-        let usual = usual.map_or(String::new(), |usual| format!("{:.1} s", usual.as_secs_f64()));
-        vec![integration.name.clone(), integration.pattern.word().to_owned(), days, a_day, usual]
-    });
-    say!("{}", table(&["integration", "pattern", "days measured", "a day", "usual run"], rows.collect()));
-    if findings.is_empty() {
-        say!("\nNothing to say against any of it.");
-    }
-    let mut last = None;
-    for finding in &findings {
-        let name = if finding.integration.is_empty() { "the project" } else { &finding.integration };
-        if last != Some(name) {
-            say!("\n{name}");
-        }
-        last = Some(name);
-        say!("  - {} ({})\n    {}", finding.seen, finding.place, finding.advice);
-    }
-    Ok(0)
 }

@@ -1,5 +1,5 @@
-//! Design time as its users meet it: the hook before a commit, the pipeline, advice, impact, diff, sheets, and a system that
-//! moves. What stands in the documents is what runs here.
+//! Design time as its users meet it: the hook before a commit, the pipeline, advice, impact, diff, sheets. What
+//! stands in the documents is what runs here.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::support::{Said, World, binary, root, said};
 
-fn git(dir: &Path, args: &[&str]) -> Said {
+pub fn git(dir: &Path, args: &[&str]) -> Said {
     let mut command = Command::new("git");
     // Nothing of this machine's own settings, and no hook but ours.
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null").env("PATH", path());
@@ -25,13 +25,13 @@ fn path() -> String {
 }
 
 /// A block of a document by the words behind its fence.
-fn block(document: &str, fence: &str) -> String {
+pub fn block(document: &str, fence: &str) -> String {
     let text = std::fs::read_to_string(root().join(document)).unwrap();
     let (_, rest) = text.split_once(&format!("```{fence}\n")).unwrap_or_else(|| panic!("{document} has no {fence}"));
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-fn committed(world: &World) {
+pub fn committed(world: &World) {
     git(&world.dir, &["init", "--quiet", "--initial-branch", "main"]).ok();
     git(&world.dir, &["add", "--all"]).ok();
     git(&world.dir, &["commit", "--quiet", "--message", "The project"]).ok();
@@ -116,51 +116,6 @@ fn the_steps_of_the_pipelines_run_and_fail_where_they_should() {
     }
 }
 
-/// The tutorial that swaps a system: one changed file, and nothing that is right already is written again.
-#[test]
-fn finance_moves_from_a_database_to_files_by_one_changed_file() {
-    let world = World::new(0);
-    world.sql(
-        "INSERT INTO customers (customer_no, company_name, contact_email, credit_limit, terms_code, parent_no, updated_at) VALUES
-           ('C-1', ' Acme (sample) ', 'A@Acme.example', '1000.00', '30', NULL, '2026-11-01 08:00:00'),
-           ('C-2', 'Globex (sample)', NULL, '250.5', 'PP', 'C-1', '2026-11-02 09:30:00');",
-    );
-    world.ironbridge(&["run", "customers"]).ok();
-    let before = world.accounts();
-    assert_eq!(before.len(), 2);
-    committed(&world);
-
-    let touched = world.ironbridge(&["impact", "finance"]).ok().out;
-    assert!(touched.contains("customers") && !touched.contains("dynamics.customer"), "{touched}");
-
-    let folder = world.dir.join("data/in");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(
-        folder.join("customers_1.csv"),
-        "CustomerNo;Company;Mail;Limit;Terms;ParentNo;Changed\n\
-         C-1; Acme (sample) ;A@Acme.example;1000.00;30;;2026-11-01 08:00:00\n\
-         C-2;Globex (sample);;250.5;PP;C-1;2026-11-02 09:30:00\n",
-    )
-    .unwrap();
-    let new = block("docs/tutorial/swap-a-system.md", "yaml systems/finance.yaml");
-    std::fs::write(world.dir.join("systems/finance.yaml"), new).unwrap();
-    let status = git(&world.dir, &["status", "--porcelain"]).ok().out;
-    assert_eq!(status, " M systems/finance.yaml\n");
-    world.ironbridge(&["check"]).ok();
-
-    let diff = world.ironbridge(&["diff", "HEAD"]).ok().out;
-    assert!(diff.contains("full re-read (") && diff.contains("up to 2 rows of customer in dynamics"), "{diff}");
-    let effects = world.ironbridge(&["--format", "json", "diff", "HEAD"]).ok().json();
-    let kind = effects.as_array().unwrap().iter().find(|change| change["path"] == "kind").unwrap();
-    assert_eq!(kind["effect"], "full re-read");
-
-    std::thread::sleep(std::time::Duration::from_millis(1_200));
-    world.reset_stats();
-    world.ironbridge(&["run", "customers"]).ok();
-    assert_eq!(world.rows_written(), 0, "what is right already is not written again");
-    assert_eq!(world.accounts(), before);
-}
-
 #[test]
 fn diff_takes_revisions_and_says_when_there_is_none() {
     let world = World::new(0);
@@ -218,19 +173,18 @@ fn advice_is_given_kept_and_drafted() {
         "--who",
         "finance-it",
     ];
+    let before = std::fs::read_to_string(world.dir.join("systems/dynamics.yaml")).unwrap();
     let said = world.ironbridge(&keep).ok();
     let written: Vec<&str> = said.out.lines().filter_map(|line| line.strip_prefix("written: ")).collect();
     assert_eq!(
         written,
         ["decisions/machines.yaml", "integrations/machines.yaml", "entities/machine.yaml", "systems/plant.yaml"]
     );
-    assert!(said.err.contains("Add to systems/dynamics.yaml"), "{said:#?}");
-    // The mapping that was shown is what is missing, and nothing else.
-    let (_, lines) = said.err.split_once("Add to systems/dynamics.yaml, under `entities:`\n").unwrap();
-    let path = world.dir.join("systems/dynamics.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mapping = lines.lines().next().unwrap();
-    std::fs::write(&path, text.replacen("entities:\n", &format!("entities:\n{mapping}\n"), 1)).unwrap();
+    // The mapping that was missing stands in the file that was there, and nothing else of it is changed.
+    let mapping = "machine: { table: machine, alternate_key: number, write: { number: number, name: name } }";
+    assert!(said.out.contains(&format!("added to systems/dynamics.yaml: {mapping}\n")), "{said:#?}");
+    let changed = std::fs::read_to_string(world.dir.join("systems/dynamics.yaml")).unwrap();
+    assert_eq!(changed.replacen(&format!("  {mapping}\n"), "", 1), before);
     world.ironbridge(&["check"]).ok();
 
     // Another time nothing that is there is changed, and what was answered before holds.
@@ -297,4 +251,87 @@ fn pictures_have_the_hub_in_the_middle() {
     assert!(text.contains("subgraph hub["), "{text}");
     let marked = world.ironbridge(&["impact", "finance", "--mermaid"]).ok().out;
     assert!(marked.contains(" touched\n"), "{marked}");
+}
+
+/// Runs a command on a terminal of its own, with these lines typed into it. What is shown and what is typed is one text.
+fn on_a_terminal(dir: &Path, args: &str, lines: &[&str]) -> Said {
+    use std::io::Write;
+    let command = format!("{} -C {} {args}", env!("CARGO_BIN_EXE_ironbridge"), dir.display());
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--echo", "never", "--command", &command, "/dev/null"])
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = terminal.stdin.take().unwrap();
+    for line in lines {
+        writeln!(stdin, "{line}").unwrap();
+    }
+    let mut said = said(terminal.wait_with_output().unwrap());
+    drop(stdin);
+    said.out = said.out.replace("\r\n", "\n");
+    said
+}
+
+#[test]
+fn questions_are_asked_on_a_terminal_until_they_are_answered() {
+    let world = World::new(0);
+    let said = on_a_terminal(
+        &world.dir,
+        "advise --name machines --owner finance-it",
+        &[
+            "",
+            "Sales see the machines of a customer.",
+            "soon",
+            "2",
+            "many",
+            "about fifty",
+            "1,200",
+            "",
+            "",
+            "1",
+            "stored",
+            "2",
+            "1",
+            "6",
+            "1",
+            "2",
+            "240",
+            "650 GBP",
+            "plant",
+            "1",
+            "machine",
+        ],
+    );
+    assert_eq!(said.code, Some(0), "{said:#?}");
+    for part in [
+        "What should be there, for whom? One sentence.",
+        "  4  somebody waits in front of a screen and cannot go on",
+        "One of the numbers, please.",
+        "A whole number, please.",
+        "Recommended: a batch integration.",
+        "GBP a year at 650 GBP a day",
+        "Which system has it?",
+        "written: decisions/machines.yaml",
+        "added to systems/dynamics.yaml: machine:",
+        "ironbridge check passes",
+    ] {
+        assert!(said.out.contains(part), "no {part}\n{}", said.out);
+    }
+    world.ironbridge(&["check"]).ok();
+    let decision = std::fs::read_to_string(world.dir.join("decisions/machines.yaml")).unwrap();
+    for line in
+        ["wish: Sales see the machines of a customer.", "a_day: 1200", "by_hand: 240", "rate: 650", "currency: GBP"]
+    {
+        assert!(decision.contains(&format!("  {line}\n")), "{decision}");
+    }
+
+    // Whoever leaves in the middle has changed nothing.
+    let left = on_a_terminal(&world.dir, "advise --name others", &["Sales see others.", "\u{4}"]);
+    assert_eq!(left.code, Some(2), "{left:#?}");
+    assert!(left.out.contains("IB1100") && left.out.contains("nothing was written"), "{left:#?}");
+    assert!(!world.dir.join("decisions/others.yaml").exists());
 }

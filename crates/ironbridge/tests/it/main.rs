@@ -33,6 +33,7 @@ mod signals;
 mod stage;
 mod state;
 mod support;
+mod swap;
 mod tidy;
 mod trace;
 mod two_way;
