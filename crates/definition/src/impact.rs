@@ -292,7 +292,7 @@ fn writes(integration: &Integration, entity: &str) -> bool {
 }
 
 /// Every step, those within conditions too.
-fn steps(of: &[Step]) -> Vec<&Step> {
+pub(crate) fn steps(of: &[Step]) -> Vec<&Step> {
     let mut all = Vec::new();
     for step in of {
         all.push(step);

@@ -38,6 +38,8 @@ pub struct LoadOptions<'a> {
     pub measured: Option<&'a Measured>,
     /// The day on which it is checked; nothing where no acceptance ends, as when a hub starts again at night.
     pub today: Option<Date>,
+    /// Errors that still give a project, for a command that mends them.
+    pub despite: &'a [record::Code],
 }
 
 /// What came of it.
@@ -165,7 +167,8 @@ fn check(
     }
     diagnostic::sort(&mut diagnostics);
     let files = Arc::new(files);
-    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let failed =
+        diagnostics.iter().any(|found| found.severity == Severity::Error && !options.despite.contains(&found.code));
     let project = (!failed).then(|| Project { files: files.clone(), accepted: accepted.clone(), ..project });
     Loaded { project, diagnostics, accepted, files, names: draft.names, kinds: options.kinds.to_vec() }
 }

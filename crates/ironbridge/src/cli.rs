@@ -126,6 +126,11 @@ pub enum Command {
     },
     /// What to build, if anything: a few plain questions, a recommendation, why, and what each way would cost.
     Advise(Box<Advise>),
+    /// Draft the event integration that does what a flow does, for a flow that has grown past the people who decide.
+    Promote {
+        #[arg(value_name = "FLOW")]
+        flow: String,
+    },
     /// Write the project out in open formats.
     Export {
         /// Sheets: what is mapped, one CSV and one Markdown file for each entity, for its owner to read and sign.

@@ -24,6 +24,7 @@ mod impact;
 mod init;
 mod pause;
 mod plan;
+mod promote;
 mod queue;
 mod run;
 mod runs;
@@ -77,6 +78,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
         Command::Approvals(command) => approvals::approvals(cli, command).await,
         Command::Flow(command) => flow::flow(cli, command).await,
+        Command::Promote { flow } => promote::promote(cli, flow),
         Command::Forget { entity, key, yes, note } => forget::forget(cli, entity, key, *yes, note.as_deref()).await,
         Command::SupportBundle { file } => support_bundle::support_bundle(cli, file),
         Command::Audit(command) => audit::audit(cli, command),

@@ -52,6 +52,8 @@ pub const NOT_ASKED: Code = Code("IB0735");
 pub const BAD_WINDOW: Code = Code("IB0738");
 /// An instance of a flow is not in a state in which this can be done.
 pub const NOT_NOW: Code = Code("IB1205");
+/// No event integration would do what a flow does, or its file is there already.
+pub const NOT_PROMOTED: Code = Code("IB1206");
 /// The certificate or the key of `--tls-…` cannot be used.
 pub const BAD_TLS: Code = Code("IB1051");
 /// No events are registered for this integration, or not by an API.

@@ -85,8 +85,20 @@ pub fn load_measured(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, C
         catalogs,
         measured: Some(&measured),
         today: Some(jiff::Zoned::now().date()),
+        ..LoadOptions::default()
     };
     definition::load(dir, &options)
+}
+
+/// The project also where it is refused for these, for a command that mends that. What is printed is what else is wrong.
+pub fn project_despite(cli: &Cli, despite: &[definition::Code]) -> Result<Arc<Project>, Failure> {
+    let kinds = kinds();
+    let options = LoadOptions { environment: cli.env.as_deref(), kinds: &kinds, despite, ..LoadOptions::default() };
+    let loaded = definition::load(&cli.project, &options);
+    loaded.project.clone().map(Arc::new).ok_or_else(|| {
+        print_diagnostics(&loaded, cli.format);
+        Failure::said(USAGE)
+    })
 }
 
 /// The project of the command line; every mistake is printed before it fails.

@@ -144,6 +144,8 @@ pub struct Start {
     pub key: Key,
     /// Begins nothing where an instance of the flow had the same.
     pub cause: String,
+    /// The system told of it: it begins also where the cause was only known from before.
+    pub heard: bool,
     pub state: State,
     pub at: Option<String>,
     pub data: String,
@@ -215,8 +217,9 @@ fn version(tx: &Tx<'_>, integration: &str, fingerprint: &str, definition: &str) 
 }
 
 fn begin(tx: &Tx<'_>, start: &Start) -> Result<OpResult, Fail> {
-    let sql = "INSERT INTO flow_cause (integration, cause) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    if tx.run(sql, (&start.integration, &start.cause))? == 0 {
+    let sql = "INSERT INTO flow_cause (integration, cause) VALUES (?1, ?2)
+               ON CONFLICT DO UPDATE SET instance = NULL WHERE instance IS NULL AND ?3";
+    if tx.run(sql, (&start.integration, &start.cause, start.heard))? == 0 {
         return Ok(OpResult::Instance(None));
     }
     let wake = (start.state == State::Running).then_some(tx.now);

@@ -12,5 +12,6 @@ mod impact;
 mod kinds;
 mod messages;
 mod mutation;
+mod promote;
 mod rules;
 mod schema;

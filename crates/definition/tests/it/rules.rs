@@ -292,3 +292,23 @@ fn a_linked_server_leads_nowhere() {
     let text = load_with(edit, &options()).render(false, 140);
     assert!(text.contains("error[IB0201]") && text.contains("through another database"), "{text}");
 }
+
+/// `in:` of a flow reads the record, by `read:` or by `both:`, with what its formulas follow; and writes what it sets.
+#[test]
+fn a_flow_reads_and_sets_its_record_where_it_happens() {
+    let both = "both: { new_number: number, new_customerid: customer, new_requested: requested, new_requestedby: requested_by, new_outcome: outcome }";
+    let read = "read: { number: new_number, customer: new_customerid, requested: new_requested, requested_by: new_requestedby, outcome: new_outcome }";
+    let write = "write: { new_number: number, new_outcome: outcome }";
+    let said = |new: &str| load_with(&format!("systems/dynamics.yaml: {both} => {new}"), &options()).render(false, 140);
+    assert_eq!(said(both), "");
+    assert_eq!(said(&format!("{read}\\n    {write}")), "");
+    let unread = said("write: { new_number: number, new_outcome: outcome, new_requested: requested }");
+    assert!(unread.contains("error[IB0311]: `dynamics` does not say how `credit_request` is read"), "{unread}");
+    assert_eq!(unread.matches("error[").count(), 1, "{unread}");
+    let unset = said(read);
+    assert_eq!(unset.matches("`dynamics` has no column for `outcome`").count(), 2, "{unset}");
+    let computed = said(&format!("{}\\n    {write}", read.replace("number: new_number", "number: =Upper(new_number)")));
+    assert!(computed.contains("cannot be found by its key in `dynamics`"), "{computed}");
+    let no_limit = load_with("systems/dynamics.yaml: creditlimit: credit_limit,  => ", &options()).render(false, 140);
+    assert!(no_limit.contains("`dynamics` does not say how `credit_limit` of `customer` is read"), "{no_limit}");
+}

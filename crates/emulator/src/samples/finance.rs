@@ -111,6 +111,32 @@ pub fn change_credit_limit(path: &Path, customer_no: &str, credit_limit: &str, n
     }
 }
 
+/// Lets others write customers: one row for each number, and `updated_at` follows a change that does not say it.
+pub fn open_to_writers(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Database { path: path.into(), source };
+    let conn = Connection::open(path).map_err(failed)?;
+    conn.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
+    conn.execute_batch(WRITABLE).map_err(failed)
+}
+
+const WRITABLE: &str = "
+CREATE UNIQUE INDEX IF NOT EXISTS customers_once ON customers (customer_no);
+CREATE TRIGGER IF NOT EXISTS customers_touched AFTER UPDATE ON customers WHEN new.updated_at IS old.updated_at
+BEGIN
+  UPDATE customers SET updated_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE rowid = new.rowid;
+END;
+";
+
+/// The credit limit of one customer, as finance has it.
+pub fn credit_limit(path: &Path, customer_no: &str) -> Result<Option<String>, Error> {
+    let failed = |source| Error::Database { path: path.into(), source };
+    let conn = Connection::open(path).map_err(failed)?;
+    let sql = "SELECT CAST(credit_limit AS TEXT) FROM customers WHERE customer_no = ?1";
+    let mut found = conn.prepare(sql).map_err(failed)?;
+    let mut rows = found.query_map([customer_no], |row| row.get(0)).map_err(failed)?;
+    rows.next().transpose().map(Option::flatten).map_err(failed)
+}
+
 /// The same change as one line for a shell that has `sqlite3`.
 pub fn change_command(path: &Path, customer_no: &str, credit_limit: &str) -> String {
     format!(
@@ -322,6 +348,22 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_others_is_seen_by_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("finance.db");
+        let finance = create(&path, 50, 1).unwrap();
+        open_to_writers(&path).unwrap();
+        open_to_writers(&path).unwrap();
+        let conn = Connection::open(&path).unwrap();
+        let before = count(&path, "updated_at > '2026-10'");
+        conn.execute("UPDATE customers SET credit_limit = '1.00' WHERE customer_no = ?1", [&finance.to_try]).unwrap();
+        assert_eq!(count(&path, "updated_at > '2026-10'"), before + 1);
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        change_credit_limit(&path, &finance.to_try, "2.00", now).unwrap();
+        assert_eq!(count(&path, "updated_at = '2026-11-23T10:00:00Z'"), 1);
+    }
+
+    #[test]
     fn one_row_can_be_changed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("finance.db");
@@ -330,6 +372,8 @@ mod tests {
         change_credit_limit(&path, &finance.to_try, "9000.50", now).unwrap();
         assert_eq!(count(&path, "credit_limit = '9000.50' AND updated_at = '2026-11-23T10:00:00Z'"), 1);
         assert!(matches!(change_credit_limit(&path, "C-0", "1", now), Err(Error::NoCustomer { .. })));
+        assert_eq!(credit_limit(&path, &finance.to_try).unwrap().as_deref(), Some("9000.50"));
+        assert_eq!(credit_limit(&path, "C-0").unwrap(), None);
         assert!(change_command(&path, "C-1000", "9000.50").contains("WHERE customer_no = 'C-1000'"));
     }
 }

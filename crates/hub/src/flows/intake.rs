@@ -142,7 +142,8 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
         }
     };
     let Some((key, record)) = found else { return Ok(()) };
-    start(flows, &running, &key, &record, &cause(&key, &record, happened)).await?;
+    // A record that came while the first look was on its way is known from before, and was told of all the same.
+    start(flows, &running, &key, &record, &cause(&key, &record, happened), true).await?;
     Ok(())
 }
 
@@ -171,7 +172,7 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
             let happened = if trigger.created { Happened::Created } else { Happened::Updated };
             let because = cause(&key, &record, happened);
             match &position {
-                Some(_) => drop(start(flows, &running, &key, &record, &because).await?),
+                Some(_) => drop(start(flows, &running, &key, &record, &because, false).await?),
                 None => known.push(because),
             }
         }
@@ -202,6 +203,7 @@ async fn start(
     key: &Key,
     record: &Row,
     cause: &str,
+    heard: bool,
 ) -> Result<Option<InstanceId>, Stopped> {
     if let Some(condition) = &running.program.trigger {
         let zone = &flows.project.hub.time_zone;
@@ -215,7 +217,7 @@ async fn start(
             return Ok(None);
         }
     }
-    Ok(begin(flows, running, key, cause).await?)
+    Ok(begin(flows, running, key, cause, heard).await?)
 }
 
 /// Begins an instance whatever the trigger says; nothing where the cause is known.
@@ -224,6 +226,7 @@ pub(super) async fn begin(
     running: &Running,
     key: &Key,
     cause: &str,
+    heard: bool,
 ) -> Result<Option<InstanceId>, store::Error> {
     let name = &running.program.flow;
     let held = room(flows, &running.flow, name)? == 0;
@@ -241,6 +244,7 @@ pub(super) async fn begin(
         entity: running.program.entity.name.to_string(),
         key: key.clone(),
         cause: cause.to_owned(),
+        heard,
         state: if held { Stands::Held } else { Stands::Running },
         at: state.at.clone(),
         data: serde_json::to_string(&state).expect("a state is JSON"),

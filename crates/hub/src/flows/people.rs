@@ -56,7 +56,7 @@ pub async fn start(flows: &Flows, name: &str, key: &Key, by: &str) -> Result<Ins
             .into());
     }
     let cause = format!("by hand {by} {}", flows.store.clock().now());
-    let id = intake::begin(flows, &running, key, &cause).await?;
+    let id = intake::begin(flows, &running, key, &cause, false).await?;
     id.ok_or(Refused::NoInstance)
 }
 

@@ -44,6 +44,19 @@ pub enum DemoAction {
         #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Ask for a higher credit limit in the demo's Dynamics; above 5,000 a person decides.
+    Credit {
+        /// In whole pounds.
+        #[arg(default_value_t = 25_000)]
+        amount: u32,
+        #[arg(long, default_value = "C-1001", value_name = "NUMBER")]
+        customer: String,
+        /// Who asks, and may not decide.
+        #[arg(long, default_value = "sales@contoso.example", value_name = "EMAIL")]
+        by: String,
+        #[arg(long, default_value = DEMO_DIR, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Take the demo's ERP down, or bring it back.
     Erp {
         state: UpOrDown,

@@ -1,5 +1,6 @@
 //! `ironbridge demo`: everything on embedded defaults, to be seen working.
 
+mod credit;
 mod orders;
 mod stock;
 mod web;
@@ -47,6 +48,7 @@ pub async fn demo(cli: &Cli, demo: &Demo) -> Result<u8, Failure> {
         Some(DemoAction::Stock { sku, quantity, warehouse, dir }) => {
             return stock::stock(dir, sku, *quantity, warehouse);
         }
+        Some(DemoAction::Credit { amount, customer, by, dir }) => return credit::credit(dir, *amount, customer, by),
         None => {}
     }
     if demo.once {
@@ -70,13 +72,15 @@ impl Stage {
         address(&self.dir, "dynamics")
     }
 
-    /// Tells Dynamics to send its orders to the hub.
+    /// Tells Dynamics to send its orders and its credit requests to the hub.
     async fn register(&self, hub: SocketAddr) -> Result<(), Failure> {
-        let integration = wiring::integration(&self.project, orders::INTEGRATION)?;
-        let (system, wanted) = dataverse::wanted(&self.project, integration, &format!("http://{hub}"))?;
-        let dynamics = OpenSystems::new(self.project.clone()).open(system)?;
-        if let Some(registering) = dynamics.register(&wanted, true) {
-            registering.await?;
+        for name in [orders::INTEGRATION, credit::INTEGRATION] {
+            let integration = wiring::integration(&self.project, name)?;
+            let (system, wanted) = dataverse::wanted(&self.project, integration, &format!("http://{hub}"))?;
+            let dynamics = OpenSystems::new(self.project.clone()).open(system)?;
+            if let Some(registering) = dynamics.register(&wanted, true) {
+                registering.await?;
+            }
         }
         Ok(())
     }
@@ -95,6 +99,7 @@ async fn set(dir: &Path, listen: &str, erp_at: &str) -> Result<Stage, Failure> {
     }
     orders::add(dir)?;
     stock::add(dir)?;
+    credit::add(dir)?;
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let wanted = listen.parse().unwrap_or(any);
     let dynamics = match emulator::dataverse::start(config(wanted)).await {
@@ -113,7 +118,9 @@ async fn set(dir: &Path, listen: &str, erp_at: &str) -> Result<Stage, Failure> {
         wiring::print_diagnostics(&loaded, crate::cli::Format::Human);
         return Err(Failure::said(USAGE));
     };
-    Ok(Stage { dir: dir.to_owned(), dynamics, erp, project: Arc::new(project) })
+    let stage = Stage { dir: dir.to_owned(), dynamics, erp, project: Arc::new(project) };
+    credit::table(stage.dynamics_at()?)?;
+    Ok(stage)
 }
 
 /// Writes the addresses of the demo's servers into its definition, and a schedule that one can watch.
@@ -198,6 +205,11 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
             format!("{ironbridge} demo stock {} 7 --dir {name}", stock::SKU),
             "change a quantity in the warehouse, and see it in Dynamics: nothing is copied",
         ),
+        (
+            format!("{ironbridge} demo credit 25000 --dir {name}"),
+            "ask for a credit limit in Dynamics; a person decides",
+        ),
+        (format!("{ironbridge} {at} approvals list"), "what waits for an answer; the console has it too"),
         (format!("{ironbridge} {at} status"), "how it stands"),
         (format!("{ironbridge} {at} show customers"), "the integration with every default, and where it was said"),
     ];
@@ -247,7 +259,7 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
     let dead = store.dead_letters_waiting()?.iter().map(|(_, n)| n).sum::<u64>();
     drop(store);
     let batch = begun.elapsed();
-    let (seen, stock_seen, letter) = hub_round(&stage).await?;
+    let Round { orders: seen, stock: stock_seen, credit: credit_seen, letter } = hub_round(&stage).await?;
 
     let expected = [
         (&first, "first sync", first.counts.rejected > 0 && first.counts.created + first.counts.unchanged > 0),
@@ -279,9 +291,11 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
     }
     say!("\nStock, from the warehouse into a virtual table of Dynamics:");
     say!("{}", steps(&stock_seen));
+    say!("\nCredit limits, decided by a person:");
+    say!("{}", steps(&credit_seen));
     say!("Everything took {:.1} s.", begun.elapsed().as_secs_f64());
     let good = expected.iter().all(|(report, _, good)| *good && report.state != State::Failed) && dead > 0;
-    let good = good && seen.iter().chain(&stock_seen).all(|seen| seen.good);
+    let good = good && seen.iter().chain(&stock_seen).chain(&credit_seen).all(|seen| seen.good);
     Ok(if good { 0 } else { FAILED })
 }
 
@@ -293,20 +307,28 @@ fn steps(seen: &[orders::Seen]) -> String {
     table(&["step", "seen", ""], rows.collect())
 }
 
-/// The orders and the stock, with a hub that is up for as long; and the order that was refused.
-async fn hub_round(stage: &Stage) -> Result<(Vec<orders::Seen>, Vec<orders::Seen>, Option<DeadLetter>), Failure> {
+/// What was seen with a hub that is up, and the order that was refused.
+struct Round {
+    orders: Vec<orders::Seen>,
+    stock: Vec<orders::Seen>,
+    credit: Vec<orders::Seen>,
+    letter: Option<DeadLetter>,
+}
+
+async fn hub_round(stage: &Stage) -> Result<Round, Failure> {
     let (stop, stopping) = watch::channel(false);
     let hub = Hub::start(stage.project.clone(), ([127, 0, 0, 1], 0).into(), stopping).await?;
     let (store, dynamics, at) = (hub.store.clone(), stage.dynamics_at()?, hub.address);
     stage.register(hub.address).await?;
     let working = tokio::spawn(hub.run());
-    let seen = tokio::task::block_in_place(|| orders::round(dynamics, &stage.erp, &store));
+    let orders = tokio::task::block_in_place(|| orders::round(dynamics, &stage.erp, &store));
     let letters = orders::letters(&store)?;
     let told = (stock::publish(&stage.project, at).await?, stock::publish(&stage.project, at).await?);
-    let stock_seen = tokio::task::block_in_place(|| stock::round(&stage.dir, dynamics, told));
+    let stock = tokio::task::block_in_place(|| stock::round(&stage.dir, dynamics, told));
+    let credit = tokio::task::block_in_place(|| credit::round(&stage.dir, &stage.project, dynamics, &store));
     let _ = stop.send(true);
     working.await.map_err(anyhow::Error::from)??;
-    Ok((seen?, stock_seen?, letters.into_iter().next()))
+    Ok(Round { orders: orders?, stock: stock?, credit: credit?, letter: letters.into_iter().next() })
 }
 
 fn order(dir: &Path, discontinued: bool) -> Result<u8, Failure> {

@@ -14,6 +14,7 @@ mod design;
 mod drift;
 mod drill;
 mod events;
+mod examples;
 mod files;
 mod flows;
 mod gone;

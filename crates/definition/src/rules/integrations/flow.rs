@@ -1,12 +1,13 @@
 //! Flows: their volume, who decides, and what their steps name.
 
 use powerfx::{Expect, Type as Fx};
-use record::Entity;
+use record::{Entity, Type};
 
 use super::{Seen, field_exists, formulas, one_of};
 use crate::codes;
 use crate::decoded::{Data, Group, Value};
 use crate::diagnostic::Diagnostic;
+use crate::files::Span;
 
 /// The ceiling of a flow that says none.
 const CEILING: u64 = 500;
@@ -24,16 +25,20 @@ pub(super) fn check(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
     volume(group, diagnostics);
     let Some(trigger) = group.group("trigger") else { return };
     let Some(name) = trigger.text("entity") else { return };
-    if let Some(system) = trigger.text("in") {
-        seen.held(system, name, trigger.at("in"), diagnostics);
+    let home = trigger.text("in");
+    if let Some(system) = home {
+        seen.reads(system, name, trigger.at("in"), diagnostics);
         seen.watched(trigger, system, name, diagnostics);
     }
     let Some(entity) = seen.entity(name) else { return };
+    if let Some(system) = home {
+        found_by_key(seen, system, entity, trigger.at("in"), diagnostics);
+    }
     if let Some(formula) = trigger.formula("if") {
         formulas::check(formula, &formulas::scope_of(entity, seen.project, &[]), Fx::Boolean, seen, diagnostics);
     }
     let decisions_known = !lost(group.list("steps"));
-    let mut steps = Steps { seen, entity, decisions: Vec::new(), decisions_known };
+    let mut steps = Steps { seen, entity, home, decisions: Vec::new(), decisions_known };
     steps.all(group.list("steps"), diagnostics);
 }
 
@@ -75,9 +80,26 @@ fn volume(group: &Group, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
+/// A flow reads its record again by the key: from columns as they are, since no formula is turned round.
+fn found_by_key(seen: &Seen<'_>, system: &str, entity: &Entity, at: Span, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(held) = seen.project.system(system).and_then(|found| found.entity(&entity.name)) else { return };
+    let is_read = |key: &String| held.read.iter().any(|rule| rule.target == *key);
+    if held.read.is_empty() || !entity.key.iter().all(is_read) || held.key_columns(entity).is_some() {
+        return;
+    }
+    diagnostics.push(
+        Diagnostic::error(codes::KEY_NOT_MAPPED, format!("`{}` cannot be found by its key in `{system}`", entity.name))
+            .at(at, format!("a formula gives the key under `read:` of `{}` in systems/{system}.yaml", entity.name))
+            .note("a flow reads its record again before each step")
+            .help(format!("read {} from plain columns there", entity.key.join(", "))),
+    );
+}
+
 struct Steps<'a> {
     seen: &'a Seen<'a>,
     entity: &'a Entity,
+    /// The system in which the record is.
+    home: Option<&'a str>,
     /// The names of decisions, in the order of the steps.
     decisions: Vec<String>,
     /// False where a step could not be read, which may have made a decision.
@@ -114,6 +136,9 @@ impl Steps<'_> {
         }
         if matches!(step.get("set"), Some(Data::Named(_))) {
             self.assignments(step, self.entity, diagnostics);
+            if let Some(home) = self.home {
+                self.carried(step, home, self.entity, step.key_at("set"), diagnostics);
+            }
         }
         if let Some(write) = step.group("write") {
             self.write(write, diagnostics);
@@ -143,6 +168,34 @@ impl Steps<'_> {
             scope = scope.open();
         }
         formulas::check_as(formula, &scope, wanted, self.seen, diagnostics);
+        self.referred(formula, &scope, diagnostics);
+    }
+
+    /// What a formula reads of a record that this one refers to has to be read from the same system.
+    fn referred(&self, formula: &crate::decoded::Formula, scope: &powerfx::Scope, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(home) = self.home.and_then(|name| self.seen.project.system(name)) else { return };
+        let Ok(compiled) = powerfx::compile(&formula.text, scope, &Expect::Any) else { return };
+        for used in compiled.slots() {
+            let Some((field, inner)) = used.name.split_once('.') else { continue };
+            let Some(Type::Reference { to }) = self.entity.field(field).map(|field| &field.ty) else { continue };
+            let Some(other) = to.first().and_then(|name| self.seen.entity(name)) else { continue };
+            let held = home.entity(&other.name);
+            let is_read = held.is_some_and(|held| held.read.iter().any(|rule| rule.target == inner));
+            // A field that is misspelt there may be this one, and is reported there.
+            let misspelt = held.is_some_and(|held| held.read.iter().any(|rule| other.field(&rule.target).is_none()));
+            let unknown = misspelt || other.field(inner).is_none();
+            if is_read || unknown || self.seen.entity_is_broken(&home.name, &other.name) {
+                continue;
+            }
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::NO_MAPPING,
+                    format!("`{}` does not say how `{inner}` of `{}` is read", home.name, other.name),
+                )
+                .at(formula.at, format!("`{}` would be blank here", used.name))
+                .help(format!("add `{inner}` under `read:` of `{}` in systems/{}.yaml", other.name, home.name)),
+            );
+        }
     }
 
     fn approval(&mut self, step: &Group, diagnostics: &mut Vec<Diagnostic>) {
@@ -233,11 +286,18 @@ impl Steps<'_> {
         }
         self.assignments(write, entity, diagnostics);
         let Some(to) = write.text("to") else { return };
-        let Some((_, held)) = self.seen.held(to, &entity.name, write.at("to"), diagnostics) else { return };
+        if self.seen.held(to, &entity.name, write.at("to"), diagnostics).is_some() {
+            self.carried(write, to, entity, write.at("to"), diagnostics);
+        }
+    }
+
+    /// The system has a column for each field that is set.
+    fn carried(&self, step: &Group, to: &str, entity: &Entity, at: Span, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(held) = self.seen.project.system(to).and_then(|system| system.entity(&entity.name)) else { return };
         if held.virtual_table.is_some() {
             diagnostics.push(
                 Diagnostic::error(codes::VIRTUAL_WRITE, format!("`{}` is a virtual table in `{to}`", entity.name))
-                    .at(write.at("to"), "written here")
+                    .at(at, "written here")
                     .help("write to the system that holds the rows"),
             );
             return;
@@ -247,7 +307,7 @@ impl Steps<'_> {
         if self.seen.entity_is_broken(to, &entity.name) || held.write.iter().any(misspelt) {
             return;
         }
-        for entry in write.named("set") {
+        for entry in step.named("set") {
             let carried = held.write.iter().any(|rule| match &rule.expr {
                 mapping::Expr::Source(field) | mapping::Expr::Choice { source: field, .. } => **field == *entry.name,
                 mapping::Expr::Formula(text) => text.contains(&*entry.name),

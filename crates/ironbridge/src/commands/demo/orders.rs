@@ -163,7 +163,8 @@ pub fn letters(store: &Store) -> Result<Vec<DeadLetter>, Failure> {
     Ok(store.dead_letters(&filter, 10)?)
 }
 
-fn until(done: impl Fn() -> bool) -> bool {
+/// Whether something happens while the demo has patience.
+pub fn until(done: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !done() {
         if begun.elapsed() > PATIENCE {
