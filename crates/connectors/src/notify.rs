@@ -2,6 +2,7 @@
 //!
 //! Each takes a [`Notice`] and says it in its own form. None retries: whoever sends has a queue for that.
 
+mod beat;
 mod cards;
 mod mail;
 mod post;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use record::{Code, Fault, Notify, Secret};
 
+pub use beat::beat;
 pub use cards::{pagerduty, slack, teams, webhook};
 pub use mail::{html, text};
 
@@ -20,6 +22,7 @@ pub(crate) const NOT_SENT: Code = Code("IB1001");
 #[derive(Debug, Clone)]
 pub enum Channel {
     Mail {
+        /// Also `file:` and a folder, which gets a file for each mail.
         /// `smtp://user:password@mail.contoso.example:587?tls=required`, `smtps://…`.
         server: Secret,
         from: String,

@@ -56,6 +56,12 @@ pub(crate) fn hub(group: &Group) -> Hub {
                 between: hours(route, "between"),
             })
             .collect(),
+        mail: group.group("mail").map(|mail| Mail { server: string(mail, "server"), from: string(mail, "from") }),
+        heartbeat: group.group("heartbeat").map(|beat| Heartbeat {
+            url: string(beat, "url"),
+            every: beat.duration("every").unwrap_or(Duration::from_secs(60)),
+        }),
+        address: group.text("address").map(|address| address.trim_end_matches('/').to_owned()),
         retention: Retention { journal: kept("journal"), messages: kept("messages"), personal: kept("personal") },
     }
 }
@@ -183,6 +189,14 @@ pub(crate) fn system(group: &Group, kind: &'static Kind) -> System {
         connection: group.group("connection").map(|connection| connection.options(kind.connection)).unwrap_or_default(),
         owner: group.text("owner").map(str::to_owned),
         vendor,
+        expires: group
+            .named("expires")
+            .iter()
+            .filter_map(|entry| match entry.value.data {
+                Data::Date(date) => Some((entry.name.to_string(), date)),
+                _ => None,
+            })
+            .collect(),
         time_zone: zone(group),
         webhooks: group.group("webhooks").map(|webhooks| {
             let signed = webhooks.text("signed").and_then(Signed::of);

@@ -21,7 +21,7 @@
 //! 2 | timezone: Europe/London
 //!   | ^^^^^^^^ the hub has no such key
 //!   |
-//!   = note: allowed: hub, time_zone, calendar, alerts, retention, accept
+//!   = note: allowed: hub, time_zone, calendar, alerts, mail, heartbeat, address, retention, accept
 //!   = help: did you mean `time_zone`?"
 //! );
 //! ```

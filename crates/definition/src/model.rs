@@ -18,6 +18,7 @@ use crate::units::Hours;
 
 mod flow;
 mod integration;
+mod reach;
 mod testcase;
 
 pub use flow::{Approval, Assignment, Deciders, Escalation, Flow, Given, Step, StepKind};
@@ -25,6 +26,7 @@ pub use integration::{
     ApproveRun, Batch, Conflict, DeadLetterRules, Deletes, Direction, Drift, Event, Integration, Missed, Overlap,
     Pattern, Payload, StopAfter, Trigger, Virtual,
 };
+pub use reach::Way;
 pub use testcase::{Happening, TestCase};
 
 /// Everything that a project's folder defines.
@@ -59,7 +61,26 @@ pub struct Hub {
     pub time_zone: TimeZone,
     pub calendar: Calendar,
     pub alerts: Vec<AlertRoute>,
+    /// Nothing where no mail leaves the hub.
+    pub mail: Option<Mail>,
+    pub heartbeat: Option<Heartbeat>,
+    /// Where people reach the console, without a slash at its end.
+    pub address: Option<String>,
     pub retention: Retention,
+}
+
+/// *Shape*: `server` may hold `${…}`, to be resolved at the call that needs it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mail {
+    pub server: String,
+    pub from: String,
+}
+
+/// *Shape*: `url` may hold `${…}`, to be resolved at the call that needs it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heartbeat {
+    pub url: String,
+    pub every: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +141,8 @@ pub struct System {
     pub connection: Options,
     pub owner: Option<String>,
     pub vendor: Option<Vendor>,
+    /// When its secrets and certificates end, by names for people.
+    pub expires: Vec<(String, Date)>,
     pub time_zone: Option<TimeZone>,
     pub webhooks: Option<Webhooks>,
     pub odata: Option<OdataKeys>,

@@ -165,6 +165,7 @@ impl Thing {
 
 pub(crate) const TEXT: Shape = Shape::Plain(FieldType::Text);
 pub(crate) const SECRET: Shape = Shape::Plain(FieldType::Secret);
+pub(crate) const URL: Shape = Shape::Plain(FieldType::Url);
 pub(crate) const YES_NO: Shape = Shape::Plain(FieldType::YesNo);
 pub(crate) const DURATION: Shape = Shape::Plain(FieldType::Duration);
 pub(crate) const PERCENTAGE: Shape = Shape::Plain(FieldType::Percentage);

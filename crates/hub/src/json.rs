@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use record::{Fault, Row, Value, ValueRef};
+use record::{Fault, Now, Row, Value, ValueRef};
 use serde_json::{Map, Value as Json, json};
 
 /// A row as a JSON object; the columns that `hidden` names show `***`.
@@ -80,6 +80,13 @@ pub fn fault(fault: &Fault) -> Json {
             json!({ "status": why.status, "code": why.code, "text": why.text, "request_id": why.request_id }),
         );
     }
+    let now = match fault.now {
+        Now::RetryAfter(_) => "retry",
+        Now::Reject => "reject",
+        Now::Stop => "stop",
+        Now::AskPerson => "ask_person",
+    };
+    out.insert("now".into(), json!(now));
     out.insert("do".into(), json!(fault.fix));
     out.insert("more".into(), json!(format!("ironbridge explain {}", fault.code)));
     Json::Object(out)

@@ -10,7 +10,7 @@ use store::ledger::{self, Entry};
 use store::{Op, Store};
 
 use crate::error::Error;
-use crate::{events, two_way};
+use crate::{events, operations, two_way};
 
 /// How long a discarded one is kept where its integration is not in the project any more.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -40,6 +40,7 @@ pub(crate) fn retry_ops(
     note: Option<&str>,
 ) -> Result<Vec<Op>, Error> {
     match letter.kind {
+        Kind::Message if letter.queue == operations::NOTICES => operations::again(store, letter, by, note),
         Kind::Message => events::letters::retry(store, letter, by, note),
         Kind::Row => {
             let mut ops = vec![change(letter, State::Retrying, by, note)];
@@ -91,7 +92,7 @@ pub async fn discard(
     let (id, seen, note_of) = (letter.id.clone(), letter.state, note.map(str::to_owned));
     let archive = dead_letters::Op::Archive { id, seen, by: by.name.clone(), note: note_of, goes };
     let mut ops = vec![archive.into()];
-    if letter.kind == Kind::Message {
+    if letter.kind == Kind::Message && letter.queue != operations::NOTICES {
         ops.extend(events::letters::let_go(store, letter, by, note)?);
     }
     ops.push(did(by, "dead-letters discard", letter, note));

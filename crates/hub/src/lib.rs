@@ -25,6 +25,7 @@ mod known;
 pub mod letters;
 mod lines;
 pub mod mask;
+pub mod operations;
 mod outage;
 pub mod pair;
 pub mod plan;

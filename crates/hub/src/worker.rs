@@ -59,7 +59,7 @@ pub fn due(
     batches.filter_map(|(name, batch)| due_now(name, batch, last.get(name), zone, started, now)).collect()
 }
 
-fn due_now(
+pub(crate) fn due_now(
     name: &str,
     batch: &Batch,
     last: Option<&Run>,

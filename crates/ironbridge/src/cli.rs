@@ -7,12 +7,14 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod advise;
+mod alerts;
 mod at_work;
 mod care;
 mod demo;
 mod outside;
 
 pub use advise::{Advise, AdviseAction, Given};
+pub use alerts::Alerts;
 pub use at_work::{Approvals, Decision, Flow, Queue, State, Users, Window};
 pub use care::{Audit, DeadLetters, Jobs, Mark, Retry};
 pub use demo::{DEMO_DIR, Demo, DemoAction, UpOrDown};
@@ -249,6 +251,16 @@ pub enum Command {
     /// Flows: their instances, how far each has come, and their versions.
     #[command(subcommand)]
     Flow(Flow),
+    /// What needs a person: who is told of it, and what would ring.
+    #[command(subcommand)]
+    Alerts(Alerts),
+    /// One page on an integration: how it stands, how to stop, start and repeat it, what to do at each alert, whom to call.
+    Runbook {
+        integration: String,
+        /// As a page for a browser, or to print; without it, Markdown.
+        #[arg(long)]
+        html: bool,
+    },
     /// Rows and messages that the hub gave up on, waiting for a person.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -345,6 +357,47 @@ mod tests {
             }
         }
         assert!(checked > 20, "only {checked} commands were found");
+    }
+
+    #[test]
+    fn every_command_of_a_runbook_can_be_typed() {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let mut checked = 0;
+        for example in ["customers", "orders", "everything"] {
+            let dir = examples.join(example);
+            let dir = if dir.exists() { dir } else { continue };
+            let loaded = crate::wiring::load(&dir, None);
+            let Some(project) = loaded.project else { panic!("{}", loaded.render(false, 110)) };
+            for integration in &project.integrations {
+                let page = hub::operations::runbook::page(&project, integration, None, None);
+                for kind in hub::operations::Kind::ALL.into_iter().filter(|kind| kind.applies(integration)) {
+                    let heading = format!("### {} {{#{}}}", kind.heading(), kind.word());
+                    assert!(page.contains(&heading), "{} has no section `{heading}`", integration.name);
+                }
+                for line in page.lines().map(str::trim).filter(|line| line.starts_with("ironbridge ")) {
+                    Cli::try_parse_from(words(line)).unwrap_or_else(|error| panic!("{line}\n{error}"));
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 60, "only {checked} commands were found");
+        // What alerts name as the next command.
+        for line in [
+            "ironbridge runs customers",
+            "ironbridge status",
+            "ironbridge explain IB0502",
+            "ironbridge systems check erp",
+            "ironbridge queue peek events/orders/subscriptions/erp",
+            "ironbridge dead-letters list orders",
+            "ironbridge show credit-limit",
+            "ironbridge approvals show 7",
+            "ironbridge impact finance",
+            "ironbridge alerts list",
+            "ironbridge alerts test",
+            "ironbridge alerts coverage",
+        ] {
+            Cli::try_parse_from(words(line)).unwrap_or_else(|error| panic!("{line}\n{error}"));
+        }
     }
 
     /// A command line as a shell splits it, without its comment.

@@ -6,6 +6,7 @@ use crate::cli::{Cli, Command, Emulate, Export, Limits, Picture};
 use crate::failure::Failure;
 
 mod advise;
+mod alerts;
 mod approvals;
 mod audit;
 mod check;
@@ -27,6 +28,7 @@ mod plan;
 mod promote;
 mod queue;
 mod run;
+mod runbook;
 mod runs;
 mod sample;
 mod schema;
@@ -76,6 +78,8 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Status => status::status(cli),
         Command::Test { names, update } => test::test(cli, names, *update).await,
         Command::Runs { integration, last } => runs::runs(cli, integration.as_deref(), *last),
+        Command::Alerts(command) => alerts::alerts(cli, command).await,
+        Command::Runbook { integration, html } => runbook::runbook(cli, integration, *html),
         Command::Approvals(command) => approvals::approvals(cli, command).await,
         Command::Flow(command) => flow::flow(cli, command).await,
         Command::Promote { flow } => promote::promote(cli, flow),

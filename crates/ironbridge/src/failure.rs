@@ -56,6 +56,12 @@ pub const NOT_NOW: Code = Code("IB1205");
 pub const NOT_PROMOTED: Code = Code("IB1206");
 /// The certificate or the key of `--tls-…` cannot be used.
 pub const BAD_TLS: Code = Code("IB1051");
+/// A runbook has notes for an alert that there is none.
+pub const STRANGE_SECTION: Code = Code("IB1003");
+/// An alert that is over, or that there is none.
+pub const NO_ALERT: Code = Code("IB1005");
+/// No way to tell anybody is there to be tried.
+pub const NO_WAYS: Code = Code("IB1006");
 /// No events are registered for this integration, or not by an API.
 pub const NOT_REGISTERED_THERE: Code = Code("IB0805");
 /// An integration has no virtual table that could be published.

@@ -1,12 +1,15 @@
 //! The command line of Ironbridge: it wires the crates together, and is the only place (with the emulator) that listens.
 
+mod alerting;
 mod cli;
 mod commands;
+mod expiry;
 mod failure;
 mod ingress;
 mod measured;
 mod memory;
 mod output;
+mod ways;
 mod wiring;
 
 use cli::Cli;

@@ -10,7 +10,7 @@ use crate::op::{Op, OpResult};
 use crate::time::Ms;
 use crate::tx::Tx;
 use crate::{
-    Failpoints, agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases, ledger,
+    Failpoints, agreements, alerts, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases, ledger,
     outages, pauses, queue, retries, runs, secrets, users,
 };
 
@@ -154,6 +154,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Pause(op) => pauses::apply(tx, op),
         Op::Outage(op) => outages::apply(tx, op),
         Op::Approval(op) => approvals::apply(tx, op),
+        Op::Alert(op) => alerts::apply(tx, op),
         Op::Deadline(op) => deadlines::apply(tx, op),
         Op::Secret(op) => secrets::apply(tx, op),
         Op::Journal(op) => crate::journal::apply(tx, op),

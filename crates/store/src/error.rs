@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use record::Code;
 
 use crate::Injected;
+use crate::alerts::AlertId;
 use crate::approvals::ApprovalId;
 use crate::leases::Epoch;
 use crate::runs::RunId;
@@ -77,6 +78,10 @@ pub enum Refusal {
     ApprovalState { id: ApprovalId, state: crate::approvals::State },
     #[error("instance {id} was moved by somebody else meanwhile")]
     FlowMoved { id: crate::flows::InstanceId },
+    #[error("there is no alert {id}")]
+    NoAlert { id: AlertId },
+    #[error("alert {id} is over")]
+    AlertOver { id: AlertId },
     #[error("there is no queue `{path}`")]
     NoQueue { path: String },
     #[error("`{path}` is {reason}")]

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0008_care.sql"),
     include_str!("../migrations/0009_flow.sql"),
     include_str!("../migrations/0010_console.sql"),
+    include_str!("../migrations/0011_alert.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.

@@ -12,6 +12,7 @@
 //! | [`audit`] | what people did, in a chain of hashes | [`Store::audit`], [`Store::audit_verify`] |
 //! | [`definitions`] | the definition that the hub worked with last | [`Store::definition_seen`] |
 //! | [`approvals`] | questions to people, and what they decided | [`Store::approval`], [`Store::approval_of`], [`Store::approvals`] |
+//! | [`alerts`] | conditions that need a person, and who was told | [`Store::open_alerts`], [`Store::past_alerts`], [`Store::alert`], [`Store::alert_notices`], [`Store::silences`], [`Store::alert_routes`], [`Store::traffic`] |
 //! | [`deadlines`] | when results are needed, and what is late | [`Store::deadlines`], [`Store::late_deadlines`] |
 //! | [`flows`] | instances of flows, their versions and steps | [`Store::flow_instance`], [`Store::flow_instances`], [`Store::flow_due`], [`Store::flow_versions`] |
 //! | [`journal`] | what happened to each record, bounded | [`Store::journal_of`], [`Store::journal_after`] |
@@ -63,6 +64,7 @@
 //! ```
 
 pub mod agreements;
+pub mod alerts;
 pub mod approvals;
 pub mod audit;
 mod checkpointer;

@@ -37,6 +37,18 @@ impl UpLock {
     }
 }
 
+/// Whether the process that was the folder's `up` last is there, without touching its lock. `true` where the machine does
+/// not tell.
+pub(crate) fn is_up(dir: &Path) -> bool {
+    let Ok(mut file) = File::open(dir.join("up.lock")) else { return false };
+    let processes = Path::new("/proc/self");
+    match holder(&mut file) {
+        Some(pid) if processes.exists() => processes.with_file_name(pid.to_string()).exists(),
+        Some(_) => true,
+        None => !processes.exists(),
+    }
+}
+
 /// The process that the lock file names. `None` where the system does not let us read a locked file.
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();

@@ -1,7 +1,7 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
 use crate::{
-    agreements, approvals, audit, cursors, dead_letters, deadlines, definitions, flows, forget, leases, ledger,
+    agreements, alerts, approvals, audit, cursors, dead_letters, deadlines, definitions, flows, forget, leases, ledger,
     outages, pauses, queue, retries, runs, secrets, users,
 };
 
@@ -18,6 +18,7 @@ pub enum Op {
     Pause(pauses::Op),
     Outage(outages::Op),
     Approval(approvals::Op),
+    Alert(alerts::Op),
     Deadline(deadlines::Op),
     Secret(secrets::Op),
     Journal(crate::journal::Op),
@@ -83,6 +84,7 @@ converts! {
     pauses::Op => Pause,
     outages::Op => Outage,
     approvals::Op => Approval,
+    alerts::Op => Alert,
     deadlines::Op => Deadline,
     secrets::Op => Secret,
     crate::journal::Op => Journal,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row};
 use crate::error::{Error, Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{from_ms, to_ms};
-use crate::tx::{Tx, all, first};
+use crate::tx::{Count, Tx, all, first};
 use crate::words::words;
 use crate::{Store, deadlines};
 
@@ -167,10 +167,11 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             };
             let done = running(tx.run(sql, (run.0, state, tx.now, code, text, detail))?, *run)?;
             if state.is_good() {
-                let sql = "SELECT integration, started FROM run WHERE id = ?1";
-                let run = tx.first(sql, [run.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-                let (integration, began) = run.expect("the run was just ended");
+                let sql = "SELECT integration, started, read FROM run WHERE id = ?1";
+                let run = tx.first(sql, [run.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
+                let (integration, began, read) = run.expect("the run was just ended");
                 deadlines::meet(tx, &integration, began)?;
+                tx.count(Count::Traffic { name: integration }, read);
             }
             Ok(done)
         }

@@ -132,6 +132,11 @@ impl Store {
         UpLock::take(&self.0.dir)
     }
 
+    /// Whether somebody is this folder's `up`, as far as that can be seen from outside.
+    pub fn is_up(&self) -> bool {
+        crate::lock::is_up(&self.0.dir)
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.0.dir

@@ -24,9 +24,22 @@ pub(crate) struct Tx<'c> {
 /// A number that is kept, and the row it is kept in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Count {
-    Ledger { scope: i64, state: crate::ledger::State },
-    DeadLetters { integration: String, state: crate::dead_letters::State },
-    Messages { queue: i64, state: crate::queue::Place },
+    Ledger {
+        scope: i64,
+        state: crate::ledger::State,
+    },
+    DeadLetters {
+        integration: String,
+        state: crate::dead_letters::State,
+    },
+    Messages {
+        queue: i64,
+        state: crate::queue::Place,
+    },
+    /// What went through in this hour.
+    Traffic {
+        name: String,
+    },
 }
 
 /// What a commit that is refused half-way takes back.
@@ -96,6 +109,7 @@ impl<'c> Tx<'c> {
                 Count::DeadLetters { integration, state } => {
                     crate::dead_letters::add_to_count(self, &integration, state, by)?;
                 }
+                Count::Traffic { name } => crate::alerts::add_to_traffic(self, &name, by)?,
                 Count::Messages { queue, state } => crate::queue::add_to_count(self, queue, state, by)?,
             }
         }

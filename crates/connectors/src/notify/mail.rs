@@ -1,5 +1,6 @@
-//! Notices as mail, by SMTP.
+//! Notices as mail: by SMTP, or as files in a folder for those who try things out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
@@ -10,9 +11,15 @@ use record::{BoxFuture, Fault, Notice, NoticeKind, Notify, Secret, Severity, Why
 use super::NOT_SENT;
 
 pub(super) struct Mail {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    transport: Transport,
     from: Mailbox,
     to: Vec<Mailbox>,
+}
+
+enum Transport {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    /// A file for each mail, as mail programs open it.
+    Folder(PathBuf),
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,19 +28,19 @@ impl Mail {
     pub fn new(server: &Secret, from: &str, to: &[String]) -> Result<Mail, Fault> {
         let wrong = |what: String, fix: &str| Fault::ask_person(NOT_SENT, what).fix(fix);
         rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        if let Some(folder) = server.reveal().strip_prefix("file:") {
+            let to = to.iter().map(|address| parse(address)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(Mail { transport: Transport::Folder(folder.into()), from: parse(from)?, to });
+        }
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(server.reveal()).map_err(|why| {
             wrong(
                 format!("the address of the mail server cannot be used: {why}"),
                 "write `mail: { server: \"smtp://user:password@host:587?tls=required\", … }`, with the password as ${env:…}",
             )
         })?;
-        let mailbox = |address: &str| {
-            address
-                .parse::<Mailbox>()
-                .map_err(|why| wrong(format!("`{address}` is no mail address: {why}"), "correct it in people.yaml"))
-        };
-        let to = to.iter().map(|address| mailbox(address)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Mail { transport: transport.timeout(Some(TIMEOUT)).build(), from: mailbox(from)?, to })
+        let to = to.iter().map(|address| parse(address)).collect::<Result<Vec<_>, _>>()?;
+        let transport = Transport::Smtp(transport.timeout(Some(TIMEOUT)).build());
+        Ok(Mail { transport, from: parse(from)?, to })
     }
 
     fn message(&self, notice: &Notice) -> Result<Message, lettre::error::Error> {
@@ -50,6 +57,28 @@ impl Mail {
         let rich = SinglePart::builder().header(ContentType::TEXT_HTML).body(html(notice));
         builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(rich))
     }
+}
+
+fn parse(address: &str) -> Result<Mailbox, Fault> {
+    address.parse::<Mailbox>().map_err(|why| {
+        Fault::ask_person(NOT_SENT, format!("`{address}` is no mail address: {why}")).fix("correct it in people.yaml")
+    })
+}
+
+/// Writes a mail as a file of its own; the same notice is the same file.
+async fn put(folder: &std::path::Path, notice: &Notice, to: &[Mailbox], mail: &Message) -> Result<(), Fault> {
+    let first = to.first().map(|to| thread(to.email.as_ref())).unwrap_or_default();
+    let name = format!("{}-{first}-{}.eml", notice.at.strftime("%Y%m%dT%H%M%S"), thread(&notice.subject()));
+    let name: String = name.chars().take(180).collect::<String>().trim_end_matches(".eml").to_owned() + ".eml";
+    let write = async {
+        tokio::fs::create_dir_all(folder).await?;
+        tokio::fs::write(folder.join(name), mail.formatted()).await
+    };
+    write.await.map_err(|why: std::io::Error| {
+        Fault::retry(NOT_SENT, format!("a mail could not be written into {}", folder.display()), None)
+            .why(Why { text: why.to_string(), ..Why::default() })
+            .fix("look at the folder that `mail:` in ironbridge.yaml names")
+    })
 }
 
 /// Nobody's out-of-office should answer it.
@@ -147,7 +176,11 @@ impl Notify for Mail {
                 Fault::reject(NOT_SENT, format!("a mail could not be written: {why}"))
                     .fix("look at the addresses in people.yaml")
             })?;
-            self.transport.send(message).await.map(drop).map_err(|error| {
+            let transport = match &self.transport {
+                Transport::Smtp(transport) => transport,
+                Transport::Folder(folder) => return put(folder, notice, &self.to, &message).await,
+            };
+            transport.send(message).await.map(drop).map_err(|error| {
                 let why = Why { status: None, code: None, text: error.to_string(), request_id: None };
                 let fault = if error.is_permanent() {
                     Fault::ask_person(NOT_SENT, "the mail server refuses a notice")

@@ -6,7 +6,7 @@ use crate::codes;
 use crate::decoded::{Data, Group};
 use crate::diagnostic::Diagnostic;
 use crate::load::Draft;
-use crate::model::Project;
+use crate::model::{Project, Way};
 use crate::table::Thing;
 
 const WAYS: &[&str] = &["email", "teams", "slack", "webhook", "pagerduty"];
@@ -16,6 +16,52 @@ pub(crate) fn check(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diag
     managers(&draft.people, diagnostics);
     calendar(&draft.hub, diagnostics);
     owners(draft, diagnostics);
+    unheard(draft, project, diagnostics);
+}
+
+/// An alert of each integration gets through to somebody.
+fn unheard(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diagnostic>) {
+    if draft.names.incomplete() || draft.hub.is_broken() || draft.people.is_broken() || draft.hub.text("hub").is_none()
+    {
+        return;
+    }
+    let ways = |who: &str| project.ways(who);
+    let everywhere: Vec<_> = project.hub.alerts.iter().flat_map(|route| &route.to).flat_map(|who| ways(who)).collect();
+    let mut without_mail = Vec::new();
+    for integration in &draft.integrations {
+        let Some(owner) = integration.text("owner").filter(|owner| draft.names.has(Thing::Who, owner)) else {
+            continue;
+        };
+        let ways: Vec<_> = ways(owner).into_iter().chain(everywhere.iter().copied()).collect();
+        if ways.iter().any(|(_, lacks)| lacks.is_none()) {
+            continue;
+        }
+        if project.hub.mail.is_none() && ways.iter().any(|(way, _)| *way == Way::Email) {
+            without_mail.push(integration.text("integration").unwrap_or_default());
+            continue;
+        }
+        diagnostics.push(
+            Diagnostic::error(codes::UNHEARD, "nobody would hear of an alert of this integration")
+                .at(integration.at("owner"), format!("no way to `{owner}` leads anywhere"))
+                .help("give the group an address in people.yaml: `email:`, `teams:`, `slack:`, `webhook:` or `pagerduty:`"),
+        );
+    }
+    if without_mail.is_empty() {
+        return;
+    }
+    let what = "no mail leaves this hub, so alerts reach nobody";
+    // Where people work with it, it must ring.
+    let protected = draft.environment.as_ref().is_some_and(|environment| environment.protected);
+    let diagnostic = match protected {
+        true => Diagnostic::error(codes::UNHEARD, what),
+        false => Diagnostic::warning(codes::UNHEARD, what),
+    };
+    diagnostics.push(
+        diagnostic
+            .at(draft.hub.at("hub"), "there is no `mail:` beside it")
+            .note(format!("of: {}", without_mail.join(", ")))
+            .help("add `mail: { server: \"${env:MAIL_SERVER}\", from: hub@contoso.example }`, or another way in people.yaml"),
+    );
 }
 
 /// A failure of each integration reaches somebody: its owner, or a route of the hub.

@@ -1,6 +1,6 @@
 //! `ironbridge.yaml`, `people.yaml` and `environments/*.yaml`.
 
-use crate::table::{DURATION, Field, SECRET, Shape, TEXT, Table, Thing, YES_NO, one_of};
+use crate::table::{DURATION, Field, SECRET, Shape, TEXT, Table, Thing, URL, YES_NO, one_of};
 
 pub(crate) const HUB: Table = Table {
     name: "the hub",
@@ -21,6 +21,24 @@ pub(crate) const HUB: Table = Table {
             Shape::Many(&Shape::Group(&ALERT)),
             "Who hears of alerts, besides the owner of the integration.",
             "[{ to: finance-it }]",
+        ),
+        Field::new(
+            "mail",
+            Shape::Group(&MAIL),
+            "By which server alerts and questions are mailed; without it no mail leaves the hub.",
+            "{ server: \"${env:MAIL_SERVER}\", from: hub@contoso.example }",
+        ),
+        Field::new(
+            "heartbeat",
+            Shape::Group(&HEARTBEAT),
+            "An outside watcher that notices when the hub itself is silent.",
+            "{ url: \"${env:HEARTBEAT_URL}\" }",
+        ),
+        Field::new(
+            "address",
+            URL,
+            "Where people reach the console of this hub; links in alerts begin with it.",
+            "https://hub.contoso.example",
         ),
         Field::new(
             "retention",
@@ -79,6 +97,30 @@ const ALERT: Table = Table {
             "Only at these hours, in the hub's time zone; it may pass midnight.",
             "\"18:00-08:00\"",
         ),
+    ]],
+};
+
+const MAIL: Table = Table {
+    name: "mail",
+    doc: "How the hub sends mail.",
+    parts: &[&[
+        Field::new(
+            "server",
+            URL,
+            "The SMTP server, such as smtp://user:password@host:587?tls=required; or `file:` and a folder, to try things out.",
+            "\"${env:MAIL_SERVER}\"",
+        )
+        .required(),
+        Field::new("from", Shape::Email, "The sender of every mail.", "hub@contoso.example").required(),
+    ]],
+};
+
+const HEARTBEAT: Table = Table {
+    name: "a heartbeat",
+    doc: "A URL that is called again and again while the hub works, so that a watcher elsewhere misses it when it does not.",
+    parts: &[&[
+        Field::new("url", URL, "The address that the watcher gave.", "\"${env:HEARTBEAT_URL}\"").required(),
+        Field::new("every", DURATION, "How often it is called.", "1 minute").default("1 minute"),
     ]],
 };
 

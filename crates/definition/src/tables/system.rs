@@ -33,6 +33,12 @@ pub(crate) const SYSTEM: Table = Table {
             "Whose product it is, and until when they support it.",
             "{ name: Contoso Ledger, supported_until: 2029-06-30 }",
         ),
+        Field::new(
+            "expires",
+            Shape::Named("", &Shape::Date),
+            "When a secret or certificate of it ends, by a name for people: an alert comes a month before.",
+            "{ client_secret: 2027-01-31 }",
+        ),
         Field::new("time_zone", Shape::Zone, "The zone of times that come without one.", "Europe/London"),
         Field::new(
             "webhooks",

@@ -264,7 +264,7 @@ fn diagnostics_are_json_too() {
             "code": "IB0110", "severity": "error", "title": "unknown key `timezone`",
             "place": { "file": "ironbridge.yaml", "line": 2, "column": 1, "start": 13, "end": 21 },
             "label": "the hub has no such key",
-            "notes": ["allowed: hub, time_zone, calendar, alerts, retention, accept"],
+            "notes": ["allowed: hub, time_zone, calendar, alerts, mail, heartbeat, address, retention, accept"],
             "help": "did you mean `time_zone`?",
             "secondary": [],
         }])

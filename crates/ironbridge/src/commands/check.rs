@@ -11,7 +11,7 @@ use record::{Catalog, Fault, RetryPolicy};
 
 use crate::cli::{Cli, Format};
 use crate::commands::emulate::stopped;
-use crate::failure::{FAILED, Failure, USAGE};
+use crate::failure::{FAILED, Failure, STRANGE_SECTION, USAGE};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
@@ -94,7 +94,24 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
             }
         }
     }
-    if errors > 0 { USAGE } else { 0 }
+    let strange = loaded.project.as_ref().filter(|_| errors == 0).map_or(0, |project| strange_sections(cli, project));
+    if errors + strange > 0 { USAGE } else { 0 }
+}
+
+/// Notes in `runbooks/` for an alert that there is none: nobody would find them. Answers how many.
+fn strange_sections(cli: &Cli, project: &Project) -> usize {
+    let mut count = 0;
+    for integration in &project.integrations {
+        let Some(file) = &integration.runbook else { continue };
+        let notes = std::fs::read_to_string(project.dir.join(file)).unwrap_or_default();
+        for heading in hub::operations::runbook::strange_sections(integration, &notes) {
+            count += 1;
+            let what = format!("{file} has a section `{heading}`, and {} has no such alert", integration.name);
+            let fix = format!("name it like a section of: ironbridge runbook {}", integration.name);
+            Failure::new(USAGE, STRANGE_SECTION, what, fix).print(cli.format);
+        }
+    }
+    count
 }
 
 /// What a virtual table is not, for whoever thinks of it as a table.

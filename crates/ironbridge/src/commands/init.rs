@@ -16,7 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ("systems/dynamics.yaml", include_str!("../../../../examples/customers/systems/dynamics.yaml")),
     ("integrations/customers.yaml", include_str!("../../../../examples/customers/integrations/customers.yaml")),
     ("tests/customers.yaml", include_str!("../../../../examples/customers/tests/customers.yaml")),
-    (".gitignore", "# State, secrets and sample data stay on this machine.\n.ironbridge/\n*.token\ndata/\n"),
+    (".gitignore", "# State, secrets and sample data stay on this machine.\n.ironbridge/\n*.token\ndata/\nmails/\n"),
 ];
 
 /// The token of a local Dynamics. Not a secret: it opens nothing but an emulator.

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::ingress::metrics::Observed;
 use crate::ingress::tls;
 use crate::wiring::{self, OpenSystems};
-use crate::{ingress, talk};
+use crate::{alerting, ingress, talk};
 
 pub async fn up(cli: &Cli, listen: SocketAddr, tls: Option<(&Path, &Path)>) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
@@ -103,6 +103,7 @@ impl Hub {
             let watch = move || hub::deadline::watch(&project, &store, || *stopping.borrow());
             std::thread::Builder::new().name("deadlines".to_owned()).spawn(watch)?
         };
+        let (alerts, telling) = alerting::start(&project, &store, &stopping)?;
         let mut ending = stopping.clone();
         let events = hub::events::work(project.clone(), systems.clone(), store.clone(), stopping.clone());
         let flows = hub::flows::Flows::new(project.clone(), systems.clone(), store.clone(), wiring::kinds());
@@ -110,11 +111,11 @@ impl Hub {
         let upkeep = hub::upkeep::work(project.clone(), store.clone(), pulse.clone(), stopping.clone());
         let retries = hub::retries::work(project.clone(), store.clone(), pulse.clone(), stopping.clone());
         let batches = hub::worker::work(project, systems, store, wiring::holder(), pulse, stopping);
-        let worked = tokio::try_join!(batches, events, flows, retries, upkeep);
+        let worked = tokio::try_join!(batches, events, flows, retries, upkeep, telling);
         serving.abort();
         if worked.is_ok() && ending.wait_for(|stop| *stop).await.is_ok() {
-            // It looks up twice a second.
-            tokio::task::spawn_blocking(move || watching.join()).await.ok();
+            // They look up twice a second.
+            tokio::task::spawn_blocking(move || (watching.join(), alerts.join())).await.ok();
         }
         worked?;
         Ok(())

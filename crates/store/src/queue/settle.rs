@@ -13,7 +13,7 @@ use crate::dead_letters::{self, DeadLetterId};
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{duration_ms, from_ms};
-use crate::tx::Tx;
+use crate::tx::{Count, Tx};
 
 /// At most this many messages are purged in one commit.
 const PURGE_MAX: usize = 20_000;
@@ -32,6 +32,7 @@ pub(crate) fn renew(tx: &mut Tx<'_>, path: &str, token: LockToken) -> Result<OpR
 pub(crate) fn complete(tx: &mut Tx<'_>, path: &str, tokens: &[LockToken]) -> Result<OpResult, Fail> {
     let queue = entity::find(tx, path)?;
     if complete_together(tx, &queue, tokens)? {
+        through(tx, &queue, tokens.len());
         return Ok(OpResult::Count(tokens.len() as u64));
     }
     let mut once = HashSet::with_capacity(tokens.len());
@@ -42,6 +43,7 @@ pub(crate) fn complete(tx: &mut Tx<'_>, path: &str, tokens: &[LockToken]) -> Res
         }
         heads.push(held(tx, &queue, token)?);
     }
+    through(tx, &queue, heads.len());
     for head in &heads {
         place::leave(tx, head)?;
         match queue.kind {
@@ -50,6 +52,13 @@ pub(crate) fn complete(tx: &mut Tx<'_>, path: &str, tokens: &[LockToken]) -> Res
         }
     }
     Ok(OpResult::Count(tokens.len() as u64))
+}
+
+/// What left a subscription is counted by the hour: by that one sees what is usual.
+fn through(tx: &mut Tx<'_>, queue: &Queue, messages: usize) {
+    if queue.kind == Kind::Subscription {
+        tx.count(Count::Traffic { name: queue.path.clone() }, messages as i64);
+    }
 }
 
 /// Completes what was received together with a few statements for all of it. `false`: it is not all that the queue has

@@ -49,6 +49,10 @@ pub async fn retry(cli: &Cli, id: &str, note: Option<&str>) -> Result<u8, Failur
     let retried = hub::letters::retry(&store, &project, &letter, &wiring::actor(), note).await;
     or_dealt_with(&store, &letter, retried)?;
     match letter.kind {
+        Kind::Message if letter.queue == hub::operations::NOTICES => {
+            say!("{short} is sent again");
+            talk!("`ironbridge up` sends it; whether the way works at all: ironbridge alerts test");
+        }
         Kind::Message => {
             say!("{short} is sent again to {}", letter.queue.rsplit('/').next().unwrap_or_default());
             talk!("`ironbridge up` delivers it; see what became of it: ironbridge dead-letters show {short}");

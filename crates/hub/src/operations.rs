@@ -1,0 +1,29 @@
+//! Alerts and runbooks: what needs a person, who is told and how, and the page that says what to do about it.
+//!
+//! Facts are read functions of `store`; [`conditions`] says what holds at a moment and [`evaluate`] what changes
+//! because of it, both pure. Opening an alert writes it and its notices into the durable queue in one commit; [`send`]
+//! takes them from there. [`watch`] does it all day, on a thread of its own, so that what a run or the scheduler does
+//! cannot hold it up.
+
+mod conditions;
+mod coverage;
+mod evaluate;
+mod facts;
+mod kind;
+mod notice;
+mod routes;
+pub mod runbook;
+mod send;
+mod usual;
+mod watch;
+
+pub use conditions::{Condition, Rules, conditions};
+pub use coverage::{Coverage, Ring, coverage};
+pub use evaluate::{Change, Standing, Tell, evaluate};
+pub use facts::{Backlog, Disk, Expiring, Facts, Gatherer, Hourly, Known, Machine};
+pub use kind::Kind;
+pub use notice::{opened, resolved, test};
+pub use routes::{Route, everyone, routes_of, wanted};
+pub(crate) use send::again;
+pub use send::{NOTICES, Urgent, Ways, deliver_all, send};
+pub use watch::{Pulse, Watcher, watch};

@@ -1,0 +1,237 @@
+//! What is known at a moment, gathered from the store and the definition.
+
+use std::collections::BTreeMap;
+
+use definition::{Pattern, Project};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use store::alerts::RouteState;
+use store::approvals::{Approval, State as Decided};
+use store::dead_letters::{DeadLetter, Filter, State as Letter};
+use store::deadlines::Deadline;
+use store::outages::Outage;
+use store::runs::{Run, State};
+use store::{Error, Store};
+
+use crate::events::subscription;
+
+/// What is asked of the machine, and of what lies beside the project.
+pub trait Machine: Send + Sync {
+    /// The room on the disk that holds the state. `None` where the machine does not tell.
+    fn disk(&self) -> Option<Disk>;
+    /// Certificates and tokens that say themselves when they end.
+    fn expiring(&self) -> Vec<Expiring>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    pub free_bytes: u64,
+    /// What the state takes already.
+    pub state_bytes: u64,
+}
+
+/// Something that ends on a day.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expiring {
+    pub system: String,
+    /// `client_secret`, `the certificate of …`, `the support of Contoso Ledger`.
+    pub what: String,
+    pub on: Date,
+    /// People need longer than a month to do something about it.
+    pub long: bool,
+}
+
+/// What waits for one destination.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backlog {
+    pub to: String,
+    pub waiting: u64,
+    pub oldest: Option<Timestamp>,
+}
+
+/// Hours, each by its beginning, with what went through in it.
+pub type Hourly = Vec<(Timestamp, u64)>;
+
+/// What is known of one integration.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    pub name: String,
+    /// The newest run, and the newest that has ended.
+    pub last: Option<Run>,
+    pub ended: Option<Run>,
+    pub good: Option<Timestamp>,
+    pub deadline: Option<Deadline>,
+    pub paused: bool,
+    pub outages: Vec<Outage>,
+    pub backlog: Vec<Backlog>,
+    /// Dead letters that wait.
+    pub letters: u64,
+    /// The last of them.
+    pub letter: Option<DeadLetter>,
+    /// Those that nobody has looked at, and since when the oldest of them waits for that.
+    pub unreviewed: Option<(u64, Timestamp)>,
+    /// The newest good runs, newest first.
+    pub good_runs: Vec<Run>,
+    /// What went through by hour, of the integration or of each destination, over the last weeks.
+    pub traffic: Vec<(String, Hourly)>,
+    /// How often a flow has started within a day.
+    pub started: u64,
+}
+
+/// Everything that conditions are worked out from.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub now: Timestamp,
+    /// When this hub began to look: where what never happened counts from.
+    pub started: Timestamp,
+    /// In the order of the project.
+    pub integrations: Vec<Known>,
+    /// Questions that are open.
+    pub approvals: Vec<Approval>,
+    pub expiring: Vec<Expiring>,
+    pub disk: Option<Disk>,
+    pub routes: Vec<RouteState>,
+}
+
+/// How often what costs more to read is read.
+const SLOW: SignedDuration = SignedDuration::from_secs(60);
+/// Good runs that show what is usual.
+const RUNS: usize = 60;
+/// Weeks of traffic that show what is usual.
+pub(crate) const WEEKS: i64 = 5;
+
+/// Reads facts, and remembers for a minute what costs more.
+#[derive(Debug, Default)]
+pub struct Gatherer {
+    read: Option<Timestamp>,
+    good_runs: BTreeMap<String, Vec<Run>>,
+    traffic: BTreeMap<String, Vec<(String, Hourly)>>,
+    expiring: Vec<Expiring>,
+}
+
+impl Gatherer {
+    /// *Errors*: of our own state.
+    pub fn gather(
+        &mut self,
+        project: &Project,
+        store: &Store,
+        machine: &dyn Machine,
+        started: Timestamp,
+    ) -> Result<Facts, Error> {
+        let now = store.clock().now();
+        if self.read.is_none_or(|read| now.duration_since(read).abs() >= SLOW) {
+            self.slow(project, store, machine, now)?;
+            self.read = Some(now);
+        }
+        let last: BTreeMap<String, Run> =
+            store.last_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
+        let (pauses, outages, deadlines) = (store.pauses()?, store.outages()?, store.deadlines()?);
+        let letters: BTreeMap<String, u64> = store.dead_letters_waiting()?.into_iter().collect();
+        let unreviewed: BTreeMap<String, (u64, Timestamp)> = store
+            .dead_letters_unreviewed()?
+            .into_iter()
+            .map(|unreviewed| (unreviewed.integration, (unreviewed.letters, unreviewed.since)))
+            .collect();
+        let mut integrations = Vec::new();
+        for integration in &project.integrations {
+            let name = &integration.name;
+            let mut known = Known {
+                name: name.clone(),
+                last: last.get(name).cloned(),
+                deadline: deadlines.iter().find(|deadline| deadline.integration == *name).cloned(),
+                paused: pauses.iter().any(|pause| pause.integration == *name),
+                outages: outages.iter().filter(|outage| outage.integration == *name).cloned().collect(),
+                letters: letters.get(name).copied().unwrap_or(0),
+                unreviewed: unreviewed.get(name).copied(),
+                good_runs: self.good_runs.get(name).cloned().unwrap_or_default(),
+                traffic: self.traffic.get(name).cloned().unwrap_or_default(),
+                ..Known::default()
+            };
+            match &integration.pattern {
+                Pattern::Batch(_) => {
+                    known.good = store.last_good_start(name)?;
+                    known.ended = match &known.last {
+                        Some(run) if run.state == State::Running => store.runs(Some(name), None, 2)?.into_iter().nth(1),
+                        last => last.clone(),
+                    };
+                }
+                Pattern::Event(event) => {
+                    for to in &event.to {
+                        let queue = subscription(name, to);
+                        let counts = store.queue_counts(&queue)?.unwrap_or_default();
+                        let waiting = counts.ready + counts.delayed + counts.locked + counts.deferred;
+                        let oldest = store.oldest_ready(&queue)?;
+                        known.backlog.push(Backlog { to: to.clone(), waiting, oldest });
+                    }
+                }
+                Pattern::Flow(_) => {
+                    let day = now.checked_sub(SignedDuration::from_hours(23)).unwrap_or(now);
+                    let hours = store.traffic(
+                        &format!("flow/{name}"),
+                        day,
+                        now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(now),
+                    )?;
+                    known.started = hours.iter().map(|(_, count)| count).sum();
+                }
+                Pattern::Virtual(_) => {}
+            }
+            if known.letters > 0 {
+                let states = vec![Letter::Open, Letter::Retrying];
+                let filter = Filter { integration: Some(name.clone()), states, ..Filter::default() };
+                known.letter = store.dead_letters(&filter, 1)?.pop();
+            }
+            integrations.push(known);
+        }
+        let mut approvals = store.approvals(false, 1_000)?;
+        approvals.retain(|approval| approval.state == Decided::Open);
+        Ok(Facts {
+            now,
+            started,
+            integrations,
+            approvals,
+            expiring: self.expiring.clone(),
+            disk: machine.disk(),
+            routes: store.alert_routes()?,
+        })
+    }
+
+    fn slow(&mut self, project: &Project, store: &Store, machine: &dyn Machine, now: Timestamp) -> Result<(), Error> {
+        let since = now.checked_sub(SignedDuration::from_hours(24 * 7 * WEEKS)).unwrap_or(now);
+        for integration in &project.integrations {
+            let name = &integration.name;
+            let names = match &integration.pattern {
+                Pattern::Batch(_) => {
+                    let mut runs = store.runs(Some(name), None, RUNS)?;
+                    runs.retain(|run| run.state.is_good());
+                    self.good_runs.insert(name.clone(), runs);
+                    vec![(name.clone(), name.clone())]
+                }
+                Pattern::Event(event) => event.to.iter().map(|to| (to.clone(), subscription(name, to))).collect(),
+                Pattern::Virtual(_) | Pattern::Flow(_) => Vec::new(),
+            };
+            let mut all = Vec::new();
+            for (shown, name) in names {
+                all.push((shown, store.traffic(&name, since, now)?));
+            }
+            self.traffic.insert(name.clone(), all);
+        }
+        self.expiring = declared(project);
+        self.expiring.extend(machine.expiring());
+        self.expiring.sort();
+        self.expiring.dedup();
+        Ok(())
+    }
+}
+
+/// What the definition says of ends.
+fn declared(project: &Project) -> Vec<Expiring> {
+    let mut all = Vec::new();
+    for system in &project.systems {
+        let of = |what: String, on, long| Expiring { system: system.name.clone(), what, on, long };
+        if let Some((vendor, on)) = system.vendor.as_ref().and_then(|vendor| Some((vendor, vendor.supported_until?))) {
+            all.push(of(format!("the support of {}", vendor.name), on, true));
+        }
+        all.extend(system.expires.iter().map(|(what, on)| of(what.clone(), *on, false)));
+    }
+    all
+}

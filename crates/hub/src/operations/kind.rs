@@ -1,0 +1,164 @@
+//! The kinds of alert, in one list: what each is called, and where it can ring.
+
+use std::time::Duration;
+
+use definition::{Integration, Pattern};
+
+/// What an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Late,
+    NotRun,
+    NeedsPerson,
+    SystemDown,
+    Paused,
+    Backlog,
+    DeadLetters,
+    NotReviewed,
+    FewRows,
+    Slow,
+    Volume,
+    Approval,
+    Expiring,
+    Disk,
+    Notifier,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 15] = [
+        Kind::Late,
+        Kind::NotRun,
+        Kind::NeedsPerson,
+        Kind::SystemDown,
+        Kind::Paused,
+        Kind::Backlog,
+        Kind::DeadLetters,
+        Kind::NotReviewed,
+        Kind::FewRows,
+        Kind::Slow,
+        Kind::Volume,
+        Kind::Approval,
+        Kind::Expiring,
+        Kind::Disk,
+        Kind::Notifier,
+    ];
+
+    /// The word in keys, in links and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Late => "late",
+            Kind::NotRun => "not-run",
+            Kind::NeedsPerson => "needs-person",
+            Kind::SystemDown => "system-down",
+            Kind::Paused => "destination-paused",
+            Kind::Backlog => "backlog",
+            Kind::DeadLetters => "dead-letters",
+            Kind::NotReviewed => "not-reviewed",
+            Kind::FewRows => "few-rows",
+            Kind::Slow => "slow",
+            Kind::Volume => "volume",
+            Kind::Approval => "approval",
+            Kind::Expiring => "expiring",
+            Kind::Disk => "disk-low",
+            Kind::Notifier => "notifier-failing",
+        }
+    }
+
+    pub fn of(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The heading of its section in a runbook.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Kind::Late => "The result is late",
+            Kind::NotRun => "A run did not happen",
+            Kind::NeedsPerson => "A run needs a person",
+            Kind::SystemDown => "A system does not answer",
+            Kind::Paused => "A destination takes nothing",
+            Kind::Backlog => "Events wait too long",
+            Kind::DeadLetters => "Dead letters wait",
+            Kind::NotReviewed => "Nobody has looked at the dead letters",
+            Kind::FewRows => "Fewer rows than usual",
+            Kind::Slow => "Less goes through than usual",
+            Kind::Volume => "Volume near its ceiling",
+            Kind::Approval => "An approval is overdue",
+            Kind::Expiring => "A secret, certificate or support ends",
+            Kind::Disk => "The disk is nearly full",
+            Kind::Notifier => "Notices do not get through",
+        }
+    }
+
+    /// When it rings, as a sentence.
+    pub fn when(self) -> &'static str {
+        match self {
+            Kind::Late => {
+                "The result is not there by `needed_by`; without one, two periods of the schedule after the run was due (one hour at least, four at most)."
+            }
+            Kind::NotRun => {
+                "A run was due five minutes ago and none has begun, or one is under way for four periods (two hours at least)."
+            }
+            Kind::NeedsPerson => {
+                "The last run ended with an error that goes away only when somebody changes something: a password, a right, a column."
+            }
+            Kind::SystemDown => {
+                "Two integrations or more are held up by one system. Their own alerts are silent meanwhile."
+            }
+            Kind::Paused => "A destination has taken nothing for ten minutes.",
+            Kind::Backlog => "The oldest event waits for longer than `needed_by`; without one, fifteen minutes.",
+            Kind::DeadLetters => {
+                "Rows or messages were given up on two minutes ago and wait. However many, it is one alert."
+            }
+            Kind::NotReviewed => {
+                "The oldest dead letter waits for longer than `dead_letters: { reviewed_within: … }` says, and nobody has done or noted anything."
+            }
+            Kind::FewRows => {
+                "A run that comes every six hours or less often read less than a fifth of what is usual, after five runs that show what that is."
+            }
+            Kind::Slow => {
+                "In a whole hour less than a quarter of what is usual in this hour of the week went through, after three weeks that show what that is."
+            }
+            Kind::Volume => "A flow has started at four fifths of its ceiling within a day.",
+            Kind::Approval => "A question has waited for a working day, or the time for its answer is nearly over.",
+            Kind::Expiring => {
+                "A month before a secret or certificate ends, and half a year before a vendor's support does; a week before, it is critical."
+            }
+            Kind::Disk => {
+                "The disk of the state folder has less room than a gigabyte, or than the state takes. Below 200 MB it is critical."
+            }
+            Kind::Notifier => {
+                "A way to tell people has taken nothing for five minutes. Those who are reached by another way are told."
+            }
+        }
+    }
+
+    /// How long a condition must be gone before it is over: what comes and goes is one matter.
+    pub fn calm(self) -> Duration {
+        match self {
+            Kind::SystemDown | Kind::Paused | Kind::Backlog | Kind::Disk => Duration::from_secs(5 * 60),
+            Kind::DeadLetters | Kind::Notifier => Duration::from_secs(60),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Whether it can be about this integration.
+    pub fn applies(self, integration: &Integration) -> bool {
+        match (self, &integration.pattern) {
+            (Kind::SystemDown | Kind::Expiring, _) => true,
+            (Kind::Disk | Kind::Notifier, _) => true,
+            (Kind::DeadLetters | Kind::NotReviewed, Pattern::Batch(_) | Pattern::Event(_) | Pattern::Flow(_)) => true,
+            (Kind::Late | Kind::NotRun | Kind::NeedsPerson, Pattern::Batch(_)) => true,
+            (Kind::FewRows, Pattern::Batch(_)) => true,
+            (Kind::Slow, Pattern::Batch(_) | Pattern::Event(_)) => true,
+            (Kind::Paused | Kind::Backlog, Pattern::Event(_)) => true,
+            (Kind::Approval, Pattern::Batch(batch)) => batch.approve.is_some() || batch.first_load.is_some(),
+            (Kind::Approval | Kind::Volume, Pattern::Flow(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is about one integration, and not about a system or the hub.
+    pub fn is_of_integration(self) -> bool {
+        !matches!(self, Kind::SystemDown | Kind::Expiring | Kind::Disk | Kind::Notifier)
+    }
+}

@@ -1,0 +1,128 @@
+//! What people read: an alert, its end, or a test, as a notice. Pure.
+
+use definition::Project;
+use jiff::Timestamp;
+use record::{Notice, NoticeKind, Severity};
+use store::alerts::{Opening, Severity as Stored};
+
+use super::conditions::moment;
+use super::kind::Kind;
+
+fn severity(stored: Stored) -> Severity {
+    match stored {
+        Stored::Warning => Severity::Warning,
+        Stored::Critical => Severity::Critical,
+    }
+}
+
+/// The notice of alerts that open: of one fully, of several as a list.
+pub fn opened(project: &Project, about: &str, alerts: &[&Opening], now: Timestamp) -> Notice {
+    let zone = &project.hub.time_zone;
+    let worst = alerts.iter().map(|alert| alert.saying.severity).max().unwrap_or(Stored::Warning);
+    let [alert] = alerts else {
+        let facts = alerts.iter().map(|alert| (name(alert), alert.saying.title.clone())).collect();
+        return Notice {
+            about: about.to_owned(),
+            kind: NoticeKind::Opened,
+            severity: severity(worst),
+            title: format!("{}: {} things need somebody", project.hub.name, alerts.len()),
+            text: "They began at the same time, so they may have one cause. One notice says when all of them are over."
+                .to_owned(),
+            facts,
+            command: Some("ironbridge alerts list".to_owned()),
+            link: project.hub.address.as_ref().map(|address| format!("{address}/alerts")),
+            at: now,
+        };
+    };
+    let mut text = alert.saying.text.clone();
+    let integration = project.integration(&alert.integration);
+    if let Some(integration) = integration {
+        text += &format!("\n\nWhat it is for: {}", integration.purpose);
+    }
+    let mut facts = vec![("since".to_owned(), moment(alert.saying.since, zone))];
+    facts.extend(alert.saying.facts.iter().cloned());
+    facts.extend(integration.map(|integration| ("owner".to_owned(), integration.owner.clone())));
+    facts.push(("runbook".to_owned(), runbook_command(alert)));
+    Notice {
+        about: about.to_owned(),
+        kind: NoticeKind::Opened,
+        severity: severity(alert.saying.severity),
+        title: format!("{}: {}", project.hub.name, alert.saying.title),
+        text,
+        facts,
+        command: Some(alert.saying.command.clone()).filter(|command| !command.is_empty()),
+        link: link(project, alert),
+        at: now,
+    }
+}
+
+/// The notice that they are over.
+pub fn resolved(project: &Project, about: &str, alerts: &[&Opening], worst: Stored, now: Timestamp) -> Notice {
+    let zone = &project.hub.time_zone;
+    let first = alerts.iter().map(|alert| alert.saying.since).min().unwrap_or(now);
+    let title = match alerts {
+        [alert] => alert.saying.title.clone(),
+        several => format!("{} things needed somebody", several.len()),
+    };
+    let mut facts = match alerts {
+        [_] => Vec::new(),
+        several => several.iter().map(|alert| (name(alert), alert.saying.title.clone())).collect(),
+    };
+    facts.push(("from".to_owned(), moment(first, zone)));
+    facts.push(("until".to_owned(), moment(now, zone)));
+    let link = if let [alert] = alerts { link(project, alert) } else { None };
+    Notice {
+        about: about.to_owned(),
+        kind: NoticeKind::Resolved,
+        severity: severity(worst),
+        title: format!("{}: {title}", project.hub.name),
+        text: "This is over. Nobody needs to do anything because of it any more.".to_owned(),
+        facts,
+        command: None,
+        link,
+        at: now,
+    }
+}
+
+/// A notice that says that it is none, to see that it arrives.
+pub fn test(project: &Project, route: &str, by: &str, now: Timestamp) -> Notice {
+    Notice {
+        about: format!("test/{route}@{}", now.as_millisecond()),
+        kind: NoticeKind::Test,
+        severity: Severity::Warning,
+        title: format!("{}: this is a test", project.hub.name),
+        text: format!("Nothing has happened. {by} wanted to see that alerts arrive here; this is how one looks."),
+        facts: vec![
+            ("way".to_owned(), route.to_owned()),
+            ("what would ring".to_owned(), "ironbridge alerts coverage".to_owned()),
+        ],
+        command: Some("ironbridge alerts list".to_owned()),
+        link: project.hub.address.as_ref().map(|address| format!("{address}/alerts")),
+        at: now,
+    }
+}
+
+/// What an alert is about, in a word.
+fn name(alert: &Opening) -> String {
+    let names = [&alert.integration, &alert.system, &alert.kind];
+    names.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default()
+}
+
+fn runbook_command(alert: &Opening) -> String {
+    match alert.integration.as_str() {
+        "" => "ironbridge alerts list".to_owned(),
+        name => {
+            let heading = Kind::of(&alert.kind).map_or("", Kind::heading);
+            format!("ironbridge runbook {name}, section \u{201c}{heading}\u{201d}")
+        }
+    }
+}
+
+/// The section of the runbook in the console.
+fn link(project: &Project, alert: &Opening) -> Option<String> {
+    let address = project.hub.address.as_ref()?;
+    Some(match alert.integration.as_str() {
+        "" => format!("{address}/alerts"),
+        name => format!("{address}/integrations/{name}/runbook#{}", alert.kind),
+    })
+}

@@ -1,0 +1,183 @@
+//! Who is told of an alert, and by which ways. Pure.
+
+use definition::{Hours, Project, Way};
+use jiff::Timestamp;
+use store::alerts::{Opening, Severity};
+
+use super::kind::Kind;
+
+/// Somebody, and a way to tell them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Route {
+    /// A person or group of people.yaml.
+    pub who: String,
+    pub way: Way,
+}
+
+impl Route {
+    /// `finance-it/email`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.who, self.way.word())
+    }
+
+    pub fn of(name: &str) -> Option<Route> {
+        let (who, way) = name.rsplit_once('/')?;
+        Some(Route { who: who.to_owned(), way: Way::of(way)? })
+    }
+}
+
+/// The ways by which somebody can be told now.
+pub fn routes_of(project: &Project, who: &str) -> Vec<Route> {
+    let name = who.strip_prefix("group:").unwrap_or(who);
+    let usable = project.ways(who).into_iter().filter(|(_, lacks)| lacks.is_none());
+    usable.map(|(way, _)| Route { who: name.to_owned(), way }).collect()
+}
+
+/// Every way to tell somebody of something, for a test of all of them.
+pub fn everyone(project: &Project) -> Vec<Route> {
+    let mut names: Vec<&str> = project.integrations.iter().map(|integration| integration.owner.as_str()).collect();
+    names.extend(project.systems.iter().filter_map(|system| system.owner.as_deref()));
+    names.extend(project.hub.alerts.iter().flat_map(|route| route.to.iter().map(String::as_str)));
+    let mut routes: Vec<Route> = names.into_iter().flat_map(|name| routes_of(project, name)).collect();
+    routes.sort();
+    routes.dedup();
+    routes
+}
+
+/// Who is told of an alert at a moment.
+///
+/// The owner of the integration, or of the system, at any hour and by every way that it has; a pager rings for what is
+/// critical only. Besides them the hub's `alerts:`, by severity and hour. What is about the hub goes to those, and
+/// where there are none to every owner. *Shape*: sorted, without repeats.
+pub fn wanted(project: &Project, opening: &Opening, now: Timestamp) -> Vec<Route> {
+    let severity = opening.saying.severity;
+    let mut owners: Vec<&str> = Vec::new();
+    if let Some(integration) = project.integration(&opening.integration) {
+        owners.push(&integration.owner);
+    } else if let Some(system) = project.system(&opening.system) {
+        owners.extend(system.owner.as_deref());
+        // Of several that it holds up, those; of anything else about it, all that use it.
+        let held = opening.saying.facts.iter().find(|(label, _)| label == "held up");
+        let users = project.integrations.iter().filter(|integration| match held {
+            Some((_, names)) => names.split(", ").any(|name| name == integration.name),
+            None => integration.systems().contains(&opening.system.as_str()),
+        });
+        owners.extend(users.map(|integration| integration.owner.as_str()));
+    } else if project.hub.alerts.is_empty() {
+        owners.extend(project.integrations.iter().map(|integration| integration.owner.as_str()));
+    }
+    if opening.kind == Kind::Approval.word() {
+        let asked = opening.saying.facts.iter().find(|(label, _)| label == "asked of");
+        owners.extend(asked.map(|(_, who)| who.as_str()));
+    }
+    let pages = |route: &Route| route.way != Way::PagerDuty || severity == Severity::Critical;
+    let mut routes: Vec<Route> = owners.into_iter().flat_map(|who| routes_of(project, who)).filter(pages).collect();
+    let time = now.to_zoned(project.hub.time_zone.clone()).time();
+    for route in &project.hub.alerts {
+        let listens = route.severity.iter().any(|word| word == severity.as_str());
+        if listens && route.between.is_none_or(|hours| contains(hours, time)) {
+            routes.extend(route.to.iter().flat_map(|who| routes_of(project, who)));
+        }
+    }
+    // Nobody hears of a broken way by that way.
+    if let Some(broken) = opening.key.strip_prefix(&format!("{}/", Kind::Notifier.word())) {
+        routes.retain(|route| route.name() != broken);
+    }
+    routes.sort();
+    routes.dedup();
+    routes
+}
+
+/// Whether a time of the day is within hours that may pass midnight.
+pub(crate) fn contains(hours: Hours, time: jiff::civil::Time) -> bool {
+    match hours.from < hours.until {
+        true => hours.from <= time && time < hours.until,
+        false => time >= hours.from || time < hours.until,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use definition::{LoadOptions, load_files};
+    use jiff::civil::time;
+    use store::alerts::Saying;
+
+    fn project(hub: &str, people: &str) -> Project {
+        let files = [
+            ("ironbridge.yaml", format!("hub: contoso\ntime_zone: Europe/London\n{hub}")),
+            ("people.yaml", people.to_owned()),
+            ("entities/thing.yaml", "entity: thing\nkey: number\nfields: { number: { type: text, max_length: 20 } }\n".into()),
+            ("systems/a.yaml", "system: a\nkind: postgres\nowner: it\nconnection: { url: \"${env:A}\" }\nentities: { thing: { table: t, read: { number: n } } }\n".into()),
+            ("systems/b.yaml", "system: b\nkind: postgres\nowner: it\nconnection: { url: \"${env:B}\" }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n".into()),
+            ("integrations/things.yaml", "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nowner: it\npurpose: A test.\n".into()),
+        ];
+        let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &LoadOptions::default());
+        loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)))
+    }
+
+    fn told(project: &Project, kind: Kind, integration: &str, severity: Severity, at: &str) -> String {
+        let now: Timestamp = at.parse().unwrap();
+        let saying = Saying {
+            severity,
+            title: String::new(),
+            text: String::new(),
+            facts: vec![("asked of".into(), "boss".into())],
+            command: String::new(),
+            since: now,
+        };
+        let opening = Opening {
+            key: format!("{}/it/email", kind.word()),
+            kind: kind.word().into(),
+            integration: integration.into(),
+            system: String::new(),
+            saying,
+            cause: None,
+        };
+        wanted(project, &opening, now).iter().map(Route::name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn by_owner_severity_and_hour() {
+        let hub = "mail: { server: \"smtp://127.0.0.1:25\", from: hub@contoso.example }\nalerts:\n  - { to: ops, severity: [warning, critical] }\n  - { to: on-call, severity: critical, between: \"18:00-08:00\" }\n";
+        let people = "people: { boss: { name: (sample) boss, email: boss@contoso.example } }\ngroups:\n  it: { email: it@contoso.example, pagerduty: \"${env:PD}\" }\n  ops: { members: [boss], channels: [email, teams] }\n  on-call: { pagerduty: \"${env:PD}\", slack: \"${env:S}\" }\n";
+        let project = project(hub, people);
+        let (noon, night) = ("2026-11-23T12:00:00Z", "2026-11-23T03:00:00Z");
+        use Severity::{Critical, Warning};
+        for (kind, integration, severity, at, expected) in [
+            (Kind::Late, "things", Warning, noon, "it/email ops/email"),
+            (Kind::Late, "things", Warning, night, "it/email ops/email"),
+            (Kind::Late, "things", Critical, noon, "it/email it/pagerduty ops/email"),
+            (Kind::Late, "things", Critical, night, "it/email it/pagerduty on-call/slack on-call/pagerduty ops/email"),
+            (Kind::Approval, "things", Warning, noon, "boss/email it/email ops/email"),
+            (Kind::Disk, "", Critical, noon, "ops/email"),
+            // The way that is broken does not tell of itself.
+            (Kind::Notifier, "things", Critical, noon, "it/pagerduty ops/email"),
+        ] {
+            assert_eq!(told(&project, kind, integration, severity, at), expected, "{kind:?} {severity} at {at}");
+        }
+        assert_eq!(everyone(&project).len(), 5);
+    }
+
+    #[test]
+    fn without_routes_the_owners_hear_of_the_hub_and_without_mail_nobody_is_mailed() {
+        let people = "groups:\n  it: { email: it@contoso.example, slack: \"${env:S}\" }\n";
+        let project = project("", people);
+        assert_eq!(told(&project, Kind::Disk, "", Severity::Warning, "2026-11-23T12:00:00Z"), "it/slack");
+    }
+
+    #[test]
+    fn hours_may_pass_midnight() {
+        let hours = |from, until| Hours { from: time(from, 0, 0, 0), until: time(until, 0, 0, 0) };
+        for (hours, at, expected) in [
+            (hours(18, 8), 19, true),
+            (hours(18, 8), 7, true),
+            (hours(18, 8), 8, false),
+            (hours(9, 17), 9, true),
+            (hours(9, 17), 17, false),
+            (hours(0, 0), 3, true),
+        ] {
+            assert_eq!(contains(hours, time(at, 0, 0, 0)), expected, "{hours:?} at {at}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The runbook of an integration: one page from its definition and its live state, with the team's notes, as Markdown.
+//!
+//! Every line of a code block that begins with `ironbridge` is a command that can be typed as it stands.
+
+mod alerts;
+mod facts;
+mod how;
+
+use definition::{Integration, Pattern, Project};
+use jiff::Timestamp;
+use store::alerts::Alert;
+use store::pauses::Pause;
+use store::{Error, Store};
+
+use super::conditions::moment;
+use super::facts::{Disk, Expiring, Gatherer, Known, Machine};
+use super::kind::Kind;
+use crate::schedule;
+
+/// How an integration stands, as its runbook tells it.
+#[derive(Debug, Clone)]
+pub struct Live {
+    pub now: Timestamp,
+    pub known: Known,
+    pub pause: Option<Pause>,
+    pub next: Option<Timestamp>,
+    /// The open alerts about it and its systems.
+    pub alerts: Vec<Alert>,
+}
+
+/// Nothing is asked of the machine for a page.
+struct Nothing;
+
+impl Machine for Nothing {
+    fn disk(&self) -> Option<Disk> {
+        None
+    }
+
+    fn expiring(&self) -> Vec<Expiring> {
+        Vec::new()
+    }
+}
+
+/// How an integration stands now.
+///
+/// *Errors*: of our own state.
+pub fn live(project: &Project, store: &Store, integration: &Integration) -> Result<Live, Error> {
+    let now = store.clock().now();
+    let facts = Gatherer::default().gather(project, store, &Nothing, now)?;
+    let name = &integration.name;
+    let known = facts.integrations.into_iter().find(|known| known.name == *name).unwrap_or_default();
+    let pause = store.pauses()?.into_iter().find(|pause| pause.integration == *name);
+    let next = match &integration.pattern {
+        Pattern::Batch(batch) if pause.is_none() => schedule::next(&batch.schedule, &project.hub.time_zone, now),
+        _ => None,
+    };
+    let mut alerts = store.open_alerts()?;
+    let systems = integration.systems();
+    alerts.retain(|alert| {
+        alert.integration == *name || alert.integration.is_empty() && systems.contains(&alert.system.as_str())
+    });
+    Ok(Live { now, known, pause, next, alerts })
+}
+
+/// The page. `live` is left out where nothing has run yet; `notes` is what stands in `runbooks/<name>.md`.
+pub fn page(project: &Project, integration: &Integration, live: Option<&Live>, notes: Option<&str>) -> String {
+    let notes = Notes::of(notes.unwrap_or_default());
+    let name = &integration.name;
+    let mut out = format!("# {name}\n\n{}\n\n", integration.purpose);
+    facts::write(&mut out, project, integration);
+    if let Some(live) = live {
+        now(&mut out, project, integration, live);
+    }
+    how::write(&mut out, project, integration, live);
+    out += "## Alerts\n\nWhat rings, when, and what to do then.\n\n";
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.applies(integration)) {
+        alerts::write(&mut out, project, integration, kind);
+        if let Some(notes) = notes.of_alert(kind) {
+            out += &format!("**The team's notes:**\n\n{}\n\n", notes.trim());
+        }
+    }
+    facts::whom(&mut out, project, integration);
+    if !notes.rest.trim().is_empty() {
+        out += &format!("## The team's notes\n\n{}\n", notes.rest.trim());
+    } else {
+        out += &format!(
+            "## The team's notes\n\nThere are none. Write them into `runbooks/{name}.md`: what stands there under a heading like one of the alerts above goes beside that alert, and the rest here.\n"
+        );
+    }
+    out
+}
+
+/// The headings of a team's notes that say that they are about an alert, and that there is none of that name.
+///
+/// *Shape*: as they stand in the file, without `#`.
+pub fn strange_sections(integration: &Integration, notes: &str) -> Vec<String> {
+    let known = |heading: &str| Kind::ALL.into_iter().any(|kind| is_about(heading, kind) && kind.applies(integration));
+    let headings = notes.lines().filter_map(heading);
+    let of_alerts = headings.filter(|heading| heading.to_lowercase().starts_with("alert:"));
+    of_alerts.filter(|heading| !known(heading)).map(str::to_owned).collect()
+}
+
+/// A heading of Markdown, without its marks.
+fn heading(line: &str) -> Option<&str> {
+    let rest = line.trim_start_matches('#');
+    (rest.len() < line.len() && rest.starts_with(' ')).then(|| rest.trim())
+}
+
+/// Whether a heading of the team's is about this kind of alert: by its word or by its heading in the runbook.
+fn is_about(heading: &str, kind: Kind) -> bool {
+    let heading = heading.to_lowercase();
+    let name = heading.strip_prefix("alert:").unwrap_or(&heading).trim();
+    name == kind.word() || name == kind.heading().to_lowercase()
+}
+
+/// The team's notes: those about an alert, and the rest. *Shape*: nothing is left out.
+#[derive(Debug, Default)]
+struct Notes {
+    of_alerts: Vec<(Kind, String)>,
+    rest: String,
+}
+
+impl Notes {
+    fn of(text: &str) -> Notes {
+        let mut notes = Notes::default();
+        let (mut at, mut fenced) = (None::<Kind>, false);
+        for line in text.lines() {
+            fenced ^= line.trim_start().starts_with("```");
+            if let Some(heading) = heading(line).filter(|_| !fenced) {
+                let level = line.len() - line.trim_start_matches('#').len();
+                let about = Kind::ALL.into_iter().find(|kind| is_about(heading, *kind));
+                // A heading below it belongs to it still.
+                if about.is_some() || level <= 2 || at.is_none() {
+                    at = about;
+                    if let Some(kind) = about {
+                        notes.of_alerts.push((kind, String::new()));
+                        continue;
+                    }
+                }
+            }
+            let text = match at {
+                Some(_) => &mut notes.of_alerts.last_mut().expect("it was just opened").1,
+                None => &mut notes.rest,
+            };
+            // Our own page has the first two levels.
+            let deeper = if heading(line).is_some() && !fenced && !line.starts_with("###") { "##" } else { "" };
+            *text += &format!("{deeper}{line}\n");
+        }
+        notes
+    }
+
+    fn of_alert(&self, kind: Kind) -> Option<&str> {
+        self.of_alerts
+            .iter()
+            .find(|(of, _)| *of == kind)
+            .map(|(_, text)| text.as_str())
+            .filter(|t| !t.trim().is_empty())
+    }
+}
+
+fn now(out: &mut String, project: &Project, integration: &Integration, live: &Live) {
+    let zone = &project.hub.time_zone;
+    let known = &live.known;
+    *out += &format!("## Now\n\nAs of {}.\n\n", moment(live.now, zone));
+    for alert in &live.alerts {
+        let acked = alert.acked_by.as_ref().map_or(String::new(), |by| format!(" ({by} looks at it)"));
+        *out += &format!(
+            "- **{}**: {} since {}{acked}\n",
+            alert.saying.severity,
+            alert.saying.title,
+            moment(alert.saying.since, zone)
+        );
+    }
+    if live.alerts.is_empty() {
+        *out += "- Nothing needs anybody.\n";
+    }
+    if let Some(pause) = &live.pause {
+        let until = pause.until.map_or(String::new(), |until| format!(" until {}", moment(until, zone)));
+        *out += &format!("- Paused{until} by {}: {}\n", pause.by, pause.note);
+    }
+    match &known.last {
+        Some(run) => {
+            let counts = run.counts;
+            *out += &format!(
+                "- Run {} ({}) began at {}: {} read, {} written, {} rejected.\n",
+                run.id,
+                run.state,
+                moment(run.started, zone),
+                counts.read,
+                counts.written(),
+                counts.rejected
+            );
+            if let Some(error) = &run.error {
+                *out += &format!("- Its error: {} ({})\n", error.text, error.code);
+            }
+        }
+        None if matches!(integration.pattern, Pattern::Batch(_)) => *out += "- It has never run.\n",
+        None => {}
+    }
+    if let Some(next) = live.next {
+        *out += &format!("- The next run is due at {}.\n", moment(next, zone));
+    }
+    for outage in &known.outages {
+        *out += &format!("- {} takes nothing since {}: {}\n", outage.system, moment(outage.since, zone), outage.what);
+    }
+    for backlog in &known.backlog {
+        *out += &format!("- {} messages wait for {}.\n", backlog.waiting, backlog.to);
+    }
+    *out += &format!("- {} dead letters wait.\n\n", known.letters);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_of_an_alert_go_beside_it_and_nothing_is_lost() {
+        let text = "# Prices\n\nAsk Ann (sample).\n\n## The result is late\n\nCall the supplier.\n\n### Numbers\n\nIn the drawer.\n\n```\n# no heading\n```\n\n## Afterwards\n\nHave tea.\n\n## Alert: dead-letters\n\nMostly units.\n";
+        let notes = Notes::of(text);
+        assert_eq!(
+            notes.of_alert(Kind::Late).unwrap().trim(),
+            "Call the supplier.\n\n### Numbers\n\nIn the drawer.\n\n```\n# no heading\n```"
+        );
+        assert_eq!(notes.of_alert(Kind::DeadLetters).unwrap().trim(), "Mostly units.");
+        assert_eq!(notes.rest.trim(), "### Prices\n\nAsk Ann (sample).\n\n#### Afterwards\n\nHave tea.");
+    }
+}

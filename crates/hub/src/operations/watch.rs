@@ -1,0 +1,295 @@
+//! Looks at the facts again and again, and writes what changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use definition::Project;
+use jiff::Timestamp;
+use record::{Notice, NoticeKind as Said, Severity};
+use std::sync::Mutex;
+use store::alerts::{self, Alert, NoticeKind, Opening};
+use store::{Error, Op, Store};
+use tokio::sync::mpsc;
+
+use super::conditions::{LOOK, Rules, conditions};
+use super::evaluate::{Change, Tell, evaluate};
+use super::facts::{Gatherer, Machine};
+use super::notice;
+use super::routes::{Route, everyone, wanted};
+use super::send::{Urgent, prepare, queue};
+
+/// When the watcher last did its work: for a heartbeat that stops when it does.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<Mutex<Option<Instant>>>);
+
+impl Pulse {
+    /// Whether somebody has looked within so long.
+    pub fn beats(&self, within: Duration) -> bool {
+        let last = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        last.is_some_and(|last| last.elapsed() <= within)
+    }
+
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Instant::now());
+    }
+}
+
+/// Evaluates a project's alerts. One of them for each folder: that of its `up`.
+pub struct Watcher<'p> {
+    project: &'p Project,
+    store: &'p Store,
+    machine: &'p dyn Machine,
+    rules: Rules,
+    started: Timestamp,
+    gatherer: Gatherer,
+    forgotten: Option<Timestamp>,
+}
+
+impl<'p> Watcher<'p> {
+    pub fn new(project: &'p Project, store: &'p Store, machine: &'p dyn Machine, rules: Rules) -> Watcher<'p> {
+        let started = store.clock().now();
+        Watcher { project, store, machine, rules, started, gatherer: Gatherer::default(), forgotten: None }
+    }
+
+    /// One look: what changed since the last one, in one commit with the notices of it. Blocks; not for a thread of a
+    /// runtime. *Errors*: of our own state; nothing was told then, and the next look finds the same.
+    pub fn look(&mut self) -> Result<(), Error> {
+        let facts = self.gatherer.gather(self.project, self.store, self.machine, self.started)?;
+        let standing = self.store.standing_alerts()?;
+        let silences = self.store.silences()?;
+        let keys: BTreeSet<String> = standing.iter().map(|(alert, _)| alert.key.clone()).collect();
+        let holding = conditions(self.project, &facts, &self.rules, &keys);
+        let wanted = |opening: &Opening| wanted(self.project, opening, facts.now);
+        let changes = evaluate(&holding, &standing, &silences, &wanted, facts.now);
+        if !changes.is_empty() {
+            let mut ops = vec![prepare()];
+            ops.extend(write(self.project, &changes, &standing, &holding, facts.now));
+            self.store.commit_blocking(ops)?;
+            log(&changes);
+        }
+        self.forget(facts.now)
+    }
+
+    /// Forgets what is over for longer than `retention:` says, now and then.
+    fn forget(&mut self, now: Timestamp) -> Result<(), Error> {
+        let hour = jiff::SignedDuration::from_hours(1);
+        if self.forgotten.is_some_and(|last| now.duration_since(last) < hour) {
+            return Ok(());
+        }
+        self.forgotten = Some(now);
+        let kept = self.project.hub.retention.journal;
+        if let Ok(before) = now.checked_sub(kept) {
+            self.store.commit_blocking(vec![alerts::Op::Forget { before, max: 1_000 }.into()])?;
+        }
+        Ok(())
+    }
+}
+
+/// The operations of changes, in their order.
+fn write(
+    project: &Project,
+    changes: &[Change],
+    standing: &[super::evaluate::Standing],
+    holding: &[super::conditions::Condition],
+    now: Timestamp,
+) -> Vec<Op> {
+    let mut ops = Vec::new();
+    for change in changes {
+        match change {
+            Change::Open(opening) => ops.push(alerts::Op::Open(Box::new(opening.clone())).into()),
+            Change::Update { key, saying } => {
+                ops.push(alerts::Op::Update { key: key.clone(), saying: Box::new(saying.clone()) }.into());
+            }
+            Change::Cause { key, cause, quiet_until } => {
+                let (key, cause) = (key.clone(), cause.clone());
+                ops.push(alerts::Op::Cause { key, cause, quiet_until: *quiet_until }.into());
+            }
+            Change::Gone { key, gone } => ops.push(alerts::Op::Gone { key: key.clone(), gone: *gone }.into()),
+            Change::Resolve { key } => ops.push(alerts::Op::Resolve { key: key.clone() }.into()),
+            Change::Tell(tell) => {
+                let alerts: Vec<Opening> = tell
+                    .keys
+                    .iter()
+                    .filter_map(|key| {
+                        let stood = standing.iter().find(|(alert, _)| alert.key == *key).map(|(alert, _)| of(alert));
+                        let holds = holding.iter().find(|condition| condition.key == *key).map(|condition| Opening {
+                            key: key.clone(),
+                            kind: condition.kind.word().to_owned(),
+                            integration: condition.integration.clone(),
+                            system: condition.system.clone(),
+                            saying: condition.saying.clone(),
+                            cause: None,
+                        });
+                        holds.or(stood)
+                    })
+                    .collect();
+                let alerts: Vec<&Opening> = alerts.iter().collect();
+                let notice = notice_of(project, tell, &alerts, now);
+                for key in &tell.keys {
+                    let told = alerts::Op::Told {
+                        key: key.clone(),
+                        route: tell.route.name(),
+                        kind: tell.kind,
+                        severity: tell.severity,
+                        about: tell.about.clone(),
+                    };
+                    ops.push(told.into());
+                }
+                ops.push(queue(&tell.route, &notice));
+            }
+        }
+    }
+    ops
+}
+
+fn of(alert: &Alert) -> Opening {
+    Opening {
+        key: alert.key.clone(),
+        kind: alert.kind.clone(),
+        integration: alert.integration.clone(),
+        system: alert.system.clone(),
+        saying: alert.saying.clone(),
+        cause: None,
+    }
+}
+
+fn notice_of(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestamp) -> Notice {
+    match tell.kind {
+        NoticeKind::Opened => notice::opened(project, &tell.about, alerts, now),
+        NoticeKind::Resolved => notice::resolved(project, &tell.about, alerts, tell.severity, now),
+    }
+}
+
+fn log(changes: &[Change]) {
+    for change in changes {
+        match change {
+            Change::Open(opening) if opening.cause.is_none() => {
+                tracing::warn!(alert = opening.key, severity = %opening.saying.severity, "alert {} has opened; see it: ironbridge alerts list", opening.key);
+            }
+            Change::Resolve { key } => tracing::info!(alert = key, "alert {key} is over"),
+            _ => {}
+        }
+    }
+}
+
+/// Looks until it is told to stop. Blocks: give it a thread of its own, so that nothing that a run does holds it up.
+///
+/// Where our own state cannot be written (a full disk), that is told past it.
+pub fn watch(
+    project: &Project,
+    store: &Store,
+    machine: &dyn Machine,
+    urgent: &mpsc::Sender<Urgent>,
+    pulse: &Pulse,
+    stop: impl Fn() -> bool,
+) {
+    let mut watcher = Watcher::new(project, store, machine, Rules::default());
+    let mut failing = Failing::default();
+    while !stop() {
+        match watcher.look() {
+            Ok(()) => {
+                pulse.beat();
+                if let Some(since) = failing.worked() {
+                    let notice = state_works(project, since, store.clock().now());
+                    urgent.try_send((routes(project), notice)).ok();
+                }
+            }
+            Err(error) => {
+                let now = store.clock().now();
+                if failing.failed(now) {
+                    tracing::error!("alerts cannot be kept, and are looked at again: {error}");
+                    urgent.try_send((routes(project), state_fails(project, &error, now))).ok();
+                }
+            }
+        }
+        let end = Instant::now() + LOOK.unsigned_abs();
+        while Instant::now() < end && !stop() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Who is told of what is critical for the hub as a whole: everybody, since it may be the last that they hear.
+fn routes(project: &Project) -> Vec<Route> {
+    everyone(project)
+}
+
+/// Failures in a row of our own state: told once, when they have lasted.
+#[derive(Debug, Default)]
+struct Failing {
+    looks: u32,
+    since: Option<Timestamp>,
+    told: bool,
+}
+
+/// So many looks in a row: what passes by itself is not told.
+const LOOKS: u32 = 5;
+
+impl Failing {
+    /// Whether to tell people now.
+    fn failed(&mut self, now: Timestamp) -> bool {
+        self.looks += 1;
+        self.since.get_or_insert(now);
+        let tell = self.looks == LOOKS;
+        self.told |= tell;
+        tell
+    }
+
+    /// Since when it did not work, where people were told so.
+    fn worked(&mut self) -> Option<Timestamp> {
+        let ended = std::mem::take(self);
+        ended.since.filter(|_| ended.told)
+    }
+}
+
+const STATE: &str = "state";
+
+fn state_fails(project: &Project, error: &Error, now: Timestamp) -> Notice {
+    let code = error.code().map_or("IB0017", |code| code.0);
+    Notice {
+        about: format!("{STATE}/{}", project.hub.name),
+        kind: Said::Opened,
+        severity: Severity::Critical,
+        title: format!("{}: the hub cannot write its state", project.hub.name),
+        text: "Nothing runs and no event is taken until that is mended. What was written before is safe, and this notice is the only one: others cannot be kept meanwhile.".to_owned(),
+        facts: vec![("last error".to_owned(), format!("{code}: {error}")), ("folder".to_owned(), project.dir.display().to_string())],
+        command: Some(format!("ironbridge explain {code}")),
+        link: None,
+        at: now,
+    }
+}
+
+fn state_works(project: &Project, since: Timestamp, now: Timestamp) -> Notice {
+    let zone = &project.hub.time_zone;
+    Notice {
+        about: format!("{STATE}/{}", project.hub.name),
+        kind: Said::Resolved,
+        severity: Severity::Critical,
+        title: format!("{}: the hub cannot write its state", project.hub.name),
+        text: "This is over: the hub works again.".to_owned(),
+        facts: vec![
+            ("from".to_owned(), super::conditions::moment(since, zone)),
+            ("until".to_owned(), super::conditions::moment(now, zone)),
+        ],
+        command: Some("ironbridge status".to_owned()),
+        link: None,
+        at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_fails_is_told_once_and_so_is_its_end() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut failing = Failing::default();
+        let told: Vec<bool> = (0..8).map(|_| failing.failed(now)).collect();
+        assert_eq!(told, [false, false, false, false, true, false, false, false]);
+        assert_eq!(failing.worked(), Some(now));
+        assert!(!failing.failed(now));
+        assert_eq!(failing.worked(), None, "what passes by itself is not told");
+    }
+}
