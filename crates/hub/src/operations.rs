@@ -14,6 +14,7 @@ mod notice;
 mod routes;
 pub mod runbook;
 mod send;
+pub mod tell;
 mod usual;
 mod watch;
 

@@ -29,6 +29,8 @@ pub enum NoticeKind {
     Resolved,
     /// Sent on purpose, to see that it arrives.
     Test,
+    /// What a flow has to say to people: a question, or news.
+    Message,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,9 +50,10 @@ impl Severity {
 }
 
 impl Notice {
-    /// The title as a subject line: what kind of notice it is stands before it.
+    /// The title as a subject line: what kind of notice it is stands before it, but before what a flow says.
     pub fn subject(&self) -> String {
         let before = match (self.kind, self.severity) {
+            (NoticeKind::Message, _) => return self.title.clone(),
             (NoticeKind::Resolved, _) => "over",
             (NoticeKind::Test, _) => "test",
             (NoticeKind::Opened, severity) => severity.word(),

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 pub fn teams(notice: &Notice) -> Json {
     let color = match (notice.kind, notice.severity) {
         (NoticeKind::Resolved, _) => "good",
+        (NoticeKind::Message, _) => "accent",
         (_, Severity::Critical) => "attention",
         (_, Severity::Warning) => "warning",
     };
@@ -75,7 +76,7 @@ pub fn pagerduty(notice: &Notice, key: &str) -> Json {
         .chain(notice.command.iter().map(|command| ("command".to_owned(), json!(command))))
         .collect();
     let severity = match (notice.kind, notice.severity) {
-        (NoticeKind::Test, _) => "info",
+        (NoticeKind::Test | NoticeKind::Message, _) => "info",
         (_, severity) => severity.word(),
     };
     let mut event = json!({
@@ -106,6 +107,7 @@ pub fn webhook(notice: &Notice) -> Json {
             NoticeKind::Opened => "opened",
             NoticeKind::Resolved => "resolved",
             NoticeKind::Test => "test",
+            NoticeKind::Message => "message",
         },
         "severity": notice.severity.word(),
         "title": notice.title,

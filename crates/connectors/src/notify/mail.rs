@@ -134,6 +134,7 @@ pub fn html(notice: &Notice) -> String {
     };
     let color = match (notice.kind, notice.severity) {
         (NoticeKind::Resolved, _) => "#107c10",
+        (NoticeKind::Message, _) => "#0f6cbd",
         (_, Severity::Critical) => "#a4262c",
         (_, Severity::Warning) => "#8a5300",
     };

@@ -23,6 +23,7 @@ use super::running::{Flows, Running};
 use super::state::State;
 use crate::error::{Error, Stopped};
 use crate::json;
+use crate::operations::tell;
 
 /// Instances that are looked at together.
 const AT_ONCE: usize = 16;
@@ -169,7 +170,15 @@ fn commit(
     let over = state.at.is_none();
     let now = flows.store.clock().now();
     let mut ops = Vec::new();
-    for effect in effects {
+    let mut steps: Vec<NewStep> = Vec::new();
+    for (nth, effect) in effects.into_iter().enumerate() {
+        if let Effect::Tell { to, text, why } = &effect {
+            let Some(why) = tell::Why::of(why) else { continue };
+            let told = tell::tell(&flows.project, instance, to, why, text, nth, now);
+            ops.extend(told.ops);
+            steps.extend(told.unheard.into_iter().map(|who| unheard(instance, who)));
+            continue;
+        }
         ops.extend(inside(&flows.store, running, instance, record, effect)?);
     }
     let journal = notes.iter().filter(|note| !note.what.starts_with('=')).map(|note| told(instance, note));
@@ -179,7 +188,7 @@ fn commit(
         at: state.at.clone(),
         data: serde_json::to_string(&state).expect("a state is JSON"),
         wake: wake.filter(|_| !over).map(|wake| wake.max(now)),
-        steps: notes.into_iter().map(step).collect(),
+        steps: notes.into_iter().map(step).chain(steps).collect(),
         ..Move::of(instance)
     };
     ops.push(Op::Move(Box::new(to)).into());
@@ -187,6 +196,18 @@ fn commit(
         ops.push(journal::Op::Note(journal).into());
     }
     Ok(ops)
+}
+
+/// That somebody could not be told, in the history of the instance.
+fn unheard(instance: &Instance, who: String) -> NewStep {
+    tracing::warn!(
+        integration = instance.integration,
+        "instance {} of {} cannot tell {who}: no way leads there; see why: ironbridge alerts coverage",
+        instance.id,
+        instance.integration
+    );
+    let what = format!("{who} was not told: no way in people.yaml leads there");
+    NewStep { path: instance.at.clone().unwrap_or_default(), what, person: None }
 }
 
 pub(super) fn step(note: Note) -> NewStep {

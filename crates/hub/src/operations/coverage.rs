@@ -84,7 +84,6 @@ fn never(project: &Project, name: &str, kind: Kind) -> Option<String> {
         })
     };
     match kind {
-        Kind::Volume => Some("flows are checked and do not run yet".to_owned()),
         Kind::Expiring if !integration.systems().iter().any(ends) => Some(
             "no system of it says when something ends: `expires:` or `vendor: { supported_until: … }`; certificates in files and tokens that say it are looked at all the same".to_owned(),
         ),

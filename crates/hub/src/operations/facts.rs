@@ -11,7 +11,7 @@ use store::dead_letters::{DeadLetter, Filter, State as Letter};
 use store::deadlines::Deadline;
 use store::outages::Outage;
 use store::runs::{Run, State};
-use store::{Error, Store};
+use store::{Error, Store, flows};
 
 use crate::events::subscription;
 
@@ -74,8 +74,21 @@ pub struct Known {
     pub good_runs: Vec<Run>,
     /// What went through by hour, of the integration or of each destination, over the last weeks.
     pub traffic: Vec<(String, Hourly)>,
-    /// How often a flow has started within a day.
+    /// How often a flow has started within a day, and how many starts wait for room.
     pub started: u64,
+    pub held: u64,
+    pub stuck: Option<Stuck>,
+}
+
+/// Instances of a flow that cannot go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stuck {
+    pub instances: u64,
+    /// The first of them.
+    pub first: flows::InstanceId,
+    pub since: Timestamp,
+    /// Its error, as a JSON object.
+    pub problem: String,
 }
 
 /// Everything that conditions are worked out from.
@@ -165,13 +178,10 @@ impl Gatherer {
                     }
                 }
                 Pattern::Flow(_) => {
-                    let day = now.checked_sub(SignedDuration::from_hours(23)).unwrap_or(now);
-                    let hours = store.traffic(
-                        &format!("flow/{name}"),
-                        day,
-                        now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(now),
-                    )?;
-                    known.started = hours.iter().map(|(_, count)| count).sum();
+                    let day = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+                    known.started = store.flow_started_since(name, day)?;
+                    known.held = store.flow_count(name, flows::State::Held)?;
+                    known.stuck = stuck(store, name)?;
                 }
                 Pattern::Virtual(_) => {}
             }
@@ -221,6 +231,25 @@ impl Gatherer {
         self.expiring.dedup();
         Ok(())
     }
+}
+
+fn stuck(store: &Store, name: &str) -> Result<Option<Stuck>, Error> {
+    let instances = store.flow_count(name, flows::State::Failed)?;
+    if instances == 0 {
+        return Ok(None);
+    }
+    let filter = flows::Filter {
+        integration: Some(name.to_owned()),
+        states: vec![flows::State::Failed],
+        ..flows::Filter::default()
+    };
+    let first = store.flow_instances(&filter, 1_000)?.pop();
+    Ok(first.map(|first| Stuck {
+        instances,
+        first: first.id,
+        since: first.updated,
+        problem: first.problem.unwrap_or_default(),
+    }))
 }
 
 /// What the definition says of ends.

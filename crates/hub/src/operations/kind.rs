@@ -18,6 +18,7 @@ pub enum Kind {
     FewRows,
     Slow,
     Volume,
+    FlowFailed,
     Approval,
     Expiring,
     Disk,
@@ -25,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Late,
         Kind::NotRun,
         Kind::NeedsPerson,
@@ -37,6 +38,7 @@ impl Kind {
         Kind::FewRows,
         Kind::Slow,
         Kind::Volume,
+        Kind::FlowFailed,
         Kind::Approval,
         Kind::Expiring,
         Kind::Disk,
@@ -57,6 +59,7 @@ impl Kind {
             Kind::FewRows => "few-rows",
             Kind::Slow => "slow",
             Kind::Volume => "volume",
+            Kind::FlowFailed => "flow-failed",
             Kind::Approval => "approval",
             Kind::Expiring => "expiring",
             Kind::Disk => "disk-low",
@@ -82,6 +85,7 @@ impl Kind {
             Kind::FewRows => "Fewer rows than usual",
             Kind::Slow => "Less goes through than usual",
             Kind::Volume => "Volume near its ceiling",
+            Kind::FlowFailed => "A flow cannot go on",
             Kind::Approval => "An approval is overdue",
             Kind::Expiring => "A secret, certificate or support ends",
             Kind::Disk => "The disk is nearly full",
@@ -118,8 +122,13 @@ impl Kind {
             Kind::Slow => {
                 "In a whole hour less than a quarter of what is usual in this hour of the week went through, after three weeks that show what that is."
             }
-            Kind::Volume => "A flow has started at four fifths of its ceiling within a day.",
-            Kind::Approval => "A question has waited for a working day, or the time for its answer is nearly over.",
+            Kind::Volume => "A flow has started at four fifths of its ceiling within a day, or starts of it are held.",
+            Kind::FlowFailed => {
+                "A step of an instance failed in a way that goes away only when somebody changes something, or for a day. However many, it is one alert."
+            }
+            Kind::Approval => {
+                "A question has waited for a working day, or the time for its answer is nearly over, or nobody is left who could answer."
+            }
             Kind::Expiring => {
                 "A month before a secret or certificate ends, and half a year before a vendor's support does; a week before, it is critical."
             }
@@ -152,7 +161,7 @@ impl Kind {
             (Kind::Slow, Pattern::Batch(_) | Pattern::Event(_)) => true,
             (Kind::Paused | Kind::Backlog, Pattern::Event(_)) => true,
             (Kind::Approval, Pattern::Batch(batch)) => batch.approve.is_some() || batch.first_load.is_some(),
-            (Kind::Approval | Kind::Volume, Pattern::Flow(_)) => true,
+            (Kind::Approval | Kind::Volume | Kind::FlowFailed, Pattern::Flow(_)) => true,
             _ => false,
         }
     }

@@ -59,12 +59,14 @@ pub(crate) fn prepare() -> store::Op {
 
 /// The operation that sends a notice to a route.
 pub(crate) fn queue(route: &Route, notice: &Notice) -> store::Op {
-    let kind = match notice.kind {
-        NoticeKind::Opened => Told::Opened,
-        NoticeKind::Resolved | NoticeKind::Test => Told::Resolved,
-    };
+    let id = format!("{}/{}/{}/{}", notice.about, told(notice), notice.severity.word(), route.name());
+    queue_as(id, route, notice)
+}
+
+/// The same with an id of the caller's: two with the same one within a day are one.
+pub(crate) fn queue_as(id: String, route: &Route, notice: &Notice) -> store::Op {
     let message = Message {
-        id: format!("{}/{}/{}/{}", notice.about, kind, notice.severity.word(), route.name()),
+        id,
         op: Some("Notify".to_owned()),
         session: Some(route.name()),
         content_type: Some("application/json".to_owned()),
@@ -74,10 +76,20 @@ pub(crate) fn queue(route: &Route, notice: &Notice) -> store::Op {
     Op::Send { queue: NOTICES.to_owned(), messages: vec![NewMessage::from(message)] }.into()
 }
 
+/// The word of a kind, as it is kept.
+fn word(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::Opened => "opened",
+        NoticeKind::Resolved => "resolved",
+        NoticeKind::Test => "test",
+        NoticeKind::Message => "message",
+    }
+}
+
 fn to_json(notice: &Notice) -> Json {
     json!({
         "about": notice.about,
-        "kind": match notice.kind { NoticeKind::Opened => "opened", NoticeKind::Resolved => "resolved", NoticeKind::Test => "test" },
+        "kind": word(notice.kind),
         "severity": notice.severity.word(),
         "title": notice.title, "text": notice.text, "facts": notice.facts,
         "command": notice.command, "link": notice.link, "at": notice.at.to_string(),
@@ -93,6 +105,7 @@ fn from_json(body: &[u8]) -> Option<Notice> {
         kind: match json["kind"].as_str()? {
             "opened" => NoticeKind::Opened,
             "resolved" => NoticeKind::Resolved,
+            "message" => NoticeKind::Message,
             _ => NoticeKind::Test,
         },
         severity: if json["severity"] == "critical" { Severity::Critical } else { Severity::Warning },

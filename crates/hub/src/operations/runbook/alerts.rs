@@ -35,6 +35,9 @@ fn means(integration: &Integration, kind: Kind) -> String {
             "It works, and has less to do than usual. A quiet day looks like that; so does a source that stopped giving.".to_owned()
         }
         Kind::Volume => "A flow is made for few; above its ceiling new ones wait.".to_owned(),
+        Kind::FlowFailed => {
+            format!("\u{201c}{purpose}\u{201d} holds, but not for these records. What they have written stays, and nothing goes on by itself.")
+        }
         Kind::Approval => "Somebody waits for this answer, and nothing is written before it comes.".to_owned(),
         Kind::Expiring => "Nothing has happened yet. On that day this integration stands still, or is without help.".to_owned(),
         Kind::Disk | Kind::Notifier => "It is about the hub as a whole, and so about this integration too.".to_owned(),
@@ -158,8 +161,22 @@ fn steps(project: &Project, integration: &Integration, kind: Kind) -> Steps {
             ]
         }
         Kind::Volume => vec![
-            step("See what starts it so often.", &[format!("ironbridge show {name}")]),
+            step(
+                "See what starts it so often.",
+                &[format!("ironbridge flow list {name} --all"), format!("ironbridge show {name}")],
+            ),
             step("Raise `ceiling:` if people can decide so many, or make it an event integration.", &[]),
+        ],
+        Kind::FlowFailed => vec![
+            step(
+                "See which, and the error of one fully.",
+                &[format!("ironbridge flow list {name}"), "ironbridge flow show 1".into()],
+            ),
+            step("See whether its systems answer.", &systems),
+            step(
+                "Once the cause is gone, let it try its step again; or end it, with a reason.",
+                &["ironbridge flow retry 1".into(), "ironbridge flow cancel 1 --why \"WHY\"".into()],
+            ),
         ],
         Kind::Approval => vec![
             step(

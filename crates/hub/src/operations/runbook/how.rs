@@ -43,7 +43,21 @@ pub(super) fn write(out: &mut String, project: &Project, integration: &Integrati
             definition_back(out, name, false);
         }
         Pattern::Flow(_) => {
+            step(out, "See how far each instance has come", &[&format!("ironbridge flow list {name}"), "ironbridge flow show 1"]);
             step(out, "See what waits for an answer", &["ironbridge approvals list"]);
+            pause(out, name, "Instances stay where they are, and new ones wait.");
+            step(
+                out,
+                "Start one by hand; let one that failed try again; end one",
+                &[
+                    &format!("ironbridge flow start {name} KEY"),
+                    "ironbridge flow retry 1",
+                    "ironbridge flow cancel 1 --why \"WHY\"",
+                ],
+            );
+            for entity in integration.entities() {
+                step(out, "Find one record", &[&format!("ironbridge trace {entity} KEY")]);
+            }
             definition_back(out, name, false);
         }
     }
