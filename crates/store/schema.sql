@@ -361,3 +361,61 @@ CREATE TABLE sign_in (
   seen     INTEGER NOT NULL,
   until    INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE alert (
+  id           INTEGER PRIMARY KEY,
+  key          TEXT NOT NULL,
+  kind         TEXT NOT NULL,
+  integration  TEXT NOT NULL,
+  system       TEXT NOT NULL,
+  severity     TEXT NOT NULL,
+  title        TEXT NOT NULL,
+  text         TEXT NOT NULL,
+  facts        TEXT NOT NULL,
+  command      TEXT NOT NULL,
+  since        INTEGER NOT NULL,
+  opened       INTEGER NOT NULL,
+  gone         INTEGER,
+  resolved     INTEGER,
+  cause        TEXT,
+  quiet_until  INTEGER,
+  acked        INTEGER,
+  acked_by     TEXT,
+  note         TEXT
+);
+CREATE UNIQUE INDEX alert_open ON alert (key) WHERE resolved IS NULL;
+CREATE INDEX alert_resolved ON alert (resolved) WHERE resolved IS NOT NULL;
+CREATE TABLE alert_notice (
+  alert      INTEGER NOT NULL,
+  route      TEXT NOT NULL,
+  kind       TEXT NOT NULL,
+  severity   TEXT NOT NULL,
+  about      TEXT NOT NULL,
+  queued     INTEGER NOT NULL,
+  delivered  INTEGER,
+  failed     INTEGER,
+  error      TEXT,
+  PRIMARY KEY (alert, route, kind, severity)
+) WITHOUT ROWID;
+CREATE INDEX alert_notice_about ON alert_notice (about, route);
+CREATE TABLE silence (
+  id       INTEGER PRIMARY KEY,
+  subject  TEXT NOT NULL,
+  by       TEXT NOT NULL,
+  note     TEXT NOT NULL,
+  since    INTEGER NOT NULL,
+  until    INTEGER NOT NULL
+);
+CREATE TABLE alert_route (
+  name       TEXT PRIMARY KEY,
+  delivered  INTEGER,
+  failing    INTEGER,
+  failures   INTEGER NOT NULL DEFAULT 0,
+  code       TEXT,
+  what       TEXT
+) WITHOUT ROWID;
+CREATE TABLE traffic (
+  name   TEXT NOT NULL,
+  hour   INTEGER NOT NULL,
+  count  INTEGER NOT NULL,
+  PRIMARY KEY (name, hour)
+) WITHOUT ROWID;

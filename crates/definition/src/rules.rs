@@ -46,6 +46,8 @@ pub(crate) fn check(
     verbatim::check(draft, project, diagnostics);
     reasons::check(draft, files, diagnostics);
     reality::check(draft, options, diagnostics);
+    // What holds of the whole is said once everything else is right.
+    people::unheard(draft, project, diagnostics);
 }
 
 /// The entities of which nothing is broken, so that what is missed in them is really missing.

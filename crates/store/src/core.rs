@@ -10,8 +10,8 @@ use crate::op::{Op, OpResult};
 use crate::time::Ms;
 use crate::tx::Tx;
 use crate::{
-    Failpoints, agreements, alerts, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases, ledger,
-    outages, pauses, queue, retries, runs, secrets, users,
+    Failpoints, agreements, alerts, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases,
+    ledger, outages, pauses, queue, retries, runs, secrets, users,
 };
 
 /// What a commit is answered with.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use record::Decimal;
 
 use super::Flow;
-use crate::units::{MinRows, NeededBy, Schedule, Wait};
+use crate::units::{MinRows, NeededBy, Schedule};
 
 /// Moves one entity, or several of one snapshot, by one pattern.
 #[derive(Debug, Clone)]

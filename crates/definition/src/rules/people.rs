@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::codes;
 use crate::decoded::{Data, Group};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Draft;
 use crate::model::{Project, Way};
 use crate::table::Thing;
@@ -16,11 +16,13 @@ pub(crate) fn check(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diag
     managers(&draft.people, diagnostics);
     calendar(&draft.hub, diagnostics);
     owners(draft, diagnostics);
-    unheard(draft, project, diagnostics);
 }
 
 /// An alert of each integration gets through to somebody.
-fn unheard(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diagnostic>) {
+pub(crate) fn unheard(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.iter().any(|found| found.severity == Severity::Error) {
+        return;
+    }
     if draft.names.incomplete() || draft.hub.is_broken() || draft.people.is_broken() || draft.hub.text("hub").is_none()
     {
         return;

@@ -13,7 +13,7 @@ use super::facts::{Facts, Known};
 use super::kind::Kind;
 use super::usual::{few_rows, slow_hour};
 use crate::digest::span;
-use crate::{deadline, schedule, worker};
+use crate::{calendar, deadline, schedule, worker};
 
 /// Something that needs a person.
 #[derive(Debug, Clone, PartialEq)]

@@ -43,7 +43,11 @@ pub(super) fn write(out: &mut String, project: &Project, integration: &Integrati
             definition_back(out, name, false);
         }
         Pattern::Flow(_) => {
-            step(out, "See how far each instance has come", &[&format!("ironbridge flow list {name}"), "ironbridge flow show 1"]);
+            step(
+                out,
+                "See how far each instance has come",
+                &[&format!("ironbridge flow list {name}"), "ironbridge flow show 1"],
+            );
             step(out, "See what waits for an answer", &["ironbridge approvals list"]);
             pause(out, name, "Instances stay where they are, and new ones wait.");
             step(
