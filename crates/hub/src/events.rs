@@ -4,6 +4,7 @@
 //! dead letters. Messages of one row are a session: delivered in order, one at a time, while other rows go on beside
 //! them. A message is completed in one commit with what it left in the ledger, after the destination has taken it.
 
+mod covers;
 mod deliver;
 mod guard;
 mod hold;

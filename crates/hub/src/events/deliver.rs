@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use record::hash::RowHasher;
 use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope, Value};
 use store::Store;
-use store::ledger::{Entry, State};
+use store::ledger::{self, Entry, State};
 use store::queue::Problem;
 
 use super::remove;
@@ -33,6 +33,8 @@ pub(crate) enum Verdict {
     Dead {
         key: Option<Key>,
         problem: Problem,
+        /// The hash of the row as it was read, where it was.
+        row: Option<u128>,
     },
 }
 
@@ -60,6 +62,9 @@ pub(crate) struct AtHome {
     /// Fields and values.
     pub told: String,
 }
+
+/// The hash of content that nobody knows: the destination is asked.
+const UNKNOWN: u128 = 0;
 
 /// Asked once: what fails for a while waits in the queue, and not in a loop.
 const ONCE: RetryPolicy = RetryPolicy {
@@ -91,13 +96,16 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     let version = route.version(&record);
     let remembered = version.and_then(|(at, _)| version::remember(&pair.to, &pair.entity.name, &key, at));
     let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
-    if known.as_ref().is_some_and(|entry| entry.state == State::Written && Some(entry.content_hash) == content_hash) {
+    let is_known =
+        known.as_ref().is_some_and(|entry| entry.state == State::Written && Some(entry.content_hash) == content_hash);
+    // A delivery that ended without a word may have written something else since.
+    if is_known && !told.again {
         // The same content was written before: a duplicate, an echo, or a later event of a row that was read late.
         let more = remembered.into_iter().collect();
         return Ok(Verdict::Done(Done { more, ..Done::nothing(Some(key), "unchanged") }));
     }
     // Of a part nothing can be said later but that something was written.
-    let content_hash = content_hash.unwrap_or(0);
+    let content_hash = content_hash.unwrap_or(UNKNOWN);
     let candidate = Candidate {
         key: key.clone(),
         source_hash: 0,
@@ -106,7 +114,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         source: row.clone(),
         record,
         remote_id: known.as_ref().and_then(|entry| entry.remote_id.clone()),
-        comes_back: known.is_some_and(|entry| entry.state == State::Deactivated),
+        comes_back: known.as_ref().is_some_and(|entry| entry.state == State::Deactivated),
         waits_since: None,
         made: false,
         allowed: true,
@@ -114,7 +122,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         new: false,
     };
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
-    Ok(match write(route, store, told.message, &candidate).await? {
+    Ok(match write(route, store, told.message, &candidate, known.as_ref()).await? {
         Ok(Taken { what, remote_id, version, returned }) => {
             let home = match &route.home {
                 Some(home) => home.write(&candidate.record, returned.as_ref()).await,
@@ -122,7 +130,11 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
             };
             let home = match home {
                 Ok(home) => home,
-                Err(fault) => return Ok(judge(route, fault, Some((&candidate, &row)))),
+                Err(fault) => {
+                    // Written there and not here: what comes next is not to stop at "unchanged".
+                    doubt(store, pair, known.as_ref()).await?;
+                    return Ok(judge(route, fault, Some((&candidate, &row))));
+                }
             };
             let entry = Entry {
                 key: candidate.key,
@@ -161,6 +173,7 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
         Ok(Read::Mapped(mapped)) => Ok(Ok((row, *mapped))),
         Ok(Read::LeftOut { key, why }) => nothing(key, why),
         Ok(Read::Bad { key, faults, fields }) => {
+            let hash = row_hash(&row);
             let rejected = Rejected {
                 key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
                 source_hash: 0,
@@ -171,7 +184,7 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
                 parents: Vec::new(),
                 keeps_ledger: false,
             };
-            Ok(Err(Verdict::Dead { key, problem: rejected.problem(&route.pair) }))
+            Ok(Err(Verdict::Dead { key, problem: rejected.problem(&route.pair), row: Some(hash) }))
         }
         Err(fault) => Ok(Err(Verdict::Down(fault, None))),
     }
@@ -197,6 +210,7 @@ async fn write(
     store: &Store,
     message: &str,
     candidate: &Candidate,
+    known: Option<&Entry>,
 ) -> Result<Result<Taken, Fault>, store::Error> {
     let pair = &route.pair;
     let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
@@ -219,11 +233,25 @@ async fn write(
         Decision::Write(change) => *change,
         Decision::Reject(fault) | Decision::Drifted(fault) => return Ok(Err(fault)),
     };
+    let claims = known.is_none() && currents[0].is_none() && route.delivers_deletions();
+    if claims {
+        // Whatever happens from here on, a deletion in the source finds that the row here is ours.
+        claim(store, route, candidate).await?;
+    }
     store.failpoints().hit("sink.before")?;
     let once = once(pair, message, candidate);
     let outcome = pair.sink.apply_once(&once, std::slice::from_ref(&change)).await;
     store.failpoints().hit("sink.after")?;
     let outcome = outcome.and_then(|outcomes| outcomes.into_iter().next().unwrap_or_else(|| Err(unanswered(&pair.to))));
+    match &outcome {
+        Ok(_) => {}
+        // It was not made: whoever makes it now, it is not ours.
+        Err(fault) if claims && !fault.is_transient() => {
+            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+            store.commit_one(ledger::Op::Remove { system, entity, keys: vec![candidate.key.clone()] }).await?;
+        }
+        Err(_) => doubt(store, pair, known).await?,
+    }
     Ok(outcome.map(|written| {
         let what = match written.effect {
             Effected::Created => "created",
@@ -238,6 +266,46 @@ async fn write(
             returned: written.returned,
         }
     }))
+}
+
+/// What the ledger says of a row holds no longer: a write of something else was tried, and nobody knows what became of it.
+/// Without this a row that changed back meanwhile would be taken for unchanged.
+pub(super) async fn doubt(store: &Store, pair: &Pair, known: Option<&Entry>) -> Result<(), store::Error> {
+    match known {
+        Some(entry) if entry.state == State::Written && entry.content_hash != UNKNOWN => {
+            store.commit(vec![put(pair, Entry { content_hash: UNKNOWN, ..entry.clone() })]).await.map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Notes that a row is ours before it is made.
+async fn claim(store: &Store, route: &Route, candidate: &Candidate) -> Result<(), store::Error> {
+    let pair = &route.pair;
+    let entry = Entry {
+        key: candidate.key.clone(),
+        source_hash: 0,
+        content_hash: UNKNOWN,
+        mapping: pair.fingerprint(),
+        state: State::Written,
+        generation: 0,
+        remote_id: None,
+        version: None,
+    };
+    let ops = [put(pair, entry)].into_iter().chain(route.remembers(&candidate.source, &candidate.key));
+    store.commit(ops.collect()).await.map(drop)
+}
+
+fn put(pair: &Pair, entry: Entry) -> store::Op {
+    let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+    ledger::Op::Put { system, entity, entries: vec![entry] }.into()
+}
+
+/// By which a row is recognised that has not changed since a delivery read it.
+pub(super) fn row_hash(row: &Row) -> u128 {
+    let mut named: Vec<_> = row.iter().map(|(name, value)| (name, value.as_ref())).collect();
+    named.sort_by_key(|(name, _)| *name);
+    RowHasher::default().hash_named(named)
 }
 
 /// What a destination notes of a message: its id, and what it was to write. A message that is told again by a row that
@@ -261,7 +329,9 @@ pub(super) fn judge_of(route: &Route, fault: Fault, key: Option<Key>, row: Optio
         _ if fault.code == codes::REFERENCE_MISSING => Verdict::Wait(fault, key, Vec::new()),
         (Now::RetryAfter(_) | Now::Stop | Now::AskPerson, Scope::Destination) => Verdict::Down(fault, key),
         (Now::RetryAfter(_), _) => Verdict::Again(fault, key),
-        _ => Verdict::Dead { problem: problem(route, fault, row), key },
+        _ => {
+            Verdict::Dead { problem: problem(route, fault, row), key, row: row.map(|(_, row)| row_hash(row)) }
+        }
     }
 }
 

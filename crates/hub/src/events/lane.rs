@@ -327,7 +327,8 @@ impl Lane {
                 // What cannot be read now is not known; the delivery itself finds out why.
                 let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
                 let (message, body) = (&*message.id, &*message.body);
-                deliver(route, &self.store, &Told { message, body, by_hub, now: false, keys: &keys }).await?
+                let again = delivery.deliveries > 0;
+                deliver(route, &self.store, &Told { message, body, by_hub, now: false, again, keys: &keys }).await?
             }
         };
         let about = About { integration: &self.integration, to: &self.to, entity: &route.pair.entity.name, delivery };
@@ -347,7 +348,8 @@ impl Lane {
                 let note = about.failed(key.as_ref(), What::Failed, &fault, "waits until the other side takes events");
                 return Ok(Next::Down(Box::new(fault), note.into_iter().collect()));
             }
-            Verdict::Dead { key, problem } => {
+            Verdict::Dead { key, problem, row } => {
+                hold.row = row.filter(|_| self.defined().1.hold_key);
                 self.dead(&route.pair.entity.name, session, delivery, key, problem, retry_of, hold).await?;
                 return Ok(Next::More);
             }
@@ -382,6 +384,7 @@ impl Lane {
                 Ok(given_back)
             }
             Err(how) => {
+                hold.row = None;
                 self.dead(
                     &route.pair.entity.name,
                     session,

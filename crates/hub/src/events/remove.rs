@@ -4,7 +4,7 @@ use record::{Change, Effected, Fault, Key, Op, Row, Schema, Value};
 use store::Store;
 use store::ledger::{self, Entry, State};
 
-use super::deliver::{Done, Verdict, judge_of};
+use super::deliver::{Done, Verdict, doubt, judge_of};
 use super::route::Route;
 use crate::codes;
 use crate::outage::unanswered;
@@ -39,7 +39,10 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
         let outcome = outcome.and_then(|all| all.into_iter().next().unwrap_or_else(|| Err(unanswered(&pair.to))));
         match outcome {
             Ok(written) => debug_assert!(matches!(written.effect, Effected::Deleted | Effected::Unchanged)),
-            Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
+            Err(fault) => {
+                doubt(store, pair, Some(&known)).await?;
+                return Ok(judge_of(route, fault, Some(key), None));
+            }
         }
     }
     let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());

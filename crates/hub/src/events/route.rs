@@ -82,6 +82,8 @@ pub(crate) struct Told<'a> {
     pub by_hub: bool,
     /// The row is asked for, whatever the event says of it.
     pub now: bool,
+    /// It was delivered before, without an end: nobody knows what the destination took of it.
+    pub again: bool,
     /// The key under which a row was delivered, by its id in the source.
     pub keys: &'a (dyn Fn(&Value) -> Option<Key> + Send + Sync),
 }
@@ -184,7 +186,10 @@ impl Route {
                 other => other,
             };
             return match self.fetch(&id).await? {
-                Brought::Gone if event[letters::DELETED] == true => Ok(Brought::Deleted((told.keys)(&id))),
+                // What was never delivered is not missed.
+                Brought::Gone if event[letters::DELETED] == true => {
+                    Ok((told.keys)(&id).map_or(Brought::Gone, |key| Brought::Deleted(Some(key))))
+                }
                 brought => Ok(brought),
             };
         }
@@ -222,16 +227,7 @@ impl Route {
             let what = format!("it is about `{}`, and the integration reads `{}`", signal.table, self.table);
             return Err(self.unreadable(&what));
         }
-        let trigger = &self.event.trigger;
-        let wanted = match signal.happened {
-            Happened::Created => trigger.created,
-            Happened::Updated => {
-                let touched = |columns: &Vec<String>| trigger.columns.iter().any(|column| columns.contains(column));
-                trigger.updated && (trigger.columns.is_empty() || signal.columns.as_ref().is_none_or(touched))
-            }
-            Happened::Deleted => trigger.deleted,
-        };
-        if !wanted {
+        if !self.wants(signal) {
             return Ok(Brought::LeftOut);
         }
         if signal.happened == Happened::Deleted {
@@ -245,6 +241,33 @@ impl Route {
             return self.fetch(&signal.id).await;
         }
         self.as_sent(signal).await
+    }
+
+    /// Whether the trigger wants what a signal tells of.
+    pub fn wants(&self, signal: &Signal) -> bool {
+        let trigger = &self.event.trigger;
+        match signal.happened {
+            Happened::Created => trigger.created,
+            Happened::Updated => {
+                let touched = |columns: &Vec<String>| trigger.columns.iter().any(|column| columns.contains(column));
+                trigger.updated && (trigger.columns.is_empty() || signal.columns.as_ref().is_none_or(touched))
+            }
+            Happened::Deleted => trigger.deleted,
+        }
+    }
+
+    /// What a signal of the source's own tells; nothing where the source sends rows.
+    pub fn signal(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {
+        self.from.decode(body)
+    }
+
+    pub fn payload(&self) -> Payload {
+        self.event.payload
+    }
+
+    /// Whether rows that are deleted in the source are deleted in the destination.
+    pub fn delivers_deletions(&self) -> bool {
+        self.event.trigger.deleted
     }
 
     /// A row as the event tells it. What every row must have, and the event does not carry, is asked for.

@@ -11,13 +11,15 @@ use std::time::Duration;
 use definition::{Event, Pattern, Project};
 use jiff::{SignedDuration, Timestamp};
 use record::{Key, Page, ReadKind, Row};
-use store::dead_letters::{Filter, State};
 use store::journal::{self, Note, What};
 use store::ledger;
 use store::queue::{Message, Op as QueueOp, Property};
 use store::{Op, Store, cursors};
 use tokio::sync::watch;
 
+use super::covers::{self, Found};
+use super::deliver::row_hash;
+use super::hold::Hold;
 use super::remove::remembered;
 use super::route::{Read, Route};
 use super::{DESTINATION, letters, subscription, topic};
@@ -118,7 +120,7 @@ impl Sweep {
                 continue;
             }
             let mut sends = self.missing(&routes, &page).await?;
-            sends.extend(self.deleted(&routes, &page)?);
+            sends.extend(self.deleted(&routes, &page).await?);
             missed += sends.len() as u64;
             let mut ops: Vec<Op> = sends.into_values().flatten().collect();
             ops.push(self.reached(cursor));
@@ -157,7 +159,7 @@ impl Sweep {
         let mut found = BTreeMap::new();
         for (to, route) in routes {
             for row in rows {
-                if let Some((session, send)) = self.send(to, route, &route.with_lines(row.clone()).await?)? {
+                if let Some((session, send)) = self.send(to, route, &route.with_lines(row.clone()).await?).await? {
                     found.insert(((*to).clone(), session), send);
                 }
             }
@@ -166,7 +168,7 @@ impl Sweep {
     }
 
     /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote.
-    fn deleted(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
+    async fn deleted(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
         let mut sends = Sends::new();
         if !self.event().trigger.deleted {
             return Ok(sends);
@@ -175,11 +177,22 @@ impl Sweep {
             let value = id.parse().map_or_else(|_| record::Value::text(&**id), record::Value::Guid);
             for (to, route) in routes {
                 let (from, entity) = (&route.pair.from, &route.pair.entity.name);
-                let Some(key) = remembered(&self.store, from, entity, &value)? else { continue };
-                let known = self.store.ledger_get(to, entity, std::slice::from_ref(&key))?;
-                let is_there = known.into_iter().flatten().any(|entry| entry.state == ledger::State::Written);
                 let session = route.session_of_id(id);
-                if is_there && !self.store.session_waits(&subscription(&self.integration, to), &session)? {
+                let queue = subscription(&self.integration, to);
+                // A row that is just being delivered for the first time may have been read before it was deleted.
+                let held = self.store.session_is_held(&queue, &session)?;
+                let (key, is_there) = match remembered(&self.store, from, entity, &value)? {
+                    Some(key) => {
+                        let known = self.store.ledger_get(to, entity, std::slice::from_ref(&key))?;
+                        let is_there = known.into_iter().flatten().any(|entry| entry.state == ledger::State::Written);
+                        (key, is_there)
+                    }
+                    None => match Key::of([&value]) {
+                        Ok(key) => (key, false),
+                        Err(_) => continue,
+                    },
+                };
+                if (is_there || held) && !self.is_covered(route, &queue, &session, Found::Deleted).await? {
                     let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
                     sends.insert(((*to).clone(), session.clone()), self.message(to, route, &key, body, session));
                 }
@@ -188,12 +201,12 @@ impl Sweep {
         Ok(sends)
     }
 
-    fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<(String, Vec<Op>)>, Stopped> {
+    async fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<(String, Vec<Op>)>, Stopped> {
         let trigger = &self.event().trigger;
-        let key = match route.map(row, &[])? {
+        let (key, content) = match route.map(row, &[])? {
             Read::LeftOut { .. } => return Ok(None),
             Read::Bad { key: None, .. } => return Ok(None),
-            Read::Bad { key: Some(key), .. } => key,
+            Read::Bad { key: Some(key), .. } => (key, None),
             Read::Mapped(mapped) => {
                 let known = self.store.ledger_get(to, &route.pair.entity.name, std::slice::from_ref(&mapped.key))?;
                 let known = known.into_iter().flatten().find(|entry| entry.state == ledger::State::Written);
@@ -204,27 +217,27 @@ impl Sweep {
                 if !wanted {
                     return Ok(None);
                 }
-                mapped.key
+                (mapped.key, mapped.content_hash)
             }
         };
         let Some((body, session)) = route.names(row) else { return Ok(None) };
         let queue = subscription(&self.integration, to);
-        // One that is being delivered may have read the row before it changed.
-        if self.store.session_waits(&queue, &session)? {
+        if self.is_covered(route, &queue, &session, Found::Changed(content)).await? {
             return Ok(None);
         }
-        // A dead letter that holds its row brings the row as it is when it is retried.
-        if self.event().hold_key && self.store.dead_letters_waiting()?.iter().any(|(name, _)| *name == self.integration)
-        {
-            let states = vec![State::Open, State::Retrying];
-            let filter = Filter { integration: Some(self.integration.clone()), states, ..Filter::default() };
-            let letters = self.store.dead_letters(&filter, 1000)?;
-            if letters.iter().any(|letter| letter.key.as_ref() == Some(&key) && letter.queue == queue) {
-                return Ok(None);
-            }
+        // What a dead letter holds its row for is known already. Only what has changed since waits behind it.
+        let hold = Hold::read(self.store.session_state(&queue, &session)?.as_deref());
+        if hold.by.is_some() && hold.row == Some(row_hash(row)) {
+            return Ok(None);
         }
         let ops = self.message(to, route, &key, body, session.clone());
         Ok(Some((session, ops)))
+    }
+
+    /// Whether something waits that brings what was found. What is being delivered may have read the row before it changed.
+    async fn is_covered(&self, route: &Route, queue: &str, session: &str, found: Found) -> Result<bool, Stopped> {
+        let waiting = self.store.session_waiting(queue, session, covers::LOOKED_AT)?;
+        Ok(covers::covers(route, &waiting, found).await)
     }
 
     /// An event of the hub's own for one destination, and the note of it.

@@ -136,10 +136,11 @@ fn one_story(seed: u64) {
     while there() != expected || stage.waiting_for("erp") > 0 {
         assert!(
             begun.elapsed() < PATIENCE,
-            "seed {seed}: expected {expected:?}\nfound {:?}\n{}\n{}",
+            "seed {seed}: expected {expected:?}\nfound {:?}\n{}\n{}\n{}",
             erp.rows(),
             stage.say(&["queue", "list"]),
-            stage.say(&["status"])
+            stage.say(&["status"]),
+            told_of_what_differs(&stage, &expected, &there())
         );
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -153,6 +154,16 @@ fn one_story(seed: u64) {
         let told = stage.json(&["trace", "customer", number]);
         assert!(!told["story"].as_array().unwrap().is_empty(), "seed {seed}: {number} has no story");
     }
+}
+
+/// The story of each row that is not as it should be.
+fn told_of_what_differs(
+    stage: &Stage,
+    expected: &BTreeMap<String, String>,
+    there: &BTreeMap<String, String>,
+) -> String {
+    let differ = expected.iter().filter(|(number, name)| there.get(*number) != Some(*name));
+    differ.map(|(number, _)| stage.say(&["trace", "customer", number])).collect()
 }
 
 /// Follows what happens to every message, from one death of the hub to the next.

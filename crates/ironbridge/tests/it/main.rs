@@ -35,6 +35,7 @@ mod stage;
 mod state;
 mod support;
 mod swap;
+mod sweeps;
 mod tidy;
 mod trace;
 mod two_way;

@@ -1,7 +1,7 @@
 //! Questions about queues.
 
 use super::entity::{self, Counts, Settings};
-use super::message::Peeked;
+use super::message::{Message, Peeked};
 use super::place::{COLUMNS, Head};
 use super::receive;
 use crate::time::from_ms;
@@ -59,11 +59,28 @@ impl Store {
         self.read(|conn| all(conn, sql, (queue, after, limit.min(1000) as i64), |row| row.get(0)))
     }
 
-    /// Whether a session has messages that nobody has taken yet.
-    pub fn session_waits(&self, queue: &str, session: &str) -> Result<bool, Error> {
-        let sql = "SELECT 1 FROM message m JOIN session s ON s.id = m.session JOIN queue q ON q.id = s.queue
-                   WHERE q.path = ?1 AND s.name = ?2 AND m.state <> 1 LIMIT 1";
+    /// The messages of a session that nobody has taken yet, wherever else they stand, newest first.
+    /// *Shape*: at most `limit`.
+    pub fn session_waiting(&self, queue: &str, session: &str, limit: usize) -> Result<Vec<Message>, Error> {
+        let sql = "SELECT m.seq FROM message m JOIN session s ON s.id = m.session JOIN queue q ON q.id = s.queue
+                   WHERE q.path = ?1 AND s.name = ?2 AND m.state <> 1 ORDER BY m.seq DESC LIMIT ?3";
+        self.read(|conn| {
+            let seqs: Vec<i64> = all(conn, sql, (queue, session, limit as i64), |row| row.get(0))?;
+            seqs.into_iter().map(|seq| receive::body(conn, seq).map(|(message, _)| message)).collect()
+        })
+    }
+
+    /// Whether somebody holds a session now.
+    pub fn session_is_held(&self, queue: &str, session: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM session s JOIN queue q ON q.id = s.queue
+                   WHERE q.path = ?1 AND s.name = ?2 AND s.until IS NOT NULL";
         self.read(|conn| Ok(first(conn, sql, (queue, session), |_| Ok(()))?.is_some()))
+    }
+
+    /// What the holders of a session noted with it. Nothing where there is no such session.
+    pub fn session_state(&self, queue: &str, session: &str) -> Result<Option<Vec<u8>>, Error> {
+        let sql = "SELECT s.state FROM session s JOIN queue q ON q.id = s.queue WHERE q.path = ?1 AND s.name = ?2";
+        self.read(|conn| Ok(first(conn, sql, (queue, session), |row| row.get::<_, Option<Vec<u8>>>(0))?.flatten()))
     }
 
     /// Since when the oldest message that is ready waits: the age of the backlog.

@@ -55,7 +55,7 @@ impl Lane {
         }
         // What it held goes back to its place, all in the same commit.
         let waiting = std::mem::take(&mut hold.waiting);
-        hold.by = None;
+        *hold = Hold::default();
         let receive = |seqs| QueueOp::ReceiveDeferred { queue: self.queue.clone(), session: Some(session), seqs };
         for chunk in waiting.chunks(1000) {
             ops.push(receive(chunk.to_vec()).into());
@@ -100,7 +100,13 @@ impl Lane {
         let id = retry_of.or(known);
         let note = about.dead(key.as_ref(), id.as_ref(), &problem);
         let mut ops = match id {
-            Some(id) => vec![self.complete(delivery.token), dead_letters::Op::Again { id, problem }.into()],
+            Some(id) => {
+                let again = dead_letters::Op::Again { id, problem };
+                let mut ops = vec![self.complete(delivery.token), again.into()];
+                // It may have read the row otherwise than the first time.
+                ops.extend(hold.by.is_some().then(|| self.note(session, hold)));
+                ops
+            }
             None => {
                 let dead = QueueOp::DeadLetter { queue: self.queue.clone(), token: delivery.token, key, problem };
                 let mut ops: Vec<Op> = vec![dead.into()];

@@ -1,0 +1,75 @@
+//! Whether what waits in a session will bring a change that the sweep has found.
+//!
+//! That something waits says little: a message may be one that the trigger does not want (the echo of a number that was
+//! written home), one that lets a held row go on, or an update of a row that has been deleted since. Only a message that
+//! reads the row when it is delivered, or says itself what the row holds now, brings the change.
+
+use definition::Payload;
+use record::Happened;
+use serde_json::Value as Json;
+use store::queue::Message;
+
+use super::letters;
+use super::route::{Brought, Read, Route, Told};
+
+/// So many of the newest messages of a session are looked at. Where none of them tells, the sweep sends one more.
+pub(super) const LOOKED_AT: usize = 16;
+
+/// What the sweep has found.
+#[derive(Clone, Copy)]
+pub(super) enum Found {
+    /// A row that the destination does not have like this. The hash of its content, where it can be mapped.
+    Changed(Option<u128>),
+    /// A row that is gone, and that the destination still has.
+    Deleted,
+}
+
+/// Whether one of these messages brings the change. *Shape*: of one session, newest first.
+pub(super) async fn covers(route: &Route, waiting: &[Message], found: Found) -> bool {
+    for message in waiting {
+        if let Some(covers) = one(route, message, found).await {
+            return covers;
+        }
+    }
+    false
+}
+
+/// Nothing for a message that has no effect on the row, or may have none.
+async fn one(route: &Route, message: &Message, found: Found) -> Option<bool> {
+    // The retry of a dead letter may be taken back.
+    if message.op.as_deref() == Some(letters::RESUME) || message.causation.is_some() {
+        return None;
+    }
+    if message.op.as_deref() == Some(letters::SWEEP) {
+        let body: Json = serde_json::from_slice(&message.body).unwrap_or_default();
+        return match found {
+            Found::Changed(_) => Some(true),
+            Found::Deleted => (body[letters::DELETED] == true).then_some(true),
+        };
+    }
+    let signal = match route.signal(&message.body) {
+        Some(Ok(signal)) if route.wants(&signal) => Some(signal),
+        Some(_) => return None,
+        None => None,
+    };
+    let deletes = signal.as_ref().is_some_and(|signal| signal.happened == Happened::Deleted);
+    let content = match found {
+        Found::Deleted => return deletes.then_some(true),
+        Found::Changed(_) if deletes => return Some(true),
+        Found::Changed(content) => content,
+    };
+    let fetches = match &signal {
+        Some(signal) => signal.values.is_empty() || route.payload() == Payload::Fetch,
+        None => route.payload() == Payload::Fetch,
+    };
+    if fetches {
+        return Some(true);
+    }
+    // It will be written as it was sent.
+    let told = Told { message: &message.id, body: &message.body, by_hub: false, now: false, again: false, keys: &|_| None };
+    let Ok(Brought::Row(row, absent)) = route.row(&told).await else { return None };
+    match route.map(&row, &absent) {
+        Ok(Read::Mapped(mapped)) => Some(mapped.content_hash.is_some() && mapped.content_hash == content),
+        _ => None,
+    }
+}

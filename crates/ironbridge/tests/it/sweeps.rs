@@ -1,0 +1,115 @@
+//! What nobody heard of is found, whatever else waits for the same row; and what was written without a record of it is
+//! never taken for what it was before.
+
+use emulator::samples::erp::Trouble;
+
+use crate::stage::{EVENTS, Stage, to_the_erp};
+
+/// From now on Dynamics says nothing of changes of accounts.
+fn nothing_is_heard(stage: &Stage) {
+    for message in ["Create", "Update"] {
+        let id = stage.id_of(
+            "sdkmessageprocessingsteps",
+            "sdkmessageprocessingstepid",
+            &format!("name eq 'hub account {message}'"),
+        );
+        stage.dynamics("DELETE", &format!("sdkmessageprocessingsteps({id})"), "");
+    }
+}
+
+/// A hub that is paused, with a row that it has delivered and an event of it that waits.
+fn paused_with_one_that_waits(events: &str, change: &str) -> Stage {
+    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.account("C-1", "First", 1);
+    stage.until("the row", || stage.buyers() == ["C-1 First 1"] && stage.waiting() == 0);
+    stage.say(&["pause", "buyers", "--note", "a test"]);
+    stage.dynamics("PATCH", "accounts(accountnumber='C-1')", change);
+    stage.until("its event", || stage.waiting() == 1);
+    nothing_is_heard(&stage);
+    stage
+}
+
+#[test]
+fn an_event_that_the_trigger_does_not_want_hides_no_change() {
+    let stage = paused_with_one_that_waits(EVENTS, r#"{ "telephone1": "1" }"#);
+    stage.account("C-1", "Unheard", 2);
+    stage.until("what the sweep sends", || stage.waiting() == 2);
+    stage.say(&["resume", "buyers"]);
+    stage.until("what was not heard", || stage.buyers() == ["C-1 Unheard 2"] && stage.waiting() == 0);
+    assert_eq!(stage.effects("C-1"), 2);
+}
+
+#[test]
+fn an_event_that_reads_the_row_brings_what_came_after_it() {
+    let stage = paused_with_one_that_waits(EVENTS, r#"{ "name": "Heard" }"#);
+    stage.account("C-1", "Unheard", 2);
+    let before = stage.sweeps();
+    stage.until("another sweep", || stage.sweeps() != before);
+    assert_eq!(stage.waiting(), 1, "the event that waits reads the row when it is delivered");
+    stage.say(&["resume", "buyers"]);
+    stage.until("what was not heard", || stage.buyers() == ["C-1 Unheard 2"] && stage.waiting() == 0);
+}
+
+#[test]
+fn an_update_that_waits_hides_no_deletion() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    let stage = paused_with_one_that_waits(&events, r#"{ "name": "Heard" }"#);
+    stage.dynamics("DELETE", "accounts(accountnumber='C-1')", "");
+    stage.until("what the sweep sends", || stage.waiting() == 2);
+    stage.say(&["resume", "buyers"]);
+    stage.until("the deletion", || stage.buyers().is_empty() && stage.waiting() == 0);
+}
+
+#[test]
+fn a_change_behind_a_dead_letter_is_not_discarded_with_it() {
+    let mut stage = Stage::with(&format!("{EVENTS}sweep: every 1 second\n"));
+    stage.sql("CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'unknown code'); END;");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.account("C-1", "Poison", 1);
+    let letters = || stage.json(&["dead-letters", "list"]).as_array().unwrap().clone();
+    stage.until("the dead letter", || letters().len() == 1);
+    nothing_is_heard(&stage);
+    // The sweep sees the poison too, and knows that it is known.
+    stage.account("C-2", "Other", 3);
+    stage.until("the other row", || stage.buyers() == ["C-2 Other 3"]);
+    assert_eq!((stage.waiting(), letters().len()), (0, 1));
+    stage.account("C-1", "Better", 2);
+    stage.until("what the sweep sends", || stage.waiting() == 1);
+    let id = letters()[0]["id"].as_str().unwrap().to_owned();
+    stage.say(&["dead-letters", "discard", &id]);
+    stage.until("the better row", || stage.buyers() == ["C-1 Better 2", "C-2 Other 3"] && stage.waiting() == 0);
+}
+
+#[test]
+fn a_row_that_changes_back_after_a_lost_answer_is_written_back_too() {
+    let (mut stage, _runtime, erp) = to_the_erp(EVENTS);
+    stage.start();
+    stage.account("C-1", "First", 1);
+    stage.until("the row", || !erp.rows().is_empty() && stage.waiting_for("erp") == 0);
+    erp.trouble(Trouble::LoseAnswer);
+    stage.account("C-1", "Second", 1);
+    stage.until("the write whose answer is lost", || erp.rows()[0]["name"] == "Second");
+    stage.account("C-1", "First", 1);
+    stage.until("the end", || stage.waiting_for("erp") == 0);
+    assert_eq!(erp.rows()[0]["name"], "First");
+}
+
+#[test]
+fn a_row_that_changes_back_after_a_kill_is_written_back_too() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.account("C-1", "First", 1);
+    stage.until("the row", || stage.buyers() == ["C-1 First 1"] && stage.waiting() == 0);
+    stage.kill();
+    stage.start_with("sink.after@1=abort");
+    stage.account("C-1", "Second", 2);
+    stage.until("the write that nothing records", || stage.buyers() == ["C-1 Second 2"]);
+    stage.kill();
+    stage.account("C-1", "First", 1);
+    stage.start();
+    stage.until("the end", || stage.waiting() == 0);
+    assert_eq!(stage.buyers(), ["C-1 First 1"]);
+}
