@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 
 use crate::compile::Systems;
 use crate::error::Error;
+use crate::patience;
 pub use order::Ordered;
 
 /// A message that says this in its property `destination` is for that destination only.
@@ -41,6 +42,9 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 const LOCK: Duration = Duration::from_secs(20);
 /// The hub ends a message by its own policy. This many deliveries without an end, such as crashes, end it too.
 const DELIVERIES_MAX: u32 = 100;
+
+/// So long work may need to end once it is told to stop.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is old goes in commits of this size.
 const FORGOTTEN_AT_ONCE: usize = 1000;
@@ -101,7 +105,7 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
         }
     }
     if !ops.is_empty() {
-        store.commit(ops).await?;
+        patience::commit(store, ops).await?;
     }
     Ok(())
 }
@@ -112,7 +116,9 @@ async fn forget(project: Arc<Project>, store: Store, mut stop: watch::Receiver<b
     let retention = &project.hub.retention;
     let store_of = &store;
     let all = |op: Op| async move {
-        while matches!(store_of.commit_one(op.clone()).await?, OpResult::Count(n) if n as usize == FORGOTTEN_AT_ONCE) {}
+        while matches!(patience::commit_one(store_of, op.clone()).await?, OpResult::Count(n) if n as usize == FORGOTTEN_AT_ONCE)
+        {
+        }
         Ok::<(), Error>(())
     };
     loop {
@@ -135,6 +141,21 @@ fn ago(store: &Store, long: Duration) -> Option<jiff::Timestamp> {
     store.clock().now().checked_sub(long).ok()
 }
 
+/// Ends work soon after it was told to stop, also where it waits for a disk that takes nothing.
+async fn cut_when_stopped(
+    work: impl Future<Output = Result<(), Error>>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let cut = async {
+        let _ = stop.wait_for(|stop| *stop).await;
+        tokio::time::sleep(ENDS_WITHIN).await;
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = cut => Ok(()),
+    }
+}
+
 /// Delivers what comes in until it is told to stop. What is cut then is delivered again at the next start, and writes
 /// nothing that is there already.
 ///
@@ -152,14 +173,14 @@ pub async fn work(
         let (of, systems_of, store_of) = (project.clone(), systems.clone(), store.clone());
         let sweep =
             sweep::Sweep { project: of, systems: systems_of, store: store_of, integration: integration.name.clone() };
-        lanes.spawn(sweep.run(stop.clone()));
+        lanes.spawn(cut_when_stopped(sweep.run(stop.clone()), stop.clone()));
         for to in &event.to {
             let lane =
                 lane::Lane::new(project.clone(), systems.clone(), store.clone(), integration.name.clone(), to.clone());
-            lanes.spawn(lane.run(stop.clone()));
+            lanes.spawn(cut_when_stopped(lane.run(stop.clone()), stop.clone()));
         }
     }
-    lanes.spawn(forget(project.clone(), store.clone(), stop.clone()));
+    lanes.spawn(cut_when_stopped(forget(project.clone(), store.clone(), stop.clone()), stop.clone()));
     while let Some(ended) = lanes.join_next().await {
         match ended {
             Ok(ended) => ended?,

@@ -28,6 +28,7 @@ pub mod mask;
 pub mod operations;
 mod outage;
 pub mod pair;
+pub mod patience;
 pub mod plan;
 pub mod pulse;
 mod reject;

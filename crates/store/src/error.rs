@@ -127,6 +127,17 @@ impl Error {
         }
     }
 
+    /// Whether the same commit may succeed later without anybody changing it: there is no room, or no turn, at the moment.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Error::DiskFull { .. } | Error::Busy { .. } | Error::Overloaded { .. } | Error::Injected(_) => true,
+            Error::Sqlite { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(rusqlite::ErrorCode::SystemIoFailure))
+            }
+            _ => false,
+        }
+    }
+
     /// The refused precondition, if that is what happened.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {

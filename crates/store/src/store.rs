@@ -1,5 +1,6 @@
 //! The handle that everybody holds.
 
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -135,6 +136,20 @@ impl Store {
     /// Whether somebody is this folder's `up`, as far as that can be seen from outside.
     pub fn is_up(&self) -> bool {
         crate::lock::is_up(&self.0.dir)
+    }
+
+    /// Puts a page on the disk that holds the state, and takes it away again: whether a commit would find room.
+    pub fn probe_disk(&self) -> Result<(), Error> {
+        let path = self.0.dir.join("ready.probe");
+        let probed = std::fs::File::create(&path).and_then(|mut file| {
+            file.write_all(&[0; 4096])?;
+            file.sync_data()
+        });
+        let _ = std::fs::remove_file(&path);
+        probed.map_err(|source| match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::DiskFull { path: self.0.path.clone() },
+            _ => Error::Folder { path: self.0.dir.clone(), source },
+        })
     }
 
     /// The folder.

@@ -66,7 +66,8 @@ async fn one(route: &Route, message: &Message, found: Found) -> Option<bool> {
         return Some(true);
     }
     // It will be written as it was sent.
-    let told = Told { message: &message.id, body: &message.body, by_hub: false, now: false, again: false, keys: &|_| None };
+    let told =
+        Told { message: &message.id, body: &message.body, by_hub: false, now: false, again: false, keys: &|_| None };
     let Ok(Brought::Row(row, absent)) = route.row(&told).await else { return None };
     match route.map(&row, &absent) {
         Ok(Read::Mapped(mapped)) => Some(mapped.content_hash.is_some() && mapped.content_hash == content),

@@ -17,6 +17,7 @@ use crate::codes;
 use crate::gone::Gone;
 use crate::outage::unanswered;
 use crate::pair::Pair;
+use crate::patience;
 use crate::reject::Rejected;
 use crate::sort::{self, Candidate, Decision};
 use crate::watch::Log;
@@ -241,14 +242,18 @@ async fn write(
     store.failpoints().hit("sink.before")?;
     let once = once(pair, message, candidate);
     let outcome = pair.sink.apply_once(&once, std::slice::from_ref(&change)).await;
-    store.failpoints().hit("sink.after")?;
+    if let Err(injected) = store.failpoints().hit("sink.after") {
+        doubt(store, pair, known).await?;
+        return Err(injected.into());
+    }
     let outcome = outcome.and_then(|outcomes| outcomes.into_iter().next().unwrap_or_else(|| Err(unanswered(&pair.to))));
     match &outcome {
         Ok(_) => {}
         // It was not made: whoever makes it now, it is not ours.
         Err(fault) if claims && !fault.is_transient() => {
             let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
-            store.commit_one(ledger::Op::Remove { system, entity, keys: vec![candidate.key.clone()] }).await?;
+            let not_ours = ledger::Op::Remove { system, entity, keys: vec![candidate.key.clone()] };
+            patience::commit_one(store, not_ours).await?;
         }
         Err(_) => doubt(store, pair, known).await?,
     }
@@ -273,7 +278,8 @@ async fn write(
 pub(super) async fn doubt(store: &Store, pair: &Pair, known: Option<&Entry>) -> Result<(), store::Error> {
     match known {
         Some(entry) if entry.state == State::Written && entry.content_hash != UNKNOWN => {
-            store.commit(vec![put(pair, Entry { content_hash: UNKNOWN, ..entry.clone() })]).await.map(drop)
+            let doubted = put(pair, Entry { content_hash: UNKNOWN, ..entry.clone() });
+            patience::commit_one(store, doubted).await.map(drop)
         }
         _ => Ok(()),
     }
@@ -293,7 +299,7 @@ async fn claim(store: &Store, route: &Route, candidate: &Candidate) -> Result<()
         version: None,
     };
     let ops = [put(pair, entry)].into_iter().chain(route.remembers(&candidate.source, &candidate.key));
-    store.commit(ops.collect()).await.map(drop)
+    patience::commit(store, ops.collect()).await.map(drop)
 }
 
 fn put(pair: &Pair, entry: Entry) -> store::Op {
@@ -329,9 +335,7 @@ pub(super) fn judge_of(route: &Route, fault: Fault, key: Option<Key>, row: Optio
         _ if fault.code == codes::REFERENCE_MISSING => Verdict::Wait(fault, key, Vec::new()),
         (Now::RetryAfter(_) | Now::Stop | Now::AskPerson, Scope::Destination) => Verdict::Down(fault, key),
         (Now::RetryAfter(_), _) => Verdict::Again(fault, key),
-        _ => {
-            Verdict::Dead { problem: problem(route, fault, row), key, row: row.map(|(_, row)| row_hash(row)) }
-        }
+        _ => Verdict::Dead { problem: problem(route, fault, row), key, row: row.map(|(_, row)| row_hash(row)) },
     }
 }
 

@@ -24,6 +24,7 @@ use super::waits::Waits;
 use super::{LOCK, letters, policy, subscription};
 use crate::compile::Systems;
 use crate::error::Error;
+use crate::patience;
 
 /// How often the queue is looked at for what other processes sent, and the pauses for what people want.
 const TICK: Duration = Duration::from_millis(500);
@@ -175,7 +176,7 @@ impl Lane {
                 fix: fault.fix.clone(),
                 failures: guard.failures().into(),
             };
-            self.store.commit_one(note).await?;
+            patience::commit_one(&self.store, note).await?;
         } else {
             tracing::warn!(integration, code = %fault.code, what = fault.what, why = crate::watch::why(fault), "do" = fault.fix, "{integration} to {to}: {fault}; trying again in {wait:?}");
         }
@@ -187,7 +188,7 @@ impl Lane {
         if std::mem::replace(told, false) {
             let (integration, system) = (self.integration.clone(), self.to.clone());
             tracing::info!("{integration}: {system} takes events again");
-            self.store.commit_one(outages::Op::End { integration, system }).await?;
+            patience::commit_one(&self.store, outages::Op::End { integration, system }).await?;
         }
         Ok(())
     }
@@ -199,7 +200,7 @@ impl Lane {
             if waits.is_empty() { Vec::new() } else { waits.come(&self.store, &self.to)? }
         };
         if !seqs.is_empty() {
-            self.store.commit_one(QueueOp::Wake { queue: self.queue.clone(), seqs }).await?;
+            patience::commit_one(&self.store, QueueOp::Wake { queue: self.queue.clone(), seqs }).await?;
         }
         Ok(())
     }
@@ -232,7 +233,8 @@ impl Lane {
     }
 
     async fn accept(&self) -> Result<Option<Session>, Error> {
-        match self.store.commit_one(QueueOp::AcceptSession { queue: self.queue.clone(), session: None }).await? {
+        let accept = QueueOp::AcceptSession { queue: self.queue.clone(), session: None };
+        match patience::commit_one(&self.store, accept).await? {
             OpResult::Session(session) => Ok(session),
             other => unreachable!("AcceptSession answers with a session, not {other:?}"),
         }
@@ -245,7 +247,7 @@ impl Lane {
             let mut hold = Hold::read(session.state.as_deref());
             loop {
                 let receive = QueueOp::ReceiveInSession { queue: self.queue.clone(), session: token, max: AT_ONCE };
-                let OpResult::Messages(messages) = self.store.commit_one(receive).await? else {
+                let OpResult::Messages(messages) = patience::commit_one(&self.store, receive).await? else {
                     unreachable!("ReceiveInSession answers with messages")
                 };
                 if messages.is_empty() {
@@ -269,8 +271,12 @@ impl Lane {
             lost = self.keep(token) => Err(lost.into()),
         };
         match ended {
-            // Somebody else has the session now, and goes on with it.
-            Err(Error::Store(error)) if lost(&error) => Ok(Ended::Well),
+            // Somebody else has the session now, and goes on with it; or a commit was done whose answer was lost.
+            Err(Error::Store(error)) if lost(&error) => self.give_back(token).await.map(|()| Ended::Well),
+            Err(Error::Store(error)) if error.may_pass() => {
+                patience::tell(&error);
+                self.give_back(token).await.map(|()| Ended::Aside)
+            }
             ended => ended,
         }
     }
@@ -281,7 +287,8 @@ impl Lane {
             tokio::time::sleep(RENEW).await;
             let renew = QueueOp::RenewSession { queue: self.queue.clone(), session: token };
             match self.store.commit_one(renew).await {
-                Ok(_) | Err(store::Error::Busy { .. }) => {}
+                Ok(_) => {}
+                Err(error) if error.may_pass() => patience::tell(&error),
                 Err(error) => return error,
             }
         }
@@ -289,8 +296,16 @@ impl Lane {
 
     async fn release(&self, token: SessionToken, mut ops: Vec<Op>) -> Result<(), Error> {
         ops.push(QueueOp::ReleaseSession { queue: self.queue.clone(), session: token }.into());
-        self.store.commit(ops).await?;
+        patience::commit(&self.store, ops).await?;
         Ok(())
+    }
+
+    /// Gives a session back that may be lost already: what is still locked in it does not wait for the lock to run out.
+    async fn give_back(&self, token: SessionToken) -> Result<(), Error> {
+        match self.release(token, Vec::new()).await {
+            Err(Error::Store(error)) if lost(&error) => Ok(()),
+            released => released,
+        }
     }
 
     async fn message(
@@ -307,7 +322,7 @@ impl Lane {
             // A dead letter holds this row: what came later waits for it, out of the way.
             hold.waiting.push(token.seq);
             let defer = QueueOp::Defer { queue: self.queue.clone(), token };
-            self.store.commit(vec![defer.into(), self.note(session, hold)]).await?;
+            patience::commit(&self.store, vec![defer.into(), self.note(session, hold)]).await?;
             return Ok(Next::More);
         }
         let resumes = message.op.as_deref() == Some(letters::RESUME);
@@ -316,7 +331,7 @@ impl Lane {
             && !self.store.dead_letters_like(id.as_str())?.iter().any(|letter| letter.state == State::Retrying)
         {
             tracing::info!("the retry of dead letter {id} is not wanted any more");
-            self.store.commit(vec![self.complete(token)]).await?;
+            patience::commit(&self.store, vec![self.complete(token)]).await?;
             return Ok(Next::More);
         }
         let verdict = match resumes {

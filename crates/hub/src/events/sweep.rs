@@ -25,6 +25,7 @@ use super::route::{Read, Route};
 use super::{DESTINATION, letters, subscription, topic};
 use crate::compile::Systems;
 use crate::error::{Error, Stopped};
+use crate::patience;
 
 /// An event that was sent just now is not missing yet.
 const GRACE: Duration = Duration::from_secs(5);
@@ -124,10 +125,10 @@ impl Sweep {
             missed += sends.len() as u64;
             let mut ops: Vec<Op> = sends.into_values().flatten().collect();
             ops.push(self.reached(cursor));
-            self.store.commit(ops).await?;
+            patience::commit(&self.store, ops).await?;
         }
         if let Some(cursor) = &reached {
-            self.store.commit(vec![self.reached(cursor)]).await?;
+            patience::commit(&self.store, vec![self.reached(cursor)]).await?;
         } else if position.is_none() && read {
             let from = &event.from;
             tracing::warn!(

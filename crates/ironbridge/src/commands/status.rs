@@ -97,6 +97,10 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             talk!("\n{}: {} ({}); ironbridge explain {}", run.integration, error.text, error.code, error.code);
         }
     }
+    if let Err(error) = store.probe_disk() {
+        let code = error.code().map_or_else(String::new, |code| format!(" ({code}); ironbridge explain {code}"));
+        talk!("\nNothing new is accepted: {error}{code}");
+    }
     for outage in &outages {
         let (name, system) = (&outage.integration, &outage.system);
         let (since, last) = (since(outage.since, now, zone), ago(outage.seen, now));

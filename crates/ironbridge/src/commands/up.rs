@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use definition::Project;
+use hub::patience::keep;
 use hub::pulse::Pulse;
 use store::Store;
 use tokio::net::TcpListener;
@@ -105,12 +106,18 @@ impl Hub {
         };
         let (alerts, telling) = alerting::start(&project, &store, &stopping)?;
         let mut ending = stopping.clone();
-        let events = hub::events::work(project.clone(), systems.clone(), store.clone(), stopping.clone());
+        // Each part goes on by itself after the state could not be written for a while.
+        let stop = || stopping.clone();
+        let events = keep(stop(), || hub::events::work(project.clone(), systems.clone(), store.clone(), stop()));
         let flows = hub::flows::Flows::new(project.clone(), systems.clone(), store.clone(), wiring::kinds());
-        let flows = hub::flows::work(Arc::new(flows), stopping.clone());
-        let upkeep = hub::upkeep::work(project.clone(), store.clone(), pulse.clone(), stopping.clone());
-        let retries = hub::retries::work(project.clone(), store.clone(), pulse.clone(), stopping.clone());
-        let batches = hub::worker::work(project, systems, store, wiring::holder(), pulse, stopping);
+        let flows = Arc::new(flows);
+        let flows = keep(stop(), || hub::flows::work(flows.clone(), stop()));
+        let upkeep = keep(stop(), || hub::upkeep::work(project.clone(), store.clone(), pulse.clone(), stop()));
+        let retries = keep(stop(), || hub::retries::work(project.clone(), store.clone(), pulse.clone(), stop()));
+        let batches = keep(stop(), || {
+            let (project, systems, store) = (project.clone(), systems.clone(), store.clone());
+            hub::worker::work(project, systems, store, wiring::holder(), pulse.clone(), stop())
+        });
         let worked = tokio::try_join!(batches, events, flows, retries, upkeep, telling);
         serving.abort();
         if worked.is_ok() && ending.wait_for(|stop| *stop).await.is_ok() {

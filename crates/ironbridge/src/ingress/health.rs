@@ -1,7 +1,5 @@
 //! `/healthz` and `/readyz`: whether this process should go on, and whether it can take work now.
 
-use std::io::Write;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -40,19 +38,10 @@ async fn readyz(State(health): State<Health>) -> Response {
     let stopping = if *health.stopping.borrow() { Err("the hub is stopping".to_owned()) } else { Ok(()) };
     // Nothing to write is a commit too: it waits for its turn, as an event would.
     let turn = health.store.commit(Vec::new()).await.map(drop).map_err(|error| error.to_string());
-    let dir = health.store.dir().to_owned();
-    let disk = tokio::task::spawn_blocking(move || probe(&dir)).await;
+    let store = health.store.clone();
+    let disk = tokio::task::spawn_blocking(move || store.probe_disk()).await;
     let disk = disk.map_err(|why| why.to_string()).and_then(|probed| probed.map_err(|why| why.to_string()));
     answer(vec![("running", stopping), ("state", turn), ("disk", disk)])
-}
-
-/// Puts a page on the disk and takes it away again.
-fn probe(dir: &std::path::Path) -> std::io::Result<()> {
-    let path = dir.join("ready.probe");
-    let mut file = std::fs::File::create(&path)?;
-    file.write_all(&[0; 4096])?;
-    file.sync_data()?;
-    std::fs::remove_file(path)
 }
 
 fn answer(checks: Vec<(&'static str, Result<(), String>)>) -> Response {

@@ -114,7 +114,12 @@ async fn receive(
     match webhooks.store.commit_one(send).await {
         Ok(_) => StatusCode::ACCEPTED.into_response(),
         Err(error) => {
-            tracing::error!("an event of `{}` could not be kept: {error}", intake.topic);
+            let code = error.code().map_or_else(String::new, |code| code.to_string());
+            tracing::error!(
+                code,
+                "an event of `{}` could not be kept, and its sender was told so: {error}",
+                intake.topic
+            );
             // Dataverse sends again after a 503.
             refusal(StatusCode::SERVICE_UNAVAILABLE, "the event could not be kept; send it again")
         }

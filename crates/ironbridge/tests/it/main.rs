@@ -17,6 +17,7 @@ mod events;
 mod examples;
 mod files;
 mod flows;
+mod full_disk;
 mod gone;
 mod kills;
 mod late;

@@ -1,9 +1,10 @@
 //! A Dynamics with registered webhook steps, a hub that is up, and what it delivers to.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -52,6 +53,8 @@ pub struct Stage {
     pub world: World,
     pub address: String,
     pub up: Option<Child>,
+    /// What the hubs have said so far.
+    log: Arc<Mutex<String>>,
 }
 
 impl Drop for Stage {
@@ -81,7 +84,7 @@ impl Stage {
         std::fs::write(world.dir.join("integrations/buyers.yaml"), events).unwrap();
         std::fs::remove_file(world.dir.join("integrations/customers.yaml")).unwrap();
         let _ = std::fs::remove_dir_all(world.dir.join("tests"));
-        let stage = Stage { world, address: free, up: None };
+        let stage = Stage { world, address: free, up: None, log: Arc::default() };
         stage.sql("CREATE TABLE buyers (code TEXT PRIMARY KEY, title TEXT, mail TEXT, money TEXT);
                    CREATE TABLE effect (at INTEGER PRIMARY KEY, code TEXT);
                    CREATE TRIGGER made AFTER INSERT ON buyers BEGIN INSERT INTO effect (code) VALUES (new.code); END;
@@ -124,9 +127,20 @@ impl Stage {
             std::thread::sleep(Duration::from_millis(20));
         }
         // Whoever logs into a full pipe waits for ever.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        let log = self.log.clone();
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let mut log = log.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
         self.up = Some(up);
         true
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// From now on the hub's disk takes nothing more, or takes everything again.
@@ -218,12 +232,13 @@ impl Stage {
         let begun = Instant::now();
         while !done() {
             assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "{what} did not come:\n{:?}\n{}\n{}\n{}",
+                begun.elapsed() < Duration::from_secs(90),
+                "{what} did not come:\n{:?}\n{}\n{}\n{}\n{}",
                 self.buyers(),
                 self.say(&["queue", "list"]),
                 self.say(&["dead-letters", "list", "--all"]),
-                self.say(&["status"])
+                self.say(&["status"]),
+                self.log()
             );
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -14,6 +14,7 @@ use crate::events::letters;
 use crate::events::notes::About;
 use crate::events::route::Route;
 use crate::events::version;
+use crate::patience;
 
 impl Lane {
     #[expect(clippy::too_many_arguments, reason = "the parts of one commit, and one caller")]
@@ -50,7 +51,7 @@ impl Lane {
         let key = done.key.as_ref().map(Key::to_string).unwrap_or_default();
         tracing::debug!(integration = self.integration, "{entity} {key} to {to}: {}", done.what);
         if !frees {
-            self.store.commit(ops).await?;
+            patience::commit(&self.store, ops).await?;
             return Ok(Next::More);
         }
         // What it held goes back to its place, all in the same commit.
@@ -62,7 +63,7 @@ impl Lane {
         }
         ops.push(self.note(session, hold));
         ops.push(QueueOp::ReleaseSession { queue: self.queue.clone(), session }.into());
-        self.store.commit(ops).await?;
+        patience::commit(&self.store, ops).await?;
         Ok(Next::Released)
     }
 
@@ -118,7 +119,7 @@ impl Lane {
             }
         };
         ops.extend(note);
-        self.store.commit(ops).await?;
+        patience::commit(&self.store, ops).await?;
         Ok(())
     }
 
