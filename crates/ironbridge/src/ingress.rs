@@ -11,13 +11,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::serve::{Listener, ListenerExt};
 use definition::Project;
 use store::Store;
+use tokio::net::{TcpListener, TcpStream};
 use web_console::{Console, Setup};
 
 use crate::commands::explain;
 use crate::failure::Failure;
 use crate::wiring::{self, OpenSystems};
+
+/// Connections whose answers leave at once: whoever asks here waits for them.
+pub fn prompt(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
+    listener.tap_io(|stream| {
+        // Without it everything works, a little later.
+        let _ = stream.set_nodelay(true);
+    })
+}
 
 /// Every route of a hub, ready to be served.
 ///

@@ -288,11 +288,11 @@ impl ReadMapping {
             }
         }
         for (at, field) in self.entity.fields.iter().enumerate() {
-            let is_key = self.entity.key.iter().any(|name| **name == *field.name);
+            let is_key = self.key.iter().any(|key| self.fields[*key].at == at);
             if faults.iter().any(|f| f.place.column.as_deref() == Some(&*field.name)) {
                 continue;
             }
-            if is_key && Key::of([&values[at]]).is_err() && !matches!(values[at], Value::Reference(_)) {
+            if is_key && !Key::takes(&values[at]) && !matches!(values[at], Value::Reference(_)) {
                 faults.push(key_blank(&self.entity, field));
             } else if values[at].is_blank() && field.required && !is_unknown(field) {
                 faults.push(

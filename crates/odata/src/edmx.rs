@@ -31,6 +31,12 @@ pub fn edmx(sets: &[EntitySet]) -> String {
     out.push_str(
         "        <Annotation Term=\"Capabilities.ConformanceLevel\" EnumMember=\"Capabilities.ConformanceLevelType/Intermediate\"/>\n",
     );
+    out.push_str("        <Annotation Term=\"Capabilities.FilterFunctions\">\n          <Collection>\n");
+    let names = crate::lower::FUNCTIONS.iter().map(|(name, ..)| *name);
+    for name in names.chain(["now", "mindatetime", "maxdatetime"]) {
+        let _ = writeln!(out, "            <String>{name}</String>");
+    }
+    out.push_str("          </Collection>\n        </Annotation>\n");
     for (term, value) in [("BatchSupported", true), ("AsynchronousRequestsSupported", false)] {
         let _ = writeln!(out, "        <Annotation Term=\"Capabilities.{term}\" Bool=\"{value}\"/>");
     }
@@ -83,15 +89,19 @@ fn entity_set(out: &mut String, set: &EntitySet) {
             navigation.name, navigation.set
         );
     }
-    for (term, property) in [
-        ("InsertRestrictions", "Insertable"),
-        ("UpdateRestrictions", "Updatable"),
-        ("DeleteRestrictions", "Deletable"),
-        ("SearchRestrictions", "Searchable"),
+    for (term, property, value) in [
+        ("InsertRestrictions", "Insertable", false),
+        ("UpdateRestrictions", "Updatable", false),
+        ("DeleteRestrictions", "Deletable", false),
+        ("SearchRestrictions", "Searchable", false),
+        ("CountRestrictions", "Countable", true),
+        ("FilterRestrictions", "Filterable", true),
+        ("SortRestrictions", "Sortable", true),
+        ("ExpandRestrictions", "Expandable", !set.navigations.is_empty()),
     ] {
         let _ = writeln!(
             out,
-            "          <Annotation Term=\"Capabilities.{term}\">\n            <Record>\n              <PropertyValue Property=\"{property}\" Bool=\"false\"/>\n            </Record>\n          </Annotation>"
+            "          <Annotation Term=\"Capabilities.{term}\">\n            <Record>\n              <PropertyValue Property=\"{property}\" Bool=\"{value}\"/>\n            </Record>\n          </Annotation>"
         );
     }
     for term in ["TopSupported", "SkipSupported"] {

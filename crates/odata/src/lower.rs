@@ -6,6 +6,8 @@
 mod function;
 mod typed;
 
+pub(crate) use function::FUNCTIONS;
+
 use jiff::Timestamp;
 use record::Value;
 use record::query::{Comparison, Expr as Out, Function, Order};

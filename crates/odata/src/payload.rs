@@ -4,8 +4,9 @@
 
 use std::fmt::Write;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use record::Value;
+use record::{Decimal, Value};
 
 use crate::service::{Edm, EntitySet, NAMESPACE, Property};
 
@@ -59,15 +60,27 @@ pub fn value(out: &mut String, value: &Value, ty: Edm, style: Style) {
             Ok(())
         }
         Value::Bool(yes) => write!(out, "{yes}"),
-        Value::Int(number) if style.numbers_as_text && ty != Edm::Double => write!(out, "\"{number}\""),
-        Value::Int(number) => write!(out, "{number}"),
-        Value::Decimal(number) if style.numbers_as_text && ty != Edm::Double => write!(out, "\"{number}\""),
-        Value::Decimal(number) => write!(out, "{number}"),
+        Value::Int(number) => {
+            number_in(out, style.numbers_as_text && ty != Edm::Double, |out| whole(out, *number));
+            Ok(())
+        }
+        Value::Decimal(number) => {
+            number_in(out, style.numbers_as_text && ty != Edm::Double, |out| decimal(out, number));
+            Ok(())
+        }
         Value::Float(number) => write!(out, "{number}"),
-        Value::Date(date) => write!(out, "\"{date}T00:00:00Z\""),
+        Value::Date(date) => {
+            day(out, *date);
+            Ok(())
+        }
         Value::Instant(at) => write!(out, "\"{at}\""),
         Value::LocalDateTime(at) => write!(out, "\"{}\"", TimeZone::UTC.to_timestamp(*at).unwrap_or_default()),
-        Value::Guid(guid) => write!(out, "\"{guid}\""),
+        Value::Guid(guid) => {
+            out.push('"');
+            out.push_str(guid.hyphenated().encode_lower(&mut [0; 36]));
+            out.push('"');
+            Ok(())
+        }
         Value::Time(time) => write!(out, "\"{time}\""),
         Value::Text(text) | Value::Choice(text) => {
             quoted(out, text);
@@ -78,6 +91,72 @@ pub fn value(out: &mut String, value: &Value, ty: Edm, style: Style) {
             Ok(())
         }
     };
+}
+
+/// A number, in quotes where it leaves as a text.
+fn number_in(out: &mut String, as_text: bool, write: impl FnOnce(&mut String)) {
+    if as_text {
+        out.push('"');
+    }
+    write(out);
+    if as_text {
+        out.push('"');
+    }
+}
+
+fn whole(out: &mut String, number: i64) {
+    // A page has thousands of numbers, and what the standard library formats passes through several calls each.
+    if number < 0 {
+        out.push('-');
+    }
+    padded(out, number.unsigned_abs(), 1);
+}
+
+fn padded(out: &mut String, mut number: u64, least: usize) {
+    let mut buffer = [b'0'; 20];
+    let mut at = buffer.len();
+    while number > 0 {
+        at -= 1;
+        buffer[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    let at = at.min(buffer.len() - least);
+    buffer[at..].iter().for_each(|digit| out.push(char::from(*digit)));
+}
+
+fn decimal(out: &mut String, number: &Decimal) {
+    let (Ok(digits), scale) = (u64::try_from(number.mantissa().unsigned_abs()), number.scale()) else {
+        let _ = write!(out, "{number}");
+        return;
+    };
+    if scale > 18 {
+        let _ = write!(out, "{number}");
+        return;
+    }
+    if number.is_sign_negative() && digits > 0 {
+        out.push('-');
+    }
+    let one = 10u64.pow(scale);
+    padded(out, digits / one, 1);
+    if scale > 0 {
+        out.push('.');
+        padded(out, digits % one, scale as usize);
+    }
+}
+
+/// Midnight UTC.
+fn day(out: &mut String, date: Date) {
+    let Ok(year) = u64::try_from(date.year()) else {
+        let _ = write!(out, "\"{date}T00:00:00Z\"");
+        return;
+    };
+    out.push('"');
+    padded(out, year, 4);
+    for part in [date.month(), date.day()] {
+        out.push('-');
+        padded(out, part.unsigned_abs().into(), 2);
+    }
+    out.push_str("T00:00:00Z\"");
 }
 
 /// The members of one row, without its braces. `values` are in the order of `properties`; `key` is its GUID.
@@ -109,7 +188,9 @@ pub fn members(
             let _ =
                 write!(out, "\"{}@odata.type\":\"#{}\",", property.name, property.ty.name().trim_start_matches("Edm."));
         }
-        let _ = write!(out, "\"{}\":", property.name);
+        out.push('"');
+        out.push_str(&property.name);
+        out.push_str("\":");
         value(out, one, property.ty, style);
     }
 }
@@ -140,6 +221,13 @@ mod tests {
         let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
         check(decimal("12345678901234567890.123400"), Edm::Decimal(None), false, "12345678901234567890.123400");
         check(decimal("5.10"), Edm::Decimal(Some(2)), true, "\"5.10\"");
+        check(decimal("-0.05"), Edm::Decimal(Some(2)), false, "-0.05");
+        check(decimal("-1000"), Edm::Decimal(None), false, "-1000");
+        check(decimal("0"), Edm::Decimal(None), false, "0");
+        check(decimal("0.0000000000000000000000001"), Edm::Decimal(None), false, "0.0000000000000000000000001");
+        check(Value::Int(0), Edm::Int64, false, "0");
+        check(Value::Int(i64::MIN), Edm::Int64, false, "-9223372036854775808");
+        check(Value::Date("0007-01-09".parse().unwrap()), Edm::Date, false, "\"0007-01-09T00:00:00Z\"");
         check(Value::Int(i64::MAX), Edm::Int64, true, "\"9223372036854775807\"");
         check(Value::Float(1.5), Edm::Double, true, "1.5");
         check(Value::Date("2026-11-23".parse().unwrap()), Edm::Date, false, "\"2026-11-23T00:00:00Z\"");

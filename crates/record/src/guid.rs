@@ -91,17 +91,24 @@ impl Scheme {
     pub fn guid(&self, key: &Key) -> Option<Uuid> {
         match self {
             Scheme::Hashed => Some(hashed(key)),
-            Scheme::Own => match key.parts().as_slice() {
+            _ => self.guid_of(&key.parts().iter().collect::<Vec<_>>()),
+        }
+    }
+
+    /// The same, of the parts of a key that is not hashed: nothing is copied for it.
+    pub fn guid_of(&self, values: &[&Value]) -> Option<Uuid> {
+        match self {
+            Scheme::Hashed => Key::of(values.iter().copied()).ok().map(|key| hashed(&key)),
+            Scheme::Own => match values {
                 [Value::Guid(guid)] => Some(*guid),
                 _ => None,
             },
             Scheme::Packed(parts) => {
-                let values = key.parts();
                 if values.len() != parts.len() {
                     return None;
                 }
                 let mut packed: u128 = 0;
-                for (part, value) in parts.iter().zip(&values) {
+                for (part, value) in parts.iter().zip(values) {
                     packed = packed.checked_mul(part.radix())?.checked_add(part.number(value)?)?;
                 }
                 Some(spread(packed))

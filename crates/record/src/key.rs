@@ -64,6 +64,21 @@ impl Key {
         Ok(Key(bytes.into()))
     }
 
+    /// Whether [`Key::of`] takes this value as a part, without making the key.
+    pub fn takes(value: &Value) -> bool {
+        match value {
+            Value::Text(text) => !text.trim().is_empty(),
+            Value::Choice(_)
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Decimal(_)
+            | Value::Date(_)
+            | Value::Instant(_)
+            | Value::Guid(_) => true,
+            other => Key::of([other]).is_ok(),
+        }
+    }
+
     /// A key from bytes that [`Key::as_bytes`] gave.
     pub fn from_bytes(bytes: &[u8]) -> Result<Key, KeyError> {
         let key = Key(bytes.into());
@@ -332,6 +347,29 @@ mod tests {
             let made = key(&parts);
             assert_eq!(made.parts(), parts);
             assert_eq!(Key::from_bytes(made.as_bytes()).unwrap(), made);
+        }
+    }
+
+    #[test]
+    fn what_a_key_takes_is_known_without_it() {
+        let nested = Value::Reference(Box::new(Reference { of: "a".into(), key: vec![("b".into(), to("c", "d"))] }));
+        for value in [
+            Value::Blank,
+            Value::text(""),
+            Value::text(" \t"),
+            Value::text("x"),
+            Value::Choice(String::new()),
+            Value::Bool(false),
+            Value::Int(0),
+            Value::Float(1.0),
+            Value::Decimal(Decimal::ONE),
+            Value::Date(Date::constant(2026, 1, 1)),
+            Value::Guid(Uuid::nil()),
+            Value::Bytes(vec![1]),
+            to("product", "P-1"),
+            nested,
+        ] {
+            assert_eq!(Key::takes(&value), Key::of([&value]).is_ok(), "{value:?}");
         }
     }
 

@@ -77,6 +77,17 @@ pub struct Answer {
     pub count: Option<u64>,
 }
 
+/// How a source finds the rows for which an expression gives one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// By an index.
+    Indexed,
+    /// By looking at every row, until somebody who may runs this statement there once.
+    Needs(String),
+    /// By looking at every row: the source has no index on what is computed, or we know of none.
+    Scan,
+}
+
 /// One table of a system that answers questions while somebody waits.
 pub trait Queryable: Send + Sync {
     /// The columns that it was opened with, with the types that the source gives them.
@@ -92,6 +103,14 @@ pub trait Queryable: Send + Sync {
 
     /// Whether [`Function::KeyGuid`] can be computed where the rows are.
     fn hashes_keys(&self) -> bool;
+
+    /// How it finds rows by [`Function::KeyGuid`] of these columns.
+    ///
+    /// *Errors*: `IB06xx`.
+    fn lookup<'a>(&'a self, columns: &'a [String]) -> BoxFuture<'a, Result<Lookup, Fault>> {
+        let _ = columns;
+        Box::pin(async { Ok(Lookup::Scan) })
+    }
 
     /// *Shape*: filter and order hold only what [`Queryable::accepts`] said yes to.
     ///

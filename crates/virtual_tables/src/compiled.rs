@@ -7,7 +7,7 @@ use definition::{Project, SystemEntity};
 use mapping::{Columns, Read, ReadMapping, ReadPlan};
 use record::guid::Scheme;
 use record::query::{Answer, Expr};
-use record::{Entity, Fault, Key, Queryable, ReadSpec, Schema, System, Value};
+use record::{Entity, Fault, Key, Queryable, ReadSpec, Row, Schema, System, Value};
 
 use crate::codes;
 use crate::exposed::{Exposed, Of};
@@ -36,13 +36,16 @@ pub(crate) struct Selection {
     entity: Arc<Entity>,
     /// By the place of a field in the whole entity: its place in the smaller one.
     places: Vec<Option<usize>>,
+    /// The places of the key's fields in the smaller one.
+    key: Vec<usize>,
 }
 
 /// One row as a user sees it.
 pub(crate) struct Seen {
-    pub key: Key,
+    /// Where keys are wanted.
+    pub key: Option<Key>,
     pub guid: Value,
-    /// By the place of a property; those that were not asked for are blank.
+    /// In the order of the properties that were wanted.
     pub values: Vec<Value>,
     /// The row in the source's columns, at this place of the answer.
     pub at: usize,
@@ -140,7 +143,8 @@ impl Compiled {
             Fault::ask_person(codes::ROW_UNFIT, format!("the mapping of `{}` does not fit: {first}", entity.name))
         })?;
         let places = entity.fields.iter().map(|field| smaller.schema.index(&field.name)).collect();
-        let selection = Arc::new(Selection { mapping, entity: smaller, places });
+        let key = smaller.key.iter().filter_map(|name| smaller.schema.index(name)).collect();
+        let selection = Arc::new(Selection { mapping, entity: smaller, places, key });
         let mut selections = self.selections.lock().expect("nothing panics while it looks here");
         if selections.len() >= SELECTIONS_MAX {
             selections.clear();
@@ -151,13 +155,21 @@ impl Compiled {
 }
 
 impl Selection {
-    /// The rows of an answer as users see them; those that `where:` leaves out are not among them.
+    /// The rows of an answer as users see them, with these properties, without repeats; those that `where:` leaves out
+    /// are not among them. `keyed`: with their keys, also where the GUIDs are made without them.
     ///
     /// *Errors*: a row that does not fit its entity: an answer without it, or with a blank in it, would be a wrong one.
-    pub fn seen(&self, exposed: &Exposed, answer: &Answer) -> Result<Vec<Seen>, Refused> {
+    pub fn seen(
+        &self,
+        exposed: &Exposed,
+        answer: &Answer,
+        properties: &[usize],
+        keyed: bool,
+    ) -> Result<Vec<Seen>, Refused> {
         let binding = self.mapping.bind(answer.rows.schema()).map_err(|missing| {
             Refused::new(502, codes::ROW_UNFIT, format!("the source did not answer with {}", missing.join(", ")))
         })?;
+        let keyed = keyed || exposed.scheme == Scheme::Hashed;
         let mut all = Vec::with_capacity(answer.rows.len());
         for (at, row) in answer.rows.rows().enumerate() {
             let read = match self.mapping.apply(row, &binding) {
@@ -169,22 +181,14 @@ impl Selection {
                     return Err(unfit(exposed, key, fault));
                 }
             };
-            let key = match self.entity.key_of(&read) {
-                Ok(key) => key,
-                Err(why) => {
-                    let what = format!("a row of `{}` has no key: {why}", exposed.entity.name);
-                    return Err(Refused::new(502, codes::ROW_UNFIT, what));
-                }
-            };
-            let Some(guid) = exposed.scheme.guid(&key) else {
-                let what = format!("the key `{key}` of `{}` does not fit into a GUID", exposed.entity.name);
-                return Err(Refused::new(502, codes::ROW_UNFIT, what));
-            };
+            let (key, guid) = self.key(exposed, &read, keyed)?;
             let guid = Value::Guid(guid);
-            let values = exposed.properties.iter().map(|property| match &property.of {
+            let mut read = read.into_values();
+            // A field is that of one property: what is shown is moved, not copied.
+            let values = properties.iter().map(|at| match &exposed.properties[*at].of {
                 Of::Key => guid.clone(),
-                Of::Field(field) => self.value(&read, *field),
-                Of::Other { field, scheme, .. } => other(&self.value(&read, *field), scheme),
+                Of::Field(field) => self.value(&mut read, *field),
+                Of::Other { field, scheme, .. } => other(&self.value(&mut read, *field), scheme),
             });
             let values = values.collect();
             all.push(Seen { key, guid, values, at });
@@ -192,8 +196,26 @@ impl Selection {
         Ok(all)
     }
 
-    fn value(&self, read: &record::Row, field: usize) -> Value {
-        let value = self.places[field].map(|at| read.values()[at].clone()).unwrap_or_default();
+    /// The key of a row and its GUID.
+    fn key(&self, exposed: &Exposed, read: &Row, keyed: bool) -> Result<(Option<Key>, uuid::Uuid), Refused> {
+        let refused = |what: String| Refused::new(502, codes::ROW_UNFIT, what);
+        let parts: Vec<&Value> = self.key.iter().map(|at| &read.values()[*at]).collect();
+        if !keyed
+            && !parts.iter().any(|part| matches!(part, Value::Reference(_)))
+            && let Some(guid) = exposed.scheme.guid_of(&parts)
+        {
+            return Ok((None, guid));
+        }
+        let name = &exposed.entity.name;
+        let key = self.entity.key_of(read).map_err(|why| refused(format!("a row of `{name}` has no key: {why}")))?;
+        match exposed.scheme.guid(&key) {
+            Some(guid) => Ok((Some(key), guid)),
+            None => Err(refused(format!("the key `{key}` of `{name}` does not fit into a GUID"))),
+        }
+    }
+
+    fn value(&self, read: &mut [Value], field: usize) -> Value {
+        let value = self.places[field].map(|at| std::mem::take(&mut read[at])).unwrap_or_default();
         match value {
             Value::Choice(name) => Value::Text(name),
             // Without a table of its own a reference is the text of its key.

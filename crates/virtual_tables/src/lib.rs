@@ -19,4 +19,4 @@ mod where_;
 pub use ask::{Ask, Page, Position};
 pub use exposed::{Exposed, Navigation, Of, Property, exposed};
 pub use refused::Refused;
-pub use table::{OpenSystem, Table, fits};
+pub use table::{OpenSystem, Table, fits, lookup};

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use definition::Project;
-use record::query::{Comparison, Expr, Order, Query, compare};
+use record::guid::Scheme;
+use record::query::{Comparison, Expr, Lookup, Order, Query, compare};
 use record::{Fault, Key, System, Value};
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use crate::codes;
 use crate::compiled::{Compiled, Seen};
 use crate::exposed::Exposed;
 use crate::guard::Guard;
-use crate::invert::Inversion;
+use crate::invert::{Inverse, Inversion};
 use crate::refused::Refused;
 
 /// Opens a system of the project.
@@ -48,6 +49,27 @@ struct Plan {
 /// are; the kind of system cannot be asked while somebody waits.
 pub async fn fits(project: &Project, exposed: &Exposed, source: &dyn System) -> Result<(), Fault> {
     Compiled::new(project, exposed, source).await.map(drop)
+}
+
+/// How the source finds a row by its GUID; nothing where the GUID says the key itself.
+///
+/// *Errors*: as of [`fits`].
+pub async fn lookup(project: &Project, exposed: &Exposed, source: &dyn System) -> Result<Option<Lookup>, Fault> {
+    if exposed.scheme != Scheme::Hashed {
+        return Ok(None);
+    }
+    let compiled = Compiled::new(project, exposed, source).await?;
+    let columns = exposed.entity.key.iter().map(|name| {
+        let at = exposed.entity.schema.index(name)?;
+        match &compiled.fields[at] {
+            Inverse::Column(column, _) => Some(column.clone()),
+            _ => None,
+        }
+    });
+    match columns.collect::<Option<Vec<_>>>() {
+        Some(columns) => compiled.source.lookup(&columns).await.map(Some),
+        None => Ok(Some(Lookup::Scan)),
+    }
 }
 
 impl Table {
@@ -141,7 +163,7 @@ impl Table {
         let keys = self.exposed.entity.key.iter().map(|name| {
             let at = self.exposed.entity.schema.index(name)?;
             let by = match &compiled.fields[at] {
-                crate::invert::Inverse::Column(name, _) => Expr::column(name),
+                Inverse::Column(name, _) => Expr::column(name),
                 _ => return None,
             };
             accepted(Some(by)).map(|by| Order { by, descending: false })
@@ -156,7 +178,7 @@ impl Table {
                     let at = self.exposed.entity.schema.index(self.exposed.entity.key.first()?)?;
                     let single = self.exposed.entity.key.len() == 1;
                     match (&compiled.fields[at], single) {
-                        (crate::invert::Inverse::Column(name, _), true) => {
+                        (Inverse::Column(name, _), true) => {
                             let by = accepted(Some(Expr::column(name)))?;
                             Some(Order { by, descending: order.descending })
                         }
@@ -226,7 +248,7 @@ impl Table {
             answer.count = compiled.source.query(&all).await.map_err(failed)?.count;
         }
         let more = answer.rows.len() as u64 > wanted;
-        let mut seen = selection.seen(&self.exposed, &answer)?;
+        let mut seen = selection.seen(&self.exposed, &answer, &ask.select, false)?;
         seen.retain(|row| (row.at as u64) < wanted);
         self.remember(&seen);
         let last = usize::try_from(wanted).unwrap_or(usize::MAX).checked_sub(1);
@@ -235,7 +257,7 @@ impl Table {
             let cell = |name: &str| row.get(name).map(|cell| cell.to_owned()).unwrap_or_default();
             Position::Values(order.iter().map(|order| order.by.value(&cell)).collect())
         });
-        Ok(page(ask, seen, answer.count, next))
+        Ok(page(seen, answer.count, next))
     }
 
     /// The source gives the rows that it can tell; the rest is done here, over a bounded number of them.
@@ -263,7 +285,8 @@ impl Table {
             );
             return Err(Refused::new(501, codes::TOO_MANY_ROWS, message));
         }
-        let mut seen = selection.seen(&self.exposed, &answer)?;
+        let all: Vec<usize> = (0..self.exposed.properties.len()).collect();
+        let mut seen = selection.seen(&self.exposed, &answer, &all, true)?;
         self.remember(&seen);
         let place = |name: &str| self.exposed.property(name);
         seen.retain(|row| {
@@ -299,21 +322,25 @@ impl Table {
         let rows = keyed.into_iter().map(|(_, row)| row);
         let rows =
             rows.skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(usize::try_from(wanted).unwrap_or(usize::MAX));
-        Ok(page(ask, rows.collect(), ask.count.then_some(all), next))
+        let rows = rows.map(|mut row| {
+            let values = ask.select.iter().map(|at| std::mem::take(&mut row.values[*at])).collect();
+            Seen { values, ..row }
+        });
+        Ok(page(rows.collect(), ask.count.then_some(all), next))
     }
 
     /// Hashed keys are found again by what they were made of.
     fn remember(&self, seen: &[Seen]) {
-        if self.exposed.scheme != record::guid::Scheme::Hashed {
+        if self.exposed.scheme != Scheme::Hashed {
             return;
         }
         let mut known = self.known.lock().expect("nothing panics while it looks here");
         for row in seen {
-            let Value::Guid(guid) = row.guid else { continue };
-            if known.len() >= KNOWN_MAX && !known.contains_key(&guid) {
+            let (Value::Guid(guid), Some(key)) = (&row.guid, &row.key) else { continue };
+            if known.len() >= KNOWN_MAX && !known.contains_key(guid) {
                 known.clear();
             }
-            known.insert(guid, row.key.clone());
+            known.insert(*guid, key.clone());
         }
     }
 }
@@ -332,10 +359,16 @@ fn reference_text(reference: &record::Reference) -> String {
     parts.join("|")
 }
 
-fn page(ask: &Ask, seen: Vec<Seen>, count: Option<u64>, next: Option<Position>) -> Page {
+/// *Shape*: the rows have the values that were asked for, in their order.
+fn page(seen: Vec<Seen>, count: Option<u64>, next: Option<Position>) -> Page {
     let mut page = Page { count, next, rows: Vec::with_capacity(seen.len()), keys: Vec::with_capacity(seen.len()) };
     for mut row in seen {
-        page.rows.push(ask.select.iter().map(|at| text_of(&std::mem::take(&mut row.values[*at]))).collect());
+        for value in &mut row.values {
+            if let Value::Reference(reference) = value {
+                *value = Value::Text(reference_text(reference));
+            }
+        }
+        page.rows.push(row.values);
         page.keys.push(row.guid);
     }
     page

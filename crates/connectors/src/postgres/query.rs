@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use record::query::{Answer, Expr, Function, Query};
+use record::hash::RowHasher;
+use record::query::{Answer, Expr, Function, Lookup, Query};
 use record::{BoxFuture, Column, Fault, Queryable, ReadSpec, Schema, Type, Value};
 use tokio_postgres::types::{ToSql, Type as PgType};
 use tokio_postgres::{Client, NoTls, Statement};
@@ -43,6 +44,8 @@ struct Columns {
     money: Vec<bool>,
     /// The zone of a column that keeps times without one.
     zones: Vec<Option<String>>,
+    /// Texts are kept in UTF-8, so that their bytes are those that are hashed.
+    utf8: bool,
 }
 
 impl Table {
@@ -103,8 +106,45 @@ impl Table {
             money.push(*column.type_() == PgType::MONEY);
             zones.push(of);
         }
-        let columns = Arc::new(Columns { schema: Schema::new(schema), money, zones });
+        let sql = "SELECT current_setting('server_encoding') = 'UTF8'";
+        let utf8 = self.database.in_time(async { Ok(session.client.query_one(sql, &[]).await?.try_get(0)?) }).await?;
+        let columns = Arc::new(Columns { schema: Schema::new(schema), money, zones, utf8 });
         Ok(self.columns.get_or_init(|| columns).clone())
+    }
+
+    /// The index that finds rows by the hash of their key. *Shape*: nothing to be created where the hash is one of a view,
+    /// or of what the database writes as its sessions are set: an index takes only what never changes.
+    async fn lookup(&self, key: &[String]) -> Result<Lookup, Failure> {
+        let mut session = self.session(self.database.timeout).await?;
+        let columns = self.columns(&mut session).await?;
+        let dialect = Postgres { columns: &columns };
+        let lasting = |name: &String| {
+            let ty = columns.schema.index(name).map(|at| &columns.schema.columns()[at].ty);
+            matches!(ty, Some(Type::Text { .. } | Type::WholeNumber | Type::Guid))
+        };
+        if !columns.utf8 || self.spec.options.text("query").is_some() || !key.iter().all(lasting) {
+            self.keep(session);
+            return Ok(Lookup::Scan);
+        }
+        let parts = key.iter().map(|name| {
+            let ty = columns.schema.index(name).map_or(&Type::Unknown, |at| &columns.schema.columns()[at].ty);
+            dialect.column(name, ty).replacen("t.", "", 1)
+        });
+        let hash = key_guid(&parts.collect::<Vec<_>>(), true);
+        let table = quote_table(&self.spec.table);
+        // An index on another key is another index.
+        let of = RowHasher::default().hash([record::ValueRef::Text(&table), record::ValueRef::Text(&hash)]) as u32;
+        let bare: String = self.spec.table.rsplit('.').next().unwrap_or_default().chars().take(12).collect();
+        let name = format!("ironbridge_key_{bare}_{of:08x}");
+        let sql = "SELECT c.relkind = 'r' OR c.relkind = 'p', EXISTS (SELECT FROM pg_index i JOIN pg_class n ON n.oid = i.indexrelid
+            WHERE i.indrelid = c.oid AND i.indisvalid AND n.relname = $2) FROM pg_class c WHERE c.oid = $1::text::regclass";
+        let row = self.database.in_time(async { Ok(session.client.query_one(sql, &[&table, &name]).await?) }).await?;
+        let (is_table, is_there): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        self.keep(session);
+        if is_there || !is_table {
+            return Ok(if is_there { Lookup::Indexed } else { Lookup::Scan });
+        }
+        Ok(Lookup::Needs(format!("CREATE INDEX CONCURRENTLY {} ON {table} ({hash});", quote(&name))))
     }
 
     async fn answer(&self, query: &Query) -> Result<Answer, Failure> {
@@ -207,6 +247,10 @@ impl Queryable for Table {
 
     fn hashes_keys(&self) -> bool {
         true
+    }
+
+    fn lookup<'a>(&'a self, columns: &'a [String]) -> BoxFuture<'a, Result<Lookup, Fault>> {
+        Box::pin(async move { self.lookup(columns).await.map_err(|failure| self.failed(&failure)) })
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
@@ -316,7 +360,7 @@ impl Dialect for Postgres<'_> {
             Function::DivideExactly => format!("(({a})::numeric / nullif(({b})::numeric, 0))"),
             Function::Modulo => format!("(({a})::numeric % nullif(({b})::numeric, 0))"),
             Function::Negate => format!("(- ({a})::numeric)"),
-            Function::KeyGuid => key_guid(parts),
+            Function::KeyGuid => key_guid(parts, self.columns.utf8),
         }
     }
 
@@ -338,11 +382,16 @@ impl Dialect for Postgres<'_> {
 }
 
 /// The hash of [`record::guid::hashed`], in SQL: it may stand in an index on an expression.
-fn key_guid(parts: &[String]) -> String {
+fn key_guid(parts: &[String], utf8: bool) -> String {
     let text = |part: &String| format!("replace(replace(({part})::text, '\\', '\\\\'), '|', '\\|')");
     let whole: Vec<String> = parts.iter().map(text).collect();
     let whole = whole.join(" || '|' || ");
-    let hash = format!("encode(sha256(convert_to({whole}, 'UTF8')), 'hex')");
+    // An index takes only functions that never give anything else, and PostgreSQL does not promise that of `convert_to`.
+    let bytes = match utf8 {
+        true => format!("decode(replace({whole}, '\\', '\\\\'), 'escape')"),
+        false => format!("convert_to({whole}, 'UTF8')"),
+    };
+    let hash = format!("encode(sha256({bytes}), 'hex')");
     format!(
         "(substr({hash}, 1, 12) || '8' || substr({hash}, 14, 3) || translate(substr({hash}, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab') || substr({hash}, 18, 15))::uuid"
     )

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use record::query::{Answer, Query};
-use record::{Batch, BatchBuilder, Code, Fault, ReadSpec, Schema, Value};
+use record::{Batch, BatchBuilder, Code, Fault, ReadSpec, Schema, Value, ValueRef};
 
 /// Sessions that are kept open for the next question.
 const KEPT: usize = 16;
@@ -55,6 +55,12 @@ impl<'a> Gathered<'a> {
     /// The columns of the answer.
     pub fn schema(&self) -> Arc<Schema> {
         self.schema.clone()
+    }
+
+    /// The next value, which is a text: nothing of it is copied on the way.
+    pub fn push_text(&mut self, text: &str) {
+        self.rows.push(ValueRef::Text(text));
+        self.at += 1;
     }
 
     /// The next value, row by row. *Errors*: a value that cannot be read: there is no answer without it.

@@ -1,24 +1,35 @@
 //! Answering a user's question: one prepared statement on a connection that is kept.
 //!
 //! SQLite is taught the functions of [`record::query`] themselves, so that it means by each what the hub means.
+//!
+//! A statement that was short the last time is run where it is asked for: waking another thread and being woken by it
+//! takes longer than reading a row. It gets [`IN_PLACE`] and waits for no lock; one that needs more is ended, and begun
+//! again on a thread that may wait.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use record::query::{Answer, Expr, Function, Query};
 use record::{BoxFuture, Fault, Queryable, ReadSpec, Schema, Type, Value};
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::source::plan::Plan;
 use super::{Database, fault, value};
 use crate::sql::asked::{Gathered, Kept};
-use crate::sql::query::{Dialect, Sort, accepts, write};
+use crate::sql::query::{Dialect, Sort, Statements, accepts, write};
 use crate::sql::text::Times;
 use crate::sql::{moment, quote};
 
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 64;
+/// A statement that took no longer is run in place the next time.
+const SHORT: Duration = Duration::from_millis(1);
+/// How long a statement may keep the thread that it is asked for on.
+const IN_PLACE: Duration = Duration::from_millis(3);
+/// Statements that are known to be short.
+const KNOWN: usize = 512;
 
 pub(super) struct Table {
     shared: Arc<Shared>,
@@ -29,11 +40,15 @@ struct Shared {
     spec: ReadSpec,
     kept: Kept<Connection>,
     schema: OnceLock<Arc<Schema>>,
+    /// Columns of text that SQLite may compare by other rules than their characters.
+    loose: OnceLock<Vec<String>>,
+    short: Mutex<HashSet<String>>,
 }
 
 impl Table {
     pub fn new(database: Database, spec: ReadSpec) -> Table {
-        let shared = Shared { database, spec, kept: Kept::default(), schema: OnceLock::new() };
+        let (schema, loose) = (OnceLock::new(), OnceLock::new());
+        let shared = Shared { database, spec, kept: Kept::default(), schema, loose, short: Mutex::default() };
         Table { shared: Arc::new(shared) }
     }
 
@@ -73,8 +88,24 @@ impl Queryable for Table {
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
-        let query = query.clone();
-        self.blocking(move |shared| shared.with(query.within, |connection| shared.answer(connection, &query)))
+        Box::pin(async move {
+            let schema = self.schema().await?;
+            let from = format!("{} AS t", super::source::plan::from(&self.shared.spec));
+            let lite = Lite { loose: self.shared.loose.get().map(Vec::as_slice).unwrap_or_default() };
+            let statements = write(&lite, &from, &schema, query);
+            if let Some(answer) = self.shared.in_place(&schema, &statements, query) {
+                return answer;
+            }
+            let query = query.clone();
+            self.blocking(move |shared| {
+                let began = Instant::now();
+                let answer =
+                    shared.with(query.within, |connection| shared.answer(connection, &schema, &statements, &query))?;
+                shared.note(&statements, began.elapsed() <= SHORT);
+                Ok(answer)
+            })
+            .await
+        })
     }
 }
 
@@ -106,10 +137,59 @@ impl Shared {
             self.kept.keep(connection);
             Ok(result)
         })();
-        worked.map_err(|failed| match failed {
+        worked.map_err(|failed| self.fault(failed))
+    }
+
+    fn fault(&self, failed: Failed) -> Fault {
+        match failed {
             Failed::Sql(error) => fault::source(&self.database, &self.spec.table, &error),
             Failed::Fault(fault) => *fault,
-        })
+        }
+    }
+
+    /// The answer of a statement that is short; nothing where it is not, or has to wait for somebody who writes.
+    fn in_place(&self, schema: &Arc<Schema>, statements: &Statements, query: &Query) -> Option<Result<Answer, Fault>> {
+        if !self.short.lock().expect("nothing panics while it looks here").contains(&statements.rows) {
+            return None;
+        }
+        let mut connection = self.kept.take()?;
+        let answered = (|| {
+            connection.busy_timeout(Duration::ZERO)?;
+            let until = Instant::now() + IN_PLACE;
+            connection.progress_handler(1_000, Some(move || Instant::now() > until))?;
+            let answer = self.answer(&connection, schema, statements, query)?;
+            connection.progress_handler(0, None::<fn() -> bool>)?;
+            connection.busy_timeout(self.database.timeout)?;
+            Ok(answer)
+        })();
+        match answered {
+            Ok(answer) => {
+                self.kept.keep(connection);
+                Some(Ok(answer))
+            }
+            Err(Failed::Sql(error))
+                if matches!(
+                    error.sqlite_error_code(),
+                    Some(ErrorCode::OperationInterrupted | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+                ) =>
+            {
+                self.note(statements, false);
+                None
+            }
+            Err(failed) => Some(Err(self.fault(failed))),
+        }
+    }
+
+    fn note(&self, statements: &Statements, short: bool) {
+        let mut known = self.short.lock().expect("nothing panics while it looks here");
+        if !short {
+            known.remove(&statements.rows);
+        } else if !known.contains(&statements.rows) {
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(statements.rows.clone());
+        }
     }
 
     fn connect(&self) -> Result<Connection, Failed> {
@@ -128,23 +208,48 @@ impl Shared {
             return Ok(schema.clone());
         }
         let schema = Plan::of(connection, &self.spec, None, false)?.schema;
+        let text = schema.columns().iter().filter(|column| matches!(column.ty, Type::Text { .. }));
+        let loose = text.filter(|column| !self.is_by_characters(connection, &column.name));
+        self.loose.get_or_init(|| loose.map(|column| column.name.to_string()).collect());
         Ok(self.schema.get_or_init(|| schema).clone())
     }
 
-    fn answer(&self, connection: &Connection, query: &Query) -> Result<Answer, Failed> {
-        let schema = self.schema(connection)?;
-        let from = format!("{} AS t", super::source::plan::from(&self.spec));
-        let statements = write(&Lite, &from, &schema, query);
+    /// Whether a column compares by its characters alone, as every text of a query does. Of a view and of a `query:`
+    /// nobody knows.
+    fn is_by_characters(&self, connection: &Connection, column: &str) -> bool {
+        if self.spec.options.text("query").is_some() {
+            return false;
+        }
+        let metadata = connection.column_metadata(None, self.spec.table.as_str(), column);
+        metadata.is_ok_and(|(_, collation, ..)| {
+            collation.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"BINARY"))
+        })
+    }
+
+    fn answer(
+        &self,
+        connection: &Connection,
+        schema: &Schema,
+        statements: &Statements,
+        query: &Query,
+    ) -> Result<Answer, Failed> {
         // Rows and their count are of one moment.
         let _moment = if statements.count.is_some() { Some(connection.unchecked_transaction()?) } else { None };
         let mut statement = connection.prepare_cached(&statements.rows)?;
         let bound = statements.bound.iter().map(|(value, sort)| bind(value, *sort));
         let mut rows = statement.query(rusqlite::params_from_iter(bound))?;
-        let mut gathered = Gathered::new(&self.database.system, &self.spec, &schema, query);
+        let mut gathered = Gathered::new(&self.database.system, &self.spec, schema, query);
         let (wanted, times) = (gathered.schema(), self.times());
         while let Some(row) = rows.next()? {
             for (at, column) in wanted.columns().iter().enumerate() {
-                let value = value::read(row.get_ref(at)?, &column.ty, &times);
+                let cell = row.get_ref(at)?;
+                if let (ValueRef::Text(bytes), Type::Text { .. }) = (cell, &column.ty)
+                    && let Ok(text) = std::str::from_utf8(bytes)
+                {
+                    gathered.push_text(text);
+                    continue;
+                }
+                let value = value::read(cell, &column.ty, &times);
                 gathered.push(value).map_err(|fault| Failed::Fault(Box::new(fault)))?;
             }
         }
@@ -172,9 +277,17 @@ fn bind(value: &Value, sort: Sort) -> Sql {
 }
 
 /// SQLite with the functions that it was taught.
-struct Lite;
+struct Lite<'a> {
+    loose: &'a [String],
+}
 
-impl Dialect for Lite {
+impl Lite<'_> {
+    fn is_loose(&self, column: &str) -> bool {
+        self.loose.iter().any(|known| known == column)
+    }
+}
+
+impl Dialect for Lite<'_> {
     fn column(&self, name: &str, ty: &Type) -> String {
         let column = format!("t.{}", quote(name));
         match ty {
@@ -195,7 +308,13 @@ impl Dialect for Lite {
     }
 
     fn call(&self, function: Function, parts: &[String], _: &[Sort]) -> String {
-        format!("ib_{}({})", function.name(), parts.join(", "))
+        // What SQLite means as the hub does is not asked of the hub, row by row.
+        match (function, parts) {
+            (Function::Contains, [text, part]) => format!("(instr({text}, {part}) > 0)"),
+            (Function::StartsWith, [text, part]) => format!("(instr({text}, {part}) = 1)"),
+            (Function::Filled, [text]) => format!("nullif({text} COLLATE BINARY, '')"),
+            _ => format!("ib_{}({})", function.name(), parts.join(", ")),
+        }
     }
 
     fn same(&self, left: &str, right: &str) -> String {
@@ -211,10 +330,25 @@ impl Dialect for Lite {
     }
 
     fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
+        if let Value::Text(text) = value
+            && self.is_loose(name)
+        {
+            // The column's own rule finds the rows in its index, the other one says which of them are meant.
+            let column = format!("t.{}", quote(name));
+            let sql = format!("({column} = {{}} AND {column} COLLATE BINARY = {{}})");
+            return Some((sql, vec![Value::text(text), Value::text(text)]));
+        }
         let (Type::Guid, Value::Guid(guid)) = (ty, value) else { return None };
         let (lower, upper) = (guid.to_string(), guid.to_string().to_uppercase());
         let values = vec![Value::Text(lower), Value::Text(upper), Value::Bytes(guid.as_bytes().to_vec())];
         Some((format!("t.{} IN ({{}}, {{}}, {{}})", quote(name)), values))
+    }
+
+    fn compared(&self, side: String, sort: Sort, column: Option<&str>) -> String {
+        match column {
+            Some(name) if sort == Sort::Text && self.is_loose(name) => format!("{side} COLLATE BINARY"),
+            _ => side,
+        }
     }
 
     fn begins(&self, column: &str, from: &str, before: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use record::query::{Expr, Function, Lookup, Query};
 use record::{Key, OptionValue, Options, Page, ReadKind, ReadSpec, Source, System, Value, Watermark};
 
 use crate::conformance::{postgres_client, postgres_database};
@@ -214,4 +215,58 @@ async fn a_certificate_is_verified_and_one_of_ones_own_can_be_named() {
     let options = Options([text("query", query)].into());
     let source = trusting.source(ReadSpec { options, ..spec("", &["no"]) }).unwrap();
     assert_eq!(keys(&read(&*source, None).await.1), "true");
+}
+
+/// The statement that is offered makes an index that serves the very expression that rows are looked up by.
+#[tokio::test]
+async fn a_row_is_found_by_the_hash_of_its_key_with_the_index_that_is_offered() {
+    let Some(url) = postgres_database("lookup").await else { return };
+    let client = postgres_client(&url).await;
+    let fill = "CREATE TABLE stock (sku varchar(20), warehouse text, no int, day date, PRIMARY KEY (sku, warehouse, no));
+                INSERT INTO stock SELECT 'SKU|' || i, E'Köln\\\\' || i % 7, i, '2026-01-01' FROM generate_series(1, 20000) i;
+                ANALYZE stock; CREATE VIEW shown AS SELECT * FROM stock";
+    client.batch_execute(fill).await.unwrap();
+    let names = ["sku", "warehouse", "no", "day"];
+    let key: Vec<String> = names[..3].iter().map(|name| (*name).to_owned()).collect();
+    let table = system(&url).queryable(spec("stock", &names)).unwrap();
+    let Lookup::Needs(sql) = table.lookup(&key).await.unwrap() else { panic!("there is no index yet") };
+    let values = [Value::text("SKU|777"), Value::text("Köln\\0"), Value::Int(777)];
+    let guid = record::guid::hashed(&Key::of(&values).unwrap());
+    let columns = key.iter().map(Expr::column).collect();
+    let filter = Expr::equal(Expr::Call(Function::KeyGuid, columns), Value::Guid(guid));
+    let query = Query { columns: key.clone(), filter: Some(filter), limit: 5, ..Query::default() };
+    let found = async || {
+        let answer = table.query(&query).await.unwrap();
+        answer.rows.rows().map(|row| row.to_row().into_values()).collect::<Vec<_>>()
+    };
+    assert_eq!(found().await, [values.to_vec()]);
+
+    client.batch_execute(&sql).await.unwrap_or_else(|why| panic!("{why}: {sql}"));
+    client.batch_execute("ANALYZE stock").await.unwrap();
+    assert_eq!(table.lookup(&key).await.unwrap(), Lookup::Indexed);
+    assert!(
+        matches!(table.lookup(&key[..2]).await.unwrap(), Lookup::Needs(_)),
+        "an index on another key is another one"
+    );
+    // A session plans its statements anew when there is another index.
+    assert_eq!(found().await, [values.to_vec()]);
+    assert_eq!(found().await, [values.to_vec()]);
+    // What sessions did is told when they end.
+    drop(table);
+    let mut used = 0;
+    for _ in 0..50 {
+        let sql = "SELECT coalesce(sum(idx_scan), 0)::bigint FROM pg_stat_user_indexes WHERE indexrelname LIKE 'ironbridge_key_%'";
+        used = client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+        if used > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(used > 0, "the index was never used");
+
+    let view = system(&url).queryable(spec("shown", &names)).unwrap();
+    assert_eq!(view.lookup(&key).await.unwrap(), Lookup::Scan, "a view has no index");
+    let table = system(&url).queryable(spec("stock", &names)).unwrap();
+    let dated = ["sku".to_owned(), "day".to_owned()];
+    assert_eq!(table.lookup(&dated).await.unwrap(), Lookup::Scan, "how a date is written is a matter of the session");
 }

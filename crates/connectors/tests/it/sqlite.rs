@@ -1,5 +1,7 @@
 //! SQLite files as a source and as a destination, with real files.
 
+mod questions;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

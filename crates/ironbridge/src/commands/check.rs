@@ -11,6 +11,7 @@ use record::{Catalog, Fault, RetryPolicy};
 
 use crate::cli::{Cli, Format};
 use crate::commands::emulate::stopped;
+use crate::commands::virtual_tables::lookup_note;
 use crate::failure::{FAILED, Failure, STRANGE_SECTION, USAGE};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
@@ -184,7 +185,12 @@ async fn fits(cli: &Cli, project: &Arc<Project>) -> Result<u8, Failure> {
             Pattern::Flow(_) => hub::flows::fits(project, integration, &systems).await,
         };
         match fits {
-            Ok(()) if cli.format == Format::Human => say!("{}: fits its systems", integration.name),
+            Ok(()) if cli.format == Format::Human => {
+                say!("{}: fits its systems", integration.name);
+                if let Some(note) = lookup_note(project, integration, &systems).await {
+                    talk!("{note}");
+                }
+            }
             Ok(()) => {}
             Err(fault) => {
                 failed = true;

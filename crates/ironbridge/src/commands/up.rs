@@ -91,7 +91,7 @@ impl Hub {
         let (listener, tls) = (self.listener, self.tls);
         let serving = tokio::spawn(async move {
             match tls {
-                None => axum::serve(listener, routes).with_graceful_shutdown(stopped).await,
+                None => axum::serve(ingress::prompt(listener), routes).with_graceful_shutdown(stopped).await,
                 Some(tls) => {
                     axum::serve(tls::Listener::new(listener, tls)?, routes).with_graceful_shutdown(stopped).await
                 }

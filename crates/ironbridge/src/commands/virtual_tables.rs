@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use definition::{Integration, Pattern, Project};
+use hub::Systems;
+use record::query::Lookup;
 use tokio::net::TcpListener;
 
 use crate::cli::{Cli, Virtual};
@@ -31,6 +34,27 @@ async fn serve(cli: &Cli, dir: &Path, listen: std::net::SocketAddr) -> Result<u8
         talk!("Virtual tables answer at http://{address}{path}");
     }
     talk!("Stop it with Ctrl-C.");
-    axum::serve(listener, routes).with_graceful_shutdown(stopped()).await?;
+    axum::serve(ingress::prompt(listener), routes).with_graceful_shutdown(stopped()).await?;
     Ok(0)
+}
+
+/// What it costs the source to find a row by its GUID, where an administrator of it can do something about it; nothing
+/// where the GUID says the key itself, or the source does not answer.
+pub async fn lookup_note(project: &Project, integration: &Integration, systems: &OpenSystems) -> Option<String> {
+    let Pattern::Virtual(shown) = &integration.pattern else { return None };
+    let exposed = virtual_tables::exposed(project, integration)?;
+    let source = systems.open(&shown.from).ok()?;
+    let (name, from) = (&integration.name, &shown.from);
+    let why = format!(
+        "{name}: a GUID there is a hash of the key, and to find its row `{from}` computes the hash of every row"
+    );
+    Some(match virtual_tables::lookup(project, &exposed, &*source).await.ok()?? {
+        Lookup::Indexed => format!("{name}: a GUID there is a hash of the key, and `{from}` finds its row by an index"),
+        Lookup::Needs(sql) => format!("{why}. Where the table is large, run this there once:\n    {sql}"),
+        Lookup::Scan => {
+            format!(
+                "{why}, as long as `timeout:` lets it. Where the table is large, give the texts of the key a `pattern:`"
+            )
+        }
+    })
 }

@@ -127,8 +127,8 @@ impl Service {
     /// The systems as which this request may ask. *Errors*: none.
     fn admitted(&self, headers: &HeaderMap, query: &str) -> Result<Vec<&str>, Refused> {
         // A query that cannot be read says so later; it carries no key.
-        let pairs =
-            if query.len() <= QUERY_BYTES_MAX { odata::query_pairs(query).unwrap_or_default() } else { Vec::new() };
+        let may_carry = query.len() <= QUERY_BYTES_MAX && self.callers.iter().any(|caller| !caller.keys.is_empty());
+        let pairs = if may_carry { odata::query_pairs(query).unwrap_or_default() } else { Vec::new() };
         let admitted = self.callers.iter().filter(|caller| caller.admits(headers, &pairs, self.local));
         let admitted: Vec<&str> = admitted.map(|caller| caller.system.as_str()).collect();
         if !admitted.is_empty() {

@@ -71,6 +71,8 @@ async fn take(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<
                 continue;
             }
         };
+        // Without it everything works, a little later.
+        let _ = stream.set_nodelay(true);
         let (acceptor, ready) = (acceptor.clone(), ready.clone());
         tokio::spawn(async move {
             let _place = place;

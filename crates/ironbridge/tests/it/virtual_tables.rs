@@ -1,6 +1,7 @@
 //! Virtual tables through the real process: answers compared with SQL over the same file.
 
 mod filters;
+mod hostile;
 mod protocol;
 mod publish;
 mod rest;

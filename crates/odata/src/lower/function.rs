@@ -9,7 +9,7 @@ use crate::Argument;
 
 /// What may be given for one argument.
 #[derive(Clone, Copy, PartialEq)]
-enum Takes {
+pub(crate) enum Takes {
     Text,
     Whole,
     Number,
@@ -20,7 +20,7 @@ enum Takes {
 use Takes::{Dated, Number, Text, Timed, Whole};
 
 /// Name, function, arguments, result; a result of `Null` has the type of the argument.
-const FUNCTIONS: &[(&str, Function, &[Takes], Ty)] = &[
+pub(crate) const FUNCTIONS: &[(&str, Function, &[Takes], Ty)] = &[
     ("contains", Function::Contains, &[Text, Text], Ty::Bool),
     ("startswith", Function::StartsWith, &[Text, Text], Ty::Bool),
     ("endswith", Function::EndsWith, &[Text, Text], Ty::Bool),

@@ -56,15 +56,19 @@ fn binary(cursor: &mut Cursor, level: usize) -> Result<Expr, Error> {
     // Each turn makes the tree one deeper on its left side, so it is paid for like nesting.
     let mut turns = 0;
     loop {
+        let start = cursor.at();
+        // `not in` is none of the standard's words, and is sent all the same.
+        let negated = level == 1 && operator(cursor, "not");
         if level == 1 && operator(cursor, "in") {
             cursor.skip_spaces();
             let right = if matches!(cursor.peek(), Some(b'(' | b'[')) { list(cursor)? } else { unary(cursor)? };
-            left = Expr::In(Box::new(left), Box::new(right));
-        } else if let Some((_, op)) = operators.iter().find(|(word, _)| operator(cursor, word)) {
+            let one_of = Expr::In(Box::new(left), Box::new(right));
+            left = if negated { Expr::Not(Box::new(one_of)) } else { one_of };
+        } else {
+            cursor.set(start);
+            let Some((_, op)) = operators.iter().find(|(word, _)| operator(cursor, word)) else { break };
             let right = binary(cursor, level + 1)?;
             left = Expr::Binary(*op, Box::new(left), Box::new(right));
-        } else {
-            break;
         }
         cursor.deeper()?;
         turns += 1;

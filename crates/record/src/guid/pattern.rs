@@ -2,7 +2,11 @@
 
 /// A text as a sequence of runs, each of an alphabet. *Shape*: at most 122 bits of texts.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pattern(Vec<Run>);
+pub struct Pattern {
+    runs: Vec<Run>,
+    /// How many texts there are: asked for with every row.
+    count: u128,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 struct Run {
@@ -10,6 +14,7 @@ struct Run {
     alphabet: Vec<char>,
     min: u32,
     max: u32,
+    count: u128,
 }
 
 const COUNT_MAX: u128 = 1 << 122;
@@ -48,34 +53,25 @@ impl Pattern {
             {
                 return None;
             }
-            runs.push(Run { alphabet, min, max });
+            let count = count(alphabet.len(), min, max)?;
+            runs.push(Run { alphabet, min, max, count });
         }
         // A run that may be empty leaves the next one beside the one before it.
         let unclear = runs.iter().enumerate().any(|(at, run)| run.min == 0 && at + 1 < runs.len() && at > 0);
-        let pattern = Pattern(runs);
-        (!unclear && !pattern.0.is_empty() && pattern.checked_count()? > 1).then_some(pattern)
+        let count =
+            runs.iter().try_fold(1u128, |all, run| all.checked_mul(run.count).filter(|all| *all <= COUNT_MAX))?;
+        (!unclear && !runs.is_empty() && count > 1).then_some(Pattern { runs, count })
     }
 
     /// How many texts there are.
     pub fn count(&self) -> u128 {
-        self.checked_count().unwrap_or(COUNT_MAX)
-    }
-
-    fn checked_count(&self) -> Option<u128> {
-        let mut count: u128 = 1;
-        for run in &self.0 {
-            count = count.checked_mul(run.count()?)?;
-            if count > COUNT_MAX {
-                return None;
-            }
-        }
-        Some(count)
+        self.count
     }
 
     pub fn number(&self, text: &str) -> Option<u128> {
         let mut chars = text.chars().peekable();
         let mut number: u128 = 0;
-        for run in &self.0 {
+        for run in &self.runs {
             let (mut length, mut value) = (0, 0u128);
             while length < run.max
                 && let Some(digit) = chars.peek().and_then(|c| run.alphabet.binary_search(c).ok())
@@ -88,16 +84,16 @@ impl Pattern {
                 return None;
             }
             let shorter: u128 = (run.min..length).map(|l| run.of_length(l)).sum::<Option<u128>>()?;
-            number = number.checked_mul(run.count()?)?.checked_add(shorter + value)?;
+            number = number.checked_mul(run.count)?.checked_add(shorter + value)?;
         }
         chars.peek().is_none().then_some(number)
     }
 
     pub fn text(&self, mut number: u128) -> Option<String> {
         let mut backwards: Vec<char> = Vec::new();
-        for run in self.0.iter().rev() {
-            let mut value = number % run.count()?;
-            number /= run.count()?;
+        for run in self.runs.iter().rev() {
+            let mut value = number % run.count;
+            number /= run.count;
             let mut length = run.min;
             while value >= run.of_length(length)? {
                 value -= run.of_length(length)?;
@@ -117,10 +113,11 @@ impl Run {
     fn of_length(&self, length: u32) -> Option<u128> {
         (self.alphabet.len() as u128).checked_pow(length)
     }
+}
 
-    fn count(&self) -> Option<u128> {
-        (self.min..=self.max).map(|length| self.of_length(length)).try_fold(0u128, |sum, n| sum.checked_add(n?))
-    }
+/// How many texts of these lengths an alphabet has.
+fn count(alphabet: usize, min: u32, max: u32) -> Option<u128> {
+    (min..=max).map(|length| (alphabet as u128).checked_pow(length)).try_fold(0u128, |sum, n| sum.checked_add(n?))
 }
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;

@@ -12,6 +12,7 @@ use virtual_tables::{Exposed, Of};
 
 use super::{sign, word};
 use crate::cli::{Cli, Format};
+use crate::commands::virtual_tables::lookup_note;
 use crate::failure::{CHANGES, Failure, NOT_PUBLISHED_THERE, USAGE};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
@@ -23,7 +24,8 @@ pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Res
     let project = wiring::project(cli)?;
     let integration = wiring::integration(&project, name)?;
     let (system, wanted) = wanted(&project, integration, url.unwrap_or_default())?;
-    let opened = OpenSystems::new(project.clone()).open(&system)?;
+    let systems = OpenSystems::new(project.clone());
+    let opened = systems.open(&system)?;
     let Some(compared) = opened.publish(&wanted, false) else { return Err(shows_none(name, &system)) };
     let mut published = compared.await?;
     let differs = published.differences.iter().any(|difference| difference.how != How::Same);
@@ -51,6 +53,9 @@ pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Res
         }
         if wanted.columns.iter().any(|column| column.ty == Type::WholeNumber) {
             talk!("Whole numbers are shown up to 2,147,483,647; a row with a larger one cannot be opened there.");
+        }
+        if let Some(note) = lookup_note(&project, integration, &systems).await {
+            talk!("{note}");
         }
     }
     Ok(if differs && !write { CHANGES } else { 0 })

@@ -28,6 +28,9 @@ fn the_service_describes_itself() {
         "<Property Name=\"due\" Type=\"Edm.DateTimeOffset\" Precision=\"0\"/>",
         "<NavigationProperty Name=\"item\" Type=\"Ironbridge.items\">",
         "<EntitySet Name=\"stock\" EntityType=\"Ironbridge.stock\">",
+        "<Annotation Term=\"Capabilities.FilterFunctions\">",
+        "<String>startswith</String>",
+        "<PropertyValue Property=\"Countable\" Bool=\"true\"/>",
     ] {
         assert!(metadata.body.contains(part), "no {part} in {}", metadata.body);
     }
@@ -259,6 +262,23 @@ fn two_keys_open_and_nothing_else_does() {
     let first = served.send("GET", "/odata/warehouse/stock?x-stock-key=second%2Bkey", "", "");
     let next = serde_json::from_str::<Json>(&first.body).unwrap()["@odata.nextLink"].as_str().unwrap().to_owned();
     assert_eq!(ask(next.split_once(&served.address).unwrap().1, ""), 200);
+}
+
+#[test]
+fn each_environment_has_its_own_keys_and_no_others() {
+    let production = "odata: { keys: [\"${file:old.token}\", \"${file:new.token}\"] }\n";
+    let test = "systems: { dynamics: { odata: { keys: [\"${file:test.one}\", \"${file:test.two}\"] } } }\n";
+    let served = Served::of_environment("test", test, production);
+    for (file, key) in [("test.one", "one of the test"), ("test.two", "two of the test")] {
+        assert_eq!(std::fs::read_to_string(served.dir.path().join(file)).unwrap(), key);
+    }
+    let ask =
+        |key: &str| served.send("GET", "/odata/warehouse/stock?$top=1", &format!("x-api-key: {key}\r\n"), "").status;
+    for (key, status) in
+        [("one of the test", 200), ("two of the test", 200), ("old key", 401), ("new key", 401), ("", 401)]
+    {
+        assert_eq!(ask(key), status, "{key}");
+    }
 }
 
 #[test]

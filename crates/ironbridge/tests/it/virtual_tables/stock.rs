@@ -126,17 +126,44 @@ impl Served {
 
     /// Any project.
     pub fn with(dir: tempfile::TempDir, files: &[(&str, &str)]) -> Served {
-        for folder in ["entities", "systems", "integrations"] {
+        Served::in_environment(dir, files, &[])
+    }
+
+    /// The warehouse in one of its environments.
+    pub fn of_environment(name: &str, environment: &str, caller: &str) -> Served {
+        let dir = tempfile::tempdir().unwrap();
+        fill(&dir.path().join("warehouse.db"));
+        let (caller, file) = (format!("{DYNAMICS}{caller}"), format!("environments/{name}.yaml"));
+        let (stock, items) = (integration("stock", "stock", ""), integration("items", "item", ""));
+        let files = [
+            ("entities/all.yaml", ENTITIES),
+            ("systems/warehouse.yaml", WAREHOUSE),
+            ("systems/dynamics.yaml", &caller),
+            ("integrations/stock.yaml", &stock),
+            ("integrations/items.yaml", &items),
+            (&file, environment),
+        ];
+        Served::in_environment(dir, &files, &["--env", name])
+    }
+
+    fn in_environment(dir: tempfile::TempDir, files: &[(&str, &str)], more: &[&str]) -> Served {
+        for folder in ["entities", "systems", "integrations", "environments"] {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
         for (name, text) in [("ironbridge.yaml", HUB), ("people.yaml", PEOPLE)].iter().chain(files) {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        for (file, key) in [("old.token", "old key"), ("new.token", "new key")] {
+        let keys = [
+            ("old.token", "old key"),
+            ("new.token", "new key"),
+            ("test.one", "one of the test"),
+            ("test.two", "two of the test"),
+        ];
+        for (file, key) in keys {
             std::fs::write(dir.path().join(file), key).unwrap();
         }
         let mut command = binary();
-        command.args(["virtual", "serve", "--dir", dir.path().to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+        command.args(["virtual", "serve", "--dir", dir.path().to_str().unwrap(), "--listen", "127.0.0.1:0"]).args(more);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = String::new();
@@ -160,6 +187,24 @@ impl Served {
 
     pub fn database(&self) -> Connection {
         Connection::open(self.dir.path().join("warehouse.db")).unwrap()
+    }
+
+    /// What comes back for these bytes and no others: the status, and everything.
+    pub fn raw(&self, bytes: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        // A server that has heard enough may close before it has read all.
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        (answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default(), answer)
+    }
+
+    /// What of the hub is in memory, in MB, as Linux tells it.
+    pub fn resident_mb(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1024.0
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
