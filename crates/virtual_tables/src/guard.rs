@@ -221,4 +221,58 @@ mod tests {
         one().await.unwrap();
         assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 2);
     }
+
+    #[tokio::test]
+    async fn a_kept_answer_is_given_for_its_time_and_a_failure_is_not_kept() {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let guard = Guard::new(Duration::from_millis(200));
+        let ask = |question: &str, refused: Option<Refused>| {
+            guard.answer("stock", question.to_owned(), Duration::from_secs(5), || async {
+                asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                refused.map_or_else(|| Ok(Page::default()), Err)
+            })
+        };
+        let count = || asked.load(std::sync::atomic::Ordering::Relaxed);
+        ask("q", Some(down())).await.unwrap_err();
+        ask("q", None).await.unwrap();
+        ask("q", None).await.unwrap();
+        ask("another", None).await.unwrap();
+        assert_eq!(count(), 3);
+        tokio::time::sleep(Duration::from_millis(210)).await;
+        ask("q", None).await.unwrap();
+        assert_eq!(count(), 4);
+    }
+
+    #[tokio::test]
+    async fn more_than_can_wait_are_told_to_come_back_and_the_source_is_never_asked_more_at_once() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let guard = Guard::new(Duration::ZERO);
+        let asking = (0..AT_ONCE + WAITING + 50).map(|n| {
+            guard.answer("stock", n.to_string(), Duration::from_secs(30), || async {
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                Ok(Page::default())
+            })
+        });
+        let mut asking: Vec<_> = asking.map(Box::pin).collect();
+        let mut answers = Vec::new();
+        std::future::poll_fn(|context| {
+            asking.retain_mut(|one| match one.as_mut().poll(context) {
+                std::task::Poll::Ready(answer) => {
+                    answers.push(answer);
+                    false
+                }
+                std::task::Poll::Pending => true,
+            });
+            if asking.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+        assert_eq!((answers.len(), refused.len()), (AT_ONCE + WAITING + 50, 50));
+        assert!(refused.iter().all(|refused| refused.status == 429 && refused.retry_after.is_some()));
+        assert_eq!(most.load(Ordering::Relaxed), AT_ONCE);
+        ask(&guard, "afterwards", Ok(Page::default())).await.unwrap();
+    }
 }

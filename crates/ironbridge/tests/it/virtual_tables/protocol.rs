@@ -264,6 +264,36 @@ fn two_keys_open_and_nothing_else_does() {
     assert_eq!(ask(next.split_once(&served.address).unwrap().1, ""), 200);
 }
 
+/// What is not exposed is not there: not to be seen, not to be asked about, and not to be guessed by an order.
+#[test]
+fn fields_that_are_not_exposed_are_not_there_in_any_way() {
+    let served = Served::new("expose: [sku, warehouse, quantity]\n", "");
+    let metadata = served.send("GET", "/odata/warehouse/$metadata", "Accept: application/xml\r\n", "").body;
+    let stock = metadata.split("<EntityType Name=\"stock\">").nth(1).unwrap().split("</EntityType>").next().unwrap();
+    let names: Vec<&str> =
+        stock.split("<Property Name=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(names, ["stockid", "sku", "warehouse", "quantity"]);
+    let row = &served.json("/odata/warehouse/stock?$top=1")["value"][0];
+    assert_eq!(row.as_object().unwrap().len(), 4, "{row}");
+    for (option, value) in [
+        ("$select", "price"),
+        ("$filter", "price gt 50"),
+        ("$filter", "keeper eq 'x'"),
+        ("$filter", "quantity gt 5 and item_id ne null"),
+        ("$orderby", "price"),
+        ("$expand", "item"),
+    ] {
+        let answer = served.stock(&[(option, value)]);
+        assert_eq!(answer.status, 400, "{option}={value}: {}", answer.body);
+    }
+    let said = crate::support::said(
+        crate::support::binary().args(["-C", served.dir.path().to_str().unwrap(), "check"]).output().unwrap(),
+    );
+    for limit in ["no audit", "every row", "1,000 rows", "4 columns"] {
+        assert!(said.err.contains(limit), "no `{limit}` in {said:#?}");
+    }
+}
+
 #[test]
 fn each_environment_has_its_own_keys_and_no_others() {
     let production = "odata: { keys: [\"${file:old.token}\", \"${file:new.token}\"] }\n";

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::stock::{Answer, Served, query};
 
@@ -49,6 +50,10 @@ fn courier() -> (String, Arc<AtomicUsize>) {
 }
 
 fn served(url: &str, without_filter: &str) -> Served {
+    of(url, &format!("without_filter: {without_filter}\n"))
+}
+
+fn of(url: &str, more: &str) -> Served {
     let system = format!(
         r#"
 system: courier
@@ -62,7 +67,7 @@ entities:
 "#
     );
     let integration = format!(
-        "integration: tracking\npattern: virtual\nentity: tracking\nfrom: courier\nto: dynamics\nwithout_filter: {without_filter}\nowner: it\npurpose: Service sees where the parcel is.\n"
+        "integration: tracking\npattern: virtual\nentity: tracking\nfrom: courier\nto: dynamics\n{more}owner: it\npurpose: Service sees where the parcel is.\n"
     );
     let dynamics = "system: dynamics\nkind: dataverse\nconnection: { url: \"http://127.0.0.1:1\" }\nentities: { tracking: { virtual_table: new_tracking, primary_name: consignment } }\n";
     Served::with(
@@ -135,4 +140,48 @@ fn a_query_without_a_filter_is_refused_where_that_was_said() {
     // An API that is not there: the row cannot be told, which is not the same as no row.
     let down = served.send("GET", "/odata/courier/tracking?$filter=consignment%20eq%20'PARCEL0001'", "", "");
     assert_eq!(down.status, 503, "{}", down.body);
+}
+
+/// An API that takes every request and never answers: the hub's own time ends the wait, and then it asks no more.
+#[test]
+fn a_source_that_does_not_answer_is_waited_for_a_while_and_then_left_alone() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = taken.clone();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::Relaxed);
+            open.push(stream);
+        }
+    });
+    let served = of(&url, "timeout: 1 second\n");
+    let ask = |n: usize| {
+        let path =
+            format!("/odata/courier/tracking?{}", query(&[("$filter", &format!("consignment eq 'PARCEL{n:04}'"))]));
+        served.send("GET", &path, "", "")
+    };
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..5).map(|n| scope.spawn(move || ask(n))).collect();
+        for one in asking {
+            let answer = one.join().unwrap();
+            assert_eq!(answer.status, 504, "{}", answer.body);
+            assert!(answer.body.contains("IB0905") && answer.head.contains("x-request-id: "), "{}", answer.body);
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let before = taken.load(Ordering::Relaxed);
+    let answer = ask(6);
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(
+        answer.body.contains("left alone") && answer.head.contains("retry-after: "),
+        "{} {}",
+        answer.head,
+        answer.body
+    );
+    assert_eq!(taken.load(Ordering::Relaxed), before, "nobody was asked");
+    // What it is, is known without it.
+    assert_eq!(served.send("GET", "/odata/courier/$metadata", "Accept: application/xml\r\n", "").status, 200);
 }
