@@ -251,14 +251,15 @@ mod tests {
         let asking = (0..AT_ONCE + WAITING + 50).map(|n| {
             guard.answer("stock", n.to_string(), Duration::from_secs(30), || async {
                 most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
                 now.fetch_sub(1, Ordering::Relaxed);
                 Ok(Page::default())
             })
         });
         let mut asking: Vec<_> = asking.map(Box::pin).collect();
         let mut answers = Vec::new();
-        std::future::poll_fn(|context| {
+        // All of them ask before any of them is answered, whatever the runtime would let others do in between.
+        let all = std::future::poll_fn(|context| {
             asking.retain_mut(|one| match one.as_mut().poll(context) {
                 std::task::Poll::Ready(answer) => {
                     answers.push(answer);
@@ -267,8 +268,8 @@ mod tests {
                 std::task::Poll::Pending => true,
             });
             if asking.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        })
-        .await;
+        });
+        tokio::task::unconstrained(all).await;
         let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
         assert_eq!((answers.len(), refused.len()), (AT_ONCE + WAITING + 50, 50));
         assert!(refused.iter().all(|refused| refused.status == 429 && refused.retry_after.is_some()));

@@ -144,7 +144,7 @@ impl Table {
         if is_there || !is_table {
             return Ok(if is_there { Lookup::Indexed } else { Lookup::Scan });
         }
-        Ok(Lookup::Needs(format!("CREATE INDEX CONCURRENTLY {} ON {table} ({hash});", quote(&name))))
+        Ok(Lookup::Needs(format!("CREATE INDEX CONCURRENTLY {} ON {table} (({hash}));", quote(&name))))
     }
 
     async fn answer(&self, query: &Query) -> Result<Answer, Failure> {

@@ -302,8 +302,9 @@ fn each_environment_has_its_own_keys_and_no_others() {
     for (file, key) in [("test.one", "one of the test"), ("test.two", "two of the test")] {
         assert_eq!(std::fs::read_to_string(served.dir.path().join(file)).unwrap(), key);
     }
-    let ask =
-        |key: &str| served.send("GET", "/odata/warehouse/stock?$top=1", &format!("x-api-key: {key}\r\n"), "").status;
+    let ask = |key: &str| {
+        served.send("GET", "/odata/warehouse/stock?$top=1", &format!("x-ironbridge-key: {key}\r\n"), "").status
+    };
     for (key, status) in
         [("one of the test", 200), ("two of the test", 200), ("old key", 401), ("new key", 401), ("", 401)]
     {
