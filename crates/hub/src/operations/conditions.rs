@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use definition::{Batch, Event, Integration, NeededBy, Pattern, Project};
+use definition::{Batch, Event, Integration, Missed, NeededBy, Pattern, Project};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use store::alerts::{Saying, Severity};
@@ -207,7 +207,16 @@ impl Of<'_> {
             return None;
         }
         let due = worker::due_now(name, batch, self.known.last.as_ref(), zone, self.facts.started, self.facts.now)?;
-        if !self.has_passed(due.slot, self.rules.not_run) {
+        // The first that did not happen: each one after it would begin the waiting anew.
+        let missed = self.known.last.as_ref().and_then(|run| {
+            let mut since = run.slot.unwrap_or(run.started).max(ended(run));
+            if batch.missed == Missed::Skip {
+                since = since.max(self.facts.started);
+            }
+            schedule::next(&batch.schedule, zone, since)
+        });
+        let first = missed.map_or(due.slot, |missed| missed.min(due.slot));
+        if !self.has_passed(first, self.rules.not_run) {
             return None;
         }
         let last = self.known.last.as_ref().map_or("it has never run".to_owned(), |run| {
@@ -216,10 +225,10 @@ impl Of<'_> {
         let saying = Saying {
             severity: Severity::Warning,
             title: format!("{name} did not run"),
-            text: format!("A run was due at {}, and none has begun; {last}.", moment(due.slot, zone)),
-            facts: vec![("due".into(), moment(due.slot, zone))],
+            text: format!("A run was due at {}, and none has begun; {last}.", moment(first, zone)),
+            facts: vec![("due".into(), moment(first, zone))],
             command: "ironbridge status".to_owned(),
-            since: due.slot,
+            since: first,
         };
         Some(self.condition(Kind::NotRun, "", saying))
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod adopt;
+mod alerts;
 mod approvals;
 mod backfill;
 mod bad_days;
@@ -25,6 +26,7 @@ mod lines;
 mod mysql;
 mod personal;
 mod plans;
+mod post;
 mod postgres;
 mod prices;
 mod reading;

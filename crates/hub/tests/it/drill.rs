@@ -1,0 +1,288 @@
+//! The fault drill: each thing is broken in turn. Which alert came, when, with which text, and that it was over.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use store::outages;
+use store::queue::{Message, Op as Queue};
+use store::{OpResult, dead_letters};
+
+use crate::world::World;
+
+/// A night in November, by the clocks of London.
+const NIGHT: &str = "2026-11-24T02:30:00Z";
+
+#[test]
+fn the_source_is_down_from_three_to_half_past_four_and_nobody_is_paged() {
+    let world = World::new(NIGHT);
+    world.work("2026-11-24T06:30:00Z", |world, at| match at {
+        "03:00" => world.faults.finance_down.store(true, Relaxed),
+        "04:30" => world.faults.finance_down.store(false, Relaxed),
+        "05:59" => {
+            let runs = world.store.runs(Some("prices"), None, 100).unwrap();
+            assert!(runs.iter().any(|run| run.error.is_some()), "it did fail");
+            assert!(runs[0].state.is_good(), "{:?}", runs[0]);
+            assert_eq!((world.count("crm.db", "prices"), world.count("crm.db", "customers")), (40, 40));
+        }
+        _ => {}
+    });
+    assert_eq!(world.told(), [""; 0], "nobody was told of anything");
+}
+
+#[test]
+fn the_source_stays_down_and_each_is_told_once() {
+    let world = World::new(NIGHT);
+    world.work("2026-11-24T09:30:00Z", |world, at| match at {
+        "03:00" => world.faults.finance_down.store(true, Relaxed),
+        "09:00" => world.faults.finance_down.store(false, Relaxed),
+        _ => {}
+    });
+    // Customers are late at five; at six the prices are, too, and by then it is the system that holds them up.
+    let expected = [
+        "05:00 finance-it/email [critical] contoso: customers is late",
+        "05:00 on-call/pagerduty [critical] contoso: customers is late",
+        "06:00 finance-it/email [critical] contoso: finance holds up 2 integrations",
+        "06:00 on-call/pagerduty [critical] contoso: finance holds up 2 integrations",
+        "09:00 finance-it/email [over] contoso: customers is late",
+        "09:00 on-call/pagerduty [over] contoso: customers is late",
+        "09:05 finance-it/email [over] contoso: finance holds up 2 integrations",
+        "09:05 on-call/pagerduty [over] contoso: finance holds up 2 integrations",
+    ];
+    assert_eq!(sorted(world.told()), expected);
+    let mail = world.mail("finance-it/email", "customers is late");
+    for part in [
+        "Its result was needed by 05:00 on Tue 24 Nov, and it is not there",
+        "What it is for: Sales see a new customer within two hours.",
+        "IB0601: the finance server cannot be reached",
+        "ironbridge runs customers",
+        "ironbridge runbook customers, section \u{201c}The result is late\u{201d}",
+    ] {
+        assert!(mail.contains(part), "no `{part}` in {mail}");
+    }
+    let mail = world.mail("finance-it/email", "finance holds up");
+    assert!(
+        mail.contains("prices: Quotes use today's prices.") && mail.contains("ironbridge systems check finance"),
+        "{mail}"
+    );
+}
+
+#[test]
+fn the_destination_is_down_for_a_batch_and_for_events() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    world.work("2026-11-24T14:00:00Z", |world, at| match at {
+        "10:20" => world.faults.crm_down.store(true, Relaxed),
+        "10:21" => {
+            let note = |what: &str| outages::Op::Note {
+                integration: "orders".into(),
+                system: "crm".into(),
+                code: "IB0501".into(),
+                what: what.into(),
+                fix: "nothing: it is tried again".into(),
+                failures: 3,
+            };
+            world.commit(note("the crm server cannot be reached"));
+            let message =
+                Message { id: "1".into(), session: Some("C-1".into()), body: b"{}".to_vec(), ..Message::default() };
+            world.commit(Queue::Send { queue: "events/orders".into(), messages: vec![message.into()] });
+        }
+        "13:00" => {
+            world.faults.crm_down.store(false, Relaxed);
+            world.commit(outages::Op::End { integration: "orders".into(), system: "crm".into() });
+            let queue = "events/orders/subscriptions/crm".to_owned();
+            let OpResult::Count(1) = world.commit(Queue::Purge { queue, max: 10 }) else { panic!("one waited") };
+        }
+        _ => {}
+    });
+    let expected = [
+        "10:31 erp-team/email [warning] contoso: orders: crm takes nothing",
+        "10:31 finance-it/email [warning] contoso: orders: crm takes nothing",
+        // Customers are late too, and that is the same matter.
+        "12:30 erp-team/email [critical] contoso: crm holds up 2 integrations",
+        "12:30 finance-it/email [critical] contoso: crm holds up 2 integrations",
+        "13:05 erp-team/email [over] contoso: crm holds up 2 integrations",
+        "13:05 erp-team/email [over] contoso: orders: crm takes nothing",
+        "13:05 finance-it/email [over] contoso: crm holds up 2 integrations",
+        "13:05 finance-it/email [over] contoso: orders: crm takes nothing",
+    ];
+    assert_eq!(sorted(world.told()), expected, "the backlog behind it is silent");
+    let mail = world.mail("erp-team/email", "crm takes nothing");
+    assert!(mail.contains("Events wait, none is lost") && mail.contains("Orders reach the warehouse."), "{mail}");
+}
+
+#[test]
+fn bad_rows_are_one_notice_however_many_and_nobody_looking_is_another() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    world.work("2026-11-26T12:00:00Z", |world, at| match at {
+        "10:10" => {
+            world.sql("finance.db", "UPDATE customers SET name = 'far too long a name' WHERE no IN ('C-3', 'C-7')")
+        }
+        "10:40" if world.told().len() == 1 => {
+            world.sql("finance.db", "UPDATE customers SET name = 'another long name' WHERE no = 'C-9'");
+        }
+        "11:00" if world.told().len() == 2 => world.sql("finance.db", "UPDATE customers SET name = 'short'"),
+        _ => {}
+    });
+    let expected = [
+        "10:17 finance-it/email [warning] contoso: customers: 2 dead letters wait",
+        "10:15 finance-it/email [warning] contoso: nobody has looked at the dead letters of customers",
+        "11:00 finance-it/email [over] contoso: nobody has looked at the dead letters of customers",
+        "11:01 finance-it/email [over] contoso: customers: 3 dead letters wait",
+    ];
+    assert_eq!(world.told(), expected, "on the first day, and on the third");
+    let mail = world.mail("finance-it/email", "dead letters wait");
+    assert!(mail.contains("IB04") && mail.contains("ironbridge dead-letters list customers"), "{mail}");
+    let waiting = world.store.dead_letters(&dead_letters::Filter::default(), 10).unwrap();
+    assert!(waiting.iter().all(|letter| !letter.state.is_waiting()), "{waiting:?}");
+}
+
+#[test]
+fn an_expired_secret_is_told_before_it_is_late() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    world.work("2026-11-24T11:10:00Z", |world, at| match at {
+        "10:14" => world.faults.secret_expired.store(true, Relaxed),
+        "11:00" => world.faults.secret_expired.store(false, Relaxed),
+        _ => {}
+    });
+    let expected = [
+        "10:15 finance-it/email [warning] contoso: customers needs a person: the secret has expired",
+        "11:00 finance-it/email [over] contoso: customers needs a person: the secret has expired",
+    ];
+    assert_eq!(world.told(), expected);
+    let mail = world.mail("finance-it/email", "needs a person");
+    assert!(mail.contains("make a new one") && mail.contains("ironbridge explain IB0502"), "{mail}");
+}
+
+#[test]
+fn a_run_that_did_not_happen() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    world.work("2026-11-24T11:00:00Z", |world, at| match at {
+        "10:10" => world.faults.scheduler_stopped.store(true, Relaxed),
+        "10:40" => world.faults.scheduler_stopped.store(false, Relaxed),
+        _ => {}
+    });
+    let expected = [
+        "10:20 finance-it/email [warning] contoso: customers did not run",
+        "10:40 finance-it/email [over] contoso: customers did not run",
+    ];
+    assert_eq!(world.told(), expected);
+    let mail = world.mail("finance-it/email", "did not run");
+    assert!(mail.contains("A run was due at 10:15 on Tue 24 Nov, and none has begun"), "{mail}");
+}
+
+#[test]
+fn a_slow_trickle_is_noticed_by_the_weeks_before() {
+    let world = World::new("2026-10-20T11:00:00Z");
+    let send = |count: usize| {
+        let (topic, queue) = ("events/orders".to_owned(), "events/orders/subscriptions/crm".to_owned());
+        let message = |n| Message {
+            id: format!("{n}@{}", world.store.clock().now()),
+            session: Some("C-1".into()),
+            ..Message::default()
+        };
+        let messages = (0..count).map(|n| message(n).into()).collect();
+        world.commit(Queue::Send { queue: topic, messages });
+        let OpResult::Session(Some(session)) =
+            world.commit(Queue::AcceptSession { queue: queue.clone(), session: None })
+        else {
+            panic!("it waits")
+        };
+        let receive = Queue::ReceiveInSession { queue: queue.clone(), session: session.token, max: count };
+        let OpResult::Messages(messages) = world.commit(receive) else { panic!("they wait") };
+        let tokens = messages.iter().map(|message| message.token).collect();
+        world.commit(Queue::Complete { queue: queue.clone(), tokens });
+        world.commit(Queue::ReleaseSession { queue, session: session.token });
+    };
+    for day in ["2026-10-27", "2026-11-03", "2026-11-10", "2026-11-17"] {
+        world.set(&format!("{day}T11:10:00Z"));
+        send(40);
+    }
+    world.set("2026-11-24T11:10:00Z");
+    send(3);
+    world.set("2026-11-24T11:50:00Z");
+    world.faults.scheduler_stopped.store(true, Relaxed);
+    world.work("2026-11-24T13:05:00Z", |_, _| {});
+    let told: Vec<String> = world.told().into_iter().filter(|line| line.contains("erp-team")).collect();
+    let expected = [
+        "12:00 erp-team/email [warning] contoso: orders: less than usual goes through to crm",
+        "13:00 erp-team/email [over] contoso: orders: less than usual goes through to crm",
+    ];
+    assert_eq!(told, expected);
+    let mail = world.mail("erp-team/email", "less than usual");
+    assert!(
+        mail.contains("In the hour from 11:00 on Tue 24 Nov it was 3; in the same hour of other weeks it is about 40."),
+        "{mail}"
+    );
+}
+
+#[test]
+fn a_source_that_gives_nothing_is_noticed_by_the_runs_before() {
+    let world = World::new("2026-11-18T02:50:00Z");
+    for day in 18..25 {
+        world.set(&format!("2026-11-{day}T02:58:00Z"));
+        if day == 24 {
+            world.sql("finance.db", "DELETE FROM prices WHERE product <> 'P-1'");
+        }
+        world.work(&format!("2026-11-{day}T03:03:00Z"), |_, _| {});
+    }
+    let told: Vec<String> = world.told().into_iter().filter(|line| line.contains("prices read")).collect();
+    assert_eq!(
+        told,
+        ["03:00 finance-it/email [warning] contoso: prices read 1 rows where 40 are usual"],
+        "{:#?}",
+        world.told()
+    );
+}
+
+#[test]
+fn a_disk_that_fills_and_what_ends_soon() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    world.work("2026-11-24T10:30:00Z", |world, at| match at {
+        "10:05" => world.faults.disk_low.store(true, Relaxed),
+        "10:10" => world.faults.disk_low.store(false, Relaxed),
+        _ => {}
+    });
+    let expected = [
+        "10:05 finance-it/email [critical] contoso: the disk of the state folder has 90 MB left",
+        "10:15 finance-it/email [over] contoso: the disk of the state folder has 90 MB left",
+    ];
+    assert_eq!(world.told(), expected);
+    // A secret ends on 20 March, and the vendor's support on 1 August: a month, and half a year before.
+    let world = World::new("2027-03-13T12:00:00Z");
+    world.work("2027-03-13T12:01:00Z", |_, _| {});
+    let told = sorted(world.told());
+    assert!(
+        told.contains(
+            &"12:00 finance-it/email [critical] contoso: finance: client_secret ends on 2027-03-20, in 7 days"
+                .to_owned()
+        ),
+        "{told:#?}"
+    );
+    assert!(told.contains(&"12:00 finance-it/email [warning] contoso: finance: the support of Contoso Ledger (sample) ends on 2027-08-01, in 141 days".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn a_way_that_takes_nothing_is_told_another_way() {
+    let world = World::new("2026-11-24T03:30:00Z");
+    world.work("2026-11-24T04:10:00Z", |world, at| match at {
+        "03:35" => world.faults.mail_broken.store(true, Relaxed),
+        "03:40" => world.faults.disk_low.store(true, Relaxed),
+        "03:50" => world.faults.disk_low.store(false, Relaxed),
+        _ => {}
+    });
+    let told = world.told();
+    let expected = [
+        "03:40 on-call/pagerduty [critical] contoso: the disk of the state folder has 90 MB left",
+        "03:45 on-call/pagerduty [critical] contoso: notices to finance-it/email do not get through",
+        "03:55 on-call/pagerduty [over] contoso: the disk of the state folder has 90 MB left",
+    ];
+    assert_eq!(told, expected);
+    let letters = world.store.dead_letters(&dead_letters::Filter::default(), 10).unwrap();
+    assert_eq!(letters.len(), 2, "what was not told is kept: {letters:#?}");
+    let alerts = world.store.open_alerts().unwrap();
+    assert_eq!(alerts[0].key, "notifier-failing/finance-it/email");
+    assert_eq!(world.opened_and_over(), (2, 1));
+}
+
+fn sorted(mut told: Vec<String>) -> Vec<String> {
+    told.sort();
+    told
+}
