@@ -5,6 +5,7 @@
 //! takes them from there. [`watch`] does it all day, on a thread of its own, so that what a run or the scheduler does
 //! cannot hold it up.
 
+mod act;
 mod conditions;
 mod coverage;
 mod evaluate;
@@ -18,6 +19,7 @@ pub mod tell;
 mod usual;
 mod watch;
 
+pub use act::{acknowledge, can_be_silenced, end_silence, silence};
 pub use conditions::{Condition, Rules, conditions};
 pub use coverage::{Coverage, Ring, coverage};
 pub use evaluate::{Change, Standing, Tell, evaluate};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use definition::Project;
 use jiff::Timestamp;
 use store::dead_letters::{self, Unreviewed};
-use store::{Op, OpResult, Store, retries};
+use store::{Op, OpResult, Store, flows, forget, retries};
 use tokio::sync::watch;
 
 use crate::codes;
@@ -76,11 +76,20 @@ pub async fn work(
     }
 }
 
-/// Jobs that are over go with the journal.
+/// Jobs and instances of flows that are over go with the journal; what is personal of those goes before.
 async fn forget(project: &Project, store: &Store) -> Result<(), Error> {
-    match store.clock().now().checked_sub(span(project.hub.retention.journal)) {
-        Ok(before) => all(store, || retries::Op::Forget { before, max: AT_ONCE }.into()).await,
-        Err(_) => Ok(()),
+    let (now, retention) = (store.clock().now(), &project.hub.retention);
+    if let Ok(before) = now.checked_sub(span(retention.journal)) {
+        all(store, || retries::Op::Forget { before, max: AT_ONCE }.into()).await?;
+        all(store, || flows::Op::Forget { before, max: AT_ONCE }.into()).await?;
+    }
+    let personal = project.entities.iter().filter(|entity| entity.fields.iter().any(|field| field.personal));
+    let entities: Vec<String> = personal.map(|entity| entity.name.to_string()).collect();
+    match now.checked_sub(span(retention.personal)) {
+        Ok(before) if !entities.is_empty() => {
+            all(store, || forget::Op::Personal { entities: entities.clone(), before, max: AT_ONCE }.into()).await
+        }
+        _ => Ok(()),
     }
 }
 

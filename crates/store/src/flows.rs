@@ -4,6 +4,8 @@
 //! seen; a move of anything older is refused, so that two decisions never both count. What an instance means is not
 //! known here: its data is a text.
 
+pub(crate) mod forget;
+
 use std::fmt;
 
 use jiff::Timestamp;

@@ -1,11 +1,12 @@
 //! Forgetting one record: what the hub keeps of it is removed, in one commit.
 //!
 //! It is removed from the journal, from dead letters with their bodies and edited copies, from waiting messages, from the
-//! ledger and from agreements. What people did stays: the audit log holds no keys and no values. Runs and retries of many
+//! ledger, from agreements, and from flows with their questions. What people did stays: the audit log holds no keys and no values. Runs and retries of many
 //! hold counts and ids of dead letters only.
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use record::Key;
 
 use crate::Store;
@@ -13,8 +14,9 @@ use crate::dead_letters;
 use crate::error::{Error, Fail};
 use crate::op::OpResult;
 use crate::queue::Message;
+use crate::time::to_ms;
 use crate::tx::Tx;
-use crate::{agreements, journal, ledger, queue};
+use crate::{agreements, flows, journal, ledger, queue};
 
 /// Which record.
 #[derive(Debug, Clone)]
@@ -33,6 +35,9 @@ pub struct Wanted {
 pub enum Op {
     /// Removes it; or only counts what would be removed.
     Forget { wanted: Box<Wanted>, only_count: bool },
+    /// Takes what may be personal out of instances of flows that ended before a time: of flows about these entities,
+    /// which have personal fields. Answers how many, `max` at most.
+    Personal { entities: Vec<String>, before: Timestamp, max: usize },
 }
 
 /// What was removed, or would be.
@@ -49,18 +54,31 @@ pub struct Forgotten {
     pub agreements: u64,
     /// Answered approvals whose list of changes named the record; the list goes, the answer stays.
     pub approvals: u64,
+    /// Instances of flows, with what they have read, set and shown.
+    pub flows: u64,
 }
 
 impl Forgotten {
     /// How many things there were.
     pub fn all(&self) -> u64 {
-        self.notes + self.dead_letters + self.messages + self.locked + self.ledger + self.agreements + self.approvals
+        self.notes
+            + self.dead_letters
+            + self.messages
+            + self.locked
+            + self.ledger
+            + self.agreements
+            + self.approvals
+            + self.flows
     }
 }
 
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
-    let Op::Forget { wanted, only_count } = op;
-    let only_count = *only_count;
+    let (wanted, only_count) = match op {
+        Op::Forget { wanted, only_count } => (wanted, *only_count),
+        Op::Personal { entities, before, max } => {
+            return Ok(OpResult::Count(flows::forget::forget_personal(tx, entities, to_ms(*before), *max)?));
+        }
+    };
     let mut sessions = wanted.sessions.clone();
     let mut done = Forgotten {
         notes: journal::forget_record(tx, &wanted.entity, &wanted.key_text, only_count)?,
@@ -74,7 +92,15 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             dead_letters::forget_one(tx, letter)?;
         }
     }
+    done.approvals = approvals(tx, &wanted.key_text, only_count)?;
+    let flows = flows::forget::forget_record(tx, &wanted.entity, &wanted.key_text, only_count)?;
+    done.flows = flows.len() as u64;
+    // What its instances have to say to people, and nobody has heard yet.
+    let said: Vec<String> = flows.iter().map(|(id, flow)| format!("flow/{flow}/{id}.")).collect();
     let is_wanted = |message: &Message| {
+        if said.iter().any(|said| message.id.starts_with(said)) {
+            return true;
+        }
         let by_key =
             message.entity.as_deref() == Some(&wanted.entity) && message.key.is_some() && message.key == wanted.key;
         by_key || message.session.as_ref().is_some_and(|session| sessions.contains(session))
@@ -84,7 +110,6 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         done.ledger = ledger::forget_key(tx, &wanted.entity, key, only_count)?;
         done.agreements = agreements::forget_key(tx, &wanted.entity, key, only_count)?;
     }
-    done.approvals = approvals(tx, &wanted.key_text, only_count)?;
     if !only_count {
         dead_letters::forget_empty_groups(tx)?;
         // Why a run failed may name the record.

@@ -15,7 +15,8 @@ pub enum Alerts {
     /// One fully: what, since when, what it means, who was told and whether it got through.
     Show { id: i64 },
     /// Say that somebody looks at it: nobody else is told of it any more, but that it is over.
-    Ack {
+    #[command(visible_alias = "ack")]
+    Acknowledge {
         id: i64,
         /// Who looks at it; by default the user of this machine.
         #[arg(long, value_name = "PERSON")]

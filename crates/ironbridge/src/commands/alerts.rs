@@ -6,7 +6,8 @@ use definition::Project;
 use hub::operations::{self, Kind, Route, Ways};
 use serde_json::{Value as Json, json};
 use store::alerts::{Alert, AlertId, Notified, Op, Silence};
-use store::{OpResult, Refusal, Store};
+use store::audit::Actor;
+use store::{Refusal, Store};
 
 use crate::cli::{Alerts as Command, Cli, Format};
 use crate::failure::{FAILED, Failure, NO_ALERT, NO_SUCH_NAME, NO_WAYS, USAGE};
@@ -23,7 +24,7 @@ pub async fn alerts(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     match command {
         Command::List { all, last } => list(cli, &project, &store, *all, *last),
         Command::Show { id } => show(cli, &project, &store, *id),
-        Command::Ack { id, by, note } => ack(&store, *id, by.as_deref(), note.as_deref()).await,
+        Command::Acknowledge { id, by, note } => acknowledge(&store, *id, by.as_deref(), note.as_deref()).await,
         Command::Silence { subject, r#for, note, by } => {
             silence(&project, &store, subject, *r#for, note, by.as_deref()).await
         }
@@ -163,7 +164,7 @@ fn show(cli: &Cli, project: &Project, store: &Store, id: i64) -> Result<u8, Fail
         talk!("more: ironbridge runbook {}, section \u{201c}{section}\u{201d}", alert.integration);
     }
     if alert.resolved.is_none() && alert.acked.is_none() {
-        talk!("you look at it: ironbridge alerts ack {id}");
+        talk!("you look at it: ironbridge alerts acknowledge {id}");
     }
     Ok(0)
 }
@@ -194,11 +195,11 @@ fn notice_json(notice: &Notified) -> Json {
     })
 }
 
-async fn ack(store: &Store, id: i64, by: Option<&str>, note: Option<&str>) -> Result<u8, Failure> {
-    let by = by.map_or_else(wiring::person, str::to_owned);
-    let op = Op::Ack { id: AlertId(id), by: by.clone(), note: note.map(str::to_owned) };
-    match store.commit(vec![op.into()]).await {
-        Ok(_) => {}
+async fn acknowledge(store: &Store, id: i64, by: Option<&str>, note: Option<&str>) -> Result<u8, Failure> {
+    let alert = find(store, id)?;
+    let by = actor(by);
+    match operations::acknowledge(store, &alert, &by, note).await {
+        Ok(()) => {}
         Err(error) => match error.refusal() {
             Some(refusal @ (Refusal::NoAlert { .. } | Refusal::AlertOver { .. })) => {
                 return Err(no_alert(refusal.to_string()));
@@ -206,8 +207,14 @@ async fn ack(store: &Store, id: i64, by: Option<&str>, note: Option<&str>) -> Re
             _ => return Err(error.into()),
         },
     }
-    say!("{by} looks at alert {id}; nobody else is told of it, but that it is over");
+    say!("{} looks at alert {id}; nobody else is told of it, but that it is over", by.name);
     Ok(0)
+}
+
+/// Who does something, as the audit log has it.
+fn actor(by: Option<&str>) -> Actor {
+    let here = wiring::actor();
+    by.map_or(here.clone(), |by| Actor::new(by, here.via))
 }
 
 async fn silence(
@@ -218,41 +225,28 @@ async fn silence(
     note: &str,
     by: Option<&str>,
 ) -> Result<u8, Failure> {
-    let known = subject == "*"
-        || project.integration(subject).is_some()
-        || project.system(subject).is_some()
-        || Kind::of(subject).is_some()
-        || subject.split('/').next().and_then(Kind::of).is_some();
-    if !known {
+    if !operations::can_be_silenced(project, subject) {
         let what = format!("there is no integration, system or kind of alert `{subject}`");
         let kinds: Vec<&str> = Kind::ALL.into_iter().map(Kind::word).collect();
-        return Err(Failure::new(
-            USAGE,
-            NO_SUCH_NAME,
-            what,
-            format!("name one of the project, or a kind: {}", kinds.join(", ")),
-        ));
+        let fix = format!("name one of the project, or a kind: {}", kinds.join(", "));
+        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, fix));
     }
     let until = store.clock().now().checked_add(length).map_err(anyhow::Error::from)?;
-    let by = by.map_or_else(wiring::person, str::to_owned);
-    let op = Op::Silence { subject: subject.to_owned(), by, note: note.to_owned(), until };
-    store.commit(vec![op.into()]).await?;
+    operations::silence(store, subject, until, &actor(by), note).await?;
+    let subject = if subject == "*" { "anything" } else { subject };
     say!("nobody is told of {subject} until {}", moment(until, &project.hub.time_zone));
-    talk!("What opens meanwhile is kept; see it: ironbridge alerts list");
+    talk!("What opens meanwhile is kept; see it, and how to end this: ironbridge alerts list");
     Ok(0)
 }
 
 async fn unsilence(store: &Store, id: i64) -> Result<u8, Failure> {
-    match store.commit(vec![Op::EndSilence { id }.into()]).await?.as_slice() {
-        [OpResult::Count(1)] => {
-            say!("silence {id} has ended");
-            Ok(0)
-        }
-        _ => {
-            let fix = "see those that hold: ironbridge alerts list";
-            Err(Failure::new(USAGE, NO_ALERT, format!("there is no silence {id} that holds"), fix))
-        }
-    }
+    let Some(silence) = store.silences()?.into_iter().find(|silence| silence.id == id) else {
+        let fix = "see those that hold: ironbridge alerts list";
+        return Err(Failure::new(USAGE, NO_ALERT, format!("there is no silence {id} that holds"), fix));
+    };
+    operations::end_silence(store, &silence, &wiring::actor()).await?;
+    say!("silence {id} has ended: people are told of {} again", silence.subject);
+    Ok(0)
 }
 
 /// Sends a test by each way, one after the other, and says what became of it.
@@ -268,6 +262,9 @@ async fn test(cli: &Cli, project: &std::sync::Arc<Project>, store: &Store, to: O
         };
         return Err(Failure::new(USAGE, NO_WAYS, what, fix));
     }
+    let names: Vec<String> = routes.iter().map(Route::name).collect();
+    let did = wiring::actor().did("alerts test", to.unwrap_or("everybody")).with(json!({ "routes": names }));
+    store.commit(vec![did.op()]).await?;
     let ways = ProjectWays(project.clone());
     let (mut failed, mut answers) = (false, Vec::new());
     for route in routes {

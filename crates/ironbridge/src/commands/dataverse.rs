@@ -28,6 +28,10 @@ async fn register(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Result
     let differences = compared.await?;
     let differs = differences.iter().any(|difference| difference.how != How::Same);
     if yes {
+        let detail = json!({ "system": system });
+        // Before it is done: what is asked of another system may be done although its answer never comes.
+        let did = wiring::actor().did("dataverse register", name).with(detail).op();
+        wiring::open_store(&project)?.commit(vec![did]).await?;
         let written = opened.register(&wanted, true).expect("it was answered before");
         written.await?;
     }

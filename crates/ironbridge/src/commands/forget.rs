@@ -65,6 +65,7 @@ fn tell(
         ("messages", found.messages, "messages that wait: what they would have written is not written"),
         ("ledger", found.ledger, "rows of the ledger: the hub does not know any more that it wrote it"),
         ("agreements", found.agreements, "agreements between two systems"),
+        ("flows", found.flows, "instances of flows, with what they have read, set and asked; one under way ends"),
         ("approvals", found.approvals, "lists of changes of approvals that are decided"),
     ];
     let open = store.approvals(false, 1_000)?;

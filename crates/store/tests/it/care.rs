@@ -178,6 +178,63 @@ fn the_audit_log_is_only_added_to_and_proves_itself() {
     assert_eq!(bench.store.audit_verify(None).unwrap().broken, Some(1));
 }
 
+/// An instance of a flow about a customer, which has asked something.
+fn begin(bench: &Bench, text: &str) -> store::flows::Instance {
+    use store::flows::{Move, NewStep, Op, Start, State};
+    let start = Start {
+        integration: "limits".into(),
+        version: 1,
+        entity: "customer".into(),
+        key: key(text),
+        cause: format!("created {text}"),
+        heard: true,
+        state: State::Running,
+        at: Some("steps.0".into()),
+        data: format!("{{\"shown\":\"{text}\"}}"),
+    };
+    let OpResult::Instance(Some(id)) = bench.one(Op::Start(Box::new(start))) else { panic!("it is new") };
+    let instance = bench.store.flow_instance(id).unwrap().unwrap();
+    let step = NewStep { path: "steps.0".into(), what: format!("asked ann: Raise the limit of {text}"), person: None };
+    bench.one(Op::Move(Box::new(Move { steps: vec![step], ..Move::of(&instance) })));
+    let question = store::approvals::Question {
+        integration: "limits".into(),
+        kind: store::approvals::Kind::Flow,
+        subject: format!("{id}/credit"),
+        question: format!("Raise the limit of {text}?"),
+        digest: "a hash".into(),
+        details: format!("{{\"record\":\"{text}\"}}"),
+        proofs: Vec::new(),
+        asked_of: "ann".into(),
+        expires: None,
+    };
+    bench.one(store::approvals::Op::Ask(Box::new(question)));
+    bench.store.flow_instance(id).unwrap().unwrap()
+}
+
+#[test]
+fn what_is_personal_of_an_instance_goes_and_that_it_was_stays() {
+    use store::flows::{Move, Op, State};
+    use store::forget::Op as ForgetOp;
+    let bench = Bench::new();
+    let (over, under_way) = (begin(&bench, "C-1"), begin(&bench, "C-2"));
+    bench.one(Op::Move(Box::new(Move { state: State::Done, at: None, ..Move::of(&over) })));
+    bench.pass(10);
+    let forget =
+        |entity: &str| bench.one(ForgetOp::Personal { entities: vec![entity.to_owned()], before: bench.now(), max: 9 });
+    assert_eq!(forget("price"), OpResult::Count(0));
+    assert_eq!(forget("customer"), OpResult::Count(1));
+    assert_eq!(forget("customer"), OpResult::Count(0), "once");
+    let left = bench.store.flow_instance(over.id).unwrap().unwrap();
+    assert_eq!((left.state, left.data.as_str()), (State::Done, "{\"at\":null}"));
+    assert_eq!(bench.store.flow_steps(over.id).unwrap()[0].what, "asked ann");
+    let whole = bench.store.flow_instance(under_way.id).unwrap().unwrap();
+    assert!(whole.data.contains("C-2"));
+    let questions = bench.store.approvals(true, 9).unwrap();
+    let of = |id| questions.iter().find(|one| one.subject == format!("{id}/credit")).unwrap();
+    assert_eq!((of(over.id).question.as_str(), of(over.id).details.as_str()), ("", "{}"));
+    assert!(of(under_way.id).question.contains("C-2"));
+}
+
 #[test]
 fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
     use store::forget::{Forgotten, Op as ForgetOp, Wanted};
@@ -221,8 +278,11 @@ fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
         key: Some(key(secret)),
         sessions: ["account|7".to_owned()].into(),
     };
+    for text in [secret, "C-2"] {
+        begin(&bench, text);
+    }
     let forget = |only_count| bench.one(ForgetOp::Forget { wanted: Box::new(wanted.clone()), only_count });
-    let all = Forgotten { notes: 2, dead_letters: 1, messages: 2, ledger: 1, ..Forgotten::default() };
+    let all = Forgotten { notes: 2, dead_letters: 1, messages: 2, ledger: 1, flows: 1, ..Forgotten::default() };
     assert_eq!(forget(true), OpResult::Forgotten(all), "a look changes nothing");
     assert_eq!(forget(false), OpResult::Forgotten(all));
     assert_eq!(forget(true), OpResult::Forgotten(Forgotten::default()));

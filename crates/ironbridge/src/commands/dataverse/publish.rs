@@ -34,6 +34,9 @@ pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Res
     }
     let write = differs && (yes || (cli.format == Format::Human && confirmed(&system)));
     if write {
+        let detail = json!({ "system": system, "table": wanted.table });
+        let did = wiring::actor().did("dataverse publish", name).with(detail).op();
+        wiring::open_store(&project)?.commit(vec![did]).await?;
         let written = opened.publish(&wanted, true).expect("it was answered before");
         published = Published { notes: published.notes, ..written.await? };
     }

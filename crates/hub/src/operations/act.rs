@@ -1,0 +1,55 @@
+//! What people do about alerts: what is typed in a terminal and clicked in the console ends here, with its entry in the
+//! audit log.
+
+use definition::Project;
+use jiff::Timestamp;
+use serde_json::json;
+use store::alerts::{Alert, AlertId, Op, Silence};
+use store::audit::Actor;
+use store::{Error, Store};
+
+use super::kind::Kind;
+
+/// Says that somebody looks at an alert: nobody else is told of it any more, but that it is over.
+///
+/// *Errors*: [`store::Refusal::NoAlert`], [`store::Refusal::AlertOver`].
+pub async fn acknowledge(store: &Store, alert: &Alert, by: &Actor, note: Option<&str>) -> Result<(), Error> {
+    let ack = Op::Ack { id: alert.id, by: by.name.clone(), note: note.map(str::to_owned) };
+    let did = by.did("alerts acknowledge", subject(alert)).because(note).with(detail(alert));
+    store.commit(vec![ack.into(), did.op()]).await?;
+    Ok(())
+}
+
+/// Tells nobody of a subject until a moment. What opens meanwhile is kept, and told at the end if it is not over.
+pub async fn silence(store: &Store, subject: &str, until: Timestamp, by: &Actor, note: &str) -> Result<(), Error> {
+    let silence = Op::Silence { subject: subject.to_owned(), by: by.name.clone(), note: note.to_owned(), until };
+    let did = by.did("alerts silence", subject).because(Some(note)).with(json!({ "until": until.to_string() }));
+    store.commit(vec![silence.into(), did.op()]).await?;
+    Ok(())
+}
+
+/// Ends a silence now.
+pub async fn end_silence(store: &Store, silence: &Silence, by: &Actor) -> Result<(), Error> {
+    let end = Op::EndSilence { id: silence.id };
+    let did = by.did("alerts unsilence", &*silence.subject).with(json!({ "silence": silence.id }));
+    store.commit(vec![end.into(), did.op()]).await?;
+    Ok(())
+}
+
+/// What can be silenced by this name: everything, an integration, a system, a kind of alert, or one alert by its key.
+pub fn can_be_silenced(project: &Project, subject: &str) -> bool {
+    subject == "*"
+        || project.integration(subject).is_some()
+        || project.system(subject).is_some()
+        || Kind::of(subject.split('/').next().unwrap_or_default()).is_some()
+}
+
+/// What an alert is about, for the audit log.
+fn subject(alert: &Alert) -> &str {
+    [&alert.integration, &alert.system, &alert.kind].into_iter().find(|name| !name.is_empty()).map_or("", |name| name)
+}
+
+fn detail(alert: &Alert) -> serde_json::Value {
+    let AlertId(id) = alert.id;
+    json!({ "alert": id, "key": alert.key })
+}
