@@ -51,8 +51,23 @@ let seen = document.getElementById("live") ? document.getElementById("live").inn
 if (document.getElementById("live") && window.EventSource) {
   let timer = null;
   const soon = () => { if (!timer) timer = setTimeout(() => { timer = null; refresh(); }, 1500); };
-  new EventSource("/live?seen=" + document.getElementById("live").dataset.seen).addEventListener("changed", soon);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting) soon(); });
+  // A browser keeps few connections to a hub, for all its windows together: only a page that somebody sees holds one, and
+  // none does that somebody has left, which the browser may keep for the way back.
+  let changes = null;
+  const listen = () => {
+    if (changes || document.hidden) return;
+    changes = new EventSource("/live?seen=" + document.getElementById("live").dataset.seen);
+    changes.addEventListener("changed", soon);
+  };
+  const leave = () => { if (changes) changes.close(); changes = null; };
+  listen();
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", event => { if (event.persisted) { listen(); soon(); } });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { leave(); return; }
+    listen();
+    soon();
+  });
   document.addEventListener("focusout", () => { if (waiting) soon(); });
   setInterval(() => { if (!document.hidden) refresh(); }, 60000);
 }

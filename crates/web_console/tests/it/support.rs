@@ -10,7 +10,7 @@ use definition::{LoadOptions, load_files};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use record::{Fault, System};
+use record::{Fault, Field, FieldType, Keeps, Kind, System};
 use store::users::{Op, Role};
 use store::{Clock, Options, Store};
 use tower::ServiceExt;
@@ -38,6 +38,24 @@ const PROJECT: &[(&str, &str)] = &[
         "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nretry_run: every 2 minutes\nowner: it\npurpose: Things <b>move</b>.\n",
     ),
 ];
+
+/// What Dynamics looks like in a definition; nobody here reaches one.
+static DATAVERSE: Kind = Kind {
+    name: "dataverse",
+    doc: "Dynamics.",
+    connection: &[Field::new("url", FieldType::Url, "Where it is.", "https://contoso.example").required()],
+    entity: &[
+        Field::new("table", FieldType::Text, "The table.", "account"),
+        Field::new("virtual_table", FieldType::Text, "The virtual table.", "new_stock"),
+        Field::new("primary_name", FieldType::Text, "The field that a list shows.", "label"),
+        Field::new("alternate_key", FieldType::OneOrMany(&FieldType::Column), "The key.", "accountnumber"),
+    ],
+    reads: true,
+    writes: true,
+    has_catalog: true,
+    line_tables: false,
+    keeps: Keeps::EXACTLY,
+};
 
 struct Nowhere;
 
@@ -82,11 +100,11 @@ impl Bench {
         Bench::at("127.0.0.1:7700", false).await
     }
 
-    /// A console that a browser reaches, and where.
-    pub async fn listening() -> (Bench, String) {
+    /// The console of a project that a browser reaches, and where.
+    pub async fn listening(project: &[(&str, &str)]) -> (Bench, String) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let bench = Bench::at(&address, false).await;
+        let bench = Bench::with(project.iter().copied(), &address, false).await;
         let router = bench.router.clone();
         tokio::spawn(async move { axum::serve(listener, router).await });
         (bench, format!("http://{address}"))
@@ -98,7 +116,7 @@ impl Bench {
 
     /// The console of another project.
     pub async fn with<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>, address: &str, tls: bool) -> Bench {
-        let loaded = load_files(files, &LoadOptions::default());
+        let loaded = load_files(files, &LoadOptions { kinds: &[&DATAVERSE], ..LoadOptions::default() });
         let project = loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)));
         let dir = tempfile::tempdir().unwrap();
         let now = Arc::new(AtomicI64::new(1_764_150_000));
