@@ -75,6 +75,8 @@ pub struct LetterFilter {
     pub integration: Option<String>,
     pub entity: Option<String>,
     pub code: Option<String>,
+    /// The id of a group.
+    pub cause: Option<String>,
     /// Any of these; empty means all.
     pub states: Vec<dead_letters::State>,
     pub run: Option<RunId>,
@@ -168,6 +170,7 @@ impl LetterFilter {
         conditions.equals("integration", self.integration.as_ref());
         conditions.equals("entity", self.entity.as_ref());
         conditions.equals("code", self.code.as_ref());
+        conditions.equals("cause", self.cause.as_ref());
         conditions.one_of("state", self.states.iter().map(|state| state.as_str()).collect());
         if let Some(run) = self.run {
             conditions.and("run = ?", [run.0.into()]);

@@ -2,6 +2,9 @@
 
 pub mod approvals;
 pub mod check;
+pub mod edit;
+pub mod groups;
+pub mod jobs;
 pub mod letters;
 pub mod pause;
 pub mod run;

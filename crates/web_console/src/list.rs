@@ -36,13 +36,15 @@ pub struct Column<T> {
     plain: Box<dyn Fn(&T) -> Plain>,
     cell: Option<Cell<T>>,
     sorts: bool,
+    /// Stands at the right, with its heading.
+    numeric: bool,
     /// In CSV only.
     hidden: bool,
 }
 
 impl<T> Column<T> {
     pub fn new(key: &'static str, title: &'static str, plain: impl Fn(&T) -> Plain + 'static) -> Column<T> {
-        Column { key, title, plain: Box::new(plain), cell: None, sorts: true, hidden: false }
+        Column { key, title, plain: Box::new(plain), cell: None, sorts: true, numeric: false, hidden: false }
     }
 
     pub fn text(key: &'static str, title: &'static str, text: impl Fn(&T) -> String + 'static) -> Column<T> {
@@ -50,7 +52,7 @@ impl<T> Column<T> {
     }
 
     pub fn number(key: &'static str, title: &'static str, number: impl Fn(&T) -> u64 + 'static) -> Column<T> {
-        Column::new(key, title, move |row| Plain::Number(number(row)))
+        Column { numeric: true, ..Column::new(key, title, move |row| Plain::Number(number(row))) }
     }
 
     pub fn time(key: &'static str, title: &'static str, at: impl Fn(&T) -> Option<Timestamp> + 'static) -> Column<T> {
@@ -65,6 +67,11 @@ impl<T> Column<T> {
 
     pub fn unsorted(self) -> Column<T> {
         Column { sorts: false, ..self }
+    }
+
+    /// A number that is a name, or shown as words: it stands at the left.
+    pub fn at_left(self) -> Column<T> {
+        Column { numeric: false, ..self }
     }
 
     pub fn in_csv_only(self) -> Column<T> {
@@ -218,7 +225,7 @@ impl<T> List<'_, T> {
 fn heading<T>(column: &Column<T>, view: &View) -> Markup {
     let sorted = (column.key == view.sort).then_some(if view.descending { "descending" } else { "ascending" });
     html! {
-        th role="columnheader" scope="col" aria-sort=[sorted] {
+        th.number[column.numeric] role="columnheader" scope="col" aria-sort=[sorted] {
             @if column.sorts { a href=(view.with_sort(column.key)) { (column.title) } } @else { (column.title) }
         }
     }
@@ -226,9 +233,8 @@ fn heading<T>(column: &Column<T>, view: &View) -> Markup {
 
 fn cell<T>(column: &Column<T>, ask: &Ask, row: &T) -> Markup {
     let plain = (column.plain)(row);
-    let number_class = matches!(plain, Plain::Number(_)).then_some("number");
     html! {
-        td role="cell" data-label=(column.title) class=[number_class] {
+        td.number[column.numeric] role="cell" data-label=(column.title) {
             @match (&column.cell, plain) {
                 (Some(shown), _) => (shown(ask, row)),
                 (None, Plain::Text(text)) => (text),

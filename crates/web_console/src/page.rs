@@ -54,6 +54,8 @@ pub const CHECK: &str = "M4 10l4 4 8-9";
 pub const CROSS: &str = "M5 5l10 10M15 5L5 15";
 pub const AGAIN: &str = "M15 5v4h-4M15 9a6 6 0 1 0 0 4";
 pub const DOWN: &str = "M10 3v10m-4-4 4 4 4-4M4 17h12";
+pub const LIST: &str = "M4 5h12M4 10h12M4 15h12";
+pub const PEN: &str = "M4 16l1-4 8-8 3 3-8 8zM11 6l3 3";
 pub const PLUS: &str = "M10 4v12M4 10h12";
 
 pub fn icon(path: &str) -> Markup {
@@ -172,7 +174,14 @@ fn said(ask: &Ask) -> Markup {
         Some("paused") => "Paused. A run that is under way ends; nothing new starts by itself.",
         Some("resumed") => "It works again.",
         Some("retried") => "Sent again. What became of it stands here in a moment.",
-        Some("discarded") => "Discarded. It is still in the list of all.",
+        Some("discarded") => "Discarded. It can be taken back until the day that stands below.",
+        Some("restored") => "Taken back. It waits for somebody again.",
+        Some("copied") => "The copy is sent. What became of it stands here in a moment.",
+        Some("marked") => "Saved, and looked at.",
+        Some("retrying") => "Begun. What becomes of each stands below.",
+        Some("going-on") => "It goes on.",
+        Some("job-paused") => "Paused. It sends nothing more until somebody lets it go on.",
+        Some("job-ended") => "Ended. What was not sent waits as before.",
         Some("decided") => "Decided. The next run writes the version that you chose.",
         Some("approved") => "Approved. A run starts at once and writes exactly this.",
         Some("rejected") => "Rejected. Nothing of it is written.",

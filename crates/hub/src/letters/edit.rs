@@ -40,6 +40,78 @@ pub struct Copy {
     pub changes: Map<String, Json>,
 }
 
+/// Why a value of a copy cannot be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    Key,
+    Personal,
+}
+
+/// A value of what was sent, as a form shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, or its path: `customer.terms`.
+    pub name: String,
+    /// As it stands; empty where it is locked as personal.
+    pub text: String,
+    pub locked: Option<Locked>,
+}
+
+/// Whether what a dead letter is about may be changed at all, whatever was sent.
+pub fn allowed(project: &Project, letter: &DeadLetter) -> Result<(), NotEditable> {
+    refused(project, letter).map_or(Ok(()), Err)
+}
+
+/// The values that a copy could change, and those that are locked, in the order in which they were sent.
+///
+/// *Errors*: of our own state.
+pub fn columns(
+    store: &Store,
+    project: &Project,
+    letter: &DeadLetter,
+) -> Result<Result<Vec<Column>, NotEditable>, Error> {
+    if let Some(why) = refused(project, letter) {
+        return Ok(Err(why));
+    }
+    let Some(body) = sent(store, letter)? else { return Ok(Err(NotEditable::NotColumns)) };
+    let (key, personal) = (key_names(project, letter), mask::personal_names(project, &letter.entity));
+    let mut found = Vec::new();
+    // The data of a CloudEvent is the record; what stands around it is the sender's.
+    let record = body.get("data").filter(|data| data.is_object()).unwrap_or(&body);
+    list(record, "", &key, &personal, &mut found);
+    Ok(Ok(found))
+}
+
+fn list(of: &Json, path: &str, key: &BTreeSet<String>, personal: &BTreeSet<String>, found: &mut Vec<Column>) {
+    for (name, value) in of.as_object().into_iter().flatten() {
+        let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let (whole, last) = (name.to_lowercase(), name.rsplit('.').next().unwrap_or_default().to_lowercase());
+        let locked = match [&whole, &last] {
+            names if names.iter().any(|name| key.contains(*name)) => Some(Locked::Key),
+            names if names.iter().any(|name| personal.contains(*name)) => Some(Locked::Personal),
+            _ => None,
+        };
+        let text = match value {
+            _ if locked == Some(Locked::Personal) => String::new(),
+            Json::Null => String::new(),
+            Json::String(text) => text.clone(),
+            Json::Object(_) => {
+                list(value, &name, key, personal, found);
+                continue;
+            }
+            Json::Array(_) => continue,
+            other => other.to_string(),
+        };
+        found.push(Column { name, text, locked });
+    }
+}
+
+fn sent(store: &Store, letter: &DeadLetter) -> Result<Option<Json>, Error> {
+    let message = store.dead_letter_message(&letter.id)?;
+    let body = message.and_then(|message| serde_json::from_slice::<Json>(&message.body).ok());
+    Ok(body.filter(Json::is_object))
+}
+
 /// Works the copy out, and changes nothing. `changes` are columns with their new values as text; a column of a nested
 /// object is named by its path (`customer.terms`).
 ///
@@ -53,9 +125,7 @@ pub fn copy(
     if let Some(why) = refused(project, letter) {
         return Ok(Err(why));
     }
-    let message = store.dead_letter_message(&letter.id)?;
-    let body = message.and_then(|message| serde_json::from_slice::<Json>(&message.body).ok());
-    let Some(body) = body.filter(Json::is_object) else { return Ok(Err(NotEditable::NotColumns)) };
+    let Some(body) = sent(store, letter)? else { return Ok(Err(NotEditable::NotColumns)) };
     let locked = (key_names(project, letter), mask::personal_names(project, &letter.entity));
     Ok(change(body, changes, &locked.0, &locked.1))
 }
@@ -134,6 +204,22 @@ fn place<'b>(body: &'b mut Json, column: &str) -> Option<&'b mut Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_shows_what_a_copy_may_change() {
+        let body = json!({ "no": "A-1", "terms": 99, "who": { "mail": "a@b", "zip": null }, "rows": [] });
+        let (key, personal) = (BTreeSet::from(["no".to_owned()]), BTreeSet::from(["mail".to_owned()]));
+        let mut found = Vec::new();
+        list(&body, "", &key, &personal, &mut found);
+        let column = |name: &str, text: &str, locked| Column { name: name.into(), text: text.into(), locked };
+        let expected = [
+            column("no", "A-1", Some(Locked::Key)),
+            column("terms", "99", None),
+            column("who.mail", "", Some(Locked::Personal)),
+            column("who.zip", "", None),
+        ];
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn a_copy_differs_in_what_was_asked_and_nothing_else() {

@@ -4,15 +4,16 @@ use axum::response::Response;
 use hub::two_way::Decided;
 use maud::{Markup, html};
 use serde_json::Value as Json;
-use store::dead_letters::{DeadLetter, Kind};
+use store::dead_letters::{DeadLetter, Kind, State};
 
 use super::{Question, note_field};
 use crate::Problem;
 use crate::ask::{Ask, see};
-use crate::pages::dead_letters::{found, short, versions};
+use crate::pages::dead_letters::one::versions;
+use crate::pages::dead_letters::{found, short};
 
 /// The dead letter, while somebody has to do something about it.
-fn waiting(ask: &Ask) -> Result<DeadLetter, Problem> {
+pub fn waiting(ask: &Ask) -> Result<DeadLetter, Problem> {
     let letter = found(ask)?;
     match letter.state.is_waiting() {
         true => Ok(letter),
@@ -69,7 +70,7 @@ pub fn retry(ask: &Ask) -> Result<Response, Problem> {
 pub fn ask_discard(ask: &Ask) -> Result<Response, Problem> {
     let letter = waiting(ask)?;
     let consequences = [
-        "It counts as dealt with, and nobody is asked about it any more. It stays in the list of all.",
+        "It counts as dealt with, and nobody is asked about it any more. Until its day comes it can be taken back.",
         "What it is about is not written. Later events that it holds back go on.",
         "If the record changes at its source, it is tried anew all the same.",
     ];
@@ -83,6 +84,36 @@ pub fn discard(ask: &Ask) -> Result<Response, Problem> {
     let who = crate::audit::actor(&ask.who.name);
     ask.wait(hub::letters::discard(&console.store, &console.project, &letter, &who, ask.form("note")))?;
     Ok(done(&letter, "discarded"))
+}
+
+/// The dead letter, while it is in the archive.
+fn discarded(ask: &Ask) -> Result<DeadLetter, Problem> {
+    let letter = found(ask)?;
+    match letter.state {
+        State::Discarded => Ok(letter),
+        _ => Err(Problem::not_done(
+            format!("the dead letter {} is {}, not discarded", short(&letter), letter.state),
+            "nothing has to be done; it is not in the archive",
+        )),
+    }
+}
+
+pub fn ask_restore(ask: &Ask) -> Result<Response, Problem> {
+    let letter = discarded(ask)?;
+    let consequences = [
+        "It waits for somebody again, as before it was discarded.",
+        "Nothing is sent by that: retry it once the cause is gone.",
+        "What came after it for its record went on when it was discarded, and is not held again.",
+    ];
+    let question = question(ask, &letter, "Take back", &consequences);
+    let command = format!("ironbridge dead-letters restore {}", short(&letter));
+    Ok(Question { command, button: "Take back", ..question }.put())
+}
+
+pub fn restore(ask: &Ask) -> Result<Response, Problem> {
+    let (letter, who) = (discarded(ask)?, crate::audit::actor(&ask.who.name));
+    ask.wait(hub::letters::restore(&ask.console.store, &letter, &who, ask.form("note")))?;
+    Ok(done(&letter, "restored"))
 }
 
 pub fn ask_decide(ask: &Ask) -> Result<Response, Problem> {

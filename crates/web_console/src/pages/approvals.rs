@@ -23,7 +23,8 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
         name: "approvals",
         columns: vec![
             Column::number("id", "Approval", |a: &Approval| a.id.0 as u64)
-                .shown(|_, a| html! { a href={ "/approvals/" (a.id) } { (a.id) } }),
+                .shown(|_, a| html! { a href={ "/approvals/" (a.id) } { (a.id) } })
+                .at_left(),
             Column::text("question", "Question", |a: &Approval| a.question.clone())
                 .shown(|_, a| html! { a href={ "/approvals/" (a.id) } { (a.question) } })
                 .unsorted(),

@@ -1,19 +1,21 @@
-//! Dead letters: the list, and one fully.
+//! Dead letters one by one; by their causes in `groups`, one fully in `one`, retries of many in `jobs`.
+
+pub mod groups;
+pub mod jobs;
+pub mod one;
 
 use axum::response::Response;
 use maud::{Markup, html};
-use serde_json::Value as Json;
-use store::dead_letters::{DeadLetter, Kind, State};
+use store::dead_letters::{DeadLetter, State};
 use store::lists::{LetterFilter, LetterOrder};
 use store::runs::RunId;
 
-use crate::access::Needs;
 use crate::ask::{self, Ask};
 use crate::facts::Level;
 use crate::list::{Choice, Column, List, Rows, View};
-use crate::page::{AGAIN, CHECK, CROSS, Command};
-use crate::parts::{badge, clock, code, command, facts, integration};
-use crate::words::{cut, escaped, spoken};
+use crate::page::{Command, LIST};
+use crate::parts::{badge, code, integration};
+use crate::words::{cut, spoken};
 use crate::{Problem, page};
 
 pub fn list(ask: &Ask) -> Result<Response, Problem> {
@@ -21,7 +23,8 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
     if let Some(file) = list.as_file(ask) {
         return file;
     }
-    Ok(ask::html(page::page(ask, "Dead letters", &[], &list.part(ask)?)))
+    let by_cause = Command::new("By cause", "/dead-letters".to_owned(), LIST);
+    Ok(ask::html(page::page(ask, "Dead letters one by one", &[by_cause], &list.part(ask)?)))
 }
 
 /// Enough of an id for people, who find it again with it.
@@ -49,6 +52,7 @@ fn letters(ask: &Ask) -> List<'_, DeadLetter> {
             },
             Choice::of("code", "Code", ask.query("code")),
             Choice::of("run", "Run", ask.query("run")),
+            Choice::of("cause", "Group", ask.query("cause")),
         ],
         order: ("last_seen", true),
         nothing: "No dead letters: every row and message that came was dealt with.",
@@ -70,6 +74,7 @@ fn filter(view: &View, run: Option<RunId>) -> LetterFilter {
         integration: view.chosen("integration").cloned(),
         entity: view.chosen("entity").cloned(),
         code: view.chosen("code").map(|code| code.to_uppercase()),
+        cause: view.chosen("cause").cloned(),
         states,
         run,
         text: view.text.clone(),
@@ -98,7 +103,7 @@ fn columns() -> Vec<Column<DeadLetter>> {
     ]
 }
 
-fn state(state: State) -> Markup {
+pub fn state(state: State) -> Markup {
     let level = match state {
         State::Open => Level::Warn,
         State::Retrying => Level::Busy,
@@ -115,150 +120,5 @@ pub fn found(ask: &Ask) -> Result<DeadLetter, Problem> {
     match found.len() {
         1 => Ok(found.remove(0)),
         _ => Err(Problem::not_there("dead letter", name)),
-    }
-}
-
-pub fn one(ask: &Ask) -> Result<Response, Problem> {
-    let letter = found(ask)?;
-    let message = ask.console.store.dead_letter_message(&letter.id)?;
-    let record = message.map(|message| String::from_utf8_lossy(&message.body).into_owned()).unwrap_or_default();
-    let detail: Json = serde_json::from_str(&letter.problem.detail).unwrap_or_default();
-    let faults = detail["faults"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let trace = format!("/trace?entity={}&key={}", escaped(&letter.entity), escaped(&letter.key_text));
-    let body = html! {
-        section.card {
-            (facts([
-                ("Integration", integration(&letter.integration)),
-                ("State", state(letter.state)),
-                ("Seen", html! { (crate::words::counted(letter.count, "time", "times")) }),
-                ("First", clock(ask, letter.first_seen)),
-                ("Last", html! { (clock(ask, letter.last_seen)) @if let Some(run) = letter.run { " in " a href={ "/runs/" (run) } { "run " (run) } } }),
-                ("Record", html! { a href=(trace) { "its whole story" } }),
-                ("Note", html! { @if let Some(note) = &letter.note { (note) } @if let Some(by) = &letter.changed_by { " (" (by) ")" } }),
-            ]))
-        }
-        @if faults.is_empty() {
-            (fault(&Json::Null, &letter.problem.code, &letter.problem.what))
-        }
-        @for one in faults { (fault(one, &letter.problem.code, &letter.problem.what)) }
-        (versions(&detail["versions"]))
-        (fields(&detail["fields"]))
-        @if detail["versions"].is_null() { (columns_of(&record, letter.kind)) }
-        p.do { (command(&format!("ironbridge dead-letters show {}", short(&letter)))) }
-    };
-    let title = format!("{} {}", letter.entity, letter.key_text);
-    Ok(ask::html(page::page(ask, title.trim_end(), &commands(ask, &letter), &body)))
-}
-
-fn commands(ask: &Ask, letter: &DeadLetter) -> Vec<Command> {
-    if !letter.state.is_waiting() || !ask.who.may(Needs::Operate) {
-        return Vec::new();
-    }
-    let to = |what: &str| format!("/dead-letters/{}/{what}", letter.id);
-    let first = match letter.kind == Kind::Row && hub::two_way::is_dispute(letter) {
-        true => Command::new("Decide", to("decide"), CHECK),
-        false => Command::new("Retry", to("retry"), AGAIN),
-    };
-    vec![first.primary(), Command::new("Discard", to("discard"), CROSS)]
-}
-
-/// An error with all its parts. What is not known is left out.
-pub fn fault(fault: &Json, code_else: &str, what_else: &str) -> Markup {
-    let part = |name: &str| fault[name].as_str().unwrap_or_default();
-    let what = if part("what").is_empty() { what_else } else { part("what") };
-    let number = if part("code").is_empty() { code_else } else { part("code") };
-    let why = fault["why"].as_object().map(|why| {
-        let of = |name: &str| {
-            why.get(name).filter(|v| !v.is_null()).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
-        };
-        ["status", "code", "text", "request_id"].into_iter().filter_map(of).collect::<Vec<_>>().join(" ")
-    });
-    html! {
-        section.card.fault {
-            h2 { (what) " " (code(number)) }
-            dl.facts.tall {
-                @for (name, value) in fault["where"].as_object().into_iter().flatten() {
-                    @if let Some(value) = value.as_str() { div { dt { (name) } dd { (value) } } }
-                }
-                @if let Some(why) = why.filter(|why| !why.is_empty()) { div { dt { "why" } dd { (why) } } }
-                @if !part("do").is_empty() { div { dt { "do" } dd { b { (part("do")) } } } }
-            }
-        }
-    }
-}
-
-/// What each mapped field got, from which formula.
-fn fields(fields: &Json) -> Markup {
-    let Some(fields) = fields.as_array().filter(|fields| !fields.is_empty()) else { return html! {} };
-    html! {
-        section.card aria-labelledby="fields-heading" {
-            h2 #fields-heading { "What each field got" }
-            div.scroll tabindex="0" role="region" aria-labelledby="fields-heading" {
-                table.list role="table" {
-                    thead role="rowgroup" { tr role="row" { @for name in ["Field", "From", "Value", "Where"] { th role="columnheader" scope="col" { (name) } } } }
-                    tbody role="rowgroup" { @for field in fields {
-                        tr role="row" {
-                            td role="cell" data-label="Field" { (field["field"].as_str().unwrap_or_default()) }
-                            td role="cell" data-label="From" { code { (field["formula"].as_str().unwrap_or_default()) } }
-                            td role="cell" data-label="Value" { (value(&field["value"])) }
-                            td role="cell" data-label="Where" { (field["at"].as_str().unwrap_or_default()) }
-                        }
-                    } }
-                }
-            }
-        }
-    }
-}
-
-/// A value as people read it; an error is marked.
-fn value(value: &Json) -> Markup {
-    match value {
-        Json::Object(error) => html! { span.bad { (error["error"].as_str().unwrap_or_default()) } },
-        Json::String(text) => html! { (cut(text, 200)) },
-        Json::Null => html! { span.zero { "(blank)" } },
-        other => html! { (other.to_string()) },
-    }
-}
-
-/// Both versions of a row that two sides changed, field by field.
-pub fn versions(versions: &Json) -> Markup {
-    let sides: Vec<&str> = versions["sides"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
-    let [left, right] = sides[..] else { return html! {} };
-    html! {
-        section.card aria-labelledby="versions-heading" {
-            h2 #versions-heading { "Both versions" }
-            div.scroll tabindex="0" role="region" aria-labelledby="versions-heading" {
-                table.list role="table" {
-                    thead role="rowgroup" { tr role="row" { @for name in ["Field", left, right, "In dispute"] { th role="columnheader" scope="col" { (name) } } } }
-                    tbody role="rowgroup" { @for field in versions["fields"].as_array().into_iter().flatten() {
-                        @let disputed = field["disputed"] == true;
-                        tr role="row" {
-                            td role="cell" data-label="Field" { (field["field"].as_str().unwrap_or_default()) }
-                            td role="cell" data-label=(left) { (value(&field[left])) }
-                            td role="cell" data-label=(right) { (value(&field[right])) }
-                            td role="cell" data-label="In dispute" { @if disputed { b { "yes" } } @else { "no" } }
-                        }
-                    } }
-                }
-            }
-        }
-    }
-}
-
-/// The row of the source, or what was sent, column by column.
-fn columns_of(record: &str, kind: Kind) -> Markup {
-    let what = match kind {
-        Kind::Row => "The row in the source",
-        Kind::Message => "What was sent",
-    };
-    let Ok(Json::Object(columns)) = serde_json::from_str(record) else {
-        return html! { @if !record.is_empty() { section.card { h2 { (what) } pre { (cut(record, 4000)) } } } };
-    };
-    html! {
-        section.card { h2 { (what) }
-            dl.facts.tall { @for (name, value) in &columns {
-                div { dt { (name) } dd { (cut(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), 400)) } }
-            } }
-        }
     }
 }

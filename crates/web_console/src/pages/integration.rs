@@ -85,7 +85,7 @@ fn trouble(ask: &Ask, standing: &Standing) -> Markup {
         }
         @if let Some(id) = standing.question { section.card { p { "It waits for an answer: " a href={ "/approvals/" (id) } { "approval " (id) } } } }
         @if let Some((run, error)) = error {
-            (super::dead_letters::fault(&serde_json::from_str(&error.detail).unwrap_or_default(), &error.code, &error.text))
+            (super::dead_letters::one::fault(&serde_json::from_str(&error.detail).unwrap_or_default(), &error.code, &error.text))
             p { "This was " a href={ "/runs/" (run.id) } { "run " (run.id) } "." }
         }
     }

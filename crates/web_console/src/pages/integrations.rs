@@ -26,7 +26,7 @@ fn list(project: &Project, standings: Vec<Standing>) -> List<'static, Standing> 
         name: "integrations",
         columns: vec![
             Column::text("name", "Integration", |s: &Standing| s.name.clone()).shown(|_, s| integration(&s.name)),
-            Column::number("level", "State", |s: &Standing| s.level as u64).shown(|_, s| badge(s.level, &s.state)),
+            Column::number("level", "State", |s: &Standing| s.level as u64).shown(|_, s| badge(s.level, &s.state)).at_left(),
             Column::text("state", "State in words", |s: &Standing| s.state.clone()).in_csv_only(),
             Column::text("pattern", "Pattern", |s: &Standing| s.pattern.to_owned()),
             Column::time("last", "Last run", |s: &Standing| s.last.as_ref().map(|run| run.finished.unwrap_or(run.started))),

@@ -56,6 +56,7 @@ fn columns(ask: &Ask) -> Vec<Column<Run>> {
     vec![
         Column::number("run", "Run", |run: &Run| run.id.0 as u64)
             .shown(|_, run| html! { a href={ "/runs/" (run.id) } { (run.id) } })
+            .at_left()
             .unsorted(),
         Column::text("integration", "Integration", |run: &Run| run.integration.clone())
             .shown(|_, run| integration(&run.integration)),
@@ -67,7 +68,7 @@ fn columns(ask: &Ask) -> Vec<Column<Run>> {
         Column::number("written", "Written", |run: &Run| run.counts.written()),
         Column::number("unchanged", "Unchanged", |run: &Run| run.counts.unchanged).unsorted(),
         Column::number("rejected", "Rejected", |run: &Run| run.counts.rejected).shown(|_, run| {
-            html! { @if run.counts.rejected > 0 { a href={ "/dead-letters?state=all&run=" (run.id) } { (amount(run.counts.rejected)) } } @else { (amount(0)) } }
+            html! { @if run.counts.rejected > 0 { a href={ "/dead-letters/list?state=all&run=" (run.id) } { (amount(run.counts.rejected)) } } @else { (amount(0)) } }
         }),
         Column::text("error", "Error", |run: &Run| run.error.as_ref().map(|error| error.code.clone()).unwrap_or_default())
             .shown(|_, run| html! { @if let Some(error) = &run.error { (code(&error.code)) } })
@@ -84,7 +85,7 @@ pub fn newest(ask: &Ask, integration: &str, limit: usize) -> Result<Markup, Prob
     Ok(html! {
         div.scroll tabindex="0" role="region" aria-label="The newest runs" {
             table.list role="table" {
-                thead role="rowgroup" { tr role="row" { @for name in ["Run", "State", "Started", "Took", "Read", "Written", "Rejected"] { th role="columnheader" scope="col" { (name) } } } }
+                thead role="rowgroup" { tr role="row" { @for name in ["Run", "State", "Started", "Took", "Read", "Written", "Rejected"] { th.number[["Read", "Written", "Rejected"].contains(&name)] role="columnheader" scope="col" { (name) } } } }
                 tbody role="rowgroup" { @for run in &runs {
                     tr role="row" {
                         td role="cell" data-label="Run" { a href={ "/runs/" (run.id) } { (run.id) } }
@@ -132,12 +133,12 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
             ]))
             @if run.state != State::Running && !c.adds_up() { p.problem { "These do not add up; that is a defect of the hub." } }
         }
-        @if let Some(error) = &run.error { (crate::pages::dead_letters::fault(&serde_json::from_str::<Json>(&error.detail).unwrap_or_default(), &error.code, &error.text)) }
+        @if let Some(error) = &run.error { (crate::pages::dead_letters::one::fault(&serde_json::from_str::<Json>(&error.detail).unwrap_or_default(), &error.code, &error.text)) }
         @if !rejects.is_empty() {
             section.card aria-labelledby="reasons-heading" {
                 h2 #reasons-heading { "Why rows were rejected" }
                 ul.reasons { @for (reason, (n, what)) in &rejects {
-                    li { (code(reason)) " " a href={ "/dead-letters?state=all&run=" (run.id) "&code=" (reason) } { (counted(*n, "row", "rows")) } ": " (what) }
+                    li { (code(reason)) " " a href={ "/dead-letters/list?state=all&run=" (run.id) "&code=" (reason) } { (counted(*n, "row", "rows")) } ": " (what) }
                 } }
             }
         }

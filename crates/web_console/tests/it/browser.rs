@@ -54,12 +54,15 @@ impl Walk {
     }
 }
 
-/// Every page that a GET shows, by a name for its picture. `pages_are_all_there` holds it against the routes.
+/// Every page that a GET shows, by a name for its picture.
 fn pages(stage: &Stage) -> Vec<(&'static str, String)> {
-    let Stage { row, message, rows, instance } = stage;
-    let (letter, group, flow) =
-        (format!("/dead-letters/{row}"), format!("/dead-letters/groups/{rows}"), format!("/flows/{instance}"));
-    let _ = (&group, &flow);
+    let Stage { row, message, rows, job } = stage;
+    let (letter, copy, group, retry) = (
+        format!("/dead-letters/{row}"),
+        format!("/dead-letters/{message}"),
+        format!("/dead-letters/groups/{rows}"),
+        format!("/retries/{job}"),
+    );
     let mut all: Vec<(&str, String)> = Vec::new();
     let mut add = |name: &'static str, path: &str| all.push((name, path.to_owned()));
     add("overview", "/");
@@ -74,9 +77,18 @@ fn pages(stage: &Stage) -> Vec<(&'static str, String)> {
     add("runs", "/runs");
     add("runs-failed", "/runs?state=failed&sort=-read");
     add("run", "/runs/111");
-    add("dead-letters", "/dead-letters");
+    add("groups", "/dead-letters");
+    add("group", &group);
+    add("group-mark", &format!("{group}/mark"));
+    add("group-retry", &format!("{group}/retry"));
+    add("retries", "/retries");
+    add("retry-job", &retry);
+    add("retry-job-resume", &format!("{retry}/resume"));
+    add("retry-job-cancel", &format!("{retry}/cancel"));
+    add("dead-letters", "/dead-letters/list");
     add("dead-letter-row", &letter);
-    add("dead-letter-message", &format!("/dead-letters/{message}"));
+    add("dead-letter-message", &copy);
+    add("edit", &format!("{copy}/edit"));
     add("retry", &format!("{letter}/retry"));
     add("discard", &format!("{letter}/discard"));
     add("approvals", "/approvals");

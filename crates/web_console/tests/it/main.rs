@@ -4,6 +4,7 @@
 
 mod browser;
 mod doors;
+mod kinds;
 mod lists;
 mod roles;
 mod size;

@@ -17,6 +17,9 @@ fn path(route: &Route) -> String {
         ("{system}", "a"),
         ("{code}", "IB0412"),
         ("{user}", "nobody"),
+        ("{group}", "g00"),
+        ("{job}", "1"),
+        ("{instance}", "1"),
         ("{file}", "icon.svg"),
     ];
     let path = names.iter().fold(route.path.to_owned(), |path, (mark, name)| path.replace(mark, name));

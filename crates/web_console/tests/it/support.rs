@@ -10,12 +10,14 @@ use definition::{LoadOptions, load_files};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use record::{Fault, Field, FieldType, Keeps, Kind, System};
+use record::{Fault, System};
 use store::users::{Op, Role};
 use store::{Clock, Options, Store};
 use tower::ServiceExt;
 use web_console::sessions::{Token, form_token};
 use web_console::{Console, Setup};
+
+use crate::kinds;
 
 const PROJECT: &[(&str, &str)] = &[
     ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
@@ -38,24 +40,6 @@ const PROJECT: &[(&str, &str)] = &[
         "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nretry_run: every 2 minutes\nowner: it\npurpose: Things <b>move</b>.\n",
     ),
 ];
-
-/// What Dynamics looks like in a definition; nobody here reaches one.
-static DATAVERSE: Kind = Kind {
-    name: "dataverse",
-    doc: "Dynamics.",
-    connection: &[Field::new("url", FieldType::Url, "Where it is.", "https://contoso.example").required()],
-    entity: &[
-        Field::new("table", FieldType::Text, "The table.", "account"),
-        Field::new("virtual_table", FieldType::Text, "The virtual table.", "new_stock"),
-        Field::new("primary_name", FieldType::Text, "The field that a list shows.", "label"),
-        Field::new("alternate_key", FieldType::OneOrMany(&FieldType::Column), "The key.", "accountnumber"),
-    ],
-    reads: true,
-    writes: true,
-    has_catalog: true,
-    line_tables: false,
-    keeps: Keeps::EXACTLY,
-};
 
 struct Nowhere;
 
@@ -116,7 +100,7 @@ impl Bench {
 
     /// The console of another project.
     pub async fn with<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>, address: &str, tls: bool) -> Bench {
-        let loaded = load_files(files, &LoadOptions { kinds: &[&DATAVERSE], ..LoadOptions::default() });
+        let loaded = load_files(files, &LoadOptions { kinds: kinds::ALL, ..LoadOptions::default() });
         let project = loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)));
         let dir = tempfile::tempdir().unwrap();
         let now = Arc::new(AtomicI64::new(1_764_150_000));
@@ -140,6 +124,12 @@ impl Bench {
 
     pub fn wait(&self, length: Duration) {
         self.now.fetch_add(length.as_secs() as i64, Ordering::SeqCst);
+    }
+
+    /// One look at a retry of many, as the hub takes one each second.
+    pub async fn step(&self, job: store::retries::JobId) {
+        let job = self.store.retry_job(job).unwrap().unwrap();
+        hub::retries::step(&self.console.project, &self.store, &job).await.unwrap();
     }
 
     /// A user, and a browser in which they are signed in.

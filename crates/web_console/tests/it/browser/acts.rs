@@ -1,5 +1,6 @@
 //! Everything that can be done, by clicks, and what the page says afterwards; with script and without.
 
+use store::dead_letters::State;
 use store::outages;
 
 use super::window::Window;
@@ -88,13 +89,77 @@ fn integrations(window: &Window<'_>, walk: &Walk) {
 }
 
 fn letters(window: &Window<'_>, walk: &Walk) {
+    let store = &walk.bench.store;
     let letter = format!("/dead-letters/{}", walk.stage.row);
+    let state = || store.dead_letters_like(&walk.stage.row).unwrap()[0].state;
     let retry = [Open(&letter), Click("a.command[href$='/retry']"), GO, Sees("Sent again")];
     take(window, walk, &retry);
-    let discard = format!("{letter}/discard");
-    take(window, walk, &[Open(&discard), Write("input[name=note]", "not needed"), GO, Sees("Discarded")]);
-    let state = walk.bench.store.dead_letters_like(&walk.stage.row).unwrap()[0].state;
-    assert_eq!(state, store::dead_letters::State::Discarded);
+    let discard =
+        [Click("a.command[href$='/discard']"), Write("input[name=note]", "not needed"), GO, Sees("Discarded.")];
+    take(window, walk, &discard);
+    assert_eq!(state(), State::Discarded);
+    take(window, walk, &[Click("a.command[href$='/restore']"), GO, Sees("Taken back.")]);
+    assert_eq!(state(), State::Open);
+
+    // A changed copy: what is locked cannot be typed.
+    let copy = [
+        Open("/dead-letters?integration=orders"),
+        Click("td a[href*='/groups/']"),
+        Sees("payment terms 99 do not exist"),
+        Click("h2 a"),
+        Click("a.command[href$='/edit']"),
+        Sees("a copy is never about another record"),
+        Write("input[name='set:paymentterms']", "30"),
+        Write("input[name=note]", "agreed with finance"),
+        GO,
+        Sees("The copy is sent"),
+        Sees("A changed copy, sent by mia"),
+    ];
+    take(window, walk, &copy);
+    groups(window, walk);
+}
+
+/// From the list of causes to a retry of a few, then of the rest.
+fn groups(window: &Window<'_>, walk: &Walk) {
+    let (store, group) = (&walk.bench.store, format!("/dead-letters/groups/{}", walk.stage.rows));
+    let mark = [
+        Open("/dead-letters?integration=customers"),
+        Click("td a[href*='/groups/']"),
+        Sees("One group because"),
+        Click("a.command[href$='/mark']"),
+        Write("input[name=owner]", "ola"),
+        Write("input[name=note]", "finance corrects the codes"),
+        Choose("select[name=hold]", "3d"),
+        GO,
+        Sees("Saved, and looked at."),
+        Sees("put aside"),
+    ];
+    take(window, walk, &mark);
+    let marked = store.dead_letter_groups_like(&walk.stage.rows).unwrap().remove(0);
+    assert!(marked.owner.as_deref() == Some("ola") && marked.hold_until.is_some());
+    // The retry that is there already is ended; then the first three of what waits, and the rest.
+    let job = format!("/retries/{}", walk.stage.job);
+    take(window, walk, &[Open(&job), Click("a.command[href$='/cancel']"), GO, Sees("Ended.")]);
+    let retry = [
+        Open(&group),
+        Click("a.command[href$='/retry']"),
+        Sees("which is asked for"),
+        Write("input[name=first]", "3"),
+        Write("input[name=note]", "corrected"),
+        GO,
+        Sees("Begun. What becomes of each"),
+    ];
+    take(window, walk, &retry);
+    let job = store.retry_jobs(false, 1).unwrap().remove(0);
+    assert_eq!((job.stop_after, job.why.as_deref()), (Some(3), Some("corrected")));
+    walk.now(walk.bench.step(job.id));
+    let rest =
+        [Open(&group), Click("section a[href^='/retries/']"), Click("a.command[href$='/pause']"), GO, Sees("Paused.")];
+    take(window, walk, &rest);
+    let on = [Click("a.command[href$='/resume']"), Write("input[name=rate]", "60"), GO, Sees("It goes on.")];
+    take(window, walk, &on);
+    let job = store.retry_job(job.id).unwrap().unwrap();
+    assert_eq!((job.per_minute, job.counts.started), (Some(60), 3));
 }
 
 fn approvals(window: &Window<'_>, walk: &Walk) {

@@ -26,7 +26,9 @@ async fn everything_is_reached_with_a_keyboard() {
 /// What the tab key does not come to, or comes to without showing it.
 fn unreached(window: &Window<'_>) -> Vec<String> {
     // Radio buttons of one name are one stop.
-    let all = window.read(&format!("window.all = {REACHABLE}.filter(e => e.type !== 'radio'); window.met = new Set(); window.dim = []; all.length"));
+    let all = window.read(&format!(
+        "window.all = {REACHABLE}.filter(e => e.type !== 'radio'); window.met = new Set(); window.dim = []; all.length"
+    ));
     let all = all.as_ref().and_then(Json::as_u64).unwrap();
     for _ in 0..all + 12 {
         window.key("Tab");

@@ -74,7 +74,8 @@ async fn of_two_people_who_decide_at_once_one_decides() {
             asked.into_iter().for_each(|asked| window.done(asked));
         }
         for window in &both {
-            window.until_true("document.body && /^(Approved\\.|Rejected\\.|.* already$)/m.test(document.body.innerText)");
+            window
+                .until_true("document.body && /^(Approved\\.|Rejected\\.|.* already$)/m.test(document.body.innerText)");
         }
         let texts = both.each_ref().map(|window| window.text());
         let late: Vec<&String> = texts.iter().filter(|text| text.contains("already")).collect();

@@ -76,7 +76,8 @@ pub struct Stage {
     pub message: String,
     /// Their groups.
     pub rows: String,
-    pub instance: i64,
+    /// The retry of some rows, which waits for somebody.
+    pub job: i64,
 }
 
 /// A hub that a browser reaches, and where.
@@ -100,8 +101,14 @@ async fn fill(bench: &Bench) -> Stage {
     bench.wait(Duration::from_secs(1800));
     let message = refuse(store).await;
     questions(store).await;
-    let at = |what, system| Note { detail: "as finance has it".into(), ..Note::new("customer", "C-1001", what, "customers", system) };
-    store.commit_one(store::journal::Op::Note(vec![at(What::Created, "dynamics"), at(What::Updated, "dynamics")])).await.unwrap();
+    let at = |what, system| Note {
+        detail: "as finance has it".into(),
+        ..Note::new("customer", "C-1001", what, "customers", system)
+    };
+    store
+        .commit_one(store::journal::Op::Note(vec![at(What::Created, "dynamics"), at(What::Updated, "dynamics")]))
+        .await
+        .unwrap();
     outage(store).await;
     let rows = store.dead_letters_like(&row).unwrap()[0].cause.clone();
     // Somebody has begun a retry of some; nobody works on it here.
@@ -114,13 +121,21 @@ async fn fill(bench: &Bench) -> Stage {
         why: Some("finance has corrected the codes".into()),
     };
     let job = hub::retries::start(store, &wanted, &Actor::new("ola", "console")).await.unwrap().unwrap();
-    for _ in 0..3 {
-        let job = store.retry_job(job).unwrap().unwrap();
-        hub::retries::step(&bench.console.project, store, &job).await.unwrap();
+    for n in 0..5 {
+        bench.step(job).await;
+        // What is sent again fails again, or is written after all.
+        if n == 0 {
+            for number in ["C-1001", "C-1002"] {
+                reject(store, number[4..].parse().unwrap()).await;
+            }
+            let keys = ["C-1003", "C-1004", "C-1005"].map(|n| record::Key::of(&[record::Value::text(n)]).unwrap());
+            let (integration, entity) = ("customers".to_owned(), "customer".to_owned());
+            store.commit_one(dead_letters::Op::Supersede { integration, entity, keys: keys.into() }).await.unwrap();
+        }
     }
-    let instance = instances(store).await;
+    instances(store).await;
     bench.wait(Duration::from_secs(600));
-    Stage { row, message, rows, instance }
+    Stage { row, message, rows, job: job.0 }
 }
 
 async fn reject(store: &Store, n: u32) -> String {
@@ -144,7 +159,12 @@ async fn reject(store: &Store, n: u32) -> String {
         entity: "customer".into(),
         key: record::Key::of(&[record::Value::text(number.clone())]).unwrap(),
         record: record.to_string().into_bytes(),
-        problem: problem(&format!("the terms of {number} are not known: 45"), "`45` is none of 30, 60", "system finance, column terms_code", &detail),
+        problem: problem(
+            &format!("the terms of {number} are not known: 45"),
+            "`45` is none of 30, 60",
+            "system finance, column terms_code",
+            &detail,
+        ),
         run: None,
     };
     let done = store.commit_one(dead_letters::Op::Reject(Box::new(rejection))).await.unwrap();
@@ -244,8 +264,7 @@ pub async fn outage(store: &Store) {
 }
 
 /// An instance of the flow that asks somebody, and one that failed.
-async fn instances(store: &Store) -> i64 {
-    let mut last = 0;
+async fn instances(store: &Store) {
     for (number, asks) in [("C-1001", true), ("C-1002", false)] {
         let start = flows::Start {
             integration: "terms".into(),
@@ -253,6 +272,7 @@ async fn instances(store: &Store) -> i64 {
             entity: "customer".into(),
             key: record::Key::of(&[record::Value::text(number)]).unwrap(),
             cause: number.into(),
+            heard: true,
             state: flows::State::Running,
             at: Some("steps[0]".into()),
             data: String::new(),
@@ -263,17 +283,22 @@ async fn instances(store: &Store) -> i64 {
         let instance = store.flow_instance(id).unwrap().unwrap();
         let now = store.clock().now();
         let doing = match asks {
-            true => json!({ "asking": { "since": now.to_string(), "of": ["controller", "cfo"], "rule": "one", "deadline": "2025-12-30T17:00:00Z" } }),
+            true => {
+                json!({ "asking": { "since": now.to_string(), "of": ["controller", "cfo"], "rule": "one", "deadline": "2025-12-30T17:00:00Z" } })
+            }
             false => json!("ready"),
         };
         let data = json!({ "at": "steps[0]", "doing": doing, "set": {}, "decisions": {} }).to_string();
         let problem = (!asks).then(|| json!({ "code": "IB0412", "what": "finance refused the customer C-1002", "do": "look whether finance has it" }).to_string());
         let state = if asks { flows::State::Running } else { flows::State::Failed };
-        let note = |what: &str, person: Option<&str>| flows::NewStep { path: "steps[0]".into(), what: what.into(), person: person.map(str::to_owned) };
-        let steps = vec![note("begun", None), note(if asks { "asks controller, cfo" } else { "finance refused it" }, None)];
+        let note = |what: &str, person: Option<&str>| flows::NewStep {
+            path: "steps[0]".into(),
+            what: what.into(),
+            person: person.map(str::to_owned),
+        };
+        let steps =
+            vec![note("begun", None), note(if asks { "asks controller, cfo" } else { "finance refused it" }, None)];
         let to = flows::Move { state, data, problem, steps, wake: None, ..flows::Move::of(&instance) };
         store.commit_one(flows::Op::Move(Box::new(to))).await.unwrap();
-        last = id.0;
     }
-    last
 }

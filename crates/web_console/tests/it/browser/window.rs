@@ -199,7 +199,9 @@ impl<'c> Window<'c> {
             let method = event["method"].as_str().unwrap_or_default();
             matches!(method, "Log.entryAdded" | "Runtime.exceptionThrown")
         });
-        let worth = |event: &Json| event["params"]["entry"]["level"] != "info" && event["params"]["entry"]["level"] != "verbose";
+        let worth = |event: &Json| {
+            event["params"]["entry"]["level"] != "info" && event["params"]["entry"]["level"] != "verbose"
+        };
         told.iter().filter(|event| worth(event)).map(|event| event["params"].to_string()).collect()
     }
 }
