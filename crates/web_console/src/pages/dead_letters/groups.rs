@@ -41,7 +41,7 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
                 .shown(|_, g| integration(&g.cause.integration)),
             Column::text("code", "Code", |g: &Group| g.cause.code.clone()).shown(|_, g| code(&g.cause.code)),
             Column::number("waiting", "Wait", |g: &Group| g.waiting),
-            Column::text("stands", "Who sees to it", move |g: &Group| stands(g, now).1).shown(|ask, g| seen_to(ask, g)),
+            Column::text("stands", "Who sees to it", move |g: &Group| stands(g, now).1).shown(seen_to),
             Column::time("first_seen", "First seen", |g: &Group| Some(g.first_seen)),
             Column::time("last_seen", "Last seen", |g: &Group| Some(g.last_seen)),
             Column::text("owner", "Owner", |g: &Group| g.owner.clone().unwrap_or_default()),
@@ -66,7 +66,7 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
         ],
         order: ("last_seen", true),
         nothing: "No dead letters: every row and message that came was dealt with.",
-        rows: Rows::Here(groups.into_iter().map(|group| (group, now)).map(|(group, _)| group).collect(), keeps),
+        rows: Rows::Here(groups, keeps),
     };
     if let Some(file) = list.as_file(ask) {
         return file;
