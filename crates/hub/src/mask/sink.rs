@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use record::{BoxFuture, Change, Current, Fault, Key, KeyRules, Outcome, Reference, Sink, Value};
+use record::{Attempt, BoxFuture, Change, Current, Fault, Key, KeyRules, Outcome, Reference, Sink, Value};
 
 use super::without;
 
@@ -32,6 +32,16 @@ impl Masking {
         changes.iter().for_each(|change| self.values(change, &mut values));
         values
     }
+
+    fn masked(&self, changes: &[Change], answer: Result<Vec<Outcome>, Fault>) -> Result<Vec<Outcome>, Fault> {
+        let outcomes = answer.map_err(|fault| hide(fault, &self.values_of(changes)))?;
+        let mut at = changes.iter();
+        let masked = outcomes.into_iter().map(|outcome| {
+            let change = at.next();
+            outcome.map_err(|fault| hide(fault, &self.values_of(change.map_or(&[], std::slice::from_ref))))
+        });
+        Ok(masked.collect())
+    }
 }
 
 /// The fault without these values in any of its texts.
@@ -48,17 +58,22 @@ fn hide(mut fault: Fault, values: &[String]) -> Fault {
     fault
 }
 
+// Every method of the trait, those with a default too: a destination behind this must not lose what it can do.
 impl Sink for Masking {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
-        Box::pin(async move {
-            let outcomes = self.sink.apply(changes).await.map_err(|fault| hide(fault, &self.values_of(changes)))?;
-            let mut at = changes.iter();
-            let masked = outcomes.into_iter().map(|outcome| {
-                let change = at.next();
-                outcome.map_err(|fault| hide(fault, &self.values_of(change.map_or(&[], std::slice::from_ref))))
-            });
-            Ok(masked.collect())
-        })
+        Box::pin(async move { self.masked(changes, self.sink.apply(changes).await) })
+    }
+
+    fn apply_once<'a>(&'a self, message: &'a str, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        Box::pin(async move { self.masked(changes, self.sink.apply_once(message, changes).await) })
+    }
+
+    fn rows_per_create(&self) -> usize {
+        self.sink.rows_per_create()
+    }
+
+    fn create<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Attempt>, Fault>> {
+        Box::pin(async move { self.sink.create(changes).await.map_err(|fault| hide(fault, &self.values_of(changes))) })
     }
 
     fn current<'a>(
@@ -109,5 +124,29 @@ impl Sink for Masking {
 
     fn key_rules(&self) -> KeyRules {
         self.sink.key_rules()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A method with a default that is not passed on is silently lost for every integration with a personal field.
+    #[test]
+    fn every_method_of_a_destination_is_passed_on() {
+        let methods = |text: &str| -> Vec<String> {
+            let of = |line: &str| {
+                let name = line.trim_start().strip_prefix("fn ")?;
+                Some(name[..name.find(['<', '('])?].to_owned())
+            };
+            text.lines().filter_map(of).collect()
+        };
+        let part = |text: &str, from: &str| {
+            let rest = text.split_once(from).map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+            rest.split_once("\n}").map(|(part, _)| part.to_owned()).unwrap_or_default()
+        };
+        let asked = methods(&part(include_str!("../../../record/src/outside.rs"), "pub trait Sink"));
+        let passed_on = methods(&part(include_str!("sink.rs"), "impl Sink for Masking"));
+        assert!(asked.iter().any(|name| name == "apply"), "the trait was found: {asked:?}");
+        let lost: Vec<&String> = asked.iter().filter(|name| !passed_on.contains(name)).collect();
+        assert!(lost.is_empty(), "not passed on to the destination: {lost:?}");
     }
 }
