@@ -154,6 +154,8 @@ struct Column<'s> {
     day: Option<&'static str>,
     /// No day of it is after the 12th: day and month may stand the other way round.
     day_or_month: bool,
+    /// Times that say no zone.
+    local: bool,
 }
 
 impl<'s> Column<'s> {
@@ -171,6 +173,7 @@ impl<'s> Column<'s> {
         let decimal_comma = values.iter().any(|value| value.contains(','))
             && all(|value| has_decimal_comma(value) || value.parse::<i64>().is_ok());
         let day = day_format(&values);
+        let local = all(|value| value.parse::<jiff::civil::DateTime>().is_ok() && value.len() > 10);
         let ty = if all(|value| matches!(value, "true" | "false")) {
             "yes_no"
         } else if !has_leading_zeros && all(|value| value.parse::<i64>().is_ok()) {
@@ -183,7 +186,7 @@ impl<'s> Column<'s> {
             "decimal"
         } else if all(|value| value.parse::<jiff::civil::Date>().is_ok() && value.len() == 10) {
             "date"
-        } else if all(|value| value.parse::<jiff::Timestamp>().is_ok()) {
+        } else if local || all(|value| value.parse::<jiff::Timestamp>().is_ok()) {
             "datetime"
         } else if all(|value| value.len() == 36 && is_guid(value)) {
             "guid"
@@ -209,6 +212,7 @@ impl<'s> Column<'s> {
             day,
             day_or_month: day.is_some_and(|day| day.contains('/'))
                 && values.iter().all(|value| jiff::civil::Date::strptime("%m/%d/%Y", value).is_ok()),
+            local: local && ty == "datetime",
         }
     }
 
@@ -237,6 +241,12 @@ impl<'s> Column<'s> {
         if self.day_or_month && self.day != Some("mm/dd/yyyy") {
             return Some(format!(
                 "`{}` may have the day or the month first: no value tells; it is taken for dd/mm/yyyy",
+                self.name
+            ));
+        }
+        if self.local {
+            return Some(format!(
+                "the times of `{}` have no zone: name it by `time_zone:` of the system, such as Europe/London",
                 self.name
             ));
         }
@@ -388,6 +398,14 @@ fields:
         let mixed = draft("x", &sample("a;b;c;d;e", &["1,5;2.5;01/02/2026;24.11.2026;12.24/2026"]));
         assert_eq!(mixed.doubts.len(), 3, "{:#?}", mixed.doubts);
         assert!(mixed.doubts[0].contains("`c` may have the day or the month first"));
+        let local = draft("x", &sample("a;b", &["2026-03-01T08:00:00;2026-03-01T08:00:00Z"]));
+        assert!(local.entity.contains("  a: { type: datetime }\n  b: { type: datetime }"), "{}", local.entity);
+        assert_eq!(
+            local.doubts.iter().filter(|doubt| doubt.contains("have no zone")).count(),
+            1,
+            "{:#?}",
+            local.doubts
+        );
         let american = draft("x", &sample("a;b", &["12/24/2026;1,234,567"]));
         assert!(american.mapping.contains("date: mm/dd/yyyy }"), "{}", american.mapping);
         assert!(american.mapping.contains("b: text"), "thousands with commas are no decimal comma");

@@ -8,8 +8,8 @@ use store::runs::Counts;
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Note<'a> {
-    /// An entity is being read: everything (and why), or what changed.
-    Reading { entity: &'a str, everything: Option<&'a str> },
+    /// An entity is being read: everything (and why), or what changed; `left` says what the source holds back for later.
+    Reading { entity: &'a str, everything: Option<&'a str>, left: Option<&'a str> },
     /// Some rows are done.
     Progress { entity: &'a str, counts: Counts },
     /// Some rows could not even be told by their key, so none is taken for gone.
@@ -36,10 +36,15 @@ pub struct Log;
 impl Watch for Log {
     fn note(&self, note: Note<'_>) {
         match note {
-            Note::Reading { entity, everything: Some(why) } => {
-                tracing::info!(entity, why, "reading every {entity}: {why}")
+            Note::Reading { entity, everything, left } => {
+                match everything {
+                    Some(why) => tracing::info!(entity, why, "reading every {entity}: {why}"),
+                    None => tracing::debug!(entity, "reading each {entity} that changed"),
+                }
+                if let Some(left) = left {
+                    tracing::info!(entity, "{left}");
+                }
             }
-            Note::Reading { entity, .. } => tracing::debug!(entity, "reading each {entity} that changed"),
             Note::Progress { entity, counts } => {
                 tracing::debug!(entity, read = counts.read, "{} rows read", counts.read)
             }

@@ -110,10 +110,15 @@ impl Progress {
 impl Watch for Progress {
     fn note(&self, note: Note<'_>) {
         match note {
-            Note::Reading { entity, everything: Some(why) } => {
-                self.0.suspend(|| talk!("reading every {entity}: {why}"));
+            Note::Reading { entity, everything, left } => {
+                match everything {
+                    Some(why) => self.0.suspend(|| talk!("reading every {entity}: {why}")),
+                    None => self.0.set_message(format!("reading {entity}")),
+                }
+                if let Some(left) = left {
+                    self.0.suspend(|| talk!("{left}"));
+                }
             }
-            Note::Reading { entity, .. } => self.0.set_message(format!("reading {entity}")),
             Note::Progress { entity, counts } => {
                 self.0.tick();
                 self.0.set_message(format!(

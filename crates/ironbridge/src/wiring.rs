@@ -23,7 +23,7 @@ const FAILPOINTS: &str = "IRONBRIDGE_FAILPOINTS";
 /// How far the clock of the hub goes wrong, in seconds, for drills.
 const CLOCK: &str = "IRONBRIDGE_CLOCK_OFFSET";
 
-const SECRET_MISSING: Code = Code("IB0006");
+pub const SECRET_MISSING: Code = Code("IB0006");
 const KIND_NOT_BUILT: Code = Code("IB0007");
 
 /// Secrets of this machine: the environment, and files beside the project.

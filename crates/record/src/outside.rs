@@ -240,6 +240,11 @@ pub trait Reader: Send {
     /// The columns of each page.
     fn schema(&self) -> &Arc<Schema>;
 
+    /// What is there and is left for a later read, and why, for people: a file that is still being written.
+    fn left(&self) -> Option<&str> {
+        None
+    }
+
     /// The next page, or `None` at the end. *Shape*: pages have at most `rows_per_batch` rows.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>, Fault>>;
 }

@@ -90,6 +90,17 @@ pub(super) fn choose(settings: &Settings, cursor: Option<&Cursor>, listed: &List
     Ok(steps)
 }
 
+/// Why a file that is there is not read yet, where one is not.
+pub(super) fn left(settings: &Settings, cursor: Option<&Cursor>, listed: &Listed<'_>) -> Option<String> {
+    let is_read = |entry: &Entry| cursor.is_some_and(|cursor| cursor.read.iter().any(|known| known.is(entry)));
+    let mut waiting: Vec<&Entry> =
+        listed.here.iter().filter(|entry| is_wanted(settings, &entry.name) && !is_read(entry)).collect();
+    waiting.sort_by(|a, b| order(a).cmp(&order(b)));
+    let not_ready = |entry: &&Entry| Some((entry.name.clone(), is_ready(settings, entry, listed).err()?.why));
+    let (name, why) = waiting.iter().find_map(not_ready)?;
+    Some(format!("`{name}` is not whole yet: {why}; a later run reads it (`ready_when:`)"))
+}
+
 /// The files that a position leaves behind.
 pub(super) fn settled<'a>(settings: &Settings, cursor: &Cursor, here: &'a [Entry]) -> Vec<&'a Entry> {
     let is_read = |entry: &Entry| match cursor.read.last() {

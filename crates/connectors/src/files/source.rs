@@ -68,6 +68,7 @@ impl Files {
             now: jiff::Timestamp::now().as_millisecond(),
         };
         let mut steps = choose::choose(settings, cursor.as_ref(), &listed)?;
+        let left = choose::left(settings, cursor.as_ref(), &listed);
         let known = cursor.is_some();
         let mut cursor = cursor.unwrap_or_default();
         cursor.forget(&here);
@@ -118,7 +119,7 @@ impl Files {
                 Err(Ended::Unheard) => None,
             };
         });
-        Pages::start(receive, None).await
+        Pages::leaving(left, receive, None).await
     }
 
     async fn put_away(&self, cursor: &Cursor) -> Result<(), Fault> {

@@ -26,6 +26,7 @@ pub(crate) struct Pages {
     kind: ReadKind,
     schema: Arc<Schema>,
     receive: mpsc::Receiver<Result<Told, Fault>>,
+    left: Option<String>,
     ended: bool,
     _guard: Option<Guard>,
 }
@@ -33,12 +34,21 @@ pub(crate) struct Pages {
 impl Pages {
     /// Waits until the other end says what it reads. *Errors*: those of the other end.
     pub async fn start(
+        receive: mpsc::Receiver<Result<Told, Fault>>,
+        guard: Option<Guard>,
+    ) -> Result<Box<dyn Reader>, Fault> {
+        Pages::leaving(None, receive, guard).await
+    }
+
+    /// The same, where something that is there is left for a later read.
+    pub async fn leaving(
+        left: Option<String>,
         mut receive: mpsc::Receiver<Result<Told, Fault>>,
         guard: Option<Guard>,
     ) -> Result<Box<dyn Reader>, Fault> {
         match receive.recv().await {
             Some(Ok(Told::Start { kind, schema })) => {
-                Ok(Box::new(Pages { kind, schema, receive, ended: false, _guard: guard }) as Box<dyn Reader>)
+                Ok(Box::new(Pages { kind, schema, receive, left, ended: false, _guard: guard }) as Box<dyn Reader>)
             }
             Some(Err(fault)) => Err(fault),
             Some(Ok(_)) | None => Err(cut()),
@@ -68,6 +78,10 @@ impl Reader for Pages {
 
     fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    fn left(&self) -> Option<&str> {
+        self.left.as_deref()
     }
 
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>, Fault>> {

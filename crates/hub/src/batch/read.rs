@@ -40,7 +40,7 @@ impl Run<'_> {
             seen.whole = position.is_none() || why.is_some();
             everything = why.or(everything);
         }
-        self.watch.note(Note::Reading { entity, everything: everything.as_deref() });
+        self.watch.note(Note::Reading { entity, everything: everything.as_deref(), left: reader.left() });
         seen.as_written = match reader.kind() {
             ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
             _ => Known::default(),
@@ -115,7 +115,7 @@ impl Run<'_> {
     ) -> Result<Vec<Orphan>, Stopped> {
         let entity = &*pair.entity.name;
         let (mut twins, mut waiting) = (Twins::default(), Vec::new());
-        self.watch.note(Note::Reading { entity, everything: None });
+        self.watch.note(Note::Reading { entity, everything: None, left: reader.left() });
         loop {
             let page = match reader.next().await {
                 Ok(page) => page,

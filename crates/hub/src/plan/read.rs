@@ -57,7 +57,8 @@ impl Planner<'_> {
             seen.whole = position.is_none() || why.is_some();
             everything = why.or(everything);
         }
-        self.watch.note(Note::Reading { entity: &pair.entity.name, everything: everything.as_deref() });
+        let (entity, everything) = (&*pair.entity.name, everything.as_deref());
+        self.watch.note(Note::Reading { entity, everything, left: reader.left() });
         seen.as_written = match reader.kind() {
             ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
             _ => Known::default(),

@@ -81,7 +81,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             everything = why.or(everything);
         }
         let entity = format!("{} of {}", joint.entity.name, joint.name(side));
-        self.watch.note(Note::Reading { entity: &entity, everything: everything.as_deref() });
+        self.watch.note(Note::Reading { entity: &entity, everything: everything.as_deref(), left: reader.left() });
         loop {
             let page = match reader.next().await {
                 Ok(Some(page)) => page,

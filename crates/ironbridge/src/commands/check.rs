@@ -18,10 +18,14 @@ use crate::{say, talk};
 
 pub async fn check(cli: &Cli, online: bool) -> Result<u8, Failure> {
     let loaded = wiring::load_measured(&cli.project, cli.env.as_deref(), BTreeMap::new());
-    let Some(project) = loaded.project.clone().filter(|_| online && !loaded.has_errors()) else {
+    let Some(project) = loaded.project.clone().filter(|_| !loaded.has_errors()) else {
         return Ok(report(cli, &loaded));
     };
     let project = Arc::new(project);
+    if !online {
+        let errors = report(cli, &loaded);
+        return Ok(if opens(&project) { errors } else { USAGE });
+    }
     let (live, failed) = ask(cli, &project).await;
     let loaded = wiring::load_measured(&cli.project, cli.env.as_deref(), live);
     match report(cli, &loaded) {
@@ -131,6 +135,18 @@ fn limits(project: &Project, integration: &definition::Integration, shown: &defi
          Dynamics has no audit, search, change tracking, workflows, charts or alternate keys for it, and takes at most \
          1,000 rows of one query{keys}"
     )
+}
+
+/// Whether every system can be spoken to as it is defined, without speaking to it. A secret that this machine does not
+/// have is the business of the machine that runs the hub.
+fn opens(project: &Arc<Project>) -> bool {
+    let systems = OpenSystems::new(project.clone());
+    let wrong = |name: &str| systems.open(name).err().filter(|fault| fault.code != wiring::SECRET_MISSING);
+    let faults: Vec<Fault> = project.systems.iter().filter_map(|system| wrong(&system.name)).collect();
+    for fault in &faults {
+        Failure::from(fault.clone()).print(Format::Human);
+    }
+    faults.is_empty()
 }
 
 /// Asks every system: reachable, permitted, and what tables it has. Answers the catalogues, and whether one failed.

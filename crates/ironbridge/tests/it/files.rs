@@ -144,6 +144,8 @@ fn a_price_list_reaches_dynamics_and_is_put_away() {
 
     prices.world.reset_stats();
     assert_eq!(prices.counts(), [0; 5], "there is nothing new");
+    let said = prices.world.ironbridge(&["run", "prices"]).ok();
+    assert!(said.err.contains("`prices_2.csv` is not whole yet: it was changed"), "{said:#?}");
     // The same list once more, under another name.
     prices.send("prices_3.csv", "P-1;Händler;EA;10,50\r\nP-1;Händler;BOX;99\r\nP-2;Händler;KG;1234,5\r\n", 20);
     assert_eq!(prices.counts(), [0; 5]);
@@ -204,4 +206,56 @@ fn systems_check_and_a_draft_know_files() {
     assert!(said.err.contains("IB0602") && said.err.contains("there is no folder"), "{said:#?}");
     prices.world.edit("systems/supplier.yaml", "several: newest", "several: the newest");
     prices.world.ironbridge(&["check"]).fails(2, "IB0");
+    prices.world.edit("systems/supplier.yaml", "several: the newest", "several: newest");
+    prices.world.ironbridge(&["check"]).ok();
+    prices.world.edit("systems/supplier.yaml", "folder: data/in", "url: supplier.example");
+    let said = prices.world.ironbridge(&["check"]).fails(2, "IB0621");
+    assert!(said.err.contains("do: write for example"), "{said:#?}");
+}
+
+/// The example of writing in docs/connectors/files.md: a price list that is always complete, for a partner.
+#[test]
+fn a_partner_finds_a_whole_price_list_whatever_kills_the_hub() {
+    let world = World::new(0);
+    let write = |file: &str, text: &str| std::fs::write(world.dir.join(file), text).unwrap();
+    let page = include_str!("../../../../docs/connectors/files.md");
+    let example = page.split("```yaml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+    write("systems/partner.yaml", example);
+    write(
+        "entities/price.yaml",
+        "entity: price\nkey: product\nfields: { product: { type: text }, amount: { type: decimal, scale: 2 } }\n",
+    );
+    write(
+        "systems/sales.yaml",
+        "system: sales\nkind: sqlite\nowner: sales-it\nconnection: { file: data/sales.db }\nentities:\n  price: { table: prices, read: { product: sku, amount: amount } }\n",
+    );
+    let integration = INTEGRATION.replace("from: supplier\nto: dynamics", "from: sales\nto: partner");
+    write("integrations/prices.yaml", &integration);
+    std::fs::create_dir_all(world.dir.join("data/out")).unwrap();
+    let sales = rusqlite::Connection::open(world.dir.join("data/sales.db")).unwrap();
+    let sql = |sql: &str| sales.execute_batch(sql).unwrap();
+    sql(
+        "CREATE TABLE prices (sku TEXT PRIMARY KEY, amount DECIMAL(10,2)); INSERT INTO prices VALUES ('P-1', 1.5), ('P-2', 2), ('P;3', 3)",
+    );
+    let counts = || {
+        let run = world.ironbridge(&["--format", "json", "run", "prices"]).json();
+        assert!(run["error"].is_null(), "{run:#}");
+        ["created", "updated", "unchanged", "deleted"].map(|name| run[name].as_u64().unwrap())
+    };
+    let text = || std::fs::read_to_string(world.dir.join("data/out/prices.csv")).unwrap();
+    assert_eq!(counts(), [3, 0, 0, 0]);
+    assert_eq!(text(), "Artikel;Preis\nP-1;1,5\nP-2;2\n\"P;3\";3\n");
+    assert_eq!(counts(), [0, 0, 3, 0]);
+    sql(
+        "UPDATE prices SET amount = 9.99 WHERE sku = 'P-1'; DELETE FROM prices WHERE sku = 'P-2'; INSERT INTO prices VALUES ('P-4', 4)",
+    );
+    for failpoint in ["sink.before@1=abort", "sink.after@1=abort", "commit.before@2=abort"] {
+        world.with_failpoints(&["run", "prices"], failpoint);
+        assert!(text().starts_with("Artikel;Preis\nP-1;") && text().ends_with('\n'), "the file is whole: {}", text());
+    }
+    counts();
+    assert_eq!(text(), "Artikel;Preis\nP-1;9,99\n\"P;3\";3\nP-4;4\n");
+    let names: Vec<_> =
+        std::fs::read_dir(world.dir.join("data/out")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["prices.csv"], "nothing is left beside it");
 }

@@ -57,6 +57,21 @@ entities:
     returns: { erp_number: id }
 ";
 
+const IN_WAREHOUSE: &str = "\
+system: warehouse
+kind: sqlite
+owner: warehouse-it
+connection: { file: data/warehouse.db }
+entities:
+  order:
+    table: deliveries
+    alternate_key: order_no
+    write:
+      order_no: number
+      state: status
+      delivery_lines: { each: lines, parent: delivery_id, write: { pos: line_no, sku: product, qty: quantity } }
+";
+
 struct Sales {
     world: World,
 }
@@ -255,6 +270,54 @@ fn an_erp_gets_the_lines_within_the_order() {
     sales.order(1, "SO-1", &["1 P-1 4"]);
     assert_eq!(sales.counts(), [0, 1, 0, 0], "a changed line makes the order a changed one");
     assert_eq!(items(), [json!([{ "sku": "P-1", "qty": 4 }])]);
+}
+
+/// Document and lines in one transaction, whatever kills the hub.
+#[test]
+fn a_warehouse_gets_the_order_and_its_lines_into_two_tables_at_once() {
+    let sales = Sales::new("warehouse", "deletes: delete\nmax_deletes: 100 %");
+    std::fs::write(sales.world.dir.join("systems/warehouse.yaml"), IN_WAREHOUSE).unwrap();
+    let warehouse = Connection::open(sales.world.dir.join("data/warehouse.db")).unwrap();
+    warehouse
+        .execute_batch(
+            "CREATE TABLE deliveries (id INTEGER PRIMARY KEY, order_no TEXT NOT NULL UNIQUE, state TEXT);
+             CREATE TABLE delivery_lines (delivery_id INTEGER NOT NULL REFERENCES deliveries (id), pos INTEGER, sku TEXT,
+               qty DECIMAL(10,3) CHECK (qty < 1000), PRIMARY KEY (delivery_id, pos))",
+        )
+        .unwrap();
+    let there = || {
+        let sql = "SELECT order_no || ' ' || coalesce(pos || ' ' || sku || ' ' || qty, '-') FROM deliveries
+            LEFT JOIN delivery_lines ON delivery_id = id ORDER BY 1";
+        let mut statement = warehouse.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect::<Vec<String>>()
+    };
+    sales.world.ironbridge(&["check", "--online"]).ok();
+    sales.order(1, "SO-1", &["1 P-1 3", "2 P-2 1.5"]);
+    sales.order(2, "SO-2", &["1 P-3 7"]);
+    sales.order(3, "SO-3", &[]);
+    assert_eq!(sales.counts(), [3, 0, 0, 0]);
+    assert_eq!(there(), ["SO-1 1 P-1 3", "SO-1 2 P-2 1.5", "SO-2 1 P-3 7", "SO-3 -"]);
+    assert_eq!(sales.counts(), [0, 0, 3, 0]);
+
+    sales.order(1, "SO-1", &["1 P-1 4", "3 P-3 2"]);
+    sales.order(2, "SO-2", &["1 P-3 1000"]);
+    for failpoint in ["sink.before@1=abort", "sink.after@1=abort", "commit.before@2=abort"] {
+        let _: Said = sales.world.with_failpoints(&["run", "orders"], failpoint);
+    }
+    assert_eq!(sales.counts()[3], 1, "a line that the table refuses is the fault of its order");
+    assert_eq!(there(), ["SO-1 1 P-1 4", "SO-1 3 P-3 2", "SO-2 1 P-3 7", "SO-3 -"]);
+    let letters = sales.world.ironbridge(&["dead-letters", "list", "orders"]).ok().out;
+    assert!(letters.contains("IB0512") && letters.contains("line 1"), "{letters}");
+
+    // The ledger is lost: what is equal is adopted, lines and all.
+    sales.order(2, "SO-2", &["1 P-3 7"]);
+    for file in std::fs::read_dir(sales.world.dir.join(".ironbridge")).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    assert_eq!(sales.counts(), [0, 0, 3, 0]);
+    sales.sql("DELETE FROM orders WHERE id = 1");
+    sales.run();
+    assert_eq!(there(), ["SO-2 1 P-3 7", "SO-3 -"]);
 }
 
 #[test]

@@ -115,6 +115,13 @@ fn a_file_is_ready_when_its_sender_says_so() {
     assert_eq!(chosen(&flag, None, &[entry("p_1.csv", 99), entry("all.done", 99)], &[]), ["p_1.csv"]);
     assert!(chosen(&flag, None, &[entry("p_1.csv", 99)], &[]).is_empty());
     assert_eq!(marker(&flag, "p_1.csv"), None);
+    let why = |cursor: Option<&Cursor>, here: &[Entry]| {
+        left(&flag, cursor, &Listed { system: "supplier", place: "here", here, done: &[], now: 100 * MINUTE })
+    };
+    let waits = "`p_1.csv` is not whole yet: `all.done` is not there; a later run reads it (`ready_when:`)";
+    assert_eq!(why(None, &[entry("p_1.csv", 99)]).as_deref(), Some(waits));
+    assert_eq!(why(None, &[entry("p_1.csv", 99), entry("all.done", 99)]), None);
+    assert_eq!(why(Some(&read(&[known("p_1.csv", 99)])), &[entry("p_1.csv", 99)]), None);
     // A clock that is ahead makes nobody read half a file.
     assert!(chosen(&settings(&[]), None, &[entry("p_1.csv", 105)], &[]).is_empty());
 }
