@@ -1,19 +1,25 @@
 //! Creating, changing and deleting rows, with what the platform itself adds to each.
 
+mod derive;
+mod lines;
+mod settle;
+
 use std::sync::Arc;
 
 use rusqlite::types::Value;
 use rusqlite::{ErrorCode, OptionalExtension, params, params_from_iter};
-use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::builtin;
 use super::engine::{Deed, Engine};
-use super::model::{Kind, Nav, OnDelete, Required, Table};
+use super::model::{Nav, OnDelete, Table};
 use super::payload::{Cell, Nested, Payload, point};
 use super::refusal::{self, Answer, Refusal};
-use super::storage::{blob, is_stored, sql_column};
+use super::storage::{blob, sql_column};
 use super::{value, webhooks};
+use derive::derive;
+use lines::{Line, refuse_line_of_closed};
+use settle::{complete, require, settle_money, settle_owner, settle_state};
 
 /// On whose behalf something is written, and what was said along with it.
 #[derive(Debug, Clone)]
@@ -119,35 +125,6 @@ pub fn delete(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, id: Uuid
     Ok(())
 }
 
-/// A line that is written or removed.
-enum Line<'a> {
-    New(&'a Payload),
-    Known(Uuid),
-}
-
-/// The lines of an order that is no longer active are fixed. *Source*: the application's behaviour, from memory; the code
-/// and the words are not confirmed.
-fn refuse_line_of_closed(engine: &Engine, table: &Table, line: Line<'_>) -> Answer<()> {
-    if table.name != "salesorderdetail" {
-        return Ok(());
-    }
-    let order = match line {
-        Line::New(payload) => payload.cell(table, "salesorderid").map(|cell| cell.value.clone()),
-        Line::Known(id) => {
-            let sql = "SELECT c_salesorderid FROM t_salesorderdetail WHERE id = ?1";
-            engine.conn.prepare_cached(sql)?.query_row([blob(id)], |row| row.get(0)).optional()?
-        }
-    };
-    let sql = "SELECT c_statecode FROM t_salesorder WHERE id = ?1";
-    let state: Option<i64> =
-        engine.conn.prepare_cached(sql)?.query_row([order], |row| row.get(0)).optional()?.flatten();
-    if state.is_none_or(|state| state == 0) {
-        return Ok(());
-    }
-    let message = "You cannot add, edit or remove an order product of an order that is not active.";
-    Err(Refusal::new(400, refusal::INVALID_STATUS, message))
-}
-
 /// Unlinks what pointed to a row that is gone, or adds it to what is to go as well.
 fn release(engine: &mut Engine, table: &Table, id: Uuid, doomed: &mut Vec<(Arc<Table>, Uuid)>) -> Answer<()> {
     let catalog = engine.catalog.clone();
@@ -234,139 +211,6 @@ pub fn seed(engine: &mut Engine, table: &str, id: Uuid, columns: &[(&str, String
     insert(engine, &table, id, version, &payload.cells)
 }
 
-/// Fills in what a new row gets without being told.
-fn complete(engine: &Engine, caller: &Caller, table: &Table, payload: &mut Payload) -> Answer<()> {
-    let now = Value::Integer(engine.clock.now());
-    let user = Value::Blob(blob(caller.user));
-    let created = payload.cell(table, "overriddencreatedon").map(|cell| cell.value.clone());
-    payload.set(table, "createdon", created.filter(|value| *value != Value::Null).unwrap_or_else(|| now.clone()));
-    payload.set(table, "modifiedon", now);
-    payload.set(table, "createdby", user.clone());
-    payload.set(table, "modifiedby", user.clone());
-    if let Some(column) = table.columns.get_index_of("ownerid") {
-        if payload.cell(table, "ownerid").is_none_or(|cell| cell.value == Value::Null) {
-            payload.put(Cell { column, value: user, target: Some("systemuser".into()) });
-        }
-        payload.set(table, "owningbusinessunit", Value::Blob(blob(builtin::BUSINESS_UNIT)));
-        settle_owner(table, payload);
-    }
-    if table.columns.contains_key("organizationid") && table.name != "organization" {
-        payload.set(table, "organizationid", Value::Blob(blob(builtin::ORGANIZATION)));
-    }
-    settle_state(engine, table, None, payload)?;
-    settle_money(engine, table, None, payload)
-}
-
-fn settle_owner(table: &Table, payload: &mut Payload) {
-    let Some(owner) = payload.cell(table, "ownerid").cloned() else { return };
-    let is_team = owner.target.as_deref() == Some("team");
-    let (user, team) = if is_team { (Value::Null, owner.value) } else { (owner.value, Value::Null) };
-    payload.set(table, "owninguser", user);
-    payload.set(table, "owningteam", team);
-}
-
-/// Keeps status reason and state together: each reason belongs to one state.
-fn settle_state(engine: &Engine, table: &Table, id: Option<Uuid>, payload: &mut Payload) -> Answer<()> {
-    let Some(Kind::Status { options }) = table.column("statuscode").map(|column| &column.kind) else { return Ok(()) };
-    let number = |name: &str| match payload.cell(table, name).map(|cell| &cell.value) {
-        Some(Value::Integer(number)) => i32::try_from(*number).ok(),
-        _ => None,
-    };
-    let (state, reason) = (number("statecode"), number("statuscode"));
-    if id.is_some() && state.is_none() && reason.is_none() {
-        return Ok(());
-    }
-    let state = match (state, id) {
-        (Some(state), _) => state,
-        (None, None) => 0,
-        (None, Some(id)) => {
-            let sql = format!("SELECT c_statecode FROM {} WHERE id = ?1", table.sql());
-            let found = engine.conn.prepare_cached(&sql)?.query_row([blob(id)], |row| row.get(0)).optional()?;
-            found.unwrap_or(0)
-        }
-    };
-    let first = || options.iter().find(|choice| choice.state == Some(state)).map(|choice| choice.value);
-    let reason = reason.or_else(first);
-    let fits = options.iter().any(|choice| Some(choice.value) == reason && choice.state == Some(state));
-    let Some(reason) = reason.filter(|_| fits) else {
-        let label = table
-            .column("statecode")
-            .and_then(|column| column.kind.choices())
-            .and_then(|states| states.iter().find(|choice| choice.value == state))
-            .map_or_else(|| state.to_string(), |choice| choice.label.clone());
-        let message = format!(
-            "{} is not a valid status code for state code {}State.{label} on {} with Id {}.",
-            reason.map_or_else(|| "(none)".to_owned(), |reason| reason.to_string()),
-            table.schema_name,
-            table.name,
-            id.unwrap_or_default()
-        );
-        return Err(Refusal::new(400, refusal::INVALID_STATUS, message));
-    };
-    payload.set(table, "statecode", Value::Integer(state.into()));
-    payload.set(table, "statuscode", Value::Integer(reason.into()));
-    Ok(())
-}
-
-/// Money also exists in the organisation's own currency, and a row with money has a currency.
-fn settle_money(engine: &Engine, table: &Table, id: Option<Uuid>, payload: &mut Payload) -> Answer<()> {
-    let is_money = |cell: &Cell| matches!(table.columns[cell.column].kind, Kind::Money { is_base: false, .. });
-    let amounts: Vec<(String, Value)> = payload
-        .cells
-        .iter()
-        .filter(|cell| is_money(cell))
-        .map(|cell| (table.columns[cell.column].name.clone(), cell.value.clone()))
-        .collect();
-    if amounts.is_empty() || !table.columns.contains_key("transactioncurrencyid") {
-        return Ok(());
-    }
-    let stored = match (payload.cell(table, "transactioncurrencyid"), id) {
-        (Some(cell), _) => Some(cell.value.clone()),
-        (None, Some(id)) => {
-            let sql = format!("SELECT c_transactioncurrencyid FROM {} WHERE id = ?1", table.sql());
-            engine.conn.prepare_cached(&sql)?.query_row([blob(id)], |row| row.get(0)).optional()?
-        }
-        (None, None) => None,
-    };
-    let (currency, rate) = match stored {
-        Some(Value::Blob(currency)) if currency != blob(builtin::BASE_CURRENCY) => {
-            let sql = "SELECT c_exchangerate FROM t_transactioncurrency WHERE id = ?1";
-            let rate = engine.conn.prepare_cached(sql)?.query_row([&currency], |row| row.get::<_, Option<i64>>(0));
-            let rate = rate.optional()?.flatten().unwrap_or(10_000_000_000);
-            (currency, Decimal::from_i128_with_scale(rate.into(), 10))
-        }
-        _ => (blob(builtin::BASE_CURRENCY), Decimal::ONE),
-    };
-    payload.set(table, "transactioncurrencyid", Value::Blob(currency));
-    payload.set(table, "exchangerate", value::scaled(rate, 10).map_or(Value::Null, Value::Integer));
-    for (name, amount) in amounts {
-        let base = match amount {
-            Value::Integer(amount) if rate == Decimal::ONE => Value::Integer(amount),
-            Value::Integer(amount) => Decimal::from_i128_with_scale(amount.into(), 4)
-                .checked_div(rate)
-                .and_then(|base| value::scaled(base.round_dp(4), 4))
-                .map_or(Value::Null, Value::Integer),
-            other => other,
-        };
-        payload.set(table, &format!("{name}_base"), base);
-    }
-    Ok(())
-}
-
-/// The platform insists only on what it needs itself; what an application requires is for its forms.
-fn require(table: &Table, payload: &Payload) -> Answer<()> {
-    for (index, column) in table.columns.values().enumerate() {
-        if column.required != Required::System || !is_stored(table, column) {
-            continue;
-        }
-        if payload.cells.iter().all(|cell| cell.column != index || cell.value == Value::Null) {
-            let message = format!("Attribute '{}' cannot be NULL", column.name);
-            return Err(Refusal::new(400, "0x80040200", message));
-        }
-    }
-    Ok(())
-}
-
 fn insert(engine: &Engine, table: &Table, id: Uuid, version: i64, cells: &[Cell]) -> Answer<()> {
     let mut names = String::from("id, v");
     let mut values: Vec<Value> = vec![Value::Blob(blob(id)), Value::Integer(version)];
@@ -433,64 +277,6 @@ fn taken(table: &Table, error: rusqlite::Error) -> Refusal {
         }
         None => Refusal::new(412, refusal::DUPLICATE_RECORD, "Cannot insert duplicate key."),
     }
-}
-
-/// Recomputes what the platform composes from other columns, when one of those was submitted.
-fn derive(engine: &Engine, table: &Table, id: Uuid, submitted: &[usize]) -> Answer<()> {
-    let touched = |name: &str| table.columns.get_index_of(name).is_some_and(|index| submitted.contains(&index));
-    let run = |sql: String| -> Answer<()> {
-        engine.conn.prepare_cached(&sql)?.execute([blob(id)])?;
-        Ok(())
-    };
-    let sql = table.sql();
-    if table.columns.contains_key("fullname") && (touched("firstname") || touched("lastname")) {
-        run(format!(
-            "UPDATE {sql} SET c_fullname = nullif(trim(coalesce(c_firstname, '') || ' ' || coalesce(c_lastname, '')), '') WHERE id = ?1"
-        ))?;
-    }
-    let parts = ["line1", "line2", "line3", "city", "stateorprovince", "postalcode", "country"];
-    if parts.iter().any(|part| touched(&format!("address1_{part}"))) {
-        let line = |part: &str| format!("coalesce(c_address1_{part} || char(13, 10), '')");
-        let lines: Vec<String> = ["line1", "line2", "line3"].iter().map(|part| line(part)).collect();
-        run(format!(
-            "UPDATE {sql} SET c_address1_composite = trim({} || \
-             coalesce(c_address1_city || ' ', '') || coalesce(c_address1_stateorprovince || ' ', '') || \
-             coalesce(c_address1_postalcode, '') || coalesce(char(13, 10) || c_address1_country, ''), char(13, 10) || ' ') \
-             WHERE id = ?1",
-            lines.join(" || ")
-        ))?;
-    }
-    if table.name == "productpricelevel" && touched("productid") {
-        run(format!(
-            "UPDATE {sql} SET c_productidname = (SELECT c_name FROM t_product p WHERE p.id = c_productid) WHERE id = ?1"
-        ))?;
-    }
-    if table.name == "salesorderdetail" && (touched("quantity") || touched("priceperunit")) {
-        order_amounts(engine, id)?;
-    }
-    Ok(())
-}
-
-/// The amount of a line is quantity times price, and the order's totals are the sums of its lines.
-fn order_amounts(engine: &Engine, line: Uuid) -> Answer<()> {
-    let sql = "SELECT c_quantity, c_priceperunit, c_salesorderid FROM t_salesorderdetail WHERE id = ?1";
-    let (quantity, price, order): (Option<i64>, Option<i64>, Option<Vec<u8>>) =
-        engine.conn.query_row(sql, [blob(line)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let (Some(quantity), Some(price)) = (quantity, price) else { return Ok(()) };
-    let amount = Decimal::from_i128_with_scale(quantity.into(), 5)
-        .checked_mul(Decimal::from_i128_with_scale(price.into(), 4))
-        .and_then(|amount| value::scaled(amount.round_dp(2), 4));
-    engine.conn.execute(
-        "UPDATE t_salesorderdetail SET c_extendedamount = ?2, c_extendedamount_base = ?2 WHERE id = ?1",
-        params![blob(line), amount],
-    )?;
-    engine.conn.execute(
-        "UPDATE t_salesorder SET c_totallineitemamount = s, c_totallineitemamount_base = s, \
-         c_totalamount = s + coalesce(c_freightamount, 0), c_totalamount_base = s + coalesce(c_freightamount, 0) \
-         FROM (SELECT sum(c_extendedamount) AS s FROM t_salesorderdetail WHERE c_salesorderid = ?1) WHERE id = ?1",
-        [order],
-    )?;
-    Ok(())
 }
 
 /// The current row version, or nothing if there is no such row.
