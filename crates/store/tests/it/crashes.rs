@@ -152,8 +152,14 @@ fn child_sends_and_says_what_was_acknowledged() {
 fn what_was_acknowledged_survives_being_killed() {
     let dir = tempfile::tempdir().unwrap();
     for round in 0..12 {
+        let said = || std::fs::metadata(dir.path().join("acknowledged")).map_or(0, |file| file.len());
+        let (before, begun) = (said(), std::time::Instant::now());
         let mut process = child("child_sends_and_says_what_was_acknowledged", dir.path(), "").spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(30 + round * 17 % 60));
+        // Once it works, at any moment; on a busy machine that takes its time.
+        while said() == before && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(round * 17 % 60));
         process.kill().unwrap();
         process.wait().unwrap();
     }

@@ -1,154 +1,15 @@
 //! The queue against a simple model: random operations, a clock that jumps, restarts, failed commits and lost answers.
 
-use std::collections::BTreeMap;
+mod plain;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
-use store::queue::{Counts, LockToken, Message, NewMessage, Op, Place, Problem, Sent, SessionToken, Settings};
+use store::queue::{LockToken, Message, NewMessage, Op, Place, Problem, Sent, SessionToken, Settings};
 use store::{Error, OpResult};
 
+use self::plain::{Held, Known, LOCK, MAX_DELIVERIES, Model, TTL, WINDOW};
 use crate::support::Bench;
-
-const LOCK: i64 = 1000;
-const WINDOW: i64 = 2500;
-const TTL: i64 = 4000;
-const MAX_DELIVERIES: i64 = 3;
-
-/// A message as the model knows it.
-#[derive(Debug, Clone, PartialEq)]
-struct Known {
-    id: String,
-    session: Option<String>,
-    place: Place,
-    deliveries: i64,
-    enqueued: i64,
-    due: Option<i64>,
-    expires: i64,
-    /// What its holder needs, unless the answer was lost.
-    token: Option<LockToken>,
-    /// Its sequence number, once somebody told us.
-    seq: Option<i64>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    until: i64,
-    token: Option<SessionToken>,
-}
-
-/// The queue, as plainly as it can be said.
-#[derive(Debug, Default)]
-struct Model {
-    sessions: bool,
-    /// In the order of arrival.
-    messages: Vec<Known>,
-    seen: BTreeMap<String, i64>,
-    held: BTreeMap<String, Held>,
-    states: BTreeMap<String, Vec<u8>>,
-    dead: Vec<(String, String)>,
-}
-
-impl Model {
-    fn pass(&mut self, now: i64) {
-        let mut ended: Vec<(i64, String)> = self.held.iter().map(|(name, held)| (held.until, name.clone())).collect();
-        ended.sort();
-        for (_, name) in ended.into_iter().filter(|(until, _)| *until <= now) {
-            self.end(&name, true);
-        }
-        let mut due: Vec<(i64, usize)> = self
-            .messages
-            .iter()
-            .enumerate()
-            .filter_map(|(at, known)| Some((known.due.filter(|due| *due <= now)?, at)))
-            .collect();
-        due.sort();
-        let mut arriving = Vec::new();
-        for (_, at) in &due {
-            let known = &mut self.messages[*at];
-            match known.place {
-                Place::Locked => self.fail(*at, None),
-                Place::Scheduled => arriving.push(Known { place: Place::Ready, due: None, seq: None, ..known.clone() }),
-                _ => (known.place, known.due) = (Place::Ready, None),
-            }
-        }
-        self.messages.retain(|known| {
-            known.deliveries < MAX_DELIVERIES && !(known.place == Place::Scheduled && known.due <= Some(now))
-        });
-        self.messages.extend(arriving);
-        let mut expired: Vec<&Known> = self.messages.iter().filter(|known| is_expired(known, now)).collect();
-        expired.sort_by_key(|known| known.expires);
-        self.dead.extend(expired.into_iter().map(|known| (known.id.clone(), "TTLExpiredException".to_owned())));
-        self.messages.retain(|known| !is_expired(known, now));
-    }
-
-    /// A delivery came to nothing. Whoever has had enough of them is swept out by the caller.
-    fn fail(&mut self, at: usize, due: Option<i64>) {
-        let known = &mut self.messages[at];
-        known.deliveries += 1;
-        known.token = None;
-        (known.place, known.due) = if due.is_some() { (Place::Delayed, due) } else { (Place::Ready, None) };
-        if known.deliveries >= MAX_DELIVERIES {
-            self.dead.push((known.id.clone(), "MaxDeliveryCountExceeded".into()));
-        }
-    }
-
-    fn sweep(&mut self) {
-        self.messages.retain(|known| known.deliveries < MAX_DELIVERIES);
-    }
-
-    fn end(&mut self, name: &str, counts: bool) {
-        self.held.remove(name);
-        for at in 0..self.messages.len() {
-            let known = &mut self.messages[at];
-            if known.session.as_deref() == Some(name) && known.place == Place::Locked {
-                if counts {
-                    self.fail(at, None);
-                } else {
-                    (known.place, known.token) = (Place::Ready, None);
-                }
-            }
-        }
-        self.sweep();
-    }
-
-    fn waits(&self, session: &str) -> bool {
-        self.messages.iter().any(|known| known.session.as_deref() == Some(session) && known.place == Place::Delayed)
-    }
-
-    /// The messages that a receive would lock, by where they stand in the list.
-    fn next(&self, session: Option<&str>, max: usize) -> Vec<usize> {
-        if session.is_some_and(|name| self.waits(name)) {
-            return Vec::new();
-        }
-        let ready =
-            |known: &Known| known.place == Place::Ready && (session.is_none() || known.session.as_deref() == session);
-        (0..self.messages.len()).filter(|at| ready(&self.messages[*at])).take(max).collect()
-    }
-
-    fn free_session(&self) -> Option<String> {
-        let free = |known: &&Known| {
-            let name = known.session.as_deref().unwrap();
-            known.place == Place::Ready && !self.held.contains_key(name) && !self.waits(name)
-        };
-        self.messages.iter().find(free).and_then(|known| known.session.clone())
-    }
-
-    fn counts(&self) -> Counts {
-        let of = |place| self.messages.iter().filter(|known| known.place == place).count() as u64;
-        Counts {
-            ready: of(Place::Ready),
-            locked: of(Place::Locked),
-            delayed: of(Place::Delayed),
-            deferred: of(Place::Deferred),
-            scheduled: of(Place::Scheduled),
-            dead: self.dead.len() as u64,
-        }
-    }
-}
-
-fn is_expired(known: &Known, now: i64) -> bool {
-    known.expires <= now && !matches!(known.place, Place::Locked | Place::Scheduled)
-}
 
 /// The system under test beside its model.
 struct Pair {
@@ -513,8 +374,13 @@ fn steps() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
     proptest::collection::vec((0u8..120, any::<u8>(), any::<u8>()), 1..120)
 }
 
+/// `PROPTEST_CASES`, or few.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(32)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_queue_does_what_its_model_does(steps in steps()) {
