@@ -1,12 +1,13 @@
 //! The durable queue, beside what the disk itself costs and beside RabbitMQ.
 //!
-//! `cargo bench -p bench --bench queue [-- PART…]`; the parts are `one`, `many`, `journal`, `waiting` and `ledger`, and without
+//! `cargo bench -p bench --bench queue [-- PART…]`; the parts are `one`, `many`, `intake`, `journal`, `waiting` and `ledger`, and without
 //! any all but the last are measured. `BENCH_DIR` is where the files are made (a disk, not a file system in memory),
 //! `BENCH_MESSAGES` and `BENCH_WAITING` how many there are.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints numbers")]
 
 mod cpu;
 mod disk;
+mod intake;
 mod ledger;
 mod rabbitmq;
 mod through;
@@ -28,7 +29,7 @@ fn main() {
         return waiting::child(&PathBuf::from(dir));
     }
     if parts.is_empty() {
-        parts = ["one", "many", "journal", "waiting"].map(str::to_owned).into();
+        parts = ["one", "many", "intake", "journal", "waiting"].map(str::to_owned).into();
     }
     let base = std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = base.join(format!("ironbridge-bench-{}", std::process::id()));
@@ -37,10 +38,11 @@ fn main() {
         match part.as_str() {
             "one" => disk::one_sender(&dir),
             "many" => through::many(&dir, number("BENCH_MESSAGES", 200_000)),
+            "intake" => intake::intake(&dir, number("BENCH_MESSAGES", 200_000)),
             "journal" => through::journal(&dir, number("BENCH_MESSAGES", 200_000)),
             "waiting" => waiting::waiting(&dir, number("BENCH_WAITING", 5_000_000), number("BENCH_MESSAGES", 200_000)),
             "ledger" => ledger::ledger(&dir, 1_000_000),
-            other => println!("there is no part `{other}`: one, many, journal, waiting, ledger"),
+            other => println!("there is no part `{other}`: one, many, intake, journal, waiting, ledger"),
         }
     }
     std::fs::remove_dir_all(&dir).unwrap();

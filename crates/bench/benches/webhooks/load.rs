@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// A server that has not answered for so long will not; the connection is given up.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// Rows that the events are about.
 const ROWS: u64 = 10_000;
 
@@ -25,6 +28,8 @@ pub struct Request {
 /// What came of it: the times of all answers, sorted, in milliseconds.
 pub struct Load {
     times: Vec<f64>,
+    /// Requests that got no answer, which count nowhere else.
+    unanswered: u64,
     seconds: f64,
     /// What the server used of the processor.
     pub cpu_seconds: f64,
@@ -34,9 +39,10 @@ impl Load {
     pub fn all(loads: Vec<Load>) -> Load {
         let seconds = loads.iter().map(|load| load.seconds).sum();
         let cpu_seconds = loads.iter().map(|load| load.cpu_seconds).sum();
+        let unanswered = loads.iter().map(|load| load.unanswered).sum();
         let mut times: Vec<f64> = loads.into_iter().flat_map(|load| load.times).collect();
         times.sort_by(f64::total_cmp);
-        Load { times, seconds, cpu_seconds }
+        Load { times, unanswered, seconds, cpu_seconds }
     }
 
     /// Microseconds of the processor for each request.
@@ -62,6 +68,9 @@ impl Load {
             at(0.999),
             self.cpu()
         );
+        if self.unanswered > 0 {
+            println!("{:46} {:>7} requests got no answer within {LONGEST:?}", "", self.unanswered);
+        }
     }
 }
 
@@ -71,17 +80,18 @@ pub async fn run(request: Request, connections: usize, long: Duration) -> Load {
     let began = Instant::now();
     let posting = (0..connections).map(|_| tokio::spawn(post(request, rows.clone(), began + long)));
     let posting: Vec<_> = posting.collect();
-    let mut times = Vec::new();
+    let (mut times, mut unanswered) = (Vec::new(), 0);
     for task in posting {
-        times.extend(task.await.unwrap());
+        let (answered, lost) = task.await.unwrap();
+        times.extend(answered);
+        unanswered += lost;
     }
-    Load { times, seconds: began.elapsed().as_secs_f64(), cpu_seconds: 0.0 }
+    Load { times, unanswered, seconds: began.elapsed().as_secs_f64(), cpu_seconds: 0.0 }
 }
 
-async fn post(request: Request, rows: Arc<AtomicU64>, until: Instant) -> Vec<f64> {
-    let mut stream = TcpStream::connect(request.address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (mut times, mut answer) = (Vec::new(), Vec::new());
+async fn post(request: Request, rows: Arc<AtomicU64>, until: Instant) -> (Vec<f64>, u64) {
+    let mut stream = connect(request.address).await;
+    let (mut times, mut answer, mut unanswered) = (Vec::new(), Vec::new(), 0);
     while Instant::now() < until {
         let row = rows.fetch_add(1, Ordering::Relaxed) % ROWS;
         let mut body = format!(r#"{{"customer_no":"C-{row}","name":"Sample {row}","padding":"{}"}}"#, "x".repeat(900));
@@ -95,24 +105,36 @@ async fn post(request: Request, rows: Arc<AtomicU64>, until: Instant) -> Vec<f64
         );
         let began = Instant::now();
         stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
-        let status = answered(&mut stream, &mut answer).await;
+        let Ok(Some(status)) = tokio::time::timeout(LONGEST, answered(&mut stream, &mut answer)).await else {
+            unanswered += 1;
+            stream = connect(request.address).await;
+            continue;
+        };
         times.push(began.elapsed().as_secs_f64() * 1e3);
         assert_eq!(status, request.answers, "{}", String::from_utf8_lossy(&answer));
     }
-    times
+    (times, unanswered)
 }
 
-/// Reads one answer to its end, by its length; says its status.
-async fn answered(stream: &mut TcpStream, answer: &mut Vec<u8>) -> u16 {
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Reads one answer to its end, by its length; says its status. Nothing where the connection is closed before.
+async fn answered(stream: &mut TcpStream, answer: &mut Vec<u8>) -> Option<u16> {
     answer.clear();
     loop {
-        assert!(stream.read_buf(answer).await.unwrap() > 0, "the server closed the connection");
+        if stream.read_buf(answer).await.unwrap_or(0) == 0 {
+            return None;
+        }
         let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
         let head = std::str::from_utf8(&answer[..end]).unwrap().to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
         let length: usize = length.map_or(0, |text| text.trim().parse().unwrap());
         if answer.len() >= end + 4 + length {
-            return head.split(' ').nth(1).unwrap().parse().unwrap();
+            return head.split(' ').nth(1).unwrap().parse().ok();
         }
     }
 }
