@@ -333,7 +333,7 @@ async fn hub_round(stage: &Stage) -> Result<Round, Failure> {
 
 fn order(dir: &Path, discontinued: bool) -> Result<u8, Failure> {
     let dynamics = address(dir, "dynamics")?;
-    let number = format!("SO-{}", jiff::Timestamp::now().strftime("%H%M%S"));
+    let number = format!("SO-{}", jiff::Timestamp::now().strftime("%H%M%S%3f"));
     let second = if discontinued { orders::DISCONTINUED } else { "P-200" };
     orders::submit(dynamics, &number, &[("P-100", "2"), (second, "1.5")]).map_err(|why| no_demo(dir).because(why))?;
     say!("order {number} is submitted in Dynamics, with P-100 and {second}");

@@ -138,8 +138,23 @@ async fn send(project: &Project, store: &Store, name: &str, file: &std::path::Pa
         Failure::new(USAGE, NO_SUCH_NAME, format!("{} cannot be read: {why}", file.display()), "name a file, or `-`")
     })?;
     let Some(message) = ingress::webhooks::message(project, name, body) else {
-        let what = format!("`{name}` takes no such message: it is no event integration, or the body is not JSON");
-        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, "send JSON to an integration with `pattern: event`"));
+        let pattern = wiring::integration(project, name)?.pattern.word();
+        let (what, fix) = match pattern {
+            "event" | "flow" => (
+                format!("what {} holds is not JSON, and `{name}` takes nothing else", file.display()),
+                "send the JSON that its source would post".to_owned(),
+            ),
+            _ => {
+                let events = project.integrations.iter().filter(|other| other.pattern.word() == "event");
+                let events: Vec<&str> = events.map(|other| &*other.name).collect();
+                let fix = match events.is_empty() {
+                    true => "this project has no integration with `pattern: event`".to_owned(),
+                    false => format!("send to one of: {}", events.join(", ")),
+                };
+                (format!("`{name}` is a {pattern} integration, which takes no messages"), fix)
+            }
+        };
+        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, fix));
     };
     let queue = hub::events::topic(name);
     let did = wiring::actor().did("queue send", name).op();
@@ -157,7 +172,11 @@ async fn purge(store: &Store, path: &str, max: usize, yes: bool) -> Result<u8, F
     let counts = store.queue_counts(path)?.unwrap_or_default();
     if !yes {
         let waiting = number(counts.ready + counts.delayed + counts.deferred + counts.scheduled);
-        let what = format!("this drops up to {max} of {waiting} messages of {path}, for good");
+        let all = counts.ready + counts.delayed + counts.deferred + counts.scheduled;
+        let what = match all <= max as u64 {
+            true => format!("this drops everything that waits in {path}, {waiting} messages, for good"),
+            false => format!("this drops the {max} oldest of {waiting} messages in {path}, for good"),
+        };
         return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "add --yes if you mean it"));
     }
     let did = wiring::actor().did("queue purge", path).with(json!({ "max": max, "waited": counts.ready })).op();

@@ -4,7 +4,7 @@ use definition::Project;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
-use store::journal::{Noted, What};
+use store::journal::{Note, Noted, What};
 use store::ledger::{Entry, State};
 use store::queue::Peeked;
 
@@ -43,7 +43,7 @@ pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8,
     let bold = anstyle::Style::new().bold();
     say!("{bold}{entity} {name}{bold:#}");
     if !notes.is_empty() {
-        say!("{}", table(&["", "", "", "", ""], notes.iter().map(|noted| line(noted, zone)).collect()));
+        say!("{}", table(&["", "", "", "", ""], lines(&notes, zone)));
     }
     say!("\n{bold}Now{bold:#}");
     for (system, entry) in &stands {
@@ -79,7 +79,33 @@ pub(super) fn entity_exists(project: &Project, entity: &str) -> Result<(), Failu
     Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("there are: {}", names.join(", "))))
 }
 
-fn line(noted: &Noted, zone: &TimeZone) -> Vec<String> {
+/// A line for each note; failures of one message that say the same, one after the other, share one.
+fn lines(notes: &[Noted], zone: &TimeZone) -> Vec<Vec<String>> {
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    let mut correlation = &None;
+    for same in notes.chunk_by(|one, next| is_repeated(&one.note, &next.note)) {
+        let (first, last) = (&same[0], &same[same.len() - 1]);
+        let mut line = line(first, correlation.as_ref() != first.note.correlation.as_ref(), zone);
+        if same.len() > 1 {
+            line[4].push_str(&format!("; the same {} more, the last {}", times(same.len() - 1), time(last.at, zone)));
+        }
+        correlation = &first.note.correlation;
+        lines.push(line);
+    }
+    lines
+}
+
+fn is_repeated(one: &Note, next: &Note) -> bool {
+    let goes_on = |note: &Note| matches!(note.what, What::Failed | What::Waits);
+    goes_on(one)
+        && (one.what, &one.system, one.message, &one.detail) == (next.what, &next.system, next.message, &next.detail)
+}
+
+fn times(count: usize) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
+fn line(noted: &Noted, with_correlation: bool, zone: &TimeZone) -> Vec<String> {
     let note = &noted.note;
     let mut told = Vec::new();
     if let Some(message) = note.message {
@@ -96,8 +122,9 @@ fn line(noted: &Noted, zone: &TimeZone) -> Vec<String> {
     if !note.detail.is_empty() {
         told.push(note.detail.clone());
     }
-    for (what, id) in [("correlation", &note.correlation), ("request", &note.request)] {
-        if let Some(id) = id.as_ref().filter(|_| note.what != What::WrittenBack) {
+    for (what, id, is_told) in [("correlation", &note.correlation, with_correlation), ("request", &note.request, true)]
+    {
+        if let Some(id) = id.as_ref().filter(|_| is_told && note.what != What::WrittenBack) {
             told.push(format!("{what} {id}"));
         }
     }
