@@ -43,14 +43,14 @@ pub(crate) fn find(tx: &Tx<'_>, queue: i64, seq: i64) -> rusqlite::Result<Option
     tx.first(&sql, (queue, seq), Head::read)
 }
 
-/// A message comes into a queue.
+/// A message comes into a queue. One that is ready in a session that offers nothing is told to the session, by the caller.
 pub(crate) fn enter(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
     let sql = "INSERT INTO message (queue, seq, state, deliveries, locks, enqueued, due, expires, session)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let Head { queue, seq, place, deliveries, locks, enqueued, due, expires, session } = head;
     tx.run(sql, (queue, seq, place, deliveries, locks, enqueued, due, expires, session))?;
     tx.count(Count::Messages { queue: *queue, state: *place }, 1);
-    if let (Some(session), Place::Ready) = (session, place) { sessions::arrived(tx, *session, *seq) } else { Ok(()) }
+    Ok(())
 }
 
 /// A message changes its place, and with it the time at which that ends and how often it was delivered in vain.

@@ -3,6 +3,7 @@
 use super::entity::{self, Kind, Queue};
 use super::message::{Message, NewMessage, Place, Sent};
 use super::place::{self, Head};
+use super::sessions::Joined;
 use super::{BODY_BYTES_MAX, ID_BYTES_MAX, Problem, envelope, receive, sessions, settle, topics};
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
@@ -136,7 +137,7 @@ pub(crate) fn activate(tx: &mut Tx<'_>, queue: &Queue, head: &Head) -> rusqlite:
 
 fn schedule(tx: &mut Tx<'_>, queue: &Queue, parcel: &Parcel<'_>, at: Ms) -> rusqlite::Result<()> {
     let expires = [parcel.ttl, queue.ttl_ms].into_iter().flatten().min().map(|ttl| at + ttl);
-    let session = session_of(tx, queue, parcel.message)?;
+    let session = session_of(tx, queue, parcel.message, None)?.map(|session| session.id);
     let head = Head {
         queue: queue.id,
         seq: parcel.seq,
@@ -153,7 +154,7 @@ fn schedule(tx: &mut Tx<'_>, queue: &Queue, parcel: &Parcel<'_>, at: Ms) -> rusq
 }
 
 fn stay(tx: &mut Tx<'_>, queue: &Queue, parcel: &Parcel<'_>) -> rusqlite::Result<Head> {
-    let session = session_of(tx, queue, parcel.message)?;
+    let session = session_of(tx, queue, parcel.message, Some(parcel.seq))?;
     let head = Head {
         queue: queue.id,
         seq: parcel.seq,
@@ -163,9 +164,12 @@ fn stay(tx: &mut Tx<'_>, queue: &Queue, parcel: &Parcel<'_>) -> rusqlite::Result
         enqueued: tx.now,
         due: None,
         expires: parcel.ttl.map(|ttl| tx.now + ttl),
-        session,
+        session: session.as_ref().map(|session| session.id),
     };
     place::enter(tx, &head)?;
+    if let Some(Joined { id, idle: true }) = session {
+        sessions::arrived(tx, id, parcel.seq)?;
+    }
     put_body(tx, parcel.seq, parcel.first_seq, parcel.message)?;
     Ok(head)
 }
@@ -178,9 +182,14 @@ fn stranded(tx: &mut Tx<'_>, queue: &Queue, parcel: Parcel<'_>, code: &str, what
     settle::bury(tx, queue, &head, None, &problem).map(drop)
 }
 
-fn session_of(tx: &mut Tx<'_>, queue: &Queue, message: &Message) -> rusqlite::Result<Option<i64>> {
+fn session_of(
+    tx: &mut Tx<'_>,
+    queue: &Queue,
+    message: &Message,
+    first: Option<i64>,
+) -> rusqlite::Result<Option<Joined>> {
     match &message.session {
-        Some(name) if queue.sessions => sessions::ensure(tx, queue.id, name).map(Some),
+        Some(name) if queue.sessions => sessions::ensure(tx, queue.id, name, first).map(Some),
         _ => Ok(None),
     }
 }

@@ -13,16 +13,24 @@ use crate::tx::Tx;
 /// The most that a session's state may hold.
 const STATE_BYTES_MAX: usize = 1 << 20;
 
-/// The session of a name, made when it is new.
-pub(crate) fn ensure(tx: &mut Tx<'_>, queue: i64, name: &str) -> rusqlite::Result<i64> {
-    let known = tx.first("SELECT id FROM session WHERE queue = ?1 AND name = ?2", (queue, name), |row| row.get(0))?;
+/// A session that a message comes into.
+pub(crate) struct Joined {
+    pub id: i64,
+    /// It offers nothing yet, and nobody holds it: a message that is ready may be the one that it offers.
+    pub idle: bool,
+}
+
+/// The session of a name, made when it is new. A new one offers `first`, which is about to come.
+pub(crate) fn ensure(tx: &mut Tx<'_>, queue: i64, name: &str, first: Option<i64>) -> rusqlite::Result<Joined> {
+    let sql = "SELECT id, head IS NULL AND until IS NULL FROM session WHERE queue = ?1 AND name = ?2";
+    let known = tx.first(sql, (queue, name), |row| Ok(Joined { id: row.get(0)?, idle: row.get(1)? }))?;
     match known {
-        Some(id) => Ok(id),
+        Some(known) => Ok(known),
         None => {
             // A number of its own, so that no token of an earlier session under this name can fit.
             let id = tx.next_seq();
-            tx.run("INSERT INTO session (id, queue, name) VALUES (?1, ?2, ?3)", (id, queue, name))?;
-            Ok(id)
+            tx.run("INSERT INTO session (id, queue, name, head) VALUES (?1, ?2, ?3, ?4)", (id, queue, name, first))?;
+            Ok(Joined { id, idle: first.is_none() })
         }
     }
 }
@@ -80,7 +88,7 @@ pub(crate) fn accept(tx: &mut Tx<'_>, path: &str, name: Option<&str>) -> Result<
         Some(name) => {
             // An empty or unknown session can be held too; its state may be set.
             super::send::check_id("the name of a session", name)?;
-            let id = ensure(tx, queue.id, name)?;
+            let id = ensure(tx, queue.id, name, None)?.id;
             tx.first(&format!("SELECT {COLUMNS} FROM session WHERE id = ?1"), [id], Free::read)?
         }
         None => {
