@@ -120,8 +120,33 @@ pub struct Noted {
 pub enum Op {
     /// Notes what the commit does.
     Note(Vec<Note>),
+    /// The same, packed by [`Op::packed`] before the one thread that writes has it.
+    Packed(Packed),
     /// Forgets what is older, at most `max` transactions' notes. Answers how many transactions that were.
     Forget { before: Timestamp, max: usize },
+}
+
+/// Notes as the file has them.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    gathered: Gathered,
+    count: u64,
+}
+
+impl Op {
+    /// Notes are packed by whoever hands them in, so that others do not wait for it.
+    pub(crate) fn packed(self) -> Op {
+        match self {
+            Op::Note(notes) => {
+                let mut gathered = Gathered::default();
+                gathered.keys.reserve(8 * notes.len());
+                gathered.notes.reserve(160 * notes.len());
+                notes.iter().for_each(|note| gathered.add(note));
+                Op::Packed(Packed { gathered, count: notes.len() as u64 })
+            }
+            other => other,
+        }
+    }
 }
 
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
@@ -131,6 +156,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
                 tx.journal.add(note);
             }
             Ok(OpResult::Count(notes.len() as u64))
+        }
+        Op::Packed(Packed { gathered, count }) => {
+            tx.journal.append(gathered);
+            Ok(OpResult::Count(*count))
         }
         Op::Forget { before, max } => {
             let sql = "SELECT id FROM journal WHERE at < ?1 ORDER BY id LIMIT ?2";
@@ -142,7 +171,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
 }
 
 /// The notes of a transaction on their way into its one row.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Gathered {
     keys: Vec<u8>,
     notes: Vec<u8>,
@@ -160,6 +189,11 @@ impl Gathered {
         pack(&mut self.notes, note);
         let length = (self.notes.len() - length_at - 4) as u32;
         self.notes[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
+    }
+
+    fn append(&mut self, more: &Gathered) {
+        self.keys.extend_from_slice(&more.keys);
+        self.notes.extend_from_slice(&more.notes);
     }
 
     pub fn mark(&self) -> Mark {
@@ -233,9 +267,12 @@ fn grow(tx: &Tx<'_>, by: i64) -> rusqlite::Result<i64> {
 
 /// FNV-1a of the entity and of the key, whatever its capitals: what is found by it is compared.
 fn hash(entity: &str, key: &str) -> u64 {
-    let key = key.chars().flat_map(char::to_lowercase);
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let entity = entity.bytes().chain([0]).fold(0xcbf2_9ce4_8422_2325, step);
+    if key.is_ascii() {
+        return key.bytes().map(|byte| byte.to_ascii_lowercase()).fold(entity, step);
+    }
+    let key = key.chars().flat_map(char::to_lowercase);
     key.fold(entity, |hash, c| c.encode_utf8(&mut [0; 4]).bytes().fold(hash, step))
 }
 
@@ -263,7 +300,6 @@ fn pack(out: &mut Vec<u8>, note: &Note) {
             out.extend_from_slice(bytes);
         }
     };
-    let optional = |text: &Option<String>| text.clone().unwrap_or_default();
     put(ENTITY, note.entity.as_bytes());
     put(KEY, note.key.as_bytes());
     put(WHAT, note.what.as_str().as_bytes());
@@ -280,10 +316,10 @@ fn pack(out: &mut Vec<u8>, note: &Note) {
             put(tag, &number.to_be_bytes());
         }
     }
-    put(SESSION, optional(&note.session).as_bytes());
-    put(CORRELATION, optional(&note.correlation).as_bytes());
+    put(SESSION, note.session.as_deref().unwrap_or_default().as_bytes());
+    put(CORRELATION, note.correlation.as_deref().unwrap_or_default().as_bytes());
     put(DEAD_LETTER, note.dead_letter.as_ref().map_or("", DeadLetterId::as_str).as_bytes());
-    put(REQUEST, optional(&note.request).as_bytes());
+    put(REQUEST, note.request.as_deref().unwrap_or_default().as_bytes());
     put(DETAIL, cut(&note.detail).as_bytes());
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 
-use crate::Error;
 use crate::core::{Answer, Core};
 use crate::op::Op;
 use crate::time::{Clock, to_ms};
+use crate::{Error, journal};
 
 /// More commits than this do not wait for the disk at once.
 const WAITING_MAX: usize = 65_536;
@@ -52,7 +52,13 @@ impl Writer {
     }
 
     /// Hands a commit in; the receiver gets its answer once it is on disk.
-    pub fn submit(&self, ops: Vec<Op>) -> Result<oneshot::Receiver<Answer>, Error> {
+    pub fn submit(&self, mut ops: Vec<Op>) -> Result<oneshot::Receiver<Answer>, Error> {
+        for op in &mut ops {
+            if let Op::Journal(journal) = op {
+                let noted = std::mem::replace(journal, journal::Op::Note(Vec::new()));
+                *journal = noted.packed();
+            }
+        }
         let (answer, receiver) = oneshot::channel();
         let mut pending = self.pending.lock();
         if pending.closed {
