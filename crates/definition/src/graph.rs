@@ -35,7 +35,9 @@ impl Marked {
                         marked.systems.insert(system.to_owned());
                     }
                     what => {
-                        let line = format!("{what} {} ({})", one.name, one.place);
+                        // A name may be a text of several lines.
+                        let name = one.name.split_whitespace().collect::<Vec<_>>().join(" ");
+                        let line = format!("{what} {name} ({})", one.place);
                         if !marked.beside.contains(&line) {
                             marked.beside.push(line);
                         }
@@ -142,13 +144,16 @@ fn sides(project: &Project) -> (Vec<&str>, Vec<&str>) {
 }
 
 const WIDTH: i32 = 1_080;
-/// The box of a system.
+/// The box of a system, at least so high.
 const BOX: (i32, i32) = (190, 52);
 /// The hub: its left edge, its width, the height of its head and of one integration.
 const HUB: (i32, i32) = (360, 360);
 const HEAD: i32 = 44;
 const ROW: i32 = 46;
 const TOP: i32 = 20;
+/// What a tip needs beside another one, and a box beside another one.
+const TIP: i32 = 15;
+const GAP: i32 = 28;
 
 /// As SVG, for a browser or a page. *Shape*: the same project gives the same text.
 pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
@@ -156,13 +161,23 @@ pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
     let count = project.integrations.len() as i32;
     let beside = marked.map_or(0, |marked| marked.beside.len() as i32);
     let top = if marked.is_some() { TOP + 34 } else { TOP };
-    let inner = (HEAD + ROW * count.max(1) + 10).max(84 * left.len().max(right.len()) as i32);
-    let height = top + inner + 20 + if beside > 0 { 24 + 20 * beside } else { 0 };
+    // A box is as high as the lines at it need to keep apart.
+    let high = |name: &str| {
+        let all = project.integrations.iter().flat_map(ends);
+        BOX.1.max(TIP * (all.filter(|(of, _)| *of == name).count() as i32 + 1))
+    };
+    let column = |names: &[&str]| names.iter().map(|name| high(name)).sum::<i32>() + GAP * names.len() as i32;
+    let inner = (HEAD + ROW * count.max(1)).max(column(&left)).max(column(&right));
+    let legend = legend(project);
+    let height =
+        top + inner + 20 + if legend.is_empty() { 0 } else { 24 } + if beside > 0 { 24 + 20 * beside } else { 0 };
     let place = |name: &str| {
-        let (column, x) = if left.contains(&name) { (&left, 20) } else { (&right, WIDTH - 20 - BOX.0) };
-        let at = column.iter().position(|known| *known == name).unwrap_or_default() as i32;
-        let step = inner / (column.len().max(1) as i32);
-        (x, top + step * at + (step - BOX.1) / 2)
+        let (names, x) = if left.contains(&name) { (&left, 20) } else { (&right, WIDTH - 20 - BOX.0) };
+        // What is left over is shared out above, between and below.
+        let free = inner - names.iter().map(|name| high(name)).sum::<i32>();
+        let at = names.iter().position(|known| *known == name).unwrap_or_default();
+        let above: i32 = names[..at].iter().map(|name| high(name)).sum();
+        (x, top + above + free * (2 * at as i32 + 1) / (2 * names.len().max(1) as i32))
     };
     let row = |at: usize| top + HEAD + ROW * at as i32 + (ROW - 8) / 2;
     let mut text = format!(
@@ -176,9 +191,20 @@ pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
         let _ = writeln!(
             text,
             "<text x=\"20\" y=\"32\" font-size=\"17\" font-weight=\"600\">{}</text>",
-            escaped(&marked.title)
+            escaped(&cut(&marked.title, 110))
         );
     }
+    let _ = writeln!(
+        text,
+        "<rect class=\"hub\" x=\"{}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"10\" fill=\"#f4f7fb\" stroke=\"#234\" stroke-width=\"2\"/>\n\
+         <text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"17\" font-weight=\"600\">{}</text>",
+        HUB.0,
+        HUB.1,
+        HEAD + ROW * count.max(1),
+        HUB.0 + HUB.1 / 2,
+        top + 28,
+        escaped(&project.hub.name)
+    );
     for (at, integration) in project.integrations.iter().enumerate() {
         let strong = Marked::has_integration(marked, &integration.name);
         for (system, way) in ends(integration) {
@@ -191,7 +217,7 @@ pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
                 own.extend(ends(one).iter().filter(|(name, _)| *name == system).map(|_| (other, row(other))));
             }
             let place_of = own.iter().position(|(other, _)| *other == at).unwrap_or_default() as i32;
-            let from = y + BOX.1 * (place_of + 1) / (own.len() as i32 + 1);
+            let from = y + high(system) * (place_of + 1) / (own.len() as i32 + 1);
             let to = row(at);
             let middle = (start + end) / 2;
             let tips = match way {
@@ -209,17 +235,6 @@ pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
             );
         }
     }
-    let _ = writeln!(
-        text,
-        "<rect class=\"hub\" x=\"{}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"10\" fill=\"#f4f7fb\" stroke=\"#234\" stroke-width=\"2\" fill-opacity=\"0.6\"/>\n\
-         <text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"17\" font-weight=\"600\">{}</text>",
-        HUB.0,
-        HUB.1,
-        HEAD + ROW * count.max(1),
-        HUB.0 + HUB.1 / 2,
-        top + 28,
-        escaped(&project.hub.name)
-    );
     for (at, integration) in project.integrations.iter().enumerate() {
         let y = top + HEAD + ROW * at as i32;
         let strong = Marked::has_integration(marked, &integration.name);
@@ -230,14 +245,15 @@ pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
         };
         let _ = writeln!(
             text,
-            "<g{faint}><rect class=\"integration\" x=\"{}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"6\" fill=\"{fill}\" stroke=\"{colour}\"/>\n\
+            "<g{faint}><title>{}</title><rect class=\"integration\" x=\"{}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"6\" fill=\"{fill}\" stroke=\"{colour}\"/>\n\
              <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-weight=\"600\">{}</text>\n\
              <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\" fill=\"{colour}\">{}: {}</text></g>",
+            escaped(&integration.name),
             HUB.0 + 10,
             HUB.1 - 20,
             ROW - 8,
             y + 16,
-            escaped(&cut(&integration.name, 44)),
+            escaped(&cut(&integration.name, 38)),
             y + 31,
             integration.pattern.word(),
             escaped(&cut(&integration.entities().join(", "), 48)),
@@ -247,6 +263,7 @@ pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
     }
     for system in &project.systems {
         let (x, y) = place(&system.name);
+        let middle = y + high(&system.name) / 2;
         let strong = Marked::has_system(marked, &system.name);
         let (fill, faint) = match (marked, strong) {
             (Some(_), true) => ("#fde7c3", ""),
@@ -255,24 +272,42 @@ pub fn svg(project: &Project, marked: Option<&Marked>) -> String {
         };
         let _ = writeln!(
             text,
-            "<g{faint}><rect class=\"system\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"{fill}\" stroke=\"#345\"/>\n\
+            "<g{faint}><title>{}</title><rect class=\"system\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"8\" fill=\"{fill}\" stroke=\"#345\"/>\n\
              <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-weight=\"600\">{}</text>\n\
              <text x=\"{cx}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\" fill=\"#567\">{}</text></g>",
+            escaped(&system.name),
             BOX.0,
-            BOX.1,
-            y + 22,
-            escaped(&cut(&system.name, 24)),
-            y + 39,
+            high(&system.name),
+            middle - 4,
+            escaped(&cut(&system.name, 20)),
+            middle + 13,
             escaped(system.kind.name),
             cx = x + BOX.0 / 2,
         );
     }
-    for (at, line) in marked.iter().flat_map(|marked| &marked.beside).enumerate() {
-        let y = top + inner + 34 + 20 * at as i32;
-        let _ = writeln!(text, "<text x=\"20\" y=\"{y}\" fill=\"#345\">{}</text>", escaped(line));
+    let mut y = top + inner + 34;
+    if !legend.is_empty() {
+        let x = HUB.0 + HUB.1 / 2;
+        let _ = writeln!(
+            text,
+            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"11\" fill=\"#567\">{legend}</text>"
+        );
+        y += 24;
+    }
+    for line in marked.iter().flat_map(|marked| &marked.beside) {
+        let _ = writeln!(text, "<text x=\"20\" y=\"{y}\" fill=\"#345\">{}</text>", escaped(&cut(line, 150)));
+        y += 20;
     }
     text.push_str("</svg>\n");
     text
+}
+
+/// What the lines mean, where there are others than plain ones.
+fn legend(project: &Project) -> String {
+    let live = project.integrations.iter().any(|one| matches!(one.pattern, Pattern::Virtual(_)));
+    let both = project.integrations.iter().flat_map(ends).any(|(_, way)| way == Way::Both);
+    let parts = [(live, "dashed: asked live, nothing is stored"), (both, "two tips: both ways")];
+    parts.into_iter().filter(|(is, _)| *is).map(|(_, words)| words).collect::<Vec<_>>().join("; ")
 }
 
 fn colour(integration: &Integration) -> &'static str {
@@ -284,9 +319,14 @@ fn colour(integration: &Integration) -> &'static str {
     }
 }
 
-/// At most so many characters; a name that is longer ends in `…`.
+/// At most so many characters; what is left out of a longer text is its middle, since names often differ at their ends.
 fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let end = most / 3;
+    text.chars().take(most - end - 1).chain(['…']).chain(text.chars().skip(count - end)).collect()
 }
 
 fn escaped(text: &str) -> String {

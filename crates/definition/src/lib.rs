@@ -70,6 +70,7 @@ pub use model::*;
 pub use promote::{Promoted, promote};
 pub use reference::reference;
 pub use rules::accept::{ACCEPTABLE, Accepted};
+pub use sarif::Report;
 pub use sheet::{Examples, SheetLine, examples, remarks, sheet};
 pub use show::{Line, Origin, show};
 pub use units::{Hours, MinRows, NeededBy, Schedule, Wait, duration, percentage};

@@ -80,8 +80,8 @@ impl Loaded {
     }
 
     /// Every diagnostic as SARIF, for code reviews; what was accepted is in it as suppressed.
-    pub fn to_sarif(&self) -> serde_json::Value {
-        crate::sarif::sarif(&self.diagnostics, &self.accepted, &self.files)
+    pub fn to_sarif(&self, report: &crate::Report<'_>) -> serde_json::Value {
+        crate::sarif::sarif(&self.diagnostics, &self.accepted, &self.files, report)
     }
 
     /// Every diagnostic as one JSON array, then what was accepted.

@@ -119,8 +119,8 @@ pub fn project_in(cli: &Cli, dir: &Path) -> Result<Arc<Project>, Failure> {
 pub fn print_diagnostics(loaded: &Loaded, format: Format) {
     match format {
         Format::Json => say!("{:#}", loaded.to_json()),
-        Format::Sarif => say!("{:#}", loaded.to_sarif()),
-        Format::Human | Format::Csv => {
+        // SARIF is what `check` writes, and nobody else.
+        Format::Human | Format::Csv | Format::Sarif => {
             if !loaded.diagnostics.is_empty() {
                 talk!("{}\n", loaded.render(true, terminal_width()));
             }

@@ -337,7 +337,13 @@ fn three_hundred_integrations_load() {
 #[test]
 fn diagnostics_are_sarif_too() {
     let text = "hub: contoso\ntimezone: UTC\nalerts: []\nhub: again\n";
-    let sarif = load_files([("ironbridge.yaml", text)], &LoadOptions::default()).to_sarif();
+    let page = |code: record::Code| {
+        (code.0 == "IB0110").then(|| {
+            "# IB0110: A key\n\n## What happened\n\nIt is not there.\n\n## What to do\n\nCorrect it.\n".to_owned()
+        })
+    };
+    let report = definition::Report { prefix: "hub of (sample)/", page: &page };
+    let sarif = load_files([("ironbridge.yaml", text)], &LoadOptions::default()).to_sarif(&report);
     assert_eq!((&sarif["version"], sarif["runs"].as_array().unwrap().len()), (&"2.1.0".into(), 1));
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     let unknown = results.iter().find(|result| result["ruleId"] == "IB0110").unwrap();
@@ -345,14 +351,29 @@ fn diagnostics_are_sarif_too() {
     assert_eq!(
         unknown["locations"][0]["physicalLocation"],
         serde_json::json!({
-            "artifactLocation": { "uri": "ironbridge.yaml" },
+            "artifactLocation": { "uri": "hub%20of%20%28sample%29/ironbridge.yaml" },
             "region": { "startLine": 2, "startColumn": 1, "endColumn": 9 },
         })
     );
     let twice = results.iter().find(|result| result["ruleId"] == "IB0111").unwrap();
     assert_eq!(twice["relatedLocations"].as_array().unwrap().len(), 1);
+    let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
     for result in results {
-        let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
-        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]), "each result names a rule of the file");
+        let rule = &rules[result["ruleIndex"].as_u64().unwrap() as usize];
+        assert_eq!(rule["id"], result["ruleId"], "each result names a rule of the file");
+        assert!(result["locations"][0]["physicalLocation"]["region"]["startLine"].is_u64(), "{result}");
+    }
+    let rule = rules.iter().find(|rule| rule["id"] == "IB0110").unwrap();
+    assert_eq!(rule["name"], "AKeyThatDoesNotExist");
+    assert_eq!(rule["fullDescription"]["text"], "It is not there.");
+    let help = rule["help"]["markdown"].as_str().unwrap();
+    assert!(help.starts_with("## What happened\n\n") && help.ends_with("`ironbridge explain IB0110`"), "{help}");
+    let prints: std::collections::BTreeSet<&str> =
+        results.iter().map(|result| result["partialFingerprints"]["finding/v1"].as_str().unwrap()).collect();
+    assert_eq!(prints.len(), results.len(), "two findings are two");
+    // What moves down a line is the finding that it was.
+    let moved = load_files([("ironbridge.yaml", &*format!("# moved\n{text}"))], &LoadOptions::default());
+    for result in moved.to_sarif(&report)["runs"][0]["results"].as_array().unwrap() {
+        assert!(prints.contains(result["partialFingerprints"]["finding/v1"].as_str().unwrap()), "{result}");
     }
 }

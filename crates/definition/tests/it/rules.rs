@@ -2,6 +2,7 @@
 //! else is reported, and one beside it that is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use definition::{ACCEPTABLE, History, LoadOptions, Loaded, Measured, codes, load_files};
@@ -177,6 +178,30 @@ fn each_rule_is_broken_once_and_nothing_else_is_reported() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// What people read when a rule is broken stands in `rules.txt`. `UPDATE_MESSAGES=1 cargo test -p definition` writes it
+/// anew, to be read aloud before it is committed.
+#[test]
+fn each_rule_says_what_was_read_aloud() {
+    let measured = measured();
+    let options = LoadOptions { measured: Some(&measured), ..options() };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/rules.txt");
+    let said: String = CASES
+        .iter()
+        .map(|(code, broken, _)| {
+            let title = codes::ALL.iter().find(|(known, _)| known.0 == *code).map_or("", |(_, title)| title);
+            format!("## {title}\n{}\n\n", load_with(broken, &options).render(false, 120))
+        })
+        .collect();
+    if std::env::var_os("UPDATE_MESSAGES").is_some() {
+        std::fs::write(&path, &said).unwrap();
+    }
+    let read = std::fs::read_to_string(&path).unwrap_or_default();
+    for (now, before) in said.split("\n\n").zip(read.split("\n\n")) {
+        assert_eq!(now, before);
+    }
+    assert_eq!(said.len(), read.len(), "rules.txt has other cases");
+}
+
 #[test]
 fn no_rule_is_without_its_two_cases() {
     let tried: BTreeSet<&str> = CASES.iter().map(|(code, ..)| *code).collect();
@@ -202,7 +227,7 @@ fn what_is_accepted_is_listed_and_ends_on_its_day() {
         let json = loaded.to_json();
         assert_eq!(json[0]["severity"], "accepted");
         assert_eq!(json[0]["accepted"]["until"], "2027-03-31");
-        let sarif = loaded.to_sarif();
+        let sarif = loaded.to_sarif(&definition::Report { prefix: "", page: &|_| None });
         let result = &sarif["runs"][0]["results"][0];
         assert_eq!(result["suppressions"][0]["status"], "accepted");
         assert!(result["suppressions"][0]["justification"].as_str().unwrap().contains("until 2027-03-31"));

@@ -11,6 +11,7 @@ use record::{Catalog, Fault, RetryPolicy};
 
 use crate::cli::{Cli, Format};
 use crate::commands::emulate::stopped;
+use crate::commands::explain;
 use crate::commands::virtual_tables::lookup_note;
 use crate::failure::{FAILED, Failure, STRANGE_SECTION, USAGE};
 use crate::wiring::{self, OpenSystems};
@@ -67,7 +68,12 @@ fn fingerprint(dir: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
 
 /// Prints what was found; answers the exit code.
 fn report(cli: &Cli, loaded: &Loaded) -> u8 {
-    wiring::print_diagnostics(loaded, cli.format);
+    if cli.format == Format::Sarif {
+        let page = |code: record::Code| explain::page_of(code.0);
+        say!("{:#}", loaded.to_sarif(&definition::Report { prefix: &within_repository(&cli.project), page: &page }));
+    } else {
+        wiring::print_diagnostics(loaded, cli.format);
+    }
     let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     let warnings = loaded.diagnostics.len() - errors;
     if cli.format == Format::Human {
@@ -117,6 +123,14 @@ fn strange_sections(cli: &Cli, project: &Project) -> usize {
         }
     }
     count
+}
+
+/// Where a project is within its repository: `hub/`, or nothing where it is the whole of it, or in none.
+fn within_repository(dir: &Path) -> String {
+    let Ok(dir) = dir.canonicalize() else { return String::new() };
+    let root = dir.ancestors().find(|above| above.join(".git").exists());
+    let Some(within) = root.and_then(|root| dir.strip_prefix(root).ok()) else { return String::new() };
+    within.components().map(|part| format!("{}/", part.as_os_str().to_string_lossy())).collect()
 }
 
 /// What a virtual table is not, for whoever thinks of it as a table.

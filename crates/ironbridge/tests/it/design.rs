@@ -96,6 +96,16 @@ fn the_steps_of_the_pipelines_run_and_fail_where_they_should() {
         command.env("BUILD_ARTIFACTSTAGINGDIRECTORY", world.dir.join("staging"));
         said(command.output().unwrap())
     };
+    // A project in a folder of its repository names its files from the top of the repository.
+    let inside = world.dir.join("hub/contoso");
+    std::fs::create_dir_all(&inside).unwrap();
+    std::fs::write(inside.join("ironbridge.yaml"), "hub: 7\n").unwrap();
+    for (at, project) in [(&world.dir, "hub/contoso"), (&inside, ".")] {
+        let said = said(binary().current_dir(at).args(["-C", project, "--format", "sarif", "check"]).output().unwrap());
+        let uri = &said.json()["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+        assert_eq!(uri, "hub/contoso/ironbridge.yaml");
+    }
+    std::fs::remove_dir_all(world.dir.join("hub")).unwrap();
     for (fence, sarif) in [("yaml github", "check.sarif"), ("yaml azure", "staging/CodeAnalysisLogs/check.sarif")] {
         let steps = steps(&block("docs/guides/check.md", fence));
         assert_eq!(steps.len(), 2, "{steps:?}");
@@ -112,6 +122,8 @@ fn the_steps_of_the_pipelines_run_and_fail_where_they_should() {
         assert_eq!(results[0]["ruleId"], "IB0122", "{results}");
         let place = &results[0]["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "systems/finance.yaml");
+        let help = read()["runs"][0]["tool"]["driver"]["rules"][0]["help"]["markdown"].to_string();
+        assert!(help.contains("What to do"), "the page stands beside the finding: {help}");
         world.edit("systems/finance.yaml", "kind: sqlight", "kind: sqlite");
     }
 }
