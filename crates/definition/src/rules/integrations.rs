@@ -266,7 +266,7 @@ impl<'a> Seen<'a> {
                     Diagnostic::error(codes::SYSTEM_TO_SYSTEM, format!("`{from}` is mapped to itself"))
                         .at(at, "the destination")
                         .also(self.group.at("from"), "the source")
-                        .help("name another system, or a flow if a person decides"),
+                        .help("name another system; where a person decides about it, make it a flow"),
                 );
             }
         }

@@ -16,6 +16,8 @@ use crate::rules::systems;
 use crate::suggest;
 use crate::yaml;
 
+mod values;
+
 pub(crate) fn check(
     draft: &Draft,
     project: &Project,
@@ -149,6 +151,7 @@ impl Table<'_> {
         self.constants(&rules, &columns, diagnostics);
         self.choices(&rules.read, true, diagnostics);
         self.choices(&rules.write, false, diagnostics);
+        self.copies(&rules, &columns, diagnostics);
         let mut found: Vec<(Problem, &[RuleAt], &'static str)> = Vec::new();
         if !rules.read.is_empty() {
             let plan = ReadPlan {
@@ -306,71 +309,6 @@ impl Table<'_> {
         }
     }
 
-    /// A fixed value fits what it is written to.
-    fn constants(&self, rules: &Rules, columns: &Columns, diagnostics: &mut Vec<Diagnostic>) {
-        let of_field = |at: &RuleAt| self.entity.field(&at.rule.target).map(|field| field.ty.clone());
-        let of_column = |at: &RuleAt| columns.type_of(&at.rule.target);
-        let read = rules.read.iter().map(|at| (at, of_field(at)));
-        for (at, ty) in read.chain(rules.write.iter().map(|at| (at, of_column(at)))) {
-            let (mapping::Expr::Constant(value), Some(ty)) = (&at.rule.expr, ty) else { continue };
-            if let Err(misfit) = mapping::fit::fit(value.as_ref(), &ty, None) {
-                diagnostics.push(
-                    Diagnostic::error(codes::TYPE, format!("`{}` {}", at.rule.target, misfit.why))
-                        .at(at.source, format!("`{}` is {}", at.rule.target, ty.word()))
-                        .help("write a value of this type; a name of a column or field is a plain word"),
-                );
-            }
-        }
-    }
-
-    /// The names of a choice are those of its field, each of them.
-    fn choices(&self, rules: &[RuleAt], read: bool, diagnostics: &mut Vec<Diagnostic>) {
-        for at in rules {
-            let mapping::Expr::Choice { source, names } = &at.rule.expr else { continue };
-            let field = self.entity.field(if read { &at.rule.target } else { source });
-            let Some(Type::Choice { values }) = field.map(|field| &field.ty) else { continue };
-            let field = if read { &at.rule.target } else { source };
-            let mut missing: Vec<&str> = values
-                .iter()
-                .map(String::as_str)
-                .filter(|value| !names.iter().any(|(name, _)| name == value))
-                .collect();
-            for ((name, _), place) in names.iter().zip(&at.names) {
-                if values.contains(name) {
-                    continue;
-                }
-                // A misspelt name is one mistake, not an unknown name and a missing one.
-                let meant = suggest::nearest(name, missing.iter().copied()).or(missing.first().copied());
-                missing.retain(|value| Some(*value) != meant);
-                let diagnostic = Diagnostic::error(codes::CHOICE, format!("the field `{field}` has no value `{name}`"))
-                    .at(*place, "no name of this choice")
-                    .note(format!("its values are: {}", suggest::list(values.iter().map(String::as_str))))
-                    .maybe_help(suggest::did_you_mean(name, values.iter().map(String::as_str)))
-                    .or_help(match meant {
-                        Some(meant) => {
-                            format!("write `{meant}`, which is missing here; or add `{name}` to `values:` of the field")
-                        }
-                        None => format!("remove it, or add `{name}` to `values:` of the field"),
-                    });
-                push_once(diagnostics, diagnostic);
-            }
-            if missing.is_empty() {
-                continue;
-            }
-            let diagnostic = Diagnostic::error(
-                codes::CHOICE,
-                format!(
-                    "the choice does not cover {}",
-                    missing.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
-                ),
-            )
-            .at(at.source, format!("`{field}` may be {}", missing.join(" or ")))
-            .note("a record with a value that the choice does not know is rejected")
-            .help(format!("add `{}: …` to `choice:`, with the system's value", missing[0]));
-            push_once(diagnostics, diagnostic);
-        }
-    }
-
     /// What is known of the columns: the live catalogue, else what is declared, else nothing.
     fn columns(&self, catalog: Option<&Catalog>, diagnostics: &mut Vec<Diagnostic>) -> Option<Columns> {
         if let (Some(catalog), Some(table)) = (catalog, &self.model.table) {
@@ -508,23 +446,6 @@ impl Table<'_> {
                     .or_help("correct the name, or declare it under `columns:`"),
             );
         }
-    }
-}
-
-/// A line of `both:` is two rules, and its mistakes are one.
-fn push_once(diagnostics: &mut Vec<Diagnostic>, diagnostic: Diagnostic) {
-    let known =
-        |have: &Diagnostic| have.code == diagnostic.code && have.title == diagnostic.title && near(have, &diagnostic);
-    if !diagnostics.iter().any(known) {
-        diagnostics.push(diagnostic);
-    }
-}
-
-/// On one line of `both:`, the column and the field are two places.
-fn near(a: &Diagnostic, b: &Diagnostic) -> bool {
-    match (a.span, b.span) {
-        (Some(a), Some(b)) => a.file == b.file && a.start.abs_diff(b.start) < 200,
-        _ => false,
     }
 }
 

@@ -61,9 +61,10 @@ fn tight(group: &Group, schedule: &Schedule, history: &History, diagnostics: &mu
     }
 }
 
-/// In whole seconds, at least one.
+/// In whole seconds, at least one; in whole minutes where there are several.
 fn whole(duration: Duration) -> Duration {
-    Duration::from_secs(duration.as_secs().max(1))
+    let seconds = duration.as_secs().max(1);
+    Duration::from_secs(if seconds < 120 { seconds } else { seconds / 60 * 60 })
 }
 
 /// Twice as long, in whole minutes.
@@ -124,10 +125,11 @@ fn moved_away(decision: &Group, measured: &Measured, diagnostics: &mut Vec<Diagn
     } else {
         format!("today {} would be recommended: `ironbridge advise --name {name} --a-day {is}`", would_be.title())
     };
+    let when = if answers.in_three_years > answers.a_day { " in three years" } else { "" };
     diagnostics.push(
         Diagnostic::warning(
             codes::MOVED_AWAY,
-            format!("`{name}` was decided for {} a day, and {} a day came", number(said), number(is)),
+            format!("`{name}` was decided for {} a day{when}, and {} a day came", number(said), number(is)),
         )
         .at(given.at("a_day"), format!("measured over {} days", history.days))
         .note("what was decided for another volume may be right no longer")

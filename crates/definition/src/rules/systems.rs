@@ -83,7 +83,9 @@ pub(super) fn dataverse_by_another_way(
 fn sql(at: Span, label: String) -> Diagnostic {
     Diagnostic::error(codes::SQL_TO_DATAVERSE, "SQL directly to Dataverse")
         .at(at, label)
-        .note("it is read-only, passes by business rules and change tracking, and times out after two minutes")
+        .note(
+            "it is read-only, knows neither business rules nor change tracking, and ends each query after two minutes",
+        )
         .help("use `kind: dataverse` with `connection: { url: https://…crm.dynamics.com, … }`")
 }
 

@@ -26,6 +26,17 @@ pub(super) fn not_yaml(file: FileId, text: &str, kind: &ErrorKind, at: usize, ow
             return indented_by_tab(Span { file, start: tab, end: tab + 1 });
         }
     }
+    if own_words.contains("found a tab") {
+        // The reader stands where the text before it began.
+        let mut start = line_start;
+        for line in text[line_start..].split_inclusive('\n') {
+            if let Some(tab) = line.find('\t').filter(|tab| line[..*tab].trim().is_empty()) {
+                let tab = (start + tab) as u32;
+                return indented_by_tab(Span { file, start: tab, end: tab + 1 });
+            }
+            start += line.len();
+        }
+    }
     let before = text[..at].lines().last().unwrap_or("");
     let formula = [line, before]
         .iter()

@@ -239,7 +239,9 @@ fn reality_that_moved_away_is_told_with_what_would_be_right_now() {
     assert_eq!(check(&of(5_000)), "");
     let text = check(&of(40_000));
     assert!(
-        text.contains("warning[IB0223]: `customers-and-contacts` was decided for 200 a day, and 4,000 a day came"),
+        text.contains(
+            "warning[IB0223]: `customers-and-contacts` was decided for 200 a day in three years, and 4,000 a day came"
+        ),
         "{text}"
     );
     assert!(text.contains("`ironbridge advise --name customers-and-contacts --a-day 4000`"), "{text}");

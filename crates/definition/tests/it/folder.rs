@@ -188,6 +188,57 @@ fn a_live_catalogue_knows_tables_columns_and_lengths() {
     check(&loaded, "IB0307", "nothing fills the column `industrycode`, which `account` requires");
 }
 
+/// From the source to the entity, as from the entity to the destination: what never fits is refused, and what may be too
+/// long is warned of.
+#[test]
+fn types_and_lengths_are_checked_from_the_source_on() {
+    let found = |limit: Type, name: Type, changed: Type| {
+        let columns = [
+            ("customer_no", Type::WholeNumber),
+            ("company_name", name),
+            ("contact_email", Type::Text { max_length: None }),
+            ("contact_name", Type::Text { max_length: None }),
+            ("credit_limit", limit),
+            ("terms_code", Type::Text { max_length: Some(2) }),
+            ("parent_no", Type::WholeNumber),
+            ("updated_at", changed),
+        ];
+        let columns = columns.map(|(name, ty)| TableColumn {
+            column: Column { name: name.into(), ty },
+            required: false,
+            writable: true,
+        });
+        let keys = vec![TableKey { columns: vec!["customer_no".into()], primary: true, active: true }];
+        let customers = Table { name: "customers".into(), columns: columns.into(), keys };
+        let catalogs = [("finance".to_owned(), Catalog { tables: vec![customers] })].into();
+        let mut files: std::collections::BTreeMap<String, String> = super::mutation::fixture().into_iter().collect();
+        super::messages::apply(&mut files, "systems/finance.yaml: name: =Trim(company_name) => name: company_name");
+        super::messages::apply(
+            &mut files,
+            "systems/finance.yaml:     table: customers   =>     alternate_key: customer_no\n    table: customers   ",
+        );
+        let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, catalogs, ..LoadOptions::default() });
+        loaded.diagnostics.iter().map(|found| format!("{} {}", found.code, found.title)).collect::<Vec<_>>()
+    };
+    let text = |max: u32| Type::Text { max_length: Some(max) };
+    let none: [&str; 0] = [];
+    assert_eq!(found(Type::Money, text(160), Type::DateTime), none);
+    assert_eq!(found(text(20), text(100), Type::LocalDateTime), none, "a text may be a number");
+    assert_eq!(
+        found(Type::Money, text(200), Type::DateTime),
+        ["IB0304 `company_name` may hold 200 characters, and the field `name` takes 160"]
+    );
+    assert_eq!(
+        found(Type::Date, text(160), Type::WholeNumber),
+        [
+            "IB0304 the column `credit_limit` is date, and the field `credit_limit` is money",
+            "IB0304 the column `updated_at` is whole_number, and the field `changed_at` is datetime",
+            "IB0304 the field `credit_limit` is money, and the column `credit_limit` is date",
+        ]
+    );
+}
+
 #[test]
 fn a_live_catalogue_knows_what_triggers_watch_and_lines_hold() {
     let table = |name: &str, columns: &[&str]| Table {
