@@ -30,6 +30,11 @@ impl History {
     pub fn a_day(&self) -> u64 {
         self.written.div_ceil(u64::from(self.days.max(1)))
     }
+
+    /// `1 day`, `14 days`.
+    pub(crate) fn in_days(&self) -> String {
+        if self.days == 1 { "1 day".to_owned() } else { format!("{} days", self.days) }
+    }
 }
 
 impl Measured {

@@ -30,12 +30,19 @@ pub fn measured(dir: &Path) -> Measured {
         let mut found: BTreeMap<String, History> = BTreeMap::new();
         for last in store.last_runs()? {
             let runs = store.runs(Some(&last.integration), None, RUNS_MAX)?;
-            let recent: Vec<&Run> = runs.iter().filter(|run| run.started >= since && run.state.is_good()).collect();
+            // The first load tells nothing of a usual day.
+            let oldest = runs.iter().rev().find(|run| run.state.is_good() && run.counts.written() > 0);
+            let first_load = oldest.filter(|_| runs.len() < RUNS_MAX).map(|run| run.id);
+            let counts = |run: &&Run| run.started >= since && run.state.is_good() && Some(run.id) != first_load;
+            let recent: Vec<&Run> = runs.iter().filter(counts).collect();
             found.extend(history(&recent, now).map(|history| (last.integration.clone(), history)));
         }
-        for (name, effects) in store.journal_effects(since)? {
-            let history = found.entry(name).or_insert_with(|| History { days: DAYS as u32, ..History::default() });
-            history.written += effects;
+        // Of flows it counts what came, and not what they wrote.
+        let mut came = store.journal_effects(since)?;
+        came.extend(store.flows_came(since)?);
+        for (name, (count, first)) in came {
+            let history = found.entry(name).or_insert_with(|| History { days: days(first, now), ..History::default() });
+            history.written += count;
         }
         Ok(Measured(found))
     };
@@ -51,9 +58,8 @@ fn history(runs: &[&Run], now: Timestamp) -> Option<History> {
         runs.iter().filter_map(|run| Some(run.finished?.duration_since(run.started).unsigned_abs())).collect();
     took.sort_unstable();
     let at = |part: usize| took.get((took.len() * part / 100).min(took.len().saturating_sub(1))).copied();
-    let days = now.duration_since(first).as_secs().div_euclid(DAY_SECONDS) + 1;
     Some(History {
-        days: u32::try_from(days).unwrap_or(1),
+        days: days(first, now),
         runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
         idle_runs: u32::try_from(runs.iter().filter(|run| run.counts.written() == 0).count()).unwrap_or(u32::MAX),
         usual_run: at(50),
@@ -61,4 +67,9 @@ fn history(runs: &[&Run], now: Timestamp) -> Option<History> {
         read: runs.iter().map(|run| run.counts.read).sum(),
         written: runs.iter().map(|run| run.counts.written()).sum(),
     })
+}
+
+/// How many days began since then, this one too.
+fn days(first: Timestamp, now: Timestamp) -> u32 {
+    u32::try_from(now.duration_since(first).as_secs().div_euclid(DAY_SECONDS) + 1).unwrap_or(1)
 }

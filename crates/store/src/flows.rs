@@ -6,6 +6,7 @@
 
 pub(crate) mod forget;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -376,6 +377,18 @@ impl Store {
         self.read(|conn| {
             Ok(first(conn, sql, (integration, to_ms(since)), |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
         })
+    }
+
+    /// How many instances of each flow came since then, those that are held too, and when the first of them did.
+    pub fn flows_came(&self, since: Timestamp) -> Result<BTreeMap<String, (u64, Timestamp)>, Error> {
+        let sql =
+            "SELECT integration, count(*), min(started) FROM flow_instance WHERE started >= ?1 GROUP BY integration";
+        let rows: Vec<(String, (u64, Timestamp))> = self.read(|conn| {
+            all(conn, sql, [to_ms(since)], |row| {
+                Ok((row.get(0)?, (row.get::<_, i64>(1)? as u64, from_ms(row.get(2)?))))
+            })
+        })?;
+        Ok(rows.into_iter().collect())
     }
 
     /// How many instances of a flow are in this state.

@@ -397,20 +397,23 @@ impl Store {
         Ok((rows.into_iter().flat_map(|(_, at, bytes)| unpack(at, &bytes)).collect(), reached))
     }
 
-    /// How many messages of each integration had an effect since a moment: records that were written or were right already,
-    /// in one destination each. *Shape*: by the name of the integration; what is no longer in the journal is not counted.
-    pub fn journal_effects(&self, since: Timestamp) -> Result<BTreeMap<String, u64>, Error> {
+    /// How many messages of each integration had an effect since a moment, and when the first of them had: records that
+    /// were written or were right already, in one destination each. *Shape*: by the name of the integration; what is no
+    /// longer in the journal is not counted.
+    pub fn journal_effects(&self, since: Timestamp) -> Result<BTreeMap<String, (u64, Timestamp)>, Error> {
         use What::{Created, Deactivated, Deleted, Unchanged, Updated};
         let rows: Vec<(Ms, Vec<u8>)> = self.read(|conn| {
-            all(conn, "SELECT at, notes FROM journal WHERE at >= ?1", [to_ms(since)], |row| {
+            all(conn, "SELECT at, notes FROM journal WHERE at >= ?1 ORDER BY at", [to_ms(since)], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
         })?;
         let mut counts = BTreeMap::new();
-        for noted in rows.into_iter().flat_map(|(at, bytes)| unpack(at, &bytes)) {
-            let is_effect = matches!(noted.note.what, Created | Updated | Unchanged | Deleted | Deactivated);
-            if is_effect && noted.note.message.is_some() {
-                *counts.entry(noted.note.integration).or_default() += 1;
+        for (at, bytes) in rows {
+            for noted in unpack(at, &bytes) {
+                let is_effect = matches!(noted.note.what, Created | Updated | Unchanged | Deleted | Deactivated);
+                if is_effect && noted.note.message.is_some() {
+                    counts.entry(noted.note.integration).or_insert((0, from_ms(at))).0 += 1;
+                }
             }
         }
         Ok(counts)

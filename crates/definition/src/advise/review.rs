@@ -79,7 +79,7 @@ fn real_time(event: &Event, history: Option<&History>, push: &mut impl FnMut(Str
         );
     } else if let Some(history) = few.filter(|_| event.write_back.is_empty()) {
         push(
-            format!("{} a day came in {} days", number(history.a_day()), history.days),
+            format!("{} a day came in {}", number(history.a_day()), history.in_days()),
             "so few may be a batch of every few minutes, unless each minute counts",
         );
     }
@@ -89,7 +89,7 @@ fn scheduled(batch: &Batch, history: Option<&History>, push: &mut impl FnMut(Str
     let Some(history) = history.filter(|history| history.runs >= RUNS_MIN) else { return };
     if history.written == 0 {
         push(
-            format!("{} runs in {} days had nothing to write", number(history.runs.into()), history.days),
+            format!("{} runs in {} had nothing to write", number(history.runs.into()), history.in_days()),
             "run it less often, or ask whether anybody still needs it",
         );
     } else if history.idle_runs * 20 >= history.runs * 19 && batch.needed_by.is_none() {

@@ -38,11 +38,11 @@ pub fn text(advice: &Advice, answers: &Answers, width: usize) -> String {
     for (other, why) in &advice.others {
         let cost = cost(*other, answers, None);
         let price = format!(
-            "{}: {} {} in three years, {} requests a day, {}.",
+            "{}: {} {} in three years, {} a day, {}.",
             other.title(),
             money(cost.three_years()),
             answers.currency,
-            number(cost.requests_later),
+            counted(number(cost.requests_later), "request"),
             parts(cost.parts.len())
         );
         paragraph("  - ", "    ", &price);
@@ -55,9 +55,9 @@ pub fn text(advice: &Advice, answers: &Answers, width: usize) -> String {
 fn costs(cost: &Cost, answers: &Answers) -> Vec<String> {
     let currency = &answers.currency;
     let mut told = vec![format!(
-        "about {} days to build and {} days a year to run: {} {currency}, then {} {currency} a year at {} {currency} a day (an estimate of ours; yours may be better)",
-        cost.build_days.normalize(),
-        cost.run_days_a_year.normalize(),
+        "about {} to build and {} a year to run: {} {currency}, then {} {currency} a year at {} {currency} a day (an estimate of ours; yours may be better)",
+        counted(cost.build_days.normalize(), "day"),
+        counted(cost.run_days_a_year.normalize(), "day"),
         money(cost.build),
         money(cost.run_a_year),
         number(answers.rate)
@@ -69,9 +69,13 @@ fn costs(cost: &Cost, answers: &Answers) -> Vec<String> {
     told.push(match cost.requests_later {
         0 => "no requests against the allowances of Dataverse".to_owned(),
         _ => format!(
-            "{} Dataverse requests a day now{later}: {} % of the {} that {} may use in a day",
-            number(cost.requests),
-            cost.share(),
+            "{} a day now{later}: {} of the {} that {} may use in a day",
+            counted(number(cost.requests), "Dataverse request"),
+            if cost.requests_later * 100 < cost.allowance {
+                "less than 1 %".to_owned()
+            } else {
+                format!("{} %", cost.share())
+            },
             number(cost.allowance),
             cost.of
         ),
@@ -79,8 +83,8 @@ fn costs(cost: &Cost, answers: &Answers) -> Vec<String> {
     if cost.peak > 0 {
         let over = if cost.peak > cost::PROTECTION { ": too many, so they would be slowed down" } else { "" };
         told.push(format!(
-            "about {} requests in the busiest five minutes, of {} for one user and web server{over}",
-            number(cost.peak),
+            "about {} in the busiest five minutes, of {} for one user and web server{over}",
+            counted(number(cost.peak), "request"),
             number(cost::PROTECTION)
         ));
     }
@@ -103,6 +107,12 @@ fn parts(count: usize) -> String {
         1 => "1 part".to_owned(),
         count => format!("{count} parts"),
     }
+}
+
+/// `1 day`, `2 days`, `0.5 days`.
+fn counted(count: impl std::fmt::Display, one: &str) -> String {
+    let count = count.to_string();
+    if count == "1" { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// In whole units, with a comma between thousands.

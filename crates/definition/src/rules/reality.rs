@@ -131,7 +131,7 @@ fn moved_away(decision: &Group, measured: &Measured, diagnostics: &mut Vec<Diagn
             codes::MOVED_AWAY,
             format!("`{name}` was decided for {} a day{when}, and {} a day came", number(said), number(is)),
         )
-        .at(given.at("a_day"), format!("measured over {} days", history.days))
+        .at(given.at("a_day"), format!("measured over {}", history.in_days()))
         .note("what was decided for another volume may be right no longer")
         .help(what_now),
     );

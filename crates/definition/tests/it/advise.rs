@@ -136,8 +136,8 @@ Why
 What it costs
   - about 5 days to build and 4 days a year to run: 3,250 GBP, then 2,600 GBP a year at 650 GBP a
     day (an estimate of ours; yours may be better)
-  - 1,696 Dataverse requests a day now, 4,096 in three years: 1 % of the 1,100,000 that the users
-    without a licence together may use in a day
+  - 1,696 Dataverse requests a day now, 4,096 in three years: less than 1 % of the 1,100,000 that
+    the users without a licence together may use in a day
   - about 69 requests in the busiest five minutes, of 6,000 for one user and web server
   - 6 parts to operate: the webhook and its registration, an address that the sender reaches, with
     key and certificate, the queue, the consumer of each destination, the dead letters, the sweep

@@ -127,12 +127,19 @@ fn answers(
         talk!("");
     }
     if lines.is_empty() {
-        let words: Vec<&str> = QUESTIONS.iter().map(|question| question.key).collect();
+        let of = |needed: bool| {
+            let asked = QUESTIONS.iter().filter(move |question| question.default.is_none() == needed);
+            asked.map(|question| question.key).collect::<Vec<_>>().join(", ")
+        };
         return Err(Failure::new(
             USAGE,
             NO_ANSWERS,
             "nothing was answered, and there is no terminal to ask on",
-            format!("give the answers as flags or in a file (--answers FILE): {}", words.join(", ")),
+            format!(
+                "give the answers as flags or in a file (--answers FILE), at least {}; the others are {}",
+                of(true),
+                of(false)
+            ),
         ));
     }
     Ok(advise::read(&label, &(lines.join("\n") + "\n")))

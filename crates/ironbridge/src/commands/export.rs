@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use definition::{Examples, Project, SheetLine};
-use record::Entity;
+use record::{Decimal, Entity};
 use serde_json::{Map, Value as Json};
 
 use crate::cli::Cli;
@@ -36,7 +36,8 @@ async fn ask(cli: &Cli, project: &Project, examples: &mut Examples) {
     for system in project.systems.iter().filter(|system| system.kind.reads) {
         for table in system.entities.iter().filter_map(|held| held.table.as_deref()) {
             match sample::of_table(cli, &system.name, table).await {
-                Ok(sample) => {
+                Ok(mut sample) => {
+                    (0..sample.columns.len()).for_each(|at| shortened(&mut sample.rows, at));
                     let row = |cells: &Vec<Option<String>>| {
                         let named = sample.columns.iter().zip(cells);
                         let cells = named.filter_map(|(name, cell)| Some((name.clone(), Json::from(cell.clone()?))));
@@ -51,6 +52,19 @@ async fn ask(cli: &Cli, project: &Project, examples: &mut Examples) {
                 }
             }
         }
+    }
+}
+
+/// Numbers of a column that all have as many digits after the point, as its type has, without the zeros that say nothing.
+fn shortened(rows: &mut [Vec<Option<String>>], column: usize) {
+    let digits = |text: &str| text.parse::<Decimal>().ok().and(text.split_once('.')).map(|(_, digits)| digits.len());
+    let all: Vec<Option<usize>> = rows.iter().filter_map(|row| row.get(column)?.as_deref()).map(digits).collect();
+    let Some(Some(scale @ 3..)) = all.first().copied().filter(|first| all.iter().all(|one| one == first)) else {
+        return;
+    };
+    for cell in rows.iter_mut().filter_map(|row| row.get_mut(column)?.as_mut()) {
+        let zeros = cell.len() - cell.trim_end_matches('0').len();
+        cell.truncate(cell.len() - zeros.min(scale - 2));
     }
 }
 
@@ -84,4 +98,24 @@ fn markdown(project: &Project, entity: &Entity, lines: &[SheetLine]) -> String {
     }
     text.push_str("\nRead and agreed: ______________________ Date: ____________\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_that_a_type_adds_are_left_out() {
+        let check = |given: &[&str], expected: &[&str]| {
+            let mut rows: Vec<Vec<Option<String>>> = given.iter().map(|cell| vec![Some((*cell).to_owned())]).collect();
+            rows.push(vec![None]);
+            shortened(&mut rows, 0);
+            let got: Vec<&str> = rows.iter().filter_map(|row| row[0].as_deref()).collect();
+            assert_eq!(got, expected);
+        };
+        check(&["3000.5000", "4500.0000", "0.1234"], &["3000.50", "4500.00", "0.1234"]);
+        check(&["1.50", "2.00"], &["1.50", "2.00"]);
+        check(&["1.1000", "1.10"], &["1.1000", "1.10"]);
+        check(&["A.0000", "1.0000"], &["A.0000", "1.0000"]);
+    }
 }

@@ -225,8 +225,18 @@ fn check_knows_what_was_measured() {
     world
         .ironbridge(&["advise", "--name", "customers", "--answers", file.to_str().unwrap(), "--who", "finance-it"])
         .ok();
+    let loaded = world.ironbridge(&["check"]).ok();
+    assert!(!loaded.err.contains("IB0223"), "the first load is no usual day: {loaded:#?}");
+    world.sql(
+        "UPDATE customers SET credit_limit = '77', updated_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now')
+         WHERE customer_no LIKE 'C-11%'",
+    );
+    world.ironbridge(&["run", "customers"]).ok();
     let checked = world.ironbridge(&["check"]).ok();
-    assert!(checked.err.contains("warning[IB0223]: `customers` was decided for 2 a day"), "{checked:#?}");
+    assert!(
+        checked.err.contains("warning[IB0223]: `customers` was decided for 2 a day, and 100 a day came"),
+        "{checked:#?}"
+    );
     let review = world.ironbridge(&["--format", "json", "advise", "review"]).ok().json();
     assert!(review.is_array(), "{review}");
     // An acceptance is listed each time, and counted.

@@ -31,6 +31,7 @@ mod postgres;
 mod prices;
 mod reading;
 mod references;
+mod refused;
 mod renumbered;
 mod second_run;
 mod signals;
