@@ -144,6 +144,16 @@ fn links_between_documents_lead_somewhere() {
 }
 
 #[test]
+fn decisions_have_numbers_of_their_own() {
+    let mut numbers = BTreeSet::new();
+    for page in files(&root().join("docs/decisions"), "md") {
+        let name = page.file_stem().unwrap().to_str().unwrap();
+        let (number, _) = name.split_once('-').unwrap_or_else(|| panic!("{name} has no number"));
+        assert!(number.len() == 4 && numbers.insert(number.to_owned()), "{name}: another decision has its number");
+    }
+}
+
+#[test]
 fn nothing_is_left_unfinished() {
     let marks =
         ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "todo".to_owned() + "!(", "unimplemented".to_owned() + "!("];
