@@ -43,7 +43,8 @@ pub fn reference() -> String {
         if file.starts_with("systems") {
             let _ = write!(
                 page,
-                "\n### One entity of a system\n\nBeside the keys of its kind, which are on the page of the connector.\n\n{}",
+                "\n### One entity of a system\n\nBeside the keys of its kind, which are on the page of the connector: {}.\n\n{}",
+                CONNECTORS.map(|(kind, page)| format!("[{kind}](../connectors/{page}.md)")).join(", "),
                 rows(tables::system::SYSTEM_ENTITY.iter())
             );
             for table in [
@@ -63,8 +64,25 @@ pub fn reference() -> String {
             }
         }
     }
+    page.push_str(
+        "\n## runbooks/NAME.md\n\n\
+         What the team knows of the integration of this name: whom to call, what may be run twice, what must not wait.\n\
+         It is Markdown, and stands in the runbook that the hub makes; `check` looks for secrets in it.\n",
+    );
     page
 }
+
+/// The pages of the kinds of system.
+const CONNECTORS: [(&str, &str); 8] = [
+    ("dataverse", "dataverse"),
+    ("postgres", "postgres"),
+    ("mysql", "mysql"),
+    ("sqlserver", "sqlserver"),
+    ("sqlite", "sqlite"),
+    ("rest", "rest"),
+    ("odata", "odata"),
+    ("files", "files"),
+];
 
 fn section(table: &Table, page: &mut String, written: &mut std::collections::BTreeSet<String>) {
     if !written.insert(slug(table.name)) {

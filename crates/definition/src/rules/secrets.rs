@@ -55,6 +55,27 @@ fn of_file(id: FileId, file: &File) -> Vec<(Span, &'static str)> {
             }
         }
     }
+    for (at, _) in text.match_indices("://") {
+        let rest = &text[at + 3..];
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'`),".contains(c)).unwrap_or(rest.len());
+        let Some((who, _)) = rest[..end].rsplit_once('@') else { continue };
+        let Some((user, password)) = who.split_once(':') else { continue };
+        if !is_placeholder(password) {
+            let start = at + 3 + user.len() + 1;
+            push(start, start + password.len(), "the password of an address");
+        }
+    }
+    // Whoever has such an address can post there.
+    for (name, least) in [("hooks.slack.com/services/", 20), (".webhook.office.com/webhookb2/", 30)] {
+        for (at, _) in lower.match_indices(name) {
+            let start = at + name.len();
+            let rest = &text[start..];
+            let len = rest.find(|c: char| c.is_whitespace() || "\"'`)},".contains(c)).unwrap_or(rest.len());
+            if len >= least {
+                push(start, start + len, "the secret of a webhook");
+            }
+        }
+    }
     let mut start = None;
     for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
         let part = c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~' | '+' | '=');
@@ -72,6 +93,15 @@ fn of_file(id: FileId, file: &File) -> Vec<(Span, &'static str)> {
     found
 }
 
+/// What people write where they do not mean a password: a reference, a word for it, dots.
+fn is_placeholder(password: &str) -> bool {
+    const WORDS: &[&str] = &["password", "passwort", "pass", "pwd", "secret", "pw"];
+    password.is_empty()
+        || password.starts_with(['$', '{', '<', '[', '(', '%'])
+        || WORDS.contains(&password.to_ascii_lowercase().as_str())
+        || password.chars().all(|c| matches!(c, '.' | '…' | '*' | 'x' | 'X' | '-' | '_' | '•'))
+}
+
 /// What a word is, if it looks like a secret.
 fn token(word: &str) -> Option<&'static str> {
     const PREFIXES: &[(&str, usize, &str)] = &[
@@ -80,6 +110,10 @@ fn token(word: &str) -> Option<&'static str> {
         ("glpat-", 26, "a GitLab token"),
         ("xoxb-", 24, "a Slack token"),
         ("xoxp-", 24, "a Slack token"),
+        ("npm_", 40, "a token of a package registry"),
+        ("pypi-", 60, "a token of a package registry"),
+        ("AIza", 39, "a cloud access key"),
+        ("SG.", 60, "a mail service's key"),
         ("sk_live_", 24, "a payment provider's key"),
         ("AKIA", 20, "a cloud access key"),
     ];
@@ -156,6 +190,16 @@ mod tests {
         assert_eq!(found("url: \"Endpoint=x;SharedAccessKey=abcdefghij\"\n"), ["abcdefghij"]);
         assert!(found("url: \"Server=x;Password=${env:PASSWORD}\"\n").is_empty());
         assert!(found("purpose: say password= and nothing else\n").is_empty());
+        assert_eq!(found("# psql postgres://hub:hunter2@db.contoso.example/x\n"), ["hunter2"]);
+        assert_eq!(found("See `amqps://hub:a%2Fb@mq:5671`, not sftp://hub@files.example.\n"), ["a%2Fb"]);
+        for fine in
+            ["postgres://user:password@host/x", "postgres://hub:${env:PASSWORD}@db/x", "https://x.example/a:b@c"]
+        {
+            assert!(found(&format!("# {fine}\n")).is_empty(), "{fine}");
+        }
+        let hook = "T0AAAAAA1/B0BBBBBB2/".to_owned() + "cc33dd44";
+        assert_eq!(found(&format!("slack: https://hooks.slack.com/services/{hook}\n")), [hook]);
+        assert!(found("slack: https://hooks.slack.com/services/…\n").is_empty());
         assert_eq!(found("x: |\n  -----BEGIN RSA PRIVATE KEY-----\n  abc\n  -----END RSA PRIVATE KEY-----\n").len(), 1);
     }
 }

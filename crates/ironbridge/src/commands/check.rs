@@ -105,12 +105,12 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
             }
         }
     }
-    let strange = loaded.project.as_ref().filter(|_| errors == 0).map_or(0, |project| strange_sections(cli, project));
+    let strange = loaded.project.as_ref().filter(|_| errors == 0).map_or(0, |project| strange_sections(project));
     if errors + strange > 0 { USAGE } else { 0 }
 }
 
 /// Notes in `runbooks/` for an alert that there is none: nobody would find them. Answers how many.
-fn strange_sections(cli: &Cli, project: &Project) -> usize {
+fn strange_sections(project: &Project) -> usize {
     let mut count = 0;
     for integration in &project.integrations {
         let Some(file) = &integration.runbook else { continue };
@@ -119,7 +119,7 @@ fn strange_sections(cli: &Cli, project: &Project) -> usize {
             count += 1;
             let what = format!("{file} has a section `{heading}`, and {} has no such alert", integration.name);
             let fix = format!("name it like a section of: ironbridge runbook {}", integration.name);
-            Failure::new(USAGE, STRANGE_SECTION, what, fix).print(cli.format);
+            Failure::new(USAGE, STRANGE_SECTION, what, fix).print(Format::Human);
         }
     }
     count
