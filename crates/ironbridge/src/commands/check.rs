@@ -105,7 +105,7 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
             }
         }
     }
-    let strange = loaded.project.as_ref().filter(|_| errors == 0).map_or(0, |project| strange_sections(project));
+    let strange = loaded.project.as_ref().filter(|_| errors == 0).map_or(0, strange_sections);
     if errors + strange > 0 { USAGE } else { 0 }
 }
 
