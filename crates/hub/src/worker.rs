@@ -274,9 +274,16 @@ fn log(name: &str, report: &Report) {
         return;
     }
     let counts = &report.counts;
+    let some = |count: u64, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
     let summary = format!(
-        "{} read, {} created, {} updated, {} unchanged, {} rejected",
-        counts.read, counts.created, counts.updated, counts.unchanged, counts.rejected
+        "{} read, {} created, {} updated{}, {} unchanged, {} rejected{}",
+        counts.read,
+        counts.created,
+        counts.updated,
+        some(counts.deleted, "deleted or deactivated"),
+        counts.unchanged,
+        counts.rejected,
+        some(counts.skipped, "skipped")
     );
     match &report.error {
         Some(fault) => {

@@ -333,16 +333,16 @@ async fn hub_round(stage: &Stage) -> Result<Round, Failure> {
 
 fn order(dir: &Path, discontinued: bool) -> Result<u8, Failure> {
     let dynamics = address(dir, "dynamics")?;
-    let number = format!("SO-{}", jiff::Timestamp::now().strftime("%H%M%S%3f"));
+    let number = number_of_now("SO");
     let second = if discontinued { orders::DISCONTINUED } else { "P-200" };
-    orders::submit(dynamics, &number, &[("P-100", "2"), (second, "1.5")]).map_err(|why| no_demo(dir).because(why))?;
+    orders::submit(dynamics, &number, &[("P-100", "2"), (second, "1.5")]).map_err(|why| not_done(dir, why))?;
     say!("order {number} is submitted in Dynamics, with P-100 and {second}");
     talk!("What becomes of it: ironbridge -C {} trace order {number}", dir.display());
     Ok(0)
 }
 
 fn close_erp(dir: &Path, state: UpOrDown) -> Result<u8, Failure> {
-    orders::close_erp(address(dir, "erp")?, state == UpOrDown::Down).map_err(|why| no_demo(dir).because(why))?;
+    orders::close_erp(address(dir, "erp")?, state == UpOrDown::Down).map_err(|why| not_done(dir, why))?;
     match state {
         UpOrDown::Down => {
             say!("the ERP is down: every request is answered with 503");
@@ -378,7 +378,7 @@ fn change(dir: &Path) -> Result<u8, Failure> {
 fn dynamics(dir: &Path, state: UpOrDown) -> Result<u8, Failure> {
     let address = address(dir, "dynamics")?;
     let fault = if state == UpOrDown::Down { "down" } else { "" };
-    web::request(address, "POST", "/emulator/fault", LOCAL_TOKEN, fault).map_err(|why| no_demo(dir).because(why))?;
+    web::request(address, "POST", "/emulator/fault", LOCAL_TOKEN, fault).map_err(|why| not_done(dir, why))?;
     match state {
         UpOrDown::Down => {
             say!("Dynamics is down: every request is answered with 503");
@@ -387,6 +387,24 @@ fn dynamics(dir: &Path, state: UpOrDown) -> Result<u8, Failure> {
         UpOrDown::Up => say!("Dynamics is up again"),
     }
     Ok(0)
+}
+
+/// Nobody there, or somebody who said no. *Shape*: what `web::request` fails with.
+fn not_done(dir: &Path, why: std::io::Error) -> Failure {
+    if why.kind() != std::io::ErrorKind::Other {
+        return no_demo(dir).because(why);
+    }
+    let what = format!("the demo in {} did not do that", dir.display());
+    let fix = format!(
+        "if you took a system of it down, bring it back first: ironbridge demo dynamics up --dir {0}, or: ironbridge demo erp up --dir {0}",
+        dir.display()
+    );
+    Failure::new(USAGE, NO_DEMO, what, fix).because(why)
+}
+
+/// `SO-075237123`: another one for each call of a day.
+fn number_of_now(prefix: &str) -> String {
+    format!("{prefix}-{}", jiff::Timestamp::now().strftime("%H%M%S%3f"))
 }
 
 fn no_demo(dir: &Path) -> Failure {

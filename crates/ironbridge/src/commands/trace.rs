@@ -45,7 +45,9 @@ pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8,
     if !notes.is_empty() {
         say!("{}", table(&["", "", "", "", ""], lines(&notes, zone)));
     }
-    say!("\n{bold}Now{bold:#}");
+    if !(stands.is_empty() && waiting.is_empty() && letters.is_empty()) {
+        say!("\n{bold}Now{bold:#}");
+    }
     for (system, entry) in &stands {
         let id = entry.remote_id.as_ref().map_or_else(String::new, |id| format!(", under its number {id}"));
         say!("  {system}: {}{id}", word(entry.state));

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use super::orders::{Seen, until};
 use super::web::request;
-use super::{CUSTOMER, address, no_demo};
+use super::{CUSTOMER, address, not_done, number_of_now};
 use crate::commands::init::{LOCAL_TOKEN, write};
 use crate::failure::Failure;
 use crate::{say, talk};
@@ -111,8 +111,8 @@ fn ask(dynamics: SocketAddr, number: &str, customer: &str, amount: u32, by: &str
 /// `demo credit [AMOUNT]`: a request in Dynamics, and how somebody decides about it.
 pub fn credit(dir: &Path, amount: u32, customer: &str, by: &str) -> Result<u8, Failure> {
     let dynamics = address(dir, "dynamics")?;
-    let number = format!("CR-{}", jiff::Timestamp::now().strftime("%H%M%S"));
-    ask(dynamics, &number, customer, amount, by).map_err(|why| no_demo(dir).because(why))?;
+    let number = number_of_now("CR");
+    ask(dynamics, &number, customer, amount, by).map_err(|why| not_done(dir, why))?;
     say!("{number} in Dynamics: {by} asks for a credit limit of {amount} for {customer}");
     let at = format!("ironbridge -C {}", dir.display());
     if amount <= 5_000 {

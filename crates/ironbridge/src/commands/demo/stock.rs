@@ -9,7 +9,7 @@ use hub::Systems;
 
 use super::orders::Seen;
 use super::web::request;
-use super::{address, no_demo};
+use super::{address, not_done};
 use crate::commands::dataverse::publish;
 use crate::commands::init::{LOCAL_TOKEN, write};
 use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
@@ -90,7 +90,7 @@ pub fn stock(dir: &Path, sku: &str, quantity: Option<i64>, place: &str) -> Resul
         }
         talk!("The warehouse has {quantity} of {sku} in {place} now. Dynamics, asked after that, shows:");
     }
-    let rows = shown(dynamics, sku).map_err(|why| no_demo(dir).because(why))?;
+    let rows = shown(dynamics, sku).map_err(|why| not_done(dir, why))?;
     let rows = rows.into_iter().map(|(place, quantity)| vec![sku.to_owned(), place, quantity.to_string()]).collect();
     say!("{}", table(&["sku", "warehouse", "quantity"], rows));
     talk!("Nothing was copied: Dynamics asked the hub, and the hub the warehouse.");
