@@ -55,17 +55,22 @@ async fn sqlite() {
     .await;
 }
 
-/// A PostgreSQL of its own for each test: a new database on the server that `scripts/servers` started.
+/// The address of a real server that the tests may use, from this variable; `None` where there is none and none is
+/// required.
 #[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
+pub fn server(variable: &str) -> Option<String> {
+    let address = std::env::var(variable).ok();
+    if address.is_none() {
+        let required = std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_some();
+        assert!(!required, "the servers are required, and this one is not there: {variable}");
+        eprintln!("skipped: needs {variable} (scripts/servers start DIR)");
+    }
+    address
+}
+
+/// A PostgreSQL of its own for each test: a new database on the server that `scripts/servers` started.
 pub async fn postgres_database(name: &str) -> Option<String> {
-    let Ok(server) = std::env::var("IRONBRIDGE_TEST_POSTGRES") else {
-        assert!(
-            std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
-            "the servers are required, and this one is not there"
-        );
-        eprintln!("skipped: needs IRONBRIDGE_TEST_POSTGRES (scripts/servers start DIR)");
-        return None;
-    };
+    let server = server("IRONBRIDGE_TEST_POSTGRES")?;
     let admin = postgres_client(&server).await;
     admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
     admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
@@ -109,16 +114,8 @@ async fn postgres() {
 }
 
 /// A MariaDB database of its own for each test, on the server that `scripts/servers` started.
-#[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
 pub async fn mysql_database(name: &str) -> Option<String> {
-    let Ok(server) = std::env::var("IRONBRIDGE_TEST_MARIADB") else {
-        assert!(
-            std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
-            "the servers are required, and this one is not there"
-        );
-        eprintln!("skipped: needs IRONBRIDGE_TEST_MARIADB (scripts/servers start DIR)");
-        return None;
-    };
+    let server = server("IRONBRIDGE_TEST_MARIADB")?;
     let address = server.rsplit_once('/').unwrap().0;
     let mut admin = mysql_client(address).await;
     admin.query_drop(format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();

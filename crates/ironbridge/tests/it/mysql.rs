@@ -3,7 +3,7 @@
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::{World, server};
 
 /// A world whose finance is a new MariaDB database with the rows that the sample has; `None` without a server.
 pub struct MariaDb {
@@ -13,16 +13,8 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    #[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
     pub fn new(database: &str, customers: usize) -> Option<MariaDb> {
-        let Ok(server) = std::env::var("IRONBRIDGE_TEST_MARIADB") else {
-            assert!(
-                std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
-                "the servers are required, and this one is not there"
-            );
-            eprintln!("skipped: needs IRONBRIDGE_TEST_MARIADB (scripts/servers start DIR)");
-            return None;
-        };
+        let server = server("IRONBRIDGE_TEST_MARIADB")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let address = server.rsplit_once('/').unwrap().0.to_owned();
         let made = MariaDb { world: World::new(customers), url: address, runtime };

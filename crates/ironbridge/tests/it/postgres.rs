@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::{World, server};
 
 /// A world whose finance is a new PostgreSQL database with the rows that the sample has; `None` without a server.
 pub struct Postgres {
@@ -12,16 +12,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    #[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
     pub fn new(database: &str, customers: usize) -> Option<Postgres> {
-        let Ok(server) = std::env::var("IRONBRIDGE_TEST_POSTGRES") else {
-            assert!(
-                std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
-                "the servers are required, and this one is not there"
-            );
-            eprintln!("skipped: needs IRONBRIDGE_TEST_POSTGRES (scripts/servers start DIR)");
-            return None;
-        };
+        let server = server("IRONBRIDGE_TEST_POSTGRES")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let url = format!("{}/{database}", server.rsplit_once('/').unwrap().0);
         let made = Postgres { world: World::new(customers), url: server, runtime };

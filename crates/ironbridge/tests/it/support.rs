@@ -299,3 +299,16 @@ fn plain(number: &str) -> String {
 fn trimmed(text: &str) -> String {
     text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
+
+/// The address of a real server that the tests may use, from this variable; `None` where there is none and none is
+/// required.
+#[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
+pub fn server(variable: &str) -> Option<String> {
+    let address = std::env::var(variable).ok();
+    if address.is_none() {
+        let required = std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_some();
+        assert!(!required, "the servers are required, and this one is not there: {variable}");
+        eprintln!("skipped: needs {variable} (scripts/servers start DIR)");
+    }
+    address
+}

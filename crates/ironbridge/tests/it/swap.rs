@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::design::{block, committed, git};
-use crate::support::{Said, World, binary, said};
+use crate::support::{Said, World, binary, said, server};
 
 const TUTORIAL: &str = "docs/tutorial/swap-a-system.md";
 
@@ -21,16 +21,8 @@ struct Ledger {
 }
 
 impl Ledger {
-    #[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
     fn new(database: &str) -> Option<Ledger> {
-        let Ok(server) = std::env::var("IRONBRIDGE_TEST_POSTGRES") else {
-            assert!(
-                std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
-                "the servers are required, and this one is not there"
-            );
-            eprintln!("skipped: needs IRONBRIDGE_TEST_POSTGRES (scripts/servers start DIR)");
-            return None;
-        };
+        let server = server("IRONBRIDGE_TEST_POSTGRES")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let url = format!("{}/{database}", server.rsplit_once('/').unwrap().0);
         let made = Ledger { url: server, runtime };

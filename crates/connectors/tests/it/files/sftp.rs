@@ -14,16 +14,9 @@ struct Server {
     host_key: String,
 }
 
-#[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
 fn server() -> Option<Server> {
-    let (Ok(url), Ok(dir)) = (std::env::var("IRONBRIDGE_TEST_SFTP"), std::env::var("IRONBRIDGE_TEST_SFTP_DIR")) else {
-        assert!(
-            std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_none(),
-            "the servers are required, and this one is not there"
-        );
-        eprintln!("skipped: needs IRONBRIDGE_TEST_SFTP (scripts/servers start DIR)");
-        return None;
-    };
+    let url = crate::conformance::server("IRONBRIDGE_TEST_SFTP")?;
+    let dir = crate::conformance::server("IRONBRIDGE_TEST_SFTP_DIR")?;
     let dir = PathBuf::from(dir);
     // As `${file:…}` gives it: without the line end behind it.
     let key = std::fs::read_to_string(dir.join("client_key")).unwrap().trim_end().to_owned();

@@ -10,15 +10,9 @@ const STOCK: &str = "sku VARCHAR(10) NOT NULL, warehouse VARCHAR(40) NOT NULL, q
 
 /// A new database of this name with the tables of a SQLite file, on the server that `scripts/servers` started; `None`
 /// without one.
-#[expect(clippy::print_stderr, reason = "who runs the tests should see what was left out")]
 pub fn copy(kind: &str, database: &str, file: &Path) -> Option<String> {
     let variable = if kind == "postgres" { "IRONBRIDGE_TEST_POSTGRES" } else { "IRONBRIDGE_TEST_MARIADB" };
-    let Ok(server) = std::env::var(variable) else {
-        let required = std::env::var_os("IRONBRIDGE_TEST_SERVERS").is_some();
-        assert!(!required, "the servers are required, and this one is not there");
-        eprintln!("skipped: needs {variable} (scripts/servers start DIR)");
-        return None;
-    };
+    let server = crate::support::server(variable)?;
     let (address, url) =
         (server.rsplit_once('/').unwrap().0, format!("{}/{database}", server.rsplit_once('/').unwrap().0));
     let stock = STOCK.replace("DATETIME", if kind == "postgres" { "TIMESTAMP" } else { "DATETIME" });
