@@ -142,9 +142,9 @@ fn hash(before: &[u8; 32], id: i64, at: Ms, entry: &Entry) -> [u8; 32] {
     digest.finalize().into()
 }
 
-const COLUMNS: &str = "id, at, by, via, action, subject, why, detail, hash";
+pub(crate) const COLUMNS: &str = "id, at, by, via, action, subject, why, detail, hash";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Recorded> {
     Ok(Recorded {
         id: row.get(0)?,
         at: from_ms(row.get(1)?),

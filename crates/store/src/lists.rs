@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
+use crate::audit::{self, Recorded};
 use crate::dead_letters::{self, DeadLetter};
 use crate::error::Error;
 use crate::runs::{self, Run, RunId};
@@ -55,6 +56,25 @@ words! {
         Code = "code",
         Count = "count",
     }
+}
+
+words! {
+    /// What entries of the audit log are sorted by.
+    pub enum AuditOrder {
+        Number = "number",
+        By = "by",
+        Action = "action",
+        Subject = "subject",
+    }
+}
+
+/// Which entries of the audit log. The default is all of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AuditFilter {
+    pub by: Option<String>,
+    pub action: Option<String>,
+    /// In what was done, to what, why, or by whom.
+    pub text: Option<String>,
 }
 
 /// Which runs. The default is all of them.
@@ -254,6 +274,38 @@ impl Store {
         let order = format!("{by} {direction}, seq {direction}");
         let from = (dead_letters::reads::COLUMNS, "dead_letter");
         self.read(|conn| filter.conditions().page(conn, from, &order, slice, dead_letters::reads::read))
+    }
+
+    /// A page of the entries of the audit log that a filter lets through.
+    pub fn audit_page(
+        &self,
+        filter: &AuditFilter,
+        order: AuditOrder,
+        descending: bool,
+        slice: Slice,
+    ) -> Result<Page<Recorded>, Error> {
+        let mut conditions = Where::default();
+        conditions.equals("by", filter.by.as_ref());
+        conditions.equals("action", filter.action.as_ref());
+        conditions.contains(&["by", "action", "subject", "coalesce(why, '')", "detail"], filter.text.as_ref());
+        let by = match order {
+            AuditOrder::Number => "id",
+            AuditOrder::By => "by",
+            AuditOrder::Action => "action",
+            AuditOrder::Subject => "subject",
+        };
+        let direction = direction(descending);
+        let order = format!("{by} {direction}, id {direction}");
+        self.read(|conn| conditions.page(conn, (audit::COLUMNS, "audit"), &order, slice, audit::read))
+    }
+
+    /// Who has done something, and what has been done, each once and in order. *Shape*: at most 200 of each.
+    pub fn audit_words(&self) -> Result<(Vec<String>, Vec<String>), Error> {
+        let of = |conn: &Connection, column: &str| {
+            let sql = format!("SELECT DISTINCT {column} FROM audit ORDER BY {column} LIMIT 200");
+            all(conn, &sql, [], |row| row.get::<_, String>(0))
+        };
+        self.read(|conn| Ok((of(conn, "by")?, of(conn, "action")?)))
     }
 
     /// The first run that began at a time or later; one after the last where none did.

@@ -47,6 +47,9 @@ async function refresh() {
 }
 
 dress(document);
+// On a phone the list of pages goes sideways: the one that is shown is in sight.
+const here = document.querySelector(".places [aria-current]");
+if (here) here.parentElement.parentElement.parentElement.scrollLeft = here.offsetLeft - 60;
 let seen = document.getElementById("live") ? document.getElementById("live").innerHTML : "";
 if (document.getElementById("live") && window.EventSource) {
   let timer = null;

@@ -1,8 +1,10 @@
 //! What can be done. Each thing is asked first on a page of its own: what follows from it, and its command.
 
+pub mod alerts;
 pub mod approvals;
 pub mod check;
 pub mod edit;
+pub mod flows;
 pub mod groups;
 pub mod jobs;
 pub mod letters;

@@ -18,6 +18,7 @@ type Part = (&'static str, fn(&Hour) -> u64);
 
 const RUNS: [Part; 3] =
     [("good", |h| h.good - h.with_dead_letters.min(h.good)), ("warn", |h| h.with_dead_letters), ("bad", |h| h.failed)];
+const MESSAGES: [Part; 1] = [("written", |h| h.written)];
 const ROWS: [Part; 2] = [("written", |h| h.written), ("bad", |h| h.rejected)];
 
 /// The runs of the last week, hour by hour.
@@ -45,6 +46,13 @@ pub fn rows(ask: &Ask, hours: &[Hour]) -> Markup {
     bars(ask, "Rows", &said, hours, &ROWS)
 }
 
+/// The messages that were delivered.
+pub fn messages(ask: &Ask, hours: &[Hour]) -> Markup {
+    let total = hours.iter().map(|h| h.written).sum::<u64>();
+    let said = format!("{} delivered in the last 7 days", counted(total, "message", "messages"));
+    bars(ask, "Messages", &said, hours, &MESSAGES)
+}
+
 fn bars(ask: &Ask, name: &str, said: &str, hours: &[Hour], parts: &[Part]) -> Markup {
     let begin = hour_of(ask.now) - SignedDuration::from_hours(HOURS - 1);
     let highest = hours.iter().map(|hour| parts.iter().map(|(_, of)| of(hour)).sum::<u64>()).max().unwrap_or(0);
@@ -52,7 +60,7 @@ fn bars(ask: &Ask, name: &str, said: &str, hours: &[Hour], parts: &[Part]) -> Ma
     html! {
         figure.chart {
             figcaption { b { (name) } " " (said) }
-            svg viewBox={ "0 0 " (width) " " (HEIGHT + 16.0) } role="img" aria-label={ (name) ": " (said) } preserveAspectRatio="none" {
+            @if highest > 0 { svg viewBox={ "0 0 " (width) " " (HEIGHT + 16.0) } role="img" aria-label={ (name) ": " (said) } preserveAspectRatio="none" {
                 @for (at, (class, _)) in parts.iter().enumerate() {
                     path.(*class) d=(path(hours, parts, at, begin, highest)) {}
                 }
@@ -61,7 +69,7 @@ fn bars(ask: &Ask, name: &str, said: &str, hours: &[Hour], parts: &[Part]) -> Ma
                     path.day d={ "M" (day as f32 * 24.0 * BAR) " 0V" (HEIGHT) } {}
                 }
             }
-            p.scale aria-hidden="true" { span { (moment(begin, ask.zone()).get(..10).unwrap_or_default()) } span { "at most " (number(highest)) " an hour" } span { "now" } }
+            p.scale aria-hidden="true" { span { (moment(begin, ask.zone()).get(..10).unwrap_or_default()) } span { "at most " (number(highest)) " an hour" } span { "now" } } }
         }
     }
 }

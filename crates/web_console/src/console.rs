@@ -38,6 +38,8 @@ pub struct Console {
     pub(crate) secret: [u8; 32],
     pub(crate) tries: Mutex<Tries>,
     pub(crate) history: History,
+    /// What a look at the whole audit log found, and the newest hash at that time.
+    pub(crate) audit: Mutex<Option<store::audit::Verified>>,
     pub(crate) checks: Mutex<std::collections::BTreeMap<String, crate::pages::systems::Checked>>,
 }
 
@@ -46,8 +48,33 @@ impl Console {
     pub async fn new(setup: Setup) -> Result<Arc<Console>, store::Error> {
         let secret = setup.store.secret("console").await?;
         let Setup { project, store, systems, address, tls, person, explain } = setup;
-        let (tries, history, checks) = Default::default();
-        Ok(Arc::new(Console { project, store, systems, address, tls, person, explain, secret, tries, history, checks }))
+        let (tries, history, audit, checks) = Default::default();
+        Ok(Arc::new(Console {
+            project,
+            store,
+            systems,
+            address,
+            tls,
+            person,
+            explain,
+            secret,
+            tries,
+            history,
+            audit,
+            checks,
+        }))
+    }
+
+    /// Whether the audit log is as it was recorded. Looked through again once something was added to it.
+    ///
+    /// *Errors*: of our own state.
+    pub(crate) fn audit_verified(&self) -> Result<store::audit::Verified, store::Error> {
+        let mut last = self.audit.lock();
+        let head = self.store.audit_head()?;
+        match last.as_ref().filter(|last| last.head == head && last.broken.is_none()) {
+            Some(last) => Ok(last.clone()),
+            None => Ok(last.insert(self.store.audit_verify(None)?).clone()),
+        }
     }
 
     /// How it is reached, as the users stand now.

@@ -6,6 +6,7 @@ mod standing;
 pub use attention::{Attention, attention};
 pub use standing::{Level, Standing, standings};
 
+use store::alerts::Alert;
 use store::approvals::{Approval, State as Answer};
 use store::outages::Outage;
 
@@ -18,6 +19,8 @@ pub struct Facts {
     pub outages: Vec<Outage>,
     /// Questions without an answer, newest first.
     pub questions: Vec<Approval>,
+    /// The alerts that are open, the worst first.
+    pub alerts: Vec<Alert>,
 }
 
 impl Facts {
@@ -27,7 +30,8 @@ impl Facts {
         let mut questions = console.store.approvals(false, 1_000)?;
         questions.retain(|a| a.state == Answer::Open && a.expires.is_none_or(|expires| expires > now));
         let standings = standings(&console.project, &console.store, &outages, &questions, now)?;
-        Ok(Facts { standings, outages, questions })
+        let alerts = console.store.open_alerts()?;
+        Ok(Facts { standings, outages, questions, alerts })
     }
 
     pub fn dead_letters(&self) -> u64 {

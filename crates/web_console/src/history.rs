@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use definition::{Integration, Pattern};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use store::Store;
@@ -57,6 +58,25 @@ impl History {
 pub fn week_of(store: &Store, integration: &str, now: Timestamp) -> Result<Vec<Hour>, store::Error> {
     let begin = hour_of(now) - SignedDuration::from_hours(HOURS - 1);
     store.run_hours(Some(integration), store.first_run_since(begin)?, None)
+}
+
+/// How many messages an integration delivered in each hour of the last week, to all of its destinations.
+///
+/// *Errors*: of our own state.
+pub fn messages_of(store: &Store, integration: &Integration, now: Timestamp) -> Result<Vec<Hour>, store::Error> {
+    let begin = hour_of(now) - SignedDuration::from_hours(HOURS - 1);
+    let Pattern::Event(event) = &integration.pattern else { return Ok(Vec::new()) };
+    let mut hours = BTreeMap::new();
+    for to in &event.to {
+        let traffic = store.traffic(
+            &hub::events::subscription(&integration.name, to),
+            begin,
+            now + SignedDuration::from_hours(1),
+        )?;
+        let hour = |(at, written)| Hour { at, written, good: 0, with_dead_letters: 0, failed: 0, read: 0, rejected: 0 };
+        add(&mut hours, traffic.into_iter().map(hour).collect());
+    }
+    Ok(hours.into_values().collect())
 }
 
 /// The beginning of an hour, in UTC.

@@ -195,8 +195,15 @@ impl<T> List<'_, T> {
                         }
                     }
                 }
-                @if view.sort != self.order.0 || view.descending != self.order.1 {
-                    input type="hidden" name="sort" value=(view.sorted());
+                // A phone shows no headings to click.
+                label.sort { span { "Sorted by" }
+                    select name="sort" data-submit="" { @for column in self.columns.iter().filter(|column| column.sorts) {
+                        @for descending in [false, true] {
+                            option value={ (if descending { "-" } else { "" }) (column.key) } selected[view.sort == column.key && view.descending == descending] {
+                                (column.title) ", " (if descending { "down" } else { "up" })
+                            }
+                        }
+                    } }
                 }
                 button type="submit" { "Filter" }
                 @if view.is_narrowed() { a href="?" { "Show all" } }
@@ -233,8 +240,10 @@ fn heading<T>(column: &Column<T>, view: &View) -> Markup {
 
 fn cell<T>(column: &Column<T>, ask: &Ask, row: &T) -> Markup {
     let plain = (column.plain)(row);
+    // On a phone a sentence takes the whole width.
+    let long = matches!(&plain, Plain::Text(text) if text.chars().count() > 24);
     html! {
-        td.number[column.numeric] role="cell" data-label=(column.title) {
+        td.number[column.numeric].long[long] role="cell" data-label=(column.title) {
             @match (&column.cell, plain) {
                 (Some(shown), _) => (shown(ask, row)),
                 (None, Plain::Text(text)) => (text),

@@ -7,7 +7,11 @@ use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd, html};
 pub fn html(text: &str) -> Markup {
     let mut out = String::new();
     let mut links = Vec::new();
-    let events = Parser::new_ext(text, Options::ENABLE_TABLES).filter_map(|event| match event {
+    let events = Parser::new_ext(
+        text,
+        Options::ENABLE_TABLES | Options::ENABLE_HEADING_ATTRIBUTES | Options::ENABLE_STRIKETHROUGH,
+    )
+    .filter_map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Some(Event::Text(raw)),
         Event::Start(Tag::Link { dest_url, title, id, .. }) => match ours(&dest_url) {
             Some(url) => {
@@ -43,7 +47,7 @@ fn lower(level: pulldown_cmark::HeadingLevel) -> pulldown_cmark::HeadingLevel {
 
 /// Where a link leads in the console; nothing for what is not there, such as a guide.
 fn ours(url: &str) -> Option<String> {
-    if url.starts_with("https://") {
+    if url.starts_with('#') || ["https://", "http://", "mailto:", "tel:"].iter().any(|way| url.starts_with(way)) {
         return Some(url.to_owned());
     }
     let name = url.rsplit('/').next()?.split('#').next()?.strip_suffix(".md")?;

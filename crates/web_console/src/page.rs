@@ -18,10 +18,18 @@ const PLACES: &[Place] = &[
     Place { path: "/", name: "Overview", icon: "M3 10 10 4l7 6v7h-5v-4H8v4H3z", needs: Needs::Look },
     Place { path: "/integrations", name: "Integrations", icon: "M3 6h11l-3-3M17 14H6l3 3", needs: Needs::Look },
     Place { path: "/runs", name: "Runs", icon: "M6 4l10 6-10 6z", needs: Needs::Look },
+    Place {
+        path: "/alerts",
+        name: "Alerts",
+        icon: "M10 3a5 5 0 0 0-5 5v4l-2 2h14l-2-2V8a5 5 0 0 0-5-5zM8 17h4",
+        needs: Needs::Look,
+    },
     Place { path: "/dead-letters", name: "Dead letters", icon: "M3 5h14v10H3zM3 5l7 6 7-6", needs: Needs::Look },
     Place { path: "/approvals", name: "Approvals", icon: "M4 10l4 4 8-9", needs: Needs::Look },
+    Place { path: "/flows", name: "Flows", icon: "M4 4h5v5H4zM11 11h5v5h-5zM9 6.500h4.500V11", needs: Needs::Look },
     Place { path: "/systems", name: "Systems", icon: "M4 4h12v4H4zM4 12h12v4H4zM7 6h.01M7 14h.01", needs: Needs::Look },
     Place { path: "/trace", name: "Trace", icon: "M9 4a5 5 0 1 0 0 10A5 5 0 0 0 9 4zM13 13l4 4", needs: Needs::Look },
+    Place { path: "/audit", name: "Audit log", icon: "M5 3h10v14H5zM8 7h4M8 10h4M8 13h2", needs: Needs::Look },
     Place {
         path: "/users",
         name: "Users",
@@ -54,6 +62,7 @@ pub const CHECK: &str = "M4 10l4 4 8-9";
 pub const CROSS: &str = "M5 5l10 10M15 5L5 15";
 pub const AGAIN: &str = "M15 5v4h-4M15 9a6 6 0 1 0 0 4";
 pub const DOWN: &str = "M10 3v10m-4-4 4 4 4-4M4 17h12";
+pub const BOOK: &str = "M4 4h5l1 1 1-1h5v12h-5l-1 1-1-1H4zM10 5v11";
 pub const LIST: &str = "M4 5h12M4 10h12M4 15h12";
 pub const PEN: &str = "M4 16l1-4 8-8 3 3-8 8zM11 6l3 3";
 pub const PLUS: &str = "M10 4v12M4 10h12";
@@ -177,6 +186,11 @@ fn said(ask: &Ask) -> Markup {
         Some("discarded") => "Discarded. It can be taken back until the day that stands below.",
         Some("restored") => "Taken back. It waits for somebody again.",
         Some("copied") => "The copy is sent. What became of it stands here in a moment.",
+        Some("acked") => "Everybody sees that you look at it.",
+        Some("silenced") => "Nobody is told of it until then; what opens meanwhile is kept.",
+        Some("unsilenced") => "Ended. People are told again.",
+        Some("flow-retried") => "It tries its step again, within a second while the hub is up.",
+        Some("flow-cancelled") => "Cancelled. What it has written stays.",
         Some("marked") => "Saved, and looked at.",
         Some("retrying") => "Begun. What becomes of each stands below.",
         Some("going-on") => "It goes on.",

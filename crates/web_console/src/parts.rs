@@ -66,9 +66,10 @@ pub fn amount(n: u64) -> Markup {
     html! { @if n == 0 { span.zero { "0" } } @else { (number(n)) } }
 }
 
-/// Facts about one thing, name by name.
+/// Facts about one thing, name by name; what is not known is left out.
 pub fn facts<'f>(pairs: impl IntoIterator<Item = (&'f str, Markup)>) -> Markup {
-    html! { dl.facts { @for (name, value) in pairs { div { dt { (name) } dd { (value) } } } } }
+    let known = pairs.into_iter().filter(|(_, value)| !value.0.is_empty());
+    html! { dl.facts { @for (name, value) in known { div { dt { (name) } dd { (value) } } } } }
 }
 
 /// A code that leads to its page.

@@ -103,6 +103,8 @@ fn nodes<'p>(project: &'p Project, facts: &Facts) -> Vec<Node<'p>> {
                 Some(_) => Level::Good,
                 None if standing.level == Level::Bad && !from.contains(&name) => Level::Good,
                 None if matches!(standing.level, Level::Warn | Level::Paused) => Level::Good,
+                // An instance that cannot go on says itself which system refused it.
+                None if matches!(integration.pattern, Pattern::Flow(_)) => Level::Good,
                 None => standing.level,
             };
             node.level = node.level.min(level);
@@ -159,6 +161,8 @@ fn node_drawn(shape: &Shape, node: &Node<'_>, (x, y): (f32, f32), (cx, cy): (f32
     let reach = ((from.1 - cy) * 0.25).clamp(-shape.hub.1 / 2.0 + 8.0, shape.hub.1 / 2.0 - 8.0);
     let to = (if is_left { cx - half } else { cx + half }, cy + reach);
     let state = if node.integrations == 0 { "used by nothing" } else { node.level.words() };
+    let (name, kind) =
+        (cut(node.name, shape.chars - 2), cut(&format!("{} · {}", node.kind, node.integrations), shape.chars + 2));
     let label =
         format!("{}, {}: {state}, {}", node.name, node.kind, counted(node.integrations, "integration", "integrations"));
     html! {
@@ -170,8 +174,8 @@ fn node_drawn(shape: &Shape, node: &Node<'_>, (x, y): (f32, f32), (cx, cy): (f32
         a.node.(node.level.class()) href={ "/systems/" (escaped(node.name)) } aria-label=(label) {
             rect x=(x) y=(y) width=(width) height=(height) rx="6" {}
             rect.edge x=(x) y=(y) width="5" height=(height) rx="2" {}
-            text x=(x + 14.0) y=(y + 22.0) { (cut(node.name, shape.chars - 2)) }
-            text.small x=(x + 14.0) y=(y + 40.0) { (cut(&format!("{} · {}", node.kind, node.integrations), shape.chars + 2)) }
+            text x=(x + 14.0) y=(y + 22.0) aria-hidden="true" { (name) }
+            text.small x=(x + 14.0) y=(y + 40.0) aria-hidden="true" { (kind) }
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::ask::Ask;
 use crate::console::Console;
 use crate::guard;
 use crate::pages::{
-    account, approvals, dead_letters, explain, integration, integrations, overview, runs, signing, systems, trace,
-    users,
+    account, advise, alerts, approvals, audit, dead_letters, explain, flows, integration, integrations, overview,
+    runbook, runs, signing, systems, trace, users,
 };
 use crate::{act, assets, problem::Problem};
 
@@ -57,6 +57,7 @@ pub const ROUTES: &[Route] = &[
     post("/integrations/{integration}/pause", Operate, act::pause::act),
     get("/integrations/{integration}/resume", Operate, act::pause::ask_resume),
     post("/integrations/{integration}/resume", Operate, act::pause::resume),
+    get("/integrations/{integration}/runbook", Look, runbook::page),
     get("/runs", Look, runs::list),
     get("/runs/{run}", Look, runs::one),
     get("/dead-letters", Look, dead_letters::groups::list),
@@ -85,6 +86,21 @@ pub const ROUTES: &[Route] = &[
     post("/retries/{job}/pause", Operate, act::jobs::pause),
     get("/retries/{job}/cancel", Operate, act::jobs::ask_cancel),
     post("/retries/{job}/cancel", Operate, act::jobs::cancel),
+    get("/alerts", Look, alerts::list),
+    get("/alerts/coverage", Look, alerts::coverage::page),
+    get("/alerts/silence", Operate, act::alerts::ask_silence),
+    post("/alerts/silence", Operate, act::alerts::silence),
+    get("/alerts/silences/{silence}/end", Operate, act::alerts::ask_end),
+    post("/alerts/silences/{silence}/end", Operate, act::alerts::end),
+    get("/alerts/{alert}", Look, alerts::one),
+    get("/alerts/{alert}/ack", Operate, act::alerts::ask_ack),
+    post("/alerts/{alert}/ack", Operate, act::alerts::ack),
+    get("/flows", Look, flows::list),
+    get("/flows/{instance}", Look, flows::one),
+    get("/flows/{instance}/retry", Operate, act::flows::ask_retry),
+    post("/flows/{instance}/retry", Operate, act::flows::retry),
+    get("/flows/{instance}/cancel", Operate, act::flows::ask_cancel),
+    post("/flows/{instance}/cancel", Operate, act::flows::cancel),
     get("/approvals", Look, approvals::list),
     get("/approvals/{approval}", Look, approvals::one),
     get("/approvals/{approval}/approve", Decide, act::approvals::ask_approve),
@@ -96,6 +112,8 @@ pub const ROUTES: &[Route] = &[
     get("/systems/{system}/check", Operate, act::check::ask),
     post("/systems/{system}/check", Operate, act::check::act),
     get("/trace", Look, trace::page),
+    get("/audit", Look, audit::page),
+    get("/advise", Look, advise::page),
     get("/explain/{code}", Look, explain::page),
     get("/users", Administer, users::list),
     get("/users/add", Administer, users::ask_add),

@@ -160,6 +160,7 @@ fn consequences(ask: &Ask, group: &Group, preview: &Preview) -> Vec<String> {
     all.push(match (preview.looked_up, there) {
         (0, _) => "None of them names a record, so whether one has been written meanwhile is not known.".to_owned(),
         (n, 0) => format!("Of {n} that were looked up, none was written since it failed."),
+        (n, 1) => format!("Of {n} that were looked up, one was written since; only what is different now is written."),
         (n, there) => {
             format!("Of {n} that were looked up, {there} were written since; only what is different now is written.")
         }

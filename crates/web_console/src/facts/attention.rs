@@ -1,7 +1,9 @@
 //! What needs a person first. Pure.
 
 use definition::Project;
+use hub::operations::Kind;
 use jiff::Timestamp;
+use store::alerts::{Alert, Severity};
 use store::runs::State;
 
 use super::{Facts, Level, Standing};
@@ -34,6 +36,17 @@ pub fn attention(project: &Project, facts: &Facts) -> Vec<Attention> {
     for standing in &facts.standings {
         of(project, standing, &mut all);
     }
+    for alert in facts.alerts.iter().filter(|alert| alert.cause.is_none() && !is_seen(facts, alert)) {
+        all.push(Attention {
+            level: if alert.saying.severity == Severity::Critical { Level::Bad } else { Level::Warn },
+            what: alert.saying.title.clone(),
+            detail: alert.acked_by.as_ref().map_or_else(String::new, |by| format!("{by} looks at it")),
+            purpose: facts.standing(&alert.integration).map(|s| s.purpose.clone()).unwrap_or_default(),
+            since: Some(alert.saying.since),
+            href: format!("/alerts/{}", alert.id),
+            command: format!("ironbridge alerts show {}", alert.id),
+        });
+    }
     for question in &facts.questions {
         let purpose = facts.standing(&question.integration).map(|s| s.purpose.clone()).unwrap_or_default();
         all.push(Attention {
@@ -49,6 +62,21 @@ pub fn attention(project: &Project, facts: &Facts) -> Vec<Attention> {
     let since = |need: &Attention| need.since.unwrap_or(Timestamp::MAX);
     all.sort_by(|one, other| one.level.cmp(&other.level).then(since(one).cmp(&since(other))));
     all
+}
+
+/// Whether what stands here already says the same as an alert.
+fn is_seen(facts: &Facts, alert: &Alert) -> bool {
+    let Some(standing) = facts.standing(&alert.integration) else { return false };
+    let failed = standing.last.as_ref().is_some_and(|run| matches!(run.state, State::Failed | State::Interrupted));
+    match Kind::of(&alert.kind) {
+        Some(Kind::Late) => standing.late.is_some(),
+        Some(Kind::Paused | Kind::Backlog) => standing.outage.is_some(),
+        Some(Kind::NeedsPerson | Kind::NotRun) => failed,
+        Some(Kind::FlowFailed) => standing.stuck > 0,
+        Some(Kind::DeadLetters) => standing.dead_letters > 0,
+        Some(Kind::Approval) => facts.questions.iter().any(|question| question.integration == alert.integration),
+        _ => false,
+    }
 }
 
 fn of(project: &Project, standing: &Standing, all: &mut Vec<Attention>) {
@@ -95,6 +123,16 @@ fn of(project: &Project, standing: &Standing, all: &mut Vec<Attention>) {
             Some(run.finished.unwrap_or(run.started)),
             format!("/runs/{}", run.id),
             format!("ironbridge runs {name}"),
+        );
+    }
+    if standing.stuck > 0 {
+        add(
+            Level::Bad,
+            format!("{name}: {}", counted(standing.stuck, "instance cannot go on", "instances cannot go on")),
+            String::new(),
+            None,
+            format!("/flows?state=failed&integration={name}"),
+            format!("ironbridge flow list {name}"),
         );
     }
     if standing.dead_letters > 0 {

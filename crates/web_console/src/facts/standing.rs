@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use store::Store;
 use store::approvals::Approval;
 use store::deadlines::Deadline;
+use store::flows::State as Instance;
 use store::outages::Outage;
 use store::pauses::Pause;
 use store::runs::{Run, State};
@@ -71,8 +72,10 @@ pub struct Standing {
     pub pause: Option<Pause>,
     pub late: Option<Deadline>,
     pub dead_letters: u64,
-    /// Messages on their way.
+    /// Messages on their way; of a flow, instances under way.
     pub waiting: u64,
+    /// Instances of a flow that cannot go on.
+    pub stuck: u64,
     pub outage: Option<Outage>,
     /// The question that it waits for.
     pub question: Option<i64>,
@@ -100,6 +103,9 @@ pub fn standings(
         let (next, waiting) = match &integration.pattern {
             Pattern::Batch(batch) => (hub::schedule::next(&batch.schedule, &project.hub.time_zone, now), 0),
             Pattern::Event(event) => (None, on_their_way(store, name, &event.to)?),
+            Pattern::Flow(_) => {
+                (None, store.flow_count(name, Instance::Running)? + store.flow_count(name, Instance::Held)?)
+            }
             _ => (None, 0),
         };
         let mut standing = Standing {
@@ -115,6 +121,10 @@ pub fn standings(
             late: late.remove(name),
             dead_letters: dead.get(name).copied().unwrap_or(0),
             waiting,
+            stuck: match &integration.pattern {
+                Pattern::Flow(_) => store.flow_count(name, Instance::Failed)?,
+                _ => 0,
+            },
             outage: outages.iter().find(|outage| outage.integration == *name).cloned(),
             question: questions.iter().find(|question| question.integration == *name).map(|question| question.id.0),
         };
@@ -152,6 +162,10 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
     let state = match last {
         None if standing.pattern == "event" && standing.waiting > 0 => format!("{} on their way", standing.waiting),
         None if standing.pattern == "event" => "nothing waits".to_owned(),
+        None if standing.pattern == "flow" && standing.stuck > 0 => {
+            format!("{} under way, {} cannot go on", standing.waiting, standing.stuck)
+        }
+        None if standing.pattern == "flow" => format!("{} under way", standing.waiting),
         None if standing.pattern == "virtual" => "answers when asked".to_owned(),
         None => "never ran".to_owned(),
         Some(run) if run.state == State::Ok && standing.dead_letters > 0 => "ok, and dead letters wait".to_owned(),
@@ -161,6 +175,7 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
         // One failed attempt tries again by itself; what is late was said above.
         Some(State::Failed | State::Interrupted | State::WaitingForApproval | State::NotApproved) => Level::Warn,
         Some(State::Running) => Level::Busy,
+        _ if standing.stuck > 0 => Level::Bad,
         _ if standing.dead_letters > 0 || standing.question.is_some() => Level::Warn,
         Some(State::Ok | State::OkWithDeadLetters) => Level::Good,
         Some(State::Degraded) => Level::Warn,

@@ -11,7 +11,7 @@ use crate::facts::Level;
 use crate::list::{Choice, Column, List, Rows, View};
 use crate::page::{CHECK, CROSS, Command};
 use crate::parts::{badge, clock, command, facts, integration};
-use crate::words::{number, spoken};
+use crate::words::{counted, number, spoken};
 use crate::{Problem, page};
 
 /// Questions that are listed at most; the newest.
@@ -55,7 +55,7 @@ fn keeps(view: &View, approval: &Approval) -> bool {
     fits("integration", &approval.integration) && fits("state", approval.state.as_str())
 }
 
-fn state(state: State) -> Markup {
+pub fn state(state: State) -> Markup {
     let level = match state {
         State::Open => Level::Warn,
         State::Approved => Level::Busy,
@@ -126,7 +126,7 @@ pub fn details(details: &Json) -> Markup {
                 h2 #starts-heading { "This would start there" }
                 ul { @for one in starts {
                     li { (text(one, "kind")) " " b { (text(one, "name")) } " on " (text(one, "table")) ", "
-                        (number(one["rows"].as_u64().unwrap_or(0))) " times"
+                        (counted(one["rows"].as_u64().unwrap_or(0), "time", "times"))
                         @if one["in_the_write"] == true { ", and each write waits for it" } }
                 } }
             }

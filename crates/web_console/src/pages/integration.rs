@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use crate::access::Needs;
 use crate::ask::{self, Ask};
 use crate::facts::{Facts, Level, Standing};
-use crate::page::{Command, PAUSE, RUN};
+use crate::page::{BOOK, Command, PAUSE, RUN};
 use crate::parts::{amount, badge, clock, command, facts, time};
 use crate::words::{counted, escaped};
 use crate::{Problem, chart, history, page};
@@ -21,12 +21,19 @@ pub fn page(ask: &Ask) -> Result<Response, Problem> {
     let all = Facts::of(&ask.console, ask.now)?;
     let standing = all.standing(&integration.name).expect("each integration has a standing");
     let body = html! {
+        (super::alerts::of(ask, &integration.name)?)
         (trouble(ask, standing))
         section.card { (about(ask, integration, standing)) }
         @if matches!(integration.pattern, Pattern::Batch(_)) {
             @let hours = history::week_of(&ask.console.store, &integration.name, ask.now)?;
             section.card aria-labelledby="chart-heading" { h2 #chart-heading { "The last 7 days" } (chart::runs(ask, &hours)) (chart::rows(ask, &hours)) }
             section.card aria-labelledby="runs-heading" { h2 #runs-heading { "The newest runs" } (runs::newest(ask, &integration.name, 8)?) }
+        }
+        @if matches!(integration.pattern, Pattern::Event(_)) {
+            section.card aria-labelledby="chart-heading" { h2 #chart-heading { "The last 7 days" } (chart::messages(ask, &history::messages_of(&ask.console.store, integration, ask.now)?)) }
+        }
+        @if matches!(integration.pattern, Pattern::Flow(_)) {
+            section.card { h2 { "Its instances" } p { a href={ "/flows?integration=" (escaped(&integration.name)) } { "Those that are under way" } ", " a href={ "/flows?state=all&integration=" (escaped(&integration.name)) } { "all of them" } } }
         }
         section.card aria-labelledby="mapping-heading" { h2 #mapping-heading { "What is mapped how" } (mapping(&ask.console.project, integration)) }
         (definition_of(&ask.console.project, integration))
@@ -54,6 +61,7 @@ fn commands(ask: &Ask, integration: &Integration, standing: &Standing) -> Vec<Co
             });
         }
     }
+    commands.push(Command::new("Runbook", to("runbook"), BOOK));
     commands
 }
 

@@ -7,6 +7,7 @@ use maud::html;
 use crate::ask::{self, Ask};
 use crate::facts::{Facts, Level, Standing};
 use crate::list::{Choice, Column, List, Rows, View};
+use crate::page::{Command, PLUS};
 use crate::parts::{badge, integration};
 use crate::words::cut;
 use crate::{Problem, page};
@@ -17,7 +18,12 @@ pub fn page(ask: &Ask) -> Result<Response, Problem> {
     if let Some(file) = list.as_file(ask) {
         return file;
     }
-    Ok(ask::html(page::page(ask, "Integrations", &[], &list.part(ask)?)))
+    Ok(ask::html(page::page(
+        ask,
+        "Integrations",
+        &[Command::new("What to build, if anything", "/advise".to_owned(), PLUS)],
+        &list.part(ask)?,
+    )))
 }
 
 fn list(project: &Project, standings: Vec<Standing>) -> List<'static, Standing> {

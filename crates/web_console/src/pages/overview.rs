@@ -22,11 +22,13 @@ pub fn body(ask: &Ask) -> Result<Markup, Problem> {
     let facts = Facts::of(console, ask.now)?;
     let needs = attention(&console.project, &facts);
     let week = console.history.week(&console.store, ask.now)?;
-    let on_the_way: u64 = facts.standings.iter().map(|standing| standing.waiting).sum();
+    let on_the_way: u64 =
+        facts.standings.iter().filter(|standing| standing.pattern == "event").map(|standing| standing.waiting).sum();
     Ok(html! {
         div.tiles {
             (tile("/integrations", facts.standings.len() as u64, "integration", "integrations", Level::Quiet))
             (tile("#attention", needs.len() as u64, "thing needs attention", "things need attention", worst(&needs)))
+            (tile("/alerts", facts.alerts.len() as u64, "open alert", "open alerts", alarm(&facts)))
             (tile("/dead-letters", facts.dead_letters(), "dead letter", "dead letters", if facts.dead_letters() > 0 { Level::Warn } else { Level::Good }))
             (tile("/integrations?pattern=event", on_the_way, "message on its way", "messages on their way", Level::Quiet))
         }
@@ -55,6 +57,10 @@ pub fn body(ask: &Ask) -> Result<Markup, Problem> {
             (all(&facts.standings))
         }
     })
+}
+
+fn alarm(facts: &Facts) -> Level {
+    facts.alerts.first().map_or(Level::Good, crate::pages::alerts::level)
 }
 
 fn worst(needs: &[Attention]) -> Level {

@@ -5,7 +5,7 @@ use store::users::Role;
 use web_console::access::{Needs, allows};
 use web_console::routes::{Does, ROUTES, Route};
 
-use crate::support::Bench;
+use crate::support::{Bench, request};
 
 /// A route with names in it that may be there.
 fn path(route: &Route) -> String {
@@ -19,6 +19,8 @@ fn path(route: &Route) -> String {
         ("{user}", "nobody"),
         ("{group}", "g00"),
         ("{job}", "1"),
+        ("{alert}", "1"),
+        ("{silence}", "1"),
         ("{instance}", "1"),
         ("{file}", "icon.svg"),
     ];
@@ -71,6 +73,37 @@ async fn a_role_gets_what_it_may_and_nothing_else() {
     }
     // What nobody wrote into the table does not exist.
     bench.get("/nothing", Some(&tokens[0].1)).await.fails(404, "IB1058");
+}
+
+/// Whatever a route does, it is done for a form of ours and a session that goes on, and for nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_route_asks_for_a_form_of_ours_and_a_session_that_goes_on() {
+    let bench = Bench::new().await;
+    let admin = bench.user("ada", Role::Admin).await;
+    let guarded =
+        || ROUTES.iter().filter(|route| route.needs != Needs::Nothing && !matches!(route.does, Does::Asset(_)));
+    for route in guarded().filter(|route| route.method == Method::POST) {
+        let path = path(route);
+        for body in ["name=x", "form-token=", "form-token=00&name=x"] {
+            let request = request("POST", &path, Some(&admin))
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(axum::body::Body::from(body));
+            bench.send(request.unwrap()).await.fails(403, "IB1054");
+        }
+        let foreign =
+            request("POST", &path, Some(&admin)).header("sec-fetch-site", "cross-site").body(axum::body::Body::empty());
+        bench.send(foreign.unwrap()).await.fails(403, "IB1054");
+    }
+    // Nothing was done by all of that.
+    assert!(bench.store.audit(&store::audit::Filter::default(), 10).unwrap().is_empty());
+    bench.wait(web_console::sessions::IDLE);
+    for route in guarded() {
+        let path = path(route);
+        match route.method == Method::POST {
+            true => bench.post(&path, Some(&admin), "name=x").await.fails(401, "IB1057"),
+            false => assert!(bench.get(&path, Some(&admin)).await.place().starts_with("/sign-in?next="), "{path}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

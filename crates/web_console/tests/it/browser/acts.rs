@@ -54,6 +54,9 @@ async fn everything(size: (u32, u32), script: bool) {
         integrations(&window, &walk);
         letters(&window, &walk);
         approvals(&window, &walk);
+        alerts(&window, &walk);
+        flows(&window, &walk);
+        audited(&window, &walk, size == PHONE);
         lists(&window, &walk, script);
         if script {
             by_itself(&window, &walk);
@@ -168,6 +171,110 @@ fn approvals(window: &Window<'_>, walk: &Walk) {
     take(window, walk, &reject);
     let decided = walk.bench.store.approval(store::approvals::ApprovalId(2)).unwrap().unwrap();
     assert_eq!((decided.decided_by.as_deref(), decided.comment.as_deref()), (Some("controller"), Some("not today")));
+}
+
+fn alerts(window: &Window<'_>, walk: &Walk) {
+    let store = &walk.bench.store;
+    let ack = [
+        Open("/alerts"),
+        Sees("erp takes no orders"),
+        Click("td a[href='/alerts/1']"),
+        Sees("crm-team/email was told that it began"),
+        Click("a.command[href$='/ack']"),
+        Write("input[name=note]", "erp is up again at noon"),
+        GO,
+        Sees("mia looks at it"),
+    ];
+    take(window, walk, &ack);
+    let acked = store.alert(store::alerts::AlertId(1)).unwrap().unwrap();
+    assert_eq!((acked.acked_by.as_deref(), acked.note.as_deref()), (Some("mia"), Some("erp is up again at noon")));
+    let silence = [
+        Open("/alerts"),
+        Click("a.command[href='/alerts/silence']"),
+        Choose("select[name=subject]", "finance"),
+        Choose("select[name=for]", "4h"),
+        Write("input[name=note]", "finance moves"),
+        GO,
+        Sees("finance moves, says mia"),
+        Click("a[href='/alerts/silences/2/end']"),
+        GO,
+        Sees("Ended. People are told again."),
+    ];
+    take(window, walk, &silence);
+    assert_eq!(store.silences().unwrap().len(), 1);
+    let coverage = [Click("a.command[href='/alerts/coverage']"), Sees("Nobody hears of")];
+    take(window, walk, &coverage);
+    // From an alert to what is to be done.
+    let runbook = [Open("/alerts/1"), Click("a[href$='/runbook#destination-paused']"), Sees("Runbook of orders")];
+    take(window, walk, &runbook);
+    window.until_true("document.querySelector('#destination-paused').getBoundingClientRect().top < innerHeight");
+}
+
+fn flows(window: &Window<'_>, walk: &Walk) {
+    let store = &walk.bench.store;
+    let instance = || store.flow_instance(store::flows::InstanceId(walk.stage.instance)).unwrap().unwrap();
+    let link = format!("td a[href='/flows/{}']", walk.stage.instance);
+    let retry = [
+        Open("/flows"),
+        Click(&link),
+        Sees("finance refused the customer C-1002"),
+        Click("a.command[href$='/retry']"),
+        GO,
+        Sees("It tries its step again"),
+    ];
+    take(window, walk, &retry);
+    assert_eq!(instance().state, store::flows::State::Running);
+    let cancel = [
+        Click("a.command[href$='/cancel']"),
+        Write("input[name=note]", "asked twice"),
+        GO,
+        Sees("Cancelled. What it has written stays."),
+        Sees("cancelled: asked twice"),
+    ];
+    take(window, walk, &cancel);
+    assert_eq!(instance().state, store::flows::State::Cancelled);
+}
+
+/// Everything that was done stands in the audit log, with who did it and why.
+fn audited(window: &Window<'_>, walk: &Walk, narrow: bool) {
+    let all = walk.bench.store.audit(&store::audit::Filter::default(), 1000).unwrap();
+    let done: std::collections::BTreeSet<&str> =
+        all.iter().filter(|r| r.entry.actor.name == "mia").map(|r| r.entry.action.as_str()).collect();
+    let expected = [
+        "alerts ack",
+        "alerts silence",
+        "alerts unsilence",
+        "approve",
+        "check",
+        "dead-letters discard",
+        "dead-letters edit",
+        "dead-letters mark",
+        "dead-letters restore",
+        "dead-letters retry",
+        "flow cancel",
+        "flow retry",
+        "pause",
+        "reject",
+        "resume",
+        "retry job cancel",
+        "retry job pause",
+        "retry job resume",
+        "run",
+    ];
+    assert_eq!(done.into_iter().collect::<Vec<_>>(), expected);
+    let look = [
+        Open("/audit"),
+        Sees("as it was recorded"),
+        Write(".filters input[name=q]", "maintenance"),
+        Click(".filters button"),
+        Sees("1 to 1 of 1"),
+        Click(".filters a"),
+    ];
+    take(window, walk, &look);
+    // A phone shows no headings to click.
+    let sort = if narrow { Choose("select[name=sort]", "action") } else { Click("th a[href*='sort=action']") };
+    take(window, walk, &[sort, Sees("alerts ack")]);
+    window.until_true("document.querySelector('tbody td[data-label=What]').textContent === 'alerts ack'");
 }
 
 fn lists(window: &Window<'_>, walk: &Walk, script: bool) {

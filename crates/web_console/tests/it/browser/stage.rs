@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hub::retries::Wanted;
 use serde_json::{Value as Json, json};
+use store::alerts::{self, NoticeKind, Opening, Saying, Severity};
 use store::approvals::{Kind, Question};
 use store::audit::Actor;
 use store::dead_letters::{self, Rejection};
@@ -78,6 +79,8 @@ pub struct Stage {
     pub rows: String,
     /// The retry of some rows, which waits for somebody.
     pub job: i64,
+    /// An instance of a flow that cannot go on.
+    pub instance: i64,
 }
 
 /// A hub that a browser reaches, and where.
@@ -133,9 +136,10 @@ async fn fill(bench: &Bench) -> Stage {
             store.commit_one(dead_letters::Op::Supersede { integration, entity, keys: keys.into() }).await.unwrap();
         }
     }
-    instances(store).await;
+    let instance = instances(store).await;
+    alerts(store).await;
     bench.wait(Duration::from_secs(600));
-    Stage { row, message, rows, job: job.0 }
+    Stage { row, message, rows, job: job.0, instance }
 }
 
 async fn reject(store: &Store, n: u32) -> String {
@@ -264,7 +268,8 @@ pub async fn outage(store: &Store) {
 }
 
 /// An instance of the flow that asks somebody, and one that failed.
-async fn instances(store: &Store) {
+async fn instances(store: &Store) -> i64 {
+    let mut last = 0;
     for (number, asks) in [("C-1001", true), ("C-1002", false)] {
         let start = flows::Start {
             integration: "terms".into(),
@@ -300,5 +305,80 @@ async fn instances(store: &Store) {
             vec![note("begun", None), note(if asks { "asks controller, cfo" } else { "finance refused it" }, None)];
         let to = flows::Move { state, data, problem, steps, wake: None, ..flows::Move::of(&instance) };
         store.commit_one(flows::Op::Move(Box::new(to))).await.unwrap();
+        last = id.0;
     }
+    last
+}
+
+/// What rings: one matter, one that follows from it, one that is over, and a silence.
+async fn alerts(store: &Store) {
+    let now = store.clock().now();
+    let opening = |kind: &str, of: &str, system: &str, severity, title: &str, command: &str| Opening {
+        key: format!("{kind}/{of}"),
+        kind: kind.into(),
+        integration: of.into(),
+        system: system.into(),
+        saying: Saying {
+            severity,
+            title: title.into(),
+            text: format!("{title}. Events wait in the queue, and none is lost."),
+            facts: vec![("last error".into(), "503: maintenance until 12:00".into()), ("waiting".into(), "1".into())],
+            command: command.into(),
+            since: now,
+        },
+        cause: None,
+    };
+    let paused = opening(
+        "destination-paused",
+        "orders",
+        "erp",
+        Severity::Critical,
+        "erp takes no orders",
+        "ironbridge systems check erp",
+    );
+    let follows = Opening {
+        cause: Some(paused.key.clone()),
+        ..opening(
+            "backlog",
+            "orders",
+            "erp",
+            Severity::Warning,
+            "Orders wait for 20 minutes",
+            "ironbridge queue peek events/orders",
+        )
+    };
+    let disk = opening("disk-low", "", "", Severity::Warning, "The disk of the hub has 800 MB left", "df -h");
+    let over = opening(
+        "few-rows",
+        "customers",
+        "finance",
+        Severity::Warning,
+        "customers read 3 rows, usual are 45",
+        "ironbridge runs customers",
+    );
+    let told = |key: &str, route: &str, kind| alerts::Op::Told {
+        key: key.into(),
+        route: route.into(),
+        kind,
+        severity: Severity::Critical,
+        about: key.into(),
+    };
+    let (key, route) = (paused.key.clone(), "crm-team/email".to_owned());
+    let mut ops: Vec<store::Op> =
+        [paused, follows, disk, over].into_iter().map(|one| alerts::Op::Open(Box::new(one)).into()).collect();
+    ops.extend([
+        told(&key, &route, NoticeKind::Opened).into(),
+        alerts::Op::Delivered { about: key, route: route.clone(), kind: NoticeKind::Opened }.into(),
+        alerts::Op::RouteWorked { route }.into(),
+        alerts::Op::RouteFailed {
+            route: "it/teams".into(),
+            code: "IB1001".into(),
+            what: "teams answers with 404".into(),
+        }
+        .into(),
+        alerts::Op::Resolve { key: "few-rows/customers".into() }.into(),
+    ]);
+    let (subject, by, note) = ("warehouse".to_owned(), "ola".to_owned(), "the warehouse moves".to_owned());
+    ops.push(alerts::Op::Silence { subject, by, note, until: now + jiff::SignedDuration::from_hours(5) }.into());
+    store.commit(ops).await.unwrap();
 }

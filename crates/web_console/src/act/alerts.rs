@@ -1,0 +1,159 @@
+//! Say that one looks at an alert, have nobody told of something for a while, and end that.
+
+use std::time::Duration;
+
+use axum::response::Response;
+use hub::operations::Kind;
+use maud::html;
+use store::OpResult;
+use store::alerts::{Op, Silence};
+
+use super::{Question, note_field};
+use crate::Problem;
+use crate::ask::{Ask, see};
+use crate::audit::actor;
+use crate::pages::alerts::{found, kind_words};
+use crate::words::{moment, quoted};
+
+/// For how long, as the form offers it: each silence has an end.
+const LENGTHS: [(&str, &str, u64); 6] = [
+    ("1h", "for 1 hour", 1),
+    ("2h", "for 2 hours", 2),
+    ("4h", "for 4 hours", 4),
+    ("12h", "for 12 hours", 12),
+    ("1d", "for 1 day", 24),
+    ("7d", "for 1 week", 168),
+];
+
+pub fn ask_ack(ask: &Ask) -> Result<Response, Problem> {
+    let alert = found(ask)?;
+    Ok(Question {
+        title: format!("You look at it: {}", alert.saying.title),
+        consequences: vec![
+            "Nobody else is told of it any more, but that it is over.".to_owned(),
+            "Everybody sees that it is you who looks at it.".to_owned(),
+            "If it is over and comes back, people are told again.".to_owned(),
+        ],
+        command: format!("ironbridge alerts ack {}", alert.id),
+        button: "I look at it",
+        danger: false,
+        back: format!("/alerts/{}", alert.id),
+        fields: note_field("A note, for whoever looks later", "note", false),
+        below: None,
+        ask,
+    }
+    .put())
+}
+
+pub fn ack(ask: &Ask) -> Result<Response, Problem> {
+    let (alert, note) = (found(ask)?, ask.form("note"));
+    let op = Op::Ack { id: alert.id, by: ask.who.name.clone(), note: note.map(str::to_owned) };
+    let did = actor(&ask.who.name).did("alerts ack", &*alert.key).because(note).op();
+    ask.wait(ask.console.store.commit(vec![op.into(), did]))?;
+    Ok(see(&format!("/alerts/{}?said=acked", alert.id)))
+}
+
+/// Whether a silence can be about it.
+fn is_known(ask: &Ask, subject: &str) -> bool {
+    let project = &ask.console.project;
+    subject == "*"
+        || project.integration(subject).is_some()
+        || project.system(subject).is_some()
+        || subject.split('/').next().and_then(Kind::of).is_some()
+}
+
+pub fn ask_silence(ask: &Ask) -> Result<Response, Problem> {
+    let project = &ask.console.project;
+    let chosen = ask.query("subject").filter(|subject| is_known(ask, subject));
+    let mut groups: Vec<(&str, Vec<(String, String)>)> = vec![
+        ("Integrations", project.integrations.iter().map(|i| (i.name.clone(), i.name.clone())).collect()),
+        ("Systems", project.systems.iter().map(|s| (s.name.clone(), s.name.clone())).collect()),
+        ("Kinds", Kind::ALL.iter().map(|kind| (kind.word().to_owned(), kind_words(kind.word()))).collect()),
+        ("Everything", vec![("*".to_owned(), "everything".to_owned())]),
+    ];
+    if let Some(one) = chosen.filter(|subject| subject.contains('/')) {
+        groups.insert(0, ("One alert", vec![(one.to_owned(), one.to_owned())]));
+    }
+    Ok(Question {
+        title: "Tell nobody of something for a while".to_owned(),
+        consequences: vec![
+            "What opens meanwhile is kept, and told at the end if it is not over by then.".to_owned(),
+            "Everybody sees who is not told of what, and until when.".to_owned(),
+            "Nothing is stopped: what runs goes on. To stop it, pause the integration.".to_owned(),
+        ],
+        command: format!("ironbridge alerts silence {} --for \"2 hours\" --note WHY", quoted(chosen.unwrap_or("SUBJECT"))),
+        button: "Silence",
+        danger: true,
+        back: "/alerts".to_owned(),
+        fields: html! {
+            label { "Of what" select name="subject" required {
+                @for (name, options) in &groups { optgroup label=(name) {
+                    @for (value, words) in options { option value=(value) selected[chosen == Some(value)] { (words) } }
+                } }
+            } }
+            label { "How long" select name="for" { @for (value, words, _) in LENGTHS { option value=(value) selected[value == "2h"] { (words) } } } }
+            (note_field("Why, for whoever wonders later", "note", true))
+        },
+        below: None,
+        ask,
+    }
+    .put())
+}
+
+pub fn silence(ask: &Ask) -> Result<Response, Problem> {
+    let subject = ask.form("subject").filter(|subject| is_known(ask, subject)).map(str::to_owned);
+    let (Some(subject), Some(note)) = (subject, ask.form("note")) else {
+        let what = "a silence needs something that it is about, and a reason";
+        return Err(Problem::not_done(what, "go back and say both; nothing was silenced"));
+    };
+    let length = LENGTHS.iter().find(|(value, ..)| Some(*value) == ask.form("for")).map_or(2, |(.., hours)| *hours);
+    let until = ask.now.checked_add(Duration::from_secs(length * 3600)).unwrap_or(ask.now);
+    let why = format!("{note}, until {}", moment(until, ask.zone()));
+    let did = actor(&ask.who.name).did("alerts silence", &*subject).because(Some(&why)).op();
+    let op = Op::Silence { subject, by: ask.who.name.clone(), note: note.to_owned(), until };
+    ask.wait(ask.console.store.commit(vec![op.into(), did]))?;
+    Ok(see("/alerts?said=silenced"))
+}
+
+fn holding(ask: &Ask) -> Result<Silence, Problem> {
+    let name = ask.name("silence");
+    let found = ask.console.store.silences()?.into_iter().find(|silence| silence.id.to_string() == name);
+    found.ok_or_else(|| Problem::not_there("silence that holds", name))
+}
+
+pub fn ask_end(ask: &Ask) -> Result<Response, Problem> {
+    let silence = holding(ask)?;
+    Ok(Question {
+        title: format!(
+            "End the silence about {}",
+            if silence.subject == "*" { "everything" } else { &silence.subject }
+        ),
+        consequences: vec![
+            "People are told at once of what has opened meanwhile and is not over.".to_owned(),
+            format!(
+                "It was to hold until {}: {}, says {}.",
+                moment(silence.until, ask.zone()),
+                silence.note,
+                silence.by
+            ),
+        ],
+        command: format!("ironbridge alerts unsilence {}", silence.id),
+        button: "End it",
+        danger: false,
+        back: "/alerts".to_owned(),
+        fields: html! {},
+        below: None,
+        ask,
+    }
+    .put())
+}
+
+pub fn end(ask: &Ask) -> Result<Response, Problem> {
+    let silence = holding(ask)?;
+    let did = actor(&ask.who.name).did("alerts unsilence", &*silence.subject).op();
+    let done = ask.wait(ask.console.store.commit(vec![Op::EndSilence { id: silence.id }.into(), did]))?;
+    match done.first() {
+        Some(OpResult::Count(0)) => Err(Problem::not_done("the silence has ended already", "nothing has to be done")),
+        _ => Ok(see("/alerts?said=unsilenced")),
+    }
+}
