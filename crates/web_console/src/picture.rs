@@ -163,19 +163,20 @@ fn node_drawn(shape: &Shape, node: &Node<'_>, (x, y): (f32, f32), (cx, cy): (f32
     let state = if node.integrations == 0 { "used by nothing" } else { node.level.words() };
     let (name, kind) =
         (cut(node.name, shape.chars - 2), cut(&format!("{} · {}", node.kind, node.integrations), shape.chars + 2));
-    let label =
-        format!("{}, {}: {state}, {}", node.name, node.kind, counted(node.integrations, "integration", "integrations"));
+    // Heard after what is seen, and not drawn.
+    let said = format!(": {state}, {}", counted(node.integrations, "integration", "integrations"));
     html! {
         g.link.(node.level.class()) {
             path d={ "M" (from.0) " " (from.1) "L" (to.0) " " (to.1) } {}
             @if node.gives > 0 { (arrow(from, to, 0.62)) }
             @if node.takes > 0 { (arrow(to, from, 0.62)) }
         }
-        a.node.(node.level.class()) href={ "/systems/" (escaped(node.name)) } aria-label=(label) {
+        a.node.(node.level.class()) href={ "/systems/" (escaped(node.name)) } {
             rect x=(x) y=(y) width=(width) height=(height) rx="6" {}
             rect.edge x=(x) y=(y) width="5" height=(height) rx="2" {}
-            text x=(x + 14.0) y=(y + 22.0) aria-hidden="true" { (name) }
-            text.small x=(x + 14.0) y=(y + 40.0) aria-hidden="true" { (kind) }
+            text x=(x + 14.0) y=(y + 22.0) { (name) }
+            text.small x=(x + 14.0) y=(y + 40.0) { (kind) }
+            text.said x=(x + 14.0) y=(y + 48.0) { (said) }
         }
     }
 }
