@@ -11,7 +11,7 @@ use crate::decoded::{Entry, Formula, Group, RuleAt, Rules};
 use crate::diagnostic::Diagnostic;
 use crate::files::{Files, Span};
 use crate::load::{Draft, LoadOptions};
-use crate::model::{Project, System, SystemEntity};
+use crate::model::{Pattern, Project, System, SystemEntity};
 use crate::rules::systems;
 use crate::suggest;
 use crate::yaml;
@@ -39,7 +39,8 @@ pub(crate) fn check(
                 continue;
             }
             let Some(entity) = entities.get(&*entry.name) else { continue };
-            let table = Table { entry, held, model, system, entity, entities: &entities, lookups: &lookups, files };
+            let table =
+                Table { entry, held, model, system, entity, project, entities: &entities, lookups: &lookups, files };
             systems::system_to_system(held, model, entity, draft, diagnostics);
             found.push((
                 &*entry.name,
@@ -103,6 +104,22 @@ pub(super) fn watched(
     }
 }
 
+/// Whether integrations write into rows that are there and make none: what an event brings home.
+fn is_only_written_back(project: &Project, system: &str, entity: &str) -> bool {
+    let mut comes_home = false;
+    for integration in &project.integrations {
+        match &integration.pattern {
+            Pattern::Event(event) if event.entity == entity && event.from == system && !event.write_back.is_empty() => {
+                comes_home = true;
+            }
+            Pattern::Virtual(_) => {}
+            _ if integration.entities().contains(&entity) && integration.systems().contains(&system) => return false,
+            _ => {}
+        }
+    }
+    comes_home
+}
+
 /// One entity of one system.
 struct Table<'a> {
     entry: &'a Entry,
@@ -110,6 +127,7 @@ struct Table<'a> {
     model: &'a SystemEntity,
     system: &'a System,
     entity: &'a Arc<Entity>,
+    project: &'a Project,
     entities: &'a Entities,
     lookups: &'a LookupKeys,
     files: &'a Files,
@@ -294,6 +312,7 @@ impl Table<'_> {
             if rules.broken
                 || rules.write.iter().any(|at| at.rule.target == name)
                 || key.iter().any(|part| part == name)
+                || is_only_written_back(self.project, &self.system.name, &self.entry.name)
             {
                 continue;
             }
