@@ -64,7 +64,8 @@ impl Checkpointer {
     /// Something was written. Cheap; called after every transaction.
     pub fn nudge(&self, writer: &Writer) {
         let mut asked = self.asked.lock();
-        let checkpoint = !asked.checkpoint && writer.log_pages.load(Ordering::Relaxed) >= LOG_PAGES;
+        let is_long = writer.log_pages.load(Ordering::Relaxed) >= LOG_PAGES;
+        let checkpoint = !asked.checkpoint && (is_long || writer.wants_room.load(Ordering::Relaxed));
         let wake = checkpoint || !asked.written;
         asked.checkpoint |= checkpoint;
         asked.written = true;
@@ -140,6 +141,7 @@ fn checkpoint_and_rewind(conn: &Connection, writer: &Writer) {
     let _gate = writer.gate.lock();
     if checkpoint(conn).is_ok_and(|(all, done)| all == done) {
         writer.log_pages.store(0, Ordering::Relaxed);
+        writer.wants_room.store(false, Ordering::Relaxed);
     }
 }
 

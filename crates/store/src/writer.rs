@@ -1,7 +1,7 @@
 //! The one thread that writes: it takes whatever commits have gathered and gives them one sync.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ pub(crate) struct Writer {
     pub gate: Mutex<()>,
     /// Pages in the write-ahead log.
     pub log_pages: AtomicU32,
+    /// A commit found no room on the disk, and the log was not copied as a whole since. Until it is, that is tried after
+    /// every commit, so that the first room there is does not go to a log that grows.
+    pub wants_room: AtomicBool,
     commits: watch::Sender<u64>,
 }
 
@@ -47,6 +50,7 @@ impl Writer {
             arrived: Condvar::new(),
             gate: Mutex::new(()),
             log_pages: AtomicU32::new(0),
+            wants_room: AtomicBool::new(false),
             commits: watch::Sender::new(0),
         })
     }
@@ -145,6 +149,9 @@ impl Writer {
         } else {
             let ops: Vec<&[Op]> = group.iter().map(|commit| &*commit.ops).collect();
             let answers = core.apply(now, &ops);
+            if answers.iter().any(|answer| matches!(answer, Err(Error::DiskFull { .. }))) {
+                self.wants_room.store(true, Ordering::Relaxed);
+            }
             for (commit, answer) in group.into_iter().zip(answers) {
                 // Whoever does not wait any more has dropped its end; the commit stands.
                 let _ = commit.answer.send(answer);

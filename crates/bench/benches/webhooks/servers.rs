@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bench::server::{Server, binary, free};
 
@@ -48,11 +48,12 @@ pub fn up(dir: &Path) -> Server {
 pub fn node_red(program: &str, dir: &Path) -> Server {
     fs::create_dir_all(dir).unwrap();
     let out = dir.join("events.jsonl");
+    // A node without a place on the canvas is taken for a part of the settings, and never started.
     let flow = format!(
         r#"[{{"id":"tab","type":"tab","label":"events"}},
-            {{"id":"in","type":"http in","z":"tab","url":"/hook","method":"post","wires":[["file"]]}},
-            {{"id":"file","type":"file","z":"tab","filename":"{}","filenameType":"str","appendNewline":true,"createDir":false,"overwriteFile":"false","encoding":"utf8","wires":[["out"]]}},
-            {{"id":"out","type":"http response","z":"tab","statusCode":"202","headers":{{}},"wires":[]}}]"#,
+            {{"id":"n1","type":"http in","z":"tab","x":100,"y":100,"url":"/hook","method":"post","wires":[["n2"]]}},
+            {{"id":"n2","type":"file","z":"tab","x":300,"y":100,"filename":"{}","filenameType":"str","appendNewline":true,"createDir":false,"overwriteFile":"false","encoding":"utf8","wires":[["n3"]]}},
+            {{"id":"n3","type":"http response","z":"tab","x":500,"y":100,"statusCode":"202","headers":{{}},"wires":[]}}]"#,
         out.display()
     );
     fs::write(dir.join("flows.json"), flow).unwrap();
@@ -62,6 +63,10 @@ pub fn node_red(program: &str, dir: &Path) -> Server {
     command.args(["-D", "uiHost=127.0.0.1", "flows.json"]).current_dir(dir);
     let server = Server::start(address, command, dir);
     // It listens before its flows are there.
-    std::thread::sleep(Duration::from_secs(5));
+    let (began, said) = (Instant::now(), || fs::read_to_string(dir.join("said")).unwrap_or_default());
+    while !said().contains("Started flows") {
+        assert!(began.elapsed() < Duration::from_secs(60), "its flows do not start: {}", said());
+        std::thread::sleep(Duration::from_millis(100));
+    }
     server
 }
