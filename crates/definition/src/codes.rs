@@ -73,6 +73,11 @@ codes! {
     REFERENCE_NOT_MAPPED "IB0309" "A reference that cannot be followed";
     ONE_WAY "IB0310" "A two-way mapping that cannot be turned round";
     NO_MAPPING "IB0311" "A system that does not hold what is asked of it";
+    FLOW_UNDECIDED "IB1207" "A path that passes an approval undecided";
+    FLOW_UNREACHABLE "IB1208" "A step of a flow that is never done";
+    FLOW_OUTCOME "IB1209" "An outcome that is missing, or never comes";
+    CHILD_FLOW "IB1210" "A child flow that cannot be one";
+    FLOW_LOOP "IB1211" "A loop that cannot be one";
     KEY_LOST "IB0913" "A key that cannot be found again by its GUID";
 }
 

@@ -264,12 +264,9 @@ fn breaks<'p>(old: &'p Project, change: &Changed) -> Option<&'p str> {
 
 fn writes(steps: &[Step], system: &str, entity: &str, field: &str) -> bool {
     steps.iter().any(|step| match &step.kind {
-        StepKind::If { then, otherwise, .. } => {
-            writes(then, system, entity, field) || writes(otherwise, system, entity, field)
-        }
         StepKind::Write { entity: of, to, set, .. } => {
             of == entity && to == system && set.iter().any(|one| one.field == field)
         }
-        _ => false,
+        kind => kind.lists().into_iter().any(|(_, list)| writes(list, system, entity, field)),
     })
 }

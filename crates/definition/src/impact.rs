@@ -296,10 +296,7 @@ pub(crate) fn steps(of: &[Step]) -> Vec<&Step> {
     let mut all = Vec::new();
     for step in of {
         all.push(step);
-        if let StepKind::If { then, otherwise, .. } = &step.kind {
-            all.extend(steps(then));
-            all.extend(steps(otherwise));
-        }
+        step.kind.lists().into_iter().for_each(|(_, list)| all.extend(steps(list)));
     }
     all
 }
@@ -323,7 +320,12 @@ pub(crate) fn names_field(integration: &Integration, entity: &str, field: &str) 
                 given(&approval.ask) || approval.if_changed.iter().any(|name| name.rsplit('.').next() == Some(field))
             }
             StepKind::Notify { to, text } => given(to) || given(text),
-            StepKind::Wait(_) => false,
+            StepKind::Switch { value, .. } => mentions(value, field),
+            StepKind::ForEach { field: list, .. } => own && list == field,
+            StepKind::Child { key, .. } => key.iter().any(|key| mentions(key, field)),
+            StepKind::WaitFor { condition, .. } | StepKind::DelayUntil(condition) => mentions(condition, field),
+            StepKind::Terminate(why) => given(why),
+            StepKind::Wait(_) | StepKind::Parallel(_) | StepKind::Scope { .. } => false,
         }),
         Pattern::Batch(_) | Pattern::Virtual(_) => false,
     }

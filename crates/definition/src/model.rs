@@ -21,7 +21,7 @@ mod integration;
 mod reach;
 mod testcase;
 
-pub use flow::{Approval, Assignment, Deciders, Escalation, Flow, Given, Step, StepKind};
+pub use flow::{Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, Given, Step, StepKind};
 pub use integration::{
     ApproveRun, Batch, Conflict, DeadLetterRules, Deletes, Direction, Drift, Event, Integration, Missed, Overlap,
     Pattern, Payload, StopAfter, Trigger, Virtual,

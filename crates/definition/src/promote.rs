@@ -101,7 +101,18 @@ fn written<'f>(list: &'f [Step], conditions: &mut Vec<String>, found: &mut Vec<W
             StepKind::Write { entity, to, key, set } => {
                 found.push(Written { entity, to, key, set, conditions: conditions.clone() });
             }
-            _ => {}
+            StepKind::Switch { value, cases, otherwise } => {
+                for (case, steps) in cases {
+                    conditions.push(format!("Text({value}) = \"{case}\""));
+                    written(steps, conditions, found);
+                    conditions.pop();
+                }
+                let others = cases.iter().map(|(case, _)| format!("Text({value}) <> \"{case}\""));
+                conditions.push(others.collect::<Vec<_>>().join(" && "));
+                written(otherwise, conditions, found);
+                conditions.pop();
+            }
+            kind => kind.lists().into_iter().for_each(|(_, list)| written(list, conditions, found)),
         }
     }
 }
@@ -213,7 +224,13 @@ fn left(list: &[Step], name: &str, found: &mut Vec<String>) {
             StepKind::Notify { .. } => {
                 found.push(format!("the message of {}: an event integration tells nobody", step.origin))
             }
-            StepKind::Wait(_) => found.push(format!("the wait of {}: an event goes at once", step.origin)),
+            StepKind::ForEach { field, .. } => found.push(format!(
+                "the loop over `{field}`: map it as lines of the destination's record, or as an entity of its own"
+            )),
+            StepKind::Child { flow, .. } => found.push(format!("the child flow `{flow}`: start it by its own trigger")),
+            StepKind::WaitFor { .. } | StepKind::DelayUntil(_) | StepKind::Wait(_) => {
+                found.push(format!("the wait of {}: an event goes at once", step.origin))
+            }
             _ => {}
         }
     }

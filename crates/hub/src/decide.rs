@@ -78,7 +78,7 @@ async fn of_flow(
     comment: Option<&str>,
     more: Vec<store::Op>,
 ) -> Result<Result<(), NotDecided>, Error> {
-    let people = flows::decide::People::of(project);
+    let people = flows::people_now(project, store)?;
     let closed = |by: Option<String>| -> Result<NotDecided, Error> {
         let now = store.approval(approval.id)?.unwrap_or_else(|| approval.clone());
         Ok(NotDecided::Closed { state: now.state, by: by.or(now.decided_by) })

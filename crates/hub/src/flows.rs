@@ -13,7 +13,7 @@ mod running;
 pub mod state;
 mod work;
 
-pub use intake::{prepare, queue};
-pub use people::{Refused, answer, cancel, migrate, retry, start, subject_of};
-pub use running::{Flows, Running, fits};
+pub use intake::{CALLED, prepare, queue};
+pub use people::{Refused, answer, cancel, migrate, retry, skip, start, subject_of};
+pub use running::{Flows, Running, fits, people_now};
 pub use work::{TRIES, work};

@@ -10,8 +10,8 @@ use crate::op::{Op, OpResult};
 use crate::time::Ms;
 use crate::tx::Tx;
 use crate::{
-    Failpoints, agreements, alerts, approvals, audit, cursors, dead_letters, deadlines, definitions, forget, leases,
-    ledger, outages, pauses, queue, retries, runs, secrets, users,
+    Failpoints, agreements, alerts, approvals, audit, away, cursors, dead_letters, deadlines, definitions, forget,
+    leases, ledger, outages, pauses, queue, retries, runs, secrets, users,
 };
 
 /// What a commit is answered with.
@@ -152,6 +152,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::DeadLetter(op) => dead_letters::apply(tx, op),
         Op::Queue(op) => queue::apply(tx, op),
         Op::Pause(op) => pauses::apply(tx, op),
+        Op::Away(op) => away::apply(tx, op),
         Op::Outage(op) => outages::apply(tx, op),
         Op::Approval(op) => approvals::apply(tx, op),
         Op::Alert(op) => alerts::apply(tx, op),

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0009_flow.sql"),
     include_str!("../migrations/0010_console.sql"),
     include_str!("../migrations/0011_alert.sql"),
+    include_str!("../migrations/0012_away.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.

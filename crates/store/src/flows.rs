@@ -165,6 +165,10 @@ pub enum Op {
     Know { integration: String, causes: Vec<String> },
     /// Refused where somebody else has moved it since.
     Move(Box<Move>),
+    /// Looks at one that goes on soon, since something that it waits for may have happened.
+    Wake { id: InstanceId },
+    /// The same for all of a flow that are about a record. Answers how many.
+    WakeAbout { integration: String, key: Key },
     /// Begins held ones, oldest first. Answers how many.
     Release { integration: String, max: u64 },
     /// Forgets instances that ended before then. Answers how many.
@@ -184,6 +188,16 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             Ok(OpResult::Count(count as u64))
         }
         Op::Move(to) => go(tx, to),
+        Op::Wake { id } => {
+            let sql = "UPDATE flow_instance SET wake = ?2, revision = revision + 1
+                       WHERE id = ?1 AND state = 'running' AND (wake IS NULL OR wake > ?2)";
+            Ok(OpResult::Count(tx.run(sql, (id.0, tx.now))? as u64))
+        }
+        Op::WakeAbout { integration, key } => {
+            let sql = "UPDATE flow_instance SET wake = ?3, revision = revision + 1 WHERE integration = ?1 AND key = ?2
+                       AND state = 'running' AND attempts = 0 AND (wake IS NULL OR wake > ?3)";
+            Ok(OpResult::Count(tx.run(sql, (integration, key.as_bytes(), tx.now))? as u64))
+        }
         Op::Release { integration, max } => {
             let sql = "UPDATE flow_instance SET state = 'running', revision = revision + 1, wake = ?3, updated = ?3
                        WHERE id IN (SELECT id FROM flow_instance WHERE integration = ?1 AND state = 'held'
@@ -348,6 +362,21 @@ impl Store {
         );
         let limit = limit.min(1000) as i64;
         self.read(|conn| all(conn, &sql, (&filter.integration, &filter.key, limit), read))
+    }
+
+    /// How the instance stands that something started; nothing where that started none, or where it is forgotten.
+    pub fn flow_started_by(&self, integration: &str, cause: &str) -> Result<Option<State>, Error> {
+        let sql = "SELECT i.state FROM flow_cause AS c JOIN flow_instance AS i ON i.id = c.instance
+                   WHERE c.integration = ?1 AND c.cause = ?2";
+        self.read(|conn| first(conn, sql, (integration, cause), |row| row.get(0)))
+    }
+
+    /// How many instances of a flow stand at each step now, by its path.
+    pub fn flow_counts(&self, integration: &str) -> Result<Vec<(String, State, u64)>, Error> {
+        let sql = "SELECT coalesce(at, ''), state, count(*) FROM flow_instance
+                   WHERE integration = ?1 AND state IN ('held', 'running', 'failed') GROUP BY 1, 2 ORDER BY 1, 2";
+        let count = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64));
+        self.read(|conn| all(conn, sql, [integration], count))
     }
 
     /// Instances to look at by now, the longest due first.

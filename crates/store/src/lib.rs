@@ -67,6 +67,7 @@ pub mod agreements;
 pub mod alerts;
 pub mod approvals;
 pub mod audit;
+pub mod away;
 mod checkpointer;
 mod core;
 pub mod cursors;

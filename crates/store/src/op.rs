@@ -1,8 +1,8 @@
 //! What a commit may ask for, as plain data, and what it answers.
 
 use crate::{
-    agreements, alerts, approvals, audit, cursors, dead_letters, deadlines, definitions, flows, forget, leases, ledger,
-    outages, pauses, queue, retries, runs, secrets, users,
+    agreements, alerts, approvals, audit, away, cursors, dead_letters, deadlines, definitions, flows, forget, leases,
+    ledger, outages, pauses, queue, retries, runs, secrets, users,
 };
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
@@ -28,6 +28,7 @@ pub enum Op {
     Forget(forget::Op),
     Flow(flows::Op),
     User(users::Op),
+    Away(away::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -94,4 +95,5 @@ converts! {
     forget::Op => Forget,
     flows::Op => Flow,
     users::Op => User,
+    away::Op => Away,
 }

@@ -5,7 +5,7 @@ use record::Value as Fixed;
 use super::{every, formula, string, trigger};
 use crate::decoded::{Data, Group, Value};
 use crate::files::Files;
-use crate::model::{Approval, Assignment, Deciders, Escalation, Flow, Given, Step, StepKind};
+use crate::model::{Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, Given, Step, StepKind};
 
 pub(crate) fn flow(group: &Group, files: &Files) -> Flow {
     let Some(starts) = group.group("trigger") else { return Flow::default() };
@@ -17,6 +17,11 @@ pub(crate) fn flow(group: &Group, files: &Files) -> Flow {
         entity: string(starts, "entity"),
         in_: string(starts, "in"),
         trigger: trigger(starts),
+        schedule: match starts.get("schedule") {
+            Some(Data::Schedule(schedule)) => Some(schedule.clone()),
+            _ => None,
+        },
+        call: starts.yes_no("call"),
         criticality: string(group, "criticality"),
         expected: volume("expected"),
         ceiling: volume("ceiling").unwrap_or(0),
@@ -25,13 +30,17 @@ pub(crate) fn flow(group: &Group, files: &Files) -> Flow {
 }
 
 fn steps(group: &Group, name: &str, path: &str, files: &Files) -> Vec<Step> {
+    list(group.list(name), path, files)
+}
+
+fn list(values: &[Value], path: &str, files: &Files) -> Vec<Step> {
     let step = |(at, step): (usize, &Group)| {
         let path = format!("{path}[{at}]");
         let origin = files.line_of(step.at);
         let kind = kind(step, &path, files)?;
         Some(Step { path, origin, kind })
     };
-    group.list(name).iter().filter_map(Value::group).enumerate().filter_map(step).collect()
+    values.iter().filter_map(Value::group).enumerate().filter_map(step).collect()
 }
 
 fn kind(step: &Group, path: &str, files: &Files) -> Option<StepKind> {
@@ -41,24 +50,43 @@ fn kind(step: &Group, path: &str, files: &Files) -> Option<StepKind> {
             then: steps(step, "then", &format!("{path}.then"), files),
             otherwise: steps(step, "else", &format!("{path}.else"), files),
         },
+        "switch" => StepKind::Switch {
+            value: formula(step, "switch"),
+            cases: named(step, "cases", &format!("{path}.cases"), files),
+            otherwise: steps(step, "default", &format!("{path}.default"), files),
+        },
+        "apply_to_each" => StepKind::ForEach {
+            field: string(step, "apply_to_each"),
+            at_most: step.whole("at_most").unwrap_or(0),
+            body: steps(step, "do", &format!("{path}.do"), files),
+        },
+        "parallel" => StepKind::Parallel(named(step, "parallel", &format!("{path}.parallel"), files)),
+        "scope" => StepKind::Scope {
+            name: string(step, "scope"),
+            steps: steps(step, "steps", &format!("{path}.steps"), files),
+            if_failed: steps(step, "if_failed", &format!("{path}.if_failed"), files),
+        },
+        "child_flow" => StepKind::Child {
+            flow: string(step, "child_flow"),
+            key: keys(step)?,
+            name: step.text("as").map(str::to_owned),
+        },
+        "wait_for" => StepKind::WaitFor {
+            condition: formula(step, "wait_for"),
+            at_most: every(step, "at_most")?,
+            name: step.text("as").map(str::to_owned),
+        },
+        "delay_until" => StepKind::DelayUntil(formula(step, "delay_until")),
+        "delay" => StepKind::Wait(every(step, "delay")?),
+        "terminate" => StepKind::Terminate(given(step.get("terminate")?)?),
         "approve" => StepKind::Approve(approval(step)?),
         "set" => StepKind::Set(assignments(step)),
         "write" => {
             let write = step.group("write")?;
-            let keys = match write.get("key")? {
-                Data::Formula(formula) => vec![formula.text.clone()],
-                Data::List(values) => values
-                    .iter()
-                    .filter_map(|value| {
-                        if let Data::Formula(formula) = &value.data { Some(formula.text.clone()) } else { None }
-                    })
-                    .collect(),
-                _ => return None,
-            };
             StepKind::Write {
                 entity: string(write, "entity"),
                 to: string(write, "to"),
-                key: keys,
+                key: keys(write)?,
                 set: assignments(write),
             }
         }
@@ -70,10 +98,32 @@ fn kind(step: &Group, path: &str, files: &Files) -> Option<StepKind> {
     })
 }
 
+/// Lists of steps by the user's own names.
+fn named(step: &Group, name: &str, path: &str, files: &Files) -> Vec<(String, Vec<Step>)> {
+    let list = |entry: &crate::decoded::Entry| {
+        let Data::List(values) = &entry.value.data else { return (entry.name.to_string(), Vec::new()) };
+        (entry.name.to_string(), list(values, &format!("{path}.{}", entry.name), files))
+    };
+    step.named(name).iter().map(list).collect()
+}
+
+fn keys(group: &Group) -> Option<Vec<String>> {
+    let text = |data: &Data| match data {
+        Data::Formula(formula) => Some(formula.text.clone()),
+        _ => None,
+    };
+    Some(match group.get("key")? {
+        Data::List(values) => values.iter().filter_map(|value| text(&value.data)).collect(),
+        data => vec![text(data)?],
+    })
+}
+
 fn approval(step: &Group) -> Option<Approval> {
     let of = step.group("of")?;
     let deciders = if of.says("all_of") {
         Deciders::AllOf(of.strings("all_of"))
+    } else if of.says("in_order") {
+        Deciders::InOrder(of.strings("in_order"))
     } else if of.says("some_of") {
         Deciders::SomeOf { who: of.strings("some_of"), at_least: of.whole("at_least").unwrap_or(1) }
     } else {
@@ -85,6 +135,11 @@ fn approval(step: &Group) -> Option<Approval> {
         ask: given(step.get("ask")?)?,
         of: deciders,
         not: of.formula("not").map(|formula| formula.text.clone()),
+        comment: match step.text("comment") {
+            Some("required") => CommentNeeded::Required,
+            Some("required_to_reject") => CommentNeeded::RequiredToReject,
+            _ => CommentNeeded::Optional,
+        },
         remind: every(step, "remind"),
         escalate: step
             .group("escalate")

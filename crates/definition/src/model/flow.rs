@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Trigger;
-use crate::units::Wait;
+use crate::units::{Schedule, Wait};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Flow {
@@ -11,6 +11,10 @@ pub struct Flow {
     /// The system in which the trigger happens.
     pub in_: String,
     pub trigger: Trigger,
+    /// At these times it starts for each record that the trigger wants.
+    pub schedule: Option<Schedule>,
+    /// An HTTP call starts it.
+    pub call: bool,
     pub criticality: String,
     /// So many a day.
     pub expected: Option<u64>,
@@ -21,20 +25,23 @@ pub struct Flow {
 
 impl Flow {
     pub(super) fn systems(&self) -> Vec<&str> {
-        fn written<'s>(steps: &'s [Step], found: &mut Vec<&'s str>) {
+        let written = self.all_steps().into_iter().filter_map(|step| match &step.kind {
+            StepKind::Write { to, .. } => Some(to.as_str()),
+            _ => None,
+        });
+        std::iter::once(self.in_.as_str()).chain(written).collect()
+    }
+
+    /// Every step, those within others too, in the order in which they stand.
+    pub fn all_steps(&self) -> Vec<&Step> {
+        fn all<'s>(steps: &'s [Step], found: &mut Vec<&'s Step>) {
             for step in steps {
-                match &step.kind {
-                    StepKind::If { then, otherwise, .. } => {
-                        written(then, found);
-                        written(otherwise, found);
-                    }
-                    StepKind::Write { to, .. } => found.push(to),
-                    _ => {}
-                }
+                found.push(step);
+                step.kind.lists().into_iter().for_each(|(_, list)| all(list, found));
             }
         }
-        let mut found = vec![self.in_.as_str()];
-        written(&self.steps, &mut found);
+        let mut found = Vec::new();
+        all(&self.steps, &mut found);
         found
     }
 }
@@ -56,6 +63,37 @@ pub enum StepKind {
         then: Vec<Step>,
         otherwise: Vec<Step>,
     },
+    /// *Shape*: `value` is Power Fx without the `=`; its text is compared with the names of the cases.
+    Switch {
+        value: String,
+        cases: Vec<(String, Vec<Step>)>,
+        otherwise: Vec<Step>,
+    },
+    /// For each line in a field of the record.
+    ForEach {
+        field: String,
+        at_most: u32,
+        body: Vec<Step>,
+    },
+    Parallel(Vec<(String, Vec<Step>)>),
+    Scope {
+        name: String,
+        steps: Vec<Step>,
+        if_failed: Vec<Step>,
+    },
+    Child {
+        flow: String,
+        key: Vec<String>,
+        name: Option<String>,
+    },
+    WaitFor {
+        condition: String,
+        at_most: Wait,
+        name: Option<String>,
+    },
+    /// Power Fx that gives a date or a time.
+    DelayUntil(String),
+    Terminate(Given),
     Approve(Approval),
     /// Fields of the record that the flow is about.
     Set(Vec<Assignment>),
@@ -70,6 +108,48 @@ pub enum StepKind {
         text: Given,
     },
     Wait(Wait),
+}
+
+impl StepKind {
+    /// The lists of steps within this one, each with the part of the path that leads to it.
+    pub fn lists(&self) -> Vec<(String, &[Step])> {
+        match self {
+            StepKind::If { then, otherwise, .. } => {
+                vec![("then".to_owned(), then.as_slice()), ("else".to_owned(), otherwise)]
+            }
+            StepKind::Switch { cases, otherwise, .. } => cases
+                .iter()
+                .map(|(name, steps)| (format!("cases.{name}"), steps.as_slice()))
+                .chain([("default".to_owned(), otherwise.as_slice())])
+                .collect(),
+            StepKind::ForEach { body, .. } => vec![("do".to_owned(), body)],
+            StepKind::Parallel(branches) => {
+                branches.iter().map(|(name, steps)| (format!("parallel.{name}"), steps.as_slice())).collect()
+            }
+            StepKind::Scope { steps, if_failed, .. } => {
+                vec![("steps".to_owned(), steps.as_slice()), ("if_failed".to_owned(), if_failed)]
+            }
+            StepKind::Child { .. }
+            | StepKind::WaitFor { .. }
+            | StepKind::DelayUntil(_)
+            | StepKind::Terminate(_)
+            | StepKind::Approve(_)
+            | StepKind::Set(_)
+            | StepKind::Write { .. }
+            | StepKind::Notify { .. }
+            | StepKind::Wait(_) => Vec::new(),
+        }
+    }
+
+    /// The name by which later steps read what came of it.
+    pub fn answer(&self) -> Option<&str> {
+        match self {
+            StepKind::Approve(approval) => Some(&approval.name),
+            StepKind::Scope { name, .. } => Some(name),
+            StepKind::Child { name, .. } | StepKind::WaitFor { name, .. } => name.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// A fixed text, or Power Fx without the `=`.
@@ -92,6 +172,7 @@ pub struct Approval {
     pub of: Deciders,
     /// Power Fx that gives a person who may not decide.
     pub not: Option<String>,
+    pub comment: CommentNeeded,
     pub remind: Option<Wait>,
     pub escalate: Option<Escalation>,
     pub deadline: Wait,
@@ -101,11 +182,24 @@ pub struct Approval {
     pub if_changed: Vec<String>,
 }
 
+/// Whether an answer has to say why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommentNeeded {
+    Optional,
+    Required,
+    RequiredToReject,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Deciders {
     OneOf(Vec<String>),
     AllOf(Vec<String>),
-    SomeOf { who: Vec<String>, at_least: u32 },
+    /// All of them, one after the other.
+    InOrder(Vec<String>),
+    SomeOf {
+        who: Vec<String>,
+        at_least: u32,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +214,8 @@ impl Default for Flow {
             entity: String::new(),
             in_: String::new(),
             trigger: Trigger { created: false, updated: false, deleted: false, columns: Vec::new(), if_: None },
+            schedule: None,
+            call: false,
             criticality: String::new(),
             expected: None,
             ceiling: 0,

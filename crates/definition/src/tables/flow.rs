@@ -1,6 +1,6 @@
 //! The pattern `flow`: its fields and its steps.
 
-use crate::table::{Field, Shape, TEXT, Table, Thing, one_of, whole};
+use crate::table::{Field, Shape, TEXT, Table, Thing, YES_NO, one_of, whole};
 
 pub(crate) const FLOW: Table = Table {
     name: "a flow",
@@ -59,7 +59,31 @@ const TRIGGER: Table = Table {
             Field::new("in", Shape::Ref(Thing::System), "The system in which something happens.", "dynamics")
                 .required(),
         ],
-        super::integration::TRIGGER.parts[0],
+        &[
+            Field::new(
+                "rows",
+                Shape::Many(&one_of(&["created", "updated", "deleted"])),
+                "What happened to the record.",
+                "[created]",
+            )
+            .default("[]"),
+            Field::new("columns", Shape::Many(&TEXT), "Only when one of these columns changed.", "[statuscode]")
+                .default("[]"),
+            Field::new(
+                "schedule",
+                Shape::Schedule,
+                "At these times it starts for each record for which `if` is true.",
+                "weekdays at 08:00",
+            ),
+            Field::new(
+                "call",
+                YES_NO,
+                "Whether `POST /flows/NAME` starts it, with a key of the `webhooks:` of the system.",
+                "true",
+            )
+            .default("false"),
+            Field::new("if", Shape::Formula, "Only when this is true of the record.", "=requested > 0"),
+        ],
     ],
 };
 
@@ -73,8 +97,23 @@ const VOLUME: Table = Table {
 };
 
 /// The steps by the key that says which one it is.
-pub(crate) const STEPS: &[(&str, &Table)] =
-    &[("if", &IF), ("approve", &APPROVE), ("set", &SET), ("write", &WRITE), ("notify", &NOTIFY), ("wait", &WAIT)];
+pub(crate) const STEPS: &[(&str, &Table)] = &[
+    ("if", &IF),
+    ("switch", &SWITCH),
+    ("apply_to_each", &APPLY_TO_EACH),
+    ("parallel", &PARALLEL),
+    ("scope", &SCOPE),
+    ("approve", &APPROVE),
+    ("set", &SET),
+    ("write", &WRITE),
+    ("notify", &NOTIFY),
+    ("child_flow", &CHILD_FLOW),
+    ("wait_for", &WAIT_FOR),
+    ("delay_until", &DELAY_UNTIL),
+    ("delay", &DELAY),
+    ("wait", &WAIT),
+    ("terminate", &TERMINATE),
+];
 
 const IF: Table = Table {
     name: "a condition",
@@ -87,6 +126,117 @@ const IF: Table = Table {
     ]],
 };
 
+const SWITCH: Table = Table {
+    name: "a switch",
+    doc: "One way of several, by the text of a value.",
+    parts: &[&[
+        Field::new("switch", Shape::Formula, "What decides.", "=customer.terms").required(),
+        Field::new(
+            "cases",
+            Shape::Named("a case", &Shape::Steps),
+            "The steps for each value.",
+            "{ net30: [{ set: { outcome: =\"approved\" } }] }",
+        )
+        .required(),
+        Field::new("default", Shape::Steps, "The steps for any other value.", "[{ set: { outcome: =\"rejected\" } }]"),
+    ]],
+};
+
+const APPLY_TO_EACH: Table = Table {
+    name: "a loop",
+    doc: "The same steps for each line of the record, which they read as `item`.",
+    parts: &[&[
+        Field::new("apply_to_each", Shape::FieldName, "The field that holds the lines.", "lines").required(),
+        Field::new("at_most", whole(1, 1_000), "With more lines than this it stops before the first.", "50")
+            .default("100"),
+        Field::new(
+            "do",
+            Shape::Steps,
+            "The steps for one of them.",
+            "[{ notify: { to: controller, text: =item.product } }]",
+        )
+        .required(),
+    ]],
+};
+
+const PARALLEL: Table = Table {
+    name: "parallel branches",
+    doc: "Several ways at once; it goes on when all of them have ended.",
+    parts: &[&[Field::new(
+        "parallel",
+        Shape::Named("a branch", &Shape::Steps),
+        "The steps of each branch.",
+        "{ legal: [{ wait: 1 day }], credit: [{ wait: 2 days }] }",
+    )
+    .required()]],
+};
+
+const SCOPE: Table = Table {
+    name: "a scope",
+    doc: "Steps that belong together. Later steps read its `.outcome`, `done` or `failed`, and its `.comment`.",
+    parts: &[&[
+        Field::new("scope", Shape::Name, "Its name.", "tell_finance").required(),
+        Field::new("steps", Shape::Steps, "The steps.", "[{ set: { outcome: =\"approved\" } }]").required(),
+        Field::new(
+            "if_failed",
+            Shape::Steps,
+            "The steps instead of the rest, once one of them has failed for good.",
+            "[{ notify: { to: controller, text: =\"It could not be written.\" } }]",
+        )
+        .required(),
+    ]],
+};
+
+const CHILD_FLOW: Table = Table {
+    name: "a child flow",
+    doc: "Starts another flow for a record, and goes on when that has ended.",
+    parts: &[&[
+        Field::new("child_flow", Shape::Ref(Thing::Integration), "The other flow.", "check-supplier").required(),
+        Field::new(
+            "key",
+            Shape::OneOrMany(&Shape::Formula),
+            "The key of the record that it is about.",
+            "=supplier.number",
+        )
+        .required(),
+        Field::new("as", Shape::Name, "Later steps read `NAME.outcome`: `done` or `cancelled`.", "supplier_check"),
+    ]],
+};
+
+const WAIT_FOR: Table = Table {
+    name: "a step that waits for something",
+    doc: "Goes on as soon as something is true of the record, or when it took too long.",
+    parts: &[&[
+        Field::new("wait_for", Shape::Formula, "What has to be true.", "=status = \"paid\"").required(),
+        Field::new("at_most", Shape::Wait, "Then it goes on all the same.", "10 working days").required(),
+        Field::new("as", Shape::Name, "Later steps read `NAME.outcome`: `happened` or `timed_out`.", "payment"),
+    ]],
+};
+
+const DELAY_UNTIL: Table = Table {
+    name: "a delay until",
+    doc: "Goes on at a time, at once where that has passed.",
+    parts: &[&[Field::new("delay_until", Shape::Formula, "A date or a time.", "=DateAdd(due_on, -3)").required()]],
+};
+
+const DELAY: Table = Table {
+    name: "a delay",
+    doc: "Goes on later.",
+    parts: &[&[Field::new("delay", Shape::Wait, "For how long.", "2 working days").required()]],
+};
+
+const TERMINATE: Table = Table {
+    name: "a step that ends the flow",
+    doc: "Ends the instance here.",
+    parts: &[&[Field::new(
+        "terminate",
+        Shape::TextOrFormula,
+        "Why, for whoever looks later.",
+        "=\"Nothing is owed.\"",
+    )
+    .required()]],
+};
+
 const APPROVE: Table = Table {
     name: "an approval",
     doc: "A question to people. Later steps read its `.outcome`, `.by` and `.comment`.",
@@ -96,6 +246,13 @@ const APPROVE: Table = Table {
             .required(),
         Field::new("of", Shape::Group(&OF), "Who decides.", "{ one_of: [group:credit-control], not: =requested_by }")
             .required(),
+        Field::new(
+            "comment",
+            one_of(&["optional", "required", "required_to_reject"]),
+            "Whether an answer has to say why.",
+            "required_to_reject",
+        )
+        .default("optional"),
         Field::new("remind", Shape::Every { off: true }, "How often they are reminded.", "every 1 working day")
             .default("every 1 working day"),
         Field::new(
@@ -135,6 +292,12 @@ const OF: Table = Table {
             "all_of",
             Shape::Many(&Shape::Ref(Thing::Who)),
             "Everybody agrees, or it is rejected.",
+            "[controller, director]",
+        ),
+        Field::new(
+            "in_order",
+            Shape::Many(&Shape::Ref(Thing::Who)),
+            "Everybody agrees, one after the other.",
             "[controller, director]",
         ),
         Field::new(

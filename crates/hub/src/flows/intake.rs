@@ -25,6 +25,10 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// The queue is looked at this often for what other processes sent.
 const TICK: Duration = Duration::from_millis(500);
 const STREAM: &str = "flow";
+/// Up to which slot of its schedule a flow has started.
+const SLOTS: &str = "flow schedule";
+/// What a message of a call is, as opposed to an event of the system.
+pub const CALLED: &str = "FlowCall";
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Events that are taken at once.
 const AT_ONCE: usize = 16;
@@ -65,6 +69,15 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
                         tracing::warn!(integration = name, code = %fault.code, "{name}: what starts it cannot be looked for: {fault}; tried again in {SWEEP:?}");
                         flows.forget(&name);
                     }
+                }
+            }
+        }
+        if let Err(stopped) = scheduled(&flows, &name, version).await {
+            match stopped {
+                Stopped::Store(error) => return Err(error.into()),
+                Stopped::Fault(fault) => {
+                    tracing::warn!(integration = name, code = %fault.code, "{name}: its schedule cannot be followed: {fault}; tried again");
+                    flows.forget(&name);
                 }
             }
         }
@@ -112,8 +125,12 @@ async fn events(flows: &Flows, name: &str, version: u32) -> Result<usize, Error>
 
 async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<(), Stopped> {
     let running = flows.running(name, version).await?;
-    let system = flows.systems.open(&running.flow.in_)?;
     let body = &delivery.message.body;
+    if delivery.message.op.as_deref() == Some(CALLED) {
+        return called(flows, &running, delivery).await;
+    }
+    let system = flows.systems.open(&running.flow.in_)?;
+    let listens = running.listens();
     let (found, happened) = match system.decode(body) {
         Some(signal) => {
             let signal = signal?;
@@ -126,10 +143,14 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
                 }
                 Happened::Deleted => false,
             };
-            if !wanted || !signal.table.eq_ignore_ascii_case(&running.reader.table) {
+            if !(wanted || listens) || !signal.table.eq_ignore_ascii_case(&running.reader.table) {
                 return Ok(());
             }
-            (running.reader.by_id(&signal.id).await?, signal.happened)
+            let found = running.reader.by_id(&signal.id).await?;
+            if let Some((key, _)) = found.as_ref().filter(|_| listens) {
+                flows.store.commit_one(Op::WakeAbout { integration: name.to_owned(), key: key.clone() }).await?;
+            }
+            (found.filter(|_| wanted), signal.happened)
         }
         None => {
             let event: serde_json::Value = serde_json::from_slice(body).map_err(|why| unreadable(&why.to_string()))?;
@@ -156,9 +177,14 @@ fn unreadable(why: &str) -> Fault {
 async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
     let running = flows.running(name, version).await?;
     let position = flows.store.cursor(name, STREAM)?.map(|cursor| cursor.position);
+    let (listens, trigger) = (running.listens(), &running.flow.trigger);
+    let starts = trigger.created || trigger.updated;
+    if !listens && !starts {
+        return Ok(());
+    }
     let mut reader = running.reader.changes().read(position.as_deref()).await?;
     while let Some(page) = reader.next().await? {
-        let mut known = Vec::new();
+        let (mut known, mut wakes) = (Vec::new(), Vec::new());
         for row in page.batch.rows().map(|row| row.to_row()) {
             let (key, record) = match running.reader.record(&row) {
                 Ok(Some(found)) => found,
@@ -168,7 +194,12 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
                     continue;
                 }
             };
-            let trigger = &running.flow.trigger;
+            if listens && position.is_some() {
+                wakes.push(Op::WakeAbout { integration: name.to_owned(), key: key.clone() }.into());
+            }
+            if !starts {
+                continue;
+            }
             let happened = if trigger.created { Happened::Created } else { Happened::Updated };
             let because = cause(&key, &record, happened);
             match &position {
@@ -180,8 +211,64 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
         let (integration, stream) = (name.to_owned(), STREAM.to_owned());
         let reached = cursors::Op::Set { integration, stream, position: cursor.clone(), fingerprint: String::new() };
         let known = Op::Know { integration: name.to_owned(), causes: known };
-        flows.store.commit(vec![known.into(), reached.into()]).await?;
+        wakes.extend([known.into(), reached.into()]);
+        flows.store.commit(wakes).await?;
     }
+    Ok(())
+}
+
+/// Somebody called, and says for which record.
+async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result<(), Stopped> {
+    let entity = &running.program.entity;
+    let call: serde_json::Value =
+        serde_json::from_slice(&delivery.message.body).map_err(|why| unreadable(&why.to_string()))?;
+    let values: Vec<Value> = entity.key.iter().map(|field| json::value(&call[field.as_str()])).collect();
+    let key = Key::of(values.iter()).map_err(|why| unreadable(&why.to_string()))?;
+    let Some(record) = running.reader.get(&key).await? else {
+        let what = format!("`{}` has no {} {key}", running.flow.in_, entity.name);
+        return Err(Fault::reject(codes::FLOW_RECORD, what)
+            .at_system(&running.flow.in_)
+            .at_key(key.to_string())
+            .fix("call with the key of a record that is there")
+            .into());
+    };
+    start(flows, running, &key, &record, &format!("called {}", delivery.message.id), true).await?;
+    Ok(())
+}
+
+/// Starts for each record that the trigger wants, where a slot of the schedule has come. A crash repeats a slot, and
+/// what has started for it does not start again.
+async fn scheduled(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
+    let Some((_, flow)) = flows.defined(name) else { return Ok(()) };
+    let Some(schedule) = &flow.schedule else { return Ok(()) };
+    let now = flows.store.clock().now();
+    let reached = |at: Timestamp| {
+        let (integration, stream) = (name.to_owned(), SLOTS.to_owned());
+        cursors::Op::Set { integration, stream, position: at.to_string(), fingerprint: String::new() }
+    };
+    let position = flows.store.cursor(name, SLOTS)?.map(|cursor| cursor.position);
+    let Some(since) = position.and_then(|position| position.parse::<Timestamp>().ok()) else {
+        // It is new: its first slot is the next one.
+        flows.store.commit_one(reached(now)).await?;
+        return Ok(());
+    };
+    let Some(slot) = crate::schedule::latest(schedule, &flows.project.hub.time_zone, since, now) else { return Ok(()) };
+    let running = flows.running(name, version).await?;
+    let mut reader = running.reader.changes().read(None).await?;
+    while let Some(page) = reader.next().await? {
+        for row in page.batch.rows().map(|row| row.to_row()) {
+            match running.reader.record(&row) {
+                Ok(Some((key, record))) => {
+                    start(flows, &running, &key, &record, &format!("scheduled {slot} {key}"), false).await?;
+                }
+                Ok(None) => {}
+                Err(fault) => {
+                    tracing::warn!(integration = name, code = %fault.code, "{name}: a record cannot be read, and starts nothing: {fault}");
+                }
+            }
+        }
+    }
+    flows.store.commit_one(reached(slot)).await?;
     Ok(())
 }
 
@@ -228,6 +315,22 @@ pub(super) async fn begin(
     cause: &str,
     heard: bool,
 ) -> Result<Option<InstanceId>, store::Error> {
+    let start = starting(flows, running, key, cause, heard, None)?;
+    match flows.store.commit_one(Op::Start(Box::new(start))).await? {
+        OpResult::Instance(id) => Ok(id),
+        other => unreachable!("Start answers with an instance, not {other:?}"),
+    }
+}
+
+/// An instance that is to begin: held where the flow is at its ceiling.
+pub(super) fn starting(
+    flows: &Flows,
+    running: &Running,
+    key: &Key,
+    cause: &str,
+    heard: bool,
+    parent: Option<InstanceId>,
+) -> Result<Start, store::Error> {
     let name = &running.program.flow;
     let held = room(flows, &running.flow, name)? == 0;
     if held {
@@ -237,8 +340,8 @@ pub(super) async fn begin(
             running.flow.ceiling
         );
     }
-    let state = State::begin(running.program.first());
-    let start = Start {
+    let state = State { parent: parent.map(|parent| parent.0), ..State::begin(running.program.first()) };
+    Ok(Start {
         integration: name.clone(),
         version: running.version,
         entity: running.program.entity.name.to_string(),
@@ -248,11 +351,7 @@ pub(super) async fn begin(
         state: if held { Stands::Held } else { Stands::Running },
         at: state.at.clone(),
         data: serde_json::to_string(&state).expect("a state is JSON"),
-    };
-    match flows.store.commit_one(Op::Start(Box::new(start))).await? {
-        OpResult::Instance(id) => Ok(id),
-        other => unreachable!("Start answers with an instance, not {other:?}"),
-    }
+    })
 }
 
 /// How many more may start now.

@@ -8,7 +8,7 @@ use store::approvals::{self, Approval, Kind};
 use store::flows::{Instance, InstanceId, Move, NewStep, Op, State as Stands};
 use store::{Refusal, Store, journal};
 
-use super::decide::{NotTaken, People, vote};
+use super::decide::{NotTaken, People, skipped, vote};
 use super::intake;
 use super::running::Flows;
 use super::state::{Doing, State};
@@ -28,6 +28,8 @@ pub enum Refused {
     NoInstance,
     /// The step of the instance is not in this version.
     NoStep(String),
+    /// The step cannot be left out, and why.
+    NotSkipped(String, &'static str),
     Store(store::Error),
 }
 
@@ -76,12 +78,12 @@ pub async fn answer(
     comment: Option<&str>,
     more: Vec<store::Op>,
 ) -> Result<Option<bool>, Refused> {
-    let (id, _) = subject_of(approval).ok_or(Refused::NoInstance)?;
+    let (id, name) = subject_of(approval).ok_or(Refused::NoInstance)?;
     for _ in 0..TRIES {
         let now_open = store.approval(approval.id)?.is_some_and(|now| now.state == approvals::State::Open);
         let instance = store.flow_instance(id)?.ok_or(Refused::NoInstance)?;
         let state = read(&instance)?;
-        let taken = vote(&state, by, approve, comment, people, store.clock().now());
+        let taken = vote(&state, name, by, approve, comment, people, store.clock().now());
         let voted = match taken {
             Ok(voted) if now_open => voted,
             // It asks something else by now.
@@ -136,6 +138,26 @@ pub async fn retry(store: &Store, id: InstanceId, by: &str) -> Result<(), Refuse
     .await
 }
 
+/// Leaves out the step at which an instance has failed, with a reason.
+pub async fn skip(flows: &Flows, id: InstanceId, by: &str, why: &str) -> Result<(), Refused> {
+    let instance = flows.store.flow_instance(id)?.ok_or(Refused::NoInstance)?;
+    let running = flows.running(&instance.integration, instance.version).await?;
+    change(&flows.store, id, by, |instance, state| {
+        if instance.state != Stands::Failed && instance.problem.is_none() {
+            return Err(Refused::State(instance.state));
+        }
+        let problem: serde_json::Value =
+            instance.problem.as_ref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let at = problem["step"].as_str().or(instance.at.as_deref()).unwrap_or_default().to_owned();
+        let next = skipped(state, &running.program, &at).map_err(|why| Refused::NotSkipped(at.clone(), why))?;
+        let mut to = moved(instance, &next);
+        to.state = Stands::Running;
+        to.wake = Some(flows.store.clock().now());
+        Ok((to, format!("skipped {at}: {why}")))
+    })
+    .await
+}
+
 /// Lets an instance go on with another version of its flow, where that has the step at which it stands.
 pub async fn migrate(flows: &Flows, id: InstanceId, version: u32, by: &str) -> Result<(), Refused> {
     let instance = flows.store.flow_instance(id)?.ok_or(Refused::NoInstance)?;
@@ -144,13 +166,16 @@ pub async fn migrate(flows: &Flows, id: InstanceId, version: u32, by: &str) -> R
         if instance.state.is_over() {
             return Err(Refused::State(instance.state));
         }
-        if let Some(at) = state.at.as_ref().filter(|at| running.program.index(at).is_none()) {
-            return Err(Refused::NoStep(at.clone()));
+        let is_missing = |at: &&str| running.program.index(at).is_none();
+        if let Some(at) = state.ways().filter_map(|(_, at, _)| at).find(is_missing) {
+            return Err(Refused::NoStep(at.to_owned()));
         }
         let mut state = state.clone();
         // What was asked by the old words is asked anew.
-        if matches!(state.doing, Doing::Asking(_)) {
-            state.doing = Doing::Ready;
+        for doing in state.branches.values_mut().map(|branch| &mut branch.doing).chain([&mut state.doing]) {
+            if matches!(doing, Doing::Asking(_)) {
+                *doing = Doing::Ready;
+            }
         }
         let mut to = moved(instance, &state);
         to.version = version;
@@ -175,12 +200,18 @@ async fn change(
         let note = super::decide::Note { path: path.clone(), what: what.clone(), by: Some(by.to_owned()) };
         to.steps = vec![NewStep { path, what, person: Some(by.to_owned()) }];
         let ends = to.state.is_over();
-        let asks_anew =
-            matches!(state.doing, Doing::Asking(_)) && !matches!(read_data(&to.data), Some(Doing::Asking(_)));
+        let after: State = serde_json::from_str(&to.data).unwrap_or_else(|_| state.clone());
+        let asks = |of: &State, name: &str| of.asking().any(|(_, asking)| asking.name == name);
+        // Questions that do not stand any more.
+        let closed: Vec<String> =
+            state.asking().map(|(_, asking)| asking.name.clone()).filter(|name| ends || !asks(&after, name)).collect();
         let mut ops: Vec<store::Op> =
             vec![Op::Move(Box::new(to)).into(), journal::Op::Note(vec![told(&instance, &note)]).into()];
-        if ends || asks_anew {
-            ops.extend(withdraw(store, &instance)?);
+        if !closed.is_empty() {
+            ops.extend(withdraw(store, &instance, &closed)?);
+        }
+        if let Some(parent) = state.parent.filter(|_| ends) {
+            ops.push(Op::Wake { id: InstanceId(parent) }.into());
         }
         match store.commit(ops).await {
             Err(error) if matches!(error.refusal(), Some(Refusal::FlowMoved { .. })) => {}
@@ -190,10 +221,12 @@ async fn change(
     Err(Refused::Store(store::Error::Overloaded { waiting: TRIES }))
 }
 
-/// Closes the questions that an instance has put.
-fn withdraw(store: &Store, instance: &Instance) -> Result<Vec<store::Op>, store::Error> {
+/// Closes questions that an instance has put; one without a name is from before questions had one.
+fn withdraw(store: &Store, instance: &Instance, names: &[String]) -> Result<Vec<store::Op>, store::Error> {
+    let named = |name: &str| names.iter().any(|closed| closed.is_empty() || closed == name);
     let mine = |approval: &Approval| {
-        approval.integration == instance.integration && subject_of(approval).is_some_and(|(id, _)| id == instance.id)
+        approval.integration == instance.integration
+            && subject_of(approval).is_some_and(|(id, name)| id == instance.id && named(name))
     };
     let open = store.approvals(false, 1_000)?.into_iter().filter(mine);
     let close = open.map(|approval| {
@@ -208,10 +241,6 @@ fn read(instance: &Instance) -> Result<State, Refused> {
         let what = format!("what is kept of instance {} cannot be read: {why}", instance.id);
         Fault::ask_person(codes::FLOW_VERSION, what).fix("use the Ironbridge that wrote it").into()
     })
-}
-
-fn read_data(data: &str) -> Option<Doing> {
-    serde_json::from_str::<State>(data).ok().map(|state| state.doing)
 }
 
 /// An instance as it is, with this state.

@@ -8,7 +8,7 @@ use definition::{Flow, Integration, LoadOptions, Pattern, Project};
 use record::{Fault, Key, Kind, RetryPolicy, Row, Value};
 use store::Store;
 
-use super::decide::{Effect, People};
+use super::decide::{Away, Effect, People};
 use super::program::{Program, What};
 use super::record::{Reader, Writer};
 use crate::codes;
@@ -27,7 +27,6 @@ pub struct Flows {
     pub project: Arc<Project>,
     pub systems: Arc<dyn Systems + Send + Sync>,
     pub store: Store,
-    pub people: People,
     kinds: Vec<&'static Kind>,
     ready: Mutex<HashMap<(String, u32), Arc<Running>>>,
 }
@@ -50,8 +49,14 @@ impl Flows {
         store: Store,
         kinds: Vec<&'static Kind>,
     ) -> Flows {
-        let people = People::of(&project);
-        Flows { project, systems, store, people, kinds, ready: Mutex::default() }
+        Flows { project, systems, store, kinds, ready: Mutex::default() }
+    }
+
+    /// Who is who, and who is away now.
+    ///
+    /// *Errors*: our own state cannot be read.
+    pub fn people_now(&self) -> Result<People, store::Error> {
+        people_now(&self.project, &self.store)
     }
 
     /// The flow of this name, as it is defined now.
@@ -165,12 +170,32 @@ impl Flows {
                 };
                 writer.set(key, set, base.as_ref()).await
             }
-            Effect::Ask { .. } | Effect::Close { .. } | Effect::Tell { .. } => Ok(()),
+            Effect::Ask { .. } | Effect::Close { .. } | Effect::Tell { .. } | Effect::Begin { .. } => Ok(()),
         }
     }
 }
 
+/// Who is who, and who is away now.
+pub fn people_now(project: &Project, store: &Store) -> Result<People, store::Error> {
+    let away = store.away()?.into_iter().map(|away| Away {
+        person: away.person,
+        from: away.since,
+        until: away.until,
+        stand_in: away.stand_in,
+    });
+    Ok(People { away: away.collect(), ..People::of(project) })
+}
+
 impl Running {
+    /// Whether an instance may wait for a change of its record.
+    pub(super) fn listens(&self) -> bool {
+        self.program.steps.iter().any(|step| match &step.what {
+            What::WaitFor { .. } => true,
+            What::Approve(question) => !question.defined.if_changed.is_empty(),
+            _ => false,
+        })
+    }
+
     /// The record of an instance with everything that formulas see; nothing where it is gone.
     pub(super) async fn sight(&self, key: &Key) -> Result<Option<Row>, Fault> {
         let Some(record) = self.reader.get(key).await? else { return Ok(None) };

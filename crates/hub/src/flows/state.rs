@@ -12,11 +12,37 @@ pub struct State {
     pub at: Option<String>,
     #[serde(default)]
     pub doing: Doing,
+    /// Parallel branches that are under way, by the path of the branch; a branch that has ended is at nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub branches: BTreeMap<String, Branch>,
+    /// Loops that are under way, by the path of their step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub loops: BTreeMap<String, Loop>,
     /// Fields that it has set so far: they count before what the system says.
     #[serde(default)]
     pub set: BTreeMap<String, Json>,
+    /// The instance that waits for this one to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<i64>,
+    /// What came of approvals, scopes, child flows and waits, by name.
     #[serde(default)]
     pub decisions: BTreeMap<String, Decision>,
+}
+
+/// One of several ways at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Branch {
+    pub at: Option<String>,
+    #[serde(default)]
+    pub doing: Doing,
+}
+
+/// A loop over lines, which are those that the record had when it began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loop {
+    pub items: Vec<Json>,
+    /// Which one its steps are about now.
+    pub index: usize,
 }
 
 /// What it does at its step.
@@ -31,11 +57,21 @@ pub enum Doing {
         until: Timestamp,
     },
     Asking(Box<Asking>),
+    /// Its branches are under way.
+    Joining,
+    /// A child flow is under way, which is known by this cause.
+    Child {
+        flow: String,
+        cause: String,
+    },
 }
 
 /// A question that has been put.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asking {
+    /// The name of the decision.
+    #[serde(default)]
+    pub name: String,
     #[serde(with = "moment")]
     pub since: Timestamp,
     /// Whoever may answer: ids of people, and groups without members that anybody may answer for.
@@ -55,6 +91,12 @@ pub struct Asking {
     pub escalate: Option<Timestamp>,
     #[serde(with = "moment")]
     pub deadline: Timestamp,
+    /// How many of those who are asked in order have been told.
+    #[serde(default)]
+    pub told: usize,
+    /// Whether an answer needs a comment.
+    #[serde(default)]
+    pub comment: Comment,
     /// What was shown of the fields under `if_changed`.
     #[serde(default)]
     pub shown: BTreeMap<String, Json>,
@@ -66,6 +108,18 @@ pub enum Rule {
     One,
     All,
     AtLeast(u32),
+    /// All of them, one after the other.
+    InOrder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comment {
+    #[default]
+    Optional,
+    Required,
+    /// Of whoever says no.
+    RequiredToReject,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,9 +135,11 @@ pub struct Vote {
 /// What was decided, as later steps read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// `approved` or `rejected`.
+    /// `approved` or `rejected`; of a scope `done` or `failed`, of a child `done` or `cancelled`, of a wait `happened`
+    /// or `timed_out`.
     pub outcome: String,
-    /// A person, or `deadline`.
+    /// A person, or `deadline`; of a scope the code of the error.
+    #[serde(default)]
     pub by: String,
     #[serde(default)]
     pub comment: Option<String>,
@@ -94,7 +150,37 @@ pub struct Decision {
 impl State {
     /// Before the first step.
     pub fn begin(first: Option<String>) -> State {
-        State { at: first, doing: Doing::Ready, set: BTreeMap::new(), decisions: BTreeMap::new() }
+        State {
+            at: first,
+            doing: Doing::Ready,
+            branches: BTreeMap::new(),
+            loops: BTreeMap::new(),
+            set: BTreeMap::new(),
+            parent: None,
+            decisions: BTreeMap::new(),
+        }
+    }
+
+    /// Where each way is, and what it does there: the main one first, under no name.
+    pub fn ways(&self) -> impl Iterator<Item = (&str, Option<&str>, &Doing)> {
+        let main = std::iter::once(("", self.at.as_deref(), &self.doing));
+        main.chain(self.branches.iter().map(|(name, branch)| (name.as_str(), branch.at.as_deref(), &branch.doing)))
+    }
+
+    /// One of them, to be changed.
+    pub(super) fn way(&mut self, name: &str) -> Option<(&mut Option<String>, &mut Doing)> {
+        match name {
+            "" => Some((&mut self.at, &mut self.doing)),
+            name => self.branches.get_mut(name).map(|branch| (&mut branch.at, &mut branch.doing)),
+        }
+    }
+
+    /// The questions that stand, with the path of their step.
+    pub fn asking(&self) -> impl Iterator<Item = (&str, &Asking)> {
+        self.ways().filter_map(|(_, at, doing)| match doing {
+            Doing::Asking(asking) => Some((at.unwrap_or_default(), &**asking)),
+            _ => None,
+        })
     }
 }
 

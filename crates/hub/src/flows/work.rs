@@ -3,24 +3,25 @@
 //! A crash before the commit repeats a look that changes nothing, and at most one write outside, which writes nothing
 //! that is there already.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use definition::Pattern;
 use jiff::{SignedDuration, Timestamp};
-use record::{Fault, Row};
+use record::{Fault, Key, Row, Value};
 use serde_json::json;
 use store::approvals::{self, Kind};
-use store::flows::{Instance, Move, NewStep, Op, State as Stands};
+use store::flows::{Instance, InstanceId, Move, NewStep, Op, State as Stands};
 use store::journal::{self, What as Happened};
 use store::{Refusal, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::decide::{Decided, Effect, Event, Note, Sight, decide};
+use super::decide::{self, Decided, Effect, Event, Note, Sight, Stuck};
 use super::intake;
 use super::running::{Flows, Running};
-use super::state::State;
+use super::state::{Doing, State};
 use crate::error::{Error, Stopped};
 use crate::json;
 use crate::operations::tell;
@@ -89,11 +90,14 @@ async fn advance_due(flows: &Arc<Flows>) -> Result<usize, Error> {
 pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Error> {
     let ops = match look(flows, &instance).await {
         Ok(Some(ops)) => ops,
-        Ok(None) => vec![cancelled(&instance, "the record is gone")],
-        Err(Stopped::Store(error)) => return Err(error.into()),
-        Err(Stopped::Fault(fault)) => {
+        Ok(None) => cancelled(&instance, "the record is gone"),
+        Err(Failed { stopped: Stopped::Store(error), .. }) => return Err(error.into()),
+        Err(Failed { at, stopped: Stopped::Fault(fault) }) => {
             flows.forget(&instance.integration);
-            vec![failed(&instance, &fault, flows.store.clock().now())]
+            match rescue(flows, &instance, &at, &fault).await? {
+                Some(ops) => ops,
+                None => vec![failed(&instance, &at, &fault, flows.store.clock().now())],
+            }
         }
     };
     match flows.store.commit(ops).await {
@@ -103,24 +107,99 @@ pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Err
     }
 }
 
+/// Why a look came to nothing, and the step at which that was.
+struct Failed {
+    at: String,
+    stopped: Stopped,
+}
+
 /// What one look comes to; nothing where the record is gone.
-async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op>>, Stopped> {
-    let running = flows.running(&instance.integration, instance.version).await?;
-    let Some(record) = running.sight(&instance.key).await? else { return Ok(None) };
-    let state = read(instance)?;
-    let before = see(flows, &running, &record, |sight| decide(&state, Event::Go, sight))?;
-    let outside = before.effects.iter().find(|effect| matches!(effect, Effect::Set(_) | Effect::Write { .. }));
-    let decided = match outside {
+async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op>>, Failed> {
+    let at = instance.at.clone().unwrap_or_default();
+    let here = |stopped: Stopped| Failed { at: at.clone(), stopped };
+    let stuck = |stuck: Box<Stuck>| Failed { at: stuck.at, stopped: stuck.fault.into() };
+    let running = flows.running(&instance.integration, instance.version).await.map_err(|fault| here(fault.into()))?;
+    let Some(record) = running.sight(&instance.key).await.map_err(|fault| here(fault.into()))? else { return Ok(None) };
+    let state = read(instance).map_err(|fault| here(fault.into()))?;
+    let people = flows.people_now().map_err(|error| here(error.into()))?;
+    let children = children(flows, instance, &state).map_err(|error| here(error.into()))?;
+    let see = |state: &State, event| {
+        decide::decide(
+            state,
+            event,
+            &Sight {
+                program: &running.program,
+                people: &people,
+                record: &record,
+                children: &children,
+                now: flows.store.clock().now(),
+                calendar: &flows.project.hub.calendar,
+                zone: &flows.project.hub.time_zone,
+            },
+        )
+    };
+    let before = see(&state, Event::Go).map_err(stuck)?;
+    let decided = match before.effects.iter().find(|effect| effect.is_outside()) {
         None => before,
         Some(effect) => {
-            flows.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
-            flows.perform(&running, &instance.key, &record, effect).await?;
-            flows.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
-            let after = see(flows, &running, &record, |sight| decide(&before.state, Event::Done, sight))?;
+            let at = decide::outside(&before.state, &running.program).unwrap_or_default().to_owned();
+            let there = |stopped: Stopped| Failed { at: at.clone(), stopped };
+            let failpoint = |name| flows.store.failpoints().hit(name).map_err(store::Error::from);
+            failpoint("sink.before").map_err(|error| there(error.into()))?;
+            let done = flows.perform(&running, &instance.key, &record, effect).await;
+            done.map_err(|fault| there(fault.into()))?;
+            failpoint("sink.after").map_err(|error| there(error.into()))?;
+            let after = see(&before.state, Event::Done).map_err(stuck)?;
             joined(before, after)
         }
     };
-    commit(flows, &running, instance, &record, decided).map(Some)
+    commit(flows, &running, instance, &record, decided).await.map(Some).map_err(here)
+}
+
+/// How the children of an instance have ended, by the cause that its state knows them by.
+fn children(flows: &Flows, instance: &Instance, state: &State) -> Result<BTreeMap<String, &'static str>, store::Error> {
+    let mut ended = BTreeMap::new();
+    for (_, _, doing) in state.ways() {
+        let Doing::Child { flow, cause } = doing else { continue };
+        let outcome = match flows.store.flow_started_by(flow, &child_of(instance, cause))? {
+            Some(Stands::Done) => "done",
+            Some(Stands::Cancelled) => "cancelled",
+            Some(Stands::Held | Stands::Running | Stands::Failed) => continue,
+            // It ended so long ago that it is forgotten.
+            None => "done",
+        };
+        ended.insert(cause.clone(), outcome);
+    }
+    Ok(ended)
+}
+
+/// What a child flow is known by: a crash begins it once.
+fn child_of(instance: &Instance, cause: &str) -> String {
+    format!("child of {} {cause}", instance.id)
+}
+
+/// A step that has failed for good, within a scope that says what to do then.
+async fn rescue(flows: &Flows, instance: &Instance, at: &str, fault: &Fault) -> Result<Option<Vec<store::Op>>, Error> {
+    if tried_again(instance, fault) {
+        return Ok(None);
+    }
+    let Ok(running) = flows.running(&instance.integration, instance.version).await else { return Ok(None) };
+    let Ok(state) = read(instance) else { return Ok(None) };
+    let now = flows.store.clock().now();
+    let Some(decided) = decide::rescued(&state, &running.program, at, fault, now) else { return Ok(None) };
+    let (name, id) = (&instance.integration, instance.id);
+    tracing::warn!(integration = name, code = %fault.code, "instance {id} of {name}: {at} has failed: {fault}; it goes on with `if_failed`");
+    let blank = vec![Value::Blank; running.program.sight.columns().len()];
+    let record = Row::new(running.program.sight.clone(), blank);
+    match commit(flows, &running, instance, &record, decided).await {
+        Ok(ops) => Ok(Some(ops)),
+        Err(Stopped::Store(error)) => Err(error.into()),
+        Err(Stopped::Fault(_)) => Ok(None),
+    }
+}
+
+fn tried_again(instance: &Instance, fault: &Fault) -> bool {
+    fault.is_transient() && instance.attempts + 1 < TRIES
 }
 
 fn read(instance: &Instance) -> Result<State, Fault> {
@@ -133,25 +212,9 @@ fn read(instance: &Instance) -> Result<State, Fault> {
     })
 }
 
-fn see<T>(
-    flows: &Flows,
-    running: &Running,
-    record: &Row,
-    decide: impl FnOnce(&Sight<'_>) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    decide(&Sight {
-        program: &running.program,
-        people: &flows.people,
-        record,
-        now: flows.store.clock().now(),
-        calendar: &flows.project.hub.calendar,
-        zone: &flows.project.hub.time_zone,
-    })
-}
-
 /// Two looks as one commit. What the second wants done outside is looked at anew, from what is committed.
 fn joined(before: Decided, after: Decided) -> Decided {
-    let inside = |effect: &Effect| !matches!(effect, Effect::Set(_) | Effect::Write { .. });
+    let inside = |effect: &Effect| !effect.is_outside();
     let goes_on = !after.effects.iter().all(inside);
     let effects = before.effects.into_iter().chain(after.effects).filter(inside).collect();
     let notes = before.notes.into_iter().chain(after.notes).collect();
@@ -159,7 +222,7 @@ fn joined(before: Decided, after: Decided) -> Decided {
     Decided { state: after.state, effects, notes, wake }
 }
 
-fn commit(
+async fn commit(
     flows: &Flows,
     running: &Running,
     instance: &Instance,
@@ -179,7 +242,14 @@ fn commit(
             steps.extend(told.unheard.into_iter().map(|who| unheard(instance, who)));
             continue;
         }
+        if let Effect::Begin { flow, key, cause } = &effect {
+            ops.push(child(flows, instance, flow, key, cause).await?);
+            continue;
+        }
         ops.extend(inside(&flows.store, running, instance, record, effect)?);
+    }
+    if let Some(parent) = state.parent.filter(|_| over) {
+        ops.push(Op::Wake { id: InstanceId(parent) }.into());
     }
     let journal = notes.iter().filter(|note| !note.what.starts_with('=')).map(|note| told(instance, note));
     let journal: Vec<journal::Note> = journal.collect();
@@ -208,6 +278,18 @@ fn unheard(instance: &Instance, who: String) -> NewStep {
     );
     let what = format!("{who} was not told: no way in people.yaml leads there");
     NewStep { path: instance.at.clone().unwrap_or_default(), what, person: None }
+}
+
+/// Another flow begins for a record.
+async fn child(flows: &Flows, parent: &Instance, flow: &str, key: &[Value], cause: &str) -> Result<store::Op, Stopped> {
+    let key = Key::of(key.iter()).map_err(|why| {
+        Fault::ask_person(crate::codes::FLOW_FORMULA, format!("the key for `{flow}` cannot be one: {why}"))
+            .fix("correct the record, then: ironbridge flow retry")
+    })?;
+    let version = flows.keep(flow).await?;
+    let running = flows.running(flow, version).await?;
+    let start = intake::starting(flows, &running, &key, &child_of(parent, cause), false, Some(parent.id))?;
+    Ok(Op::Start(Box::new(start)).into())
 }
 
 pub(super) fn step(note: Note) -> NewStep {
@@ -276,21 +358,23 @@ fn inside(
                 (None, _) => Vec::new(),
             }
         }
-        Effect::Tell { .. } | Effect::Set(_) | Effect::Write { .. } => Vec::new(),
+        Effect::Tell { .. } | Effect::Begin { .. } | Effect::Set(_) | Effect::Write { .. } => Vec::new(),
     })
 }
 
-fn cancelled(instance: &Instance, why: &str) -> store::Op {
+fn cancelled(instance: &Instance, why: &str) -> Vec<store::Op> {
     let step =
         NewStep { path: instance.at.clone().unwrap_or_default(), what: format!("cancelled: {why}"), person: None };
     let to = Move { state: Stands::Cancelled, wake: None, steps: vec![step], ..Move::of(instance) };
-    Op::Move(Box::new(to)).into()
+    let parent = read(instance).ok().and_then(|state| state.parent);
+    let wake = parent.map(|parent| Op::Wake { id: InstanceId(parent) }.into());
+    std::iter::once(Op::Move(Box::new(to)).into()).chain(wake).collect()
 }
 
 /// A look that failed: tried again where time may help, or left for a person.
-fn failed(instance: &Instance, fault: &Fault, now: Timestamp) -> store::Op {
+fn failed(instance: &Instance, at: &str, fault: &Fault, now: Timestamp) -> store::Op {
     let attempts = instance.attempts + 1;
-    let again = fault.is_transient() && attempts < TRIES;
+    let again = tried_again(instance, fault);
     let wake = again.then(|| {
         let delay = DELAYS[(attempts as usize - 1).min(DELAYS.len() - 1)];
         now.checked_add(SignedDuration::from_secs(delay)).unwrap_or(Timestamp::MAX)
@@ -301,14 +385,15 @@ fn failed(instance: &Instance, fault: &Fault, now: Timestamp) -> store::Op {
         tracing::warn!(integration = name, code = %fault.code, "instance {id} of {name}: {fault}; tried again later ({attempts} of {TRIES})");
     } else {
         tracing::error!(integration = name, code = %fault.code, "instance {id} of {name} cannot go on: {fault}; {}", fault.fix);
-        let path = instance.at.clone().unwrap_or_default();
-        steps.push(NewStep { path, what: format!("failed: {fault}"), person: None });
+        steps.push(NewStep { path: at.to_owned(), what: format!("failed: {fault}"), person: None });
     }
+    let mut problem = json::fault(fault);
+    problem["step"] = json!(at);
     let to = Move {
         state: if again { Stands::Running } else { Stands::Failed },
         wake,
         attempts,
-        problem: Some(json::fault(fault).to_string()),
+        problem: Some(problem.to_string()),
         steps,
         ..Move::of(instance)
     };

@@ -1,8 +1,13 @@
 use definition::{LoadOptions, Pattern, load_files};
 use proptest::prelude::*;
-use record::Schema;
+use record::{Field, FieldType, Keeps, Kind, Schema, Value};
 
+use super::walk::NO_CHILDREN;
 use super::*;
+use crate::codes;
+use crate::flows::state::Asking;
+
+mod steps;
 
 const HUB: &str = "hub: contoso\ntime_zone: Europe/London\n";
 const PEOPLE: &str = "people:
@@ -25,6 +30,28 @@ connection: { url: \"${env:A}\" }
 entities:
   request: { table: t, alternate_key: n, both: { n: number, r: requested, b: requested_by, o: outcome } }
 ";
+
+/// The kind of a system with tables; this crate brings none.
+static KIND: Kind = Kind {
+    name: "postgres",
+    doc: "A database.",
+    connection: &[Field::new("url", FieldType::Secret, "Where it is.", "\"${env:A}\"").required()],
+    entity: &[
+        Field::new("table", FieldType::Text, "The table.", "t"),
+        Field::new("alternate_key", FieldType::OneOrMany(&FieldType::Column), "The key.", "n"),
+    ],
+    reads: true,
+    writes: true,
+    has_catalog: true,
+    line_tables: true,
+    keeps: Keeps::EXACTLY,
+};
+
+static KINDS: &[&Kind] = &[&KIND];
+
+fn options<'a>() -> LoadOptions<'a> {
+    LoadOptions { kinds: KINDS, ..LoadOptions::default() }
+}
 
 /// A flow with one approval, of which `of` says who decides; what follows it sets the outcome.
 struct Case {
@@ -63,7 +90,7 @@ purpose: A test.
             ("systems/a.yaml", SYSTEM),
             ("integrations/f.yaml", &flow),
         ];
-        let loaded = load_files(files, &LoadOptions::default());
+        let loaded = load_files(files, &options());
         let project = loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)));
         let integration = &project.integrations[0];
         let Pattern::Flow(flow) = &integration.pattern else { panic!("it is a flow") };
@@ -80,10 +107,10 @@ purpose: A test.
         row
     }
 
-    fn decide(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Fault> {
+    fn decide(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Box<Stuck>> {
         let zone = TimeZone::UTC;
-        let sight =
-            Sight { program: &self.program, people: &self.people, record, now, calendar: &self.calendar, zone: &zone };
+        let (people, calendar, children) = (&self.people, &self.calendar, NO_CHILDREN);
+        let sight = Sight { program: &self.program, people, record, children, now, calendar, zone: &zone };
         decide(state, event, &sight)
     }
 
@@ -123,7 +150,8 @@ fn one_answer_decides_and_nobody_decides_about_themselves() {
     };
     assert_eq!((text.as_str(), of.join(" "), *deadline), ("Raise to 9000?", "bob eve".to_owned(), day(5)));
     assert_eq!(asked.wake, Some(day(1)));
-    let answer = |state: &State, by: &str, approve: bool| vote(state, by, approve, None, &case.people, day(0));
+    let answer =
+        |state: &State, by: &str, approve: bool| vote(state, "decision", by, approve, None, &case.people, day(0));
     assert_eq!(answer(&asked.state, "ann", true), Err(NotTaken::Excluded));
     assert!(matches!(answer(&asked.state, "director", true), Err(NotTaken::NotAsked { .. })));
     let voted = answer(&asked.state, "bob@contoso.example", true).unwrap();
@@ -147,13 +175,13 @@ fn clocks_remind_escalate_and_end() {
     let escalated = case.decide(&reminded.state, Event::Go, &record, day(2)).unwrap();
     assert_eq!(told(&escalated), ["escalated to director", "reminded ann, bob"]);
     // Whoever is asked because nobody answered decides alone.
-    let voted = vote(&escalated.state, "director", true, Some("go on"), &case.people, day(3)).unwrap();
+    let voted = vote(&escalated.state, "decision", "director", true, Some("go on"), &case.people, day(3)).unwrap();
     assert_eq!(voted.outcome, Some(true));
     // Without an answer the deadline decides, also where nobody has looked for long.
     let ended = case.decide(&asked.state, Event::Go, &record, day(9)).unwrap();
     let decision = &ended.state.decisions["decision"];
     assert_eq!((decision.outcome.as_str(), decision.by.as_str()), (REJECTED, DEADLINE));
-    let late = vote(&asked.state, "ann", true, None, &case.people, day(5));
+    let late = vote(&asked.state, "decision", "ann", true, None, &case.people, day(5));
     assert_eq!(late, Err(NotTaken::Decided { by: DEADLINE.into(), at: day(5) }));
 }
 
@@ -162,7 +190,7 @@ fn a_changed_record_is_asked_again() {
     let case = Case::new("{ all_of: [ann, bob] }");
     let before = case.record(9000, "eve");
     let asked = case.decide(&case.begin(), Event::Go, &before, day(0)).unwrap();
-    let voted = vote(&asked.state, "ann", true, None, &case.people, day(0)).unwrap();
+    let voted = vote(&asked.state, "decision", "ann", true, None, &case.people, day(0)).unwrap();
     let again = case.decide(&voted.state, Event::Go, &case.record(90000, "eve"), day(1)).unwrap();
     assert!(matches!(&again.effects[0], Effect::Close { approved: None, .. }), "{:?}", again.effects);
     assert!(matches!(&again.effects[1], Effect::Ask { text, .. } if text == "Raise to 90000?"), "{:?}", again.effects);
@@ -175,10 +203,10 @@ fn a_changed_record_is_asked_again() {
 fn nobody_to_ask_is_a_fault() {
     let case = Case::new("{ one_of: [ann], not: =requested_by }");
     let fault = case.decide(&case.begin(), Event::Go, &case.record(9000, "ann"), day(0)).unwrap_err();
-    assert_eq!(fault.code, codes::NOBODY_DECIDES);
+    assert_eq!(fault.fault.code, codes::NOBODY_DECIDES);
     let case = Case::new("{ some_of: [group:credit], at_least: 3, not: =requested_by }");
     let fault = case.decide(&case.begin(), Event::Go, &case.record(9000, "ann"), day(0)).unwrap_err();
-    assert_eq!(fault.code, codes::NOBODY_DECIDES);
+    assert_eq!(fault.fault.code, codes::NOBODY_DECIDES);
 }
 
 /// What may happen to an instance that asks.
@@ -220,7 +248,7 @@ proptest! {
                 Act::Wait(days) => today += days,
                 Act::Change(to) => requested = to,
                 Act::Vote(person, approve) => {
-                    if let Ok(voted) = vote(&state, who[person], approve, None, &case.people, day(today)) {
+                    if let Ok(voted) = vote(&state, "decision", who[person], approve, None, &case.people, day(today)) {
                         prop_assert!(decided.is_none(), "{} answered after it was decided", who[person]);
                         prop_assert!(who[person] != "stranger");
                         prop_assert!(!(of.contains("not:") && who[person] == "eve"));

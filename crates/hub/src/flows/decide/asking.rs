@@ -1,0 +1,284 @@
+//! Approvals: a question is put, people answer, clocks ring.
+
+use definition::{CommentNeeded, Deciders};
+use jiff::Timestamp;
+use record::Fault;
+
+use super::walk::Walk;
+use super::{APPROVED, DEADLINE, Effect, Note, People, REJECTED};
+use crate::flows::program::Question;
+use crate::flows::state::{Asking, Comment, Decision, Doing, Rule, State, Vote};
+use crate::{calendar, codes, json};
+
+/// Why an answer is not taken. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotTaken {
+    /// Nothing is asked now, or the deadline has passed.
+    NothingAsked,
+    /// Others have decided.
+    Decided {
+        by: String,
+        at: Timestamp,
+    },
+    /// This person was not asked.
+    NotAsked {
+        of: Vec<String>,
+    },
+    /// Somebody else answers first.
+    NotYet {
+        first: String,
+    },
+    /// This person must not decide: it is about themselves.
+    Excluded,
+    AlreadyAnswered,
+    /// The answer has to say why.
+    NoComment,
+}
+
+/// An answer that counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Voted {
+    pub state: State,
+    pub note: Note,
+    /// What the answers come to now, where they come to something.
+    pub outcome: Option<bool>,
+}
+
+/// Somebody answers a question that stands. Pure; what follows from it is [`super::decide`]d afterwards.
+pub fn vote(
+    state: &State,
+    name: &str,
+    by: &str,
+    approve: bool,
+    comment: Option<&str>,
+    people: &People,
+    now: Timestamp,
+) -> Result<Voted, NotTaken> {
+    let mut state = state.clone();
+    let asks = |doing: &Doing| matches!(doing, Doing::Asking(asking) if asking.name.is_empty() || asking.name == name);
+    let way = state.ways().find(|(_, _, doing)| asks(doing)).map(|(way, ..)| way.to_owned());
+    let Some(way) = way else {
+        return Err(match state.decisions.get(name) {
+            Some(decision) => NotTaken::Decided { by: decision.by.clone(), at: decision.at },
+            None => NotTaken::NothingAsked,
+        });
+    };
+    let Some((path, Doing::Asking(asking))) = state.way(&way) else { return Err(NotTaken::NothingAsked) };
+    if let (Some(_), Some(last)) = (outcome(asking), asking.votes.last()) {
+        return Err(NotTaken::Decided { by: last.by.clone(), at: last.at });
+    }
+    // The deadline has decided already, whether anybody has looked or not.
+    if now >= asking.deadline {
+        return Err(NotTaken::Decided { by: DEADLINE.to_owned(), at: asking.deadline });
+    }
+    let by = people.person(by);
+    if asking.not.as_ref() == Some(&by) {
+        return Err(NotTaken::Excluded);
+    }
+    let of = || asking.of.iter().chain(&asking.escalated);
+    if !of().any(|name| *name == by || name.starts_with("group:")) {
+        return Err(NotTaken::NotAsked { of: of().cloned().collect() });
+    }
+    if asking.votes.iter().any(|vote| vote.by == by) {
+        return Err(NotTaken::AlreadyAnswered);
+    }
+    if let Some(first) = turn(asking).filter(|first| **first != by && !asking.escalated.contains(&by)) {
+        return Err(NotTaken::NotYet { first: first.clone() });
+    }
+    let comment = comment.filter(|comment| !comment.trim().is_empty());
+    let needed = match asking.comment {
+        Comment::Optional => false,
+        Comment::Required => true,
+        Comment::RequiredToReject => !approve,
+    };
+    if needed && comment.is_none() {
+        return Err(NotTaken::NoComment);
+    }
+    asking.votes.push(Vote { by: by.clone(), approve, at: now, comment: comment.map(str::to_owned) });
+    let outcome = outcome(asking).map(|(approve, ..)| approve);
+    let what = format!("answered {}", if approve { "yes" } else { "no" });
+    let what = comment.map_or(what.clone(), |comment| format!("{what}: {comment}"));
+    let note = Note { path: path.clone().unwrap_or_default(), what, by: Some(by) };
+    Ok(Voted { state, note, outcome })
+}
+
+/// Whose turn it is, where people answer in order. A group that is an address only takes one answer of anybody.
+fn turn(asking: &Asking) -> Option<&String> {
+    let next = asking.of.get(asking.votes.len()).filter(|name| !name.starts_with("group:"));
+    next.filter(|_| asking.rule == Rule::InOrder)
+}
+
+impl Walk<'_> {
+    pub(super) fn ask(&mut self, path: &str, question: &Question) -> Result<bool, Fault> {
+        let (sight, defined) = (self.sight, &question.defined);
+        let text = self.text(path, &question.ask)?;
+        let not = question.not.as_ref().map(|formula| self.value(path, formula)).transpose()?;
+        let not = not.filter(|value| !value.is_blank()).map(|value| sight.people.person(&value.to_string()));
+        let (who, rule) = match &defined.of {
+            Deciders::OneOf(who) => (who, Rule::One),
+            Deciders::AllOf(who) => (who, Rule::All),
+            Deciders::InOrder(who) => (who, Rule::InOrder),
+            Deciders::SomeOf { who, at_least } => (who, Rule::AtLeast(*at_least)),
+        };
+        let mut of = sight.people.resolve(who);
+        of.retain(|person| Some(person) != not.as_ref());
+        for (person, instead) in sight.people.stand_ins(&mut of, not.as_deref(), &[], sight.now) {
+            self.note(path, format!("{person} is away: {instead} is asked instead"), None);
+        }
+        if let Rule::AtLeast(needed) = rule
+            && !of.iter().any(|name| name.starts_with("group:"))
+            && of.len() < needed as usize
+        {
+            of.clear();
+        }
+        if of.is_empty() {
+            let what = format!("`{}` of `{}` has nobody who may decide", defined.name, sight.program.flow);
+            let fix = "add people to the group in people.yaml, then: ironbridge flow retry";
+            return Err(Fault::ask_person(codes::NOBODY_DECIDES, what).fix(fix));
+        }
+        let after = |wait| calendar::after(sight.now, wait, sight.calendar, sight.zone);
+        let record = self.record();
+        let shown = defined
+            .if_changed
+            .iter()
+            .map(|field| (field.clone(), record.get(field).map_or(serde_json::Value::Null, json::of)));
+        let to = if rule == Rule::InOrder { vec![of[0].clone()] } else { of.clone() };
+        let asking = Asking {
+            name: defined.name.clone(),
+            since: sight.now,
+            of: of.clone(),
+            rule,
+            escalated: Vec::new(),
+            not,
+            votes: Vec::new(),
+            remind: defined.remind.map(after),
+            escalate: defined.escalate.as_ref().map(|escalate| after(escalate.after)),
+            deadline: after(defined.deadline),
+            told: to.len(),
+            comment: match defined.comment {
+                CommentNeeded::Optional => Comment::Optional,
+                CommentNeeded::Required => Comment::Required,
+                CommentNeeded::RequiredToReject => Comment::RequiredToReject,
+            },
+            shown: shown.collect(),
+        };
+        self.note(path, format!("asked {}: {text}", of.join(", ")), None);
+        let name = defined.name.clone();
+        self.effects.push(Effect::Ask { name, text: text.clone(), of, deadline: asking.deadline });
+        self.effects.push(Effect::Tell { to, text, why: "asked" });
+        self.does(Doing::Asking(Box::new(asking)));
+        Ok(true)
+    }
+
+    /// A question that stands: is it still the same, is it decided, does a clock ring?
+    pub(super) fn look(
+        &mut self,
+        path: &str,
+        at: usize,
+        question: &Question,
+        mut asking: Asking,
+    ) -> Result<bool, Fault> {
+        let (sight, defined) = (self.sight, &question.defined);
+        if let Some((approve, by, comment)) = outcome(&asking) {
+            self.decided(path, at, &defined.name, approve, &by, comment);
+            return Ok(true);
+        }
+        let record = self.record();
+        let moved = asking
+            .shown
+            .iter()
+            .find(|(field, shown)| record.get(field).map_or(serde_json::Value::Null, json::of) != **shown);
+        if let Some((field, _)) = moved {
+            self.note(path, format!("`{field}` was changed meanwhile: asked again"), None);
+            let close =
+                Effect::Close { name: defined.name.clone(), approved: None, by: "change".into(), comment: None };
+            self.effects.push(close);
+            self.does(Doing::Ready);
+            return Ok(true);
+        }
+        if sight.now >= asking.deadline {
+            let approve = defined.deadline_outcome == APPROVED;
+            self.decided(path, at, &defined.name, approve, DEADLINE, None);
+            return Ok(true);
+        }
+        let text = self.text(path, &question.ask)?;
+        let answered: Vec<String> = asking.votes.iter().map(|vote| vote.by.clone()).collect();
+        for (person, instead) in sight.people.stand_ins(&mut asking.of, asking.not.as_deref(), &answered, sight.now) {
+            self.note(path, format!("{person} is away: {instead} is asked instead"), None);
+            self.effects.push(Effect::Tell { to: vec![instead], text: text.clone(), why: "asked" });
+        }
+        // The next one in order.
+        if asking.rule == Rule::InOrder
+            && asking.told <= asking.votes.len()
+            && let Some(next) = asking.of.get(asking.votes.len())
+        {
+            self.note(path, format!("it is the turn of {next}"), None);
+            self.effects.push(Effect::Tell { to: vec![next.clone()], text: text.clone(), why: "asked" });
+            asking.told = asking.votes.len() + 1;
+        }
+        if let (Some(when), Some(escalate)) = (asking.escalate, &defined.escalate)
+            && sight.now >= when
+        {
+            let mut to = sight.people.resolve(&escalate.to);
+            to.retain(|person| Some(person) != asking.not.as_ref() && !asking.of.contains(person));
+            sight.people.stand_ins(&mut to, asking.not.as_deref(), &[], sight.now);
+            let told = match to.is_empty() {
+                true => "escalated, and there is nobody else who may decide".to_owned(),
+                false => format!("escalated to {}", to.join(", ")),
+            };
+            self.note(path, told, None);
+            self.effects.push(Effect::Tell { to: to.clone(), text: text.clone(), why: "escalated" });
+            asking.escalated = to;
+            asking.escalate = None;
+        }
+        if let (Some(when), Some(every)) = (asking.remind, defined.remind)
+            && sight.now >= when
+        {
+            let waits = |person: &&String| !answered.contains(person);
+            let to: Vec<String> = match turn(&asking) {
+                Some(next) => vec![next.clone()],
+                None => asking.of.iter().filter(waits).cloned().collect(),
+            };
+            self.note(path, format!("reminded {}", to.join(", ")), None);
+            self.effects.push(Effect::Tell { to, text, why: "reminder" });
+            asking.remind = Some(calendar::after(sight.now, every, sight.calendar, sight.zone));
+        }
+        let clocks = [asking.remind, asking.escalate, Some(asking.deadline)];
+        self.wake_at(clocks.into_iter().flatten().min());
+        self.does(Doing::Asking(Box::new(asking)));
+        Ok(false)
+    }
+
+    fn decided(&mut self, path: &str, at: usize, name: &str, approve: bool, by: &str, comment: Option<String>) {
+        let outcome = if approve { APPROVED } else { REJECTED };
+        self.note(path, format!("{name} is {outcome}"), Some(by));
+        let decision =
+            Decision { outcome: outcome.to_owned(), by: by.to_owned(), comment: comment.clone(), at: self.sight.now };
+        self.state.decisions.insert(name.to_owned(), decision);
+        self.effects.push(Effect::Close { name: name.to_owned(), approved: Some(approve), by: by.to_owned(), comment });
+        self.go_to(at + 1);
+    }
+}
+
+/// What the answers come to, if they come to something: the outcome, whose answer made it, and the comment of that.
+fn outcome(asking: &Asking) -> Option<(bool, String, Option<String>)> {
+    let last = asking.votes.last()?;
+    let answer = |approve: bool| Some((approve, last.by.clone(), last.comment.clone()));
+    if asking.escalated.contains(&last.by) {
+        return answer(last.approve);
+    }
+    let yes = asking.votes.iter().filter(|vote| vote.approve).count();
+    let no = asking.votes.len() - yes;
+    let open_group = asking.of.iter().any(|name| name.starts_with("group:"));
+    match asking.rule {
+        Rule::One => answer(last.approve),
+        Rule::All | Rule::InOrder if no > 0 => answer(false),
+        Rule::InOrder => (yes >= asking.of.len()).then(|| answer(true)).flatten(),
+        Rule::All => (open_group || yes >= asking.of.len()).then(|| answer(true)).flatten(),
+        Rule::AtLeast(needed) if yes >= needed as usize => answer(true),
+        Rule::AtLeast(needed) => {
+            let reachable = open_group || asking.of.len() - no >= needed as usize;
+            (!reachable).then(|| answer(false)).flatten()
+        }
+    }
+}

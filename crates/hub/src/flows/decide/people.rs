@@ -1,0 +1,87 @@
+//! Who is in which group, who a text means, and who answers for whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use definition::Project;
+use jiff::Timestamp;
+
+/// Somebody who is not there for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    pub person: String,
+    pub from: Timestamp,
+    pub until: Timestamp,
+    /// Who answers instead.
+    pub stand_in: Option<String>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub struct People {
+    /// Members by group.
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// E-mail addresses by id.
+    pub people: BTreeMap<String, String>,
+    pub away: Vec<Away>,
+}
+
+impl People {
+    pub fn of(project: &Project) -> People {
+        People {
+            groups: project.groups.iter().map(|group| (group.id.clone(), group.members.clone())).collect(),
+            people: project.people.iter().map(|person| (person.id.clone(), person.email.clone())).collect(),
+            away: Vec::new(),
+        }
+    }
+
+    /// The people behind these names, without repeats. A group without members stays as it is: anybody may answer for it.
+    pub(super) fn resolve(&self, names: &[String]) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for name in names {
+            let group = name.strip_prefix("group:").unwrap_or(name);
+            match self.groups.get(group).filter(|_| !self.people.contains_key(name)) {
+                Some(members) if !members.is_empty() => found.extend(members.iter().cloned()),
+                Some(_) => found.push(format!("group:{group}")),
+                None => found.push(name.clone()),
+            }
+        }
+        without_repeats(&mut found);
+        found
+    }
+
+    /// The id of the person whom a text means: an id, or an e-mail address.
+    pub(super) fn person(&self, text: &str) -> String {
+        let by_mail = self.people.iter().find(|(_, email)| email.eq_ignore_ascii_case(text));
+        by_mail.map_or_else(|| text.to_owned(), |(id, _)| id.clone())
+    }
+
+    /// Who answers for somebody now: nobody who is away as well, and never `not`.
+    fn stand_in(&self, person: &str, not: Option<&str>, now: Timestamp) -> Option<&str> {
+        let away = |who: &str| self.away.iter().find(|away| away.person == who && away.from <= now && now < away.until);
+        let instead = away(person)?.stand_in.as_deref()?;
+        (Some(instead) != not && away(instead).is_none()).then_some(instead)
+    }
+
+    /// Puts those in who answer for somebody who is away; answers who was replaced by whom. `fixed` have answered.
+    pub(super) fn stand_ins(
+        &self,
+        of: &mut Vec<String>,
+        not: Option<&str>,
+        fixed: &[String],
+        now: Timestamp,
+    ) -> Vec<(String, String)> {
+        let mut replaced = Vec::new();
+        for person in of.iter_mut().filter(|person| !fixed.contains(person)) {
+            if let Some(instead) = self.stand_in(person, not, now) {
+                replaced.push((person.clone(), instead.to_owned()));
+                *person = instead.to_owned();
+            }
+        }
+        without_repeats(of);
+        replaced
+    }
+}
+
+fn without_repeats(names: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+}
