@@ -419,3 +419,12 @@ CREATE TABLE traffic (
   count  INTEGER NOT NULL,
   PRIMARY KEY (name, hour)
 ) WITHOUT ROWID;
+CREATE TABLE away (
+  person    TEXT PRIMARY KEY,
+  since     INTEGER NOT NULL,
+  until     INTEGER NOT NULL,
+  stand_in  TEXT,
+  note      TEXT NOT NULL,
+  by        TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX flow_instance_key ON flow_instance (integration, key);

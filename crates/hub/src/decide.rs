@@ -16,7 +16,11 @@ pub enum NotDecided {
     /// It was to be answered until then.
     Expired { at: Timestamp },
     /// The question does not stand any more: it was decided or superseded.
-    Closed { state: State, by: Option<String> },
+    Closed { state: State, by: Option<String>, at: Option<Timestamp> },
+    /// They answer in order: this one first.
+    NotYet { first: String },
+    /// The answer has to say why.
+    NoComment,
 }
 
 /// Who may answer. A group with members is asked as these members; *shape*: empty where everybody may, since a group
@@ -61,7 +65,7 @@ pub async fn decide(
             let now = now.unwrap_or_else(|| approval.clone());
             Ok(Err(match now.expires.filter(|_| now.has_expired(store.clock().now())) {
                 Some(at) => NotDecided::Expired { at },
-                None => NotDecided::Closed { state: now.state, by: now.decided_by },
+                None => NotDecided::Closed { state: now.state, by: now.decided_by, at: now.decided },
             }))
         }
         result => Ok(Ok(result.map(drop)?)),
@@ -79,9 +83,9 @@ async fn of_flow(
     more: Vec<store::Op>,
 ) -> Result<Result<(), NotDecided>, Error> {
     let people = flows::people_now(project, store)?;
-    let closed = |by: Option<String>| -> Result<NotDecided, Error> {
+    let closed = |by: Option<String>, at: Option<Timestamp>| -> Result<NotDecided, Error> {
         let now = store.approval(approval.id)?.unwrap_or_else(|| approval.clone());
-        Ok(NotDecided::Closed { state: now.state, by: by.or(now.decided_by) })
+        Ok(NotDecided::Closed { state: now.state, by: by.or(now.decided_by), at: at.or(now.decided) })
     };
     Ok(match flows::answer(store, &people, approval, by, approve, comment, more).await {
         Ok(_) => Ok(()),
@@ -91,7 +95,9 @@ async fn of_flow(
             let others = asked(project, approval).into_iter().filter(|who| *who != by).map(str::to_owned);
             Err(NotDecided::NotAsked { asked: others.collect() })
         }
-        Err(flows::Refused::NotTaken(NotTaken::Decided { by, .. })) => Err(closed(Some(by))?),
-        Err(_) => Err(closed(None)?),
+        Err(flows::Refused::NotTaken(NotTaken::Decided { by, at })) => Err(closed(Some(by), Some(at))?),
+        Err(flows::Refused::NotTaken(NotTaken::NotYet { first })) => Err(NotDecided::NotYet { first }),
+        Err(flows::Refused::NotTaken(NotTaken::NoComment)) => Err(NotDecided::NoComment),
+        Err(_) => Err(closed(None, None)?),
     })
 }

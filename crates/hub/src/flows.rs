@@ -6,6 +6,7 @@
 
 pub mod decide;
 mod intake;
+pub mod links;
 pub mod people;
 pub mod program;
 mod record;
@@ -17,3 +18,21 @@ pub use intake::{CALLED, prepare, queue};
 pub use people::{Refused, answer, cancel, migrate, retry, skip, start, subject_of};
 pub use running::{Flows, Running, fits, people_now};
 pub use work::{TRIES, work};
+
+use std::collections::BTreeMap;
+
+use definition::Standing;
+use store::Store;
+use store::flows::State as Stands;
+
+/// How many instances of a flow stand at each step now.
+///
+/// *Errors*: our own state cannot be read.
+pub fn standing(store: &Store, flow: &str) -> Result<BTreeMap<String, Standing>, store::Error> {
+    let mut standing: BTreeMap<String, Standing> = BTreeMap::new();
+    for (path, state, count) in store.flow_counts(flow)? {
+        let one = standing.entry(path).or_default();
+        *if state == Stands::Failed { &mut one.failed } else { &mut one.waiting } += count;
+    }
+    Ok(standing)
+}

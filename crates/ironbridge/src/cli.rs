@@ -104,7 +104,12 @@ pub enum Command {
         watch: bool,
     },
     /// Print an integration, system or entity with every default written out, and where each value came from.
-    Show { name: String },
+    Show {
+        name: String,
+        /// Of a flow: its steps as a picture for a browser, with how many instances stand where.
+        #[arg(long)]
+        svg: bool,
+    },
     /// What a change of a system, entity, field or column would touch: mappings, integrations, flows, runbooks, tests.
     Impact {
         /// Such as finance, customer, customer.credit_limit, credit_limit or finance.terms_code.

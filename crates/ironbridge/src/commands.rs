@@ -51,7 +51,7 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Init { dir, .. } => init::init(dir.as_deref().unwrap_or(&cli.project)),
         Command::Check { online, watch: false } => check::check(cli, *online).await,
         Command::Check { online, watch: true } => check::watch(cli, *online).await,
-        Command::Show { name } => show::show(cli, name),
+        Command::Show { name, svg } => show::show(cli, name, *svg),
         Command::Impact { name, mermaid, svg } => impact::impact(cli, name, *mermaid, *svg),
         Command::Export { to: Export::Sheets, into, live } => export::sheets(cli, into, *live).await,
         Command::Diff { old, new } => diff::diff(cli, old, new.as_deref()),

@@ -54,6 +54,8 @@ pub const BAD_WINDOW: Code = Code("IB0738");
 pub const NOT_NOW: Code = Code("IB1205");
 /// No event integration would do what a flow does, or its file is there already.
 pub const NOT_PROMOTED: Code = Code("IB1206");
+/// A step of a flow cannot be left out.
+pub const NOT_SKIPPED: Code = Code("IB1213");
 /// The certificate or the key of `--tls-…` cannot be used.
 pub const BAD_TLS: Code = Code("IB1051");
 /// A runbook has notes for an alert that there is none.

@@ -1,5 +1,6 @@
 //! What `up` answers over HTTP. Each way in has a module and nests its routes here.
 
+mod answer;
 pub mod health;
 pub mod metrics;
 pub mod odata;
@@ -32,8 +33,8 @@ pub fn prompt(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = Soc
 /// Every route of a hub, ready to be served.
 ///
 /// *Errors*: a webhook's key has no value; the state cannot be written.
-pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure> {
-    webhooks::routes(project, store).await
+pub async fn routes(project: &Arc<Project>, store: &Store) -> Result<Router, Failure> {
+    Ok(webhooks::routes(project, store).await?.merge(answer::routes(project, store).await?))
 }
 
 /// The web console. Where it may not be shown at this address, that is said in the log and to whoever asks for it.

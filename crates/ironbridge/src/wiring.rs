@@ -175,8 +175,8 @@ pub fn integration<'p>(project: &'p Project, name: &str) -> Result<&'p definitio
 pub fn window(project: &Project, window: &Window) -> Result<Option<hub::Window>, Failure> {
     let Some(from) = &window.from else { return Ok(None) };
     let zone = &project.hub.time_zone;
-    let from = moment(from, zone)?;
-    let to = window.to.as_ref().map_or_else(|| Ok(Timestamp::now()), |to| moment(to, zone))?;
+    let from = time(from, zone)?;
+    let to = window.to.as_ref().map_or_else(|| Ok(Timestamp::now()), |to| time(to, zone))?;
     if from >= to {
         let what = format!("the window ends at {to}, before it begins at {from}");
         return Err(Failure::new(USAGE, BAD_WINDOW, what, "give an earlier --from, or a later --to"));
@@ -185,7 +185,7 @@ pub fn window(project: &Project, window: &Window) -> Result<Option<hub::Window>,
 }
 
 /// A moment as people write it: with its zone, or as the clocks of the project show it.
-fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
+pub fn time(text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
     let local = |text: &str| {
         let civil = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0))).ok()?;
         zone.to_ambiguous_timestamp(civil).compatible().ok()

@@ -149,7 +149,9 @@ pub struct Start {
     pub cause: String,
     /// The system told of it: it begins also where the cause was only known from before.
     pub heard: bool,
-    pub state: State,
+    /// Where so many of the flow have started since then, this one is held.
+    pub ceiling: u64,
+    pub since: Timestamp,
     pub at: Option<String>,
     pub data: String,
 }
@@ -239,7 +241,11 @@ fn begin(tx: &Tx<'_>, start: &Start) -> Result<OpResult, Fail> {
     if tx.run(sql, (&start.integration, &start.cause, start.heard))? == 0 {
         return Ok(OpResult::Instance(None));
     }
-    let wake = (start.state == State::Running).then_some(tx.now);
+    // Counted in the commit that starts, so that starts at the same time never pass the ceiling together.
+    let sql = "SELECT count(*) FROM flow_instance WHERE integration = ?1 AND started >= ?2 AND state <> 'held'";
+    let begun: i64 = tx.first(sql, (&start.integration, to_ms(start.since)), |row| row.get(0))?.unwrap_or(0);
+    let state = if begun as u64 >= start.ceiling { State::Held } else { State::Running };
+    let wake = (state == State::Running).then_some(tx.now);
     let sql = "INSERT INTO flow_instance (integration, version, entity, key, key_text, state, revision, at, data, wake,
                attempts, started, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9, 0, ?10, ?10)";
     tx.run(
@@ -250,7 +256,7 @@ fn begin(tx: &Tx<'_>, start: &Start) -> Result<OpResult, Fail> {
             &start.entity,
             start.key.as_bytes(),
             start.key.to_string(),
-            start.state,
+            state,
             &start.at,
             &start.data,
             wake,

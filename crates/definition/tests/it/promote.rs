@@ -51,8 +51,7 @@ fn what_no_field_keeps_is_not_promoted() {
     let mut files: BTreeMap<String, String> = super::mutation::fixture().into_iter().collect();
     let flow = files.get_mut("integrations/credit-limit.yaml").unwrap();
     *flow = flow
-        .replace("      - { set: { outcome: =decision.outcome } }\n", "")
-        .replace("=outcome = \"approved\"", "=outcome = \"approved\" || decision.outcome = \"approved\"");
+        .replace("      - { set: { outcome: =decision.outcome } }\n", "      - if: =decision.outcome = \"approved\"\n        then: [ { write: { entity: customer, to: finance, key: =customer.number, set: { credit_limit: =requested } } } ]\n");
     let before = project(&files);
     let (what, fix) = promote(&before, before.integration("credit-limit").unwrap()).unwrap_err();
     assert!(what.contains("`decision`") && fix.contains("set: { outcome: =decision.outcome }"), "{what}: {fix}");

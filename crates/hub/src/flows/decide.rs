@@ -56,7 +56,7 @@ pub enum Effect {
     /// Nobody has to answer any more.
     Close { name: String, approved: Option<bool>, by: String, comment: Option<String> },
     /// Somebody is to hear this.
-    Tell { to: Vec<String>, text: String, why: &'static str },
+    Tell { to: Vec<String>, text: String, why: &'static str, decision: Option<String> },
     /// Another flow begins for a record; it is known by this cause.
     Begin { flow: String, key: Vec<Value>, cause: String },
     /// Fields of the record, in the system where it came from; [`Event::Done`] follows.

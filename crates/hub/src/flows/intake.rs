@@ -14,6 +14,7 @@ use store::flows::{InstanceId, Op, Start, State as Stands};
 use store::queue::{Delivery, Op as QueueOp, Problem, Settings};
 use store::{OpResult, cursors};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::running::{Flows, Running};
 use super::state::State;
@@ -90,37 +91,55 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
     }
 }
 
-/// Takes some events that came in; answers how many.
-async fn events(flows: &Flows, name: &str, version: u32) -> Result<usize, Error> {
+/// Takes some events that came in, beside each other; answers how many.
+async fn events(flows: &Arc<Flows>, name: &str, version: u32) -> Result<usize, Error> {
     let receive = QueueOp::Receive { queue: queue(name), max: AT_ONCE };
     let OpResult::Messages(messages) = flows.store.commit_one(receive).await? else {
         unreachable!("Receive answers with messages")
     };
-    for delivery in &messages {
-        let settle = match event(flows, name, version, delivery).await {
-            Ok(()) => QueueOp::Complete { queue: queue(name), tokens: vec![delivery.token] },
-            Err(Stopped::Store(error)) => return Err(error.into()),
-            Err(Stopped::Fault(fault)) if fault.is_transient() => {
-                tracing::warn!(integration = name, code = %fault.code, "{name}: an event cannot be taken yet: {fault}");
-                flows.forget(name);
-                QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(Duration::from_secs(15)) }
-            }
-            Err(Stopped::Fault(fault)) => {
-                tracing::error!(integration = name, code = %fault.code, "{name}: an event cannot be taken: {fault}; {}", fault.fix);
-                let problem = Problem {
-                    code: fault.code.0.to_owned(),
-                    what: fault.what.clone(),
-                    place: flows.defined(name).map_or_else(String::new, |(_, flow)| flow.in_.clone()),
-                    fix: fault.fix.clone(),
-                    detail: json::fault(&fault).to_string(),
-                    ..Problem::default()
-                };
-                QueueOp::DeadLetter { queue: queue(name), token: delivery.token, key: None, problem }
-            }
-        };
-        flows.store.commit_one(settle).await?;
+    let count = messages.len();
+    let mut taken: JoinSet<Result<(), Error>> = JoinSet::new();
+    for delivery in messages {
+        let (flows, name) = (flows.clone(), name.to_owned());
+        taken.spawn(async move {
+            let settle = settled(&flows, &name, version, &delivery).await?;
+            flows.store.commit_one(settle).await?;
+            Ok(())
+        });
     }
-    Ok(messages.len())
+    while let Some(taken) = taken.join_next().await {
+        match taken {
+            Ok(taken) => taken?,
+            // Its lock ends, and it is given again.
+            Err(panicked) => tracing::error!(integration = name, "taking an event ended with a panic: {panicked}"),
+        }
+    }
+    Ok(count)
+}
+
+/// What becomes of the message of an event.
+async fn settled(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<QueueOp, Error> {
+    Ok(match event(flows, name, version, delivery).await {
+        Ok(()) => QueueOp::Complete { queue: queue(name), tokens: vec![delivery.token] },
+        Err(Stopped::Store(error)) => return Err(error.into()),
+        Err(Stopped::Fault(fault)) if fault.is_transient() => {
+            tracing::warn!(integration = name, code = %fault.code, "{name}: an event cannot be taken yet: {fault}");
+            flows.forget(name);
+            QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(Duration::from_secs(15)) }
+        }
+        Err(Stopped::Fault(fault)) => {
+            tracing::error!(integration = name, code = %fault.code, "{name}: an event cannot be taken: {fault}; {}", fault.fix);
+            let problem = Problem {
+                code: fault.code.0.to_owned(),
+                what: fault.what.clone(),
+                place: flows.defined(name).map_or_else(String::new, |(_, flow)| flow.in_.clone()),
+                fix: fault.fix.clone(),
+                detail: json::fault(&fault).to_string(),
+                ..Problem::default()
+            };
+            QueueOp::DeadLetter { queue: queue(name), token: delivery.token, key: None, problem }
+        }
+    })
 }
 
 async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<(), Stopped> {
@@ -315,9 +334,19 @@ pub(super) async fn begin(
     cause: &str,
     heard: bool,
 ) -> Result<Option<InstanceId>, store::Error> {
-    let start = starting(flows, running, key, cause, heard, None)?;
+    let start = starting(flows, running, key, cause, heard, None);
     match flows.store.commit_one(Op::Start(Box::new(start))).await? {
-        OpResult::Instance(id) => Ok(id),
+        OpResult::Instance(id) => {
+            let begun = id.map(|id| flows.store.flow_instance(id)).transpose()?.flatten();
+            if begun.is_some_and(|instance| instance.state == Stands::Held) {
+                let (name, ceiling) = (&running.program.flow, running.flow.ceiling);
+                tracing::warn!(
+                    integration = name,
+                    "{name} has started {ceiling} times since yesterday, its ceiling: the start for {key} is held"
+                );
+            }
+            Ok(id)
+        }
         other => unreachable!("Start answers with an instance, not {other:?}"),
     }
 }
@@ -330,34 +359,30 @@ pub(super) fn starting(
     cause: &str,
     heard: bool,
     parent: Option<InstanceId>,
-) -> Result<Start, store::Error> {
+) -> Start {
     let name = &running.program.flow;
-    let held = room(flows, &running.flow, name)? == 0;
-    if held {
-        tracing::warn!(
-            integration = name,
-            "{name} has started {} times since yesterday, its ceiling: the start for {key} is held",
-            running.flow.ceiling
-        );
-    }
     let state = State { parent: parent.map(|parent| parent.0), ..State::begin(running.program.first()) };
-    Ok(Start {
+    Start {
         integration: name.clone(),
         version: running.version,
         entity: running.program.entity.name.to_string(),
         key: key.clone(),
         cause: cause.to_owned(),
         heard,
-        state: if held { Stands::Held } else { Stands::Running },
+        ceiling: running.flow.ceiling,
+        since: a_day_ago(flows),
         at: state.at.clone(),
         data: serde_json::to_string(&state).expect("a state is JSON"),
-    })
+    }
+}
+
+fn a_day_ago(flows: &Flows) -> Timestamp {
+    flows.store.clock().now().checked_sub(DAY).unwrap_or(Timestamp::MIN)
 }
 
 /// How many more may start now.
 fn room(flows: &Flows, flow: &Flow, name: &str) -> Result<u64, store::Error> {
-    let since = flows.store.clock().now().checked_sub(DAY).unwrap_or(Timestamp::MIN);
-    Ok(flow.ceiling.saturating_sub(flows.store.flow_started_since(name, since)?))
+    Ok(flow.ceiling.saturating_sub(flows.store.flow_started_since(name, a_day_ago(flows))?))
 }
 
 async fn release(flows: &Flows, name: &str) -> Result<(), store::Error> {

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::decide::{self, Decided, Effect, Event, Note, Sight, Stuck};
 use super::intake;
+use super::links::{Link, Links};
 use super::running::{Flows, Running};
 use super::state::{Doing, State};
 use crate::error::{Error, Stopped};
@@ -232,12 +233,20 @@ async fn commit(
     let Decided { state, effects, notes, wake } = decided;
     let over = state.at.is_none();
     let now = flows.store.clock().now();
+    let links = Links::of(&flows.store).await?;
     let mut ops = Vec::new();
     let mut steps: Vec<NewStep> = Vec::new();
     for (nth, effect) in effects.into_iter().enumerate() {
-        if let Effect::Tell { to, text, why } = &effect {
+        if let Effect::Tell { to, text, why, decision } = &effect {
             let Some(why) = tell::Why::of(why) else { continue };
-            let told = tell::tell(&flows.project, instance, to, why, text, nth, now);
+            let asking = state.asking().find(|(_, asking)| Some(&asking.name) == decision.as_ref());
+            let link = |person: &str| {
+                let (decision, until) = (decision.clone()?, asking.as_ref()?.1.deadline);
+                let (flow, person) = (instance.integration.clone(), person.to_owned());
+                Some(links.token(&Link { flow, instance: instance.id, decision, person, until }))
+            };
+            let says = tell::Says { to, why, text, link: &link };
+            let told = tell::tell(&flows.project, instance, &says, nth, now);
             ops.extend(told.ops);
             steps.extend(told.unheard.into_iter().map(|who| unheard(instance, who)));
             continue;
@@ -288,7 +297,7 @@ async fn child(flows: &Flows, parent: &Instance, flow: &str, key: &[Value], caus
     })?;
     let version = flows.keep(flow).await?;
     let running = flows.running(flow, version).await?;
-    let start = intake::starting(flows, &running, &key, &child_of(parent, cause), false, Some(parent.id))?;
+    let start = intake::starting(flows, &running, &key, &child_of(parent, cause), false, Some(parent.id));
     Ok(Op::Start(Box::new(start)).into())
 }
 

@@ -34,6 +34,16 @@ impl Why {
     }
 }
 
+/// What is said to whom.
+pub struct Says<'a> {
+    /// Ids of people or groups (`group:finance` or `finance`).
+    pub to: &'a [String],
+    pub why: Why,
+    pub text: &'a str,
+    /// Makes the last part of the address with which a person answers.
+    pub link: &'a dyn Fn(&str) -> Option<String>,
+}
+
 /// What comes of telling somebody.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -45,19 +55,12 @@ pub struct Told {
 
 /// Tells people what an instance of a flow has to say: a text, a question, a reminder.
 ///
-/// `to` are ids of people or groups (`group:finance` or `finance`); each is told by every way that people.yaml has for
+/// Each is told by every way that people.yaml has for
 /// them, but not by a pager, which rings for what is critical only. All messages of one instance are one conversation
 /// in a mail program. *Shape*: `nth` tells several messages of one commit apart; the same instance, revision and `nth`
 /// are one message, however often they are queued within a day.
-pub fn tell(
-    project: &Project,
-    instance: &Instance,
-    to: &[String],
-    why: Why,
-    text: &str,
-    nth: usize,
-    now: Timestamp,
-) -> Told {
+pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize, now: Timestamp) -> Told {
+    let Says { to, why, text, link } = *says;
     let mut told = Told::default();
     let mut routes: Vec<Route> = Vec::new();
     for who in to {
@@ -76,7 +79,15 @@ pub fn tell(
     let notice = notice(project, instance, why, text, now);
     let id = format!("{}.{}.{nth}", notice.about, instance.revision);
     told.ops.push(prepare());
-    told.ops.extend(routes.iter().map(|route| queue_as(format!("{id}/{}", route.name()), route, &notice)));
+    for route in &routes {
+        let id = format!("{id}/{}", route.name());
+        // A mailbox of one person: a link with which that person answers. A channel is read by others too.
+        let own = project.people.iter().any(|person| person.id == route.who) && route.way == Way::Email;
+        let answers = project.hub.address.as_ref().filter(|_| own && why != Why::Notify);
+        let link = answers.and_then(|address| Some(format!("{address}/answer/{}", link(&route.who)?)));
+        let mine = link.map(|link| Notice { link: Some(link), ..notice.clone() });
+        told.ops.push(queue_as(id, route, mine.as_ref().unwrap_or(&notice)));
+    }
     told
 }
 

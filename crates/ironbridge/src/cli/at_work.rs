@@ -49,6 +49,24 @@ pub enum Approvals {
         #[command(flatten)]
         decision: Decision,
     },
+    /// Somebody is not there for a while: who answers instead. Without a person, who is away.
+    Away {
+        /// As in people.yaml.
+        person: Option<String>,
+        /// Until when, such as 2026-12-24 or "2026-12-24 12:00".
+        #[arg(long, value_name = "TIME", requires = "person")]
+        until: Option<String>,
+        /// From when on; by default from now.
+        #[arg(long, value_name = "TIME", requires = "person")]
+        from: Option<String>,
+        /// Who answers instead; never whoever asked.
+        #[arg(long, value_name = "PERSON", requires = "person")]
+        stand_in: Option<String>,
+        #[arg(long, default_value = "", value_name = "TEXT", requires = "person")]
+        note: String,
+    },
+    /// Somebody is there again.
+    Back { person: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,7 +89,12 @@ pub enum Flow {
         all: bool,
     },
     /// One fully: every step, what it did, who decided, and when.
-    Show { id: i64 },
+    Show {
+        id: i64,
+        /// The steps as a picture for a browser, with where it stands.
+        #[arg(long)]
+        svg: bool,
+    },
     /// End one. What it has written stays, and nobody is asked any more.
     Cancel {
         id: i64,
@@ -84,6 +107,15 @@ pub enum Flow {
     /// Let one that failed try its step again.
     Retry {
         id: i64,
+        #[arg(long, value_name = "PERSON")]
+        by: Option<String>,
+    },
+    /// Leave out the step at which one has failed, and go on with the next. An approval cannot be left out.
+    Skip {
+        id: i64,
+        /// Why, for whoever looks later.
+        #[arg(long, value_name = "REASON")]
+        why: String,
         #[arg(long, value_name = "PERSON")]
         by: Option<String>,
     },

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use store::Store;
 use store::approvals::{Approval, ApprovalId, State};
+use store::away::Away;
 
 use crate::cli::{Approvals as Command, Cli, Decision, Format};
-use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, USAGE};
+use crate::failure::{BAD_WINDOW, FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, USAGE};
 use crate::output::{ago, moment, number, table};
 use crate::{say, talk, wiring};
 
@@ -21,6 +22,11 @@ pub async fn approvals(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     match command {
         Command::List { all } => list(cli, &store, *all),
         Command::Show { id } => show(cli, &project, &find(&store, *id)?, store.clock().now()),
+        Command::Away { person: None, .. } => who_is_away(cli, &project, &store),
+        Command::Away { person: Some(person), until, from, stand_in, note } => {
+            away(&project, &store, person, from.as_deref(), until.as_deref(), stand_in.as_deref(), note).await
+        }
+        Command::Back { person } => back(&project, &store, person).await,
         Command::Approve { id, decision } => decide(&project, &store, *id, true, decision).await,
         Command::Reject { id, decision } => decide(&project, &store, *id, false, decision).await,
     }
@@ -88,6 +94,20 @@ fn show(cli: &Cli, project: &Project, approval: &Approval, now: Timestamp) -> Re
         let comment = approval.comment.as_ref().map_or_else(String::new, |comment| format!(": {comment}"));
         say!("decided by {by} at {}{comment}", moment(at, zone));
     }
+    // Of a flow: the record as it was shown.
+    if let Some(deadline) = details["deadline"].as_str().and_then(|at| at.parse().ok()) {
+        let until = moment(deadline, zone);
+        if approval.state == State::Open {
+            say!("it is to be answered until {until}");
+        }
+    }
+    for (field, value) in details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        say!("  {field}: {value}");
+    }
+    if details["record"].is_object() {
+        talk!("What was shown is kept with this answer: {}", approval.digest);
+    }
     for row in details["rows"].as_array().into_iter().flatten() {
         print_row(row);
     }
@@ -144,7 +164,7 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
     let detail = json!({ "approval": id, "user": wiring::person(), "digest": approval.digest });
     let did = actor.did(action, &*approval.integration).because(decision.comment.as_deref()).with(detail).op();
     if let Some((instance, _)) = hub::flows::subject_of(&approval) {
-        let people = hub::flows::decide::People::of(project);
+        let people = hub::flows::people_now(project, store)?;
         let comment = decision.comment.as_deref();
         let answered = hub::flows::answer(store, &people, &approval, &by, approve, comment, vec![did]).await;
         match answered.map_err(|why| super::flow::refused(instance, why))? {
@@ -168,7 +188,14 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
             let fix = format!("let it look and ask again: ironbridge run {}", approval.integration);
             return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
         }
-        Err(NotDecided::Closed { state, by }) => {
+        Err(NotDecided::NotYet { first }) => {
+            let what = format!("they answer in order, and it is the turn of {first}");
+            return Err(Failure::new(FAILED, NOT_ASKED, what, format!("let {first} answer first")));
+        }
+        Err(NotDecided::NoComment) => {
+            return Err(Failure::new(FAILED, NOT_ASKED, "this answer has to say why", "add --comment WHY"));
+        }
+        Err(NotDecided::Closed { state, by, .. }) => {
             let by = by.map_or_else(String::new, |by| format!(" by {by}"));
             let what = format!("approval {id} is {state}{by} already");
             let fix = "see what waits for an answer: ironbridge approvals list";
@@ -182,5 +209,99 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
         ),
         false => talk!("Rejected by {by}: nothing of it is written. It is asked again once the changes are others."),
     }
+    Ok(0)
+}
+
+fn known(project: &Project, person: &str) -> Result<(), Failure> {
+    if project.people.iter().any(|one| one.id == person) {
+        return Ok(());
+    }
+    let there: Vec<&str> = project.people.iter().map(|person| person.id.as_str()).collect();
+    let what = format!("there is no person `{person}` in people.yaml");
+    Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("there are: {}", there.join(", "))))
+}
+
+async fn away(
+    project: &Project,
+    store: &Store,
+    person: &str,
+    from: Option<&str>,
+    until: Option<&str>,
+    stand_in: Option<&str>,
+    note: &str,
+) -> Result<u8, Failure> {
+    known(project, person)?;
+    stand_in.map(|other| known(project, other)).transpose()?;
+    let now = store.clock().now();
+    let time = |text: &str| wiring::time(text, &project.hub.time_zone);
+    let Some(until) = until.map(time).transpose()? else {
+        let what = format!("nothing says until when {person} is away");
+        return Err(Failure::new(
+            USAGE,
+            BAD_WINDOW,
+            what,
+            "add --until 2026-12-24; back sooner: ironbridge approvals back",
+        ));
+    };
+    let since = from.map(time).transpose()?.unwrap_or(now);
+    if until <= since || until <= now || stand_in == Some(person) {
+        let what = match stand_in == Some(person) {
+            true => format!("{person} cannot answer for {person}"),
+            false => format!("that has ended by {}", moment(until, &project.hub.time_zone)),
+        };
+        return Err(Failure::new(USAGE, BAD_WINDOW, what, "say a later --until, and somebody else as --stand-in"));
+    }
+    let absence = Away {
+        person: person.to_owned(),
+        since,
+        until,
+        stand_in: stand_in.map(str::to_owned),
+        note: note.to_owned(),
+        by: wiring::person(),
+    };
+    let detail = json!({ "until": until.to_string(), "stand_in": stand_in });
+    let did = wiring::actor().did("approvals away", person).because(Some(note)).with(detail).op();
+    store.commit(vec![store::away::Op::Set(absence).into(), did]).await?;
+    let until = moment(until, &project.hub.time_zone);
+    match stand_in {
+        Some(other) => talk!("Until {until} {other} is asked instead of {person}, also for what waits already."),
+        None => talk!("{person} is away until {until}, and nobody answers instead: reminders and deadlines run on."),
+    }
+    Ok(0)
+}
+
+async fn back(project: &Project, store: &Store, person: &str) -> Result<u8, Failure> {
+    known(project, person)?;
+    let did = wiring::actor().did("approvals back", person).op();
+    let end = store::away::Op::End { person: person.to_owned() };
+    match store.commit(vec![end.into(), did]).await?.as_slice() {
+        [store::OpResult::Count(0), ..] => talk!("{person} was not away."),
+        _ => talk!("{person} is asked again; what was asked of somebody else meanwhile stays with them."),
+    }
+    Ok(0)
+}
+
+fn who_is_away(cli: &Cli, project: &Project, store: &Store) -> Result<u8, Failure> {
+    let away = store.away()?;
+    if cli.format == Format::Json {
+        let all = away.iter().map(|away| {
+            json!({
+                "person": away.person, "from": away.since.to_string(), "until": away.until.to_string(),
+                "stand_in": away.stand_in, "note": away.note, "by": away.by,
+            })
+        });
+        say!("{:#}", Json::from(all.collect::<Vec<_>>()));
+        return Ok(0);
+    }
+    if away.is_empty() {
+        talk!("Nobody is away. Say so: ironbridge approvals away PERSON --until 2026-12-24 --stand-in OTHER");
+        return Ok(0);
+    }
+    let zone = &project.hub.time_zone;
+    let rows = away.into_iter().map(|away| {
+        let instead = away.stand_in.unwrap_or_default();
+        vec![away.person, moment(away.since, zone), moment(away.until, zone), instead, away.note]
+    });
+    say!("{}", table(&["person", "from", "until", "instead", "note"], rows.collect()));
     Ok(0)
 }

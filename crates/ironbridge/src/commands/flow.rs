@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use definition::{Pattern, Project};
+use definition::{Pattern, Project, Standing};
 use hub::flows::decide::NotTaken;
 use hub::flows::state::{Doing, State};
 use hub::flows::{Flows, Refused};
@@ -11,7 +11,7 @@ use store::Store;
 use store::flows::{Filter, Instance, InstanceId, State as Stands, Step};
 
 use crate::cli::{Cli, Flow as Command, Format};
-use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, NOT_NOW, USAGE};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, NOT_NOW, NOT_SKIPPED, USAGE};
 use crate::output::{ago, moment, number, table};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
@@ -25,7 +25,8 @@ pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     match command {
         Command::Start { flow, key, by } => start(&project, store, flow, key, by.as_deref()).await,
         Command::List { flow, all } => list(cli, &project, &store, flow.as_deref(), *all),
-        Command::Show { id } => show(cli, &project, &store, &find(&store, *id)?),
+        Command::Show { id, svg: true } => picture(&project, &store, &find(&store, *id)?).await,
+        Command::Show { id, .. } => show(cli, &project, &store, &find(&store, *id)?),
         Command::Cancel { id, why, by } => {
             let id = find(&store, *id)?.id;
             hub::flows::cancel(&store, id, &person(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
@@ -36,6 +37,16 @@ pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
             let id = find(&store, *id)?.id;
             hub::flows::retry(&store, id, &person(by.as_deref())).await.map_err(|why| refused(id, why))?;
             talk!("Instance {id} tries its step again as soon as `ironbridge up` runs: ironbridge flow show {id}");
+            Ok(0)
+        }
+        Command::Skip { id, why, by } => {
+            let id = find(&store, *id)?.id;
+            let systems = Arc::new(OpenSystems::new(project.clone()));
+            let flows = Flows::new(project.clone(), systems, store.clone(), wiring::kinds());
+            hub::flows::skip(&flows, id, &person(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
+            talk!(
+                "Instance {id} goes on with the next step as soon as `ironbridge up` runs: ironbridge flow show {id}"
+            );
             Ok(0)
         }
         Command::Versions { flow } => versions(cli, &project, &store, flow),
@@ -139,15 +150,21 @@ fn waits_for(instance: &Instance, project: &Project) -> String {
             problem["what"].as_str().unwrap_or_default()
         );
     }
-    match state(instance).map(|state| state.doing) {
-        _ if instance.state.is_over() || instance.state == Stands::Held => String::new(),
-        Some(Doing::Asking(asking)) => {
+    if instance.state.is_over() || instance.state == Stands::Held {
+        return String::new();
+    }
+    let Some(state) = state(instance) else { return instance.at.clone().unwrap_or_default() };
+    let ways = state.ways().filter(|(_, at, doing)| at.is_some() && **doing != Doing::Joining);
+    let each = ways.map(|(_, at, doing)| match doing {
+        Doing::Asking(asking) => {
             let open: Vec<&str> = asking.of.iter().chain(&asking.escalated).map(String::as_str).collect();
             format!("asks {} until {}", open.join(", "), moment(asking.deadline, zone))
         }
-        Some(Doing::Waiting { until }) => format!("waits until {}", moment(until, zone)),
-        _ => instance.at.clone().unwrap_or_default(),
-    }
+        Doing::Waiting { until } => format!("waits until {}", moment(*until, zone)),
+        Doing::Child { flow, .. } => format!("waits for {flow}"),
+        Doing::Ready | Doing::Joining => at.unwrap_or_default().to_owned(),
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn state(instance: &Instance) -> Option<State> {
@@ -195,16 +212,33 @@ fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Res
     if let Some(problem) = problem(instance) {
         talk!("\n{}", problem["do"].as_str().unwrap_or_default());
         if instance.state == Stands::Failed {
-            talk!("Then: ironbridge flow retry {id}, or: ironbridge flow cancel {id} --why REASON");
+            talk!(
+                "Then: ironbridge flow retry {id}, or leave the step out: ironbridge flow skip {id} --why REASON, or: ironbridge flow cancel {id} --why REASON"
+            );
         }
     }
-    if let Some(Doing::Asking(_)) = state(instance).map(|state| state.doing).filter(|_| !instance.state.is_over()) {
+    if state(instance).is_some_and(|state| !instance.state.is_over() && state.asking().next().is_some()) {
         let mine =
             |approval: &store::approvals::Approval| hub::flows::subject_of(approval).is_some_and(|(of, _)| of == id);
-        if let Some(approval) = store.approvals(false, LISTED)?.into_iter().find(mine) {
+        for approval in store.approvals(false, LISTED)?.into_iter().filter(mine) {
             talk!("\nThe question: ironbridge approvals show {}", approval.id);
         }
     }
+    Ok(0)
+}
+
+/// The steps of the version that an instance follows, with where it stands.
+async fn picture(project: &Arc<Project>, store: &Store, instance: &Instance) -> Result<u8, Failure> {
+    let integration = wiring::integration(project, &instance.integration)?;
+    let systems = Arc::new(OpenSystems::new(project.clone()));
+    let flows = Flows::new(project.clone(), systems, store.clone(), wiring::kinds());
+    let running = flows.running(&instance.integration, instance.version).await?;
+    let failed = u64::from(instance.state == Stands::Failed);
+    let here = Standing { waiting: 1 - failed, failed };
+    let state = state(instance);
+    let at = state.iter().flat_map(|state| state.ways().filter_map(|(_, at, _)| at));
+    let standing = at.map(|at| (at.to_owned(), here)).collect();
+    say!("{}", definition::flow_svg(integration, &running.flow, &standing).trim_end());
     Ok(0)
 }
 
@@ -258,8 +292,16 @@ pub fn refused(id: InstanceId, why: Refused) -> Failure {
             let what = format!("that version has no step {step}, where instance {id} stands");
             Failure::new(FAILED, NOT_NOW, what, "let it end as it began, or cancel it and start it anew")
         }
+        Refused::NotSkipped(step, why) => {
+            let what = format!("{step} of instance {id} is not left out: {why}");
+            Failure::new(FAILED, NOT_SKIPPED, what, format!("mend it and try again: ironbridge flow retry {id}"))
+        }
         Refused::NotTaken(why) => not_taken(&why),
     }
+}
+
+fn on(at: jiff::Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d at %H:%M").to_string()
 }
 
 fn not_taken(why: &NotTaken) -> Failure {
@@ -270,14 +312,18 @@ fn not_taken(why: &NotTaken) -> Failure {
         ),
         NotTaken::Decided { by, at } => {
             let what = match by.as_str() {
-                hub::flows::decide::DEADLINE => format!("the deadline decided at {at}"),
-                by => format!("it was already decided by {by} at {at}"),
+                hub::flows::decide::DEADLINE => format!("it was already decided by the deadline on {}", on(*at)),
+                by => format!("it was already decided by {by} on {}", on(*at)),
             };
             (what, "see what waits for an answer: ironbridge approvals list".to_owned())
         }
         NotTaken::NotAsked { of } => {
             ("this person was not asked".to_owned(), format!("say who decides: --by {}", of.join(", or --by ")))
         }
+        NotTaken::NotYet { first } => {
+            (format!("they answer in order, and it is the turn of {first}"), format!("let {first} answer first"))
+        }
+        NotTaken::NoComment => ("this answer has to say why".to_owned(), "add --comment WHY".to_owned()),
         NotTaken::Excluded => {
             ("nobody decides about their own request".to_owned(), "let somebody else of the group answer".to_owned())
         }

@@ -7,8 +7,18 @@ use crate::cli::{Cli, Format};
 use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
 use crate::{say, talk, wiring};
 
-pub fn show(cli: &Cli, name: &str) -> Result<u8, Failure> {
+pub fn show(cli: &Cli, name: &str, svg: bool) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
+    if svg {
+        let integration = wiring::integration(&project, name)?;
+        let Pattern::Flow(flow) = &integration.pattern else {
+            let fix = "name a flow; a picture of the whole hub: ironbridge graph --svg";
+            return Err(Failure::new(USAGE, NO_SUCH_NAME, format!("`{name}` is no flow"), fix));
+        };
+        let standing = hub::flows::standing(&wiring::open_store(&project)?, name)?;
+        say!("{}", definition::flow_svg(integration, flow, &standing).trim_end());
+        return Ok(0);
+    }
     let lines = definition::show(&project, name);
     if lines.is_empty() {
         let integrations = project.integrations.iter().map(|i| i.name.as_str());

@@ -41,6 +41,8 @@ struct Intake {
     header: String,
     keys: Vec<Secret>,
     signed: Option<Signed>,
+    /// The fields of the key, where a call may start a flow.
+    called: Option<Vec<String>>,
 }
 
 struct Webhooks {
@@ -78,6 +80,7 @@ pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure>
     let state = Arc::new(Webhooks { store: store.clone(), intakes });
     Ok(Router::new()
         .route("/webhooks/{integration}", post(receive))
+        .route("/flows/{integration}", post(call))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state))
 }
@@ -126,6 +129,50 @@ async fn receive(
     }
 }
 
+/// A call that starts a flow: kept first, and answered then. The body says the key of the record, field by field.
+async fn call(
+    State(webhooks): State<Arc<Webhooks>>,
+    Path(flow): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let known = webhooks.intakes.get(&flow).filter(|intake| intake.called.is_some());
+    let Some((intake, key)) = known.filter(|intake| intake.admits(&headers, &query)).map(|i| (i, i.called.as_ref()))
+    else {
+        return refusal(StatusCode::UNAUTHORIZED, "no flow of this name takes this key");
+    };
+    let said = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let is_value = |field: &&String| !said[field.as_str()].is_string() && !said[field.as_str()].is_number();
+    let missing: Vec<&str> = key.into_iter().flatten().filter(is_value).map(String::as_str).collect();
+    if !missing.is_empty() {
+        let what = format!("the body has to be JSON with the key of the record: {}", missing.join(", "));
+        return refusal(StatusCode::BAD_REQUEST, &what);
+    }
+    let id = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if id.len() > ID_BYTES_MAX {
+        return refusal(StatusCode::BAD_REQUEST, "the idempotency-key is too long");
+    }
+    let id = if id.is_empty() { uuid::Uuid::now_v7().to_string() } else { id.to_owned() };
+    let message = Message {
+        id: id.clone(),
+        integration: Some(flow),
+        entity: Some(intake.entity.clone()),
+        op: Some(hub::flows::CALLED.to_owned()),
+        session: Some(intake.entity.clone()),
+        body: body.into(),
+        ..Message::default()
+    };
+    let send = Op::Send { queue: intake.topic.clone(), messages: vec![message.into()] };
+    match webhooks.store.commit_one(send).await {
+        Ok(_) => (StatusCode::ACCEPTED, Json(json!({ "accepted": id }))).into_response(),
+        Err(error) => {
+            tracing::error!("a call of `{}` could not be kept: {error}", intake.topic);
+            refusal(StatusCode::SERVICE_UNAVAILABLE, "the call could not be kept; send it again")
+        }
+    }
+}
+
 fn refusal(status: StatusCode, what: &str) -> Response {
     (status, Json(json!({ "error": what }))).into_response()
 }
@@ -155,6 +202,10 @@ impl Intake {
             header: String::new(),
             keys: Vec::new(),
             signed: None,
+            called: match &integration.pattern {
+                Pattern::Flow(flow) if flow.call => project.entity(entity).map(|entity| entity.key.clone()),
+                _ => None,
+            },
         })
     }
 
@@ -225,7 +276,16 @@ mod tests {
     fn either_key_opens_by_each_way_and_nothing_else_does() {
         let keys = vec![Secret::new("old key"), Secret::new("new key")];
         let (topic, entity, header) = ("t".into(), "order".into(), "x-key".into());
-        let intake = Intake { topic, entity, key: Vec::new(), ordered_by: Ordered::ByRow, header, keys, signed: None };
+        let intake = Intake {
+            topic,
+            entity,
+            key: Vec::new(),
+            ordered_by: Ordered::ByRow,
+            header,
+            keys,
+            signed: None,
+            called: None,
+        };
         let check = |header: Option<&str>, query: &[(&str, &str)], admitted: bool| {
             let mut headers = HeaderMap::new();
             if let Some(header) = header {

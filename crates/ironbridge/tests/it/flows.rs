@@ -176,3 +176,214 @@ fn an_instance_keeps_its_version_until_it_is_moved() {
     stage.say(&["approvals", "approve", &id, "--by", "bob"]);
     stage.until("the write", || stage.buyers().contains(&"B-1 Acme 9000".to_owned()));
 }
+
+/// Everything that holds steps: two branches, a scope, a child flow, a wait, and a question in order.
+const LONG: &str = "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, rows: [created], call: true, if: '=credit_limit > 0' }
+steps:
+  - parallel:
+      left:
+        - { write: { entity: customer, to: warehouse, key: =number, set: { credit_limit: =credit_limit } } }
+        - { delay: 1 second }
+      right:
+        - { set: { email: =\"seen@contoso.example\" } }
+        - { child_flow: counts, key: =number, as: counted }
+  - scope: more
+    steps:
+      - approve: decision
+        ask: =$\"More for {name}?\"
+        of: { in_order: [ann, bob] }
+        comment: required_to_reject
+        deadline: { after: 5 working days, outcome: rejected }
+      - switch: =decision.outcome
+        cases:
+          approved: [ { write: { entity: customer, to: warehouse, key: =number, set: { credit_limit: =credit_limit + 1 } } } ]
+          rejected: [ { write: { entity: customer, to: warehouse, key: =\"nobody\", set: { credit_limit: 0 } } } ]
+    if_failed: [ { set: { email: =\"failed@contoso.example\" } } ]
+  - if: =more.outcome = \"done\"
+    then: [ { set: { email: =counted.outcome & \"@contoso.example\" } } ]
+owner: finance-it
+purpose: A test.
+";
+const CHILD: &str = "integration: counts
+pattern: flow
+trigger: { entity: customer, in: dynamics, call: true }
+steps:
+  - { write: { entity: customer, to: warehouse, key: =number, set: { email: =\"child@contoso.example\" } } }
+owner: finance-it
+purpose: A test.
+";
+
+fn long_stage() -> Stage {
+    let stage = Stage::unregistered(LONG);
+    let people = "people:\n  ann: { name: (sample) first, email: ann@contoso.example }\n  bob: { name: (sample) second, email: bob@contoso.example }\n  eve: { name: (sample) third, email: eve@contoso.example }\n";
+    stage.world.edit("people.yaml", "groups:\n", &format!("{people}groups:\n"));
+    std::fs::write(stage.world.dir.join("integrations/counts.yaml"), CHILD).unwrap();
+    stage.register("Create");
+    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10'), ('B-2', 'Bolt', '10')");
+    stage
+}
+
+fn instance_of(stage: &Stage, flow: &str, key: &str) -> Option<Json> {
+    instances(stage).into_iter().find(|instance| instance["flow"] == flow && instance["key"] == key)
+}
+
+fn ended(stage: &Stage, key: &str) -> bool {
+    instance_of(stage, "buyers", key).is_some_and(|instance| instance["state"] == "done")
+}
+
+/// Answers the question that stands, as soon as it is put.
+fn answered(stage: &Stage, by: &str, how: &str, why: &[&str]) -> String {
+    stage.until("the question", || open_approval(stage).is_some());
+    let id = open_approval(stage).unwrap().to_string();
+    stage.say(&[&["approvals", how, &id, "--by", by], why].concat())
+}
+
+#[test]
+fn a_long_flow_that_is_killed_again_and_again_does_each_step_once() {
+    let mut stage = long_stage();
+    stage.start();
+    ready(&stage);
+    stage.kill();
+    stage.account("B-1", "Acme", 9_000);
+    let kill_at = |stage: &mut Stage, failpoint: &str| {
+        stage.start_until_ready(failpoint);
+        let begun = std::time::Instant::now();
+        let patience = std::time::Duration::from_secs(3);
+        while stage.up.as_mut().is_some_and(|up| up.try_wait().unwrap().is_none()) && begun.elapsed() < patience {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        stage.kill();
+    };
+    for n in 1..=6 {
+        kill_at(&mut stage, &format!("commit.before@{}=abort", 2 * n));
+        kill_at(&mut stage, &format!("commit.after@{}=abort", 2 * n + 1));
+        kill_at(&mut stage, if n % 2 == 0 { "sink.before@1=abort" } else { "sink.after@1=abort" });
+    }
+    stage.start();
+    let early = answered(&stage, "bob", "approve", &[]);
+    assert!(early.contains("it is the turn of ann"), "{early}");
+    answered(&stage, "ann", "approve", &[]);
+    stage.kill();
+    for failpoint in ["commit.before@2=abort", "sink.after@1=abort", "commit.after@4=abort"] {
+        kill_at(&mut stage, failpoint);
+    }
+    stage.start();
+    let silent = answered(&stage, "bob", "reject", &[]);
+    assert!(silent.contains("--comment WHY"), "{silent}");
+    answered(&stage, "bob", "approve", &[]);
+    stage.until("the end", || ended(&stage, "B-1"));
+    assert!(stage.buyers().contains(&"B-1 Acme 9001".to_owned()), "{:?}", stage.buyers());
+    assert_eq!(email(&stage, "B-1"), "done@contoso.example");
+    // One insert of the test, two writes of the flow, one of its child.
+    assert_eq!(stage.effects("B-1"), 4);
+    let children: Vec<Json> = instances(&stage).into_iter().filter(|instance| instance["flow"] == "counts").collect();
+    assert_eq!(children.len(), 1, "{children:?}");
+    let id = instance_of(&stage, "buyers", "B-1").unwrap()["id"].to_string();
+    let shown = stage.json(&["flow", "show", &id]);
+    let steps: Vec<String> = shown["steps"].as_array().unwrap().iter().map(|step| step["what"].to_string()).collect();
+    for what in [
+        "set email = seen",
+        "wrote credit_limit = 9000",
+        "wrote credit_limit = 9001",
+        "began counts",
+        "counts is done",
+        "waited",
+    ] {
+        let times = steps.iter().filter(|step| step.contains(what)).count();
+        assert_eq!(times, 1, "`{what}` {times} times in {steps:#?}");
+    }
+    let picture = stage.say(&["flow", "show", &id, "--svg"]);
+    assert!(picture.starts_with("<svg") && picture.contains("in order ann, bob"), "{picture}");
+}
+
+#[test]
+fn a_scope_goes_on_a_step_is_skipped_and_a_call_starts_one() {
+    let mut stage = long_stage();
+    stage.start();
+    ready(&stage);
+    stage.account("B-2", "Bolt", 8_000);
+    let said = stage.say(&["approvals", "away", "ann", "--until", "2099-01-01", "--stand-in", "eve"]);
+    assert!(said.contains("eve is asked instead of ann"), "{said}");
+    assert!(stage.say(&["approvals", "away"]).contains("eve"));
+    let other = answered(&stage, "ann", "reject", &["--comment", "no"]);
+    assert!(other.contains("was not asked") && other.contains("--by eve"), "{other}");
+    answered(&stage, "eve", "reject", &["--comment", "too much"]);
+    // The write for a record that is not there fails for good; the scope goes on.
+    stage.until("the end", || ended(&stage, "B-2"));
+    assert_eq!(email(&stage, "B-2"), "failed@contoso.example");
+    let id = instance_of(&stage, "buyers", "B-2").unwrap()["id"].to_string();
+    let shown = stage.say(&["flow", "show", &id]);
+    assert!(shown.contains("IB1204") && shown.contains("goes on with `if_failed`"), "{shown}");
+
+    // A call, which is repeated with the same key, starts one; without a good key nobody learns what there is.
+    let post = |key: &str, body: &str| {
+        let headers = format!("x-hub-key: {key}\r\nidempotency-key: call-1\r\nContent-Type: application/json\r\n");
+        crate::support::http_with(&format!("http://{}", stage.address), "POST", "/flows/counts", &headers, body)
+    };
+    assert!(post("wrong", "{}").contains("no flow of this name takes this key"));
+    assert!(post("local-key", "{}").contains("the key of the record: number"), "{}", post("local-key", "{}"));
+    stage.account("B-9", "Not in the warehouse", 1);
+    let account = |key: &str| format!("{{\"number\": \"{key}\"}}");
+    for _ in 0..2 {
+        assert!(post("local-key", &account("B-9")).contains("call-1"));
+    }
+    let of = |stage: &Stage| instance_of(stage, "counts", "B-9").unwrap_or_default();
+    stage.until("the failure", || of(&stage)["state"] == "failed");
+    assert_eq!(instances(&stage).iter().filter(|one| one["flow"] == "counts" && one["key"] == "B-9").count(), 1);
+    let id = of(&stage)["id"].to_string();
+    assert!(stage.say(&["flow", "show", &id]).contains("flow skip"));
+    let said = stage.say(&["flow", "skip", &id, "--why", "done by hand"]);
+    assert!(said.contains("goes on with the next step"), "{said}");
+    stage.until("the end of the call", || of(&stage)["state"] == "done");
+    assert!(stage.say(&["flow", "show", &id]).contains("skipped steps[0]: done by hand"));
+    let counted = stage.say(&["show", "buyers", "--svg"]);
+    assert!(counted.contains("The steps of buyers"), "{counted}");
+}
+
+#[test]
+fn a_link_opens_a_page_and_only_what_is_sent_from_there_decides() {
+    let mut stage = stage();
+    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
+    stage.start();
+    ready(&stage);
+    stage.account("B-1", "Acme <b>", 9_000);
+    stage.until("the question", || open_approval(&stage).is_some());
+    let instance = store::flows::InstanceId(instances(&stage)[0]["id"].as_i64().unwrap());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let links = runtime.block_on(async {
+        let store = store::Store::open(stage.world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+        hub::flows::links::Links::of(&store).await.unwrap()
+    });
+    let token = |person: &str, until: &str| {
+        let (flow, decision, person) = ("buyers".to_owned(), "decision".to_owned(), person.to_owned());
+        links.token(&hub::flows::links::Link { flow, instance, decision, person, until: until.parse().unwrap() })
+    };
+    let url = format!("http://{}", stage.address);
+    let open = |token: &str| crate::support::http(&url, "GET", &format!("/answer/{token}"), "");
+    let send = |token: &str, body: &str| {
+        let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+        crate::support::http_with(&url, "POST", &format!("/answer/{token}"), form, body)
+    };
+    let mine = token("ann", "2099-01-01T00:00:00Z");
+    for _ in 0..3 {
+        let page = open(&mine);
+        assert!(page.contains("Give Acme &lt;b&gt; 9000?") && page.contains("You answer as ann"), "{page}");
+    }
+    assert!(open_approval(&stage).is_some(), "opening decides nothing");
+    assert!(open(&token("ann", "2020-01-01T00:00:00Z")).contains("The time to answer is over"));
+    assert!(open(&mine.replace('a', "b")).contains("It was not made here"));
+    // Whether this person may is asked when it is sent.
+    let stranger = send(&token("eve", "2099-01-01T00:00:00Z"), "answer=yes");
+    assert!(stranger.contains("This is for ann, bob"), "{stranger}");
+    assert!(send(&mine, "answer=maybe").contains("Nothing was decided"));
+    let said = send(&mine, "answer=yes&comment=by+phone");
+    assert!(said.contains("You said yes"), "{said}");
+    for late in [open(&mine), send(&token("bob", "2099-01-01T00:00:00Z"), "answer=no")] {
+        assert!(late.contains("It was already decided by ann on 20"), "{late}");
+    }
+    stage.until("the write", || stage.buyers().iter().any(|buyer| buyer.ends_with("9000")));
+    let audit = stage.say(&["audit", "list"]);
+    assert!(audit.contains("link") && audit.contains("by phone"), "{audit}");
+}

@@ -31,7 +31,13 @@ fn who_field(ask: &Ask, approval: &Approval) -> Markup {
 fn put(ask: &Ask, approve: bool) -> Result<Response, Problem> {
     let approval = found(ask)?;
     let id = approval.id;
+    let of_flow = hub::flows::subject_of(&approval).is_some();
     let (title, button, consequences) = match approve {
+        true if of_flow => ("Approve", "Approve", vec![
+            "The flow goes on at once with what follows a yes.".to_owned(),
+            "What stands below is kept with your answer, as it was shown to you.".to_owned(),
+        ]),
+        false if of_flow => ("Reject", "Reject", vec!["The flow goes on at once with what follows a no.".to_owned()]),
         true => ("Approve", "Approve", vec![
             "A run starts at once and writes exactly what stands below; where the world has moved on, it asks again.".to_owned(),
             "What Dynamics starts because of it, it starts.".to_owned(),
@@ -74,7 +80,18 @@ fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
             format!("approval {} has expired: it was to be answered until {}", approval.id, moment(at, ask.zone())),
             format!("let it look and ask again: run {} now", approval.integration),
         )),
-        Err(NotDecided::Closed { state, by }) => {
+        Err(NotDecided::NotYet { first }) => Err(Problem::not_done(
+            format!("they answer in order, and it is the turn of {first}"),
+            format!("nothing was changed; {first} answers first"),
+        )),
+        Err(NotDecided::NoComment) => {
+            Err(Problem::not_done("this answer has to say why", "nothing was changed; go back and write a sentence"))
+        }
+        Err(NotDecided::Closed { by: Some(by), at: Some(at), .. }) => Err(Problem::not_done(
+            format!("approval {} was already decided by {by} on {}", approval.id, moment(at, ask.zone())),
+            "nothing was changed; see what else waits for an answer",
+        )),
+        Err(NotDecided::Closed { state, by, .. }) => {
             let by = by.map_or_else(String::new, |by| format!(" by {by}"));
             let what = format!("approval {} is {state}{by} already", approval.id);
             Err(Problem::not_done(what, "nothing was changed; see what else waits for an answer"))

@@ -107,8 +107,19 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
 pub fn details(details: &Json) -> Markup {
     let rows = details["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
     let starts = details["starts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let record: Vec<_> =
+        details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).collect();
     let more = details["more_rows"].as_u64().unwrap_or(0);
     html! {
+        @if !record.is_empty() {
+            section.card aria-labelledby="record-heading" {
+                h2 #record-heading { "The record, as it was when it was asked" }
+                (facts(record.iter().map(|(field, value)| {
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    (field.as_str(), html! { (value) })
+                })))
+            }
+        }
         @if !rows.is_empty() {
             section.card aria-labelledby="rows-heading" {
                 h2 #rows-heading { "What would be written" }

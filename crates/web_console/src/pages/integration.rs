@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 use definition::{Direction, Integration, Pattern, Project, SheetLine};
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::access::Needs;
 use crate::ask::{self, Ask};
@@ -32,8 +32,15 @@ pub fn page(ask: &Ask) -> Result<Response, Problem> {
         @if matches!(integration.pattern, Pattern::Event(_)) {
             section.card aria-labelledby="chart-heading" { h2 #chart-heading { "The last 7 days" } (chart::messages(ask, &history::messages_of(&ask.console.store, integration, ask.now)?)) }
         }
-        @if matches!(integration.pattern, Pattern::Flow(_)) {
+        @if let Pattern::Flow(flow) = &integration.pattern {
             section.card { h2 { "Its instances" } p { a href={ "/flows?integration=" (escaped(&integration.name)) } { "Those that are under way" } ", " a href={ "/flows?state=all&integration=" (escaped(&integration.name)) } { "all of them" } } }
+            @let standing = hub::flows::standing(&ask.console.store, &integration.name)?;
+            section.card aria-labelledby="steps-heading" {
+                h2 #steps-heading { "Its steps, and how many instances stand where" }
+                div.scroll tabindex="0" role="region" aria-labelledby="steps-heading" {
+                    (PreEscaped(definition::flow_svg(integration, flow, &standing)))
+                }
+            }
         }
         section.card aria-labelledby="mapping-heading" { h2 #mapping-heading { "What is mapped how" } (mapping(&ask.console.project, integration)) }
         (definition_of(&ask.console.project, integration))

@@ -165,7 +165,7 @@ impl Walk<'_> {
         self.note(path, format!("asked {}: {text}", of.join(", ")), None);
         let name = defined.name.clone();
         self.effects.push(Effect::Ask { name, text: text.clone(), of, deadline: asking.deadline });
-        self.effects.push(Effect::Tell { to, text, why: "asked" });
+        self.effects.push(Effect::Tell { to, text, why: "asked", decision: Some(defined.name.clone()) });
         self.does(Doing::Asking(Box::new(asking)));
         Ok(true)
     }
@@ -205,7 +205,12 @@ impl Walk<'_> {
         let answered: Vec<String> = asking.votes.iter().map(|vote| vote.by.clone()).collect();
         for (person, instead) in sight.people.stand_ins(&mut asking.of, asking.not.as_deref(), &answered, sight.now) {
             self.note(path, format!("{person} is away: {instead} is asked instead"), None);
-            self.effects.push(Effect::Tell { to: vec![instead], text: text.clone(), why: "asked" });
+            self.effects.push(Effect::Tell {
+                to: vec![instead],
+                text: text.clone(),
+                why: "asked",
+                decision: Some(defined.name.clone()),
+            });
         }
         // The next one in order.
         if asking.rule == Rule::InOrder
@@ -213,7 +218,12 @@ impl Walk<'_> {
             && let Some(next) = asking.of.get(asking.votes.len())
         {
             self.note(path, format!("it is the turn of {next}"), None);
-            self.effects.push(Effect::Tell { to: vec![next.clone()], text: text.clone(), why: "asked" });
+            self.effects.push(Effect::Tell {
+                to: vec![next.clone()],
+                text: text.clone(),
+                why: "asked",
+                decision: Some(defined.name.clone()),
+            });
             asking.told = asking.votes.len() + 1;
         }
         if let (Some(when), Some(escalate)) = (asking.escalate, &defined.escalate)
@@ -227,7 +237,12 @@ impl Walk<'_> {
                 false => format!("escalated to {}", to.join(", ")),
             };
             self.note(path, told, None);
-            self.effects.push(Effect::Tell { to: to.clone(), text: text.clone(), why: "escalated" });
+            self.effects.push(Effect::Tell {
+                to: to.clone(),
+                text: text.clone(),
+                why: "escalated",
+                decision: Some(defined.name.clone()),
+            });
             asking.escalated = to;
             asking.escalate = None;
         }
@@ -240,7 +255,7 @@ impl Walk<'_> {
                 None => asking.of.iter().filter(waits).cloned().collect(),
             };
             self.note(path, format!("reminded {}", to.join(", ")), None);
-            self.effects.push(Effect::Tell { to, text, why: "reminder" });
+            self.effects.push(Effect::Tell { to, text, why: "reminder", decision: Some(defined.name.clone()) });
             asking.remind = Some(calendar::after(sight.now, every, sight.calendar, sight.zone));
         }
         let clocks = [asking.remind, asking.escalate, Some(asking.deadline)];

@@ -2,7 +2,6 @@ use definition::{LoadOptions, Pattern, load_files};
 use proptest::prelude::*;
 use record::{Field, FieldType, Keeps, Kind, Schema, Value};
 
-use super::walk::NO_CHILDREN;
 use super::*;
 use crate::codes;
 use crate::flows::state::Asking;
@@ -47,6 +46,8 @@ static KIND: Kind = Kind {
     keeps: Keeps::EXACTLY,
 };
 
+/// No child has ended.
+const NO_CHILDREN: &BTreeMap<String, &str> = &BTreeMap::new();
 static KINDS: &[&Kind] = &[&KIND];
 
 fn options<'a>() -> LoadOptions<'a> {
@@ -136,7 +137,7 @@ fn small_requests_ask_nobody() {
     assert_eq!(first.effects, [Effect::Set(vec![("outcome".into(), "approved".into())])]);
     let end = case.decide(&first.state, Event::Done, &record, day(0)).unwrap();
     assert_eq!(end.state.at, None);
-    let told = Effect::Tell { to: vec!["ann".into()], text: "It is approved".into(), why: "notify" };
+    let told = Effect::Tell { to: vec!["ann".into()], text: "It is approved".into(), why: "notify", decision: None };
     assert_eq!(end.effects, [told]);
 }
 

@@ -1,7 +1,5 @@
 //! One look at an instance: every way is walked until it waits, or wants something done outside.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use record::{Fault, Row, Value};
 
@@ -136,7 +134,7 @@ impl Walk<'_> {
                 let (to, text) = (self.text(&path, to)?, self.text(&path, text)?);
                 self.note(&path, format!("told {to}: {text}"), None);
                 let to = vec![self.sight.people.person(&to)];
-                self.effects.push(Effect::Tell { to, text, why: "notify" });
+                self.effects.push(Effect::Tell { to, text, why: "notify", decision: None });
                 self.go_to(at + 1);
             }
             What::Wait(wait) => {
@@ -424,6 +422,3 @@ fn told(set: &[(String, Value)]) -> String {
     let all: Vec<String> = set.iter().map(|(field, value)| format!("{field} = {value}")).collect();
     all.join(", ")
 }
-
-/// No child has ended.
-pub const NO_CHILDREN: &BTreeMap<String, &str> = &BTreeMap::new();

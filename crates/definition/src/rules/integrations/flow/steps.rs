@@ -26,8 +26,12 @@ pub(super) fn check(seen: &Seen<'_>, entity: &Entity, home: Option<&str>, diagno
         item: None,
         answers_known: !ways::lost(list),
     };
+    let before = diagnostics.len();
     steps.all(list, diagnostics);
-    steps.changes_something(list, diagnostics);
+    // What is misspelt may be what seems to be missing.
+    if diagnostics.len() == before {
+        steps.changes_something(list, diagnostics);
+    }
     ways::no_recursion(seen, diagnostics);
 }
 

@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use record::{Row, Schema, Value};
 
-use super::super::walk::NO_CHILDREN;
 use super::*;
 
 const ORDER: &str = "entity: request

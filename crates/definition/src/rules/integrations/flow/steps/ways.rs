@@ -282,6 +282,7 @@ impl Steps<'_> {
                     .at(at, "formulas could not tell them apart")
                     .help(format!("give {} another name", what.replacen("a ", "the ", 1))),
             );
+            return;
         }
         self.answers.push(Answer { name: name.to_owned(), kind, at });
         self.sure.push(name.to_owned());
