@@ -14,7 +14,7 @@ pub struct Standing {
     pub failed: u64,
 }
 
-const BOX: (i32, i32) = (230, 46);
+const BOX: (i32, i32) = (236, 46);
 const GAP: i32 = 22;
 const BESIDE: i32 = 24;
 /// Above a way that has a name.
@@ -168,7 +168,7 @@ impl Picture<'_> {
             escaped(kind),
             x + 10,
             top + 35,
-            escaped(&cut(detail, 33)),
+            escaped(&cut(detail, 28)),
         );
         let Some(standing) = self.standing.get(path).filter(|_| !path.is_empty()) else { return };
         let mut right = x + BOX.0 + 6;

@@ -151,7 +151,7 @@ impl Answers {
 }
 
 const STYLE: &str = "body{font:18px/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.2rem;color:#1b2733;background:#fff}\
-h1{font-size:1.4rem}dl div{display:flex;gap:1rem;border-bottom:1px solid #dde3ea;padding:.35rem 0}dt{flex:0 0 40%;color:#51606f}dd{margin:0;overflow-wrap:anywhere}\
+h1{font-size:1.4rem}dl div{display:flex;gap:1rem;border-bottom:1px solid #dde3ea;padding:.35rem 0}dt{flex:0 0 40%;color:#51606f;overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}\
 label{display:block;margin-top:1rem}textarea{width:100%;box-sizing:border-box;font:inherit;padding:.5rem}\
 .buttons{display:flex;gap:.8rem;margin:1rem 0}button{flex:1;font:inherit;padding:.9rem;border:1px solid #24527a;border-radius:.5rem;background:#fff;color:#24527a}\
 button.yes{background:#24527a;color:#fff}.small{font-size:.9rem;color:#51606f}";

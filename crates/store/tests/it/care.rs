@@ -180,7 +180,7 @@ fn the_audit_log_is_only_added_to_and_proves_itself() {
 
 /// An instance of a flow about a customer, which has asked something.
 fn begin(bench: &Bench, text: &str) -> store::flows::Instance {
-    use store::flows::{Move, NewStep, Op, Start, State};
+    use store::flows::{Move, NewStep, Op, Start};
     let start = Start {
         integration: "limits".into(),
         version: 1,
@@ -188,7 +188,8 @@ fn begin(bench: &Bench, text: &str) -> store::flows::Instance {
         key: key(text),
         cause: format!("created {text}"),
         heard: true,
-        state: State::Running,
+        ceiling: u64::MAX,
+        since: jiff::Timestamp::MAX,
         at: Some("steps.0".into()),
         data: format!("{{\"shown\":\"{text}\"}}"),
     };

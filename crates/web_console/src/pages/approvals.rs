@@ -83,7 +83,15 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
         commands.push(Command::new("Approve", format!("/approvals/{}/approve", approval.id), CHECK).primary());
         commands.push(Command::new("Reject", format!("/approvals/{}/reject", approval.id), CROSS));
     }
+    let shown: Json = serde_json::from_str(&approval.details).unwrap_or_default();
+    // A question of a flow has the clock of its own.
+    let until = approval.expires.or_else(|| shown["deadline"].as_str()?.parse().ok());
+    let newest = ask.console.store.approval_of(&approval.integration, approval.kind, &approval.subject)?;
+    let newer = newest.filter(|newest| newest.id != approval.id && approval.state == State::Superseded);
     let body = html! {
+        @if let Some(newer) = &newer {
+            section.card { p { "The world has moved on since, and this was asked anew: " a href={ "/approvals/" (newer.id) } { "approval " (newer.id) } } }
+        }
         section.card {
             p.question { (approval.question) }
             (facts([
@@ -91,13 +99,13 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
                 ("State", state(approval.state)),
                 ("Asked of", html! { (approval.asked_of.trim_start_matches("group:")) }),
                 ("Asked", clock(ask, approval.asked)),
-                ("Expires", html! { @if let Some(expires) = approval.expires { (clock(ask, expires)) } @else { "never" } }),
+                ("Expires", html! { @if let Some(until) = until { (clock(ask, until)) } @else { "never" } }),
                 ("Decided", html! { @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { "by " (by) " at " (clock(ask, at)) } @else { "not yet" } }),
                 ("Comment", html! { (approval.comment.as_deref().unwrap_or_default()) }),
                 ("Done by", html! { @if let Some(run) = approval.used_by { a href={ "/runs/" (run) } { "run " (run) } } }),
             ]))
         }
-        (details(&serde_json::from_str(&approval.details).unwrap_or_default()))
+        (details(&shown))
         p.do { (command(&format!("ironbridge approvals show {}", approval.id))) }
     };
     Ok(ask::html(page::page(ask, &format!("Approval {}", approval.id), &commands, &body)))

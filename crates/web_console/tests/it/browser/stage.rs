@@ -278,7 +278,8 @@ async fn instances(store: &Store) -> i64 {
             key: record::Key::of(&[record::Value::text(number)]).unwrap(),
             cause: number.into(),
             heard: true,
-            state: flows::State::Running,
+            ceiling: u64::MAX,
+            since: jiff::Timestamp::MAX,
             at: Some("steps[0]".into()),
             data: String::new(),
         };
