@@ -308,7 +308,8 @@ mod tests {
     fn the_events_of_one_row_share_a_session() {
         let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
         let (key, keys) = (vec!["number".into()], Vec::new());
-        let mut intake = Intake { topic, entity, key, ordered_by: Ordered::ByRow, header, keys, signed: None };
+        let mut intake =
+            Intake { topic, entity, key, ordered_by: Ordered::ByRow, header, keys, signed: None, called: None };
         let check = |intake: &Intake, event: Value, id: &str, session: &str| {
             let body = Bytes::from(event.to_string());
             let message = intake.message("orders".into(), &HeaderMap::new(), &event, body.clone());
