@@ -102,3 +102,34 @@ async fn the_week_is_the_same_however_it_is_summed_up() {
         assert_eq!(kept, anew, "after {n}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_is_filtered_and_leaves_as_a_file() {
+    let bench = Bench::new().await;
+    run(&bench.store, "things", State::Ok, 1).await;
+    assert_eq!(bench.post("/integrations/things/pause", None, "note=why").await.status, 303);
+    let lists = [
+        ("/integrations", "name,level,state"),
+        ("/runs", "run,integration,state"),
+        ("/alerts", "title,severity,state"),
+        ("/dead-letters", "message,integration,code"),
+        ("/dead-letters/list", "key,integration,code"),
+        ("/retries", "job,integration,state"),
+        ("/approvals", "id,question,integration"),
+        ("/flows", "id,integration,about"),
+        ("/systems", "name,kind,state"),
+        ("/audit", "number,at,by"),
+    ];
+    for (path, heads) in lists {
+        let page = bench.get(path, None).await;
+        assert!(page.text.contains("class=\"filters\"") && page.text.contains("as=csv"), "{path}: {}", page.text);
+        let file = bench.get(&format!("{path}?as=csv"), None).await;
+        assert_eq!((file.status.as_u16(), file.header("content-type")), (200, "text/csv; charset=utf-8"), "{path}");
+        assert!(file.header("content-disposition").contains(".csv"), "{path}");
+        assert!(file.text.starts_with(heads), "{path}: {}", file.text);
+        let none = bench.get(&format!("{path}?q=nothing+is+called+so"), None).await;
+        assert!(none.text.contains("Nothing fits what you filter by."), "{path}: {}", none.text);
+    }
+    let log = bench.get("/audit?action=pause&as=csv", None).await.text;
+    assert!(log.lines().count() == 2 && log.contains(",mia,console,pause,things,"), "{log}");
+}

@@ -43,7 +43,7 @@ fn shown(one: &Coverage) -> Markup {
         section.card {
             h2 { @if one.integration.is_empty() { "The hub itself" } @else { (integration(&one.integration)) } }
             @if one.heard_by.is_empty() { p { (badge(Level::Bad, "nobody hears of it")) } }
-            @for (from, until) in &one.unheard {
+            @for (from, until) in one.unheard.iter().filter(|_| !one.heard_by.is_empty()) {
                 p { (badge(Level::Warn, "a gap")) (format!(" Nobody hears of something critical from {from:02}:00 to {until:02}:00.")) }
             }
             @for (way, why) in &one.broken { p { (badge(Level::Warn, "leads nowhere")) " " (way) ": " (why) } }
