@@ -50,6 +50,19 @@ fn a_change_touches_what_uses_it_and_nothing_else() {
 }
 
 #[test]
+fn a_runbook_is_touched_with_its_integration() {
+    let mut files = super::mutation::fixture();
+    files.push(("runbooks/orders.md".to_owned(), "# Orders\n\nCall the warehouse.\n".to_owned()));
+    let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let options = definition::LoadOptions { kinds: super::kinds::KINDS, ..Default::default() };
+    let project = definition::load_files(given, &options).project.unwrap();
+    let touched = impact(&project, &definition::Subject::System("erp".to_owned()));
+    let runbook = touched.iter().find(|touched| touched.what == "runbook").unwrap();
+    assert_eq!((&*runbook.name, &*runbook.place), ("orders", "runbooks/orders.md"));
+    assert_eq!(runbook.to_json()["what"], "runbook");
+}
+
+#[test]
 fn a_formula_mentions_names_and_no_texts() {
     let project = super::examples::contoso(None).project.unwrap();
     assert!(subjects(&project, "finance.company_name").len() == 1, "=Trim(company_name)");

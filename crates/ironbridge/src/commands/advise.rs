@@ -109,7 +109,10 @@ fn answers(
                 lines.extend(currency.filter(|_| !has(&lines, "currency")).map(|code| format!("currency: {code}")));
             }
         }
-        if let Some(project) = project {
+        // Names are asked for where something of ours comes of it.
+        let ours = advise::read(&label, &(lines.join("\n") + "\n"))
+            .is_ok_and(|answers| advise::recommend(&answers).outcome.is_ours());
+        if let Some(project) = project.filter(|_| ours) {
             let systems: Vec<&str> = project.systems.iter().map(|system| system.name.as_str()).collect();
             let entities: Vec<&str> = project.entities.iter().map(|entity| &*entity.name).collect();
             for (key, question, known) in [
@@ -117,11 +120,11 @@ fn answers(
                 ("to", "Which system should get it?", &systems),
                 ("entity", "Which entity is it?", &entities),
             ] {
-                if !has(&lines, key)
-                    && let Some(name) = ask::name(question, known)?
-                {
-                    lines.push(format!("{key}: {}", quoted(&name)));
+                if has(&lines, key) {
+                    continue;
                 }
+                let Some(name) = ask::name(question, known)? else { break };
+                lines.push(format!("{key}: {}", quoted(&name)));
             }
         }
         talk!("");

@@ -56,7 +56,7 @@ pub fn ask(question: &Question) -> Result<Option<String>, Failure> {
 /// Asks for a name, one of those that are there or a new one. Nothing where the line was left empty.
 pub fn name(question: &str, known: &[&str]) -> Result<Option<String>, Failure> {
     loop {
-        talk!("\n{question} (empty: leave the files to me)");
+        talk!("\n{question} (empty: draft no files)");
         known.iter().enumerate().for_each(|(at, name)| talk!("  {}  {name}", at + 1));
         talk!("  or a new name");
         let line = line("")?;
