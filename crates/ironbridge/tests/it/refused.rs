@@ -39,7 +39,8 @@ fn sql_to_dataverse_is_refused_when_the_environment_says_it() {
     world.edit("systems/finance.yaml", "${env:LEDGER}", "${file:ledger.url}");
     std::fs::write(world.dir.join("ledger.url"), "sqlserver://contoso.crm4.dynamics.com/contoso\n").unwrap();
     world.ironbridge(&["run", "customers"]).fails(2, "IB0201");
-    std::fs::write(world.dir.join("ledger.url"), "sqlserver://ledger.contoso.example/finance\n").unwrap();
+    std::fs::write(world.dir.join("ledger.url"), "sqlserver://hub:hunter2@ledger.contoso.example:1433/finance\n")
+        .unwrap();
     let other = world.ironbridge(&["check"]).ok();
     assert!(!other.err.contains("IB0201"), "{other:#?}");
 }

@@ -60,7 +60,7 @@ fn what_is_old_is_forgotten() {
 /// What reality is compared with: how many came since a moment, and since when they come.
 #[test]
 fn what_came_is_counted_from_the_first_that_came() {
-    use store::flows::{Op as Flow, Start, State};
+    use store::flows::{Op as Flow, Start};
     let bench = Bench::new();
     bench.one(Op::Note(vec![note("SO-0", What::Created)]));
     bench.pass(5_000);
@@ -73,19 +73,29 @@ fn what_came_is_counted_from_the_first_that_came() {
     let effects = bench.store.journal_effects(since).unwrap();
     assert_eq!(effects.into_iter().collect::<Vec<_>>(), [("orders".to_owned(), (2, first))]);
 
-    let start = |cause: &str, state| {
+    let start = |cause: &str| {
         let key = crate::support::key(cause);
         let (integration, entity, data) = ("limits".to_owned(), "request".to_owned(), "{}".to_owned());
-        let start =
-            Start { integration, version: 1, entity, key, cause: cause.to_owned(), heard: true, state, at: None, data };
+        let start = Start {
+            integration,
+            version: 1,
+            entity,
+            key,
+            cause: cause.to_owned(),
+            heard: true,
+            ceiling: 1,
+            since,
+            at: None,
+            data,
+        };
         bench.one(Flow::Start(Box::new(start)));
     };
     bench.one(Flow::Version { integration: "limits".into(), fingerprint: "1".into(), definition: "{}".into() });
     let now = bench.now();
-    start("a", State::Running);
+    start("a");
     bench.pass(1_000);
-    start("b", State::Held);
-    start("a", State::Running);
+    start("b");
+    start("a");
     let came = bench.store.flows_came(since).unwrap();
     assert_eq!(came.into_iter().collect::<Vec<_>>(), [("limits".to_owned(), (2, now))], "held ones came too");
     assert!(bench.store.flows_came(bench.now() + jiff::SignedDuration::from_secs(1)).unwrap().is_empty());
