@@ -91,10 +91,11 @@ async fn fill(dir: &Path, count: usize) {
     }
     // All of them ask, and are looked at tomorrow.
     let tomorrow = Timestamp::now() + Duration::from_secs(86_400);
+    // The file keeps milliseconds.
+    let soon = tomorrow - Duration::from_secs(1);
     loop {
         let due = store.flow_due(Timestamp::MAX, 1_000).unwrap();
-        let due: Vec<_> =
-            due.into_iter().filter(|instance| instance.wake.is_some_and(|wake| wake < tomorrow)).collect();
+        let due: Vec<_> = due.into_iter().filter(|instance| instance.wake.is_some_and(|wake| wake < soon)).collect();
         if due.is_empty() {
             break;
         }
