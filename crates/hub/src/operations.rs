@@ -18,6 +18,7 @@ mod send;
 pub mod tell;
 mod usual;
 mod watch;
+mod weekly;
 
 pub use act::{acknowledge, can_be_silenced, end_silence, silence};
 pub use conditions::{Condition, Rules, conditions};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use definition::{Batch, Event, Integration, Missed, NeededBy, Pattern, Project};
+use definition::{Batch, Event, Integration, Missed, NeededBy, Pattern, Project, Schedule};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use store::alerts::{Saying, Severity};
@@ -136,8 +136,7 @@ impl Of<'_> {
         }
         all.extend(run);
         all.extend(person);
-        let long =
-            schedule::period(&batch.schedule, self.zone()).is_some_and(|every| every >= Duration::from_secs(6 * 3600));
+        let long = is_long(&batch.schedule, self.zone());
         let less = if long { few_rows(&self.known.good_runs).map(|less| (Kind::FewRows, less)) } else { None };
         if let Some((kind, less)) = less {
             let saying = Saying {
@@ -405,8 +404,11 @@ impl Of<'_> {
         let saying = Saying {
             severity: Severity::Warning,
             title: format!("{name}: {several}"),
-            text: "The hub gave up on these, and a person decides what becomes of them. Everything else goes on."
-                .to_owned(),
+            text: match known.letters {
+                1 => "The hub gave up on it, and a person decides what becomes of it. Everything else goes on.",
+                _ => "The hub gave up on these, and a person decides what becomes of them. Everything else goes on.",
+            }
+            .to_owned(),
             facts: vec![("waiting".into(), known.letters.to_string()), ("last error".into(), error)],
             command: format!("ironbridge dead-letters list {name}"),
             since: first,
@@ -710,6 +712,11 @@ fn last_error(run: Option<&Run>) -> Vec<(String, String)> {
         })
         .into_iter()
         .collect()
+}
+
+/// Whether runs are so far apart that each of them is compared with those before, and not hours of them.
+pub(crate) fn is_long(schedule: &Schedule, zone: &TimeZone) -> bool {
+    schedule::period(schedule, zone).is_some_and(|every| every >= Duration::from_secs(6 * 3600))
 }
 
 /// The text of an error without the code that it may begin with.

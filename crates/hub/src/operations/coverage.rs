@@ -4,6 +4,7 @@ use definition::{Pattern, Project, Way};
 use jiff::Timestamp;
 use store::alerts::{Opening, Saying, Severity};
 
+use super::conditions::is_long;
 use super::kind::Kind;
 use super::routes::{Route, routes_of, wanted};
 
@@ -83,7 +84,13 @@ fn never(project: &Project, name: &str, kind: Kind) -> Option<String> {
             system.vendor.as_ref().is_some_and(|v| v.supported_until.is_some()) || !system.expires.is_empty()
         })
     };
+    let long = match &integration.pattern {
+        Pattern::Batch(batch) => is_long(&batch.schedule, &project.hub.time_zone),
+        _ => false,
+    };
     match kind {
+        Kind::FewRows if !long => Some("it runs too often for that: less in a whole hour rings instead".to_owned()),
+        Kind::Slow if long => Some("it runs too seldom for that: fewer rows in a run ring instead".to_owned()),
         Kind::Expiring if !integration.systems().iter().any(ends) => Some(
             "no system of it says when something ends: `expires:` or `vendor: { supported_until: … }`; certificates in files and tokens that say it are looked at all the same".to_owned(),
         ),

@@ -9,6 +9,7 @@ mod how;
 use definition::{Integration, Pattern, Project};
 use jiff::Timestamp;
 use store::alerts::Alert;
+use store::approvals::Approval;
 use store::pauses::Pause;
 use store::{Error, Store};
 
@@ -26,6 +27,8 @@ pub struct Live {
     pub next: Option<Timestamp>,
     /// The open alerts about it and its systems.
     pub alerts: Vec<Alert>,
+    /// Its questions that nobody has answered.
+    pub approvals: Vec<Approval>,
 }
 
 /// Nothing is asked of the machine for a page.
@@ -48,6 +51,7 @@ pub fn live(project: &Project, store: &Store, integration: &Integration) -> Resu
     let now = store.clock().now();
     let facts = Gatherer::default().gather(project, store, &Nothing, now)?;
     let name = &integration.name;
+    let approvals = facts.approvals.into_iter().filter(|approval| approval.integration == *name).collect();
     let known = facts.integrations.into_iter().find(|known| known.name == *name).unwrap_or_default();
     let pause = store.pauses()?.into_iter().find(|pause| pause.integration == *name);
     let next = match &integration.pattern {
@@ -59,7 +63,7 @@ pub fn live(project: &Project, store: &Store, integration: &Integration) -> Resu
     alerts.retain(|alert| {
         alert.integration == *name || alert.integration.is_empty() && systems.contains(&alert.system.as_str())
     });
-    Ok(Live { now, known, pause, next, alerts })
+    Ok(Live { now, known, pause, next, alerts, approvals })
 }
 
 /// The page. `live` is left out where nothing has run yet; `notes` is what stands in `runbooks/<name>.md`.
@@ -74,7 +78,7 @@ pub fn page(project: &Project, integration: &Integration, live: Option<&Live>, n
     how::write(&mut out, project, integration, live);
     out += "## Alerts\n\nWhat rings, when, and what to do then.\n\n";
     for kind in Kind::ALL.into_iter().filter(|kind| kind.applies(integration)) {
-        alerts::write(&mut out, project, integration, kind);
+        alerts::write(&mut out, project, integration, kind, live);
         if let Some(notes) = notes.of_alert(kind) {
             out += &format!("**The team's notes:**\n\n{}\n\n", notes.trim());
         }
@@ -204,9 +208,28 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
         *out += &format!("- {} takes nothing since {}: {}\n", outage.system, moment(outage.since, zone), outage.what);
     }
     for backlog in &known.backlog {
-        *out += &format!("- {} messages wait for {}.\n", backlog.waiting, backlog.to);
+        let waiting = counted(backlog.waiting, "message waits", "messages wait");
+        *out += &format!("- {waiting} for {}.\n", backlog.to);
     }
-    *out += &format!("- {} dead letters wait.\n\n", known.letters);
+    if let Pattern::Flow(flow) = &integration.pattern {
+        *out += &format!("- It has started {} times in a day; its ceiling is {}.\n", known.started, flow.ceiling);
+        if known.held > 0 {
+            *out += &format!("- {} held until there is room.\n", counted(known.held, "start is", "starts are"));
+        }
+        if let Some(stuck) = &known.stuck {
+            *out += &format!("- {} go on.\n", counted(stuck.instances, "instance cannot", "instances cannot"));
+        }
+    }
+    for approval in &live.approvals {
+        let asked = moment(approval.asked, zone);
+        *out += &format!("- Approval {} waits for {} since {asked}.\n", approval.id, approval.asked_of);
+    }
+    *out += &format!("- {}.\n\n", counted(known.letters, "dead letter waits", "dead letters wait"));
+}
+
+/// `1 dead letter waits`, `7 dead letters wait`.
+fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 #[cfg(test)]

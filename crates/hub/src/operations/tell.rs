@@ -102,6 +102,7 @@ fn notice(project: &Project, instance: &Instance, why: Why, text: &str, now: Tim
     };
     let asks = why != Why::Notify;
     let mut facts = vec![("flow".to_owned(), format!("{name}, instance {id}"))];
+    facts.extend(about(project, instance));
     if asks && let Some(integration) = project.integration(name) {
         facts.push(("what it is for".to_owned(), integration.purpose.clone()));
     }
@@ -119,10 +120,98 @@ fn notice(project: &Project, instance: &Instance, why: Why, text: &str, now: Tim
     }
 }
 
+/// The record, unless its key is personal.
+fn about(project: &Project, instance: &Instance) -> Option<(String, String)> {
+    let entity = project.entities.iter().find(|entity| *entity.name == *instance.entity)?;
+    let personal =
+        entity.fields.iter().any(|field| field.personal && entity.key.iter().any(|key| **key == *field.name));
+    (!personal).then(|| ("about".to_owned(), format!("{} {}", instance.entity, instance.key)))
+}
+
 /// A subject is a line.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(100) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", text[..at].trim_end()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use definition::{LoadOptions, load_files};
+    use record::Key;
+    use store::flows::{InstanceId, State};
+
+    fn project(personal: bool) -> Project {
+        let entity = format!(
+            "entity: request\nkey: number\nfields: {{ number: {{ type: text, max_length: 20, personal: {personal} }} }}\n"
+        );
+        let files = [
+            ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\nmail: { server: \"smtp://127.0.0.1:25\", from: hub@contoso.example }\naddress: https://hub.contoso.example\n".to_owned()),
+            ("people.yaml", "people:\n  ann: { name: (sample) ann, email: ann@contoso.example }\ngroups:\n  desk: { members: [ann], pagerduty: \"${env:PD}\", slack: \"${env:S}\" }\n  quiet: { members: [] }\n".to_owned()),
+            ("entities/request.yaml", entity),
+        ];
+        let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &LoadOptions::default());
+        loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)))
+    }
+
+    fn instance() -> Instance {
+        Instance {
+            id: InstanceId(7),
+            integration: "limits".into(),
+            version: 1,
+            entity: "request".into(),
+            key: Key::of(&[record::Value::text("R-1")]).unwrap(),
+            state: State::Running,
+            revision: 3,
+            at: None,
+            data: String::new(),
+            wake: None,
+            attempts: 0,
+            problem: None,
+            started: Timestamp::UNIX_EPOCH,
+            updated: Timestamp::UNIX_EPOCH,
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn people_are_told_by_every_way_but_a_pager_and_who_is_not_is_named() {
+        let project = project(false);
+        let to = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let sent = |names: &[&str]| {
+            let told = tell(&project, &instance(), &to(names), Why::Asked, "Raise it?", 2, Timestamp::UNIX_EPOCH);
+            let ids = told.ops.iter().filter_map(|op| match op {
+                store::Op::Queue(store::queue::Op::Send { messages, .. }) => Some(messages[0].message.id.clone()),
+                _ => None,
+            });
+            (ids.collect::<Vec<_>>().join(" "), told.unheard.join(" "))
+        };
+        let one = |route: &str| format!("flow/limits/7.3.2/{route}");
+        for (names, ids, unheard) in [
+            (&["ann"][..], one("ann/email"), ""),
+            (&["group:desk", "desk"], format!("{} {}", one("desk/email"), one("desk/slack")), ""),
+            (&["nobody", "quiet", "ann"], one("ann/email"), "nobody quiet"),
+            (&["nobody"], String::new(), "nobody"),
+        ] {
+            assert_eq!(sent(names), (ids, unheard.to_owned()), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_says_what_is_asked_and_a_personal_key_is_not_in_it() {
+        let said =
+            |personal, why, text: &str| notice(&project(personal), &instance(), why, text, Timestamp::UNIX_EPOCH);
+        let asked = said(false, Why::Asked, "\nRaise it?\nIt is for the fair.");
+        assert_eq!(asked.subject(), "contoso: please decide: Raise it?");
+        assert_eq!(asked.link.as_deref(), Some("https://hub.contoso.example/approvals"));
+        assert!(asked.facts.contains(&("about".into(), "request R-1".into())), "{:?}", asked.facts);
+        let news = said(true, Why::Notify, "Not approved.");
+        assert_eq!(
+            (news.subject().as_str(), news.command.as_deref()),
+            ("contoso: Not approved.", Some("ironbridge flow show 7"))
+        );
+        assert!(!format!("{news:?}").contains("R-1"), "{news:?}");
     }
 }

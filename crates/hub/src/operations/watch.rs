@@ -1,11 +1,12 @@
 //! Looks at the facts again and again, and writes what changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use definition::Project;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use record::{Notice, NoticeKind as Said, Severity};
 use std::sync::Mutex;
 use store::alerts::{self, Alert, NoticeKind, Opening};
@@ -17,7 +18,8 @@ use super::evaluate::{Change, Tell, evaluate};
 use super::facts::{Gatherer, Machine};
 use super::notice;
 use super::routes::{Route, everyone, wanted};
-use super::send::{Urgent, prepare, queue};
+use super::send::{Urgent, prepare, queue, queue_as};
+use super::weekly;
 
 /// When the watcher last did its work: for a heartbeat that stops when it does.
 #[derive(Debug, Clone, Default)]
@@ -44,12 +46,23 @@ pub struct Watcher<'p> {
     started: Timestamp,
     gatherer: Gatherer,
     forgotten: Option<Timestamp>,
+    /// The day on which the week's dead letters were told.
+    weekly: Option<Date>,
 }
 
 impl<'p> Watcher<'p> {
     pub fn new(project: &'p Project, store: &'p Store, machine: &'p dyn Machine, rules: Rules) -> Watcher<'p> {
         let started = store.clock().now();
-        Watcher { project, store, machine, rules, started, gatherer: Gatherer::default(), forgotten: None }
+        Watcher {
+            project,
+            store,
+            machine,
+            rules,
+            started,
+            gatherer: Gatherer::default(),
+            forgotten: None,
+            weekly: None,
+        }
     }
 
     /// One look: what changed since the last one, in one commit with the notices of it. Blocks; not for a thread of a
@@ -68,7 +81,31 @@ impl<'p> Watcher<'p> {
             self.store.commit_blocking(ops)?;
             log(&changes);
         }
+        self.weekly(facts.now)?;
         self.forget(facts.now)
+    }
+
+    /// Once a week, what waits and who has not looked. A hub that is started again on that day queues it again, and the
+    /// queue takes it once.
+    fn weekly(&mut self, now: Timestamp) -> Result<(), Error> {
+        let hub = &self.project.hub;
+        let today = now.to_zoned(hub.time_zone.clone()).date();
+        if self.weekly == Some(today) || !weekly::is_due(now, &hub.calendar, &hub.time_zone) {
+            return Ok(());
+        }
+        let waiting: BTreeMap<String, u64> = self.store.dead_letters_waiting()?.into_iter().collect();
+        let eyes = crate::upkeep::waiting_for_eyes(self.project, self.store)?;
+        let told = weekly::notices(self.project, &waiting, &eyes, now);
+        if !told.is_empty() {
+            let mut ops = vec![prepare()];
+            ops.extend(
+                told.iter()
+                    .map(|(route, notice)| queue_as(format!("{}/{}", notice.about, route.name()), route, notice)),
+            );
+            self.store.commit_blocking(ops)?;
+        }
+        self.weekly = Some(today);
+        Ok(())
     }
 
     /// Forgets what is over for longer than `retention:` says, now and then.

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use record::{Key, Value};
 use store::outages;
 use store::queue::{Message, Op as Queue};
-use store::{OpResult, dead_letters};
+use store::{OpResult, approvals, dead_letters, flows};
 
 use crate::world::World;
 
@@ -111,7 +112,7 @@ fn the_destination_is_down_for_a_batch_and_for_events() {
 #[test]
 fn bad_rows_are_one_notice_however_many_and_nobody_looking_is_another() {
     let world = World::new("2026-11-24T10:00:00Z");
-    world.work("2026-11-26T12:00:00Z", |world, at| match at {
+    world.work("2026-11-25T12:00:00Z", |world, at| match at {
         "10:10" => {
             world.sql("finance.db", "UPDATE customers SET name = 'far too long a name' WHERE no IN ('C-3', 'C-7')")
         }
@@ -127,7 +128,7 @@ fn bad_rows_are_one_notice_however_many_and_nobody_looking_is_another() {
         "11:00 finance-it/email [over] contoso: nobody has looked at the dead letters of customers",
         "11:01 finance-it/email [over] contoso: customers: 3 dead letters wait",
     ];
-    assert_eq!(world.told(), expected, "on the first day, and on the third");
+    assert_eq!(world.told(), expected, "on the first day, and on the second");
     let mail = world.mail("finance-it/email", "dead letters wait");
     assert!(mail.contains("IB04") && mail.contains("ironbridge dead-letters list customers"), "{mail}");
     let waiting = world.store.dead_letters(&dead_letters::Filter::default(), 10).unwrap();
@@ -280,6 +281,84 @@ fn a_way_that_takes_nothing_is_told_another_way() {
     let alerts = world.store.open_alerts().unwrap();
     assert_eq!(alerts[0].key, "notifier-failing/finance-it/email");
     assert_eq!(world.opened_and_over(), (2, 1));
+}
+
+#[test]
+fn flows_that_cannot_go_on_and_questions_that_nobody_can_answer() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    let start = |n: usize| {
+        let start = flows::Start {
+            integration: "limits".into(),
+            version: 1,
+            entity: "customer".into(),
+            key: Key::of(&[Value::Text(format!("C-{n}").into())]).unwrap(),
+            cause: format!("created C-{n}"),
+            heard: true,
+            state: if n > 3 { flows::State::Held } else { flows::State::Running },
+            at: Some("steps.0".into()),
+            data: "{}".into(),
+        };
+        let OpResult::Instance(Some(id)) = world.commit(flows::Op::Start(Box::new(start))) else { panic!("it is new") };
+        world.store.flow_instance(id).unwrap().unwrap()
+    };
+    let fails = |instance: flows::Instance, state: flows::State| {
+        let problem = r#"{"code":"IB0502","what":"the secret has expired","do":"make a new one"}"#.to_owned();
+        let to = flows::Move { state, problem: Some(problem), ..flows::Move::of(&instance) };
+        world.commit(flows::Op::Move(Box::new(to)));
+    };
+    world.work("2026-11-24T11:20:00Z", |world, at| match at {
+        // Nobody hears of a step that fails for a while, and once of those that are stuck.
+        "10:05" => fails(start(1), flows::State::Running),
+        "10:10" => fails(start(2), flows::State::Failed),
+        "10:20" => fails(start(3), flows::State::Failed),
+        "10:30" => {
+            let states = vec![flows::State::Failed];
+            for instance in world.store.flow_instances(&flows::Filter { states, ..Default::default() }, 9).unwrap() {
+                world.commit(flows::Op::Move(Box::new(flows::Move {
+                    state: flows::State::Running,
+                    ..flows::Move::of(&instance)
+                })));
+            }
+        }
+        "10:40" => drop(start(4)),
+        "10:50" => drop(world.commit(flows::Op::Release { integration: "limits".into(), max: 9 })),
+        "11:00" => {
+            let question = approvals::Question {
+                integration: "limits".into(),
+                kind: approvals::Kind::Flow,
+                subject: "1/decision".into(),
+                question: "Raise the limit of Name 1?".into(),
+                digest: "a".into(),
+                details: "{}".into(),
+                proofs: Vec::new(),
+                asked_of: "somebody-who-left".into(),
+                expires: None,
+            };
+            world.commit(approvals::Op::Ask(Box::new(question)));
+        }
+        "11:10" => {
+            let (integration, subject) = ("limits".into(), "1/decision".into());
+            world.commit(approvals::Op::Withdraw { integration, kind: approvals::Kind::Flow, subject });
+        }
+        _ => {}
+    });
+    let told: Vec<String> = world.told().into_iter().filter(|line| line.contains("erp-team")).collect();
+    let expected = [
+        "10:10 erp-team/email [warning] contoso: limits: an instance cannot go on",
+        "10:30 erp-team/email [over] contoso: limits: 2 instances cannot go on",
+        "10:40 erp-team/email [critical] contoso: limits has started 3 times in a day, and its ceiling is 5",
+        "11:00 erp-team/email [warning] contoso: limits waits for an answer that nobody can give",
+        "11:10 erp-team/email [over] contoso: limits waits for an answer that nobody can give",
+    ];
+    assert_eq!(told, expected, "four of five is near the ceiling still");
+    let mail = world.mail("erp-team/email", "an instance cannot go on");
+    for part in
+        ["IB0502: the secret has expired", "make a new one", "ironbridge flow show 2", "A new customer gets a limit."]
+    {
+        assert!(mail.contains(part), "no `{part}` in {mail}");
+    }
+    let mail = world.mail("erp-team/email", "nobody can give");
+    assert!(mail.contains("is not in people.yaml, or is a group without members"), "{mail}");
 }
 
 fn sorted(mut told: Vec<String>) -> Vec<String> {

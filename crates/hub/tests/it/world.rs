@@ -42,7 +42,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "integrations/customers.yaml",
-        "integration: customers\npattern: batch\nentity: customer\nfrom: finance\nto: crm\nschedule: every 15 minutes\nneeded_by: 2 hours\nowner: finance-it\npurpose: Sales see a new customer within two hours.\n",
+        "integration: customers\npattern: batch\nentity: customer\nfrom: finance\nto: crm\nschedule: every 15 minutes\nneeded_by: 2 hours\ndead_letters: { reviewed_within: 1 day }\nowner: finance-it\npurpose: Sales see a new customer within two hours.\n",
     ),
     (
         "integrations/prices.yaml",
@@ -51,6 +51,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "integrations/orders.yaml",
         "integration: orders\npattern: event\nentity: customer\nfrom: finance\nto: [crm]\ntrigger: { rows: [created] }\nbecause: Somebody waits on the telephone.\nsweep: every 15 minutes\nowner: erp-team\npurpose: Orders reach the warehouse.\n",
+    ),
+    (
+        "integrations/limits.yaml",
+        "integration: limits\npattern: flow\ntrigger: { entity: customer, in: finance, rows: [created] }\nvolume: { expected: 3 a day, ceiling: 5 a day }\nsteps: [ { notify: { to: finance-it, text: A customer is new. } } ]\nowner: erp-team\npurpose: A new customer gets a limit.\n",
     ),
 ];
 

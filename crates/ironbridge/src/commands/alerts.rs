@@ -245,7 +245,12 @@ async fn unsilence(store: &Store, id: i64) -> Result<u8, Failure> {
         return Err(Failure::new(USAGE, NO_ALERT, format!("there is no silence {id} that holds"), fix));
     };
     operations::end_silence(store, &silence, &wiring::actor()).await?;
-    say!("silence {id} has ended: people are told of {} again", silence.subject);
+    say!("silence {id} has ended");
+    let others = store.silences()?.into_iter().filter(|other| other.subject == silence.subject).count();
+    match others {
+        0 => talk!("People are told of {} again, also of what has begun meanwhile.", silence.subject),
+        _ => talk!("Another one about {} still holds: ironbridge alerts list", silence.subject),
+    }
     Ok(0)
 }
 

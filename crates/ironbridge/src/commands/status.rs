@@ -89,6 +89,11 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         rows.iter_mut().for_each(|row| drop(row.remove(at)));
     }
     say!("{}", table(&header, rows));
+    match store.open_alerts()?.as_slice() {
+        [] => {}
+        [alert] => talk!("\n{}\n  do: ironbridge alerts show {}", alert.saying.title, alert.id),
+        several => talk!("\n{} alerts are open: ironbridge alerts list", several.len()),
+    }
     for asks in approvals.iter().filter(|asks| asks.state == Answer::Open) {
         talk!("\n{}\n  do: ironbridge approvals show {}", asks.question, asks.id);
     }

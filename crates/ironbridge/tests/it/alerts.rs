@@ -211,6 +211,9 @@ fn silence_coverage_and_runbook_as_people_type_them() {
     world.ironbridge(&["alerts", "unsilence", "1"]).ok();
     world.ironbridge(&["alerts", "unsilence", "1"]).fails(2, "IB1005");
     world.ironbridge(&["alerts", "show", "7"]).fails(2, "IB1005");
+    let audit = world.ironbridge(&["--format", "json", "audit", "list", "--action", "alerts"]).ok().json();
+    let done: Vec<&str> = audit.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(done, ["alerts unsilence", "alerts silence", "alerts test"], "{audit:#}");
 
     std::fs::create_dir_all(world.dir.join("runbooks")).unwrap();
     let notes = world.dir.join("runbooks/customers.md");

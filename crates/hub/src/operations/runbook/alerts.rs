@@ -3,22 +3,25 @@
 use definition::{Integration, Pattern, Project};
 
 use super::super::kind::Kind;
+use super::Live;
 use crate::events::subscription;
 
 /// What to do: a sentence, and the commands of it.
 type Steps = Vec<(String, Vec<String>)>;
 
-pub(super) fn write(out: &mut String, project: &Project, integration: &Integration, kind: Kind) {
+pub(super) fn write(out: &mut String, project: &Project, integration: &Integration, kind: Kind, live: Option<&Live>) {
     *out += &format!("### {} {{#{}}}\n\n**Rings:** {}\n\n", kind.heading(), kind.word(), kind.when());
     *out += &format!("**Means:** {}\n\n", means(integration, kind));
-    for (at, (what, commands)) in steps(project, integration, kind).into_iter().enumerate() {
+    for (at, (what, commands)) in steps(project, integration, kind, live).into_iter().enumerate() {
         *out += &format!("{}. {what}\n", at + 1);
         if !commands.is_empty() {
             let commands: Vec<String> = commands.iter().map(|command| format!("   {command}")).collect();
             *out += &format!("\n   ```\n{}\n   ```\n\n", commands.join("\n"));
         }
     }
-    out.push('\n');
+    if !out.ends_with("\n\n") {
+        out.push('\n');
+    }
 }
 
 /// What it means for the business, and whether something is lost.
@@ -44,8 +47,11 @@ fn means(integration: &Integration, kind: Kind) -> String {
     }
 }
 
-fn steps(project: &Project, integration: &Integration, kind: Kind) -> Steps {
+fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<&Live>) -> Steps {
     let name = &integration.name;
+    // The one that rings, or any number.
+    let stuck = live.and_then(|live| live.known.stuck.as_ref()).map_or(1, |stuck| stuck.first.0);
+    let asked = live.and_then(|live| live.approvals.first()).map_or(1, |approval| approval.id.0);
     let step = |what: &str, commands: &[String]| (what.to_owned(), commands.to_vec());
     let systems: Vec<String> =
         integration.systems().iter().map(|system| format!("ironbridge systems check {system}")).collect();
@@ -170,22 +176,25 @@ fn steps(project: &Project, integration: &Integration, kind: Kind) -> Steps {
         Kind::FlowFailed => vec![
             step(
                 "See which, and the error of one fully.",
-                &[format!("ironbridge flow list {name}"), "ironbridge flow show 1".into()],
+                &[format!("ironbridge flow list {name}"), format!("ironbridge flow show {stuck}")],
             ),
             step("See whether its systems answer.", &systems),
             step(
                 "Once the cause is gone, let it try its step again; or end it, with a reason.",
-                &["ironbridge flow retry 1".into(), "ironbridge flow cancel 1 --why \"WHY\"".into()],
+                &[format!("ironbridge flow retry {stuck}"), format!("ironbridge flow cancel {stuck} --why \"WHY\"")],
             ),
         ],
         Kind::Approval => vec![
             step(
                 "See the question, and what would change.",
-                &["ironbridge approvals list".into(), "ironbridge approvals show 1".into()],
+                &["ironbridge approvals list".into(), format!("ironbridge approvals show {asked}")],
             ),
             step(
                 "Remind whoever was asked; or decide, if you were.",
-                &["ironbridge approvals approve 1".into(), "ironbridge approvals reject 1 --comment \"WHY\"".into()],
+                &[
+                    format!("ironbridge approvals approve {asked}"),
+                    format!("ironbridge approvals reject {asked} --comment \"WHY\""),
+                ],
             ),
         ],
         Kind::Expiring => {

@@ -26,7 +26,10 @@ pub(super) fn write(out: &mut String, project: &Project, integration: &Integrati
                 "Needed by",
                 match batch.needed_by {
                     Some(by) => format!("{by}; after that it is late"),
-                    None => "nobody has said; it is late two periods after a run was due".to_owned(),
+                    None => {
+                        "nobody has said; it is late two periods after a run was due, an hour at least and four at most"
+                            .to_owned()
+                    }
                 },
             ));
         }
@@ -103,7 +106,12 @@ fn retries(out: &mut String, integration: &Integration) {
                 time(shown.timeout)
             );
         }
-        Pattern::Flow(_) => *out += "**When something fails:** flows are checked and do not run yet.\n\n",
+        Pattern::Flow(_) => {
+            *out += &format!(
+                "**When something fails:** a step that fails for a while is tried {} times, over about a day. Then, or where only a person can mend it, its instance waits for somebody, and the others go on.\n\n",
+                crate::flows::TRIES
+            );
+        }
     }
 }
 
