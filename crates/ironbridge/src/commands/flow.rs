@@ -1,5 +1,7 @@
 //! `ironbridge flow`: instances of flows, and what people do with them.
 
+mod audited;
+
 use std::sync::Arc;
 
 use definition::{Pattern, Project, Standing};
@@ -22,11 +24,17 @@ const LISTED: usize = 200;
 pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let store = wiring::open_store(&project)?;
+    let code = act(cli, &project, store.clone(), command).await?;
+    audited::audited(&store, command).await?;
+    Ok(code)
+}
+
+async fn act(cli: &Cli, project: &Arc<Project>, store: Store, command: &Command) -> Result<u8, Failure> {
     match command {
-        Command::Start { flow, key, by } => start(&project, store, flow, key, by.as_deref()).await,
-        Command::List { flow, all } => list(cli, &project, &store, flow.as_deref(), *all),
-        Command::Show { id, svg: true } => picture(&project, &store, &find(&store, *id)?).await,
-        Command::Show { id, .. } => show(cli, &project, &store, &find(&store, *id)?),
+        Command::Start { flow, key, by } => start(project, store, flow, key, by.as_deref()).await,
+        Command::List { flow, all } => list(cli, project, &store, flow.as_deref(), *all),
+        Command::Show { id, svg: true } => picture(project, &store, &find(&store, *id)?).await,
+        Command::Show { id, .. } => show(cli, project, &store, &find(&store, *id)?),
         Command::Cancel { id, why, by } => {
             let id = find(&store, *id)?.id;
             hub::flows::cancel(&store, id, &person(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
@@ -49,8 +57,8 @@ pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
             );
             Ok(0)
         }
-        Command::Versions { flow } => versions(cli, &project, &store, flow),
-        Command::Migrate { id, to, by } => migrate(&project, store, *id, *to, by.as_deref()).await,
+        Command::Versions { flow } => versions(cli, project, &store, flow),
+        Command::Migrate { id, to, by } => migrate(project, store, *id, *to, by.as_deref()).await,
     }
 }
 

@@ -150,6 +150,8 @@ fn above_its_ceiling_a_flow_holds_what_starts() {
     assert!(said.contains("is cancelled"), "{said}");
     assert!(stage.say(&["flow", "show", &id]).contains("cancelled: not needed"));
     assert!(stage.say(&["flow", "retry", &id]).contains("IB1205"));
+    let audit = stage.say(&["audit", "list"]);
+    assert!(audit.contains("flow cancel") && audit.contains("not needed") && !audit.contains("flow retry"), "{audit}");
 }
 
 #[test]
