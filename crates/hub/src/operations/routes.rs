@@ -108,11 +108,13 @@ mod tests {
             ("ironbridge.yaml", format!("hub: contoso\ntime_zone: Europe/London\n{hub}")),
             ("people.yaml", people.to_owned()),
             ("entities/thing.yaml", "entity: thing\nkey: number\nfields: { number: { type: text, max_length: 20 } }\n".into()),
-            ("systems/a.yaml", "system: a\nkind: postgres\nowner: it\nconnection: { url: \"${env:A}\" }\nentities: { thing: { table: t, read: { number: n } } }\n".into()),
-            ("systems/b.yaml", "system: b\nkind: postgres\nowner: it\nconnection: { url: \"${env:B}\" }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n".into()),
+            ("systems/a.yaml", "system: a\nkind: sqlite\nowner: it\nconnection: { file: a.db }\nentities: { thing: { table: t, read: { number: n } } }\n".into()),
+            ("systems/b.yaml", "system: b\nkind: sqlite\nowner: it\nconnection: { file: b.db }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n".into()),
             ("integrations/things.yaml", "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nowner: it\npurpose: A test.\n".into()),
         ];
-        let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &LoadOptions::default());
+        let kinds: Vec<_> = connectors::registry::kinds().collect();
+        let options = LoadOptions { kinds: &kinds, ..LoadOptions::default() };
+        let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &options);
         loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)))
     }
 

@@ -149,7 +149,7 @@ mod tests {
         );
         let files = [
             ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\nmail: { server: \"smtp://127.0.0.1:25\", from: hub@contoso.example }\naddress: https://hub.contoso.example\n".to_owned()),
-            ("people.yaml", "people:\n  ann: { name: (sample) ann, email: ann@contoso.example }\ngroups:\n  desk: { members: [ann], pagerduty: \"${env:PD}\", slack: \"${env:S}\" }\n  quiet: { members: [] }\n".to_owned()),
+            ("people.yaml", "people:\n  ann: { name: (sample) ann, email: ann@contoso.example }\ngroups:\n  desk: { members: [ann], pagerduty: \"${env:PD}\", slack: \"${env:S}\" }\n".to_owned()),
             ("entities/request.yaml", entity),
         ];
         let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &LoadOptions::default());
@@ -192,7 +192,7 @@ mod tests {
         for (names, ids, unheard) in [
             (&["ann"][..], one("ann/email"), ""),
             (&["group:desk", "desk"], format!("{} {}", one("desk/email"), one("desk/slack")), ""),
-            (&["nobody", "quiet", "ann"], one("ann/email"), "nobody quiet"),
+            (&["nobody", "group:quiet", "ann"], one("ann/email"), "nobody quiet"),
             (&["nobody"], String::new(), "nobody"),
         ] {
             assert_eq!(sent(names), (ids, unheard.to_owned()), "{names:?}");

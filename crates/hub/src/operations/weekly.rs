@@ -109,11 +109,11 @@ mod tests {
             ("entities/thing.yaml", "entity: thing\nkey: number\nfields: { number: { type: text, max_length: 20 } }\n"),
             (
                 "systems/a.yaml",
-                "system: a\nkind: postgres\nconnection: { url: \"${env:A}\" }\nentities: { thing: { table: t, read: { number: n } } }\n",
+                "system: a\nkind: sqlite\nconnection: { file: a.db }\nentities: { thing: { table: t, read: { number: n } } }\n",
             ),
             (
                 "systems/b.yaml",
-                "system: b\nkind: postgres\nconnection: { url: \"${env:B}\" }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n",
+                "system: b\nkind: sqlite\nconnection: { file: b.db }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n",
             ),
             (
                 "integrations/things.yaml",
@@ -124,7 +124,8 @@ mod tests {
                 "integration: more\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nowner: boss\npurpose: A test.\n",
             ),
         ];
-        let loaded = load_files(files, &LoadOptions::default());
+        let kinds: Vec<_> = connectors::registry::kinds().collect();
+        let loaded = load_files(files, &LoadOptions { kinds: &kinds, ..LoadOptions::default() });
         loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)))
     }
 
