@@ -181,7 +181,9 @@ mod tests {
         let project = project(false);
         let to = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let sent = |names: &[&str]| {
-            let told = tell(&project, &instance(), &to(names), Why::Asked, "Raise it?", 2, Timestamp::UNIX_EPOCH);
+            let (to, link) = (to(names), |_: &str| None);
+            let says = Says { to: &to, why: Why::Asked, text: "Raise it?", link: &link };
+            let told = tell(&project, &instance(), &says, 2, Timestamp::UNIX_EPOCH);
             let ids = told.ops.iter().filter_map(|op| match op {
                 store::Op::Queue(store::queue::Op::Send { messages, .. }) => Some(messages[0].message.id.clone()),
                 _ => None,

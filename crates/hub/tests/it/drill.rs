@@ -291,10 +291,11 @@ fn flows_that_cannot_go_on_and_questions_that_nobody_can_answer() {
             integration: "limits".into(),
             version: 1,
             entity: "customer".into(),
-            key: Key::of(&[Value::Text(format!("C-{n}").into())]).unwrap(),
+            key: Key::of(&[Value::Text(format!("C-{n}"))]).unwrap(),
             cause: format!("created C-{n}"),
             heard: true,
-            state: if n > 3 { flows::State::Held } else { flows::State::Running },
+            ceiling: 3,
+            since: jiff::Timestamp::UNIX_EPOCH,
             at: Some("steps.0".into()),
             data: "{}".into(),
         };
