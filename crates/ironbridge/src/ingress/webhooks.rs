@@ -80,7 +80,8 @@ pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure>
     let state = Arc::new(Webhooks { store: store.clone(), intakes });
     Ok(Router::new()
         .route("/webhooks/{integration}", post(receive))
-        .route("/flows/{integration}", post(call))
+        // By the name that the console has for the same place: what is shown there is asked for by another method.
+        .route("/flows/{instance}", post(call))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state))
 }
