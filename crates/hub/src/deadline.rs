@@ -180,7 +180,9 @@ mod tests {
                 "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nowner: it\npurpose: A test.\n",
             ),
         ];
-        let project = load_files(files, &LoadOptions::default()).project.unwrap();
+        let kinds: Vec<_> = connectors::registry::kinds().collect();
+        let options = LoadOptions { kinds: &kinds, ..LoadOptions::default() };
+        let project = load_files(files, &options).project.unwrap();
         let Pattern::Batch(batch) = &project.integrations[0].pattern else { panic!("a batch") };
         Batch { schedule, needed_by: Some(needed_by), ..batch.clone() }
     }

@@ -352,7 +352,9 @@ mod tests {
                 (*name, if name.starts_with("integrations/") { format!("{text}{line}") } else { (*text).to_owned() })
             })
             .collect();
-        let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &LoadOptions::default());
+        let kinds: Vec<_> = connectors::registry::kinds().collect();
+        let options = LoadOptions { kinds: &kinds, ..LoadOptions::default() };
+        let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &options);
         let project = loaded.project.unwrap_or_else(|| panic!("the project has mistakes: {files:?}"));
         let due = due(&project, last, &[], at("10:01:00"), at(now));
         let expected = expected
