@@ -155,6 +155,8 @@ impl fmt::Display for Type {
             Type::Time => f.write_str("Time"),
             Type::DateTime => f.write_str("DateTime"),
             Type::Guid => f.write_str("GUID"),
+            // Choices of a column have a name, those that are written where they are used have none.
+            Type::Choice(set) if set.name.is_empty() => f.write_str("choice"),
             Type::Choice(set) => write!(f, "choice {}", set.name),
             Type::Reference(to) => write!(f, "reference to {to}"),
             Type::Record(_) => f.write_str("Record"),
