@@ -375,7 +375,12 @@ fn a_link_opens_a_page_and_only_what_is_sent_from_there_decides() {
     }
     assert!(open_approval(&stage).is_some(), "opening decides nothing");
     assert!(open(&token("ann", "2020-01-01T00:00:00Z")).contains("The time to answer is over"));
-    assert!(open(&mine.replace('a', "b")).contains("It was not made here"));
+    let forged = format!("0{mine}");
+    assert!(open(&forged).contains("It was not made here"));
+    let (middle, mut forged) = (mine.len() / 2, mine.clone());
+    let other = if mine[middle..].starts_with('0') { "1" } else { "0" };
+    forged.replace_range(middle..=middle, other);
+    assert!(open(&forged).contains("It was not made here"), "one letter is another");
     // Whether this person may is asked when it is sent.
     let stranger = send(&token("eve", "2099-01-01T00:00:00Z"), "answer=yes");
     assert!(stranger.contains("This is for ann, bob"), "{stranger}");
