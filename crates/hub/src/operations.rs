@@ -20,7 +20,7 @@ mod usual;
 mod watch;
 mod weekly;
 
-pub use act::{acknowledge, can_be_silenced, end_silence, silence};
+pub use act::{acknowledge, can_be_silenced, end_silence, silence, stands};
 pub use conditions::{Condition, Rules, conditions};
 pub use coverage::{Coverage, Ring, coverage};
 pub use evaluate::{Change, Standing, Tell, evaluate};

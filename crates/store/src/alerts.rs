@@ -120,6 +120,13 @@ pub struct Silence {
     pub until: Timestamp,
 }
 
+impl Silence {
+    /// Whether it is about something with these names: integration, system, key, kind.
+    pub fn covers(&self, names: [&str; 4]) -> bool {
+        self.subject == "*" || names.into_iter().any(|name| !name.is_empty() && name == self.subject)
+    }
+}
+
 /// How a way to tell people did lately.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouteState {

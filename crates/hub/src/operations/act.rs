@@ -10,6 +10,19 @@ use store::{Error, Store};
 
 use super::kind::Kind;
 
+/// How an alert stands with people, in a word or two; `None` where it is open and nobody has done anything.
+pub fn stands(alert: &Alert, silences: &[Silence]) -> Option<String> {
+    let names = [&*alert.integration, &*alert.system, &*alert.key, &*alert.kind];
+    Some(match alert {
+        Alert { resolved: Some(_), .. } => "over".to_owned(),
+        Alert { acked_by: Some(by), .. } => format!("{by} looks at it"),
+        Alert { cause: Some(cause), .. } => format!("follows from {cause}"),
+        _ if silences.iter().any(|silence| silence.covers(names)) => "silenced".to_owned(),
+        Alert { gone: Some(_), .. } => "over, unless it comes back".to_owned(),
+        _ => return None,
+    })
+}
+
 /// Says that somebody looks at an alert: nobody else is told of it any more, but that it is over.
 ///
 /// *Errors*: [`store::Refusal::NoAlert`], [`store::Refusal::AlertOver`].

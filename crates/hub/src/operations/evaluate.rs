@@ -154,9 +154,7 @@ fn opening(condition: &Condition, cause: Option<String>) -> Opening {
 
 /// Whether a silence is about this.
 fn covers(silence: &Silence, opening: &Opening, now: Timestamp) -> bool {
-    let subject = silence.subject.as_str();
-    let names = [&opening.integration, &opening.system, &opening.key, &opening.kind];
-    silence.until > now && (subject == "*" || names.into_iter().any(|name| !name.is_empty() && name == subject))
+    silence.until > now && silence.covers([&opening.integration, &opening.system, &opening.key, &opening.kind])
 }
 
 fn was_told(told: &[Notified], route: &Route, severity: Severity) -> bool {

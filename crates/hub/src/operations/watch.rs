@@ -17,7 +17,7 @@ use super::conditions::{LOOK, Rules, conditions};
 use super::evaluate::{Change, Tell, evaluate};
 use super::facts::{Gatherer, Machine};
 use super::notice;
-use super::routes::{Route, everyone, wanted};
+use super::routes::{everyone, wanted};
 use super::send::{Urgent, prepare, queue, queue_as};
 use super::weekly;
 
@@ -229,14 +229,14 @@ pub fn watch(
                 pulse.beat();
                 if let Some(since) = failing.worked() {
                     let notice = state_works(project, since, store.clock().now());
-                    urgent.try_send((routes(project), notice)).ok();
+                    urgent.try_send((everyone(project), notice)).ok();
                 }
             }
             Err(error) => {
                 let now = store.clock().now();
                 if failing.failed(now) {
                     tracing::error!("alerts cannot be kept, and are looked at again: {error}");
-                    urgent.try_send((routes(project), state_fails(project, &error, now))).ok();
+                    urgent.try_send((everyone(project), state_fails(project, &error, now))).ok();
                 }
             }
         }
@@ -245,11 +245,6 @@ pub fn watch(
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-}
-
-/// Who is told of what is critical for the hub as a whole: everybody, since it may be the last that they hear.
-fn routes(project: &Project) -> Vec<Route> {
-    everyone(project)
 }
 
 /// Failures in a row of our own state: told once, when they have lasted.
@@ -280,38 +275,38 @@ impl Failing {
     }
 }
 
-const STATE: &str = "state";
-
-fn state_fails(project: &Project, error: &Error, now: Timestamp) -> Notice {
-    let code = error.code().map_or("IB0017", |code| code.0);
+/// What is told of our own state. To everybody, since it may be the last that they hear.
+fn of_state(project: &Project, kind: Said, text: &str, now: Timestamp) -> Notice {
     Notice {
-        about: format!("{STATE}/{}", project.hub.name),
-        kind: Said::Opened,
+        about: format!("state/{}", project.hub.name),
+        kind,
         severity: Severity::Critical,
         title: format!("{}: the hub cannot write its state", project.hub.name),
-        text: "Nothing runs and no event is taken until that is mended. What was written before is safe, and this notice is the only one: others cannot be kept meanwhile.".to_owned(),
-        facts: vec![("last error".to_owned(), format!("{code}: {error}")), ("folder".to_owned(), project.dir.display().to_string())],
-        command: Some(format!("ironbridge explain {code}")),
+        text: text.to_owned(),
+        facts: Vec::new(),
+        command: None,
         link: None,
         at: now,
     }
 }
 
-fn state_works(project: &Project, since: Timestamp, now: Timestamp) -> Notice {
-    let zone = &project.hub.time_zone;
+fn state_fails(project: &Project, error: &Error, now: Timestamp) -> Notice {
+    let code = error.code().map_or("IB0017", |code| code.0);
+    let facts = [("last error", format!("{code}: {error}")), ("folder", project.dir.display().to_string())];
+    let text = "Nothing runs and no event is taken until that is mended. What was written before is safe, and this notice is the only one: others cannot be kept meanwhile.";
     Notice {
-        about: format!("{STATE}/{}", project.hub.name),
-        kind: Said::Resolved,
-        severity: Severity::Critical,
-        title: format!("{}: the hub cannot write its state", project.hub.name),
-        text: "This is over: the hub works again.".to_owned(),
-        facts: vec![
-            ("from".to_owned(), super::conditions::moment(since, zone)),
-            ("until".to_owned(), super::conditions::moment(now, zone)),
-        ],
+        facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
+        command: Some(format!("ironbridge explain {code}")),
+        ..of_state(project, Said::Opened, text, now)
+    }
+}
+
+fn state_works(project: &Project, since: Timestamp, now: Timestamp) -> Notice {
+    let at = |at| super::conditions::moment(at, &project.hub.time_zone);
+    Notice {
+        facts: vec![("from".to_owned(), at(since)), ("until".to_owned(), at(now))],
         command: Some("ironbridge status".to_owned()),
-        link: None,
-        at: now,
+        ..of_state(project, Said::Resolved, "This is over: the hub works again.", now)
     }
 }
 

@@ -36,18 +36,7 @@ pub async fn alerts(cli: &Cli, command: &Command) -> Result<u8, Failure> {
 
 /// How an alert stands, in a word or two.
 fn state(alert: &Alert, silences: &[Silence]) -> String {
-    let silenced = silences.iter().any(|silence| {
-        let names = [&alert.integration, &alert.system, &alert.key, &alert.kind];
-        silence.subject == "*" || names.into_iter().any(|name| *name == silence.subject)
-    });
-    match alert {
-        Alert { resolved: Some(_), .. } => "over".to_owned(),
-        Alert { acked_by: Some(by), .. } => format!("{by} looks at it"),
-        Alert { cause: Some(cause), .. } => format!("follows from {cause}"),
-        _ if silenced => "silenced".to_owned(),
-        Alert { gone: Some(_), .. } => "over, unless it comes back".to_owned(),
-        _ => "open".to_owned(),
-    }
+    hub::operations::stands(alert, silences).unwrap_or_else(|| "open".to_owned())
 }
 
 fn list(cli: &Cli, project: &Project, store: &Store, all: bool, last: usize) -> Result<u8, Failure> {

@@ -7,19 +7,41 @@ use crate::support::{World, server};
 /// A world whose finance is a new PostgreSQL database with the rows that the sample has; `None` without a server.
 pub struct Postgres {
     pub world: World,
+    pub database: Database,
+}
+
+/// A new database on the server that `scripts/servers` started.
+pub struct Database {
     pub url: String,
     pub runtime: tokio::runtime::Runtime,
 }
 
-impl Postgres {
-    pub fn new(database: &str, customers: usize) -> Option<Postgres> {
+impl Database {
+    /// `None` without a server.
+    pub fn new(name: &str) -> Option<Database> {
         let server = server("IRONBRIDGE_TEST_POSTGRES")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let url = format!("{}/{database}", server.rsplit_once('/').unwrap().0);
-        let made = Postgres { world: World::new(customers), url: server, runtime };
-        made.sql(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
-        made.sql(&format!("CREATE DATABASE {database}"));
-        let made = Postgres { url, ..made };
+        let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
+        let made = Database { url: server, runtime };
+        made.sql(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        made.sql(&format!("CREATE DATABASE {name}"));
+        Some(Database { url, ..made })
+    }
+
+    pub fn sql(&self, sql: &str) {
+        self.runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
+            let connection = tokio::spawn(connection);
+            client.batch_execute(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
+            drop(client);
+            connection.await.unwrap().unwrap();
+        });
+    }
+}
+
+impl Postgres {
+    pub fn new(database: &str, customers: usize) -> Option<Postgres> {
+        let made = Postgres { database: Database::new(database)?, world: World::new(customers) };
         made.sql(
             "CREATE SCHEMA finance;
              CREATE TABLE finance.customers (id serial PRIMARY KEY, customer_no text, company_name text, contact_email text,
@@ -29,7 +51,7 @@ impl Postgres {
         made.world.edit("systems/finance.yaml", "kind: sqlite", "kind: postgres");
         made.world.edit("systems/finance.yaml", "{ file: data/finance.db }", "{ url: \"${file:finance.url}\" }");
         made.world.edit("systems/finance.yaml", "table: customers", "table: finance.customers");
-        std::fs::write(made.world.dir.join("finance.url"), &made.url).unwrap();
+        std::fs::write(made.world.dir.join("finance.url"), &made.database.url).unwrap();
         Some(made)
     }
 
@@ -49,13 +71,7 @@ impl Postgres {
     }
 
     pub fn sql(&self, sql: &str) {
-        self.runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
-            let connection = tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
-            drop(client);
-            connection.await.unwrap().unwrap();
-        });
+        self.database.sql(sql);
     }
 }
 
@@ -111,20 +127,20 @@ fn what_is_wrong_with_the_database_says_what_to_do() {
         assert!(said.err.contains(what), "{said:#?}");
         assert!(!said.err.contains("sample"), "a password is shown: {said:#?}");
     };
-    url(&postgres.url.replace(":sample@", ":wrong@"));
+    url(&postgres.database.url.replace(":sample@", ":wrong@"));
     failed("IB0604", "may not sign in");
-    url(&postgres.url.replace("/wrong", "/nowhere"));
+    url(&postgres.database.url.replace("/wrong", "/nowhere"));
     failed("IB0601", "there is no database `nowhere`");
     url("mysql://a:sample@b/c");
     failed("IB0601", "postgres://user:password@host");
-    url(&postgres.url);
+    url(&postgres.database.url);
     postgres.sql("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD 'sample'; GRANT USAGE ON SCHEMA finance TO reader");
-    url(&postgres.url.replace("tester:", "reader:"));
+    url(&postgres.database.url.replace("tester:", "reader:"));
     failed("IB0604", "GRANT SELECT ON finance.customers TO reader");
     postgres.sql("GRANT SELECT ON finance.customers TO reader");
     assert!(world.run()["error"].is_null(), "the right to read is all that reading needs");
     postgres.sql("DROP OWNED BY reader; DROP ROLE reader");
-    url(&postgres.url);
+    url(&postgres.database.url);
     postgres.sql("ALTER TABLE finance.customers RENAME COLUMN credit_limit TO limit_of_credit");
     failed("IB0703", "credit_limit");
     postgres.sql("ALTER TABLE finance.customers RENAME TO clients");

@@ -4,7 +4,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::design::{block, committed, git};
-use crate::support::{Said, World, binary, said, server};
+use crate::postgres::Database;
+use crate::support::{Said, World, binary, said};
 
 const TUTORIAL: &str = "docs/tutorial/swap-a-system.md";
 
@@ -15,32 +16,17 @@ fn swap(world: &World, fence: &str) {
 }
 
 /// A real PostgreSQL with the tables of the tutorial, in a database of its own; `None` without a server.
-struct Ledger {
-    url: String,
-    runtime: tokio::runtime::Runtime,
-}
+struct Ledger(Database);
 
 impl Ledger {
     fn new(database: &str) -> Option<Ledger> {
-        let server = server("IRONBRIDGE_TEST_POSTGRES")?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let url = format!("{}/{database}", server.rsplit_once('/').unwrap().0);
-        let made = Ledger { url: server, runtime };
-        made.sql(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
-        made.sql(&format!("CREATE DATABASE {database}"));
-        let made = Ledger { url, ..made };
+        let made = Ledger(Database::new(database)?);
         made.sql(&block(TUTORIAL, "sql ledger"));
         Some(made)
     }
 
     fn sql(&self, sql: &str) {
-        self.runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
-            let connection = tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
-            drop(client);
-            connection.await.unwrap().unwrap();
-        });
+        self.0.sql(sql);
     }
 
     /// Takes over the customers of the old database that Dynamics has, as the people of finance would.
@@ -84,7 +70,7 @@ impl Ledger {
     /// Runs `ironbridge` in the project, with the address in its environment as the tutorial says.
     fn ironbridge(&self, world: &World, args: &[&str]) -> Said {
         let dir = world.dir.to_str().unwrap();
-        said(binary().env("FINANCE_URL", &self.url).args(["-C", dir]).args(args).output().unwrap())
+        said(binary().env("FINANCE_URL", &self.0.url).args(["-C", dir]).args(args).output().unwrap())
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::mysql::MariaDb;
-use crate::postgres::Postgres;
+use crate::postgres::{Database, Postgres};
 use crate::support::World;
 use crate::two_way::Pair;
 
@@ -119,7 +119,7 @@ fn story(pair: &Pair, server: &dyn Server) {
 #[test]
 fn postgres() {
     let Some(postgres) = Postgres::new("two_way", 10) else { return };
-    let Postgres { world, url, runtime } = postgres;
+    let Postgres { world, database: Database { url, runtime } } = postgres;
     let server = (runtime, url);
     server.sql(
         "CREATE TABLE clients (client_no text PRIMARY KEY, company text NOT NULL, mail text, credit numeric(18,4),

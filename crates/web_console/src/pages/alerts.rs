@@ -108,18 +108,7 @@ fn severity(alert: &Alert) -> Markup {
 
 /// How an alert stands with people, in a word or two.
 fn state(alert: &Alert, silences: &[Silence]) -> String {
-    let silenced = silences.iter().any(|silence| {
-        let names = [&alert.integration, &alert.system, &alert.key, &alert.kind];
-        silence.subject == "*" || names.into_iter().any(|name| *name == silence.subject)
-    });
-    match alert {
-        Alert { resolved: Some(_), .. } => "over".to_owned(),
-        Alert { acked_by: Some(by), .. } => format!("{by} looks at it"),
-        Alert { cause: Some(cause), .. } => format!("follows from {cause}"),
-        _ if silenced => "silenced".to_owned(),
-        Alert { gone: Some(_), .. } => "over, unless it comes back".to_owned(),
-        _ => "nobody looks at it".to_owned(),
-    }
+    hub::operations::stands(alert, silences).unwrap_or_else(|| "nobody looks at it".to_owned())
 }
 
 /// What nobody is told of for now.

@@ -269,8 +269,9 @@ impl Steps<'_> {
         }
     }
 
-    fn write(&self, write: &Group, diagnostics: &mut Vec<Diagnostic>) {
-        let keys: Vec<&Data> = match write.get("key") {
+    /// The parts of the key of a step, of which each may be a formula. Answers how many there are.
+    fn key_parts(&self, step: &Group, diagnostics: &mut Vec<Diagnostic>) -> usize {
+        let keys: Vec<&Data> = match step.get("key") {
             Some(Data::List(values)) => values.iter().map(|value| &value.data).collect(),
             Some(data) => vec![data],
             None => Vec::new(),
@@ -280,17 +281,27 @@ impl Steps<'_> {
                 self.formula(formula, &Expect::Any, diagnostics);
             }
         }
-        let Some(entity) = write.text("entity").and_then(|name| self.seen.entity(name)) else { return };
-        if !keys.is_empty() && keys.len() != entity.key.len() {
+        keys.len()
+    }
+
+    /// *Errors*: a key of another length than that of the entity; `of` says whose key it is.
+    fn key_fits(&self, step: &Group, parts: usize, entity: &Entity, of: String, diagnostics: &mut Vec<Diagnostic>) {
+        let wanted = entity.key.len();
+        if parts > 0 && parts != wanted {
+            let what = format!("the key of `{}` has {wanted} parts, and this has {parts}", entity.name);
             diagnostics.push(
-                Diagnostic::error(
-                    codes::KEY_NOT_MAPPED,
-                    format!("the key of `{}` has {} parts, and this has {}", entity.name, entity.key.len(), keys.len()),
-                )
-                .at(write.at("key"), format!("the key is: {}", entity.key.join(", ")))
-                .help("write one formula for each part, in this order"),
+                Diagnostic::error(codes::KEY_NOT_MAPPED, what)
+                    .at(step.at("key"), of)
+                    .help("write one formula for each part, in this order"),
             );
         }
+    }
+
+    fn write(&self, write: &Group, diagnostics: &mut Vec<Diagnostic>) {
+        let parts = self.key_parts(write, diagnostics);
+        let Some(entity) = write.text("entity").and_then(|name| self.seen.entity(name)) else { return };
+        let of = format!("the key is: {}", entity.key.join(", "));
+        self.key_fits(write, parts, entity, of, diagnostics);
         self.assignments(write, entity, diagnostics);
         let Some(to) = write.text("to") else { return };
         if self.seen.held(to, &entity.name, write.at("to"), diagnostics).is_some() {

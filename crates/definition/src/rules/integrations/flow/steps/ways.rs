@@ -226,16 +226,7 @@ impl Steps<'_> {
     }
 
     pub(super) fn child(&mut self, step: &Group, diagnostics: &mut Vec<Diagnostic>) {
-        let keys: Vec<&Data> = match step.get("key") {
-            Some(Data::List(values)) => values.iter().map(|value| &value.data).collect(),
-            Some(data) => vec![data],
-            None => Vec::new(),
-        };
-        for key in &keys {
-            if let Data::Formula(formula) = key {
-                self.formula(formula, &Expect::Any, diagnostics);
-            }
-        }
+        let parts = self.key_parts(step, diagnostics);
         self.named(step, "as", Kind::Child, diagnostics);
         let Some(name) = step.text("child_flow") else { return };
         let Some(child) = self.seen.draft.integrations.iter().find(|group| group.text("integration") == Some(name))
@@ -252,16 +243,8 @@ impl Steps<'_> {
         }
         let about = child.group("trigger").and_then(|trigger| trigger.text("entity"));
         let Some(entity) = about.and_then(|name| self.seen.entity(name)) else { return };
-        if !keys.is_empty() && keys.len() != entity.key.len() {
-            diagnostics.push(
-                Diagnostic::error(
-                    codes::KEY_NOT_MAPPED,
-                    format!("the key of `{}` has {} parts, and this has {}", entity.name, entity.key.len(), keys.len()),
-                )
-                .at(step.at("key"), format!("`{name}` is about `{}`, by {}", entity.name, entity.key.join(", ")))
-                .help("write one formula for each part, in this order"),
-            );
-        }
+        let of = format!("`{name}` is about `{}`, by {}", entity.name, entity.key.join(", "));
+        self.key_fits(step, parts, entity, of, diagnostics);
     }
 
     /// Something with an outcome that later steps read by name.
