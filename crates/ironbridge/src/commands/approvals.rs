@@ -195,9 +195,15 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
         Err(NotDecided::NoComment) => {
             return Err(Failure::new(FAILED, NOT_ASKED, "this answer has to say why", "add --comment WHY"));
         }
-        Err(NotDecided::Closed { state, by, .. }) => {
-            let by = by.map_or_else(String::new, |by| format!(" by {by}"));
-            let what = format!("approval {id} is {state}{by} already");
+        Err(NotDecided::Closed { state, by, at }) => {
+            let what = match (by, at) {
+                (Some(by), Some(at)) => {
+                    format!("approval {id} was already decided by {by} on {}", moment(at, &project.hub.time_zone))
+                }
+                (by, _) => {
+                    format!("approval {id} is {state}{} already", by.map_or_else(String::new, |by| format!(" by {by}")))
+                }
+            };
             let fix = "see what waits for an answer: ironbridge approvals list";
             return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
         }

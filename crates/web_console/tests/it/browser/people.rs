@@ -75,15 +75,15 @@ async fn of_two_people_who_decide_at_once_one_decides() {
         }
         for window in &both {
             window
-                .until_true("document.body && /^(Approved\\.|Rejected\\.|.* already$)/m.test(document.body.innerText)");
+                .until_true("document.body && /^(Approved\\.|Rejected\\.|.* was already decided by .*)/m.test(document.body.innerText)");
         }
         let texts = both.each_ref().map(|window| window.text());
         let late: Vec<&String> = texts.iter().filter(|text| text.contains("already")).collect();
         let approval = store.approval(ApprovalId(3)).unwrap().unwrap();
         assert_eq!(late.len(), 1, "{texts:#?}");
         let by = approval.decided_by.unwrap();
-        let word = if approval.state == State::Approved { "approved" } else { "rejected" };
-        assert!(late[0].contains(&format!("approval 3 is {word} by {by} already")), "{}", late[0]);
+        assert!(late[0].contains(&format!("approval 3 was already decided by {by} on ")), "{}", late[0]);
+        assert!(matches!(approval.state, State::Approved | State::Rejected));
         let audit = Filter { subject: Some("approval 3".into()), ..Filter::default() };
         assert_eq!(store.audit(&audit, 10).unwrap().len(), 1);
     });
