@@ -207,11 +207,14 @@ fn choice(value: ValueRef<'_>, values: &[String]) -> Option<Result<Value, Misfit
 
 /// The fault of a value that a choice does not know.
 pub fn unknown_choice(value: &str, known: &[String]) -> Misfit {
-    misfit(
-        UNKNOWN_CHOICE,
-        format!("is `{value}`, which the choice does not know (it knows {})", known.join(", ")),
-        "correct the value in the source, or add it to the choice in the mapping and in the entity",
-    )
+    let fix = match known.iter().find(|name| name.to_lowercase() == value.to_lowercase()) {
+        Some(name) => {
+            format!("say in the mapping which value of the system is which, each: `choice: {{ {name}: {value}, … }}`")
+        }
+        None => "correct the value in the source, or add it to the choice in the mapping and in the entity".to_owned(),
+    };
+    let why = format!("is `{value}`, which the choice does not know (it knows {})", known.join(", "));
+    Misfit { code: UNKNOWN_CHOICE, why, fix }
 }
 
 #[cfg(test)]
@@ -232,6 +235,13 @@ mod tests {
 
     fn decimal(text: &str) -> Value {
         Value::Decimal(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_value_in_another_case_is_told_what_to_write() {
+        let known = ["open".to_owned(), "paid".to_owned()];
+        assert!(unknown_choice("Open", &known).fix.ends_with("`choice: { open: Open, … }`"));
+        assert!(unknown_choice("Void", &known).fix.starts_with("correct the value"));
     }
 
     #[test]
