@@ -1,6 +1,6 @@
 //! How systems hold entities: the rules of each mapping, compiled as a run would compile them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mapping::{At, Columns, Entities, LookupKeys, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
@@ -42,11 +42,7 @@ pub(crate) fn check(
             let table =
                 Table { entry, held, model, system, entity, project, entities: &entities, lookups: &lookups, files };
             systems::system_to_system(held, model, entity, draft, diagnostics);
-            found.push((
-                &*entry.name,
-                entry.value.is_broken(),
-                table.check(options.catalogs.get(&system.name), diagnostics),
-            ));
+            found.push((&*entry.name, entry.value.is_broken(), table.check(&options.catalogs, diagnostics)));
         }
         // Where a table's own key is not mapped, what refers to it cannot be followed: one mistake, not two.
         let keyless: BTreeSet<&str> = found
@@ -138,9 +134,10 @@ impl Table<'_> {
     /// entity that it refers to.
     fn check(
         &self,
-        catalog: Option<&Catalog>,
+        catalogs: &BTreeMap<String, Catalog>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<(Code, (Option<String>, Diagnostic))> {
+        let catalog = catalogs.get(&self.system.name);
         let mut held_back = Vec::new();
         let rules = self.held.all_rules();
         let virtual_ = self.system.kind.entity.iter().any(|field| field.name == "virtual_table");
@@ -170,6 +167,7 @@ impl Table<'_> {
         self.choices(&rules.read, true, diagnostics);
         self.choices(&rules.write, false, diagnostics);
         self.copies(&rules, &columns, diagnostics);
+        self.digits(&rules, &columns, catalogs, diagnostics);
         let mut found: Vec<(Problem, &[RuleAt], &'static str)> = Vec::new();
         if !rules.read.is_empty() {
             let plan = ReadPlan {

@@ -240,6 +240,56 @@ fn types_and_lengths_are_checked_from_the_source_on() {
 }
 
 #[test]
+fn digits_are_checked_from_system_to_system_and_times_for_their_zone() {
+    let table = |name: &str, key: &str, columns: Vec<(&str, Type)>| Table {
+        name: name.into(),
+        columns: columns
+            .into_iter()
+            .map(|(name, ty)| TableColumn { column: Column { name: name.into(), ty }, required: false, writable: true })
+            .collect(),
+        keys: vec![TableKey { columns: vec![key.into()], primary: true, active: true }],
+    };
+    let text = || Type::Text { max_length: Some(20) };
+    let found = |has: u32| {
+        let customers = [
+            ("customer_no", text()),
+            ("company_name", text()),
+            ("contact_email", text()),
+            ("contact_name", text()),
+            ("credit_limit", Type::Decimal { scale: Some(has) }),
+            ("terms_code", text()),
+            ("parent_no", text()),
+            ("updated_at", Type::LocalDateTime),
+        ];
+        let account = [
+            ("accountnumber", text()),
+            ("name", Type::Text { max_length: Some(160) }),
+            ("emailaddress1", Type::Text { max_length: Some(100) }),
+            ("creditlimit", Type::Decimal { scale: Some(2) }),
+            ("paymenttermscode", Type::Choice { values: ["1", "4", "10"].map(str::to_owned).into() }),
+            ("parentaccountid", Type::Reference { to: ["account".to_owned()].into() }),
+            ("ownerid", Type::Reference { to: ["systemuser".to_owned()].into() }),
+        ];
+        let catalogs = [
+            ("finance".to_owned(), Catalog { tables: vec![table("customers", "customer_no", customers.into())] }),
+            ("dynamics".to_owned(), Catalog { tables: vec![table("account", "accountnumber", account.into())] }),
+        ]
+        .into();
+        let mut files: std::collections::BTreeMap<String, String> = super::mutation::fixture().into_iter().collect();
+        super::messages::apply(&mut files, "systems/finance.yaml: time_zone: Europe/London => ");
+        let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, catalogs, ..LoadOptions::default() });
+        let of_types = loaded.diagnostics.iter().filter(|found| found.code.0 == "IB0304");
+        of_types.map(|found| found.title.clone()).collect::<Vec<_>>()
+    };
+    let zone = "`updated_at` is a time without a zone, and `finance` does not say which one is meant";
+    let digits = "`credit_limit` of `finance` may have 3 digits after the point, and `creditlimit` holds 2";
+    assert_eq!(found(2), [zone]);
+    let both = found(3);
+    assert!(both.len() == 2 && [zone, digits].iter().all(|one| both.iter().any(|title| title == one)), "{both:#?}");
+}
+
+#[test]
 fn a_live_catalogue_knows_what_triggers_watch_and_lines_hold() {
     let table = |name: &str, columns: &[&str]| Table {
         name: name.into(),

@@ -1,13 +1,16 @@
 //! What a line of a mapping gives, as far as it can be known without a row: fixed values, choices, lengths.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use mapping::{Columns, fit};
-use record::{Type, Value};
+use record::{Catalog, Type, Value};
 
 use super::Table;
 use crate::codes;
 use crate::decoded::{RuleAt, Rules};
 use crate::diagnostic::Diagnostic;
+use crate::model::{System, SystemEntity};
 use crate::suggest;
 
 impl Table<'_> {
@@ -93,6 +96,17 @@ impl Table<'_> {
                     field.ty.word()
                 );
                 push_once(diagnostics, misfit(title, at));
+            } else if holds == Type::LocalDateTime && field.ty == Type::DateTime && self.system.time_zone.is_none() {
+                let system = &self.system.name;
+                diagnostics.push(
+                    Diagnostic::error(
+                        codes::TYPE,
+                        format!("`{column}` is a time without a zone, and `{system}` does not say which one is meant"),
+                    )
+                    .at(at.source, format!("the field `{}` is a point in time", field.name))
+                    .note("every row with a value here would be set aside as a dead letter")
+                    .help(format!("add `time_zone:` to systems/{system}.yaml, for example `time_zone: Europe/London`")),
+                );
             } else if let (Some(has), Some(takes)) = (length(&holds), length(&field.ty))
                 && has > takes
             {
@@ -124,6 +138,64 @@ impl Table<'_> {
                 push_once(diagnostics, misfit(title, at));
             }
         }
+    }
+}
+
+impl Table<'_> {
+    /// Digits after the point that a source may give and a column here does not hold.
+    pub(super) fn digits(
+        &self,
+        rules: &Rules,
+        columns: &Columns,
+        catalogs: &BTreeMap<String, Catalog>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let name = &*self.entity.name;
+        let feeds = |from: &&System| {
+            from.name != self.system.name
+                && self.project.integrations.iter().any(|integration| {
+                    let systems = integration.systems();
+                    integration.entities().contains(&name)
+                        && [&*self.system.name, &*from.name].iter().all(|one| systems.contains(one))
+                })
+        };
+        for at in &rules.write {
+            let mapping::Expr::Source(field) = &at.rule.expr else { continue };
+            let Some(takes) = columns.type_of(&at.rule.target).as_ref().and_then(scale) else { continue };
+            for from in self.project.systems.iter().filter(feeds) {
+                let Some((held, column)) = from.entity(name).and_then(|held| Some((held, copied(held, field)?))) else {
+                    continue;
+                };
+                let table = catalogs.get(&from.name).and_then(|catalog| catalog.table(held.table.as_deref()?));
+                let gives = table.and_then(|table| Columns::of_table(table).type_of(column));
+                let Some(has) = gives.as_ref().and_then(scale).filter(|has| *has > takes) else { continue };
+                let (target, system) = (&at.rule.target, &from.name);
+                diagnostics.push(
+                    Diagnostic::warning(
+                        codes::TYPE,
+                        format!("`{column}` of `{system}` may have {has} digits after the point, and `{target}` holds {takes}"),
+                    )
+                    .at(at.source, "more digits would not fit")
+                    .note("such a row is set aside as a dead letter, and nothing of it is rounded")
+                    .help(format!("round it on purpose in systems/{system}.yaml: `{field}: =Round({column}, {takes})`")),
+                );
+            }
+        }
+    }
+}
+
+/// The column that a field is copied from as it is.
+fn copied<'e>(held: &'e SystemEntity, field: &str) -> Option<&'e str> {
+    held.read.iter().find(|rule| rule.target == field).and_then(|rule| match &rule.expr {
+        mapping::Expr::Source(column) => Some(&**column),
+        _ => None,
+    })
+}
+
+fn scale(ty: &Type) -> Option<u32> {
+    match ty {
+        Type::Decimal { scale } => *scale,
+        _ => None,
     }
 }
 
