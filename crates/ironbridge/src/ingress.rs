@@ -4,6 +4,7 @@ mod answer;
 pub mod health;
 pub mod metrics;
 pub mod odata;
+mod reasons;
 mod signatures;
 pub mod tls;
 pub mod webhooks;
@@ -15,19 +16,20 @@ use axum::Router;
 use axum::serve::{Listener, ListenerExt};
 use definition::Project;
 use store::Store;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use web_console::{Console, Setup};
 
 use crate::commands::explain;
 use crate::failure::Failure;
 use crate::wiring::{self, OpenSystems};
+pub use reasons::Reasons;
 
 /// Connections whose answers leave at once: whoever asks here waits for them.
-pub fn prompt(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
-    listener.tap_io(|stream| {
+pub fn prompt(listener: TcpListener) -> Reasons<impl Listener<Addr = SocketAddr>> {
+    Reasons(listener.tap_io(|stream| {
         // Without it everything works, a little later.
         let _ = stream.set_nodelay(true);
-    })
+    }))
 }
 
 /// Every route of a hub, ready to be served.

@@ -187,6 +187,18 @@ impl ReadMapping {
         &self.entity
     }
 
+    /// Each field's place in the entity, its column's place in the columns, and its pattern; nothing where one is more
+    /// than a column.
+    pub(crate) fn as_columns(&self) -> Option<Vec<(usize, usize, Option<&regex::Regex>)>> {
+        let column = |field: &Field| match (&field.expr, &field.refers_to) {
+            (Compiled::Column(column), None) => Some((field.at, *column)),
+            _ => None,
+        };
+        let all =
+            self.fields.iter().map(|field| column(field).map(|(at, column)| (at, column, field.pattern.as_ref())));
+        all.collect()
+    }
+
     /// For each field of the entity, whether the mapping fills it.
     pub fn reads(&self) -> Vec<bool> {
         (0..self.entity.fields.len()).map(|at| self.fields.iter().any(|field| field.at == at)).collect()

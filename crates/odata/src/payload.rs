@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use record::{Decimal, Value};
+use record::{Decimal, ValueRef};
+use uuid::Uuid;
 
 use crate::service::{Edm, EntitySet, NAMESPACE, Property};
 
@@ -31,20 +32,19 @@ pub fn quoted(out: &mut String, text: &str) {
     out.push('"');
     let mut start = 0;
     for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=0x1F => "",
-            _ => continue,
-        };
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
         out.push_str(&text[start..at]);
-        if escape.is_empty() {
-            let _ = write!(out, "\\u{byte:04x}");
-        } else {
-            out.push_str(escape);
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            other => {
+                let _ = write!(out, "\\u{other:04x}");
+            }
         }
         start = at + 1;
     }
@@ -53,44 +53,36 @@ pub fn quoted(out: &mut String, text: &str) {
 }
 
 /// One value of a property. *Shape*: a blank is `null`; a date is midnight UTC.
-pub fn value(out: &mut String, value: &Value, ty: Edm, style: Style) {
-    let _ = match value {
-        Value::Blank | Value::Rows(_) | Value::Bytes(_) => {
-            out.push_str("null");
-            Ok(())
+pub fn value(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
+    match value {
+        ValueRef::Blank | ValueRef::Rows(_) | ValueRef::Bytes(_) => out.push_str("null"),
+        ValueRef::Bool(yes) => out.push_str(if yes { "true" } else { "false" }),
+        ValueRef::Int(number) => {
+            number_in(out, style.numbers_as_text && ty != Edm::Double, |out| whole(out, number));
         }
-        Value::Bool(yes) => write!(out, "{yes}"),
-        Value::Int(number) => {
-            number_in(out, style.numbers_as_text && ty != Edm::Double, |out| whole(out, *number));
-            Ok(())
+        ValueRef::Decimal(number) => {
+            number_in(out, style.numbers_as_text && ty != Edm::Double, |out| decimal(out, &number));
         }
-        Value::Decimal(number) => {
-            number_in(out, style.numbers_as_text && ty != Edm::Double, |out| decimal(out, number));
-            Ok(())
+        ValueRef::Float(number) => written(out, format_args!("{number}")),
+        ValueRef::Date(date) => day(out, date),
+        ValueRef::Instant(at) => written(out, format_args!("\"{at}\"")),
+        ValueRef::LocalDateTime(at) => {
+            written(out, format_args!("\"{}\"", TimeZone::UTC.to_timestamp(at).unwrap_or_default()));
         }
-        Value::Float(number) => write!(out, "{number}"),
-        Value::Date(date) => {
-            day(out, *date);
-            Ok(())
-        }
-        Value::Instant(at) => write!(out, "\"{at}\""),
-        Value::LocalDateTime(at) => write!(out, "\"{}\"", TimeZone::UTC.to_timestamp(*at).unwrap_or_default()),
-        Value::Guid(guid) => {
+        ValueRef::Guid(guid) => {
             out.push('"');
             out.push_str(guid.hyphenated().encode_lower(&mut [0; 36]));
             out.push('"');
-            Ok(())
         }
-        Value::Time(time) => write!(out, "\"{time}\""),
-        Value::Text(text) | Value::Choice(text) => {
-            quoted(out, text);
-            Ok(())
-        }
-        Value::Reference(reference) => {
-            quoted(out, &reference.to_string());
-            Ok(())
-        }
-    };
+        ValueRef::Time(time) => written(out, format_args!("\"{time}\"")),
+        ValueRef::Text(text) | ValueRef::Choice(text) => quoted(out, text),
+        ValueRef::Reference(reference) => quoted(out, &reference.to_string()),
+    }
+}
+
+fn written(out: &mut String, what: std::fmt::Arguments<'_>) {
+    // Writing into a text cannot fail.
+    let _ = out.write_fmt(what);
 }
 
 /// A number, in quotes where it leaves as a text.
@@ -121,7 +113,7 @@ fn padded(out: &mut String, mut number: u64, least: usize) {
         number /= 10;
     }
     let at = at.min(buffer.len() - least);
-    buffer[at..].iter().for_each(|digit| out.push(char::from(*digit)));
+    out.push_str(std::str::from_utf8(&buffer[at..]).unwrap_or_default());
 }
 
 fn decimal(out: &mut String, number: &Decimal) {
@@ -159,39 +151,44 @@ fn day(out: &mut String, date: Date) {
     out.push_str("T00:00:00Z\"");
 }
 
-/// The members of one row, without its braces. `values` are in the order of `properties`; `key` is its GUID.
-pub fn members(
-    out: &mut String,
-    set: &EntitySet,
-    properties: &[&Property],
-    values: &[Value],
-    key: &Value,
+/// What stands before each value of a row, made once for a page.
+pub struct Members<'a> {
+    set: &'a EntitySet,
     style: Style,
-) {
-    let mut first = true;
-    let mut separate = |out: &mut String| {
-        if !first {
-            out.push(',');
-        }
-        first = false;
-    };
-    if style.metadata == Metadata::Full {
-        separate(out);
-        let _ = write!(out, "\"@odata.type\":\"#{NAMESPACE}.{}\"", set.of);
-        if let Value::Guid(guid) = key {
-            let _ = write!(out, ",\"@odata.id\":\"{0}({guid})\",\"@odata.readLink\":\"{0}({guid})\"", set.name);
-        }
+    /// `"sku":`, with the comma before it and its type, and the type of what follows.
+    names: Vec<(String, Edm)>,
+}
+
+impl<'a> Members<'a> {
+    pub fn new<'p>(
+        set: &'a EntitySet,
+        properties: impl IntoIterator<Item = &'p Property>,
+        style: Style,
+    ) -> Members<'a> {
+        let full = style.metadata == Metadata::Full;
+        let name = |(at, property): (usize, &'p Property)| {
+            let mut text = String::from(if at > 0 || full { "," } else { "" });
+            if full && !matches!(property.ty, Edm::String | Edm::Boolean | Edm::Double) {
+                let ty = property.ty.name().trim_start_matches("Edm.");
+                written(&mut text, format_args!("\"{}@odata.type\":\"#{ty}\",", property.name));
+            }
+            written(&mut text, format_args!("\"{}\":", property.name));
+            (text, property.ty)
+        };
+        Members { set, style, names: properties.into_iter().enumerate().map(name).collect() }
     }
-    for (property, one) in properties.iter().zip(values) {
-        separate(out);
-        if style.metadata == Metadata::Full && !matches!(property.ty, Edm::String | Edm::Boolean | Edm::Double) {
-            let _ =
-                write!(out, "\"{}@odata.type\":\"#{}\",", property.name, property.ty.name().trim_start_matches("Edm."));
+
+    /// The members of one row, without its braces. `values` are in the order of the properties; `key` is its GUID.
+    pub fn write<'v>(&self, out: &mut String, values: impl IntoIterator<Item = ValueRef<'v>>, key: Uuid) {
+        if self.style.metadata == Metadata::Full {
+            let (of, name) = (&self.set.of, &self.set.name);
+            written(out, format_args!("\"@odata.type\":\"#{NAMESPACE}.{of}\""));
+            written(out, format_args!(",\"@odata.id\":\"{name}({key})\",\"@odata.readLink\":\"{name}({key})\""));
         }
-        out.push('"');
-        out.push_str(&property.name);
-        out.push_str("\":");
-        value(out, one, property.ty, style);
+        for ((name, ty), one) in self.names.iter().zip(values) {
+            out.push_str(name);
+            value(out, one, *ty, self.style);
+        }
     }
 }
 
@@ -209,13 +206,15 @@ pub fn error(code: &str, message: &str, request_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use record::Value;
+
     use super::*;
 
     #[test]
     fn values_leave_exactly() {
         let check = |one: Value, ty: Edm, as_text: bool, expected: &str| {
             let mut out = String::new();
-            value(&mut out, &one, ty, Style { numbers_as_text: as_text, ..Style::default() });
+            value(&mut out, one.as_ref(), ty, Style { numbers_as_text: as_text, ..Style::default() });
             assert_eq!(out, expected);
         };
         let decimal = |text: &str| Value::Decimal(text.parse().unwrap());

@@ -132,6 +132,13 @@ impl Batch {
 }
 
 impl BatchBuilder {
+    /// Makes room for so many rows with short texts.
+    pub fn reserve(&mut self, rows: usize) {
+        let cells = rows * self.batch.schema.len();
+        self.batch.cells.reserve(cells);
+        self.batch.arena.reserve(cells * 8);
+    }
+
     /// Adds the next cell: rows are filled from left to right.
     pub fn push(&mut self, value: ValueRef<'_>) {
         let batch = &mut self.batch;

@@ -9,7 +9,7 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Entity, Key, Type, Value};
+use crate::{Entity, Key, Type, Value, ValueRef};
 
 mod pattern;
 
@@ -91,16 +91,16 @@ impl Scheme {
     pub fn guid(&self, key: &Key) -> Option<Uuid> {
         match self {
             Scheme::Hashed => Some(hashed(key)),
-            _ => self.guid_of(&key.parts().iter().collect::<Vec<_>>()),
+            _ => self.guid_of(&key.parts().iter().map(Value::as_ref).collect::<Vec<_>>()),
         }
     }
 
     /// The same, of the parts of a key that is not hashed: nothing is copied for it.
-    pub fn guid_of(&self, values: &[&Value]) -> Option<Uuid> {
+    pub fn guid_of(&self, values: &[ValueRef<'_>]) -> Option<Uuid> {
         match self {
-            Scheme::Hashed => Key::of(values.iter().copied()).ok().map(|key| hashed(&key)),
+            Scheme::Hashed => None,
             Scheme::Own => match values {
-                [Value::Guid(guid)] => Some(*guid),
+                [ValueRef::Guid(guid)] => Some(*guid),
                 _ => None,
             },
             Scheme::Packed(parts) => {
@@ -109,7 +109,7 @@ impl Scheme {
                 }
                 let mut packed: u128 = 0;
                 for (part, value) in parts.iter().zip(values) {
-                    packed = packed.checked_mul(part.radix())?.checked_add(part.number(value)?)?;
+                    packed = packed.checked_mul(part.radix())?.checked_add(part.number(*value)?)?;
                 }
                 Some(spread(packed))
             }
@@ -188,15 +188,15 @@ impl Part {
         }
     }
 
-    fn number(&self, value: &Value) -> Option<u128> {
+    fn number(&self, value: ValueRef<'_>) -> Option<u128> {
         match (self, value) {
-            (Part::Whole(bits), Value::Int(number)) => {
-                let moved = i128::from(*number) + (1i128 << (bits - 1));
+            (Part::Whole(bits), ValueRef::Int(number)) => {
+                let moved = i128::from(number) + (1i128 << (bits - 1));
                 u128::try_from(moved).ok().filter(|moved| *moved < self.radix())
             }
-            (Part::Date, Value::Date(date)) => u128::try_from((*date - first_day()).get_days()).ok(),
-            (Part::YesNo, Value::Bool(yes)) => Some(u128::from(*yes)),
-            (Part::Text(pattern), Value::Text(text)) => pattern.number(text),
+            (Part::Date, ValueRef::Date(date)) => u128::try_from((date - first_day()).get_days()).ok(),
+            (Part::YesNo, ValueRef::Bool(yes)) => Some(u128::from(yes)),
+            (Part::Text(pattern), ValueRef::Text(text)) => pattern.number(text),
             _ => None,
         }
     }

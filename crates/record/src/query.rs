@@ -104,6 +104,13 @@ pub trait Queryable: Send + Sync {
     /// Whether [`Function::KeyGuid`] can be computed where the rows are.
     fn hashes_keys(&self) -> bool;
 
+    /// Whether no two rows have the same texts in these columns as the source itself compares them, and it has them in
+    /// that order already: then [`Function::AsStored`] of them is a total order that costs no sorting.
+    fn orders(&self, columns: &[&str]) -> bool {
+        let _ = columns;
+        false
+    }
+
     /// How it finds rows by [`Function::KeyGuid`] of these columns.
     ///
     /// *Errors*: `IB06xx`.

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use definition::{Project, SystemEntity};
-use mapping::{Columns, Read, ReadMapping, ReadPlan};
+use mapping::{Columns, Plain, Read, ReadMapping, ReadPlan};
 use record::guid::Scheme;
 use record::query::{Answer, Expr};
-use record::{Entity, Fault, Key, Queryable, ReadSpec, Row, Schema, System, Value};
+use record::{Entity, Fault, Key, Queryable, ReadSpec, Row, Schema, System, Value, ValueRef};
+use uuid::Uuid;
 
+use crate::ask::Place;
 use crate::codes;
 use crate::exposed::{Exposed, Of};
 use crate::invert::{Inverse, inverses};
@@ -33,6 +35,8 @@ pub(crate) struct Compiled {
 /// The mapping of some fields.
 pub(crate) struct Selection {
     pub mapping: ReadMapping,
+    /// Where the mapping makes nothing of what it reads.
+    plain: Option<Plain>,
     entity: Arc<Entity>,
     /// By the place of a field in the whole entity: its place in the smaller one.
     places: Vec<Option<usize>>,
@@ -44,7 +48,7 @@ pub(crate) struct Selection {
 pub(crate) struct Seen {
     /// Where keys are wanted.
     pub key: Option<Key>,
-    pub guid: Value,
+    pub guid: Uuid,
     /// In the order of the properties that were wanted.
     pub values: Vec<Value>,
     /// The row in the source's columns, at this place of the answer.
@@ -144,7 +148,8 @@ impl Compiled {
         })?;
         let places = entity.fields.iter().map(|field| smaller.schema.index(&field.name)).collect();
         let key = smaller.key.iter().filter_map(|name| smaller.schema.index(name)).collect();
-        let selection = Arc::new(Selection { mapping, entity: smaller, places, key });
+        let plain = mapping.plain(matches!(exposed.scheme, Scheme::Packed(_)));
+        let selection = Arc::new(Selection { mapping, plain, entity: smaller, places, key });
         let mut selections = self.selections.lock().expect("nothing panics while it looks here");
         if selections.len() >= SELECTIONS_MAX {
             selections.clear();
@@ -154,7 +159,56 @@ impl Compiled {
     }
 }
 
+/// Rows that are shown as they came.
+pub(crate) struct AsTheyCame {
+    pub places: Vec<Place>,
+    pub guids: Vec<Uuid>,
+    /// Where GUIDs are hashes.
+    pub keys: Vec<Key>,
+}
+
 impl Selection {
+    /// The first `rows` of an answer, where a user sees them as they came; nothing where something has to be made of
+    /// one of them, or one does not fit. The `where:` of the mapping is not looked at.
+    pub fn as_they_came(
+        &self,
+        exposed: &Exposed,
+        answer: &Answer,
+        rows: usize,
+        properties: &[usize],
+    ) -> Option<AsTheyCame> {
+        let plain = self.plain.as_ref()?;
+        let binding = self.mapping.bind(answer.rows.schema()).ok()?;
+        let column = |smaller: usize| plain.column(smaller).map(|column| binding[column]);
+        let place = |at: &usize| match &exposed.properties[*at].of {
+            Of::Key => Some(Place::Key),
+            Of::Field(field) => column(self.places[*field]?).map(Place::Source),
+            Of::Other { .. } => None,
+        };
+        let places = properties.iter().map(place).collect::<Option<_>>()?;
+        let key: Vec<usize> = self.key.iter().map(|at| column(*at)).collect::<Option<_>>()?;
+        let is_hashed = exposed.scheme == Scheme::Hashed;
+        let (mut guids, mut keys) = (Vec::with_capacity(rows), Vec::new());
+        let mut parts: Vec<ValueRef<'_>> = Vec::with_capacity(key.len());
+        for row in answer.rows.rows().take(rows) {
+            if !plain.takes(row, &binding) {
+                return None;
+            }
+            parts.clear();
+            parts.extend(key.iter().map(|column| row.at(*column)));
+            guids.push(if is_hashed {
+                let parts: Vec<Value> = parts.iter().map(ValueRef::to_owned).collect();
+                let key = Key::of(&parts).ok()?;
+                let guid = exposed.scheme.guid(&key)?;
+                keys.push(key);
+                guid
+            } else {
+                exposed.scheme.guid_of(&parts)?
+            });
+        }
+        Some(AsTheyCame { places, guids, keys })
+    }
+
     /// The rows of an answer as users see them, with these properties, without repeats; those that `where:` leaves out
     /// are not among them. `keyed`: with their keys, also where the GUIDs are made without them.
     ///
@@ -182,11 +236,10 @@ impl Selection {
                 }
             };
             let (key, guid) = self.key(exposed, &read, keyed)?;
-            let guid = Value::Guid(guid);
             let mut read = read.into_values();
             // A field is that of one property: what is shown is moved, not copied.
             let values = properties.iter().map(|at| match &exposed.properties[*at].of {
-                Of::Key => guid.clone(),
+                Of::Key => Value::Guid(guid),
                 Of::Field(field) => self.value(&mut read, *field),
                 Of::Other { field, scheme, .. } => other(&self.value(&mut read, *field), scheme),
             });
@@ -197,11 +250,11 @@ impl Selection {
     }
 
     /// The key of a row and its GUID.
-    fn key(&self, exposed: &Exposed, read: &Row, keyed: bool) -> Result<(Option<Key>, uuid::Uuid), Refused> {
+    fn key(&self, exposed: &Exposed, read: &Row, keyed: bool) -> Result<(Option<Key>, Uuid), Refused> {
         let refused = |what: String| Refused::new(502, codes::ROW_UNFIT, what);
-        let parts: Vec<&Value> = self.key.iter().map(|at| &read.values()[*at]).collect();
+        let parts: Vec<ValueRef<'_>> = self.key.iter().map(|at| read.values()[*at].as_ref()).collect();
         if !keyed
-            && !parts.iter().any(|part| matches!(part, Value::Reference(_)))
+            && !parts.iter().any(|part| matches!(part, ValueRef::Reference(_)))
             && let Some(guid) = exposed.scheme.guid_of(&parts)
         {
             return Ok((None, guid));

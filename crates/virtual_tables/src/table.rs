@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use definition::Project;
 use record::guid::Scheme;
-use record::query::{Comparison, Expr, Lookup, Order, Query, compare};
-use record::{Fault, Key, System, Value};
+use record::query::{Comparison, Expr, Function, Lookup, Order, Query, compare};
+use record::{Batch, Column, Fault, Key, Schema, System, Type, Value, ValueRef};
 use uuid::Uuid;
 
-use crate::ask::{Ask, Page, Position};
+use crate::ask::{Ask, Page, Place, Position};
 use crate::codes;
 use crate::compiled::{Compiled, Seen};
 use crate::exposed::Exposed;
@@ -37,6 +37,8 @@ pub struct Table {
 struct Plan {
     /// What the source is asked.
     filter: Option<Expr>,
+    /// The `where:` of the mapping is a part of that, or there is none.
+    asks_where: bool,
     /// What is left of the filter, over properties.
     rest: Vec<Expr>,
     /// The whole order in the source's columns; nothing where the hub has to order.
@@ -97,7 +99,7 @@ impl Table {
                 );
                 return Err(Refused::new(501, codes::NEEDS_FILTER, message));
             }
-            return Ok(Page { count: ask.count.then_some(0), ..Page::default() });
+            return Ok(Page::default().counted(ask.count.then_some(0)));
         }
         let answered = match &plan.order {
             Some(order) if plan.rest.is_empty() && compiled.where_.is_ok() && compiled.source.lists() => {
@@ -139,6 +141,7 @@ impl Table {
             Ok(Some(expr)) => accepted(Some(expr.clone())),
             _ => None,
         };
+        let asks_where = filter.is_some() || compiled.where_ == Ok(None);
         let mut rest = Vec::new();
         for part in ask.filter.iter().cloned().flat_map(Expr::conjuncts) {
             match inversion.expr(&part) {
@@ -160,14 +163,29 @@ impl Table {
             Some(Order { by, descending: order.descending })
         };
         // A total order always: rows that are equal in what was asked for are ordered by their key.
-        let keys = self.exposed.entity.key.iter().map(|name| {
+        let key = self.exposed.entity.key.iter().map(|name| {
             let at = self.exposed.entity.schema.index(name)?;
-            let by = match &compiled.fields[at] {
-                Inverse::Column(name, _) => Expr::column(name),
-                _ => return None,
-            };
-            accepted(Some(by)).map(|by| Order { by, descending: false })
+            match &compiled.fields[at] {
+                Inverse::Column(name, _) => Some(name.as_str()),
+                _ => None,
+            }
         });
+        let key: Option<Vec<&str>> = key.collect();
+        let as_stored = key.as_ref().is_some_and(|key| compiled.source.orders(key));
+        let is_text = |name: &str| {
+            let column = compiled.schema.index(name).map(|at| &compiled.schema.columns()[at]);
+            column.is_some_and(|column| matches!(column.ty, Type::Text { .. }))
+        };
+        let by_key = |name: &&str| {
+            let column = Expr::column(*name);
+            // What nobody asked for may come in any order, and best in the one that the source has at hand.
+            let by = if as_stored && is_text(name) { Expr::Call(Function::AsStored, vec![column]) } else { column };
+            accepted(Some(by)).map(|by| Order { by, descending: false })
+        };
+        let keys: Vec<Option<Order>> = match &key {
+            Some(key) => key.iter().map(by_key).collect(),
+            None => vec![None],
+        };
         let by_guid = |order: &Order| order.by == Expr::column(self.exposed.key_name());
         let ordered: Option<Vec<Order>> = ask
             .order
@@ -192,13 +210,19 @@ impl Table {
         let order = ordered.map(|all| {
             let mut kept: Vec<Order> = Vec::with_capacity(all.len());
             for order in all {
-                if !kept.iter().any(|known| known.by == order.by) && !matches!(order.by, Expr::Value(_)) {
+                // What is the same by its characters is the same for the source too.
+                let said = |by: &Expr| kept.iter().any(|known| known.by == *by);
+                let is_said = match &order.by {
+                    Expr::Call(Function::AsStored, of) => of.iter().all(said),
+                    by => said(by),
+                };
+                if !is_said && !matches!(order.by, Expr::Value(_)) {
                     kept.push(order);
                 }
             }
             kept
         });
-        Plan { filter, rest, order }
+        Plan { filter, asks_where, rest, order }
     }
 
     /// The source filters, orders, pages and counts.
@@ -248,16 +272,28 @@ impl Table {
             answer.count = compiled.source.query(&all).await.map_err(failed)?.count;
         }
         let more = answer.rows.len() as u64 > wanted;
-        let mut seen = selection.seen(&self.exposed, &answer, &ask.select, false)?;
-        seen.retain(|row| (row.at as u64) < wanted);
-        self.remember(&seen);
-        let last = usize::try_from(wanted).unwrap_or(usize::MAX).checked_sub(1);
-        let next = last.filter(|_| more).map(|last| {
+        let last = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let next = last.checked_sub(1).filter(|_| more).map(|last| {
             let row = answer.rows.row(last);
             let cell = |name: &str| row.get(name).map(|cell| cell.to_owned()).unwrap_or_default();
             Position::Values(order.iter().map(|order| order.by.value(&cell)).collect())
         });
-        Ok(page(seen, answer.count, next))
+        let count = answer.count;
+        let plain =
+            plan.asks_where.then(|| selection.as_they_came(&self.exposed, &answer, last, &ask.select)).flatten();
+        let page = match plain {
+            Some(plain) => {
+                self.remember(plain.guids.iter().zip(plain.keys));
+                Page::new(answer.rows, plain.places, plain.guids)
+            }
+            None => {
+                let mut seen = selection.seen(&self.exposed, &answer, &ask.select, false)?;
+                seen.retain(|row| (row.at as u64) < wanted);
+                self.remember(with_keys(&seen));
+                self.page(seen, &ask.select)
+            }
+        };
+        Ok(page.counted(count).followed(next))
     }
 
     /// The source gives the rows that it can tell; the rest is done here, over a bounded number of them.
@@ -287,7 +323,7 @@ impl Table {
         }
         let all: Vec<usize> = (0..self.exposed.properties.len()).collect();
         let mut seen = selection.seen(&self.exposed, &answer, &all, true)?;
-        self.remember(&seen);
+        self.remember(with_keys(&seen));
         let place = |name: &str| self.exposed.property(name);
         seen.retain(|row| {
             let cell = |name: &str| place(name).map(|at| text_of(&row.values[at])).unwrap_or_default();
@@ -326,23 +362,54 @@ impl Table {
             let values = ask.select.iter().map(|at| std::mem::take(&mut row.values[*at])).collect();
             Seen { values, ..row }
         });
-        Ok(page(rows.collect(), ask.count.then_some(all), next))
+        let page = self.page(rows.collect(), &ask.select);
+        Ok(page.counted(ask.count.then_some(all)).followed(next))
     }
 
     /// Hashed keys are found again by what they were made of.
-    fn remember(&self, seen: &[Seen]) {
+    fn remember<'a>(&self, keys: impl Iterator<Item = (&'a Uuid, Key)>) {
         if self.exposed.scheme != Scheme::Hashed {
             return;
         }
         let mut known = self.known.lock().expect("nothing panics while it looks here");
-        for row in seen {
-            let (Value::Guid(guid), Some(key)) = (&row.guid, &row.key) else { continue };
+        for (guid, key) in keys {
             if known.len() >= KNOWN_MAX && !known.contains_key(guid) {
                 known.clear();
             }
-            known.insert(*guid, key.clone());
+            known.insert(*guid, key);
         }
     }
+
+    /// *Shape*: the rows have the values that were asked for, in their order.
+    fn page(&self, seen: Vec<Seen>, select: &[usize]) -> Page {
+        let column = |at: &usize| {
+            let property = &self.exposed.properties[*at];
+            Column { name: property.name.as_str().into(), ty: property.ty.clone() }
+        };
+        // A row of no column is still a row.
+        let none = Column { name: "".into(), ty: Type::Unknown };
+        let columns: Vec<Column> = select.iter().map(column).chain(select.is_empty().then_some(none)).collect();
+        let mut rows = Batch::builder(Schema::new(columns));
+        let mut keys = Vec::with_capacity(seen.len());
+        for row in seen {
+            for value in &row.values {
+                match value {
+                    Value::Reference(reference) => rows.push(ValueRef::Text(&reference_text(reference))),
+                    value => rows.push(value.as_ref()),
+                }
+            }
+            if select.is_empty() {
+                rows.push(Value::Blank.as_ref());
+            }
+            keys.push(row.guid);
+        }
+        Page::new(rows.finish(), (0..select.len()).map(Place::Column).collect(), keys)
+    }
+}
+
+/// The keys of rows that have them.
+fn with_keys(seen: &[Seen]) -> impl Iterator<Item = (&Uuid, Key)> {
+    seen.iter().filter_map(|row| Some((&row.guid, row.key.clone()?)))
 }
 
 /// A reference compares by the text that it is shown as.
@@ -357,21 +424,6 @@ fn text_of(value: &Value) -> Value {
 fn reference_text(reference: &record::Reference) -> String {
     let parts: Vec<String> = reference.key.iter().map(|(_, part)| part.to_string()).collect();
     parts.join("|")
-}
-
-/// *Shape*: the rows have the values that were asked for, in their order.
-fn page(seen: Vec<Seen>, count: Option<u64>, next: Option<Position>) -> Page {
-    let mut page = Page { count, next, rows: Vec::with_capacity(seen.len()), keys: Vec::with_capacity(seen.len()) };
-    for mut row in seen {
-        for value in &mut row.values {
-            if let Value::Reference(reference) = value {
-                *value = Value::Text(reference_text(reference));
-            }
-        }
-        page.rows.push(row.values);
-        page.keys.push(row.guid);
-    }
-    page
 }
 
 /// What comes after a place in an order.

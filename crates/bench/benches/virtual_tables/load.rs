@@ -26,6 +26,10 @@ impl Load {
         Load { times, seconds, refused }
     }
 
+    pub fn count(&self) -> usize {
+        self.times.len()
+    }
+
     pub fn rate(&self) -> f64 {
         self.times.len() as f64 / self.seconds
     }

@@ -10,12 +10,15 @@ mod servers;
 
 use std::time::{Duration, Instant};
 
+use bench::server::Server;
 use load::{Load, Paths};
 use rusqlite::Connection;
 
 const EACH: Duration = Duration::from_secs(3);
 const ROUNDS: usize = 3;
 const READERS: usize = 200;
+/// How often the memory is looked at while they read.
+const SAMPLES: usize = 8;
 /// Articles, each in five warehouses.
 const ARTICLES: u32 = 2_000;
 const WAREHOUSES: [&str; 5] = ["CGN", "LON", "SAO", "YVR", "NRT"];
@@ -32,10 +35,10 @@ fn main() {
     let natural = |n: u32| format!("(sku='SKU-{:06}',warehouse='{}')", n % ARTICLES, WAREHOUSES[(n % 5) as usize]);
     let theirs = questions((0..1_000).map(|n| natural(n * 7)).collect(), "/odata/v4/depot/stock", |key| key.clone());
 
-    println!("{:<22} {:>4}  {:>27}  {:>27}", "", "", "ours", "@sap/cds");
+    println!("{:<28} {:>4}  {:>35}  {:>35}", "", "", "ours", "@sap/cds");
     println!(
-        "{:<22} {:>4}  {:>9} {:>8} {:>8}  {:>9} {:>8} {:>8}",
-        "", "conn", "req/s", "p50 ms", "p99 ms", "req/s", "p50", "p99"
+        "{:<28} {:>4}  {:>9} {:>8} {:>8} {:>7}  {:>9} {:>8} {:>8} {:>7}",
+        "", "conn", "req/s", "p50 ms", "p99 ms", "CPU ms", "req/s", "p50", "p99", "CPU"
     );
     for (at, (what, paths)) in ours.iter().enumerate() {
         for connections in [1, 16] {
@@ -45,29 +48,33 @@ fn main() {
             if let Some(cap) = &cap {
                 run(cap.address, &theirs[at].1, EACH / 3);
             }
-            let (mut mine, mut other) = (Vec::new(), Vec::new());
+            let (mut mine, mut other) = (Side::default(), Side::default());
             for _ in 0..ROUNDS {
-                mine.push(run(hub.address, paths, EACH));
+                mine.add(&hub, || run(hub.address, paths, EACH));
                 if let Some(cap) = &cap {
-                    other.push(run(cap.address, &theirs[at].1, EACH));
+                    other.add(cap, || run(cap.address, &theirs[at].1, EACH));
                 }
             }
-            let (mine, other) = (Load::all(mine), (!other.is_empty()).then(|| Load::all(other)));
-            print(what, connections, &mine, other.as_ref());
+            print(what, connections, mine, other);
         }
     }
     println!("\n{}", overhead(&database, &runtime, hub.address, &ours[0].1));
     println!("{}", alone(&database));
-    let page = ours[3].1.clone();
+    let (_, page) = ours.last().unwrap();
     runtime.block_on(load::run(hub.address, page.clone(), 16, EACH));
-    let before = hub.resident_mb();
-    runtime.block_on(load::run(hub.address, page.clone(), READERS, EACH));
-    let first = hub.resident_mb();
-    let many = runtime.block_on(load::run_any(hub.address, page, READERS, EACH * 3));
+    let mut resident = vec![hub.resident_mb()];
+    let mut pages = Vec::new();
+    for _ in 0..SAMPLES {
+        pages.push(runtime.block_on(load::run_any(hub.address, page.clone(), READERS, EACH)));
+        resident.push(hub.resident_mb());
+    }
+    let many = Load::all(pages);
+    let resident: Vec<String> = resident.iter().map(|mb| format!("{mb:.1}")).collect();
     println!(
-        "{READERS} readers of a page of 500: {:.0} pages/s, resident {before:.0} MB with 16, then {first:.0} and {:.0} MB; {} were told to come back (429)",
+        "{READERS} readers of a page of 500: {:.0} pages/s; resident MB with 16, then every {} s: {}; {} were told to come back (429)",
         many.rate(),
-        hub.resident_mb(),
+        EACH.as_secs(),
+        resident.join(", "),
         many.refused
     );
     drop((hub, cap));
@@ -82,8 +89,13 @@ fn questions(keys: Vec<String>, root: &str, address: impl Fn(&String) -> String)
         let (article, quantity) = (n * 7 % 200, n % 100);
         format!("{root}?$filter=startswith(sku,'SKU-00{article:03}')%20and%20quantity%20gt%20{quantity}&$orderby=quantity%20desc&$top=50")
     });
-    // Half of the table begins with it, and all of that has to be ordered.
+    // In the order of the key, which is every order that nobody asked for.
     let filters = (0..200).map(|n| {
+        let (warehouse, quantity) = (WAREHOUSES[n % 5], n % 100);
+        format!("{root}?$filter=warehouse%20eq%20'{warehouse}'%20and%20quantity%20gt%20{quantity}&$top=50")
+    });
+    // Half of the table begins with it, and all of that has to be ordered.
+    let halves = (0..200).map(|n| {
         format!(
             "{root}?$filter=startswith(sku,'SKU-{:03}')%20and%20quantity%20gt%20{}&$orderby=quantity%20desc&$top=50",
             n % 2,
@@ -95,21 +107,44 @@ fn questions(keys: Vec<String>, root: &str, address: impl Fn(&String) -> String)
         ("key lookup", lookups.collect::<Vec<_>>().into()),
         ("quick find + top 50", finds.collect::<Vec<_>>().into()),
         ("filter + top 50", filters.collect::<Vec<_>>().into()),
+        ("half of all, ordered, top 50", halves.collect::<Vec<_>>().into()),
         ("page of 500", pages.collect::<Vec<_>>().into()),
     ]
 }
 
-fn print(what: &str, connections: usize, mine: &Load, other: Option<&Load>) {
-    let side = |load: &Load| format!("{:>9.0} {:>8.2} {:>8.2}", load.rate(), load.at_share(0.5), load.at_share(0.99));
-    let compared = other.map(|other| {
+/// What one of the two servers did in all rounds.
+#[derive(Default)]
+struct Side {
+    loads: Vec<Load>,
+    cpu_seconds: f64,
+}
+
+impl Side {
+    fn add(&mut self, server: &Server, run: impl FnOnce() -> Load) {
+        let before = server.cpu_seconds();
+        self.loads.push(run());
+        self.cpu_seconds += server.cpu_seconds() - before;
+    }
+}
+
+fn print(what: &str, connections: usize, mine: Side, other: Side) {
+    let side = |side: Side| {
+        let load = Load::all(side.loads);
+        let each = side.cpu_seconds * 1e3 / load.count() as f64;
+        let (rate, half, most) = (load.rate(), load.at_share(0.5), load.at_share(0.99));
+        (format!("{rate:>9.0} {half:>8.3} {most:>8.2} {each:>7.3}"), rate, most, each)
+    };
+    let (mine, rate, most, each) = side(mine);
+    let compared = (!other.loads.is_empty()).then(|| {
+        let (other, their_rate, their_most, their_each) = side(other);
         format!(
-            "  {}   {:.1} times, p99 {:.2} of theirs",
-            side(other),
-            mine.rate() / other.rate(),
-            mine.at_share(0.99) / other.at_share(0.99)
+            "  {other}   {:.1} times, p99 {:.2} of theirs, CPU 1/{:.0}",
+            rate / their_rate,
+            most / their_most,
+            their_each / each
         )
     });
-    println!("{what:<22} {connections:>4}  {}{}", side(mine), compared.unwrap_or_default());
+    println!("{what:<28} {connections:>4}  {mine}{}", compared.unwrap_or_default());
 }
 
 /// A key lookup over one connection, beside the same row read by a prepared statement here.
@@ -161,13 +196,18 @@ fn alone(file: &std::path::Path) -> String {
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     };
-    let begins = "WHERE sku >= ?1 AND sku < ?2 AND instr(sku, ?1) = 1 AND quantity > 50 ORDER BY quantity DESC, sku, warehouse LIMIT 50";
+    let begins = "WHERE sku >= ?1 AND sku < ?2 AND quantity > 50 ORDER BY quantity DESC, sku, warehouse LIMIT 50";
     let between = |start: String| vec![start.clone(), format!("{start}\u{10FFFF}")];
     let find = time(begins, &|n| between(format!("SKU-00{:03}", n % 200)));
-    let filter = time(begins, &|n| between(format!("SKU-{:03}", n % 2)));
+    let half = time(begins, &|n| between(format!("SKU-{:03}", n % 2)));
+    let filter = time("WHERE warehouse = ?1 AND quantity > 50 ORDER BY sku, warehouse LIMIT 50", &|n| {
+        vec![WAREHOUSES[n as usize % 5].to_owned()]
+    });
     let page =
         time("ORDER BY sku, warehouse LIMIT 501 OFFSET cast(?1 AS INTEGER)", &|n| vec![(n % 20 * 450).to_string()]);
-    format!("the SQL alone: quick find p50 {find:.3} ms, filter {filter:.3} ms, page {page:.3} ms")
+    format!(
+        "the SQL alone: quick find p50 {find:.3} ms, filter {filter:.3} ms, half of all {half:.3} ms, page {page:.3} ms"
+    )
 }
 
 fn fill(file: &std::path::Path) {

@@ -4,9 +4,11 @@
 //! collation that knows characters alone, beside the column's own where an index serves that. A column that has such a
 //! collation by itself is compared as it is.
 
-use record::query::Function;
-use record::{Type, Value};
+use record::hash::RowHasher;
+use record::query::{Function, Lookup};
+use record::{Type, Value, ValueRef};
 
+use crate::sql::engine::Dialect as _;
 use crate::sql::paged::Plan;
 use crate::sql::query::{Dialect, Sort, marked};
 
@@ -104,7 +106,11 @@ impl Dialect for Asked<'_> {
             Function::DivideExactly => format!("(CAST({a} AS DECIMAL(60,20)) / {number_b})"),
             Function::Modulo => format!("({number_a} % {number_b})"),
             Function::Negate => format!("(- {number_a})"),
-            Function::KeyGuid => key_guid(parts),
+            Function::KeyGuid => match key_column(parts) {
+                name if self.plan.has(&name) => format!("t.`{name}`"),
+                _ => key_guid(parts),
+            },
+            Function::AsStored => a.to_owned(),
         }
     }
 
@@ -133,7 +139,14 @@ impl Dialect for Asked<'_> {
         }
     }
 
+    fn stored(&self, name: &str, _: &Type) -> String {
+        self.plan.place(name).expression.clone()
+    }
+
     fn compared(&self, side: String, sort: Sort, column: Option<&str>) -> String {
+        if side.starts_with(KEY_COLUMN) {
+            return side;
+        }
         match sort {
             Sort::Text if column.is_some_and(|name| self.plan.place(name).column.by_characters) => side,
             Sort::Text | Sort::Guid => self.by_characters(&side),
@@ -144,6 +157,36 @@ impl Dialect for Asked<'_> {
     fn is_numbered(&self) -> bool {
         false
     }
+}
+
+/// How a column is written that keeps hashes of keys.
+const KEY_COLUMN: &str = "t.`ironbridge_key_";
+
+/// The column that keeps the hashes of keys of these parts. *Shape*: of other parts it is another one.
+fn key_column(parts: &[String]) -> String {
+    let of = RowHasher::default().hash(parts.iter().map(|part| ValueRef::Text(part))) as u32;
+    format!("ironbridge_key_{of:08x}")
+}
+
+/// How rows are found by the hash of their key: by the index of a generated column. *Shape*: nothing to be created where
+/// no index says that the key is one, as in a view.
+pub(super) fn lookup(plan: &Plan, table: &str, key: &[String], mariadb: bool) -> Lookup {
+    let asked = Asked::new(plan, mariadb);
+    let of = |name: &String| plan.schema.index(name).map_or(&Type::Unknown, |at| &plan.schema.columns()[at].ty);
+    let parts: Vec<String> = key.iter().map(|name| asked.column(name, of(name))).collect();
+    let name = key_column(&parts);
+    if plan.has(&name) {
+        return Lookup::Indexed;
+    }
+    if !plan.unique {
+        return Lookup::Scan;
+    }
+    let bare: Vec<String> = parts.iter().map(|part| part.replacen("t.`", "`", 1)).collect();
+    let (table, collation, hash) = (super::dialect::MySql.table(table), asked.collation, key_guid(&bare));
+    Lookup::Needs(format!(
+        "ALTER TABLE {table} ADD COLUMN `{name}` CHAR(36) CHARACTER SET utf8mb4 COLLATE {collation} \
+         GENERATED ALWAYS AS ({hash}) VIRTUAL INVISIBLE, ADD INDEX `{name}` (`{name}`);"
+    ))
 }
 
 /// The hash of [`record::guid::hashed`], in SQL.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinaryProtocol, Conn, Opts, OptsBuilder, Params, QueryResult, Row, SslOpts};
+use record::query::Lookup;
 use record::{BoxFuture, Why};
 
 use super::{Database, catalog, query, value};
@@ -171,6 +172,10 @@ impl Session for Connection {
 
     fn asks<'a>(&self, plan: &'a Plan) -> Box<dyn sql::query::Dialect + 'a> {
         Box::new(query::Asked::new(plan, self.mariadb))
+    }
+
+    fn lookup(&self, plan: &Plan, table: &str, key: &[String]) -> Lookup {
+        query::lookup(plan, table, key, self.mariadb)
     }
 
     fn describe<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Option<Described>, Failure>> {

@@ -44,6 +44,8 @@ struct Columns {
     money: Vec<bool>,
     /// The zone of a column that keeps times without one.
     zones: Vec<Option<String>>,
+    /// Columns that always have a value.
+    filled: Vec<String>,
     /// Texts are kept in UTF-8, so that their bytes are those that are hashed.
     utf8: bool,
 }
@@ -108,7 +110,16 @@ impl Table {
         }
         let sql = "SELECT current_setting('server_encoding') = 'UTF8'";
         let utf8 = self.database.in_time(async { Ok(session.client.query_one(sql, &[]).await?.try_get(0)?) }).await?;
-        let columns = Arc::new(Columns { schema: Schema::new(schema), money, zones, utf8 });
+        let filled = match self.spec.options.text("query") {
+            Some(_) => Vec::new(),
+            None => {
+                let sql = "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND attnotnull";
+                let table = quote_table(&self.spec.table);
+                let rows = self.database.in_time(async { Ok(session.client.query(sql, &[&table]).await?) }).await?;
+                rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
+            }
+        };
+        let columns = Arc::new(Columns { schema: Schema::new(schema), money, zones, filled, utf8 });
         Ok(self.columns.get_or_init(|| columns).clone())
     }
 
@@ -361,6 +372,7 @@ impl Dialect for Postgres<'_> {
             Function::Modulo => format!("(({a})::numeric % nullif(({b})::numeric, 0))"),
             Function::Negate => format!("(- ({a})::numeric)"),
             Function::KeyGuid => key_guid(parts, self.columns.utf8),
+            Function::AsStored => a.to_owned(),
         }
     }
 
@@ -376,7 +388,11 @@ impl Dialect for Postgres<'_> {
         column.to_owned()
     }
 
-    fn order(&self, by: &str, descending: bool) -> String {
+    fn order(&self, by: &str, descending: bool, column: Option<&str>) -> String {
+        // Where there are no blanks, saying where they go would only keep the index from being used.
+        if column.is_some_and(|name| self.columns.filled.iter().any(|filled| filled == name)) {
+            return format!("{by}{}", if descending { " DESC" } else { "" });
+        }
         if descending { format!("{by} DESC NULLS LAST") } else { format!("{by} NULLS FIRST") }
     }
 }

@@ -8,6 +8,9 @@ use record::{Batch, BatchBuilder, Code, Fault, ReadSpec, Schema, Value, ValueRef
 /// Sessions that are kept open for the next question.
 const KEPT: usize = 16;
 
+/// Rows that there is room for before they come: more of them make it as they do.
+const ROOM: usize = 512;
+
 /// Sessions that nobody uses at the moment.
 pub(crate) struct Kept<S>(Mutex<Vec<S>>);
 
@@ -49,7 +52,9 @@ impl<'a> Gathered<'a> {
             columns.columns()[at].clone()
         });
         let schema = Schema::new(wanted.collect());
-        Gathered { system, spec, rows: Batch::builder(schema.clone()), schema, at: 0 }
+        let mut rows = Batch::builder(schema.clone());
+        rows.reserve(usize::try_from(query.limit).unwrap_or(ROOM).min(ROOM));
+        Gathered { system, spec, rows, schema, at: 0 }
     }
 
     /// The columns of the answer.

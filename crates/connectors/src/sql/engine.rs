@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use record::catalog::{Table, TableColumn};
-use record::query::Function;
+use record::query::{Function, Lookup};
 use record::{BoxFuture, Health, KeyRules, Type, Value};
 
 use super::failure::{Failure, Words};
@@ -215,6 +215,12 @@ pub(crate) trait Session: Send {
 
     /// How a user's question about these columns is written for this server.
     fn asks<'a>(&self, plan: &'a Plan) -> Box<dyn query::Dialect + 'a>;
+
+    /// How the server finds rows of this table by the hash of these columns.
+    fn lookup(&self, plan: &Plan, table: &str, key: &[String]) -> Lookup {
+        let _ = (plan, table, key);
+        Lookup::Scan
+    }
 
     /// A table or view, or `None` where there is none of this name that the user can see.
     fn describe<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Option<Described>, Failure>>;

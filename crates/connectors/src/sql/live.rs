@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use record::query::{Answer, Expr, Query};
+use record::query::{Answer, Expr, Function, Lookup, Query};
 use record::{BoxFuture, Code, Fault, Queryable, ReadSpec, Schema, Value};
 
 use super::asked::{Gathered, Kept};
@@ -151,6 +151,23 @@ impl Queryable for Table {
 
     fn hashes_keys(&self) -> bool {
         true
+    }
+
+    fn orders(&self, columns: &[&str]) -> bool {
+        self.engine.computes(Function::AsStored) && self.plan.get().is_some_and(|plan| plan.orders(columns))
+    }
+
+    fn lookup<'a>(&'a self, columns: &'a [String]) -> BoxFuture<'a, Result<Lookup, Fault>> {
+        Box::pin(async move {
+            let lookup = async {
+                let mut asking = self.session().await?;
+                let plan = self.plan(&mut *asking.session).await?;
+                let lookup = asking.session.lookup(&plan, &self.spec.table, columns);
+                self.kept.keep(asking);
+                Ok(lookup)
+            };
+            lookup.await.map_err(|failure: Failure| self.failed(self.engine.timeout(), &failure))
+        })
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {

@@ -44,8 +44,15 @@ pub(crate) trait Dialect {
         format!("({column} = 1)")
     }
 
-    fn order(&self, by: &str, descending: bool) -> String {
+    /// What rows are ordered by; `column` where it is one.
+    fn order(&self, by: &str, descending: bool, column: Option<&str>) -> String {
+        let _ = column;
         format!("{by}{}", if descending { " DESC" } else { "" })
+    }
+
+    /// A column as its index has it, of [`Function::AsStored`].
+    fn stored(&self, name: &str, ty: &Type) -> String {
+        self.column(name, ty)
     }
 
     /// A side of a comparison, or what rows are ordered by, so that equal and less are those of its sort; `column`
@@ -79,9 +86,10 @@ pub(crate) trait Dialect {
         None
     }
 
-    /// What bounds a beginning from both sides, for the index; beside the test itself.
-    fn begins(&self, column: &str, from: &str, before: &str) -> Option<String> {
-        let _ = (column, from, before);
+    /// What bounds a beginning of this column from both sides, for the index, and whether that is the test itself
+    /// already. *Shape*: `column` is the SQL of it.
+    fn begins(&self, name: &str, column: &str, from: &str, before: &str) -> Option<(String, bool)> {
+        let _ = (name, column, from, before);
         None
     }
 }
@@ -193,7 +201,11 @@ impl Writer<'_> {
 
     fn order(&mut self, order: &Order) -> String {
         let by = self.side(&order.by);
-        self.dialect.order(&by, order.descending)
+        let column = match &order.by {
+            Expr::Column(name) => Some(name.as_str()),
+            by => as_stored(by),
+        };
+        self.dialect.order(&by, order.descending, column)
     }
 
     fn param(&mut self, value: Value, sort: Sort) -> String {
@@ -204,6 +216,9 @@ impl Writer<'_> {
 
     /// An operand that is compared.
     fn side(&mut self, expr: &Expr) -> String {
+        if let Some(name) = as_stored(expr) {
+            return self.dialect.stored(name, self.type_of(name));
+        }
         let (sql, sort) = (self.operand(expr), self.sort(expr));
         let column = match expr {
             Expr::Column(name) => Some(name.as_str()),
@@ -270,6 +285,11 @@ impl Writer<'_> {
                 };
                 let left = self.operand(left);
                 format!("{left} IS {}", if equal { "NULL" } else { "NOT NULL" })
+            }
+            // A column that tells rows apart is never without a value.
+            Expr::Value(value) if as_stored(left).is_some() => {
+                let (left, op) = (self.side(left), if wanted { op } else { op.opposite() });
+                format!("{left} {op} {}", self.param(value.clone(), Sort::Text))
             }
             Expr::Value(value) => {
                 let op = match (op, wanted) {
@@ -367,20 +387,20 @@ impl Writer<'_> {
         let sorts: Vec<Sort> = arguments.iter().map(|argument| self.sort(argument)).collect();
         let parts: Vec<String> = arguments.iter().map(|argument| self.operand(argument)).collect();
         let call = self.dialect.call(function, &parts, &sorts);
-        let (Function::StartsWith, Some(Expr::Column(_)), Some(Expr::Value(Value::Text(start)))) =
+        let (Function::StartsWith, Some(Expr::Column(name)), Some(Expr::Value(Value::Text(start)))) =
             (function, arguments.first(), arguments.get(1))
         else {
             return call;
         };
-        if start.is_empty() || self.dialect.begins("", "", "").is_none() {
+        if start.is_empty() || self.dialect.begins(name, "", "", "").is_none() {
             return call;
         }
-        let (from, before) = (
-            self.param(Value::text(start), Sort::Text),
-            self.param(Value::Text(format!("{start}\u{10FFFF}")), Sort::Text),
-        );
-        match self.dialect.begins(&parts[0], &from, &before) {
-            Some(bounds) => format!("({bounds} AND {call})"),
+        // What the call has bound already is the first of the bounds.
+        let from = parts[1].clone();
+        let before = self.param(Value::Text(format!("{start}\u{10FFFF}")), Sort::Text);
+        match self.dialect.begins(name, &parts[0], &from, &before) {
+            Some((bounds, true)) => format!("({bounds})"),
+            Some((bounds, false)) => format!("({bounds} AND {call})"),
             None => call,
         }
     }
@@ -397,7 +417,8 @@ impl Writer<'_> {
                 | Function::Trim
                 | Function::TrimWords
                 | Function::Concat
-                | Function::Filled => Sort::Text,
+                | Function::Filled
+                | Function::AsStored => Sort::Text,
                 Function::Date => Sort::Date,
                 Function::Time => Sort::Time,
                 Function::KeyGuid => Sort::Guid,
@@ -408,6 +429,17 @@ impl Writer<'_> {
             },
             _ => Sort::Bool,
         }
+    }
+}
+
+/// The column that is compared as the source does it.
+fn as_stored(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Call(Function::AsStored, of) => match of.as_slice() {
+            [Expr::Column(name)] => Some(name),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

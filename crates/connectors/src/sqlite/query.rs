@@ -42,13 +42,15 @@ struct Shared {
     schema: OnceLock<Arc<Schema>>,
     /// Columns of text that SQLite may compare by other rules than their characters.
     loose: OnceLock<Vec<String>>,
+    /// Columns that keep everything as a text but blanks and bytes.
+    texts: OnceLock<Vec<String>>,
     short: Mutex<HashSet<String>>,
 }
 
 impl Table {
     pub fn new(database: Database, spec: ReadSpec) -> Table {
-        let (schema, loose) = (OnceLock::new(), OnceLock::new());
-        let shared = Shared { database, spec, kept: Kept::default(), schema, loose, short: Mutex::default() };
+        let (schema, loose, texts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let shared = Shared { database, spec, kept: Kept::default(), schema, loose, texts, short: Mutex::default() };
         Table { shared: Arc::new(shared) }
     }
 
@@ -91,7 +93,8 @@ impl Queryable for Table {
         Box::pin(async move {
             let schema = self.schema().await?;
             let from = format!("{} AS t", super::source::plan::from(&self.shared.spec));
-            let lite = Lite { loose: self.shared.loose.get().map(Vec::as_slice).unwrap_or_default() };
+            let names = |of: &'a OnceLock<Vec<String>>| of.get().map(Vec::as_slice).unwrap_or_default();
+            let lite = Lite { loose: names(&self.shared.loose), texts: names(&self.shared.texts) };
             let statements = write(&lite, &from, &schema, query);
             if let Some(answer) = self.shared.in_place(&schema, &statements, query) {
                 return answer;
@@ -209,21 +212,34 @@ impl Shared {
         }
         let schema = Plan::of(connection, &self.spec, None, false)?.schema;
         let text = schema.columns().iter().filter(|column| matches!(column.ty, Type::Text { .. }));
-        let loose = text.filter(|column| !self.is_by_characters(connection, &column.name));
-        self.loose.get_or_init(|| loose.map(|column| column.name.to_string()).collect());
+        let text: Vec<String> = text.map(|column| column.name.to_string()).collect();
+        let (mut loose, mut texts) = (Vec::new(), Vec::new());
+        for name in text {
+            match self.is_by_characters(connection, &name) {
+                Some(true) => texts.push(name),
+                Some(false) => {}
+                None => loose.push(name),
+            }
+        }
+        self.loose.get_or_init(|| loose);
+        self.texts.get_or_init(|| texts);
         Ok(self.schema.get_or_init(|| schema).clone())
     }
 
-    /// Whether a column compares by its characters alone, as every text of a query does. Of a view and of a `query:`
-    /// nobody knows.
-    fn is_by_characters(&self, connection: &Connection, column: &str) -> bool {
+    /// Of a column that compares by its characters alone, as every text of a query does, whether it keeps numbers as
+    /// texts too; nothing for another one. Of a view and of a `query:` nobody knows.
+    fn is_by_characters(&self, connection: &Connection, column: &str) -> Option<bool> {
         if self.spec.options.text("query").is_some() {
-            return false;
+            return None;
         }
-        let metadata = connection.column_metadata(None, self.spec.table.as_str(), column);
-        metadata.is_ok_and(|(_, collation, ..)| {
-            collation.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"BINARY"))
-        })
+        let (declared, collation, ..) = connection.column_metadata(None, self.spec.table.as_str(), column).ok()?;
+        if !collation.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"BINARY")) {
+            return None;
+        }
+        // *Source*: "Determination Of Column Affinity" of SQLite's documentation: INT goes before these.
+        let declared = declared.map(|name| name.to_string_lossy().to_uppercase()).unwrap_or_default();
+        let is_text = ["CHAR", "CLOB", "TEXT"].iter().any(|part| declared.contains(part));
+        Some(is_text && !declared.contains("INT"))
     }
 
     fn answer(
@@ -279,6 +295,7 @@ fn bind(value: &Value, sort: Sort) -> Sql {
 /// SQLite with the functions that it was taught.
 struct Lite<'a> {
     loose: &'a [String],
+    texts: &'a [String],
 }
 
 impl Lite<'_> {
@@ -351,8 +368,10 @@ impl Dialect for Lite<'_> {
         }
     }
 
-    fn begins(&self, column: &str, from: &str, before: &str) -> Option<String> {
-        Some(format!("{column} >= {from} AND {column} < {before}"))
+    fn begins(&self, name: &str, column: &str, from: &str, before: &str) -> Option<(String, bool)> {
+        // Between texts there is nothing but what begins so; a number in a column without a type is no text.
+        let all = !self.is_loose(name) && self.texts.iter().any(|known| known == name);
+        Some((format!("{column} >= {from} AND {column} < {before}"), all))
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Asked<'a> {
 
 /// What the server computes as it is meant. It has no expressions that could reduce spaces between words.
 pub(super) fn computes(function: Function) -> bool {
-    function != Function::TrimWords
+    !matches!(function, Function::TrimWords | Function::AsStored)
 }
 
 /// White space as `Trim` means it.
@@ -138,6 +138,8 @@ impl Dialect for Asked<'_> {
             Function::Modulo => format!("({number_a} % {number_b})"),
             Function::Negate => format!("(- {number_a})"),
             Function::KeyGuid => key_guid(parts, sorts),
+            // Its collations order one text in two ways, as it is `varchar` or `nvarchar`.
+            Function::AsStored => a.to_owned(),
         }
     }
 

@@ -12,6 +12,7 @@ mod ground;
 mod lines;
 mod moment;
 mod mysql;
+mod mysql_keys;
 mod notify;
 mod odata;
 mod postgres;

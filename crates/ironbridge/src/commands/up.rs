@@ -93,7 +93,9 @@ impl Hub {
             match tls {
                 None => axum::serve(ingress::prompt(listener), routes).with_graceful_shutdown(stopped).await,
                 Some(tls) => {
-                    axum::serve(tls::Listener::new(listener, tls)?, routes).with_graceful_shutdown(stopped).await
+                    axum::serve(ingress::Reasons(tls::Listener::new(listener, tls)?), routes)
+                        .with_graceful_shutdown(stopped)
+                        .await
                 }
             }
         });

@@ -50,7 +50,9 @@ pub async fn lookup_note(project: &Project, integration: &Integration, systems: 
     );
     Some(match virtual_tables::lookup(project, &exposed, &*source).await.ok()?? {
         Lookup::Indexed => format!("{name}: a GUID there is a hash of the key, and `{from}` finds its row by an index"),
-        Lookup::Needs(sql) => format!("{why}. Where the table is large, run this there once:\n    {sql}"),
+        Lookup::Needs(sql) => {
+            format!("{why}. Where the table is large, run this there once, and start the hub again:\n    {sql}")
+        }
         Lookup::Scan => {
             format!(
                 "{why}, as long as `timeout:` lets it. Where the table is large, give the texts of the key a `pattern:`"

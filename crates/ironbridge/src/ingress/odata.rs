@@ -6,6 +6,7 @@
 mod answer;
 mod batch;
 mod entity;
+mod pieces;
 mod reply;
 mod request;
 mod roots;

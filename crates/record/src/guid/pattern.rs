@@ -12,6 +12,8 @@ pub struct Pattern {
 struct Run {
     /// Sorted, without repeats.
     alphabet: Vec<char>,
+    /// By the code of a character of ASCII, its place in the alphabet.
+    ascii: Vec<Option<u16>>,
     min: u32,
     max: u32,
     count: u128,
@@ -54,7 +56,9 @@ impl Pattern {
                 return None;
             }
             let count = count(alphabet.len(), min, max)?;
-            runs.push(Run { alphabet, min, max, count });
+            let place = |c: u8| alphabet.binary_search(&char::from(c)).ok().map(|place| place as u16);
+            let ascii = (0..128).map(place).collect();
+            runs.push(Run { alphabet, ascii, min, max, count });
         }
         // A run that may be empty leaves the next one beside the one before it.
         let unclear = runs.iter().enumerate().any(|(at, run)| run.min == 0 && at + 1 < runs.len() && at > 0);
@@ -72,9 +76,16 @@ impl Pattern {
         let mut chars = text.chars().peekable();
         let mut number: u128 = 0;
         for run in &self.runs {
+            if let ([only], 1, 1) = (run.alphabet.as_slice(), run.min, run.max) {
+                // A character that stands for itself says nothing.
+                if chars.next() != Some(*only) {
+                    return None;
+                }
+                continue;
+            }
             let (mut length, mut value) = (0, 0u128);
             while length < run.max
-                && let Some(digit) = chars.peek().and_then(|c| run.alphabet.binary_search(c).ok())
+                && let Some(digit) = chars.peek().and_then(|c| run.place(*c))
             {
                 value = value.checked_mul(run.alphabet.len() as u128)?.checked_add(digit as u128)?;
                 length += 1;
@@ -110,6 +121,13 @@ impl Pattern {
 }
 
 impl Run {
+    fn place(&self, c: char) -> Option<usize> {
+        match self.ascii.get(c as usize) {
+            Some(place) => place.map(usize::from),
+            None => self.alphabet.binary_search(&c).ok(),
+        }
+    }
+
     fn of_length(&self, length: u32) -> Option<u128> {
         (self.alphabet.len() as u128).checked_pow(length)
     }

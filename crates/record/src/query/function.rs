@@ -48,6 +48,8 @@ pub enum Function {
     Negate,
     /// The GUID that [`crate::guid`] computes from the parts of a key.
     KeyGuid,
+    /// The text itself, compared as the source compares it: only of a column that [`super::Queryable::orders`].
+    AsStored,
 }
 
 impl Function {
@@ -84,6 +86,7 @@ impl Function {
         Function::Modulo,
         Function::Negate,
         Function::KeyGuid,
+        Function::AsStored,
     ];
 
     /// A name of letters and underscores, for a database that is taught the function.
@@ -121,6 +124,7 @@ impl Function {
             Function::Modulo => "modulo",
             Function::Negate => "negate",
             Function::KeyGuid => "key_guid",
+            Function::AsStored => "as_stored",
         }
     }
 
@@ -207,6 +211,7 @@ impl Function {
             | Function::DivideExactly
             | Function::Modulo => self.arithmetic(&arguments[0], &arguments[1])?,
             Function::KeyGuid => Value::Guid(crate::guid::hashed(&Key::of(arguments).ok()?)),
+            Function::AsStored => arguments[0].clone(),
         })
     }
 

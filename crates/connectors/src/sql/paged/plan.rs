@@ -124,6 +124,25 @@ impl Plan {
         }
     }
 
+    /// Whether the table has a column of this name, whoever asked for it.
+    pub fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
+    /// Whether these columns are always there, and an index says that no two rows have the same values in them.
+    pub fn orders(&self, columns: &[&str]) -> bool {
+        let places: Vec<&Place> = columns.iter().map(|name| self.place(name)).collect();
+        let is_in_its_order = |place: &&Place| match place.column.ty {
+            Type::Text { .. } => matches!(place.column.declared.as_str(), "char" | "varchar"),
+            _ => true,
+        };
+        let is_given = |place: &Place| places.iter().any(|given| given.column.name == place.column.name);
+        self.unique
+            && self.order.iter().all(is_given)
+            && places.iter().all(|place| place.column.filled)
+            && places.iter().all(is_in_its_order)
+    }
+
     /// A column of the spec, by the name that it has there.
     pub fn place(&self, name: &str) -> &Place {
         let at = self.schema.index(name).expect("only columns that the plan was made for are asked for");

@@ -24,7 +24,7 @@ impl Dialect for Plain {
     fn holds(&self, column: &str) -> String {
         column.to_owned()
     }
-    fn order(&self, by: &str, descending: bool) -> String {
+    fn order(&self, by: &str, descending: bool, _: Option<&str>) -> String {
         format!("{by}{}", if descending { " DESC" } else { "" })
     }
 }

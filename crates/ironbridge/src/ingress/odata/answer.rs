@@ -5,11 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use odata::payload::{self, Metadata};
 use odata::{Expr, Literal, Options, Segment};
-use record::Value;
 use record::query::Expr as Test;
+use record::{Value, ValueRef};
 use virtual_tables::{Ask, Page, Position, Refused, codes};
 
 use super::entity::{Wanted, rows, wanted};
+use super::pieces::Pieces;
 use super::reply::{Reply, TEXT};
 use super::request::{Head, content_type, options, shown};
 use super::roots::Shown;
@@ -232,11 +233,12 @@ impl<'a> Root<'a> {
             after: self.position()?,
         };
         let page = ask_for(table, &ask).await?;
-        let mut out = String::with_capacity(256 + page.rows.len() * 200);
+        let mut pieces = Pieces::for_bytes(256 + page.len() * (50 + wanted.fetched.len() * 30));
+        let out = pieces.text();
         out.push('{');
         if style.metadata != Metadata::None {
             out.push_str("\"@odata.context\":");
-            payload::quoted(&mut out, &self.context(table, &wanted, ""));
+            payload::quoted(out, &self.context(table, &wanted, ""));
             out.push(',');
         }
         if let Some(count) = page.count {
@@ -244,14 +246,15 @@ impl<'a> Root<'a> {
             out.push_str(&format!("\"@odata.count\":{number},"));
         }
         out.push_str("\"value\":[");
-        rows(self, table, &wanted, &page, style, &mut out).await?;
+        rows(self, table, &wanted, &page, style, &mut pieces).await?;
+        let out = pieces.text();
         out.push(']');
         if let Some(next) = &page.next {
             out.push_str(",\"@odata.nextLink\":");
-            payload::quoted(&mut out, &self.next(table, next, ask.page));
+            payload::quoted(out, &self.next(table, next, ask.page));
         }
         out.push('}');
-        let reply = Reply::new(content_type(style), out);
+        let reply = Reply::new(content_type(style), pieces);
         Ok(match preferred {
             Some(_) => reply.with("preference-applied", format!("odata.maxpagesize={}", ask.page)),
             None => reply,
@@ -289,7 +292,7 @@ impl<'a> Root<'a> {
         let filter = Test::equal(Test::column(&table.set.key), Value::Guid(guid));
         let ask = Ask { select, filter: Some(filter), page: 1, top: Some(1), ..Ask::default() };
         let page = ask_for(table, &ask).await?;
-        if page.rows.is_empty() {
+        if page.is_empty() {
             return Err(Refused::new(404, codes::NOT_FOUND, format!("`{}` has no row {guid}", table.set.name)));
         }
         Ok(page)
@@ -300,8 +303,9 @@ impl<'a> Root<'a> {
         let style = self.head.style(&self.options)?;
         let wanted = wanted(self, table, &self.options)?;
         let page = self.row(table, guid, wanted.fetched.clone()).await?;
-        let mut out = String::new();
-        rows(self, table, &wanted, &page, style, &mut out).await?;
+        let mut pieces = Pieces::default();
+        rows(self, table, &wanted, &page, style, &mut pieces).await?;
+        let mut out = pieces.whole();
         if style.metadata != Metadata::None {
             let mut context = String::from("{\"@odata.context\":");
             payload::quoted(&mut context, &self.context(table, &wanted, "/$entity"));
@@ -315,7 +319,7 @@ impl<'a> Root<'a> {
         self.only(&["$format"])?;
         let at = table.table.exposed.property(name).ok_or_else(|| malformed("no such property"))?;
         let page = self.row(table, guid, vec![at]).await?;
-        let value = page.rows.first().and_then(|row| row.first()).cloned().unwrap_or_default();
+        let value = page.value(0, 0);
         if value.is_blank() {
             return Ok(Reply::no_content());
         }
@@ -326,9 +330,9 @@ impl<'a> Root<'a> {
         let mut text = String::new();
         let ty = table.set.properties[at].ty;
         if raw {
-            payload::value(&mut text, &value, ty, Default::default());
-            let plain = match &value {
-                Value::Text(text) => text.clone(),
+            payload::value(&mut text, value, ty, Default::default());
+            let plain = match value {
+                ValueRef::Text(text) => text.to_owned(),
                 _ => text.trim_matches('"').to_owned(),
             };
             return Ok(Reply::new(TEXT, plain));
@@ -340,7 +344,7 @@ impl<'a> Root<'a> {
             text.push(',');
         }
         text.push_str("\"value\":");
-        payload::value(&mut text, &value, ty, style);
+        payload::value(&mut text, value, ty, style);
         text.push('}');
         Ok(Reply::new(content_type(style), text))
     }
@@ -351,8 +355,8 @@ impl<'a> Root<'a> {
         let at = table.table.exposed.property(&navigation.property).ok_or_else(|| malformed("no such property"))?;
         let target = self.table(&navigation.set)?;
         let page = self.row(table, guid, vec![at]).await?;
-        match page.rows.first().and_then(|row| row.first()) {
-            Some(Value::Guid(other)) => self.single(target, *other).await,
+        match page.value(0, 0) {
+            ValueRef::Guid(other) => self.single(target, other).await,
             _ => Ok(Reply::no_content()),
         }
     }

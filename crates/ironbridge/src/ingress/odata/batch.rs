@@ -9,6 +9,7 @@ use virtual_tables::{Refused, codes};
 
 use super::Service;
 use super::answer::answer;
+use super::pieces::Pieces;
 use super::reply::Reply;
 use super::request::{Head, shown};
 
@@ -60,7 +61,7 @@ pub(super) async fn batch(
             break;
         }
     }
-    Ok(if json { json_reply(&replies) } else { multipart_reply(&replies) })
+    Ok(if json { json_reply(&replies) } else { multipart_reply(replies) })
 }
 
 async fn one(service: &Service, admitted: &[&str], head: &Head, outer: &HeaderMap, part: &Part) -> Reply {
@@ -208,10 +209,11 @@ fn json_parts(text: &str) -> Result<Vec<Part>, Refused> {
     requests.iter().map(part).collect()
 }
 
-fn multipart_reply(replies: &[(Part, Reply)]) -> Reply {
+fn multipart_reply(replies: Vec<(Part, Reply)>) -> Reply {
     let boundary = format!("batchresponse_{}", uuid::Uuid::now_v7().simple());
-    let mut out = String::new();
+    let mut all = Pieces::default();
     for (part, reply) in replies {
+        let out = all.text();
         out.push_str(&format!(
             "--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
         ));
@@ -227,10 +229,12 @@ fn multipart_reply(replies: &[(Part, Reply)]) -> Reply {
         for (name, value) in &reply.headers {
             out.push_str(&format!("{name}: {value}\r\n"));
         }
-        out.push_str(&format!("Content-Length: {}\r\n\r\n{}\r\n", reply.body.len(), reply.body));
+        out.push_str(&format!("Content-Length: {}\r\n\r\n", reply.body.len()));
+        all.append(reply.body);
+        all.text().push_str("\r\n");
     }
-    out.push_str(&format!("--{boundary}--\r\n"));
-    Reply::new(format!("multipart/mixed;boundary={boundary}"), out)
+    all.text().push_str(&format!("--{boundary}--\r\n"));
+    Reply::new(format!("multipart/mixed;boundary={boundary}"), all)
 }
 
 fn json_reply(replies: &[(Part, Reply)]) -> Reply {
@@ -244,8 +248,9 @@ fn json_reply(replies: &[(Part, Reply)]) -> Reply {
             headers.insert(name.to_string(), json!(value));
         }
         let is_json = reply.content_type.starts_with("application/json");
-        let body = if is_json { serde_json::from_str(&reply.body).ok() } else { None };
-        let body = body.unwrap_or_else(|| if reply.body.is_empty() { Json::Null } else { json!(reply.body) });
+        let text = reply.body.whole();
+        let body = if is_json { serde_json::from_str(&text).ok() } else { None };
+        let body = body.unwrap_or_else(|| if text.is_empty() { Json::Null } else { json!(text) });
         json!({ "id": part.id, "status": reply.status, "headers": headers, "body": body })
     };
     let responses: Vec<Json> = replies.iter().map(response).collect();

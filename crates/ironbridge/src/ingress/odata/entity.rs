@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use odata::Options;
-use odata::payload::{self, Style};
-use odata::service::Property;
-use record::Value;
+use odata::payload::{Members, Style};
 use record::query::Expr as Test;
+use record::{Value, ValueRef};
 use virtual_tables::{Ask, Page, Refused, codes};
 
 use super::answer::{Root, ask_for};
+use super::pieces::Pieces;
 use super::request::shown;
 use super::roots::Shown;
 
@@ -114,27 +114,28 @@ pub(super) async fn rows(
     wanted: &Wanted,
     page: &Page,
     style: Style,
-    out: &mut String,
+    pieces: &mut Pieces,
 ) -> Result<(), Refused> {
     let mut others = Vec::with_capacity(wanted.expanded.len());
     for expanded in &wanted.expanded {
         others.push(others_of(root, expanded, page, style).await?);
     }
-    let properties: Vec<&Property> = wanted.written.iter().map(|at| &table.set.properties[*at]).collect();
-    for (at, (row, key)) in page.rows.iter().zip(&page.keys).enumerate() {
-        if at > 0 {
+    let members = Members::new(&table.set, wanted.written.iter().map(|at| &table.set.properties[*at]), style);
+    for row in 0..page.len() {
+        let out = pieces.text();
+        if row > 0 {
             out.push(',');
         }
         out.push('{');
         let before = out.len();
-        payload::members(out, &table.set, &properties, &row[..properties.len()], key, style);
+        members.write(out, (0..wanted.written.len()).map(|at| page.value(row, at)), page.key(row));
         for (expanded, found) in wanted.expanded.iter().zip(&others) {
             if out.len() > before {
                 out.push(',');
             }
             out.push_str(&format!("\"{}\":", expanded.name));
-            let other = match &row[expanded.key] {
-                Value::Guid(guid) => found.get(guid).map_or("null", String::as_str),
+            let other = match page.value(row, expanded.key) {
+                ValueRef::Guid(guid) => found.get(&guid).map_or("null", String::as_str),
                 _ => "null",
             };
             out.push_str(other);
@@ -152,12 +153,11 @@ async fn others_of(
     style: Style,
 ) -> Result<HashMap<uuid::Uuid, String>, Refused> {
     let target = root.table(&expanded.set)?;
-    let mut keys: Vec<uuid::Uuid> = Vec::new();
-    for row in &page.rows {
-        if let Value::Guid(guid) = row[expanded.key] {
-            keys.push(guid);
-        }
-    }
+    let guid = |row: usize| match page.value(row, expanded.key) {
+        ValueRef::Guid(guid) => Some(guid),
+        _ => None,
+    };
+    let mut keys: Vec<uuid::Uuid> = (0..page.len()).filter_map(guid).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut found = HashMap::with_capacity(keys.len());
@@ -170,14 +170,12 @@ async fn others_of(
     let ask =
         Ask { select: expanded.written.clone(), filter: Some(filter), page: rows, top: Some(rows), ..Ask::default() };
     let others = ask_for(target, &ask).await?;
-    let properties: Vec<&Property> = expanded.written.iter().map(|at| &target.set.properties[*at]).collect();
-    for (row, key) in others.rows.iter().zip(&others.keys) {
-        if let Value::Guid(guid) = key {
-            let mut text = String::from("{");
-            payload::members(&mut text, &target.set, &properties, row, key, style);
-            text.push('}');
-            found.insert(*guid, text);
-        }
+    let members = Members::new(&target.set, expanded.written.iter().map(|at| &target.set.properties[*at]), style);
+    for row in 0..others.len() {
+        let mut text = String::from("{");
+        members.write(&mut text, (0..expanded.written.len()).map(|at| others.value(row, at)), others.key(row));
+        text.push('}');
+        found.insert(others.key(row), text);
     }
     Ok(found)
 }

@@ -5,6 +5,8 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use virtual_tables::{Refused, codes};
 
+use super::pieces::Pieces;
+
 pub(super) const JSON: &str = "application/json;odata.metadata=minimal;charset=utf-8";
 pub(super) const TEXT: &str = "text/plain;charset=utf-8";
 
@@ -12,14 +14,14 @@ pub(super) const TEXT: &str = "text/plain;charset=utf-8";
 pub(super) struct Reply {
     pub status: u16,
     pub content_type: String,
-    pub body: String,
+    pub body: Pieces,
     pub headers: Vec<(HeaderName, String)>,
     refused: Option<Box<Refused>>,
 }
 
 impl Reply {
-    pub fn new(content_type: impl Into<String>, body: String) -> Reply {
-        Reply { status: 200, content_type: content_type.into(), body, headers: Vec::new(), refused: None }
+    pub fn new(content_type: impl Into<String>, body: impl Into<Pieces>) -> Reply {
+        Reply { status: 200, content_type: content_type.into(), body: body.into(), headers: Vec::new(), refused: None }
     }
 
     pub fn no_content() -> Reply {
@@ -44,7 +46,7 @@ impl Reply {
         Reply {
             status: refused.as_ref().map_or(500, |refused| refused.status),
             content_type: JSON.to_owned(),
-            body,
+            body: body.into(),
             headers,
             refused,
         }
@@ -63,7 +65,7 @@ impl Reply {
     }
 
     pub fn into_response(self, id: &str) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
+        let mut response = Response::new(self.body.into_body());
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         let mut put = |name: HeaderName, value: &str| {

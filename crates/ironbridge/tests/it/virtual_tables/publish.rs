@@ -149,8 +149,11 @@ fn rows_of_every_database_are_shown_in_dynamics() {
         let shown = Shown::of(served);
         let published = shown.publish("stock", &["--yes"]).ok();
         // The key is hashed: who publishes hears what a look-up costs, and what can be done about it where something can.
-        let advice =
-            if kind == "postgres" { "CREATE INDEX CONCURRENTLY \"ironbridge_key_stock_" } else { "a `pattern:`" };
+        let advice = match kind {
+            "postgres" => "CREATE INDEX CONCURRENTLY \"ironbridge_key_stock_",
+            "mysql" => "ALTER TABLE `stock` ADD COLUMN `ironbridge_key_",
+            _ => "a `pattern:`",
+        };
         assert!(
             published.err.contains("computes the hash of every row") && published.err.contains(advice),
             "{published:#?}"
