@@ -77,7 +77,7 @@ CREATE TABLE queue (
   delayed                 INTEGER NOT NULL DEFAULT 0,
   deferred                INTEGER NOT NULL DEFAULT 0,
   scheduled               INTEGER NOT NULL DEFAULT 0
-);
+, filed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX queue_of_parent ON queue (parent) WHERE parent IS NOT NULL;
 CREATE TABLE rule (
   queue   INTEGER NOT NULL REFERENCES queue (id),
@@ -111,7 +111,6 @@ CREATE TABLE message (
 ) WITHOUT ROWID;
 CREATE INDEX message_ready ON message (queue, seq) WHERE state = 0 AND session IS NULL;
 CREATE INDEX message_due ON message (due) WHERE due IS NOT NULL;
-CREATE INDEX message_of_session ON message (session, state, seq) WHERE session IS NOT NULL;
 CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL AND state NOT IN (1, 4);
 CREATE TABLE body (
   seq        INTEGER PRIMARY KEY,
@@ -428,3 +427,8 @@ CREATE TABLE away (
   by        TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX flow_instance_key ON flow_instance (integration, key);
+CREATE INDEX message_of_session ON message (session, state, seq) WHERE session > 0;
+CREATE TABLE tally (
+  id  INTEGER PRIMARY KEY,
+  n   INTEGER NOT NULL
+);

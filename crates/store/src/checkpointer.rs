@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use crate::Error;
 use crate::file::{self, Role};
+use crate::room::Room;
 use crate::writer::Writer;
 
 /// A checkpoint begins when the log has this many pages: 16 MB.
@@ -53,12 +54,13 @@ impl Checkpointer {
         path: &Path,
         busy: Duration,
         writer: Arc<Writer>,
+        room: Option<Arc<Room>>,
     ) -> Result<JoinHandle<()>, Error> {
         let conn = file::connect(path, Role::Checkpointer, busy)?;
         let this = Arc::clone(self);
         let thread = std::thread::Builder::new().name("store-checkpoint".into());
         let folder = |source| Error::Folder { path: path.to_owned(), source };
-        thread.spawn(move || this.work(&conn, &writer)).map_err(folder)
+        thread.spawn(move || this.work(&conn, &writer, room.as_deref())).map_err(folder)
     }
 
     /// Something was written. Cheap; called after every transaction.
@@ -79,11 +81,11 @@ impl Checkpointer {
         self.wake.notify_one();
     }
 
-    fn work(&self, conn: &Connection, writer: &Writer) {
+    fn work(&self, conn: &Connection, writer: &Writer, room: Option<&Room>) {
         loop {
             match self.next() {
-                Work::Checkpoint => checkpoint_and_rewind(conn, writer),
-                Work::Space => while self.give_back(conn, writer).unwrap_or(false) {},
+                Work::Checkpoint => checkpoint_and_rewind(conn, writer, room),
+                Work::Space => while self.give_back(conn, writer, room).unwrap_or(false) {},
                 Work::Close => return,
             }
         }
@@ -107,7 +109,7 @@ impl Checkpointer {
     }
 
     /// Gives a little space back. `false`: there is none worth it, or somebody writes again.
-    fn give_back(&self, conn: &Connection, writer: &Writer) -> rusqlite::Result<bool> {
+    fn give_back(&self, conn: &Connection, writer: &Writer, room: Option<&Room>) -> rusqlite::Result<bool> {
         let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (free, all) = (number("freelist_count")?, number("page_count")?);
         if free < FREE_PAGES || free * 2 < all {
@@ -119,7 +121,7 @@ impl Checkpointer {
         }
         // The file gets shorter when the log is copied.
         if free - VACUUM_PAGES < FREE_PAGES || (free / VACUUM_PAGES) % 8 == 0 {
-            checkpoint_and_rewind(conn, writer);
+            checkpoint_and_rewind(conn, writer, room);
         }
         let asked = self.asked.lock();
         Ok(!asked.written && !asked.closed)
@@ -130,22 +132,26 @@ impl Checkpointer {
 /// next commit starts again at its beginning: a log that is overwritten is twice as fast as one that grows.
 ///
 /// A failure leaves the log longer; the next nudge tries again.
-fn checkpoint_and_rewind(conn: &Connection, writer: &Writer) {
+fn checkpoint_and_rewind(conn: &Connection, writer: &Writer, room: Option<&Room>) {
     for _ in 0..PASSES_MAX {
-        let Ok((_, done)) = checkpoint(conn) else { return };
+        let Ok((_, done)) = checkpoint(conn, room) else { break };
         // What was written during a long pass is copied by a shorter one.
         if writer.log_pages.load(Ordering::Relaxed).saturating_sub(done.max(0) as u32) <= REST_PAGES {
             break;
         }
     }
     let _gate = writer.gate.lock();
-    if checkpoint(conn).is_ok_and(|(all, done)| all == done) {
+    if checkpoint(conn, room).is_ok_and(|(all, done)| all == done) {
         writer.log_pages.store(0, Ordering::Relaxed);
         writer.wants_room.store(false, Ordering::Relaxed);
     }
 }
 
 /// Pages in the log, and how many of them the file has now.
-fn checkpoint(conn: &Connection) -> rusqlite::Result<(i32, i32)> {
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))
+fn checkpoint(conn: &Connection, room: Option<&Room>) -> rusqlite::Result<(i32, i32)> {
+    let copied = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)));
+    if let (Some(room), Ok(pages)) = (room, conn.pragma_query_value(None, "page_count", |row| row.get(0))) {
+        room.take_again(pages);
+    }
+    copied
 }

@@ -1,18 +1,23 @@
 //! The heart of the store: applies commits in one transaction. No thread, no clock.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use crate::error::{Error, Fail};
 use crate::file::{self, Role};
 use crate::op::{Op, OpResult};
+use crate::room::{KEPT_FOR_SETTLING, Room};
 use crate::time::Ms;
 use crate::tx::Tx;
 use crate::{
     Failpoints, agreements, alerts, approvals, audit, away, cursors, dead_letters, deadlines, definitions, forget,
     leases, ledger, outages, pauses, queue, retries, runs, secrets, users,
 };
+
+/// A commit that wants more room than is reserved is tried so often with more: 8 MB, 64 MB, and so on.
+const STRETCHES_MAX: u32 = 4;
 
 /// What a commit is answered with.
 pub(crate) type Answer = Result<Vec<OpResult>, Error>;
@@ -22,24 +27,56 @@ pub(crate) struct Core {
     path: std::path::PathBuf,
     failpoints: Failpoints,
     queues: queue::Cache,
+    room: Option<Arc<Room>>,
+    /// What the connection was told last of [`Room::pages`].
+    limit: u32,
 }
 
 impl Core {
     pub fn open(path: &Path, failpoints: Failpoints, busy: std::time::Duration) -> Result<Core, Error> {
         let conn = file::connect(path, Role::Writer, busy)?;
-        Ok(Core { conn, path: path.to_owned(), failpoints, queues: queue::Cache::default() })
+        let (path, queues) = (path.to_owned(), queue::Cache::default());
+        Ok(Core { conn, path, failpoints, queues, room: None, limit: 0 })
+    }
+
+    /// From now on the file only gets as long as room is reserved for it.
+    pub fn keep_to(&mut self, room: Arc<Room>) {
+        self.room = Some(room);
     }
 
     /// Applies commits in order, each as a whole or not at all, and puts what was applied on disk with one sync.
     ///
     /// A commit that is refused leaves no trace and does not hinder its neighbours.
     pub fn apply(&mut self, now: Ms, commits: &[&[Op]]) -> Vec<Answer> {
-        match self.attempt(now, commits) {
+        if !self.is_nearly_full() || !commits.iter().any(|ops| only_brings(ops)) {
+            return self.apply_all(now, commits);
+        }
+        let settling: Vec<&[Op]> = commits.iter().copied().filter(|ops| !only_brings(ops)).collect();
+        let mut settled = if settling.is_empty() { Vec::new() } else { self.apply_all(now, &settling) }.into_iter();
+        let answer = |ops: &&[Op]| match only_brings(ops) {
+            true => Err(Error::DiskFull { path: self.path.clone() }),
+            false => settled.next().expect("each commit has one answer"),
+        };
+        commits.iter().map(answer).collect()
+    }
+
+    fn apply_all(&mut self, now: Ms, commits: &[&[Op]]) -> Vec<Answer> {
+        let mut attempt = self.attempt(now, commits);
+        let mut tries = 0;
+        while let Err(Attempt::Apply(error) | Attempt::Whole(error)) = &attempt
+            && error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            && tries < STRETCHES_MAX
+            && self.stretch(tries)
+        {
+            tries += 1;
+            attempt = self.attempt(now, commits);
+        }
+        match attempt {
             Ok(answers) => answers,
             Err(Attempt::Whole(error)) => self.fail_all(commits.len(), error),
             // The database failed on one of several: each has its own fate.
             Err(Attempt::Apply(_)) if commits.len() > 1 => {
-                commits.iter().flat_map(|&commit| self.apply(now, &[commit])).collect()
+                commits.iter().flat_map(|&commit| self.apply_all(now, &[commit])).collect()
             }
             Err(Attempt::Apply(error)) => vec![Err(Error::sqlite(&self.path, error))],
             Err(Attempt::Injected(injected)) => commits.iter().map(|_| Err(injected.clone().into())).collect(),
@@ -66,6 +103,23 @@ impl Core {
         queue::next_due(&self.conn).map_err(|error| Error::sqlite(&self.path, error))
     }
 
+    /// Pages of the file, free ones among them.
+    fn pages(&self) -> rusqlite::Result<(u32, u32)> {
+        let number = |name| self.conn.pragma_query_value(None, name, |row| row.get(0));
+        Ok((number("page_count")?, number("freelist_count")?))
+    }
+
+    /// Whether the disk is full and the last pages that are reserved are kept for what settles.
+    fn is_nearly_full(&self) -> bool {
+        let Some(room) = self.room.as_ref().filter(|room| room.is_scarce()) else { return false };
+        self.pages().is_ok_and(|(all, free)| room.pages().saturating_sub(all) + free < KEPT_FOR_SETTLING)
+    }
+
+    fn stretch(&self, tries: u32) -> bool {
+        let Some(room) = &self.room else { return false };
+        self.pages().is_ok_and(|(all, _)| room.stretch(all, tries))
+    }
+
     fn attempt(&mut self, now: Ms, commits: &[&[Op]]) -> Result<Vec<Answer>, Attempt> {
         let attempt = self.write(now, commits);
         if attempt.is_err() && !self.conn.is_autocommit() {
@@ -79,6 +133,14 @@ impl Core {
     }
 
     fn write(&mut self, now: Ms, commits: &[&[Op]]) -> Result<Vec<Answer>, Attempt> {
+        if let Some(room) = &self.room {
+            let mut page_count = self.conn.prepare_cached("PRAGMA page_count").map_err(Attempt::Whole)?;
+            room.follow(page_count.query_row([], |row| row.get(0)).map_err(Attempt::Whole)?);
+        }
+        if let Some(pages) = self.room.as_ref().map(|room| room.pages()).filter(|&pages| pages != self.limit) {
+            self.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(Attempt::Whole)?;
+            self.limit = pages;
+        }
         let mut tx = Tx::begin(&self.conn, now, &mut self.queues).map_err(Attempt::Whole)?;
         queue::let_time_pass(&mut tx)?;
         let mut answers = Vec::with_capacity(commits.len());
@@ -120,11 +182,18 @@ impl From<rusqlite::Error> for Attempt {
     }
 }
 
-/// One commit as a whole. Every single operation checks before it writes, so only several need a mark to go back to.
+/// One commit as a whole. Every single operation checks before it writes, so that there is something to take back only
+/// where one that can be refused follows one that writes. The mark for that is not free: after it, SQLite copies every page
+/// that is changed once more.
 fn apply_whole(tx: &mut Tx<'_>, ops: &[Op]) -> rusqlite::Result<Answer> {
-    let mark = if ops.len() > 1 { Some(tx.mark()?) } else { None };
+    let last_refusable = ops.iter().rposition(may_be_refused).unwrap_or(0);
+    let notes = tx.journal.mark();
+    let mut mark = None;
     let mut results = Vec::with_capacity(ops.len());
     for (at, op) in ops.iter().enumerate() {
+        if mark.is_none() && at < last_refusable && writes(op) {
+            mark = Some(tx.mark()?);
+        }
         match apply_one(tx, op) {
             Ok(result) => results.push(result),
             Err(Fail::Sql(error)) => return Err(error),
@@ -132,6 +201,7 @@ fn apply_whole(tx: &mut Tx<'_>, ops: &[Op]) -> rusqlite::Result<Answer> {
                 if let Some(mark) = mark {
                     tx.take_back(mark)?;
                 }
+                tx.journal.take_back(notes);
                 return Ok(Err(Error::Refused { op: at, refusal }));
             }
         }
@@ -140,6 +210,21 @@ fn apply_whole(tx: &mut Tx<'_>, ops: &[Op]) -> rusqlite::Result<Answer> {
         tx.keep(mark)?;
     }
     Ok(Ok(results))
+}
+
+/// Whether a commit does nothing but bring new messages.
+fn only_brings(ops: &[Op]) -> bool {
+    !ops.is_empty() && ops.iter().all(|op| matches!(op, Op::Queue(queue::Op::Send { .. })))
+}
+
+/// Whether an operation has a precondition. Those without one fail only with the database, and then the transaction does.
+fn may_be_refused(op: &Op) -> bool {
+    !matches!(op, Op::Journal(_) | Op::Ledger(_) | Op::Agreement(_) | Op::Audit(_) | Op::Deadline(_) | Op::Outage(_))
+}
+
+/// Whether an operation changes a page when it is applied; notes are only gathered then.
+fn writes(op: &Op) -> bool {
+    !matches!(op, Op::Journal(_) | Op::Lease(leases::Op::Fence { .. }))
 }
 
 fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
@@ -179,8 +264,8 @@ mod tests {
     }
 
     fn ready(core: &Core) -> (i64, i64) {
-        let sql = "SELECT ready, (SELECT count(*) FROM body) FROM queue WHERE path = 'q'";
-        core.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        let ready = queue::counts(&core.conn, "q").unwrap().unwrap().ready as i64;
+        (ready, core.conn.query_row("SELECT count(*) FROM body", [], |row| row.get(0)).unwrap())
     }
 
     #[test]

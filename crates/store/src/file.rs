@@ -24,11 +24,13 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_console.sql"),
     include_str!("../migrations/0011_alert.sql"),
     include_str!("../migrations/0012_away.sql"),
+    include_str!("../migrations/0013_filing.sql"),
+    include_str!("../migrations/0014_tally.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.
 const APPLICATION_ID: u32 = 0x4942_7374;
-const PAGE_BYTES: u32 = 16 * 1024;
+pub(crate) const PAGE_BYTES: u32 = 16 * 1024;
 
 /// What a connection is for; it decides how much memory it may keep.
 #[derive(Clone, Copy, PartialEq)]
@@ -107,9 +109,8 @@ fn configure(conn: &Connection, role: Role, busy: Duration) -> rusqlite::Result<
 /// A file whose newest header is still in the write-ahead log is judged again by [`migrate`].
 fn version_in_header(path: &Path) -> Result<Option<u32>, Error> {
     let io = |source| Error::Folder { path: path.to_owned(), source };
-    let mut header = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(100).read_to_end(&mut header).map_err(io)?,
+    let header = match header(path) {
+        Ok(header) => header,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
     };
@@ -126,6 +127,20 @@ fn version_in_header(path: &Path) -> Result<Option<u32>, Error> {
         (true, Some(0), Some(0)) => Ok(Some(0)),
         _ => Err(Error::NotOurs { path: path.to_owned() }),
     }
+}
+
+/// The beginning of the file. Where this process has it open, it is not closed again: that would give up SQLite's locks.
+fn header(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    #[cfg(unix)]
+    if let Some(file) = crate::room::open_already(path) {
+        header.resize(100, 0);
+        let read = std::os::unix::fs::FileExt::read_at(&*file, &mut header, 0)?;
+        header.truncate(read);
+        return Ok(header);
+    }
+    File::open(path)?.take(100).read_to_end(&mut header)?;
+    Ok(header)
 }
 
 enum Failed {

@@ -18,7 +18,7 @@ use crate::error::{Error, Fail};
 use crate::op::OpResult;
 use crate::runs::RunId;
 use crate::time::{Ms, from_ms, to_ms};
-use crate::tx::{Tx, all};
+use crate::tx::{JOURNAL_BYTES, Tx, all};
 use crate::words::words;
 
 /// The most that all notes may take, in bytes. Some two million of them.
@@ -260,9 +260,8 @@ fn forget(tx: &Tx<'_>, ids: &[i64]) -> rusqlite::Result<()> {
 
 /// Keeps how many bytes there are; answers them.
 fn grow(tx: &Tx<'_>, by: i64) -> rusqlite::Result<i64> {
-    let sql = "INSERT INTO sequence (name, next) VALUES ('journal bytes', ?1)
-               ON CONFLICT (name) DO UPDATE SET next = next + ?1 RETURNING next";
-    Ok(tx.first(sql, [by], |row| row.get(0))?.unwrap_or(0))
+    tx.tally(JOURNAL_BYTES, by)?;
+    Ok(tx.first("SELECT n FROM tally WHERE id = ?1", [JOURNAL_BYTES], |row| row.get(0))?.unwrap_or(0))
 }
 
 /// FNV-1a of the entity and of the key, whatever its capitals: what is found by it is compared.

@@ -90,6 +90,7 @@ pub mod outages;
 pub mod pauses;
 pub mod queue;
 pub mod retries;
+mod room;
 pub mod runs;
 pub mod secrets;
 mod store;

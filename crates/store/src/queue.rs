@@ -7,6 +7,7 @@
 mod due;
 mod entity;
 mod envelope;
+mod filing;
 mod filter;
 mod forget;
 mod message;
@@ -26,6 +27,8 @@ pub use sql::{Condition, NotACondition};
 pub use topics::Rule;
 
 pub(crate) use due::{let_time_pass, next_due};
+#[cfg(test)]
+pub(crate) use entity::counts;
 pub(crate) use entity::{Cache, Queue, add_to_count, dead_letter_queue, ensure};
 pub(crate) use forget::forget;
 pub(crate) use place::{enter, find, leave};
@@ -89,6 +92,9 @@ pub enum Op {
     /// Ends the delays of messages that were abandoned with one: what they waited for is there. Messages that do not wait
     /// are passed over. Answers how many did.
     Wake { queue: String, seqs: Vec<i64> },
+    /// Ends every lock in a queue without sessions, without counting: for the only receiver that a queue has, when it begins
+    /// anew and what an earlier one held is nobody's. Answers how many there were.
+    TakeBack { queue: String },
     /// Puts a message aside, to be received only by its sequence number.
     Defer { queue: String, token: LockToken },
     /// Gives up on a message: it moves to the dead-letter queue and into the list of dead letters, under this key where
@@ -134,6 +140,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Renew { queue, token } => settle::renew(tx, queue, *token),
         Op::Complete { queue, tokens } => settle::complete(tx, queue, tokens),
         Op::Abandon { queue, token, delay } => settle::abandon(tx, queue, *token, *delay),
+        Op::TakeBack { queue } => settle::take_back(tx, queue),
         Op::Wake { queue, seqs } => settle::wake(tx, queue, seqs),
         Op::Defer { queue, token } => settle::defer(tx, queue, *token),
         Op::DeadLetter { queue, token, key, problem } => settle::dead_letter(tx, queue, *token, key.as_ref(), problem),

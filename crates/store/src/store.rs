@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::core::Core;
 use crate::file::{self, Role};
 use crate::lock::UpLock;
 use crate::op::{Op, OpResult};
+use crate::room::Room;
 use crate::time::Clock;
 use crate::writer::Writer;
 use crate::{Error, Failpoints};
@@ -26,8 +28,8 @@ pub struct Options {
     pub clock: Clock,
     /// How long a commit waits for another process that is writing.
     pub busy_timeout: Duration,
-    /// Wake by itself when a message becomes due. A test that moves the clock by hand turns it off: what is due then
-    /// becomes so with the next commit.
+    /// Wake by itself when a message becomes due. A test that moves the clock by hand turns it off, and a command that
+    /// has something else to do: what is due then becomes so with the next commit.
     pub timers: bool,
 }
 
@@ -53,10 +55,14 @@ struct Inner {
     options: Options,
     writer: Arc<Writer>,
     checkpointer: Arc<Checkpointer>,
+    /// Of writing; none before the first commit, unless what is due has to happen by itself.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    begun: AtomicBool,
     readers: Mutex<Vec<Connection>>,
     /// Tells by its `data_version` whether any other connection, of whatever process, has written.
     watcher: Mutex<Option<Connection>>,
+    /// Closed after every connection.
+    room: Mutex<Option<Arc<Room>>>,
 }
 
 /// Connections for reading that are kept between reads.
@@ -70,26 +76,56 @@ impl Store {
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Store, Error> {
         let dir = dir.as_ref().to_owned();
         let path = file::prepare(&dir, options.busy_timeout)?;
-        let core = Core::open(&path, options.failpoints.clone(), options.busy_timeout)?;
-        let writer = Writer::new();
-        let checkpointer = Arc::new(Checkpointer::default());
-        let checkpoints = checkpointer.start(&path, options.busy_timeout, Arc::clone(&writer))?;
-        let after = {
-            let (checkpointer, writer) = (Arc::clone(&checkpointer), Arc::clone(&writer));
-            move || checkpointer.nudge(&writer)
-        };
-        let writes = writer.start(core, options.clock.clone(), options.timers, after);
-        let writes = writes.map_err(|source| Error::Folder { path: dir.clone(), source })?;
-        Ok(Store(Arc::new(Inner {
+        let reader = file::connect(&path, Role::Reader, options.busy_timeout)?;
+        let timers = options.timers;
+        let store = Store(Arc::new(Inner {
             dir,
             path,
             options,
-            writer,
-            checkpointer,
-            threads: Mutex::new(vec![writes, checkpoints]),
-            readers: Mutex::default(),
+            writer: Writer::new(),
+            checkpointer: Arc::default(),
+            threads: Mutex::default(),
+            begun: AtomicBool::new(false),
+            readers: Mutex::new(vec![reader]),
             watcher: Mutex::default(),
-        })))
+            room: Mutex::default(),
+        }));
+        if timers {
+            store.begin()?;
+        }
+        Ok(store)
+    }
+
+    /// Starts the threads of writing, unless they run. Whoever only reads does without them, and hinders nobody.
+    fn begin(&self) -> Result<(), Error> {
+        let Inner { dir, path, options, writer, checkpointer, threads, begun, room, .. } = &*self.0;
+        if begun.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut threads = threads.lock();
+        if !threads.is_empty() {
+            return Ok(());
+        }
+        let mut core = Core::open(path, options.failpoints.clone(), options.busy_timeout)?;
+        let pages = core.conn.pragma_query_value(None, "page_count", |row| row.get(0));
+        let reserved = pages.ok().and_then(|pages| Room::open(path, pages)).map(Arc::new);
+        if let Some(reserved) = &reserved {
+            core.keep_to(Arc::clone(reserved));
+        }
+        room.lock().clone_from(&reserved);
+        let checkpoints = checkpointer.start(path, options.busy_timeout, Arc::clone(writer), reserved)?;
+        let after = {
+            let (checkpointer, writer) = (Arc::clone(checkpointer), Arc::clone(writer));
+            move || checkpointer.nudge(&writer)
+        };
+        threads.push(checkpoints);
+        let writes = writer.start(core, options.clock.clone(), options.timers, after);
+        threads.push(writes.map_err(|source| {
+            writer.close();
+            Error::Folder { path: dir.clone(), source }
+        })?);
+        begun.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Applies all operations or none, and answers when they are on disk, one result for each operation.
@@ -97,11 +133,13 @@ impl Store {
     /// *Errors*: [`Error::Refused`] names the operation whose precondition did not hold; nothing was changed then.
     /// *Cancel*: dropping the future does not take the commit back; it may or may not be written.
     pub async fn commit(&self, ops: Vec<Op>) -> Result<Vec<OpResult>, Error> {
+        self.begin()?;
         self.0.writer.submit(ops)?.await.unwrap_or(Err(Error::Closed))
     }
 
     /// [`Store::commit`] for a thread without a runtime. Panics on a runtime's thread, which it would block.
     pub fn commit_blocking(&self, ops: Vec<Op>) -> Result<Vec<OpResult>, Error> {
+        self.begin()?;
         self.0.writer.submit(ops)?.blocking_recv().unwrap_or(Err(Error::Closed))
     }
 

@@ -21,6 +21,10 @@ pub(crate) struct Tx<'c> {
     first_seq: i64,
 }
 
+/// The places of the table of numbers; those of queues follow.
+const NEXT_MESSAGE: i64 = 0;
+pub(crate) const JOURNAL_BYTES: i64 = 1;
+
 /// A number that is kept, and the row it is kept in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Count {
@@ -52,8 +56,8 @@ pub(crate) struct Mark {
 impl<'c> Tx<'c> {
     pub fn begin(conn: &'c Connection, now: Ms, queues: &'c mut crate::queue::Cache) -> rusqlite::Result<Tx<'c>> {
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let sql = "SELECT next FROM sequence WHERE name = 'message'";
-        let next_seq = first(conn, sql, [], |row| row.get(0))?.unwrap_or(1);
+        let sql = "SELECT n FROM tally WHERE id = ?1";
+        let next_seq = first(conn, sql, [NEXT_MESSAGE], |row| row.get(0))?.unwrap_or(1);
         queues.check(conn)?;
         let journal = crate::journal::Gathered::default();
         Ok(Tx { conn, now, queues, journal, counts: HashMap::new(), next_seq, first_seq: next_seq })
@@ -62,6 +66,11 @@ impl<'c> Tx<'c> {
     /// The next sequence number; never given twice, also after the message is gone.
     pub fn next_seq(&mut self) -> i64 {
         self.next_seq += 1;
+        self.next_seq - 1
+    }
+
+    /// The last number that was given, by whomever.
+    pub fn last_seq(&self) -> i64 {
         self.next_seq - 1
     }
 
@@ -98,9 +107,8 @@ impl<'c> Tx<'c> {
     pub fn flush(&mut self) -> rusqlite::Result<()> {
         crate::journal::flush(self)?;
         if self.next_seq != self.first_seq {
-            let sql = "INSERT INTO sequence (name, next) VALUES ('message', ?1)
-                       ON CONFLICT (name) DO UPDATE SET next = excluded.next";
-            self.run(sql, [self.next_seq])?;
+            let sql = "INSERT INTO tally (id, n) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET n = excluded.n";
+            self.run(sql, (NEXT_MESSAGE, self.next_seq))?;
         }
         for (count, by) in std::mem::take(&mut self.counts) {
             match count {
@@ -114,6 +122,12 @@ impl<'c> Tx<'c> {
             }
         }
         Ok(())
+    }
+
+    /// Adds to a number of the table of numbers that change with almost every commit.
+    pub fn tally(&self, id: i64, by: i64) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO tally (id, n) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET n = n + ?2";
+        self.run(sql, (id, by)).map(drop)
     }
 
     /// Runs a statement and says how many rows it changed.

@@ -17,6 +17,8 @@ use crate::{Error, journal};
 const WAITING_MAX: usize = 65_536;
 /// At most this many commits share a transaction, so that the first of them does not wait for too long.
 const GROUP_MAX: usize = 1024;
+/// What is due and could not be written is tried again after so long.
+const REST: Duration = Duration::from_secs(1);
 
 /// What the writing thread shares with those who hand it work.
 pub(crate) struct Writer {
@@ -108,15 +110,17 @@ impl Writer {
             };
             // Without the hook checkpoints come late, which costs space and nothing else.
             let _ = core.conn.wal_hook(Some(hook));
-            while let Some(group) = writer.next(&core, &clock, timers) {
-                writer.write(&mut core, &clock, group);
+            let mut rest = Duration::ZERO;
+            while let Some(group) = writer.next(&core, &clock, timers, rest) {
+                rest = writer.write(&mut core, &clock, group);
                 after();
             }
         })
     }
 
-    /// The next commits to write; none, but awake, when something is due by itself. Ends when closed and empty.
-    fn next(&self, core: &Core, clock: &Clock, timers: bool) -> Option<Vec<Commit>> {
+    /// The next commits to write; none, but awake, when something is due by itself, and not before `rest` is over. Ends
+    /// when closed and empty.
+    fn next(&self, core: &Core, clock: &Clock, timers: bool, rest: Duration) -> Option<Vec<Commit>> {
         // Asked before the lock is taken: nobody waits for our reading.
         let mut pending = self.pending.lock();
         loop {
@@ -127,25 +131,33 @@ impl Writer {
                 return None;
             }
             let wait = if timers { MutexGuard::unlocked(&mut pending, || until_due(core, clock)) } else { None };
+            let wait = wait.map(|wait| wait.max(rest));
             if !pending.commits.is_empty() || pending.closed {
                 continue;
             }
             match wait {
                 Some(Duration::ZERO) => return Some(Vec::new()),
                 Some(wait) => {
-                    let _ = self.arrived.wait_for(&mut pending, wait);
+                    if self.arrived.wait_for(&mut pending, wait).timed_out() && !rest.is_zero() {
+                        return Some(Vec::new());
+                    }
                 }
                 None => self.arrived.wait(&mut pending),
             }
         }
     }
 
-    fn write(&self, core: &mut Core, clock: &Clock, group: Vec<Commit>) {
+    /// Says how long to rest before something that is due is tried again by itself.
+    fn write(&self, core: &mut Core, clock: &Clock, group: Vec<Commit>) -> Duration {
+        let mut rest = Duration::ZERO;
         let gate = self.gate.lock();
         let now = to_ms(clock.now());
         if group.is_empty() {
-            // A failure here shows again with the next commit, to somebody who can be told.
-            let _ = core.tick(now);
+            // A failure here shows again with the next commit, to somebody who can be told. Until then nobody else is
+            // kept from the file by tries of ours.
+            if core.tick(now).is_err() {
+                rest = REST;
+            }
         } else {
             let ops: Vec<&[Op]> = group.iter().map(|commit| &*commit.ops).collect();
             let answers = core.apply(now, &ops);
@@ -159,6 +171,7 @@ impl Writer {
         }
         MutexGuard::unlock_fair(gate);
         self.commits.send_modify(|commits| *commits += 1);
+        rest
     }
 }
 

@@ -108,6 +108,8 @@ pub(crate) struct Cache {
     by_id: HashMap<i64, Arc<Queue>>,
     /// By topic.
     pub subscriptions: HashMap<i64, Arc<[Subscription]>>,
+    /// How many messages of a queue are not in the index of sessions. Not there: not known.
+    pub unfiled: HashMap<i64, usize>,
     version: i64,
 }
 
@@ -126,6 +128,7 @@ impl Cache {
         self.by_path.clear();
         self.by_id.clear();
         self.subscriptions.clear();
+        self.unfiled.clear();
     }
 }
 
@@ -298,6 +301,7 @@ fn remove_tree(tx: &mut Tx<'_>, id: i64) -> rusqlite::Result<u64> {
         "DELETE FROM seen WHERE queue = ?1",
         "DELETE FROM session WHERE queue = ?1",
         "DELETE FROM rule WHERE queue = ?1",
+        "DELETE FROM tally WHERE id BETWEEN ?1 * 8 + 8 AND ?1 * 8 + 15",
     ] {
         tx.run(sql, [id])?;
     }
@@ -305,33 +309,35 @@ fn remove_tree(tx: &mut Tx<'_>, id: i64) -> rusqlite::Result<u64> {
     Ok(removed)
 }
 
+/// Where the numbers of a queue stand in the table of numbers.
+fn tally_of(queue: i64, place: Place) -> i64 {
+    queue * 8 + 8 + place as i64
+}
+
 pub(crate) fn add_to_count(tx: &Tx<'_>, queue: i64, place: Place, by: i64) -> rusqlite::Result<()> {
-    let sql = match place {
-        Place::Ready => "UPDATE queue SET ready = ready + ?2 WHERE id = ?1",
-        Place::Locked => "UPDATE queue SET locked = locked + ?2 WHERE id = ?1",
-        Place::Delayed => "UPDATE queue SET delayed = delayed + ?2 WHERE id = ?1",
-        Place::Deferred => "UPDATE queue SET deferred = deferred + ?2 WHERE id = ?1",
-        Place::Scheduled => "UPDATE queue SET scheduled = scheduled + ?2 WHERE id = ?1",
-    };
-    tx.run(sql, (queue, by)).map(drop)
+    tx.tally(tally_of(queue, place), by)
 }
 
 /// The counts of one queue.
 pub(crate) fn counts(conn: &Connection, path: &str) -> rusqlite::Result<Option<Counts>> {
-    let sql =
-        "SELECT q.ready, q.locked, q.delayed, q.deferred, q.scheduled, coalesce(d.ready + d.locked + d.delayed + d.deferred, 0)
-               FROM queue q LEFT JOIN queue d ON d.parent = q.id AND d.kind = 3 WHERE q.path = ?1";
-    let count = |row: &Row<'_>, at| row.get::<_, i64>(at).map(|n| n as u64);
-    first(conn, sql, [path], |row| {
-        Ok(Counts {
-            ready: count(row, 0)?,
-            locked: count(row, 1)?,
-            delayed: count(row, 2)?,
-            deferred: count(row, 3)?,
-            scheduled: count(row, 4)?,
-            dead: count(row, 5)?,
-        })
-    })
+    let Some((id, _)) = id_and_kind(conn, path)? else { return Ok(None) };
+    let count = |queue, place| -> rusqlite::Result<u64> {
+        let sql = "SELECT n FROM tally WHERE id = ?1";
+        Ok(first(conn, sql, [tally_of(queue, place)], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    };
+    let dead = "SELECT id FROM queue WHERE parent = ?1 AND kind = 3";
+    let dead = match first(conn, dead, [id], |row| row.get(0))? {
+        Some(dead) => Place::ALL.into_iter().map(|place| count(dead, place)).sum::<rusqlite::Result<u64>>()?,
+        None => 0,
+    };
+    Ok(Some(Counts {
+        ready: count(id, Place::Ready)?,
+        locked: count(id, Place::Locked)?,
+        delayed: count(id, Place::Delayed)?,
+        deferred: count(id, Place::Deferred)?,
+        scheduled: count(id, Place::Scheduled)?,
+        dead,
+    }))
 }
 
 /// The settings of one queue.

@@ -1,7 +1,7 @@
 //! Where messages stand: every change of a message's place goes through here, so that the counts and the sessions follow.
 
 use super::message::Place;
-use super::sessions;
+use super::{filing, sessions};
 use crate::time::Ms;
 use crate::tx::{Count, Tx};
 
@@ -32,7 +32,8 @@ impl Head {
             enqueued: row.get(5)?,
             due: row.get(6)?,
             expires: row.get(7)?,
-            session: row.get(8)?,
+            // Negative where it is not in the index of sessions yet.
+            session: row.get::<_, Option<i64>>(8)?.map(i64::abs),
         })
     }
 }
@@ -45,9 +46,19 @@ pub(crate) fn find(tx: &Tx<'_>, queue: i64, seq: i64) -> rusqlite::Result<Option
 
 /// A message comes into a queue. One that is ready in a session that offers nothing is told to the session, by the caller.
 pub(crate) fn enter(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
+    insert(tx, head, head.session)
+}
+
+/// A message comes into a queue as its newest: where it has a session, it is filed there later, together with others.
+pub(crate) fn enter_last(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
+    insert(tx, head, head.session.map(|session| -session))?;
+    if head.session.is_some() { filing::came(tx, head.queue) } else { Ok(()) }
+}
+
+fn insert(tx: &mut Tx<'_>, head: &Head, session: Option<i64>) -> rusqlite::Result<()> {
     let sql = "INSERT INTO message (queue, seq, state, deliveries, locks, enqueued, due, expires, session)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let Head { queue, seq, place, deliveries, locks, enqueued, due, expires, session } = head;
+    let Head { queue, seq, place, deliveries, locks, enqueued, due, expires, .. } = head;
     tx.run(sql, (queue, seq, place, deliveries, locks, enqueued, due, expires, session))?;
     tx.count(Count::Messages { queue: *queue, state: *place }, 1);
     Ok(())
@@ -106,7 +117,7 @@ pub(crate) fn leave(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
 
 fn left(tx: &mut Tx<'_>, head: &Head) -> rusqlite::Result<()> {
     match head.session {
-        Some(session) => sessions::refresh(tx, session),
+        Some(session) => sessions::refresh(tx, head.queue, session),
         None => Ok(()),
     }
 }

@@ -3,7 +3,8 @@
 use super::entity::{self, Counts, Settings};
 use super::message::{Message, Peeked};
 use super::place::{COLUMNS, Head};
-use super::receive;
+use super::topics::Rule;
+use super::{receive, topics};
 use crate::time::from_ms;
 use crate::tx::{all, first};
 use crate::{Error, Store};
@@ -17,6 +18,14 @@ impl Store {
     /// How a queue behaves. `None`: there is no such queue.
     pub fn queue_settings(&self, queue: &str) -> Result<Option<Settings>, Error> {
         self.read(|conn| entity::settings(conn, queue))
+    }
+
+    /// What a subscription takes, by the names of its rules. *Shape*: empty where there is no such subscription.
+    pub fn subscription_rules(&self, subscription: &str) -> Result<Vec<Rule>, Error> {
+        self.read(|conn| match entity::id_and_kind(conn, subscription)? {
+            Some((id, _)) => topics::rules(conn, id),
+            None => Ok(Vec::new()),
+        })
     }
 
     /// The paths of all queues in order, without their dead-letter queues.
@@ -62,8 +71,15 @@ impl Store {
     /// The messages of a session that nobody has taken yet, wherever else they stand, newest first.
     /// *Shape*: at most `limit`.
     pub fn session_waiting(&self, queue: &str, session: &str, limit: usize) -> Result<Vec<Message>, Error> {
-        let sql = "SELECT m.seq FROM message m JOIN session s ON s.id = m.session JOIN queue q ON q.id = s.queue
-                   WHERE q.path = ?1 AND s.name = ?2 AND m.state <> 1 ORDER BY m.seq DESC LIMIT ?3";
+        // Those that are filed under their session, and the newest of the queue, which may not be yet.
+        let sql = "SELECT seq FROM (
+                     SELECT m.seq FROM queue q JOIN session s ON s.queue = q.id
+                       JOIN message m ON m.session = s.id AND m.session > 0
+                       WHERE q.path = ?1 AND s.name = ?2 AND m.state <> 1
+                     UNION ALL SELECT m.seq FROM queue q JOIN session s ON s.queue = q.id
+                       JOIN message m ON m.queue = q.id AND m.seq > q.filed AND m.session = -s.id
+                       WHERE q.path = ?1 AND s.name = ?2)
+                   ORDER BY seq DESC LIMIT ?3";
         self.read(|conn| {
             let seqs: Vec<i64> = all(conn, sql, (queue, session, limit as i64), |row| row.get(0))?;
             seqs.into_iter().map(|seq| receive::body(conn, seq).map(|(message, _)| message)).collect()

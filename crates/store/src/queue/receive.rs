@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use super::entity::{self, Kind, Queue};
 use super::message::{Delivery, LockToken, Message, SessionToken};
 use super::place::{self, Head};
-use super::{Problem, envelope, sessions};
+use super::{Problem, envelope, filing, sessions};
 use crate::dead_letters;
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
@@ -46,12 +46,13 @@ pub(crate) fn receive_in_session(
 ) -> Result<OpResult, Fail> {
     let queue = receivable(tx, path)?;
     let until = sessions::held(tx, &queue, token)?;
+    filing::file(tx, queue.id)?;
     // Nothing while a message waits for its second chance: those behind it must not pass.
     let sql = "SELECT m.queue, m.seq, m.state, m.deliveries, m.locks, m.enqueued, m.due, m.expires, m.session,
                       b.id, b.envelope, b.body, b.first_seq
                FROM message m CROSS JOIN body b ON b.seq = m.seq
-               WHERE m.session = ?1 AND m.state = 0
-                 AND NOT EXISTS (SELECT 1 FROM message WHERE session = ?1 AND state = 2)
+               WHERE m.session = ?1 AND m.session > 0 AND m.state = 0
+                 AND NOT EXISTS (SELECT 1 FROM message WHERE session = ?1 AND session > 0 AND state = 2)
                ORDER BY m.seq LIMIT ?2";
     let found = tx.all(sql, (token.session, max.min(RECEIVE_MAX) as i64), Found::read)?;
     for found in &found {

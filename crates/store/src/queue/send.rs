@@ -166,7 +166,7 @@ fn stay(tx: &mut Tx<'_>, queue: &Queue, parcel: &Parcel<'_>) -> rusqlite::Result
         expires: parcel.ttl.map(|ttl| tx.now + ttl),
         session: session.as_ref().map(|session| session.id),
     };
-    place::enter(tx, &head)?;
+    place::enter_last(tx, &head)?;
     if let Some(Joined { id, idle: true }) = session {
         sessions::arrived(tx, id, parcel.seq)?;
     }

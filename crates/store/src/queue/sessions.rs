@@ -4,7 +4,7 @@ use super::Session;
 use super::entity::{self, Queue};
 use super::message::{Place, SessionToken};
 use super::place::{self, Head};
-use super::settle;
+use super::{filing, settle};
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{Ms, from_ms};
@@ -38,27 +38,28 @@ pub(crate) fn ensure(tx: &mut Tx<'_>, queue: i64, name: &str, first: Option<i64>
 /// A ready message came into a session. It is the newest, so that only a session without one changes.
 pub(crate) fn arrived(tx: &mut Tx<'_>, session: i64, seq: i64) -> rusqlite::Result<()> {
     let sql = "UPDATE session SET head = ?2 WHERE id = ?1 AND head IS NULL AND until IS NULL
-               AND NOT EXISTS (SELECT 1 FROM message WHERE session = ?1 AND state = 2)";
+               AND NOT EXISTS (SELECT 1 FROM message WHERE session = ?1 AND session > 0 AND state = 2)";
     tx.run(sql, (session, seq)).map(drop)
 }
 
 /// Says anew what a session offers, after one of its messages left or its lock ended. One without messages, state and
 /// holder is forgotten.
-pub(crate) fn refresh(tx: &mut Tx<'_>, session: i64) -> rusqlite::Result<()> {
+pub(crate) fn refresh(tx: &mut Tx<'_>, queue: i64, session: i64) -> rusqlite::Result<()> {
     let sql = "SELECT until IS NOT NULL, state IS NOT NULL FROM session WHERE id = ?1";
     let known = tx.first(sql, [session], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?)))?;
     let (locked, noted) = known.unwrap_or((true, true));
     if locked {
         return Ok(());
     }
+    filing::file(tx, queue)?;
     let first = |place: Place| {
-        let sql = "SELECT seq FROM message WHERE session = ?1 AND state = ?2 ORDER BY seq LIMIT 1";
+        let sql = "SELECT seq FROM message WHERE session = ?1 AND session > 0 AND state = ?2 ORDER BY seq LIMIT 1";
         tx.first(sql, (session, place), |row| row.get::<_, i64>(0))
     };
     let ready = first(Place::Ready)?;
     // A message that waits for its second chance holds back those behind it.
     let head = if ready.is_some() && first(Place::Delayed)?.is_none() { ready } else { None };
-    let any = || tx.first("SELECT 1 FROM message WHERE session = ?1 LIMIT 1", [session], |_| Ok(()));
+    let any = || tx.first("SELECT 1 FROM message WHERE session = ?1 AND session > 0 LIMIT 1", [session], |_| Ok(()));
     if ready.is_none() && !noted && any()?.is_none() {
         return tx.run("DELETE FROM session WHERE id = ?1", [session]).map(drop);
     }
@@ -138,7 +139,8 @@ pub(crate) fn release(tx: &mut Tx<'_>, path: &str, token: SessionToken) -> Resul
 /// Ends the holding of a session. What was locked in it goes back to its place; a holder that went away without a word
 /// has each of those counted as a delivery.
 pub(crate) fn end(tx: &mut Tx<'_>, queue: &Queue, session: i64, counts: bool) -> rusqlite::Result<()> {
-    let sql = format!("SELECT {} FROM message WHERE session = ?1 AND state = 1 ORDER BY seq", place::COLUMNS);
+    let sql =
+        format!("SELECT {} FROM message WHERE session = ?1 AND session > 0 AND state = 1 ORDER BY seq", place::COLUMNS);
     for head in tx.all(&sql, [session], Head::read)? {
         if counts {
             settle::failed_delivery(tx, queue, &head, None)?;
@@ -147,7 +149,7 @@ pub(crate) fn end(tx: &mut Tx<'_>, queue: &Queue, session: i64, counts: bool) ->
         }
     }
     tx.run("UPDATE session SET until = NULL WHERE id = ?1", [session])?;
-    refresh(tx, session)
+    refresh(tx, queue.id, session)
 }
 
 /// The lock's end, if the token still holds the session.

@@ -94,6 +94,20 @@ pub(crate) fn abandon(
     Ok(OpResult::Done)
 }
 
+pub(crate) fn take_back(tx: &mut Tx<'_>, path: &str) -> Result<OpResult, Fail> {
+    let queue = entity::find(tx, path)?;
+    if queue.sessions {
+        let reason = "a queue with sessions: release those that are held";
+        return Err(Refusal::QueueUse { path: path.to_owned(), reason }.into());
+    }
+    let sql = format!("SELECT {} FROM message WHERE queue = ?1 AND state = 1 ORDER BY seq", place::COLUMNS);
+    let locked = tx.all(&sql, [queue.id], Head::read)?;
+    for head in &locked {
+        place::shift(tx, head, Place::Ready, None, head.deliveries)?;
+    }
+    Ok(OpResult::Count(locked.len() as u64))
+}
+
 pub(crate) fn wake(tx: &mut Tx<'_>, path: &str, seqs: &[i64]) -> Result<OpResult, Fail> {
     let queue = entity::find(tx, path)?;
     let mut woken = 0;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
+
 use super::entity::{self, Kind, Queue, SUBSCRIPTIONS, Settings};
 use super::filter::Filter;
 use super::message::Message;
@@ -77,12 +79,18 @@ fn subscriptions(tx: &mut Tx<'_>, topic: &Queue) -> rusqlite::Result<Arc<[Subscr
     let sql = "SELECT id FROM queue WHERE parent = ?1 AND kind = 2 ORDER BY id";
     let mut all = Vec::new();
     for id in tx.all(sql, [topic.id], |row| row.get::<_, i64>(0))? {
-        let filters = tx.all("SELECT filter FROM rule WHERE queue = ?1 ORDER BY name", [id], |row| {
-            Filter::unpack(row.get_ref(0)?.as_blob()?).ok_or(rusqlite::types::FromSqlError::InvalidType.into())
-        })?;
+        let filters = rules(tx.conn, id)?.into_iter().map(|rule| rule.filter).collect();
         all.push(Subscription { queue: entity::by_id(tx, id)?, filters });
     }
     let all: Arc<[Subscription]> = all.into();
     tx.queues.subscriptions.insert(topic.id, Arc::clone(&all));
     Ok(all)
+}
+
+/// The rules of a subscription, by name.
+pub(crate) fn rules(conn: &Connection, id: i64) -> rusqlite::Result<Vec<Rule>> {
+    crate::tx::all(conn, "SELECT name, filter FROM rule WHERE queue = ?1 ORDER BY name", [id], |row| {
+        let filter = Filter::unpack(row.get_ref(1)?.as_blob()?).ok_or(rusqlite::types::FromSqlError::InvalidType)?;
+        Ok(Rule { name: row.get(0)?, filter })
+    })
 }

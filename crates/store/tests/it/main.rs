@@ -8,6 +8,8 @@ mod crashes;
 mod day;
 mod dead_letters;
 mod files;
+mod filing;
+mod full_disk;
 mod journal;
 mod ledger;
 mod messages;
