@@ -94,14 +94,19 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
         let Pattern::Event(event) = &integration.pattern else { continue };
         let topic = topic(&integration.name);
         let settings = Settings { duplicate_window: Some(REMEMBERED), ..Settings::default() };
-        ops.push(QueueOp::PutTopic { topic: topic.clone(), settings }.into());
+        if store.queue_settings(&topic)?.as_ref() != Some(&settings) {
+            ops.push(QueueOp::PutTopic { topic: topic.clone(), settings }.into());
+        }
         for to in &event.to {
             let settings =
                 Settings { lock: LOCK, sessions: true, max_deliveries: DELIVERIES_MAX, ..Settings::default() };
             let mine = format!("{DESTINATION} IS NULL OR {DESTINATION} = '{to}'");
             let mine = Condition::parse(&mine).expect("names of systems need no quoting");
             let rules = vec![Rule { name: "mine".into(), filter: Filter::Sql(mine) }];
-            ops.push(QueueOp::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
+            let path = subscription(&integration.name, to);
+            if store.queue_settings(&path)?.as_ref() != Some(&settings) || store.subscription_rules(&path)? != rules {
+                ops.push(QueueOp::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
+            }
         }
     }
     if !ops.is_empty() {

@@ -13,7 +13,7 @@ use record::RetryPolicy;
 use store::approvals::{Approval, Kind, State as Decided};
 use store::queue::{self, Delivery, Message, NewMessage};
 use store::runs::{Run, State, Trigger};
-use store::{OpResult, Refusal, Store};
+use store::{Op, OpResult, Refusal, Store, leases};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -139,6 +139,7 @@ pub async fn work(
 ) -> Result<(), Error> {
     let settings = queue::Settings { duplicate_window: Some(REMEMBERED), ..queue::Settings::default() };
     store.commit_one(queue::Op::Put { queue: QUEUE.to_owned(), settings }).await?;
+    take_back(&project, &store, &holder).await?;
     let started = store.clock().now();
     let mut running: JoinSet<String> = JoinSet::new();
     let mut busy: Vec<String> = Vec::new();
@@ -170,6 +171,19 @@ pub async fn work(
     }
     // What runs is safe to cut: the next start closes it as interrupted and goes on after the last commit.
     running.shutdown().await;
+    Ok(())
+}
+
+/// What an earlier self held is nobody's: one that was killed, or one that ended because the state could not be written.
+/// Its runs need not wait until its locks and leases are over. There is one `up` at a time.
+async fn take_back(project: &Project, store: &Store, holder: &str) -> Result<(), Error> {
+    let mut ops: Vec<Op> = vec![queue::Op::TakeBack { queue: QUEUE.to_owned() }.into()];
+    for integration in &project.integrations {
+        if let Some(lease) = store.lease(&integration.name)?.filter(|lease| lease.holder == holder) {
+            ops.push(leases::Op::Release { name: lease.name, epoch: lease.epoch }.into());
+        }
+    }
+    store.commit(ops).await?;
     Ok(())
 }
 

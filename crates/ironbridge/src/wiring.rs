@@ -140,7 +140,17 @@ pub fn shown(dir: &Path) -> String {
     if dir == Path::new(".") { "this folder".to_owned() } else { dir.display().to_string() }
 }
 
+/// The state, for a command that looks or does one thing. What only reads writes nothing, also where something is due.
 pub fn open_store(project: &Project) -> Result<Store, Failure> {
+    open_store_with(project, false)
+}
+
+/// The state, for whoever sees to it that what is due happens.
+pub fn open_store_of_up(project: &Project) -> Result<Store, Failure> {
+    open_store_with(project, true)
+}
+
+fn open_store_with(project: &Project, timers: bool) -> Result<Store, Failure> {
     let failpoints = match std::env::var(FAILPOINTS) {
         Ok(spec) => spec.parse::<Failpoints>().map_err(anyhow::Error::from)?,
         Err(_) => Failpoints::off(),
@@ -152,7 +162,7 @@ pub fn open_store(project: &Project) -> Result<Store, Failure> {
         }),
         None => store::Clock::system(),
     };
-    let options = store::Options { failpoints, clock, ..store::Options::default() };
+    let options = store::Options { failpoints, clock, timers, ..store::Options::default() };
     Ok(Store::open(project.dir.join(STATE_DIR), options)?)
 }
 

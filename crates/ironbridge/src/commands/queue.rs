@@ -15,7 +15,11 @@ use crate::{ingress, say, talk, wiring};
 pub async fn queue(cli: &Cli, command: &Queue) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let store = wiring::open_store(&project)?;
-    hub::events::prepare(&project, &store).await?;
+    match (hub::events::prepare(&project, &store).await, command) {
+        // Whoever only looks sees what there is.
+        (Err(hub::Error::Store(error)), Queue::List | Queue::Peek { .. }) if error.may_pass() => {}
+        (prepared, _) => prepared?,
+    }
     match command {
         Queue::List => list(cli, &store),
         Queue::Peek { queue, from, last } => peek(cli, &project, &store, &path(&project, &store, queue)?, *from, *last),
@@ -171,18 +175,21 @@ async fn send(project: &Project, store: &Store, name: &str, file: &std::path::Pa
 async fn purge(store: &Store, path: &str, max: usize, yes: bool) -> Result<u8, Failure> {
     let counts = store.queue_counts(path)?.unwrap_or_default();
     if !yes {
-        let waiting = number(counts.ready + counts.delayed + counts.deferred + counts.scheduled);
         let all = counts.ready + counts.delayed + counts.deferred + counts.scheduled;
         let what = match all <= max as u64 {
-            true => format!("this drops everything that waits in {path}, {waiting} messages, for good"),
-            false => format!("this drops the {max} oldest of {waiting} messages in {path}, for good"),
+            true => format!("this drops everything that waits in {path}, {}, for good", messages(all)),
+            false => format!("this drops the {max} oldest of {} in {path}, for good", messages(all)),
         };
         return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "add --yes if you mean it"));
     }
     let did = wiring::actor().did("queue purge", path).with(json!({ "max": max, "waited": counts.ready })).op();
     match store.commit(vec![Op::Purge { queue: path.to_owned(), max }.into(), did]).await?.first() {
-        Some(OpResult::Count(dropped)) => say!("{} messages of {path} are dropped", number(*dropped)),
+        Some(OpResult::Count(dropped)) => say!("dropped from {path}: {}", messages(*dropped)),
         other => unreachable!("Purge answers with a count, not {other:?}"),
     }
     Ok(0)
+}
+
+fn messages(count: u64) -> String {
+    format!("{} message{}", number(count), if count == 1 { "" } else { "s" })
 }

@@ -56,7 +56,7 @@ impl Hub {
         listen: SocketAddr,
         stopping: watch::Receiver<bool>,
     ) -> Result<Hub, Failure> {
-        let store = wiring::open_store(&project)?;
+        let store = wiring::open_store_of_up(&project)?;
         let lock = store.lock_up()?;
         let listener = TcpListener::bind(listen).await.map_err(|why| cannot_listen(listen, &why))?;
         let address = listener.local_addr()?;

@@ -73,6 +73,33 @@ fn nothing_is_lost_on_a_full_disk_and_the_hub_goes_on_when_there_is_room() {
     assert!(!ready.contains("failed"), "{ready}");
 }
 
+/// A disk that the log of the state alone would fill: what waits is still delivered, and whoever looks is answered.
+#[test]
+fn a_disk_that_the_log_fills_holds_up_neither_what_waits_nor_who_looks() {
+    let mut stage = Stage::with(&format!("{EVENTS}sweep: every 1 second\n"));
+    let state = stage.world.dir.join(".ironbridge");
+    let Some(_small) = small(&state, 6 * 1024) else { return };
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    fill(&state);
+    for round in 1..=40 {
+        for number in 0..7 {
+            stage.account(&format!("C-{number}"), &format!("Change {round}"), round);
+        }
+        if round % 10 == 0 {
+            for args in [&["queue", "list"][..], &["status"], &["dead-letters", "groups"], &["runs"]] {
+                let begun = Instant::now();
+                let told = stage.say(args);
+                assert!(begun.elapsed() < Duration::from_secs(20), "{args:?} took {:?}: {told}", begun.elapsed());
+            }
+        }
+    }
+    let all: Vec<String> = (0..7).map(|number| format!("C-{number} Change 40 40")).collect();
+    stage.until("everything, on a disk that is full", || stage.buyers() == all && stage.waiting() == 0);
+    assert!(std::fs::write(state.join("more"), [7; 8192]).is_err(), "the disk has room again");
+    assert!(stage.up.as_mut().unwrap().try_wait().unwrap().is_none(), "the hub has ended:\n{}", stage.log());
+}
+
 #[test]
 fn a_commit_that_fails_once_does_not_end_the_hub() {
     // Before the commit: a disk without room. After it: a sync that failed, and nobody knows what is on the disk.
