@@ -29,8 +29,10 @@ pub enum NoticeKind {
     Resolved,
     /// Sent on purpose, to see that it arrives.
     Test,
-    /// What a flow has to say to people: a question, or news.
+    /// News: what a flow has to say to people, or what the week brought.
     Message,
+    /// A question that somebody is asked; the link leads to where it is answered.
+    Question,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,11 +55,26 @@ impl Notice {
     /// The title as a subject line: what kind of notice it is stands before it, but before what a flow says.
     pub fn subject(&self) -> String {
         let before = match (self.kind, self.severity) {
-            (NoticeKind::Message, _) => return self.title.clone(),
+            (NoticeKind::Message | NoticeKind::Question, _) => return self.title.clone(),
             (NoticeKind::Resolved, _) => "over",
             (NoticeKind::Test, _) => "test",
             (NoticeKind::Opened, severity) => severity.word(),
         };
         format!("[{before}] {}", self.title)
+    }
+
+    /// The text, where the title does not say it already.
+    pub fn body(&self) -> Option<&str> {
+        let text = self.text.trim();
+        (!text.is_empty() && !self.title.ends_with(text)).then_some(text)
+    }
+
+    /// What is written on the link.
+    pub fn link_says(&self) -> &'static str {
+        match self.kind {
+            NoticeKind::Question => "Answer",
+            NoticeKind::Opened => "What to do",
+            NoticeKind::Resolved | NoticeKind::Test | NoticeKind::Message => "See it in the console",
+        }
     }
 }

@@ -1,31 +1,40 @@
 //! A notice in the form of each service.
 //!
-//! *Source*: Adaptive Cards 1.4 as Teams workflows take them ("Send adaptive cards using incoming webhooks"); Slack
-//! "Block Kit" (header 150, text 3,000, ten fields of 2,000 characters); PagerDuty "Events API v2" (summary of 1,024
-//! characters; the severities critical, warning, info; `dedup_key`).
+//! *Source*: Adaptive Cards 1.4 as Teams workflows take them ("Send adaptive cards using incoming webhooks", 28 KB);
+//! Slack "Block Kit" (header 150, text 3,000, ten fields of 2,000 characters, 50 blocks) and "Formatting message text"
+//! (`&`, `<` and `>` are its marks); PagerDuty "Events API v2" (summary of 1,024 characters; the severities critical,
+//! warning, info; `dedup_key`).
 
 use record::{Notice, NoticeKind, Severity};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
+
+/// More facts than this are counted, not shown: a card is read at a glance, and has to fit.
+const FACTS_MAX: usize = 30;
 
 /// The body of a request to a Teams workflow.
 pub fn teams(notice: &Notice) -> Json {
     let color = match (notice.kind, notice.severity) {
         (NoticeKind::Resolved, _) => "good",
-        (NoticeKind::Message, _) => "accent",
+        (NoticeKind::Message | NoticeKind::Question, _) => "accent",
         (_, Severity::Critical) => "attention",
         (_, Severity::Warning) => "warning",
     };
+    let title = unmarked(&cut(&notice.subject(), 300));
     let mut body = vec![
-        json!({ "type": "TextBlock", "text": notice.subject(), "weight": "bolder", "size": "medium", "color": color, "wrap": true }),
-        json!({ "type": "TextBlock", "text": notice.text, "wrap": true }),
+        json!({ "type": "TextBlock", "text": title, "weight": "bolder", "size": "medium", "color": color, "wrap": true }),
     ];
-    if !notice.facts.is_empty() {
-        let facts: Vec<Json> =
-            notice.facts.iter().map(|(title, value)| json!({ "title": title, "value": value })).collect();
+    if let Some(text) = notice.body() {
+        // One line end alone is a space there.
+        let text = cut(text, 4_000).lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n\n");
+        body.push(json!({ "type": "TextBlock", "text": unmarked(&text), "wrap": true }));
+    }
+    let facts: Vec<Json> =
+        shown(notice).map(|(title, value)| json!({ "title": title, "value": unmarked(&cut(&value, 500)) })).collect();
+    if !facts.is_empty() {
         body.push(json!({ "type": "FactSet", "facts": facts }));
     }
     if let Some(command) = &notice.command {
-        body.push(json!({ "type": "TextBlock", "text": command, "fontType": "monospace", "wrap": true }));
+        body.push(json!({ "type": "TextBlock", "text": unmarked(command), "fontType": "monospace", "wrap": true }));
     }
     let mut card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -34,7 +43,7 @@ pub fn teams(notice: &Notice) -> Json {
         "body": body,
     });
     if let Some(link) = &notice.link {
-        card["actions"] = json!([{ "type": "Action.OpenUrl", "title": "What to do", "url": link }]);
+        card["actions"] = json!([{ "type": "Action.OpenUrl", "title": notice.link_says(), "url": link }]);
     }
     json!({
         "type": "message",
@@ -44,39 +53,34 @@ pub fn teams(notice: &Notice) -> Json {
 
 /// The body of a request to a Slack webhook.
 pub fn slack(notice: &Notice) -> Json {
-    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let mut blocks = vec![
-        json!({ "type": "header", "text": { "type": "plain_text", "text": cut(&notice.subject(), 150) } }),
-        json!({ "type": "section", "text": { "type": "mrkdwn", "text": cut(&escaped(&notice.text), 3_000) } }),
-    ];
-    for facts in notice.facts.chunks(10) {
-        let field = |(label, value): &(String, String)| json!({ "type": "mrkdwn", "text": cut(&format!("*{}*\n{}", escaped(label), escaped(value)), 2_000) });
+    let section = |text: String| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } });
+    let mut blocks =
+        vec![json!({ "type": "header", "text": { "type": "plain_text", "text": cut(&notice.subject(), 150) } })];
+    blocks.extend(notice.body().map(|text| section(escaped(text, 3_000))));
+    let facts: Vec<(String, String)> = shown(notice).collect();
+    for facts in facts.chunks(10) {
+        let field = |(label, value): &(String, String)| {
+            let text = format!("*{}*\n{}", escaped(label, 200), escaped(value, 1_700));
+            json!({ "type": "mrkdwn", "text": text })
+        };
         blocks.push(json!({ "type": "section", "fields": facts.iter().map(field).collect::<Vec<_>>() }));
     }
-    if let Some(command) = &notice.command {
-        let text = format!("```{}```", escaped(command));
-        blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
-    }
+    blocks.extend(notice.command.iter().map(|command| section(format!("```{}```", escaped(command, 2_900)))));
     if let Some(link) = &notice.link {
-        let text = format!("<{}|What to do>", escaped(link));
-        blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
+        blocks.push(section(format!("<{}|{}>", escaped(link, 2_900), notice.link_says())));
     }
     // What a phone shows of it.
-    json!({ "text": cut(&notice.subject(), 150), "blocks": blocks })
+    json!({ "text": escaped(&notice.subject(), 150), "blocks": blocks })
 }
 
 /// An event for PagerDuty: what is over resolves what was opened.
 pub fn pagerduty(notice: &Notice, key: &str) -> Json {
     let action = if notice.kind == NoticeKind::Resolved { "resolve" } else { "trigger" };
-    let details: serde_json::Map<String, Json> = notice
-        .facts
-        .iter()
-        .map(|(label, value)| (label.clone(), json!(value)))
-        .chain([("text".to_owned(), json!(notice.text))])
-        .chain(notice.command.iter().map(|command| ("command".to_owned(), json!(command))))
-        .collect();
+    let mut details = facts(notice);
+    details.insert("text".to_owned(), json!(notice.text));
+    details.extend(notice.command.iter().map(|command| ("command".to_owned(), json!(command))));
     let severity = match (notice.kind, notice.severity) {
-        (NoticeKind::Test | NoticeKind::Message, _) => "info",
+        (NoticeKind::Test | NoticeKind::Message | NoticeKind::Question, _) => "info",
         (_, severity) => severity.word(),
     };
     let mut event = json!({
@@ -87,20 +91,18 @@ pub fn pagerduty(notice: &Notice, key: &str) -> Json {
             "summary": cut(&notice.subject(), 1_024),
             "source": "ironbridge",
             "severity": severity,
-            "timestamp": notice.at.to_string(),
+            "timestamp": at(notice),
             "custom_details": details,
         },
     });
     if let Some(link) = &notice.link {
-        event["links"] = json!([{ "href": link, "text": "What to do" }]);
+        event["links"] = json!([{ "href": link, "text": notice.link_says() }]);
     }
     event
 }
 
 /// The body of a request to any other webhook.
 pub fn webhook(notice: &Notice) -> Json {
-    let facts: serde_json::Map<String, Json> =
-        notice.facts.iter().map(|(label, value)| (label.clone(), json!(value))).collect();
     json!({
         "about": notice.about,
         "kind": match notice.kind {
@@ -108,15 +110,66 @@ pub fn webhook(notice: &Notice) -> Json {
             NoticeKind::Resolved => "resolved",
             NoticeKind::Test => "test",
             NoticeKind::Message => "message",
+            NoticeKind::Question => "question",
         },
         "severity": notice.severity.word(),
         "title": notice.title,
         "text": notice.text,
-        "facts": facts,
+        "facts": facts(notice),
         "command": notice.command,
         "link": notice.link,
-        "at": notice.at.to_string(),
+        "at": at(notice),
     })
+}
+
+/// The facts as members; those with the same label are one, a line each.
+fn facts(notice: &Notice) -> Map<String, Json> {
+    let mut members: Map<String, Json> = Map::new();
+    for (label, value) in &notice.facts {
+        let before = members.get(label).and_then(Json::as_str);
+        let value = before.map_or(value.clone(), |before| format!("{before}\n{value}"));
+        members.insert(label.clone(), json!(value));
+    }
+    members
+}
+
+/// The first facts, and how many more there are.
+fn shown(notice: &Notice) -> impl Iterator<Item = (String, String)> {
+    let more = notice.facts.len().saturating_sub(FACTS_MAX);
+    let more = (more > 0).then(|| ("and".to_owned(), format!("{more} more")));
+    notice.facts.iter().take(FACTS_MAX).cloned().chain(more)
+}
+
+/// The time to the millisecond: PagerDuty's examples have three digits, and .NET reads no more than seven.
+fn at(notice: &Notice) -> String {
+    format!("{:.3}", notice.at)
+}
+
+/// A text in which Teams finds no link that a record brought along: a name such as `[pay here](https://…)`.
+fn unmarked(text: &str) -> String {
+    text.replace("](", "]\u{200B}(")
+}
+
+/// A text for Slack, in which nothing is a mark, of at most so many characters.
+fn escaped(text: &str, max: usize) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    for sign in text.chars() {
+        let mut own = [0; 4];
+        let sign = match sign {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            sign => sign.encode_utf8(&mut own),
+        };
+        length += sign.chars().count();
+        if length >= max {
+            out.push('…');
+            break;
+        }
+        out.push_str(sign);
+    }
+    out
 }
 
 /// A text of at most so many characters.

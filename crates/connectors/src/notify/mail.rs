@@ -47,11 +47,15 @@ impl Mail {
         let builder = Message::builder().from(self.from.clone()).subject(notice.subject()).header(Automatic);
         // Those who are told see each other: they know who looks at it.
         let builder = self.to.iter().fold(builder, |builder, to| builder.to(to.clone()));
-        // One matter is one thread.
-        let thread = format!("<{}@ironbridge>", thread(&notice.about));
+        // One matter is one thread, and a notice that is sent again is the same mail.
+        let (domain, about) = (self.from.email.domain(), thread(&notice.about));
+        let first = format!("<{about}@{domain}>");
         let builder = match notice.kind {
-            NoticeKind::Opened => builder.message_id(Some(thread)),
-            _ => builder.in_reply_to(thread.clone()).references(thread),
+            NoticeKind::Opened => builder.message_id(Some(first)),
+            _ => {
+                let own = format!("<{about}.{}@{domain}>", notice.at.as_millisecond());
+                builder.message_id(Some(own)).in_reply_to(first.clone()).references(first)
+            }
         };
         let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(notice));
         let rich = SinglePart::builder().header(ContentType::TEXT_HTML).body(html(notice));
@@ -106,7 +110,10 @@ fn thread(about: &str) -> String {
 
 /// The notice for a reader of plain text.
 pub fn text(notice: &Notice) -> String {
-    let mut out = format!("{}\n\n{}\n", notice.title, notice.text);
+    let mut out = format!("{}\n", notice.subject());
+    if let Some(body) = notice.body() {
+        out.push_str(&format!("\n{body}\n"));
+    }
     if !notice.facts.is_empty() {
         out.push('\n');
         let width = notice.facts.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
@@ -118,7 +125,7 @@ pub fn text(notice: &Notice) -> String {
         out.push_str(&format!("\nNext:\n  {command}\n"));
     }
     if let Some(link) = &notice.link {
-        out.push_str(&format!("\nWhat to do: {link}\n"));
+        out.push_str(&format!("\n{}: {link}\n", notice.link_says()));
     }
     out
 }
@@ -134,7 +141,7 @@ pub fn html(notice: &Notice) -> String {
     };
     let color = match (notice.kind, notice.severity) {
         (NoticeKind::Resolved, _) => "#107c10",
-        (NoticeKind::Message, _) => "#0f6cbd",
+        (NoticeKind::Message | NoticeKind::Question, _) => "#0f6cbd",
         (_, Severity::Critical) => "#a4262c",
         (_, Severity::Warning) => "#8a5300",
     };
@@ -142,16 +149,19 @@ pub fn html(notice: &Notice) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head>\
          <body style=\"margin:0;padding:16px;font:16px/1.5 'Segoe UI',system-ui,sans-serif;color:#242424;background:#ffffff\">\
          <div style=\"max-width:560px;border-left:4px solid {color};padding:0 16px\">\
-         <h1 style=\"font-size:20px;margin:0 0 8px;color:{color}\">{}</h1><p style=\"margin:0 0 16px\">{}</p>",
-        escaped(&notice.subject()),
-        escaped(&notice.text)
+         <h1 style=\"font-size:20px;line-height:1.3;margin:0 0 12px;color:{color}\">{}</h1>",
+        escaped(&notice.subject())
     );
+    for paragraph in notice.body().into_iter().flat_map(|body| body.split("\n\n")) {
+        out.push_str(&format!("<p style=\"margin:0 0 12px\">{}</p>", escaped(paragraph)));
+    }
     if !notice.facts.is_empty() {
         out.push_str("<table style=\"border-collapse:collapse;margin:0 0 16px\">");
         for (label, value) in &notice.facts {
             out.push_str(&format!(
-                "<tr><th scope=\"row\" style=\"text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:600\">{}</th><td style=\"padding:2px 0\">{}</td></tr>",
-                escaped(label),
+                "<tr><th scope=\"row\" style=\"text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:600\">{}</th><td style=\"padding:2px 0;overflow-wrap:anywhere\">{}</td></tr>",
+                // A short label stays on one line, beside however long a value.
+                if label.len() <= 20 { escaped(label).replace(' ', "&nbsp;") } else { escaped(label) },
                 escaped(value)
             ));
         }
@@ -164,7 +174,12 @@ pub fn html(notice: &Notice) -> String {
         ));
     }
     if let Some(link) = &notice.link {
-        out.push_str(&format!("<p style=\"margin:0\"><a href=\"{}\">What to do</a></p>", escaped(link)));
+        // A button that mail programs without rounded corners show as well.
+        out.push_str(&format!(
+            "<p style=\"margin:0\"><a href=\"{}\" style=\"display:inline-block;padding:8px 16px;border-radius:4px;background:#0f6cbd;color:#ffffff;text-decoration:none\">{}</a></p>",
+            escaped(link),
+            notice.link_says()
+        ));
     }
     out.push_str("</div></body></html>");
     out

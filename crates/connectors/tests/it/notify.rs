@@ -81,7 +81,7 @@ async fn a_mail_has_two_forms_and_one_thread() {
         "RCPT TO:<finance-it@contoso.example>",
         "RCPT TO:<on-call@contoso.example>",
         "Subject: [critical] customers is late",
-        "Message-ID: <late.customers@ironbridge>",
+        "Message-ID: <late.customers@contoso.example>",
         "Auto-Submitted: auto-generated",
         "Content-Type: text/plain",
         "Content-Type: text/html",
@@ -109,7 +109,7 @@ fn what_a_mail_says() {
     let text = notify::text(&notice(NoticeKind::Opened));
     assert_eq!(
         text,
-        "customers is late\n\nIt was due at 02:00 and needed by 06:00.\nSales <see> \"yesterday's\" customers & limits.\n\n\
+        "[critical] customers is late\n\nIt was due at 02:00 and needed by 06:00.\nSales <see> \"yesterday's\" customers & limits.\n\n\
          \x20 since       06:00\n  last error  IB0501: `finance` cannot be reached\n\nNext:\n  ironbridge runs customers\n\n\
          What to do: http://127.0.0.1:7700/runbooks/customers#late\n"
     );
@@ -145,6 +145,35 @@ async fn each_service_gets_its_own_form() {
     assert_eq!((&opened["dedup_key"], &opened["routing_key"]), (&resolved["dedup_key"], &"routing".into()));
     let webhook = sent(Channel::Webhook(url()), NoticeKind::Test).await;
     assert_eq!((webhook["kind"].as_str(), webhook["facts"]["since"].as_str()), (Some("test"), Some("06:00")));
+}
+
+#[test]
+fn what_a_record_brings_along_is_no_mark_and_nothing_is_lost_or_too_long() {
+    let mut notice = notice(NoticeKind::Question);
+    notice.title = "contoso: please decide: Raise the limit of [pay <here>](https://evil.example) & Sons?".into();
+    notice.text = "Raise the limit of [pay <here>](https://evil.example) & Sons?".into();
+    notice.facts = (0..120).map(|i| ("customers".to_owned(), format!("<{i}> {}", "&".repeat(2_000)))).collect();
+    notice.at = "2026-11-23T06:00:00.123456789Z".parse().unwrap();
+    assert_eq!(notice.body(), None, "the title says it already");
+    let teams = notify::teams(&notice);
+    let card = &teams["attachments"][0]["content"];
+    assert!(teams.to_string().len() < 28_000 && !teams.to_string().contains("](http"), "{teams:#}");
+    let facts = card["body"][1]["facts"].as_array().unwrap();
+    assert_eq!((facts.len(), &facts[30]["value"]), (31, &"90 more".into()));
+    assert_eq!(card["actions"][0]["title"], "Answer");
+    let slack = notify::slack(&notice);
+    let blocks = slack["blocks"].as_array().unwrap();
+    assert!(blocks.len() < 50);
+    let fields = blocks.iter().flat_map(|block| block["fields"].as_array().into_iter().flatten());
+    for text in fields.map(|field| field["text"].as_str().unwrap()).chain([slack["text"].as_str().unwrap()]) {
+        assert!(text.chars().count() <= 2_000 && !text.replace("&lt;", "").contains('<'), "{text}");
+        let cut = text.trim_end_matches('…').rsplit('&').next().unwrap();
+        assert!(!text.contains('&') || cut.contains(';'), "a mark that was cut in two: {text}");
+    }
+    let webhook = notify::webhook(&notice);
+    assert_eq!(webhook["facts"]["customers"].as_str().unwrap().lines().count(), 120, "each with the same label");
+    assert_eq!((&webhook["kind"], &webhook["at"]), (&"question".into(), &"2026-11-23T06:00:00.123Z".into()));
+    assert!(notify::html(&notice).contains(">Answer</a>"));
 }
 
 #[tokio::test]

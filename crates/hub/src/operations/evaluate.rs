@@ -50,6 +50,8 @@ pub struct Tell {
 
 /// What follows from something else is told of this long after that is over, if it is not over by then too.
 const GRACE: SignedDuration = SignedDuration::from_mins(15);
+/// How the matter of several alerts begins that are told of together.
+pub(super) const SEVERAL: &str = "several/";
 /// More alerts than this, that open at once for one route, are one notice.
 const TOGETHER: usize = 3;
 
@@ -188,7 +190,7 @@ fn tell_openings(
         };
         // PagerDuty gathers by itself, and closes each by its own key.
         if new.len() > TOGETHER && route.way != Way::PagerDuty {
-            let about = format!("several/{}@{}", new[0].key, now.as_millisecond());
+            let about = format!("{SEVERAL}{}@{}", new[0].key, now.as_millisecond());
             changes.push(Change::Tell(tell(route, about, &new)));
         } else {
             changes.extend(new.into_iter().map(|opening| Change::Tell(single(opening))));

@@ -6,6 +6,7 @@ use record::{Notice, NoticeKind, Severity};
 use store::alerts::{Opening, Severity as Stored};
 
 use super::conditions::moment;
+use super::evaluate::SEVERAL;
 use super::kind::Kind;
 
 fn severity(stored: Stored) -> Severity {
@@ -20,7 +21,9 @@ pub fn opened(project: &Project, about: &str, alerts: &[&Opening], now: Timestam
     let zone = &project.hub.time_zone;
     let worst = alerts.iter().map(|alert| alert.saying.severity).max().unwrap_or(Stored::Warning);
     let [alert] = alerts else {
-        let facts = alerts.iter().map(|alert| (name(alert), alert.saying.title.clone())).collect();
+        // Each says itself what it is about.
+        let fact = |alert: &&Opening| (severity(alert.saying.severity).word().to_owned(), alert.saying.title.clone());
+        let facts = alerts.iter().map(fact).collect();
         return Notice {
             about: about.to_owned(),
             kind: NoticeKind::Opened,
@@ -60,23 +63,32 @@ pub fn opened(project: &Project, about: &str, alerts: &[&Opening], now: Timestam
 pub fn resolved(project: &Project, about: &str, alerts: &[&Opening], worst: Stored, now: Timestamp) -> Notice {
     let zone = &project.hub.time_zone;
     let first = alerts.iter().map(|alert| alert.saying.since).min().unwrap_or(now);
-    let title = match alerts {
-        [alert] => alert.saying.title.clone(),
-        several => format!("{} things needed somebody", several.len()),
+    // Of several that were told of together, some may have been over for long: those are not here any more.
+    let one = if let [alert] = alerts { Some(alert).filter(|_| !about.starts_with(SEVERAL)) } else { None };
+    let (title, text) = match one {
+        Some(alert) => {
+            (alert.saying.title.clone(), "This is over. Nobody needs to do anything because of it any more.")
+        }
+        None => (
+            "several things that began together".to_owned(),
+            "All of it is over; what went on longest is named here. Nobody needs to do anything because of it any more.",
+        ),
     };
-    let mut facts = match alerts {
-        [_] => Vec::new(),
-        several => several.iter().map(|alert| (name(alert), alert.saying.title.clone())).collect(),
+    let mut facts = match one {
+        Some(_) => vec![("from".to_owned(), moment(first, zone))],
+        None => alerts.iter().map(|alert| ("over".to_owned(), alert.saying.title.clone())).collect(),
     };
-    facts.push(("from".to_owned(), moment(first, zone)));
     facts.push(("until".to_owned(), moment(now, zone)));
-    let link = if let [alert] = alerts { link(project, alert) } else { None };
+    let link = match one {
+        Some(alert) => link(project, alert),
+        None => project.hub.address.as_ref().map(|address| format!("{address}/alerts")),
+    };
     Notice {
         about: about.to_owned(),
         kind: NoticeKind::Resolved,
         severity: severity(worst),
         title: format!("{}: {title}", project.hub.name),
-        text: "This is over. Nobody needs to do anything because of it any more.".to_owned(),
+        text: text.to_owned(),
         facts,
         command: None,
         link,
@@ -100,12 +112,6 @@ pub fn test(project: &Project, route: &str, by: &str, now: Timestamp) -> Notice 
         link: project.hub.address.as_ref().map(|address| format!("{address}/alerts")),
         at: now,
     }
-}
-
-/// What an alert is about, in a word.
-fn name(alert: &Opening) -> String {
-    let names = [&alert.integration, &alert.system, &alert.kind];
-    names.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default()
 }
 
 fn runbook_command(alert: &Opening) -> String {

@@ -83,6 +83,7 @@ fn word(kind: NoticeKind) -> &'static str {
         NoticeKind::Resolved => "resolved",
         NoticeKind::Test => "test",
         NoticeKind::Message => "message",
+        NoticeKind::Question => "question",
     }
 }
 
@@ -106,6 +107,7 @@ fn from_json(body: &[u8]) -> Option<Notice> {
             "opened" => NoticeKind::Opened,
             "resolved" => NoticeKind::Resolved,
             "message" => NoticeKind::Message,
+            "question" => NoticeKind::Question,
             _ => NoticeKind::Test,
         },
         severity: if json["severity"] == "critical" { Severity::Critical } else { Severity::Warning },

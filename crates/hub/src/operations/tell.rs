@@ -109,7 +109,7 @@ fn notice(project: &Project, instance: &Instance, why: Why, text: &str, now: Tim
     let page = |address: &String| if asks { format!("{address}/approvals") } else { address.clone() };
     Notice {
         about: format!("flow/{name}/{id}"),
-        kind: NoticeKind::Message,
+        kind: if asks { NoticeKind::Question } else { NoticeKind::Message },
         severity: Severity::Warning,
         title: format!("{}: {before}{}", project.hub.name, shortened(first)),
         text: text.to_owned(),
