@@ -40,8 +40,9 @@ pub(super) fn not_ours(system: &str, name: &str, why: &str) -> Fault {
         .fix("if nobody needs it, move it away once; else write to another name under `file:`")
 }
 
-pub(super) fn too_large_to_replace(system: &str, name: &str, bytes: u64) -> Fault {
-    let what = format!("`{name}` has {} MB, and up to 64 MB are written as one file", bytes >> 20);
+pub(super) fn too_large_to_replace(system: &str, name: &str, much: &str) -> Fault {
+    let what =
+        format!("`{name}` would have {much}; up to 64 MB, and of a workbook 2,000,000 cells, are written as one file");
     Fault::ask_person(TOO_LARGE_TO_REPLACE, what)
         .at_system(system)
         .at_table(name)

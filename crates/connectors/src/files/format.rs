@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 
 use record::ReadSpec;
 
+pub(super) use self::excel::alone as excel_alone;
 pub use self::excel::sample as excel_sample;
 use super::settings::{Kind, Settings};
 use super::value::Cell;

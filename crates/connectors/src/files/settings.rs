@@ -183,22 +183,16 @@ impl Writes {
             );
         }
         let kind = format.kind_of(&pattern.0);
-        match kind {
-            Kind::Csv | Kind::JsonLines => {}
-            Kind::Excel => {
-                return wrong(
-                    "an Excel workbook is read and not written: changing one cell means making all of it anew, with what people have put into it",
-                    "write CSV, which Excel opens: `file: stock.csv`",
-                );
-            }
-            Kind::Json => {
-                return wrong(
-                    "a JSON document is read and not written",
-                    "write one object on each line: `format: { type: json lines }`",
-                );
-            }
+        if kind == Kind::Json && !reads.rows.is_empty() {
+            return wrong(
+                "a JSON document is written as an array of objects, and `rows:` names a place in a larger one",
+                "leave `rows:` out, or write one object on each line: `format: { type: json lines }`",
+            );
         }
-        if format.encoding == encoding_rs::UTF_16LE {
+        if kind == Kind::Excel && pattern.0.to_ascii_lowercase().ends_with(".xlsm") {
+            return wrong("a workbook with macros is read and not written", "name it `.xlsx`");
+        }
+        if kind == Kind::Csv && format.encoding == encoding_rs::UTF_16LE {
             return wrong("UTF-16 is read and not written", "write `encoding: utf-8`");
         }
         if format.skip_lines > 0 {

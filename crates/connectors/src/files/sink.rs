@@ -1,10 +1,11 @@
-//! Writing files: one that has every row, or a new one for each chunk of changes.
+//! Writing files, of every format that is read: one that has every row, or a new one for each chunk of changes.
 //!
 //! A `file:` without a `*` is one file. Each chunk reads it, merges its rows by their key, and puts the whole of it in
 //! its place: whoever looks sees the old file or the new one. A `file:` with a `*` is a new file for each chunk, whose
 //! name begins with the time and ends with a hash of its content: a chunk whose answer was lost finds its own file there
 //! as the last one, and writes nothing again.
 
+mod excel;
 mod rows;
 
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use record::{
     WriteSpec, Written,
 };
 use tokio::sync::Mutex;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::fault;
 use super::place::{Entry, Folder, Place, blocking};
@@ -65,13 +65,18 @@ impl Files {
             return Ok(rows);
         }
         if entry.size > WHOLE_MAX {
-            return Err(fault::too_large_to_replace(&self.system, name, entry.size));
+            return Err(fault::too_large_to_replace(&self.system, name, &megabytes(entry.size)));
         }
         let fetched = folder.fetch(&entry).await.map_err(to)?;
         let Some(fetched) = fetched else { return Ok(Rows::new(&self.writes)) };
         let (writes, system, name) = (self.writes.clone(), self.system.clone(), name.to_owned());
         blocking(move || Rows::read(&writes, fetched.file, &name).map_err(|why| fault::not_ours(&system, &name, &why)))
             .await
+    }
+
+    fn bytes(&self, rows: &Rows) -> Result<Vec<u8>, Fault> {
+        let name = &self.writes.pattern.0;
+        rows.to_bytes(&self.writes).map_err(|much| fault::too_large_to_replace(&self.system, name, &much))
     }
 
     /// Writes a file as a whole. It is there afterwards, or the one before.
@@ -94,9 +99,9 @@ impl Files {
         let changed = outcomes.iter().flatten().any(|written| written.effect != Effected::Unchanged);
         let name = self.writes.pattern.0.as_str();
         if changed {
-            let bytes = rows.to_bytes(&self.writes);
+            let bytes = self.bytes(&rows)?;
             if bytes.len() as u64 > WHOLE_MAX {
-                return Err(fault::too_large_to_replace(&self.system, name, bytes.len() as u64));
+                return Err(fault::too_large_to_replace(&self.system, name, &megabytes(bytes.len() as u64)));
             }
             self.put(&*folder, name, bytes).await?;
         }
@@ -124,8 +129,8 @@ impl Files {
         if rows.is_empty() {
             return Ok(outcomes);
         }
-        let bytes = rows.to_bytes(&self.writes);
-        let hash = format!("{:016x}", xxh3_64(&bytes));
+        let bytes = self.bytes(&rows)?;
+        let hash = format!("{:016x}", rows.hash(&self.writes, &bytes));
         let folder = self.open().await?;
         let here = folder.list("").await.map_err(to)?;
         let pattern = &self.writes.pattern;
@@ -139,7 +144,7 @@ impl Files {
     }
 
     fn key(&self, change: &Change) -> Result<Vec<String>, Fault> {
-        let part = |value: &Value| self.writes.text(value).map(|text| text.unwrap_or_default());
+        let part = |value: &Value| self.writes.key_text(value);
         let key: Result<Vec<String>, String> = change.key.parts().iter().map(part).collect();
         key.map_err(|why| self.refused(change, &why).fix("correct the key at its source"))
     }
@@ -178,6 +183,10 @@ impl Files {
             .at_table(&self.writes.pattern.0)
             .at_key(change.key.to_string())
     }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes >> 20)
 }
 
 fn written(effect: Effected) -> Written {
@@ -237,7 +246,7 @@ impl Sink for Files {
             let row = |key: &Key| {
                 let parts = key.parts();
                 let texts: Option<Vec<String>> =
-                    parts.iter().map(|part| self.writes.text(part).ok().flatten()).collect();
+                    parts.iter().map(|part| self.writes.key_text(part).ok().filter(|text| !text.is_empty())).collect();
                 let found = rows.get(&texts?)?;
                 let value = |name: &String| match self.spec.key.iter().position(|key| key == name) {
                     Some(at) => parts[at].clone(),
@@ -270,10 +279,19 @@ impl Writes {
         super::value::write(value, &self.format)
     }
 
+    /// The text by which a row is found in the file.
+    fn key_text(&self, value: &Value) -> Result<String, String> {
+        match self.kind {
+            Kind::Excel => excel::Held::of(value, &self.format).map(|held| held.text()),
+            _ => self.text(value).map(|text| text.unwrap_or_default()),
+        }
+    }
+
     fn cell(&self, value: &Value) -> Result<rows::Cell, String> {
         match self.kind {
-            Kind::JsonLines => rows::Cell::json(value, &self.format),
-            _ => {
+            Kind::Json | Kind::JsonLines => rows::Cell::json(value, &self.format),
+            Kind::Excel => excel::Held::of(value, &self.format).map(rows::Cell::Excel),
+            Kind::Csv => {
                 let text = self.text(value)?;
                 match text.as_deref().map(|text| self.cannot_hold(text)) {
                     Some(Some(why)) => Err(why),

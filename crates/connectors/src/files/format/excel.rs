@@ -32,7 +32,7 @@ pub(super) fn read(file: File, spec: &ReadSpec, settings: &Settings, taker: &mut
     };
     let skip = settings.format.skip_lines;
     let mut empty = true;
-    sheet(file, settings.sheet.as_deref(), |number, cells| {
+    sheet(file, settings.sheet.as_deref(), false, |number, cells| {
         if number <= skip {
             return Ok(ControlFlow::Continue(()));
         }
@@ -56,7 +56,7 @@ pub(super) fn read(file: File, spec: &ReadSpec, settings: &Settings, taker: &mut
 pub fn sample(path: &Path, rows_max: usize) -> Result<Vec<Vec<Option<String>>>, String> {
     let file = File::open(path).map_err(|why| why.to_string())?;
     let mut rows = Vec::new();
-    let read = sheet(file, None, |_, cells| {
+    let read = sheet(file, None, false, |_, cells| {
         let text = |cell: &Cell<'static>| match cell {
             Cell::Blank => None,
             Cell::Time(at) if at.time() == jiff::civil::Time::midnight() => Some(at.date().to_string()),
@@ -74,16 +74,28 @@ pub fn sample(path: &Path, rows_max: usize) -> Result<Vec<Vec<Option<String>>>, 
     }
 }
 
+/// The rows of a workbook that has one sheet and no more. *Errors*: also that it has others.
+pub fn alone(
+    file: File,
+    row: impl FnMut(u64, &[Cell<'static>]) -> Result<ControlFlow<()>, Broken>,
+) -> Result<(), Broken> {
+    sheet(file, None, true, row)
+}
+
 /// Calls for each row that is not empty, with its number as Excel shows it.
 fn sheet(
     mut file: File,
     name: Option<&str>,
+    alone: bool,
     mut row: impl FnMut(u64, &[Cell<'static>]) -> Result<ControlFlow<()>, Broken>,
 ) -> Result<(), Broken> {
     budget(&mut file)?;
     let broken = |why: calamine::XlsxError| Broken::Format(format!("it is no Excel workbook: {why}"), FIX);
     let mut book: Xlsx<BufReader<File>> = Xlsx::new(BufReader::new(file)).map_err(broken)?;
     let sheets = book.sheet_names();
+    if let (true, [_, other, ..]) = (alone, sheets.as_slice()) {
+        return Err(Broken::Format(format!("it has another sheet, `{other}`"), FIX));
+    }
     let sheet = match name {
         Some(name) => sheets.iter().find(|sheet| *sheet == name).cloned().ok_or_else(|| {
             let why = format!("there is no sheet `{name}`; it has {}", sheets.join(", "));

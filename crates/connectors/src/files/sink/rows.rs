@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 
 use record::{Effected, Options, ReadSpec, Type, Value};
 use serde_json::{Map, Value as Json};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::excel::{self, Held};
 use crate::files::format::{self, Cells, Taker};
 use crate::files::settings::{Format, Kind, Writes};
 use crate::files::value::{self, Cell as Read1};
@@ -18,6 +20,7 @@ pub(super) enum Cell {
     /// Of CSV; `None` for nothing.
     Text(Option<String>),
     Json(Json),
+    Excel(Held),
 }
 
 impl Cell {
@@ -45,15 +48,17 @@ impl Cell {
                 number.to_string().parse().map_or_else(|_| Value::text(number.to_string()), Value::Decimal)
             }
             Cell::Json(other) => Value::text(other.to_string()),
+            Cell::Excel(held) => held.value(),
         }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         match self {
             Cell::Text(text) => text.clone().unwrap_or_default(),
             Cell::Json(Json::String(text)) => text.clone(),
             Cell::Json(Json::Null) => String::new(),
             Cell::Json(other) => other.to_string(),
+            Cell::Excel(held) => held.text(),
         }
     }
 }
@@ -62,7 +67,7 @@ impl Cell {
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     rows: Vec<Option<Vec<Cell>>>,
-    /// Of JSON lines: members that are no columns of ours, which stay as they are.
+    /// Of JSON: members that are no columns of ours, which stay as they are.
     extra: HashMap<usize, Map<String, Json>>,
     places: HashMap<Vec<String>, usize>,
     blank: Vec<Cell>,
@@ -70,7 +75,11 @@ pub(super) struct Rows {
 
 impl Rows {
     pub fn new(writes: &Writes) -> Rows {
-        let blank = if writes.kind == Kind::JsonLines { Cell::Json(Json::Null) } else { Cell::Text(None) };
+        let blank = match writes.kind {
+            Kind::Json | Kind::JsonLines => Cell::Json(Json::Null),
+            Kind::Excel => Cell::Excel(Held::Blank),
+            Kind::Csv => Cell::Text(None),
+        };
         let blank = vec![blank; writes.columns.len()];
         Rows { rows: Vec::new(), extra: HashMap::new(), places: HashMap::new(), blank }
     }
@@ -79,8 +88,10 @@ impl Rows {
     pub fn read(writes: &Writes, file: File, name: &str) -> Result<Rows, String> {
         let mut rows = Rows::new(writes);
         match writes.kind {
+            Kind::Json => rows.read_array(writes, file)?,
             Kind::JsonLines => rows.read_json(writes, file)?,
-            _ => rows.read_csv(writes, file, name)?,
+            Kind::Excel => excel::read(&mut rows, writes, file)?,
+            Kind::Csv => rows.read_csv(writes, file, name)?,
         }
         Ok(rows)
     }
@@ -121,22 +132,37 @@ impl Rows {
             if line.trim().is_empty() {
                 continue;
             }
-            let mut members: Map<String, Json> =
+            let members: Map<String, Json> =
                 serde_json::from_str(&line).map_err(|_| format!("line {} is no JSON object", at + 1))?;
-            let cells: Vec<Cell> =
-                writes.columns.iter().map(|name| Cell::Json(members.remove(name).unwrap_or(Json::Null))).collect();
-            self.take(writes, cells, at as u64 + 1)?;
-            if !members.is_empty() {
-                self.extra.insert(self.rows.len() - 1, members);
-            }
+            self.take_object(writes, members, at as u64 + 1)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, writes: &Writes, cells: Vec<Cell>, line: u64) -> Result<(), String> {
+    fn read_array(&mut self, writes: &Writes, file: File) -> Result<(), String> {
+        let objects: Vec<Map<String, Json>> =
+            serde_json::from_reader(BufReader::new(file)).map_err(|why| format!("it is no array of objects: {why}"))?;
+        for (at, members) in objects.into_iter().enumerate() {
+            self.take_object(writes, members, at as u64 + 1)?;
+        }
+        Ok(())
+    }
+
+    fn take_object(&mut self, writes: &Writes, mut members: Map<String, Json>, at: u64) -> Result<(), String> {
+        let cells: Vec<Cell> =
+            writes.columns.iter().map(|name| Cell::Json(members.remove(name).unwrap_or(Json::Null))).collect();
+        self.take(writes, cells, at)?;
+        if !members.is_empty() {
+            self.extra.insert(self.rows.len() - 1, members);
+        }
+        Ok(())
+    }
+
+    pub fn take(&mut self, writes: &Writes, cells: Vec<Cell>, line: u64) -> Result<(), String> {
         let key: Vec<String> = cells[..writes.keys].iter().map(Cell::text).collect();
         if self.places.insert(key, self.rows.len()).is_some() {
-            return Err(format!("line {line} has the key of another line"));
+            let noun = format::noun(writes.kind);
+            return Err(format!("{noun} {line} has the key of another {noun}"));
         }
         self.rows.push(Some(cells));
         Ok(())
@@ -180,33 +206,62 @@ impl Rows {
         }
     }
 
-    /// The file.
-    pub fn to_bytes(&self, writes: &Writes) -> Vec<u8> {
+    /// The file. *Errors*: of a workbook: how much it would have to hold, where that is too much.
+    pub fn to_bytes(&self, writes: &Writes) -> Result<Vec<u8>, String> {
+        if writes.kind == Kind::Excel {
+            return excel::bytes(writes, self.rows.iter().flatten().map(Vec::as_slice));
+        }
         let mut out = header(writes);
+        let mut objects = 0;
         for (at, row) in self.rows.iter().enumerate() {
             let Some(row) = row else { continue };
-            match writes.kind {
-                Kind::JsonLines => {
-                    let own = writes.columns.iter().cloned().zip(row.iter().map(|cell| match cell {
-                        Cell::Json(json) => json.clone(),
-                        Cell::Text(text) => text.clone().map_or(Json::Null, Json::String),
-                    }));
-                    let extra = self.extra.get(&at).cloned().unwrap_or_default();
-                    let line: Map<String, Json> = own.chain(extra).collect();
-                    out.extend_from_slice(Json::Object(line).to_string().as_bytes());
-                    out.push(b'\n');
-                }
-                _ => line(&writes.format, row.iter().map(Cell::text), &mut out),
+            if writes.kind == Kind::Csv {
+                line(&writes.format, row.iter().map(Cell::text), &mut out);
+                continue;
+            }
+            if writes.kind == Kind::Json {
+                out.extend_from_slice(if objects == 0 { b"[\n" } else { b",\n" });
+            }
+            objects += 1;
+            out.extend_from_slice(self.object(writes, at, row).to_string().as_bytes());
+            if writes.kind == Kind::JsonLines {
+                out.push(b'\n');
             }
         }
-        out
+        if writes.kind == Kind::Json {
+            out.extend_from_slice(if objects == 0 { b"[]\n" } else { b"\n]\n" });
+        }
+        Ok(out)
+    }
+
+    fn object(&self, writes: &Writes, at: usize, row: &[Cell]) -> Json {
+        let json = |cell: &Cell| match cell {
+            Cell::Json(json) => json.clone(),
+            other => Json::String(other.text()),
+        };
+        let own = writes.columns.iter().cloned().zip(row.iter().map(json));
+        Json::Object(own.chain(self.extra.get(&at).cloned().unwrap_or_default()).collect())
+    }
+
+    /// A number made of the content, the same for the same rows whatever the time.
+    pub fn hash(&self, writes: &Writes, bytes: &[u8]) -> u64 {
+        if writes.kind != Kind::Excel {
+            return xxh3_64(bytes);
+        }
+        // A workbook has the time at which it was made in it.
+        let mut hash = Xxh3::new();
+        for cell in self.rows.iter().flatten().flatten() {
+            hash.update(cell.text().as_bytes());
+            hash.update(&[0]);
+        }
+        hash.digest()
     }
 }
 
 /// The line with the names of the columns, where there is one.
 fn header(writes: &Writes) -> Vec<u8> {
     let mut out = Vec::new();
-    if writes.kind != Kind::JsonLines && writes.format.header {
+    if writes.kind == Kind::Csv && writes.format.header {
         line(&writes.format, writes.columns.iter().cloned(), &mut out);
     }
     out

@@ -80,10 +80,18 @@ async fn what_is_written_is_read_back_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let german = [("delimiter", ";"), ("decimal", ","), ("date", "dd.mm.yyyy"), ("encoding", "windows-1252")];
     let plain: &[(&str, &str)] = &[];
-    for (file, format) in [("german.csv", &german[..]), ("plain.csv", plain), ("lines.jsonl", plain)] {
+    let files = [
+        ("german.csv", &german[..]),
+        ("plain.csv", plain),
+        ("lines.jsonl", plain),
+        ("rows.json", plain),
+        ("book.xlsx", plain),
+    ];
+    for (file, format) in files {
         let sink = sink(&*here(dir.path()), file, format);
-        // 01:30 on that day is there twice in London: the offset says which one.
-        let twice: jiff::Timestamp = "2026-10-25T01:30:00Z".parse().unwrap();
+        // 01:30 on that day is there twice in London: the offset says which one. A workbook has no place for one.
+        let twice = if file == "book.xlsx" { "2026-07-01T11:30:15.250Z" } else { "2026-10-25T01:30:00Z" };
+        let twice: jiff::Timestamp = twice.parse().unwrap();
         let values = [
             ("amount", Value::Decimal("-1234.50".parse().unwrap())),
             ("name", Value::text("Größe; \"4\", line\nnext ")),
@@ -166,8 +174,8 @@ async fn a_bad_value_is_the_fault_of_its_row() {
 async fn what_cannot_be_written_is_refused_before_anything_is() {
     let dir = tempfile::tempdir().unwrap();
     let cases: [(&str, Format<'_>, &str); 6] = [
-        ("stock.xlsx", &[], "CSV, which Excel opens"),
-        ("stock.json", &[], "json lines"),
+        ("stock.xlsm", &[], "`.xlsx`"),
+        ("*.x?sx", &[], "one `*`"),
         ("*_stock_*.csv", &[], "one `*`"),
         ("stock?.csv", &[], "one `*`"),
         ("stock.csv", &[("encoding", "utf-16")], "utf-8"),
@@ -189,6 +197,74 @@ async fn what_cannot_be_written_is_refused_before_anything_is() {
     assert!(fault.code.0 == "IB0634" && fault.fix.contains("stock_*.csv"), "{fault}");
     let fault = sink(&*here(&dir.path().join("nowhere")), "stock.csv", &[]).apply(&[row("B", "1")]).await.unwrap_err();
     assert!(fault.code.0 == "IB0504", "{fault}");
+}
+
+fn workbook(dir: &Path, file: &str) -> Vec<Vec<Option<String>>> {
+    connectors::files::excel_sample(&dir.join(file), 100).unwrap()
+}
+
+#[tokio::test]
+async fn a_workbook_with_every_row_is_merged_by_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || sink(&*here(dir.path()), "stock.xlsx", &[]);
+    let day = |key, day: &str| change(key, &[("day", Value::Date(day.parse().unwrap())), ("name", "=1+1".into())]);
+    let changes = [row("007", "1.50"), day("B", "2026-03-01"), row("C", "-0.1")];
+    assert_eq!(apply(&*open(), &changes).await, [Effected::Created; 3]);
+    // The answer was lost, and another process writes it again.
+    assert_eq!(apply(&*open(), &changes).await, [Effected::Unchanged; 3]);
+    let book = workbook(dir.path(), "stock.xlsx");
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(book[0].iter().flatten().collect::<Vec<_>>(), ["sku", "amount", "name", "day", "at"]);
+    assert_eq!(book[1][..2], [text("007"), text("1.5")]);
+    assert_eq!(book[2], [text("B"), None, text("=1+1"), text("2026-03-01")]);
+    let found = open().current(&[Key::of(&[Value::text("007")]).unwrap()], &["amount".to_owned()]).await.unwrap();
+    assert_eq!(found[0].as_ref().unwrap().columns.values()[0], Value::Decimal("1.5".parse().unwrap()));
+    assert_eq!(apply(&*open(), &[delete("B"), delete("007"), row("C", "2")]).await[2], Effected::Updated);
+    assert_eq!(workbook(dir.path(), "stock.xlsx").len(), 2);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+
+    let outcomes = open().apply(&[row("D", "1234567890123456.7"), row("E", "1")]).await.unwrap();
+    let fault = outcomes[0].as_ref().unwrap_err();
+    assert!(outcomes[1].is_ok() && fault.what.contains("17 digits, and Excel keeps 15"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_workbook_of_somebody_else_is_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut theirs = rust_xlsxwriter::Workbook::new();
+    for (name, cell) in [("Stock", "sku"), ("Notes", "ask the desk")] {
+        theirs.add_worksheet().set_name(name).unwrap().write_string(0, 0, cell).unwrap();
+    }
+    put(dir.path(), "stock.xlsx", theirs.save_to_buffer().unwrap(), 10);
+    let fault = sink(&*here(dir.path()), "stock.xlsx", &[]).apply(&[row("B", "1")]).await.unwrap_err();
+    assert!(fault.code.0 == "IB0633" && fault.to_string().contains("another sheet, `Notes`"), "{fault}");
+    put(dir.path(), "stock.xlsx", "sku,amount\n", 10);
+    let fault = sink(&*here(dir.path()), "stock.xlsx", &[]).apply(&[row("B", "1")]).await.unwrap_err();
+    assert_eq!(fault.code.0, "IB0633", "{fault}");
+}
+
+#[tokio::test]
+async fn workbooks_and_documents_of_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = || std::fs::read_dir(dir.path()).unwrap().count();
+    for (at, pattern) in ["stock_*.xlsx", "stock_*.json"].into_iter().enumerate() {
+        let open = || sink(&*here(dir.path()), pattern, &[]);
+        apply(&*open(), &[row("A", "1"), row("B", "2")]).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        // A workbook has the time at which it was made in it, and the same rows are the same file all the same.
+        apply(&*open(), &[row("A", "1"), row("B", "2")]).await;
+        assert_eq!(files(), at * 2 + 1, "{pattern}");
+        apply(&*open(), &[row("A", "3")]).await;
+        assert_eq!(files(), at * 2 + 2, "{pattern}");
+    }
+    let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let json = names.iter().find(|path| path.extension().is_some_and(|ending| ending == "json")).unwrap();
+    let text = std::fs::read_to_string(json).unwrap();
+    assert_eq!(
+        text,
+        "[\n{\"sku\":\"A\",\"amount\":1,\"name\":null,\"day\":null,\"at\":null},\n{\"sku\":\"B\",\"amount\":2,\"name\":null,\"day\":null,\"at\":null}\n]\n"
+    );
 }
 
 /// A process was killed while it wrote: what it left is no file of anybody's, and the next write goes on.
