@@ -131,6 +131,10 @@ impl Database {
             Ok(client)
         })
         .await
+        .map_err(|failure| match failure {
+            Failure::Silent(after) => Failure::Unanswered(after),
+            other => other,
+        })
     }
 
     /// The server ends its own statements; this is for a server that does not answer at all.

@@ -39,7 +39,8 @@ async fn there(sink: &dyn Sink, stand: &Stand, table: &str, key: &str) -> Result
 
 type Document = (Option<String>, Vec<String>);
 
-pub(super) async fn writes_lines(stand: &Stand, table: &'static str) -> Result<(), String> {
+pub(super) async fn writes_lines(stand: &Stand, table: Option<&'static str>) -> Result<(), String> {
+    let Some(table) = table else { return Err("there is no table of lines".to_owned()) };
     let columns = ["line_no", "name", "amount"].map(str::to_owned).to_vec();
     let lines =
         WriteLines { table: table.to_owned(), parent: stand.key.to_owned(), key: "line_no".to_owned(), columns };

@@ -1,4 +1,4 @@
-//! The bad days of a database: what its connector says, and what it leaves behind.
+//! The bad days of a system: what its connector says, and what it leaves behind.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,21 +9,30 @@ use record::{BoxFuture, Fault, Key, Now, OptionValue, Options, System, Value};
 use super::proxy::Proxy;
 use super::{Stand, apply, asks_a_person, equal, fill, own_keys, source, source_with, upsert, write};
 
-/// What the suite needs to make trouble.
+/// What the suite needs to make trouble; what is not there has to be waived.
+#[derive(Default)]
 pub struct Trouble {
     /// A table of lines: the columns `number` (of the document), `line_no`, `name` and `amount`, unique by the first two.
-    pub lines: &'static str,
+    pub lines: Option<&'static str>,
     /// The same system with a time-out of half a second.
-    pub short: Arc<dyn System>,
+    pub short: Option<Arc<dyn System>>,
     /// A query with the key's column that takes many seconds.
-    pub slow_query: &'static str,
+    pub slow_query: Option<&'static str>,
     /// The same system as a user that may see the database, and nothing in the table.
     pub unprivileged: Option<Arc<dyn System>>,
     /// A table like the other in which there is no room for a row.
     pub full: Option<&'static str>,
     /// The same system through a proxy.
     pub through: Option<(Arc<dyn System>, Proxy)>,
-    pub ground: Box<dyn Ground>,
+    /// A system with a short time-out, at an address that takes connections and never says anything.
+    pub silent: Option<Arc<dyn System>>,
+    pub ground: Option<Box<dyn Ground>>,
+}
+
+impl Trouble {
+    fn ground(&self) -> Result<&dyn Ground, String> {
+        self.ground.as_deref().ok_or_else(|| "nothing can be done to the server itself".to_owned())
+    }
 }
 
 /// What is done to the server itself.
@@ -40,9 +49,10 @@ const SOON: Duration = Duration::from_secs(10);
 
 pub(super) async fn revoked_right(stand: &Stand, trouble: &Trouble) -> Result<(), String> {
     let Some(system) = &trouble.unprivileged else { return Err("there is no user without rights".to_owned()) };
-    let source = source_with(stand, &**system, Options::default(), 3)?;
+    let source = source_with(stand, &**system, stand.options.clone(), 3)?;
     let fault = failed(&*source).await?;
-    asks_a_person(&fault, &["IB0604"])?;
+    // A service says the same of both directions.
+    asks_a_person(&fault, &["IB0604", "IB0503"])?;
     let sink = system.sink(write(stand)).map_err(|fault| fault.to_string())?;
     let change = [upsert("X-1", &[(stand.text, Value::text("x"))])];
     let fault = sink.apply(&change).await.err().ok_or("a user without rights wrote a row")?;
@@ -146,11 +156,12 @@ fn cuts_at() -> impl Iterator<Item = u64> {
 }
 
 pub(super) async fn restart(stand: &Stand, trouble: &Trouble) -> Result<(), String> {
+    let ground = trouble.ground()?;
     fill(stand).await?;
     let sink = stand.system.sink(write(stand)).map_err(|fault| fault.to_string())?;
     let change = [upsert("S-1", &[(stand.text, Value::text("before and after"))])];
     sink.apply(&change).await.map_err(|fault| fault.to_string())?;
-    trouble.ground.restart().await;
+    ground.restart().await;
     // The session that was kept is gone: that is told once at most, as something to try again.
     if let Err(fault) = sink.apply(&change).await {
         cut(&fault)?;
@@ -159,7 +170,7 @@ pub(super) async fn restart(stand: &Stand, trouble: &Trouble) -> Result<(), Stri
     let source = source_with(stand, &*stand.system, stand.options.clone(), 1)?;
     let mut reader = source.read(None).await.map_err(|fault| fault.to_string())?;
     let first = reader.next().await.map_err(|fault| fault.to_string())?.ok_or("there are no rows")?;
-    trouble.ground.restart().await;
+    ground.restart().await;
     let mut seen: BTreeSet<String> = own_keys(std::slice::from_ref(&first)).into_iter().collect();
     let mut cursor = first.cursor;
     loop {
@@ -181,8 +192,11 @@ pub(super) async fn restart(stand: &Stand, trouble: &Trouble) -> Result<(), Stri
 }
 
 pub(super) async fn statement_timeout(stand: &Stand, trouble: &Trouble) -> Result<(), String> {
-    let options = Options([("query".to_owned(), OptionValue::Text(trouble.slow_query.to_owned()))].into());
-    let source = source_with(stand, &*trouble.short, options, 3)?;
+    let (Some(short), Some(query)) = (&trouble.short, trouble.slow_query) else {
+        return Err("there is no slow query".to_owned());
+    };
+    let options = Options([("query".to_owned(), OptionValue::Text(query.to_owned()))].into());
+    let source = source_with(stand, &**short, options, 3)?;
     match tokio::time::timeout(SOON, failed(&*source)).await {
         Ok(fault) => transient(&fault?, &["IB0605"]),
         Err(_) => Err("a statement that takes longer than the time-out is waited for".to_owned()),
@@ -190,11 +204,14 @@ pub(super) async fn statement_timeout(stand: &Stand, trouble: &Trouble) -> Resul
 }
 
 pub(super) async fn lock_timeout(stand: &Stand, trouble: &Trouble) -> Result<(), String> {
+    let (Some(short), ground) = (&trouble.short, trouble.ground()?) else {
+        return Err("there is no short time-out".to_owned());
+    };
     let change = [upsert("K-1", &[(stand.text, Value::text("held"))])];
     apply(stand, &change).await?;
     let change = [upsert("K-1", &[(stand.text, Value::text("changed"))])];
-    let held = trouble.ground.hold("K-1").await;
-    let sink = trouble.short.sink(write(stand)).map_err(|fault| fault.to_string())?;
+    let held = ground.hold("K-1").await;
+    let sink = short.sink(write(stand)).map_err(|fault| fault.to_string())?;
     let fault = match tokio::time::timeout(SOON, sink.apply(&change)).await {
         Ok(outcome) => outcome.err().ok_or("a row that another session holds was written")?,
         Err(_) => return Err("a lock is waited for beyond the time-out".to_owned()),
@@ -207,9 +224,10 @@ pub(super) async fn lock_timeout(stand: &Stand, trouble: &Trouble) -> Result<(),
 
 /// A write that is given up while it waits leaves no lock on what it had written before.
 pub(super) async fn cancelled_write(stand: &Stand, trouble: &Trouble) -> Result<(), String> {
+    let ground = trouble.ground()?;
     let rows = |text: &str| ["C-1", "C-2"].map(|key| upsert(key, &[(stand.text, Value::text(text))]));
     apply(stand, &rows("first")).await?;
-    let held = trouble.ground.hold("C-2").await;
+    let held = ground.hold("C-2").await;
     let sink = stand.system.sink(write(stand)).map_err(|fault| fault.to_string())?;
     let second = rows("second");
     if tokio::time::timeout(Duration::from_millis(400), sink.apply(&second)).await.is_ok() {
@@ -221,6 +239,29 @@ pub(super) async fn cancelled_write(stand: &Stand, trouble: &Trouble) -> Result<
         Ok(written) => written.map(|_| ()),
         Err(_) => Err("a write that was given up holds its rows".to_owned()),
     }
+}
+
+/// Asked who it is, read and written.
+pub(super) async fn silence(stand: &Stand, trouble: &Trouble) -> Result<(), String> {
+    let Some(system) = &trouble.silent else { return Err("there is no address that never answers".to_owned()) };
+    let soon = |what: &'static str| move |_| format!("{what} waits for a server that never answers");
+    let asked = tokio::time::timeout(SOON, system.check()).await.map_err(soon("`check`"))?;
+    quiet(&asked.err().ok_or("a server that never answers is ready")?)?;
+    let source = source_with(stand, &**system, stand.options.clone(), 3)?;
+    quiet(&tokio::time::timeout(SOON, failed(&*source)).await.map_err(soon("a read"))??)?;
+    let sink = system.sink(write(stand)).map_err(|fault| fault.to_string())?;
+    let change = [upsert("Q-1", &[(stand.text, Value::text("nobody hears this"))])];
+    let written = tokio::time::timeout(SOON, sink.apply(&change)).await.map_err(soon("a write"))?;
+    // Of one row, the fault may be that of the row or that of the chunk.
+    let fault = match written {
+        Err(fault) => fault,
+        Ok(outcomes) => outcomes.into_iter().find_map(Result::err).ok_or("a row was written to nobody")?,
+    };
+    quiet(&fault)
+}
+
+fn quiet(fault: &Fault) -> Result<(), String> {
+    transient(fault, &["IB0501", "IB0509", "IB0601", "IB0607"])
 }
 
 pub(super) async fn gets_by_key(stand: &Stand) -> Result<(), String> {
@@ -264,7 +305,7 @@ async fn failed(source: &dyn record::Source) -> Result<Fault, String> {
 
 /// A network that was cut is something to try again.
 fn cut(fault: &Fault) -> Result<(), String> {
-    transient(fault, &["IB0501", "IB0601", "IB0605", "IB0607", "IB0513"])
+    transient(fault, &["IB0501", "IB0509", "IB0601", "IB0605", "IB0607", "IB0513"])
 }
 
 fn transient(fault: &Fault, codes: &[&str]) -> Result<(), String> {

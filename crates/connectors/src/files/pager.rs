@@ -246,22 +246,23 @@ impl Taker for Pager<'_> {
         if !self.is_next(line) {
             return ControlFlow::Continue(());
         }
-        let cells: Vec<Cell<'_>> = (0..self.types.len()).map(|at| cells.cell(at)).collect();
-        let format = &self.read.settings.format;
-        if !self.read.latest.is_last(self.step, || key_of(&self.key, &cells, &self.types, format)) {
+        let read = self.read;
+        let format = &read.settings.format;
+        let all = |types: &[Type]| -> Vec<Cell<'_>> { (0..types.len()).map(|at| cells.cell(at)).collect() };
+        if !read.latest.is_last(self.step, || key_of(&self.key, &all(&self.types), &self.types, format)) {
             return ControlFlow::Continue(());
         }
-        let mut values = Vec::with_capacity(cells.len());
-        for (at, (cell, ty)) in cells.iter().zip(&self.types).enumerate() {
-            match value::read(cell, ty, format) {
-                Ok(value) => values.push(value),
+        for at in 0..self.types.len() {
+            // Straight into the batch: a row costs no allocation of its own.
+            match value::read(&cells.cell(at), &self.types[at], format) {
+                Ok(value) => self.batch.push(value),
                 Err(why) => {
-                    self.set_aside(&cells, at, &why);
+                    self.batch.drop_row();
+                    self.set_aside(&all(&self.types), at, &why);
                     return self.flow();
                 }
             }
         }
-        values.into_iter().for_each(|value| self.batch.push(value));
         self.flow()
     }
 

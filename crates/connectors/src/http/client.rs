@@ -298,9 +298,13 @@ pub(super) fn transport(error: &reqwest::Error, system: &str, changes: bool) -> 
     } else {
         let how =
             if error.is_timeout() { "did not answer in time" } else { "broke off before its answer was complete" };
-        let fault = Fault::retry(Code("IB0509"), format!("`{system}` {how}"), None)
-            .fix("nothing: it is asked whether the row is there, before the request is repeated");
-        if changes { fault.effect_unknown() } else { fault }
+        let fault = Fault::retry(Code("IB0509"), format!("`{system}` {how}"), None);
+        match changes {
+            true => fault
+                .effect_unknown()
+                .fix("nothing: it is asked whether the row is there, before the request is repeated"),
+            false => fault.fix("nothing: it is asked again; where that goes on, raise `timeout:` in `connection:`"),
+        }
     };
     fault.at_system(system).why(Why { status: None, code: None, text, request_id: None })
 }

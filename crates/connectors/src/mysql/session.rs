@@ -41,6 +41,7 @@ impl Connection {
             Ok(Connection { database: database.clone(), opts, conn: Some(conn), mariadb, busy: false })
         })
         .await
+        .map_err(Failure::while_opening)
     }
 
     /// The parts of a connection, with a statement under way.

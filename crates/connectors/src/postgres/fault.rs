@@ -13,6 +13,8 @@ pub(super) enum Failure {
     Postgres(tokio_postgres::Error),
     /// The server said nothing for so long.
     Silent(Duration),
+    /// The same, while the session was opened.
+    Unanswered(Duration),
     Tls(String),
     /// What the hub itself says of it.
     Said(Box<Fault>),
@@ -63,7 +65,7 @@ impl Failure {
     pub fn ends_session(&self) -> bool {
         match self {
             Failure::Postgres(error) => error.is_closed() || matches!(self.about(), About::Unreachable),
-            Failure::Silent(_) | Failure::Tls(_) => true,
+            Failure::Silent(_) | Failure::Unanswered(_) | Failure::Tls(_) => true,
             Failure::Said(_) => false,
         }
     }
@@ -98,7 +100,7 @@ impl Failure {
                 Some(said) => (Some(format!("PostgreSQL {}", said.code().code())), said.message().to_owned()),
                 None => (None, with_causes(error)),
             },
-            Failure::Silent(after) => (None, format!("no answer within {after:?}")),
+            Failure::Silent(after) | Failure::Unanswered(after) => (None, format!("no answer within {after:?}")),
             Failure::Tls(why) => (None, why.clone()),
             Failure::Said(fault) => (None, fault.what.clone()),
         };

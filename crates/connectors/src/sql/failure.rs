@@ -70,6 +70,17 @@ pub(crate) struct Words<'a> {
 }
 
 impl Failure {
+    /// A server that says nothing while a session is opened cannot be reached; later, it may be a lock.
+    pub fn while_opening(self) -> Failure {
+        match self {
+            Failure::Silent(_) => {
+                let (about, why) = (About::Unreachable, self.why());
+                Failure::Server { about, why, column: None, ends: true }
+            }
+            other => other,
+        }
+    }
+
     pub fn about(&self) -> About {
         match self {
             Failure::Server { about, .. } => *about,

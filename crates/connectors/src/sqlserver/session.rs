@@ -43,6 +43,7 @@ impl Connection {
             Ok(Connection { database: database.clone(), client })
         })
         .await
+        .map_err(Failure::while_opening)
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod afterwards;
 mod formats;
-mod memory;
 mod objects;
 mod sftp;
 mod writing;
@@ -11,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use connectors::conformance::{Check, Stand};
+use connectors::conformance::{Stand, Trouble};
 use record::{Fault, OptionValue, Options, Page, ReadKind, ReadSpec, Source, System, Type};
 
 /// The file that the conformance suite reads.
@@ -20,33 +19,18 @@ pub fn conformance_file(dir: &Path) {
     put(dir, "things.csv", format!("number,name\n{rows}"), 10);
 }
 
-/// The options of an entity.
-pub fn entity(pairs: &[(&str, &str)]) -> Options {
-    Options(pairs.iter().map(|(k, v)| ((*k).to_owned(), OptionValue::Text((*v).to_owned()))).collect())
-}
+pub use crate::conformance::options as entity;
 
-pub fn stand(system: Arc<dyn System>, wrong_password: Option<Arc<dyn System>>) -> Stand {
-    const WITH_PASSWORD: &[(Check, &str)] = &[
-        (
-            Check::RoundTrips,
-            "what stands in a file is a text; what the declared types make of it is in files/writing.rs",
-        ),
-        (Check::RefusesOneRow, "a column of a file takes any text"),
-        (Check::WrongTable, "files have names, not tables"),
-        (Check::Describes, "files have no catalogue"),
-    ];
-    const WITHOUT: &[(Check, &str)] = &[
-        WITH_PASSWORD[0],
-        WITH_PASSWORD[1],
-        WITH_PASSWORD[2],
-        WITH_PASSWORD[3],
-        (Check::WrongPassword, "a folder of this machine has none"),
-    ];
+pub fn stand(system: Arc<dyn System>, wrong_password: Option<Arc<dyn System>>, trouble: Trouble) -> Stand {
+    let waivers = match wrong_password.is_some() {
+        true => crate::conformance::waivers::of("files over SFTP"),
+        false => crate::conformance::waivers::of("files"),
+    };
     Stand {
         kind: "files",
         filled: true,
         system,
-        waivers: if wrong_password.is_some() { WITH_PASSWORD } else { WITHOUT },
+        waivers,
         wrong_password,
         table: "",
         key: "number",
@@ -60,7 +44,7 @@ pub fn stand(system: Arc<dyn System>, wrong_password: Option<Arc<dyn System>>) -
             ("contains", "everything"),
             ("ready_when", "unchanged for 0 seconds"),
         ]),
-        trouble: None,
+        trouble,
     }
 }
 

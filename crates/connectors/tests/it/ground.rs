@@ -19,6 +19,36 @@ fn open(kind: &str, url: &str, timeout: Option<Duration>) -> Arc<dyn System> {
 
 const SHORT: Duration = Duration::from_millis(500);
 
+/// The address of somebody who takes connections and never says anything, until the tests end.
+pub fn silent() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let kept: Vec<_> = listener.incoming().collect();
+        drop(kept);
+    });
+    address
+}
+
+/// The same address with another host and port.
+fn url_at(url: &str, address: &str) -> String {
+    let (before, host) = url.split_once('@').unwrap();
+    format!("{before}@{address}/{}", host.split_once('/').unwrap().1)
+}
+
+/// What goes wrong with a service that is spoken to over HTTP: `open` opens it at an address, with one more option.
+pub async fn service(url: &str, open: impl Fn(&str, Option<(&str, &str)>) -> Arc<dyn System>) -> Trouble {
+    let path = url.split_once("//").unwrap().1.split_once('/').map_or("", |(_, path)| path);
+    let host = url.split_once("//").unwrap().1.split('/').next().unwrap();
+    let proxy = Proxy::start(host.parse().unwrap()).await.unwrap();
+    Trouble {
+        through: Some((open(&format!("http://{}/{path}", proxy.address), None), proxy)),
+        silent: Some(open(&format!("http://{}/{path}", silent()), Some(("timeout", "500")))),
+        unprivileged: Some(open(url, Some(("bearer", "stranger")))),
+        ..Trouble::default()
+    }
+}
+
 /// The same address through a proxy.
 async fn proxied(kind: &str, url: &str) -> (Arc<dyn System>, Proxy) {
     let (before, host) = url.split_once('@').unwrap();
@@ -64,13 +94,14 @@ pub async fn postgres(url: &str) -> Trouble {
         CREATE TRIGGER no_room BEFORE INSERT ON full_things FOR EACH ROW EXECUTE FUNCTION no_room()";
     postgres_client(url).await.batch_execute(make).await.unwrap();
     Trouble {
-        lines: "thing_lines",
-        short: open("postgres", url, Some(SHORT)),
-        slow_query: "SELECT '1'::text AS number, pg_sleep(30)::text AS name",
+        lines: Some("thing_lines"),
+        short: Some(open("postgres", url, Some(SHORT))),
+        slow_query: Some("SELECT '1'::text AS number, pg_sleep(30)::text AS name"),
         unprivileged: Some(open("postgres", &as_user(url, "stranger"), None)),
         full: Some("full_things"),
         through: Some(proxied("postgres", url).await),
-        ground: Box::new(Postgres(url.to_owned())),
+        silent: Some(open("postgres", &url_at(url, &silent()), Some(SHORT))),
+        ground: Some(Box::new(Postgres(url.to_owned()))),
     }
 }
 
@@ -113,13 +144,14 @@ pub async fn mysql(url: &str) -> Trouble {
     }
     client.disconnect().await.unwrap();
     Trouble {
-        lines: "thing_lines",
-        short: open("mysql", url, Some(SHORT)),
-        slow_query: "SELECT '1' AS number, CONCAT(SLEEP(30)) AS name",
+        lines: Some("thing_lines"),
+        short: Some(open("mysql", url, Some(SHORT))),
+        slow_query: Some("SELECT '1' AS number, CONCAT(SLEEP(30)) AS name"),
         unprivileged: Some(open("mysql", &as_user(url, "stranger"), None)),
         full: Some("full_things"),
         through: Some(proxied("mysql", url).await),
-        ground: Box::new(MySql(url.to_owned())),
+        silent: Some(open("mysql", &url_at(url, &silent()), Some(SHORT))),
+        ground: Some(Box::new(MySql(url.to_owned()))),
     }
 }
 
@@ -143,13 +175,16 @@ pub fn sqlite(file: &str) -> Trouble {
         PRIMARY KEY (number, line_no), CHECK (typeof(amount) <> 'text'))";
     rusqlite::Connection::open(file).unwrap().execute_batch(lines).unwrap();
     Trouble {
-        lines: "thing_lines",
-        short: open("sqlite", file, Some(SHORT)),
-        slow_query: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)
+        lines: Some("thing_lines"),
+        short: Some(open("sqlite", file, Some(SHORT))),
+        slow_query: Some(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000)
             SELECT max(i) AS number, 'slow' AS name FROM n",
+        ),
         unprivileged: None,
         full: None,
         through: None,
-        ground: Box::new(Sqlite(file.into())),
+        silent: None,
+        ground: Some(Box::new(Sqlite(file.into()))),
     }
 }

@@ -10,6 +10,7 @@ mod full_disk;
 mod grants;
 mod ground;
 mod lines;
+mod memory;
 mod moment;
 mod mysql;
 mod mysql_keys;

@@ -33,6 +33,9 @@ fn metadata() -> Response {
 pub fn in_front_of(url: &str) -> Server {
     let to = url.to_owned();
     Server::start(move |request| {
+        if request.header("authorization") == Some("Bearer stranger") {
+            return Response(403, String::new(), "{\"error\":{\"message\":\"not yours\"}}".to_owned());
+        }
         let authorized = request.header("authorization") == Some("Bearer local");
         if request.path.ends_with("/$metadata") && authorized { metadata() } else { forward(&to, request) }
     })

@@ -34,6 +34,7 @@ mod references;
 mod refused;
 mod renumbered;
 mod second_run;
+mod services;
 mod signals;
 mod stage;
 mod state;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use record::{BoxFuture, Fault, Health, Options, Secret};
-use russh::client::{self, Handle};
+use russh::client::{self, AuthResult, Handle};
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key, known_hosts};
 use russh_sftp::client::SftpSession;
 use russh_sftp::client::error::Error;
@@ -198,6 +198,13 @@ impl Server {
             }
         };
         if !answer.success() {
+            // A network that was cut reads as a refusal that leaves no other way.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if handle.is_closed()
+                && matches!(&answer, AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty())
+            {
+                return Err(fault::unreachable(&self.system, &shown, "the connection ended while the hub logged in"));
+            }
             let what = format!("logging in to {shown} as `{}` by its {by}", self.user);
             return Err(fault::not_permitted(&self.system, &what, "the server refuses it"));
         }

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use connectors::conformance::Proxy;
+
 use super::*;
 
 struct Server {
@@ -50,7 +52,16 @@ async fn the_suite_over_sftp() {
     let folder = server.folder("suite");
     conformance_file(&folder);
     let wrong = server.system(&folder, &[("password", "wrong"), ("host_key", &server.host_key)]);
-    let failures = connectors::conformance::run(&stand(server.with_key(&folder), Some(wrong))).await;
+    let login = [("key", &*server.key), ("host_key", &*server.host_key)];
+    let proxy = Proxy::start(server.url.split_once('@').unwrap().1.parse().unwrap()).await.unwrap();
+    let through = |address: &str| format!("{}@{address}{}", server.url.split_once('@').unwrap().0, folder.display());
+    let (away, silent) = (through(&proxy.address.to_string()), through(&crate::ground::silent()));
+    let trouble = Trouble {
+        through: Some((open(&[&[("url", &*away)], &login[..]].concat()), proxy)),
+        silent: Some(open(&[&[("url", &*silent), ("timeout", "1000")], &login[..]].concat())),
+        ..Trouble::default()
+    };
+    let failures = connectors::conformance::run(&stand(server.with_key(&folder), Some(wrong), trouble)).await;
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
