@@ -99,6 +99,9 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
             match &integration.pattern {
                 Pattern::Event(event) => {
                     talk!("{}: a message that fails by itself: {}", integration.name, hub::events::worst_case(event));
+                    if let Some(asked) = asked(project, event) {
+                        talk!("{}: {asked}", integration.name);
+                    }
                 }
                 Pattern::Virtual(shown) => talk!("{}: {}", integration.name, limits(project, integration, shown)),
                 Pattern::Batch(_) | Pattern::Flow(_) => {}
@@ -107,6 +110,15 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
     }
     let strange = loaded.project.as_ref().filter(|_| errors == 0).map_or(0, strange_sections);
     if errors + strange > 0 { USAGE } else { 0 }
+}
+
+/// How a change is heard of in a system that sends nothing by itself.
+fn asked(project: &Project, event: &definition::Event) -> Option<String> {
+    let (from, every) = (project.system(&event.from)?, event.sweep?);
+    let every = jiff::SignedDuration::try_from(every).ok()?;
+    from.webhooks.is_none().then(|| {
+        format!("{} sends no events; it is asked every {every:#} what has changed, so that is how long one may take", from.name)
+    })
 }
 
 /// Notes in `runbooks/` for an alert that there is none: nobody would find them. Answers how many.

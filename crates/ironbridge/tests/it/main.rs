@@ -34,7 +34,6 @@ mod references;
 mod refused;
 mod renumbered;
 mod second_run;
-mod services;
 mod signals;
 mod stage;
 mod state;
