@@ -117,7 +117,10 @@ fn asked(project: &Project, event: &definition::Event) -> Option<String> {
     let (from, every) = (project.system(&event.from)?, event.sweep?);
     let every = jiff::SignedDuration::try_from(every).ok()?;
     from.webhooks.is_none().then(|| {
-        format!("{} sends no events; it is asked every {every:#} what has changed, so that is how long one may take", from.name)
+        format!(
+            "{} sends no events; it is asked every {every:#} what has changed, so that is how long one may take",
+            from.name
+        )
     })
 }
 
