@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use record::{
     Automation, BoxFuture, Catalog, Difference, Fault, Health, Published, ReadSpec, Registration, Signal, Sink, Source,
-    System, VirtualTable, WriteSpec,
+    System, VirtualTable, WantedKey, WriteSpec,
 };
 
 use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::refusal::WRITE;
-use crate::{automation, context, publish, register, sink, source};
+use crate::{automation, context, keys, publish, register, sink, source};
 
 /// A Dataverse environment. Cheap to clone; clones share their token, their pace and what they know of tables.
 #[derive(Clone)]
@@ -72,6 +72,14 @@ impl System for Environment {
         apply: bool,
     ) -> Option<BoxFuture<'a, Result<Vec<Difference>, Fault>>> {
         Some(Box::pin(register::register(&self.client, wanted, apply)))
+    }
+
+    fn keys<'a>(
+        &'a self,
+        wanted: &'a [WantedKey],
+        apply: bool,
+    ) -> Option<BoxFuture<'a, Result<Vec<Difference>, Fault>>> {
+        Some(Box::pin(keys::keys(&self.client, wanted, apply)))
     }
 
     fn publish<'a>(&'a self, wanted: &'a VirtualTable, apply: bool) -> Option<BoxFuture<'a, Result<Published, Fault>>> {

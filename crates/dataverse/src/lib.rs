@@ -23,6 +23,7 @@ mod config;
 mod context;
 mod environment;
 mod json;
+mod keys;
 mod lines;
 mod publish;
 mod refusal;

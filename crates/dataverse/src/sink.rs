@@ -183,10 +183,12 @@ impl Rows {
         };
         Err(Fault::ask_person(Code("IB0506"), what).at_system(self.client.system()).at_table(&table.name).fix(
             if building {
-                "wait until the key is built; where it failed, remove rows with the same values and reactivate it"
-                    .to_owned()
+                format!(
+                    "wait until the key is built; where it failed, remove rows with the same values, then: ironbridge dataverse keys {}",
+                    self.client.system()
+                )
             } else {
-                format!("define the key over {key} in the table: Power Apps, Tables, {}, Keys", table.name)
+                format!("make the key over {key}: ironbridge dataverse keys {}", self.client.system())
             },
         ))
     }

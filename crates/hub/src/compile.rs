@@ -473,10 +473,7 @@ fn usable_key(system: &str, table: &Table, wanted: &[String]) -> Result<(), Faul
     )
     .at_system(system)
     .at_table(&table.name)
-    .fix(format!(
-        "create the key on {columns} (in Dynamics: table {}, Keys), wait until it is active, and run again",
-        table.name
-    )))
+    .fix(format!("make the key on {columns}, wait until it is active, and run again; of Dynamics: ironbridge dataverse keys {system}")))
 }
 
 /// What a mapping says of columns that are not there, or not of the type that it needs.

@@ -66,6 +66,8 @@ pub const NO_ALERT: Code = Code("IB1005");
 pub const NO_WAYS: Code = Code("IB1006");
 /// No events are registered for this integration, or not by an API.
 pub const NOT_REGISTERED_THERE: Code = Code("IB0805");
+/// No system, or several, whose alternate keys could be made.
+pub const NO_KEYS_THERE: Code = Code("IB0830");
 /// An integration has no virtual table that could be published.
 pub const NOT_PUBLISHED_THERE: Code = Code("IB0917");
 /// Nothing was answered that could be advised on.

@@ -179,6 +179,14 @@ pub fn integration<'p>(project: &'p Project, name: &str) -> Result<&'p definitio
     })
 }
 
+pub fn system<'p>(project: &'p Project, name: &str) -> Result<&'p definition::System, Failure> {
+    project.system(name).ok_or_else(|| {
+        let names: Vec<&str> = project.systems.iter().map(|system| system.name.as_str()).collect();
+        let what = format!("there is no system `{name}`");
+        Failure::new(USAGE, NO_SUCH_NAME, what, format!("this project has: {}", names.join(", ")))
+    })
+}
+
 /// The window of time of the command line; nothing where none was given.
 ///
 /// *Errors*: what is no time, and a window that ends before it begins.

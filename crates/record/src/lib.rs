@@ -51,7 +51,7 @@ pub use outside::{
     System, Unreadable, Watermark, WriteLines, WriteSpec,
 };
 pub use query::{Query, Queryable};
-pub use registration::{Difference, How, Registration};
+pub use registration::{Difference, How, Registration, WantedKey};
 pub use retry::RetryPolicy;
 pub use row::Row;
 pub use rust_decimal::Decimal;

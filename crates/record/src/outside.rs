@@ -52,6 +52,18 @@ pub trait System: Send + Sync {
         Err(Fault::stop(Code("IB0007"), what).fix("bring the rows to Dynamics by a batch integration instead"))
     }
 
+    /// Compares the keys by which rows are written with those of the system's tables, and with `apply` makes them.
+    ///
+    /// Safe to repeat. `None` where this kind of system has no keys that an API makes.
+    fn keys<'a>(
+        &'a self,
+        wanted: &'a [crate::WantedKey],
+        apply: bool,
+    ) -> Option<BoxFuture<'a, Result<Vec<crate::Difference>, Fault>>> {
+        let _ = (wanted, apply);
+        None
+    }
+
     /// Compares what this system sends with what it should send, and with `apply` makes it so.
     ///
     /// Safe to repeat. `None` where this kind of system is not told by an API.

@@ -24,6 +24,13 @@ pub struct Registration {
     pub sent: Vec<String>,
 }
 
+/// A key by which rows of a table are written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WantedKey {
+    pub table: String,
+    pub columns: Vec<String>,
+}
+
 /// What is different there, or was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {

@@ -280,6 +280,14 @@ impl Table<'_> {
         }
     }
 
+    /// What to do about a key, with the command where there is one for this kind.
+    fn or_make_it(&self, what: &str, how: &str) -> String {
+        match self.system.kind.name {
+            "dataverse" => format!("{what}; {how}: ironbridge dataverse keys {}", self.system.name),
+            _ => what.to_owned(),
+        }
+    }
+
     /// What the live table needs so that rows can be written: its key, and its required columns.
     fn live(&self, table: &record::catalog::Table, rules: &Rules, diagnostics: &mut Vec<Diagnostic>) {
         let key = &self.model.alternate_key;
@@ -295,12 +303,17 @@ impl Table<'_> {
                 Diagnostic::error(codes::NO_TARGET_KEY, format!("the alternate key of `{}` is not active", table.name))
                     .at(at, "the live system has it and cannot use it yet")
                     .note("a key is built in the background, and fails where two rows have one value")
-                    .help("look at the key in the system: wait until it is active, or remove the rows that repeat a value"),
+                    .help(
+                        self.or_make_it("wait until it is active, or remove the rows that repeat a value", "try again"),
+                    ),
             ),
             None if has_columns => diagnostics.push(
-                Diagnostic::error(codes::NO_TARGET_KEY, format!("`{}` has no alternate key on {}", table.name, key.join(", ")))
-                    .at(at, "the live system has no such key")
-                    .help("create the key in the system, or name one that it has"),
+                Diagnostic::error(
+                    codes::NO_TARGET_KEY,
+                    format!("`{}` has no alternate key on {}", table.name, key.join(", ")),
+                )
+                .at(at, "the live system has no such key")
+                .help(self.or_make_it("create the key in the system, or name one that it has", "make it")),
             ),
             None => {}
         }

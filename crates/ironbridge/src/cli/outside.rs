@@ -24,6 +24,15 @@ pub enum Dataverse {
         #[arg(long)]
         yes: bool,
     },
+    /// Make the alternate keys by which the definition writes rows. Shows what is different, and asks; exits with 3 if
+    /// something is and nobody said yes.
+    Keys {
+        /// The system; may be left out where there is one Dynamics.
+        system: Option<String>,
+        /// Make them without asking.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Have Dynamics show the rows of a virtual integration: its data source, its table, its columns. Shows what is
     /// different, and asks; exits with 3 if something is and nobody said yes.
     Publish {

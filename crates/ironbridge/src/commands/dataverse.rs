@@ -1,6 +1,9 @@
 //! `ironbridge dataverse`: what Dynamics is told by its own API.
 
+mod keys;
 pub mod publish;
+
+use std::io::{BufRead, IsTerminal};
 
 use definition::{Integration, Pattern, Payload, Project, Trigger};
 use hub::Systems;
@@ -15,6 +18,7 @@ use crate::{say, talk};
 pub async fn dataverse(cli: &Cli, command: &Dataverse) -> Result<u8, Failure> {
     match command {
         Dataverse::Register { integration, url, yes } => register(cli, integration, url.as_deref(), *yes).await,
+        Dataverse::Keys { system, yes } => keys::keys(cli, system.as_deref(), *yes).await,
         Dataverse::Publish { integration, url, yes } => publish::publish(cli, integration, url.as_deref(), *yes).await,
     }
 }
@@ -36,11 +40,7 @@ async fn register(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Result
         written.await?;
     }
     if cli.format == Format::Json {
-        let item = |d: &Difference| json!({ "how": word(d.how), "what": d.what });
-        say!(
-            "{:#}",
-            json!({ "system": system, "written": yes, "differences": differences.iter().map(item).collect::<Vec<_>>() })
-        );
+        say!("{:#}", json!({ "system": system, "written": yes, "differences": differences_json(&differences) }));
     } else {
         for difference in &differences {
             say!("{} {}", sign(difference.how), difference.what);
@@ -113,6 +113,21 @@ fn not_by_api(name: &str, system: &str) -> Failure {
     let what = format!("`{system}`, from which `{name}` gets its events, is not told by an API what to send");
     let fix = format!("enter the hub's address there by hand: <hub>/webhooks/{name}, with a key of `webhooks:`");
     Failure::new(USAGE, NOT_REGISTERED_THERE, what, fix)
+}
+
+/// Asks whoever sits there; where nobody does, the answer is no.
+fn confirmed(system: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    talk!("\nWrite this to {system}? [y/N]");
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+fn differences_json(differences: &[Difference]) -> Vec<serde_json::Value> {
+    differences.iter().map(|d| json!({ "how": word(d.how), "what": d.what })).collect()
 }
 
 fn sign(how: How) -> char {

@@ -8,7 +8,7 @@ use record::{Fault, Health};
 use serde_json::json;
 
 use crate::cli::{Cli, Format, Systems as Command};
-use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE};
+use crate::failure::{FAILED, Failure};
 use crate::output::table;
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
@@ -25,12 +25,8 @@ struct Found {
 pub async fn systems(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     let Command::Check { system } = command;
     let project = wiring::project(cli)?;
-    if let Some(name) = system
-        && project.system(name).is_none()
-    {
-        let names: Vec<&str> = project.systems.iter().map(|system| system.name.as_str()).collect();
-        let what = format!("there is no system `{name}`");
-        return Err(Failure::new(USAGE, NO_SUCH_NAME, what, format!("this project has: {}", names.join(", "))));
+    if let Some(name) = system {
+        wiring::system(&project, name)?;
     }
     let wanted = project.systems.iter().filter(|defined| system.as_ref().is_none_or(|name| defined.name == *name));
     let open = Arc::new(OpenSystems::new(project.clone()));

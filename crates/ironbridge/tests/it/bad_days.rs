@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
-use crate::support::{World, binary};
+use crate::support::{World, binary, http};
 
 #[test]
 fn a_wrong_token() {
@@ -60,7 +60,32 @@ fn an_alternate_key_that_does_not_exist() {
     let world = World::new(20);
     world.edit("systems/dynamics.yaml", "alternate_key: accountnumber", "alternate_key: name");
     let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0506");
-    assert!(said.err.contains("Keys"), "{said:#?}");
+    assert!(said.err.contains("ironbridge dataverse keys dynamics"), "{said:#?}");
+    let said = world.ironbridge(&["check", "--online"]).fails(2, "IB0209");
+    assert!(said.err.contains("make it: ironbridge dataverse keys dynamics"), "{said:#?}");
+    let account = |method: &str, path: &str, number: &str| {
+        let body = format!(r#"{{"name":"The same","accountnumber":"{number}"}}"#);
+        http(&world.url, method, &format!("/api/data/v9.2/{path}"), if number.is_empty() { "" } else { &body });
+    };
+    ["A-1", "A-2"].iter().for_each(|number| account("POST", "accounts", number));
+    let keys = |more: &[&str]| world.ironbridge(&[&["dataverse", "keys"], more].concat());
+    let said = keys(&[]);
+    let missing = "+ key of `account` on name, named new_by_name; 1 value is in more than one row";
+    assert!(said.code == Some(3) && said.out.contains(missing) && said.err.contains("say --yes"), "{said:#?}");
+    assert_eq!(keys(&[]).out, said.out, "nothing was written");
+    // Made all the same: the platform takes it, and cannot build it.
+    let said = keys(&["--yes"]);
+    let failed = "~ key of `account` on name: its index could not be built; 1 value is in more than one row";
+    assert!(said.code == Some(3) && said.err.contains(failed), "{said:#?}");
+    account("DELETE", "accounts(accountnumber='A-2')", "");
+    let said = keys(&["dynamics", "--yes"]);
+    assert!(said.code == Some(0) && said.err.contains("= key of `account` on name"), "{said:#?}");
+    assert!(keys(&[]).ok().err.contains("as it should be"));
+    world.ironbridge(&["run", "customers"]).ok();
+    let audit = world.ironbridge(&["audit", "list"]).ok();
+    assert!(audit.out.contains("dataverse keys"), "{audit:#?}");
+    keys(&["finance"]).fails(2, "IB0830");
+    keys(&["finanse"]).fails(2, "finance");
 }
 
 #[test]

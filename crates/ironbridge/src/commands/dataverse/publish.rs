@@ -1,16 +1,15 @@
 //! `ironbridge dataverse publish`: a virtual integration becomes a virtual table that people can open.
 
-use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use definition::{Integration, Pattern, Project};
 use hub::Systems;
 use record::options::OptionValue;
-use record::{Difference, How, Published, Type, VirtualColumn, VirtualTable};
+use record::{How, Published, Type, VirtualColumn, VirtualTable};
 use serde_json::json;
 use virtual_tables::{Exposed, Of};
 
-use super::{sign, word};
+use super::{confirmed, differences_json, sign};
 use crate::cli::{Cli, Format};
 use crate::commands::virtual_tables::lookup_note;
 use crate::failure::{CHANGES, Failure, NOT_PUBLISHED_THERE, USAGE};
@@ -82,24 +81,12 @@ fn print(published: &Published) {
 }
 
 fn as_json(system: &str, published: &Published, written: bool) -> serde_json::Value {
-    let item = |d: &Difference| json!({ "how": word(d.how), "what": d.what });
     json!({
         "system": system,
         "written": written,
-        "differences": published.differences.iter().map(item).collect::<Vec<_>>(),
+        "differences": differences_json(&published.differences),
         "notes": published.notes,
     })
-}
-
-/// Asks whoever sits there; where nobody does, the answer is no.
-fn confirmed(system: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
-    }
-    talk!("\nWrite this to {system}? [y/N]");
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// The virtual table that an integration needs, and the system that has to show it. An empty `url` means: as it is there.
