@@ -93,6 +93,12 @@ class Emulator:
         self.__exit__()
         sys.exit("the local Dynamics does not start")
 
+    def cpu(self):
+        """The seconds of CPU that it has used so far."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

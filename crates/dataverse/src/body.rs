@@ -19,19 +19,28 @@ pub(crate) struct Body<'a> {
 impl Body<'_> {
     /// `"name":value`, or `"navigation@odata.bind":"/accounts(…)"`.
     pub fn member(&self, table: &Table, name: &str, value: &Value) -> Result<String, Fault> {
+        let mut out = String::new();
+        self.append(&mut out, table, name, value).map(|()| out)
+    }
+
+    /// As [`Body::member`], behind what is there; where it fails a part of it may be there.
+    pub fn append(&self, out: &mut String, table: &Table, name: &str, value: &Value) -> Result<(), Fault> {
         let Some(column) = table.column(name) else {
             return Err(no_column(table, name));
         };
         let reject = |why: String, fix: &str| Fault::reject(Code("IB0512"), why).at_column(name).fix(fix.to_owned());
         let Kind::Lookup { targets } = &column.kind else {
-            let text = value::write(value, column, self.zone)
-                .map_err(|why| reject(why, "correct the value at its source, or the mapping"))?;
-            return Ok(format!("{}:{text}", json::quoted(name)));
+            json::quote(out, name);
+            out.push(':');
+            return value::append(out, value, column, self.zone)
+                .map_err(|why| reject(why, "correct the value at its source, or the mapping"));
         };
         let reference = match value {
             Value::Blank => {
                 let navigation = targets.first().map_or(name, |target| &target.navigation);
-                return Ok(format!("{}:null", json::quoted(&format!("{navigation}@odata.bind"))));
+                json::quote(out, &format!("{navigation}@odata.bind"));
+                out.push_str(":null");
+                return Ok(());
             }
             Value::Reference(reference) => reference,
             other => {
@@ -49,7 +58,10 @@ impl Body<'_> {
             .ok_or_else(|| format!("`{}` is not known", reference.of))
             .and_then(|far| self.ids.bind(&far, reference));
         let url = bound.map_err(|why| missing(name, why))?;
-        Ok(format!("{}:{}", json::quoted(&format!("{}@odata.bind", target.navigation)), json::quoted(&url)))
+        json::quote(out, &format!("{}@odata.bind", target.navigation));
+        out.push(':');
+        json::quote(out, &url);
+        Ok(())
     }
 }
 

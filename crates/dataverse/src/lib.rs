@@ -21,6 +21,7 @@ mod client;
 mod columns;
 mod config;
 mod context;
+mod currency;
 mod environment;
 mod json;
 mod keys;

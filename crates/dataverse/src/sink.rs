@@ -18,11 +18,13 @@ use record::{
 use crate::address;
 use crate::body::{Body, missing};
 use crate::client::Client;
+use crate::currency::Currencies;
 use crate::lines::{self, Document};
 use crate::refusal::{DUPLICATE, DUPLICATE_KEY, WRITE};
 use crate::rows::{self, Ids, KEY_RULES, Names};
-use crate::table::Table;
+use crate::table::{Kind, Table};
 use odata::batch::Part;
+use tokio::sync::OnceCell;
 
 pub(crate) struct Rows {
     client: Client,
@@ -30,11 +32,33 @@ pub(crate) struct Rows {
     ids: Ids,
     names: Names,
     many: create::Many,
+    /// Asked for once an amount needs them.
+    currencies: OnceCell<Option<Currencies>>,
 }
 
 impl Rows {
     pub fn new(client: Client, spec: WriteSpec) -> Rows {
-        Rows { client, spec, ids: Ids::default(), names: Names::default(), many: create::Many::default() }
+        Rows {
+            client,
+            spec,
+            ids: Ids::default(),
+            names: Names::default(),
+            many: create::Many::default(),
+            currencies: OnceCell::new(),
+        }
+    }
+
+    /// For each change the fault of an amount that the service would round.
+    async fn too_fine(&self, table: &Table, changes: &[Change]) -> Result<Vec<Option<Fault>>, Fault> {
+        let by_currency =
+            |name: &String| table.column(name).is_some_and(|column| matches!(column.kind, Kind::Money { scale: None }));
+        if !self.spec.columns.iter().any(by_currency) {
+            return Ok(vec![None; changes.len()]);
+        }
+        match self.currencies.get_or_try_init(|| Currencies::fetch(&self.client)).await? {
+            Some(known) => known.too_fine(&self.client, &self.ids, table, &self.spec.key, changes).await,
+            None => Ok(vec![None; changes.len()]),
+        }
     }
 }
 
@@ -70,6 +94,13 @@ impl Sink for Rows {
 
     fn missing<'a>(&'a self, references: &'a [&'a Reference]) -> BoxFuture<'a, Result<Vec<bool>, Fault>> {
         Box::pin(rows::missing(&self.client, references, WRITE))
+    }
+
+    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        Box::pin(async move {
+            let table = self.table().await?;
+            self.too_fine(&table, changes).await
+        })
     }
 
     fn rows_per_chunk(&self) -> usize {
@@ -126,6 +157,12 @@ impl Rows {
             // What a key points to is gone, and the row with it.
             if keys[at].is_err() && change.remote_id.is_none() {
                 outcomes[at] = Some(Ok(written(Effected::Unchanged)));
+                todo.retain(|left| *left != at);
+            }
+        }
+        for (at, fault) in self.too_fine(&table, changes).await?.into_iter().enumerate() {
+            if let Some(fault) = fault {
+                outcomes[at] = Some(Err(self.placed(fault, &changes[at])));
                 todo.retain(|left| *left != at);
             }
         }

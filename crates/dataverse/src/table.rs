@@ -10,6 +10,7 @@ use record::{Code, Column, Fault, Type};
 use serde_json::Value as Json;
 
 use crate::client::Client;
+use crate::currency;
 use crate::refusal::{self, Codes};
 use odata::batch::Part;
 
@@ -139,12 +140,20 @@ impl Table {
                 .at_table(name)
                 .fix("nothing: it is asked for again"));
         }
-        parse(name, &bodies).ok_or_else(|| {
+        let mut table = parse(name, &bodies).ok_or_else(|| {
             Fault::stop(Code(codes.rubbish), "the definition of the table could not be understood")
                 .at_system(client.system())
                 .at_table(name)
                 .fix("check that `url` is the address of a Dataverse environment")
-        })
+        })?;
+        let prices = prices(&bodies);
+        if !prices.is_empty() {
+            let digits = currency::of_prices(client).await?;
+            for column in table.columns.values_mut().filter(|column| prices.contains(&column.name)) {
+                column.kind = Kind::Money { scale: digits };
+            }
+        }
+        Ok(table)
     }
 
     pub fn column(&self, name: &str) -> Option<&Attribute> {
@@ -259,6 +268,13 @@ fn parse(name: &str, bodies: &[Json]) -> Option<Table> {
         columns,
         keys: known,
     })
+}
+
+/// The money columns that have the digits of the organisation's prices.
+fn prices(bodies: &[Json]) -> Vec<String> {
+    let all = bodies.iter().filter_map(|body| body.get("value")?.as_array()).flatten();
+    let prices = all.filter(|column| column.get("PrecisionSource").and_then(Json::as_u64) == Some(1));
+    prices.filter_map(|column| column.get("LogicalName")?.as_str().map(str::to_owned)).collect()
 }
 
 fn kind(attribute: &Json, extra: Option<&Json>, targets: Option<Vec<Target>>) -> Kind {

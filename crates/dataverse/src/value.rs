@@ -9,6 +9,26 @@ use serde_json::value::RawValue;
 use crate::json;
 use crate::table::{Attribute, Kind};
 
+/// Appends the JSON text of a value that is no lookup. What most rows are made of is written without a text of its own.
+///
+/// *Errors*: as [`write`]; then nothing is appended.
+pub(crate) fn append(
+    out: &mut String,
+    value: &Value,
+    column: &Attribute,
+    zone: Option<&TimeZone>,
+) -> Result<(), String> {
+    use std::fmt::Write;
+    match (&column.kind, value) {
+        (Kind::Text { .. }, Value::Text(text)) if !text.is_empty() => json::quote(out, text),
+        (Kind::Money { .. } | Kind::Decimal { .. }, Value::Decimal(number)) => {
+            let _ = write!(out, "{number}");
+        }
+        _ => out.push_str(&write(value, column, zone)?),
+    }
+    Ok(())
+}
+
 /// The JSON text of a value that is no lookup.
 ///
 /// *Errors*: one sentence, where the column cannot hold such a value.

@@ -61,6 +61,7 @@ codes! {
     NOT_ACCEPTABLE "IB0222" "An acceptance that does not hold";
     MOVED_AWAY "IB0223" "Reality has moved away from a decision";
     AGAINST_DECISION "IB0224" "Something else was built than was decided";
+    LINES_BOTH_WAYS "IB0225" "Lines that would go both ways";
     UNHEARD "IB1002" "Alerts would reach nobody";
     NO_SUCH_FIELD "IB0301" "A field that the entity does not have";
     NO_SUCH_COLUMN "IB0302" "A column that does not exist";

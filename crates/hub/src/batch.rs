@@ -12,7 +12,7 @@ mod remove;
 pub(crate) mod wait;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::plan::Proofs;
 use crate::reject::Rejected;
+use crate::retyped;
 use crate::sort::Keyed;
 use crate::two_way;
 use crate::watch::Watch;
@@ -165,6 +166,8 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
         waiting: 0,
         settled: 0,
         held: Chunk::default(),
+        flights: VecDeque::new(),
+        handed_in: None,
         committed: Instant::now(),
     };
     let result = tokio::select! {
@@ -310,6 +313,10 @@ struct Run<'a> {
     settled: u64,
     /// Counts and position of pages with nothing to remember but that: they go with the next commit.
     held: Chunk,
+    /// Rows that are being created while the next ones are read, in the order in which they were sent.
+    flights: VecDeque<create::Flight>,
+    /// The commit that is being written while the next chunk is sent. The one after it waits for it.
+    handed_in: Option<store::HandedIn>,
     /// When the last commit was made.
     committed: Instant,
 }
@@ -334,6 +341,7 @@ struct Chunk {
 impl Run<'_> {
     /// Reads and writes, where the run may; otherwise why not.
     async fn agreed(&mut self) -> Result<Option<Agreed>, Stopped> {
+        retyped::note(self.store, self.job, self.lease).await?;
         match consent::agree(self.store, self.job, self.watch).await? {
             Agreed::Go(guard) => self.guard = guard,
             other => return Ok(Some(other)),
@@ -398,7 +406,24 @@ impl Run<'_> {
     }
 
     /// Everything of a chunk in one commit.
-    async fn commit(&mut self, pair: &Pair, mut chunk: Chunk) -> Result<(), Stopped> {
+    async fn commit(&mut self, pair: &Pair, chunk: Chunk) -> Result<(), Stopped> {
+        self.hold(chunk);
+        let held = std::mem::take(&mut self.held);
+        self.hand_in(pair, held).await?;
+        self.handed_in().await?;
+        self.seen_enough().await
+    }
+
+    /// Waits for the commit that was handed in last.
+    async fn handed_in(&mut self) -> Result<(), store::Error> {
+        match self.handed_in.take() {
+            Some(commit) => commit.done().await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Run::commit`], without waiting for the disk: at the latest the next commit does.
+    async fn hand_in(&mut self, pair: &Pair, mut chunk: Chunk) -> Result<(), Stopped> {
         let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
         chunk.counts.rejected += chunk.rejected.len() as u64;
         let mut ops: Vec<Op> = vec![self.lease.fence(), runs::Op::Progress { run: self.id, more: chunk.counts }.into()];
@@ -442,18 +467,24 @@ impl Run<'_> {
             let fingerprint = format!("{:016x}", pair.fingerprint());
             ops.push(cursors::Op::Set { integration, stream: entity, position, fingerprint }.into());
         }
-        self.store.commit(ops).await?;
+        self.handed_in().await?;
+        self.handed_in = Some(self.store.hand_in(ops)?);
         self.committed = Instant::now();
         self.counts += chunk.counts;
         self.settled += chunk.counts.unchanged + chunk.counts.written() + chunk.counts.rejected + chunk.counts.skipped;
         for code in codes {
             *self.rejected.entry(code).or_default() += 1;
         }
-        self.seen_enough()
+        Ok(())
     }
 
-    fn seen_enough(&self) -> Result<(), Stopped> {
-        let reached = self.job.stop_after.reached(&self.job.integration, &self.rejected, self.settled);
-        reached.map_or(Ok(()), |fault| Err(fault.into()))
+    async fn seen_enough(&mut self) -> Result<(), Stopped> {
+        match self.job.stop_after.reached(&self.job.integration, &self.rejected, self.settled) {
+            Some(fault) => {
+                self.handed_in().await?;
+                Err(fault.into())
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -14,6 +14,8 @@ pub const TABLE_MISSING: Code = Code("IB0504");
 pub const ALTERNATE_KEY: Code = Code("IB0506");
 /// A source lacks a column that the mapping reads.
 pub const COLUMN_MISSING: Code = Code("IB0603");
+/// A column of a source holds something else than when the integration last ran, and the mapping does not allow for it.
+pub const RETYPED: Code = Code("IB0635");
 /// More rows were rejected than `stop_after` allows.
 pub const TOO_MANY_REJECTED: Code = Code("IB0701");
 /// The counts of a run do not add up.

@@ -309,6 +309,7 @@ pub(crate) async fn pair(
         sink: mask::masking(to.system.sink(sink_spec)?, personal),
         read,
         write,
+        from_table: source.table.clone().unwrap_or_else(|| name.to_owned()),
         table: target.table.clone().unwrap_or_default(),
         key_columns: target.alternate_key.clone(),
         patience: patience(project, entity, &to.defined.name),

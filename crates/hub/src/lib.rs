@@ -34,6 +34,7 @@ pub mod pulse;
 mod reject;
 mod renumber;
 pub mod retries;
+pub mod retyped;
 pub mod schedule;
 mod sort;
 mod story;

@@ -18,6 +18,8 @@ pub struct Pair {
     pub sink: Arc<dyn Sink>,
     pub read: ReadMapping,
     pub write: WriteMapping,
+    /// The table of the source.
+    pub from_table: String,
     /// The table of the destination.
     pub table: String,
     /// The columns of the destination's alternate key.

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::error::Stopped;
 use crate::gone::{self as rows_gone, Seen};
 use crate::pair::Pair;
+use crate::retyped;
 use crate::two_way;
 use crate::watch::Watch;
 
@@ -126,6 +127,9 @@ pub async fn plan(
     watch: &dyn Watch,
     each: &mut (dyn FnMut(PlannedRow) + Send),
 ) -> Result<Result<Plan, Fault>, Error> {
+    if let Err(fault) = retyped::check(store, job)? {
+        return Ok(Err(fault));
+    }
     if !job.two_way.is_empty() {
         return two_way::plan(store, job, watch, each).await;
     }

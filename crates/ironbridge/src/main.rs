@@ -14,6 +14,10 @@ mod wiring;
 
 use cli::Cli;
 
+/// Rows are made on one thread and dropped on another, which the C library's own allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let cli = Cli::read();
     output::start_logs(&cli);

@@ -20,6 +20,55 @@ pub const UNKNOWN_CHOICE: Code = Code("IB0412");
 pub const TOO_MANY_DIGITS: Code = Code("IB0414");
 pub const LOCAL_TIME: Code = Code("IB0415");
 
+/// Whether values of one type fit another: what can be said before any value was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Suits {
+    /// No value but a blank does.
+    Never,
+    /// Some may: a text may be a number.
+    Perhaps,
+    /// Each does, but for its length, its digits or its choice.
+    Surely,
+}
+
+/// What [`fit`] makes of values that a column of type `from` holds.
+pub fn suits(from: &Type, to: &Type) -> Suits {
+    use Suits::{Never, Perhaps, Surely};
+    let is_text = |ty: &Type| matches!(ty, Type::Text { .. } | Type::Multiline { .. } | Type::Person);
+    let is_number = |ty: &Type| matches!(ty, Type::WholeNumber | Type::Decimal { .. } | Type::Money | Type::Float);
+    match (from, to) {
+        (Type::Unknown, _) | (_, Type::Unknown) => Surely,
+        // What these hold is told by their systems, each in its own way.
+        (Type::Reference { .. } | Type::Lines(_) | Type::Choices { .. }, _) => Surely,
+        (_, Type::Reference { .. } | Type::Lines(_)) => Surely,
+        (from, Type::Text { .. } | Type::Multiline { .. } | Type::Person | Type::Choices { .. }) => match from {
+            Type::YesNo | Type::Float | Type::Time | Type::LocalDateTime | Type::Bytes => Never,
+            _ => Surely,
+        },
+        (Type::Decimal { .. } | Type::Money | Type::Float, Type::WholeNumber) => Perhaps,
+        (from, to) if is_number(to) && is_number(from) => Surely,
+        (from, to) if is_number(to) => {
+            if is_text(from) || matches!(from, Type::Choice { .. }) {
+                Perhaps
+            } else {
+                Never
+            }
+        }
+        (Type::YesNo, Type::YesNo) => Surely,
+        (Type::WholeNumber, Type::YesNo) => Perhaps,
+        (from, Type::Choice { .. }) => match from {
+            Type::Choice { .. } | Type::WholeNumber => Surely,
+            from if is_text(from) => Surely,
+            Type::Decimal { .. } | Type::Money => Perhaps,
+            _ => Never,
+        },
+        (Type::LocalDateTime, Type::DateTime) | (Type::DateTime, Type::LocalDateTime) => Surely,
+        (from, Type::Date | Type::Time | Type::DateTime | Type::Guid) if is_text(from) => Perhaps,
+        (from, to) if std::mem::discriminant(from) == std::mem::discriminant(to) => Surely,
+        _ => Never,
+    }
+}
+
 fn misfit(code: Code, why: String, fix: &str) -> Misfit {
     Misfit { code, why, fix: fix.to_owned() }
 }
@@ -265,6 +314,48 @@ mod tests {
         check(summer.clone(), &Type::DateTime, Ok(instant.clone()));
         check(instant, &Type::LocalDateTime, Ok(summer.clone()));
         check(summer.clone(), &Type::LocalDateTime, Ok(summer));
+    }
+
+    /// One value of each type, as connectors give it.
+    fn samples() -> Vec<(Type, Value)> {
+        vec![
+            (Type::Text { max_length: None }, "no number".into()),
+            (Type::Multiline { max_length: None }, "1".into()),
+            (Type::Person, "somebody@company.example".into()),
+            (Type::WholeNumber, 1.into()),
+            (Type::Decimal { scale: None }, decimal("1.5")),
+            (Type::Money, decimal("2.5")),
+            (Type::Float, Value::Float(0.5)),
+            (Type::YesNo, true.into()),
+            (Type::Date, Value::Date(jiff::civil::date(2026, 1, 31))),
+            (Type::Time, Value::Time(jiff::civil::time(1, 2, 3, 0))),
+            (Type::DateTime, Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())),
+            (Type::LocalDateTime, Value::LocalDateTime("2026-07-01T12:00:00".parse().unwrap())),
+            (Type::Choice { values: ["1".to_owned()].into() }, Value::Choice("1".into())),
+            (Type::Guid, Value::Guid("00000000-0000-0000-0000-000000000001".parse().unwrap())),
+            (Type::Bytes, Value::Bytes(vec![1])),
+        ]
+    }
+
+    #[test]
+    fn what_is_said_of_types_holds_for_their_values() {
+        let zone = TimeZone::get("Europe/London").ok();
+        for (from, value) in samples() {
+            for (to, _) in samples() {
+                let fits = fit(value.as_ref(), &to, zone.as_ref());
+                match suits(&from, &to) {
+                    Suits::Never => assert!(fits.is_err(), "{value:?} of {from:?} as {to:?} is {fits:?}"),
+                    Suits::Perhaps => {}
+                    // A choice that is not known is a choice all the same.
+                    Suits::Surely => assert!(
+                        fits.as_ref().err().is_none_or(|misfit| misfit.code == UNKNOWN_CHOICE),
+                        "{value:?} of {from:?} as {to:?} is {fits:?}"
+                    ),
+                }
+            }
+            assert_eq!(suits(&from, &from), Suits::Surely, "{from:?}");
+        }
+        assert_eq!(suits(&Type::Text { max_length: None }, &Type::Money), Suits::Perhaps);
     }
 
     #[test]

@@ -25,10 +25,11 @@ pub mod write;
 
 pub use columns::Columns;
 pub use condition::{Condition, Expression};
+pub use fit::Suits;
 pub use formula::formula_type;
 pub use plain::Plain;
 pub use problem::{At, Problem};
-pub use read::{Children, Read, ReadMapping, ReadPlan, Rejected};
+pub use read::{Children, Read, ReadMapping, ReadPlan, Rejected, Use};
 pub use rule::{Expr, Lines, Rule};
 pub use write::{LineTable, Wanted, WriteMapping, WritePlan};
 

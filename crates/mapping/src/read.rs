@@ -12,6 +12,10 @@ use crate::problem::{self, At, Problem};
 use crate::rule::{Expr, Rule};
 use crate::{Entities, Explained, LookupKeys, fingerprint, masked};
 
+mod uses;
+
+pub use uses::Use;
+
 pub const KEY_BLANK: Code = Code("IB0401");
 pub const FORMULA_FAILED: Code = Code("IB0403");
 pub const REQUIRED_BLANK: Code = Code("IB0413");
@@ -21,6 +25,8 @@ pub const REQUIRED_BLANK: Code = Code("IB0413");
 pub struct ReadMapping {
     entity: Arc<Entity>,
     columns: Vec<String>,
+    /// Of each column what the system said that it holds.
+    types: Vec<Type>,
     fields: Vec<Field>,
     /// The places of the key's fields in `fields`, in the order of the key.
     key: Vec<usize>,
@@ -180,7 +186,8 @@ impl ReadMapping {
         let (entity, zone) = (plan.entity.clone(), plan.zone.clone());
         let place = |name: &String| fields.iter().rposition(|field: &Field| *entity.fields[field.at].name == **name);
         let key = entity.key.iter().filter_map(place).collect();
-        Ok(ReadMapping { entity, columns, fields, key, filter, children, zone, fingerprint })
+        let types = columns.iter().map(|name| plan.columns.type_of(name).unwrap_or(Type::Unknown)).collect();
+        Ok(ReadMapping { entity, columns, types, fields, key, filter, children, zone, fingerprint })
     }
 
     pub fn entity(&self) -> &Arc<Entity> {

@@ -379,6 +379,12 @@ pub trait Sink: Send + Sync {
         Box::pin(std::future::ready(Ok(vec![false; references.len()])))
     }
 
+    /// What the destination would not keep as it is given, told without writing: for each change the fault that `apply`
+    /// would refuse it with, as far as only the destination can know. For plans.
+    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        Box::pin(std::future::ready(Ok(vec![None; changes.len()])))
+    }
+
     /// Rows that one call of `apply` should carry.
     fn rows_per_chunk(&self) -> usize;
 

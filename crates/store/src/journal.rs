@@ -133,6 +133,42 @@ pub struct Packed {
     count: u64,
 }
 
+/// Notes that differ in nothing but the record and what became of it: what many rows of one run are.
+#[derive(Debug, Clone)]
+pub struct Alike {
+    packed: Packed,
+    /// What each note has besides its key and what happened, as the file has it.
+    common: Vec<u8>,
+    entity: String,
+}
+
+impl Alike {
+    /// `note` is what they have in common.
+    pub fn new(note: &Note) -> Alike {
+        let mut common = Vec::new();
+        pack_common(&mut common, note);
+        Alike { packed: Packed { gathered: Gathered::default(), count: 0 }, common, entity: note.entity.clone() }
+    }
+
+    pub fn add(&mut self, key: &str, what: What) {
+        let Packed { gathered, count } = &mut self.packed;
+        gathered.keys.extend_from_slice(&hash(&self.entity, key).to_be_bytes());
+        let at = gathered.notes.len();
+        gathered.notes.extend_from_slice(&[0; 4]);
+        put(&mut gathered.notes, KEY, key.as_bytes());
+        put(&mut gathered.notes, WHAT, what.as_str().as_bytes());
+        gathered.notes.extend_from_slice(&self.common);
+        let length = (gathered.notes.len() - at - 4) as u32;
+        gathered.notes[at..at + 4].copy_from_slice(&length.to_be_bytes());
+        *count += 1;
+    }
+
+    /// `None` where nothing was added.
+    pub fn into_op(self) -> Option<Op> {
+        (self.packed.count > 0).then_some(Op::Packed(self.packed))
+    }
+}
+
 impl Op {
     /// Notes are packed by whoever hands them in, so that others do not wait for it.
     pub(crate) fn packed(self) -> Op {
@@ -290,20 +326,26 @@ const DEAD_LETTER: u8 = 12;
 const REQUEST: u8 = 13;
 const DETAIL: u8 = 14;
 
+fn put(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(u16::MAX.into())];
+    if !bytes.is_empty() {
+        out.push(tag);
+        out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+        out.extend_from_slice(bytes);
+    }
+}
+
 fn pack(out: &mut Vec<u8>, note: &Note) {
-    let mut put = |tag: u8, bytes: &[u8]| {
-        let bytes = &bytes[..bytes.len().min(u16::MAX.into())];
-        if !bytes.is_empty() {
-            out.push(tag);
-            out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
-            out.extend_from_slice(bytes);
-        }
-    };
-    put(ENTITY, note.entity.as_bytes());
-    put(KEY, note.key.as_bytes());
-    put(WHAT, note.what.as_str().as_bytes());
-    put(INTEGRATION, note.integration.as_bytes());
-    put(SYSTEM, note.system.as_bytes());
+    put(out, KEY, note.key.as_bytes());
+    put(out, WHAT, note.what.as_str().as_bytes());
+    pack_common(out, note);
+}
+
+/// All but the key and what became of it.
+fn pack_common(out: &mut Vec<u8>, note: &Note) {
+    put(out, ENTITY, note.entity.as_bytes());
+    put(out, INTEGRATION, note.integration.as_bytes());
+    put(out, SYSTEM, note.system.as_bytes());
     let numbers = [
         (MESSAGE, note.message),
         (CAME, note.came.map(to_ms)),
@@ -312,14 +354,14 @@ fn pack(out: &mut Vec<u8>, note: &Note) {
     ];
     for (tag, number) in numbers {
         if let Some(number) = number {
-            put(tag, &number.to_be_bytes());
+            put(out, tag, &number.to_be_bytes());
         }
     }
-    put(SESSION, note.session.as_deref().unwrap_or_default().as_bytes());
-    put(CORRELATION, note.correlation.as_deref().unwrap_or_default().as_bytes());
-    put(DEAD_LETTER, note.dead_letter.as_ref().map_or("", DeadLetterId::as_str).as_bytes());
-    put(REQUEST, note.request.as_deref().unwrap_or_default().as_bytes());
-    put(DETAIL, cut(&note.detail).as_bytes());
+    put(out, SESSION, note.session.as_deref().unwrap_or_default().as_bytes());
+    put(out, CORRELATION, note.correlation.as_deref().unwrap_or_default().as_bytes());
+    put(out, DEAD_LETTER, note.dead_letter.as_ref().map_or("", DeadLetterId::as_str).as_bytes());
+    put(out, REQUEST, note.request.as_deref().unwrap_or_default().as_bytes());
+    put(out, DETAIL, cut(&note.detail).as_bytes());
 }
 
 fn cut(text: &str) -> &str {
@@ -453,6 +495,19 @@ mod tests {
         gathered.add(&full());
         gathered.take_back(mark);
         assert_eq!((gathered.keys.len(), unpack(5, &gathered.notes).len()), (16, 2));
+    }
+
+    #[test]
+    fn notes_that_are_alike_come_back_one_by_one() {
+        let mut alike =
+            Alike::new(&Note { run: Some(RunId(9)), ..Note::new("order", "", What::Created, "orders", "erp") });
+        alike.add("SO-1", What::Created);
+        alike.add("SO-2", What::Updated);
+        let Some(Op::Packed(Packed { gathered, count: 2 })) = alike.into_op() else { panic!("two were added") };
+        let back: Vec<Note> = unpack(5, &gathered.notes).into_iter().map(|noted| noted.note).collect();
+        let note = |key, what| Note { run: Some(RunId(9)), ..Note::new("order", key, what, "orders", "erp") };
+        assert_eq!(back, [note("SO-1", What::Created), note("SO-2", What::Updated)]);
+        assert_eq!(gathered.keys[..8], hash("order", "so-1").to_be_bytes());
     }
 
     #[test]

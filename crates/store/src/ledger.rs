@@ -1,5 +1,6 @@
 //! The ledger: what each key looked like when it was last settled, so that a second run writes nothing.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use record::Key;
@@ -93,9 +94,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             };
             let mut sorted: Vec<&Entry> = entries.iter().collect();
             sorted.sort_by(|a, b| a.key.cmp(&b.key));
-            for entry in sorted {
-                put(tx, scope, entry)?;
-            }
+            put(tx, scope, &sorted)?;
             Ok(OpResult::Done)
         }
         Op::Remove { system, entity, keys } => {
@@ -135,35 +134,41 @@ pub(crate) fn forget_key(tx: &mut Tx<'_>, entity: &str, key: &Key, only_count: b
     Ok(found.len() as u64)
 }
 
-fn put(tx: &mut Tx<'_>, scope: i64, entry: &Entry) -> rusqlite::Result<()> {
-    let before =
-        tx.first("SELECT state FROM ledger WHERE scope = ?1 AND key = ?2", (scope, entry.key.as_bytes()), |row| {
-            row.get(0)
-        })?;
-    let sql =
+/// Writes rows in the order given: most are new, and are not looked for first.
+fn put(tx: &mut Tx<'_>, scope: i64, entries: &[&Entry]) -> rusqlite::Result<()> {
+    let insert =
         "INSERT INTO ledger (scope, key, source_hash, content_hash, mapping, state, generation, remote_id, version)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-               ON CONFLICT (scope, key) DO UPDATE SET source_hash = ?3, content_hash = ?4, mapping = ?5, state = ?6,
-                 generation = ?7, remote_id = ?8, version = ?9";
-    tx.run(
-        sql,
-        (
-            scope,
-            entry.key.as_bytes(),
-            entry.source_hash.to_be_bytes(),
-            entry.content_hash.to_be_bytes(),
-            entry.mapping as i64,
-            entry.state,
-            entry.generation as i64,
-            entry.remote_id.as_deref().map(guid::pack),
-            &entry.version,
-        ),
-    )?;
-    if before != Some(entry.state) {
-        if let Some(state) = before {
-            tx.count(Count::Ledger { scope, state }, -1);
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (scope, key) DO NOTHING";
+    let update = "UPDATE ledger SET source_hash = ?3, content_hash = ?4, mapping = ?5, state = ?6, generation = ?7,
+                  remote_id = ?8, version = ?9 WHERE scope = ?1 AND key = ?2";
+    let mut changed: HashMap<State, i64> = HashMap::new();
+    let mut insert = tx.conn.prepare_cached(insert)?;
+    for entry in entries {
+        let write = |statement: &mut rusqlite::Statement<'_>| {
+            statement.execute((
+                scope,
+                entry.key.as_bytes(),
+                entry.source_hash.to_be_bytes(),
+                entry.content_hash.to_be_bytes(),
+                entry.mapping as i64,
+                entry.state,
+                entry.generation as i64,
+                entry.remote_id.as_deref().map(guid::pack),
+                &entry.version,
+            ))
+        };
+        if write(&mut insert)? == 0 {
+            let sql = "SELECT state FROM ledger WHERE scope = ?1 AND key = ?2";
+            if let Some(before) = tx.first(sql, (scope, entry.key.as_bytes()), |row| row.get(0))? {
+                *changed.entry(before).or_default() -= 1;
+            }
+            write(&mut *tx.conn.prepare_cached(update)?)?;
         }
-        tx.count(Count::Ledger { scope, state: entry.state }, 1);
+        *changed.entry(entry.state).or_default() += 1;
+    }
+    drop(insert);
+    for (state, by) in changed {
+        tx.count(Count::Ledger { scope, state }, by);
     }
     Ok(())
 }

@@ -104,5 +104,5 @@ pub use error::{Error, Refusal};
 pub use failpoints::{Failpoints, Injected, NotAFailpoint};
 pub use lock::UpLock;
 pub use op::{Op, OpResult};
-pub use store::{Options, Store};
+pub use store::{HandedIn, Options, Store};
 pub use time::Clock;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::checkpointer::Checkpointer;
-use crate::core::Core;
+use crate::core::{Answer, Core};
 use crate::file::{self, Role};
 use crate::lock::UpLock;
 use crate::op::{Op, OpResult};
@@ -48,6 +48,17 @@ impl Default for Options {
 /// and the file is closed.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
+
+/// A commit that is being written.
+#[must_use = "whether it was written is known once it is done"]
+pub struct HandedIn(oneshot::Receiver<Answer>);
+
+impl HandedIn {
+    /// Its results, once they are on disk. *Errors*: as [`Store::commit`].
+    pub async fn done(self) -> Result<Vec<OpResult>, Error> {
+        self.0.await.unwrap_or(Err(Error::Closed))
+    }
+}
 
 struct Inner {
     dir: PathBuf,
@@ -133,8 +144,14 @@ impl Store {
     /// *Errors*: [`Error::Refused`] names the operation whose precondition did not hold; nothing was changed then.
     /// *Cancel*: dropping the future does not take the commit back; it may or may not be written.
     pub async fn commit(&self, ops: Vec<Op>) -> Result<Vec<OpResult>, Error> {
+        self.hand_in(ops)?.done().await
+    }
+
+    /// As [`Store::commit`], without waiting: commits are written in the order in which they are handed in, though one that
+    /// fails does not keep those behind it back.
+    pub fn hand_in(&self, ops: Vec<Op>) -> Result<HandedIn, Error> {
         self.begin()?;
-        self.0.writer.submit(ops)?.await.unwrap_or(Err(Error::Closed))
+        self.0.writer.submit(ops).map(HandedIn)
     }
 
     /// [`Store::commit`] for a thread without a runtime. Panics on a runtime's thread, which it would block.

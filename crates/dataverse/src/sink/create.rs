@@ -33,7 +33,7 @@ pub(super) struct Many {
 }
 
 /// So many requests may be refused before the balance counts: each of them costs its rows a second way.
-const REFUSED_MAX: usize = 8;
+const REFUSED_MAX: usize = 32;
 
 impl Many {
     /// Where most of the rows are there already, or one in each request is bad, trying costs more than it saves.
@@ -66,13 +66,18 @@ impl Rows {
         }
         self.learn(changes).await?;
         let apart = self.apart_from_each_other(changes);
+        let too_fine = self.too_fine(&table, changes).await?;
         let fits = |at: &usize| {
             let change = &changes[*at];
             // A row that is born closed is made first and closed then.
             let closed =
                 |name: &str, value: &Value| name == "statecode" && !value.is_blank() && value.to_string() != "0";
             let own_ways = change.columns.iter().any(|(name, value)| self.is_lines(name) || closed(name, value));
-            change.op == Op::Upsert && change.remote_id.is_none() && !own_ways && !apart.contains(at)
+            change.op == Op::Upsert
+                && change.remote_id.is_none()
+                && !own_ways
+                && !apart.contains(at)
+                && too_fine[*at].is_none()
         };
         let fitting: Vec<usize> = (0..changes.len()).filter(fits).collect();
         let mut calls: Vec<BoxFuture<'_, Tried>> = Vec::new();
@@ -188,7 +193,9 @@ impl Rows {
     /// The body, with the rows that have one; what is wrong with the others is told where they are written alone.
     fn request(&self, table: &Table, changes: &[Change], at: &[usize]) -> Request {
         let body = self.body();
-        let mut text = String::from("{\"Targets\":[");
+        // As long as most rows are, or nearly.
+        let mut text = String::with_capacity(64 + 256 * at.len());
+        text.push_str("{\"Targets\":[");
         let mut placed = Vec::with_capacity(at.len());
         for &at in at {
             let (start, change) = (text.len(), &changes[at]);
@@ -201,10 +208,8 @@ impl Rows {
             let mut key = self.spec.key.iter().map(String::as_str).zip(change.key.parts());
             let mut columns = change.columns.iter().filter(|(name, _)| !self.spec.key.iter().any(|key| key == name));
             let mut add = |name: &str, value: &Value| {
-                body.member(table, name, value).map(|member| {
-                    text.push(',');
-                    text.push_str(&member);
-                })
+                text.push(',');
+                body.append(&mut text, table, name, value)
             };
             let members = key.try_for_each(|(name, value)| add(name, &value));
             let members = members.and_then(|()| columns.try_for_each(|(name, value)| add(name, value)));

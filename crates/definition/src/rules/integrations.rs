@@ -148,13 +148,30 @@ impl<'a> Seen<'a> {
                 );
             }
         }
-        for (entity, _) in entities {
+        for (entity, at) in entities {
+            self.lines_both_ways(entity, *at, diagnostics);
             for (side, at) in &between {
                 if self.reads(side, entity, *at, diagnostics) {
                     self.writes(side, entity, *at, diagnostics);
                 }
             }
         }
+    }
+
+    /// Lines have no field by field: whoever adds one on the left and removes one on the right has said two things.
+    fn lines_both_ways(&self, name: &str, at: Span, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(entity) = self.entity(name) else { return };
+        let Some(field) = entity.fields.iter().find(|field| matches!(field.ty, Type::Lines(_))) else { return };
+        diagnostics.push(
+            Diagnostic::error(codes::LINES_BOTH_WAYS, format!("the lines of `{name}` cannot go both ways"))
+                .at(at, format!("its `{}` is a list of lines", field.name))
+                .note("two people who change the lines of one document in two systems leave nothing to merge: one list or the other would be lost")
+                .help(format!(
+                    "let one side own the documents: `from:` and `to:` for `{name}`; for what the other side adds to them, a second \
+                     entity of the same tables without `{}`, with `between:`",
+                    field.name
+                )),
+        );
     }
 
     fn event(&self, diagnostics: &mut Vec<Diagnostic>) {

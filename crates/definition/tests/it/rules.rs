@@ -142,6 +142,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "decisions/customers-and-contacts.yaml: chosen: batch => chosen: event\\nagainst_advice_because: Sales wanted it at once.",
         "decisions/customers-and-contacts.yaml: reason: Half => reason: About half",
     ),
+    (
+        "IB0225",
+        "entities/customer.yaml: changed_at:   { type: datetime } => changed_at:   { type: datetime }\\n  sites: { type: lines, key: site, fields: { site: { type: whole_number }, town: { type: text } } }",
+        "entities/customer.yaml: changed_at:   { type: datetime } => changed_at:   { type: datetime }\\n  sites: { type: text }",
+    ),
     // Those that are found as mistakes of form or of a mapping.
     (
         "IB0112",

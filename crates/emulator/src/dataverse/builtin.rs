@@ -146,6 +146,7 @@ pub fn rows() -> Vec<Seed> {
             ("expirechangetrackingindays", "7".into()),
             ("languagecode", "1033".into()),
             ("basecurrencyid", quoted(&BASE_CURRENCY.to_string())),
+            ("pricingdecimalprecision", "2".into()),
             ("isauditenabled", "false".into()),
         ],
     ));

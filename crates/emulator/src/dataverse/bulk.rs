@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::address::{Address, locate};
 use super::engine::Engine;
-use super::json::{self, Object, Writer};
+use super::json::{Object, Writer};
 use super::model::Table;
 use super::payload::{self, Payload, not_json};
 use super::refusal::{self, Answer, Refusal};
 use super::service::{caller, create_by, text, update_by};
 use super::wire::{Request, Response};
-use super::write;
+use super::write::{self, Caller};
 
 pub fn run(engine: &mut Engine, request: &Request, table: &Arc<Table>, message: &str) -> Answer<Response> {
     if !matches!(message, "CreateMultiple" | "UpdateMultiple" | "UpsertMultiple") {
@@ -21,18 +22,17 @@ pub fn run(engine: &mut Engine, request: &Request, table: &Arc<Table>, message: 
         }
         return Err(Refusal::not_emulated(format!("the operation '{message}'")));
     }
-    let bad = |error: serde_json::Error| not_json(&table.set, &error);
-    let body = Object::parse(text(request, table)?).map_err(bad)?;
-    let targets =
-        body.get("Targets").ok_or_else(|| Refusal::payload(&table.set, "The parameter 'Targets' is missing."))?;
-    let targets = json::array(targets).map_err(bad)?;
+    let body: Body<'_> = serde_json::from_str(text(request, table)?).map_err(|error| not_json(&table.set, &error))?;
+    let targets = body.targets.ok_or_else(|| Refusal::payload(&table.set, "The parameter 'Targets' is missing."))?;
     let caller = caller(request);
-    let mut ids: Vec<Uuid> = Vec::with_capacity(targets.len());
-    for target in targets {
-        let payload = payload::read(engine, table, target)?;
+    if message == "CreateMultiple" {
+        let ids = create(engine, &caller, table, &targets)?;
+        return Ok(created(request, &ids));
+    }
+    for target in &targets {
+        let payload = payload::of(engine, table, target)?;
         check_type(table, &payload)?;
         match message {
-            "CreateMultiple" => ids.push(write::create(engine, &caller, table, payload)?),
             "UpdateMultiple" => {
                 let address = address(engine, table, &payload)?;
                 let id = address.require(engine, table)?;
@@ -50,16 +50,49 @@ pub fn run(engine: &mut Engine, request: &Request, table: &Arc<Table>, message: 
             }
         }
     }
-    if message != "CreateMultiple" {
-        return Ok(Response::no_content());
+    Ok(Response::no_content())
+}
+
+/// The parameters of a bulk message, each row read once.
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(rename = "Targets", borrow)]
+    targets: Option<Vec<Object<'a>>>,
+}
+
+/// Creates the rows in their order. Rows that stand alone are gathered, and written before one that may point to them.
+fn create(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, targets: &[Object<'_>]) -> Answer<Vec<Uuid>> {
+    let (mut ids, mut alone) = (Vec::with_capacity(targets.len()), Vec::with_capacity(targets.len()));
+    for target in targets {
+        if target.0.iter().any(|(name, _)| name.ends_with("@odata.bind")) {
+            ids.extend(write::create_alone(engine, caller, table, std::mem::take(&mut alone))?);
+        }
+        let payload = payload::of(engine, table, target)?;
+        check_type(table, &payload)?;
+        if payload.stands_alone() {
+            alone.push(payload);
+        } else {
+            ids.extend(write::create_alone(engine, caller, table, std::mem::take(&mut alone))?);
+            ids.push(write::create(engine, caller, table, payload)?);
+        }
     }
-    let mut out = String::new();
+    ids.extend(write::create_alone(engine, caller, table, alone)?);
+    Ok(ids)
+}
+
+fn created(request: &Request, ids: &[Uuid]) -> Response {
+    let mut out = String::with_capacity(256 + 40 * ids.len());
     let mut object = Writer::new(&mut out);
     object.text("@odata.context", &request.link("$metadata#Microsoft.Dynamics.CRM.CreateMultipleResponse"));
-    let values: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
-    object.raw("Ids", &format!("[{}]", values.join(",")));
+    let list = object.member("Ids");
+    let mut buffer = Uuid::encode_buffer();
+    for (at, id) in ids.iter().enumerate() {
+        list.push_str(if at == 0 { "[\"" } else { "\",\"" });
+        list.push_str(id.hyphenated().encode_lower(&mut buffer));
+    }
+    list.push_str(if ids.is_empty() { "[]" } else { "\"]" });
     object.end();
-    Ok(Response::json(200, out))
+    Response::json(200, out)
 }
 
 /// The targets are of an abstract type, so each says which one it is; all must be of the table in the URL.
@@ -70,7 +103,7 @@ fn check_type(table: &Table, payload: &Payload) -> Answer<()> {
             "Each of the Targets needs an '@odata.type', such as 'Microsoft.Dynamics.CRM.account'.",
         )
     })?;
-    if named.trim_start_matches('#') == format!("Microsoft.Dynamics.CRM.{}", table.name) {
+    if named.trim_start_matches('#').strip_prefix("Microsoft.Dynamics.CRM.") == Some(&table.name) {
         return Ok(());
     }
     Err(Refusal::payload(&table.set, format!("A target of type '{named}' is not of the table '{}'.", table.name)))

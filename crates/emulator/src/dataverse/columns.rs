@@ -73,15 +73,19 @@ pub fn money(name: &str, label: &str, precision: u32) -> Column {
 }
 
 pub fn money_between(name: &str, label: &str, precision: u32, min: &str, max: &str) -> Column {
-    column(name, label, Kind::Money { precision, min: min.into(), max: max.into(), is_base: false })
+    column(name, label, Kind::Money { precision, min: min.into(), max: max.into(), is_base: false, source: 0 })
 }
 
 /// The column that carries `money` in the organisation's own currency.
 pub fn base_of(money: &Column) -> Column {
     let kind = match &money.kind {
-        Kind::Money { precision, .. } => {
-            Kind::Money { precision: *precision, min: "-922337203685477".into(), max: MONEY_MAX.into(), is_base: true }
-        }
+        Kind::Money { precision, source, .. } => Kind::Money {
+            precision: *precision,
+            min: "-922337203685477".into(),
+            max: MONEY_MAX.into(),
+            is_base: true,
+            source: *source,
+        },
         other => other.clone(),
     };
     let name = format!("{}_Base", money.schema_name);

@@ -90,7 +90,12 @@ impl Column {
 
     /// Where a polymorphic lookup keeps the table that it points to.
     pub fn sql_target(&self) -> Option<String> {
-        matches!(&self.kind, Kind::Lookup { targets, .. } if targets.len() > 1).then(|| format!("k_{}", self.name))
+        self.is_polymorphic().then(|| format!("k_{}", self.name))
+    }
+
+    /// A lookup that points to rows of several tables.
+    pub fn is_polymorphic(&self) -> bool {
+        matches!(&self.kind, Kind::Lookup { targets, .. } if targets.len() > 1)
     }
 
     /// The name in rows, `$select` and `$filter`.
@@ -139,6 +144,9 @@ pub enum Kind {
         min: String,
         max: String,
         is_base: bool,
+        /// Whose precision counts: 0, this one; 1, the organisation's for prices; 2, that of the row's currency.
+        #[serde(default)]
+        source: u8,
     },
     Choice {
         options: Vec<Choice>,

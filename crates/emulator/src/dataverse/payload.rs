@@ -55,6 +55,11 @@ impl Payload {
         self.cells.iter().find(|cell| cell.column == index)
     }
 
+    /// Whether nothing else is written with the row.
+    pub fn stands_alone(&self) -> bool {
+        self.parents.is_empty() && self.children.is_empty() && self.links.is_empty()
+    }
+
     pub fn set(&mut self, table: &Table, name: &str, value: Value) {
         let Some(column) = table.columns.get_index_of(name) else { return };
         self.put(Cell { column, value, target: None });
@@ -72,8 +77,12 @@ impl Payload {
 ///
 /// *Errors*: a property that the table has not, a value that does not fit, a bind to a row that is not there.
 pub fn read(engine: &Engine, table: &Arc<Table>, body: &str) -> Answer<Payload> {
-    let object = Object::parse(body).map_err(|error| not_json(&table.set, &error))?;
-    read_object(engine, table, &object, 0)
+    of(engine, table, &Object::parse(body).map_err(|error| not_json(&table.set, &error))?)
+}
+
+/// As [`read`], of a body that was taken apart already.
+pub fn of(engine: &Engine, table: &Arc<Table>, object: &Object<'_>) -> Answer<Payload> {
+    read_object(engine, table, object, 0)
 }
 
 pub fn not_json(set: &str, error: &serde_json::Error) -> Refusal {
@@ -84,7 +93,8 @@ fn read_object(engine: &Engine, table: &Arc<Table>, object: &Object, depth: usiz
     if depth > DEPTH_MAX {
         return Err(Refusal::payload(&table.set, "Deep insert is nested too deeply."));
     }
-    let mut payload = Payload::default();
+    // The platform adds about as many values again.
+    let mut payload = Payload { cells: Vec::with_capacity(object.0.len() + 20), ..Payload::default() };
     for (name, raw) in &object.0 {
         if name.starts_with('@') {
             match name.as_str() {

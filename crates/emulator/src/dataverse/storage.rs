@@ -238,8 +238,14 @@ fn teach(conn: &Connection) -> rusqlite::Result<()> {
 
 /// The order of texts: without regard to case, as the platform's database collates.
 pub fn compare(a: &str, b: &str) -> Ordering {
-    if a.is_ascii() && b.is_ascii() {
-        return a.bytes().map(|c| c.to_ascii_lowercase()).cmp(b.bytes().map(|c| c.to_ascii_lowercase()));
+    // Up to the first difference the bytes tell, and where both are ASCII there, they tell the order too.
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b || a.eq_ignore_ascii_case(b)).count();
+    match (a.as_bytes().get(same), b.as_bytes().get(same)) {
+        (Some(a), Some(b)) if a.is_ascii() && b.is_ascii() => {
+            return a.to_ascii_lowercase().cmp(&b.to_ascii_lowercase());
+        }
+        (None, _) | (_, None) => return a.len().cmp(&b.len()),
+        _ => {}
     }
     a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
 }
@@ -346,5 +352,16 @@ mod tests {
         assert_eq!(compare("C-1", "c-1"), Ordering::Equal);
         assert_eq!(compare("Éa", "éA"), Ordering::Equal);
         assert_eq!(compare("a", "B"), Ordering::Less);
+        for (a, b, expected) in [
+            ("Zoë", "zOË", Ordering::Equal),
+            ("Zoë 1", "zoë 2", Ordering::Less),
+            ("Zoë", "Zo", Ordering::Greater),
+            ("zo", "ZOË", Ordering::Less),
+            ("é", "É", Ordering::Equal),
+            ("é", "z", Ordering::Greater),
+            ("", "a", Ordering::Less),
+        ] {
+            assert_eq!((compare(a, b), compare(b, a)), (expected, expected.reverse()), "{a} {b}");
+        }
     }
 }

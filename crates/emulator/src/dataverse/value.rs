@@ -56,7 +56,9 @@ pub fn from_json(table: &Table, column: &Column, raw: &str) -> Answer<Value> {
             if number < bound(min) || number > bound(max) {
                 return Err(out_of_range(table, column, refusal::NUMBER_OUT_OF_RANGE));
             }
-            let rounded = number.round_dp_with_strategy(*precision, RoundingStrategy::MidpointNearestEven);
+            // Where another precision counts, it is known once the row's currency is.
+            let places = if matches!(column.kind, Kind::Money { source: 1.., .. }) { 4 } else { *precision };
+            let rounded = number.round_dp_with_strategy(places, RoundingStrategy::MidpointNearestEven);
             scaled(rounded, column.kind.scale().unwrap_or(0))
                 .map(Value::Integer)
                 .ok_or_else(|| out_of_range(table, column, refusal::NUMBER_OUT_OF_RANGE))

@@ -17,7 +17,7 @@ use super::payload::{Cell, Nested, Payload, point};
 use super::refusal::{self, Answer, Refusal};
 use super::storage::{blob, sql_column};
 use super::{value, webhooks};
-use derive::derive;
+use derive::{derive, is_derived_from};
 use lines::{Line, refuse_line_of_closed};
 use settle::{complete, require, settle_money, settle_owner, settle_state};
 
@@ -41,7 +41,7 @@ pub fn create(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, mut payl
         payload.put(point(table, column, &parent.table, id));
     }
     refuse_line_of_closed(engine, table, Line::New(&payload))?;
-    let id = payload.id.unwrap_or_else(Uuid::now_v7);
+    let id = payload.id.unwrap_or_else(|| engine.new_id());
     let submitted: Vec<usize> = payload.cells.iter().map(|cell| cell.column).collect();
     complete(engine, caller, table, &mut payload)?;
     require(table, &payload)?;
@@ -58,6 +58,41 @@ pub fn create(engine: &mut Engine, caller: &Caller, table: &Arc<Table>, mut payl
     }
     webhooks::after(engine, caller, table, Deed::Created, id, &payload.cells, None)?;
     Ok(id)
+}
+
+/// Creates rows that nothing else is written with, as [`create`] would one after the other.
+pub fn create_alone(
+    engine: &mut Engine,
+    caller: &Caller,
+    table: &Arc<Table>,
+    payloads: Vec<Payload>,
+) -> Answer<Vec<Uuid>> {
+    let mut rows = Vec::with_capacity(payloads.len());
+    let mut submitted: Vec<Vec<usize>> = Vec::new();
+    for mut payload in payloads {
+        refuse_line_of_closed(engine, table, Line::New(&payload))?;
+        let id = payload.id.unwrap_or_else(|| engine.new_id());
+        let columns = payload.cells.iter().map(|cell| cell.column);
+        if !submitted.last().is_some_and(|last| last.iter().copied().eq(columns.clone())) {
+            submitted.push(columns.collect());
+        }
+        complete(engine, caller, table, &mut payload)?;
+        require(table, &payload)?;
+        rows.push((id, engine.next_version(), payload.cells));
+    }
+    insert_all(engine, table, &rows)?;
+    let derives = submitted.iter().any(|columns| is_derived_from(table, columns));
+    let mut ids = Vec::with_capacity(rows.len());
+    for (id, _, cells) in rows {
+        if derives {
+            let all: Vec<usize> = submitted.iter().flatten().copied().collect();
+            derive(engine, table, id, &all)?;
+        }
+        engine.deeds.push((table.name.clone(), Deed::Created));
+        webhooks::after(engine, caller, table, Deed::Created, id, &cells, None)?;
+        ids.push(id);
+    }
+    Ok(ids)
 }
 
 fn create_child(engine: &mut Engine, caller: &Caller, table: &Table, id: Uuid, mut child: Nested) -> Answer<()> {
@@ -212,23 +247,56 @@ pub fn seed(engine: &mut Engine, table: &str, id: Uuid, columns: &[(&str, String
 }
 
 fn insert(engine: &Engine, table: &Table, id: Uuid, version: i64, cells: &[Cell]) -> Answer<()> {
-    let mut names = String::from("id, v");
-    let mut values: Vec<Value> = vec![Value::Blob(blob(id)), Value::Integer(version)];
-    for cell in cells.iter().filter(|cell| cell.value != Value::Null) {
-        let column = &table.columns[cell.column];
-        names.push_str(", ");
-        names.push_str(&column.sql());
-        values.push(cell.value.clone());
-        if let (Some(name), Some(target)) = (column.sql_target(), &cell.target) {
+    insert_all(engine, table, &[(id, version, cells)])
+}
+
+/// Inserts rows; those that follow one with values in the same columns share its statement.
+fn insert_all(engine: &Engine, table: &Table, rows: &[(Uuid, i64, impl AsRef<[Cell]>)]) -> Answer<()> {
+    let shape = |cell: &Cell| (cell.column, cell.target.is_some());
+    let mut statement: Option<(Vec<(usize, bool)>, rusqlite::CachedStatement<'_>)> = None;
+    for (id, version, cells) in rows {
+        let cells = cells.as_ref();
+        let (_, statement) = match &mut statement {
+            Some(known) if known.0.iter().copied().eq(filled(cells).map(shape)) => known,
+            other => {
+                let shapes: Vec<(usize, bool)> = filled(cells).map(shape).collect();
+                let prepared = engine.conn.prepare_cached(&insertion(table, &shapes))?;
+                other.insert((shapes, prepared))
+            }
+        };
+        statement.raw_bind_parameter(1, id.as_bytes().as_slice())?;
+        statement.raw_bind_parameter(2, version)?;
+        let mut at = 3;
+        for cell in filled(cells) {
+            statement.raw_bind_parameter(at, &cell.value)?;
+            at += 1;
+            if let Some(target) = cell.target.as_ref().filter(|_| table.columns[cell.column].is_polymorphic()) {
+                statement.raw_bind_parameter(at, target)?;
+                at += 1;
+            }
+        }
+        statement.raw_execute().map_err(|error| taken(table, error))?;
+    }
+    Ok(())
+}
+
+fn filled(cells: &[Cell]) -> impl Iterator<Item = &Cell> {
+    cells.iter().filter(|cell| cell.value != Value::Null)
+}
+
+/// The statement for values in these columns; with whether a lookup says which table it points to.
+fn insertion(table: &Table, columns: &[(usize, bool)]) -> String {
+    let (mut names, mut marks) = (String::from("id, v"), String::from("?, ?"));
+    for (column, has_target) in columns {
+        let column = &table.columns[*column];
+        let target = column.sql_target().filter(|_| *has_target);
+        for name in [column.sql()].into_iter().chain(target) {
             names.push_str(", ");
             names.push_str(&name);
-            values.push(Value::Text(target.clone()));
+            marks.push_str(", ?");
         }
     }
-    let marks = vec!["?"; values.len()].join(",");
-    let sql = format!("INSERT INTO {} ({names}) VALUES ({marks})", table.sql());
-    let done = engine.conn.prepare_cached(&sql)?.execute(params_from_iter(values));
-    done.map(drop).map_err(|error| taken(table, error))
+    format!("INSERT INTO {} ({names}) VALUES ({marks})", table.sql())
 }
 
 fn change(engine: &mut Engine, table: &Table, id: Uuid, cells: &[Cell]) -> Answer<()> {

@@ -13,11 +13,11 @@ use crate::gone::{Gone, Seen};
 use crate::known::Known;
 use crate::lines;
 use crate::pair::Pair;
-use crate::sort::{self, Sorted, Twins};
+use crate::sort::{self, Candidate, Sorted, Twins};
 use crate::watch::Note;
 
 /// Pages of unchanged rows share a commit for so long: a sync for each of them would cost more than comparing them.
-const HELD_MAX: Duration = Duration::from_millis(250);
+pub(super) const HELD_MAX: Duration = Duration::from_millis(250);
 
 /// Rows that wait for a parent at most; beyond it they become dead letters at once.
 const WAITING_MAX: usize = 50_000;
@@ -65,39 +65,66 @@ impl Run<'_> {
                     };
                     match next {
                         Ok(page) => page,
-                        Err(fault) => return self.cut(pair, fault).await,
+                        Err(fault) => return self.cut(pair, &mut waiting, fault).await,
                     }
                 }
-                Err(fault) => return self.cut(pair, fault).await,
+                Err(fault) => return self.cut(pair, &mut waiting, fault).await,
             };
             let Some(page) = page else { break };
             let page = match lines::of_page(&self.job.retry, self.watch, pair, page).await {
                 Ok(page) => page,
-                Err(fault) => return self.cut(pair, fault).await,
+                Err(fault) => return self.cut(pair, &mut waiting, fault).await,
             };
             // The source reads on while this page is written.
             let (done, read) = tokio::join!(self.page(pair, &page, &mut twins, &mut waiting, seen), reader.next());
-            done?;
+            self.or_arrive(done, pair, &mut waiting).await?;
             ahead = Some(read);
             position = page.cursor;
             self.progress(pair);
         }
-        self.commit_held(pair).await?;
+        self.land_all(pair, &mut waiting).await?;
         self.parents_of(pair, waiting).await
     }
 
     /// The read ends early; what was held of it is remembered.
-    async fn cut<T>(&mut self, pair: &Pair, fault: Fault) -> Result<T, Stopped> {
-        self.commit_held(pair).await?;
+    async fn cut<T>(&mut self, pair: &Pair, waiting: &mut Vec<Orphan>, fault: Fault) -> Result<T, Stopped> {
+        self.land_all(pair, waiting).await?;
         Err(fault.into())
     }
 
-    async fn commit_held(&mut self, pair: &Pair) -> Result<(), Stopped> {
-        if self.held.counts.read == 0 && self.held.position.is_none() {
-            return Ok(());
+    /// A page that could not be dealt with takes nothing away from the rows that are on their way.
+    async fn or_arrive(
+        &mut self,
+        done: Result<(), Stopped>,
+        pair: &Pair,
+        waiting: &mut Vec<Orphan>,
+    ) -> Result<(), Stopped> {
+        if let Err(Stopped::Fault(_)) = &done {
+            self.land_all(pair, waiting).await?;
         }
-        let held = std::mem::take(&mut self.held);
-        self.commit(pair, held).await
+        done
+    }
+
+    /// Commits what was held, and waits for that.
+    pub(super) async fn commit_held(&mut self, pair: &Pair) -> Result<(), Stopped> {
+        if self.held.counts.read == 0 && self.held.position.is_none() && self.held.entries.is_empty() {
+            return Ok(self.handed_in().await?);
+        }
+        self.commit(pair, Chunk::default()).await
+    }
+
+    /// Adds a chunk to what goes with the next commit.
+    pub(super) fn hold(&mut self, chunk: Chunk) {
+        let Chunk { counts, entries, written, created, updated, gone, rejected, removed, position } = chunk;
+        self.held.counts += counts;
+        self.held.entries.extend(entries);
+        self.held.written.extend(written);
+        self.held.created.extend(created);
+        self.held.updated.extend(updated);
+        self.held.gone.extend(gone);
+        self.held.rejected.extend(rejected);
+        self.held.removed.extend(removed);
+        self.held.position = position.or(self.held.position.take());
     }
 
     fn progress(&self, pair: &Pair) {
@@ -119,17 +146,18 @@ impl Run<'_> {
         loop {
             let page = match reader.next().await {
                 Ok(page) => page,
-                Err(fault) => return self.cut(pair, fault).await,
+                Err(fault) => return self.cut(pair, &mut waiting, fault).await,
             };
             let Some(page) = page else { break };
             let page = match lines::of_page(&self.job.retry, self.watch, pair, page).await {
                 Ok(page) => page,
-                Err(fault) => return self.cut(pair, fault).await,
+                Err(fault) => return self.cut(pair, &mut waiting, fault).await,
             };
-            self.page(pair, &page, &mut twins, &mut waiting, seen).await?;
+            let done = self.page(pair, &page, &mut twins, &mut waiting, seen).await;
+            self.or_arrive(done, pair, &mut waiting).await?;
             self.progress(pair);
         }
-        self.commit_held(pair).await?;
+        self.land_all(pair, &mut waiting).await?;
         self.parents_of(pair, waiting).await
     }
 
@@ -159,49 +187,75 @@ impl Run<'_> {
             // These say what there is to say; the rest of the page would only be more of them.
             let mut rejected = rejected;
             rejected.truncate(first);
+            self.land_all(pair, waiting).await?;
             let counts = Counts { read: first as u64, ..Counts::default() };
             return self.commit(pair, Chunk { counts, rejected, ..Chunk::default() }).await;
         }
         let read = (page.batch.len() + page.unreadable.len()) as u64;
-        let mut chunk = std::mem::take(&mut self.held);
-        chunk.counts += Counts { read, unchanged, skipped, ..Counts::default() };
+        let counts = Counts { read, unchanged, skipped, ..Counts::default() };
         let moves = self.job.window.is_none() && !(pair.gone != Gone::Ignore && seen.holds_position());
         let nothing_else = refreshed.is_empty() && rejected.is_empty() && candidates.is_empty();
         if nothing_else && self.committed.elapsed() < HELD_MAX {
-            if moves {
-                chunk.position.clone_from(&page.cursor);
+            // Its position is behind that of what is on its way.
+            if !self.flights.is_empty() {
+                self.land_all(pair, waiting).await?;
             }
-            self.held = chunk;
+            let position = page.cursor.clone().filter(|_| moves);
+            self.hold(Chunk { counts, position, ..Chunk::default() });
             return Ok(());
         }
+        let mut chunk = Chunk { counts, ..Chunk::default() };
         chunk.entries = refreshed;
         chunk.rejected = rejected;
         let rows_per_chunk = pair.sink.rows_per_chunk().max(pair.sink.rows_per_create()).max(1);
         let first = self.job.stop_after.first_rows_alike.and_then(|rows| usize::try_from(rows).ok());
-        let mut rest = candidates.as_slice();
+        let mut rest = candidates;
         loop {
             // Where the first rows of a run are all refused for one reason, no more than these are tried.
-            let rows = if self.settled == 0 {
-                first.map_or(rows_per_chunk, |rows| rows_per_chunk.min(rows))
-            } else {
-                rows_per_chunk
-            };
-            let (now, later) = rest.split_at(rest.len().min(rows));
-            rest = later;
-            for orphan in self.write(pair, now, &mut chunk).await? {
-                if waiting.len() < WAITING_MAX {
-                    chunk.entries.push(orphan.waits(pair, self.id));
-                    waiting.push(orphan);
-                } else {
-                    chunk.rejected.push(rejected_by_destination(pair, &orphan.row, orphan.fault));
-                }
-            }
+            let try_few = first.filter(|_| self.settled == 0);
+            let rows = try_few.map_or(rows_per_chunk, |rows| rows_per_chunk.min(rows));
+            let later = rest.split_off(rest.len().min(rows));
+            let now = std::mem::replace(&mut rest, later);
             if rest.is_empty() && moves {
-                chunk.position = page.cursor.clone();
+                chunk.position.clone_from(&page.cursor);
             }
-            self.commit(pair, std::mem::take(&mut chunk)).await?;
+            self.chunk(pair, now, std::mem::take(&mut chunk), waiting).await?;
+            if try_few.is_some() {
+                self.land_all(pair, waiting).await?;
+            }
             if rest.is_empty() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// One chunk: rows that nobody knows are sent on their way, others are written.
+    async fn chunk(
+        &mut self,
+        pair: &Pair,
+        rows: Vec<Candidate>,
+        chunk: Chunk,
+        waiting: &mut Vec<Orphan>,
+    ) -> Result<(), Stopped> {
+        let is_bad = !chunk.rejected.is_empty();
+        let Some((rows, mut chunk)) = self.take_off(pair, rows, chunk, waiting).await? else {
+            // Whether that were too many is told before more is sent.
+            return if is_bad { self.land_all(pair, waiting).await } else { Ok(()) };
+        };
+        self.land_all(pair, waiting).await?;
+        let orphans = self.write_known(pair, &rows, &mut chunk).await?;
+        self.keep_waiting(pair, orphans, waiting, &mut chunk);
+        self.commit(pair, chunk).await
+    }
+
+    /// Rows without their parent wait for the end of the read, as far as there is room.
+    pub(super) fn keep_waiting(&self, pair: &Pair, orphans: Vec<Orphan>, waiting: &mut Vec<Orphan>, chunk: &mut Chunk) {
+        for orphan in orphans {
+            if waiting.len() < WAITING_MAX {
+                chunk.entries.push(orphan.waits(pair, self.id));
+                waiting.push(orphan);
+            } else {
+                chunk.rejected.push(rejected_by_destination(pair, &orphan.row, orphan.fault));
             }
         }
     }

@@ -6,6 +6,7 @@ use record::{Current, Effected, Fault, Now, Scope, Written};
 use store::ledger::{self, Entry, State as Settled};
 use store::runs::Counts;
 
+use super::create::Flight;
 use super::wait::Orphan;
 use super::{Chunk, Run};
 use crate::adopt;
@@ -28,7 +29,16 @@ impl Run<'_> {
         chunk: &mut Chunk,
     ) -> Result<Vec<Orphan>, Stopped> {
         let left = self.create(pair, rows, chunk).await?;
-        let rows = left.as_ref();
+        self.write_known(pair, left.as_deref().unwrap_or(rows), chunk).await
+    }
+
+    /// Writes rows after a look at what is there.
+    pub(super) async fn write_known(
+        &mut self,
+        pair: &Pair,
+        rows: &[Candidate],
+        chunk: &mut Chunk,
+    ) -> Result<Vec<Orphan>, Stopped> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -120,10 +130,12 @@ impl Run<'_> {
         Ok(orphans)
     }
 
-    /// What the run has done, with a chunk that is not committed yet.
+    /// What the run has done, with what is not committed yet and what is on its way.
     pub(super) fn counts_with(&self, chunk: &Chunk) -> Counts {
         let mut counts = self.counts;
+        counts += self.held.counts;
         counts += chunk.counts;
+        counts.created += self.flights.iter().map(Flight::creates).sum::<u64>();
         counts
     }
 

@@ -114,6 +114,16 @@ impl Sink for Masking {
         self.sink.missing(references)
     }
 
+    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        Box::pin(async move {
+            let faults = self.sink.unfit(changes).await.map_err(|fault| hide(fault, &self.values_of(changes)))?;
+            let hidden = |(fault, change): (Option<Fault>, &Change)| {
+                fault.map(|fault| hide(fault, &self.values_of(std::slice::from_ref(change))))
+            };
+            Ok(faults.into_iter().zip(changes).map(hidden).collect())
+        })
+    }
+
     fn rows_per_chunk(&self) -> usize {
         self.sink.rows_per_chunk()
     }

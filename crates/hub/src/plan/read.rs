@@ -148,6 +148,7 @@ impl Planner<'_> {
                 Decision::Write(change) => writes.push((candidate, *change, current)),
             }
         }
+        let writes = self.fitting(pair, writes).await?;
         let missing = self.missing(pair, &writes).await?;
         for ((candidate, change, current), missing) in writes.into_iter().zip(missing) {
             let row = self.planned(pair, candidate, &change, current.as_ref());
@@ -182,6 +183,30 @@ impl Planner<'_> {
             faults: Vec::new(),
             proof: self.proofs.of_write(pair, &candidate.key, change, current),
         }
+    }
+
+    /// Rejects the changes that only the destination knows to be unfit.
+    async fn fitting<'r>(
+        &mut self,
+        pair: &Pair,
+        writes: Vec<(&'r Candidate, Change, Option<Current>)>,
+    ) -> Result<Vec<(&'r Candidate, Change, Option<Current>)>, Stopped> {
+        let changes: Vec<Change> = writes.iter().map(|(_, change, _)| change.clone()).collect();
+        if changes.is_empty() {
+            return Ok(writes);
+        }
+        let faults = with_retries(&self.job.retry, self.watch, || pair.sink.unfit(&changes)).await?;
+        let mut fitting = Vec::with_capacity(writes.len());
+        for (write, fault) in writes.into_iter().zip(faults) {
+            let Some(fault) = fault else {
+                fitting.push(write);
+                continue;
+            };
+            self.settled += 1;
+            let (key, hash) = (&write.0.key, write.0.source_hash);
+            self.reject(pair, key, hash, vec![fault.at_key(key.to_string())]);
+        }
+        Ok(fitting)
     }
 
     /// For each change: the rows that it points to and that the destination does not have.

@@ -211,7 +211,12 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             }
         }
         if matches!(self.mode, Mode::Plan) {
-            for (change, at) in changes.iter().zip(of) {
+            let unfit = with_retries(retry, watch, || joint.sink(side).unfit(&changes)).await?;
+            for ((change, at), unfit) in changes.iter().zip(of).zip(unfit) {
+                if let Some(fault) = unfit {
+                    effects[at] = Some(Effect::Refused(Box::new(fault)));
+                    continue;
+                }
                 let (case, ..) = &writing[orders[at].0];
                 if let Existing::One(row) = &found[at] {
                     (self.each)(super::plan::adopted(joint, side, case, change, row, &mut self.proofs));

@@ -23,6 +23,7 @@ use crate::outage::with_retries;
 use crate::plan::PlannedRow;
 use crate::reject::keyless;
 use crate::watch::Note;
+use crate::window::Window;
 
 /// What one read of one side has seen.
 #[derive(Debug, Default)]
@@ -43,6 +44,9 @@ pub(super) struct Seen {
 impl<E: FnMut(PlannedRow)> Run<'_, E> {
     /// Reads a side for what changed, and merges it.
     pub(super) async fn pass(&mut self, joint: &Joint, side: Which) -> Result<Seen, Stopped> {
+        if let Some(window) = self.job.window {
+            return self.read_window(joint, side, window).await;
+        }
         let stream = joint.stream(side);
         let fingerprint = format!("{:016x}", joint.fingerprint);
         let removes = joint.rules.removes_in[side.other()];
@@ -63,6 +67,20 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             seen = self.read(joint, side, None, Some(why)).await?;
         }
         Ok(seen)
+    }
+
+    /// What the side changed in a window of time. No position is read or moved, and nothing is taken for gone.
+    async fn read_window(&mut self, joint: &Joint, side: Which, window: Window) -> Result<Seen, Stopped> {
+        let mut reader = window.open(self.job, joint.from(side), self.watch).await?;
+        let entity = format!("{} of {}", joint.entity.name, joint.name(side));
+        self.watch.note(Note::Reading { entity: &entity, everything: None, left: reader.left() });
+        let mut seen = Seen::default();
+        while let Some(page) = reader.next().await? {
+            let page = Page { cursor: None, deleted: Vec::new(), ..page };
+            self.page(joint, side, &page, &mut seen).await?;
+            self.watch.note(Note::Progress { entity: &entity, counts: self.counts });
+        }
+        Ok(Seen::default())
     }
 
     async fn read(

@@ -11,7 +11,7 @@ use super::decide::{Case, Kind, Order};
 use super::letters::Letter;
 use super::memory::Memory;
 use super::merge::Which;
-use super::run::{Mode, Run, cannot};
+use super::run::{Mode, Run};
 use crate::batch::{self, Job};
 use crate::error::Error;
 use crate::error::Stopped;
@@ -26,9 +26,6 @@ pub(crate) async fn plan(
     watch: &dyn Watch,
     each: &mut (dyn FnMut(PlannedRow) + Send),
 ) -> Result<Result<Plan, Fault>, Error> {
-    if let Some(fault) = cannot(job) {
-        return Ok(Err(fault));
-    }
     let mut known = 0;
     for joint in &job.two_way {
         known += joined(store, job, joint)?;

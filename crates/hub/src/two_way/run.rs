@@ -21,6 +21,7 @@ use crate::consent::{self, Agreed, Guard};
 use crate::error::Error;
 use crate::error::Stopped;
 use crate::plan::{PlannedRow, Proofs};
+use crate::retyped;
 use crate::watch::{Note, Watch};
 
 /// How often rows that could not be settled are looked at again within a run.
@@ -73,9 +74,6 @@ pub(super) struct Run<'a, E> {
 
 /// Runs a two-way integration once. As [`crate::batch::run`].
 pub(crate) async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
-    if let Some(fault) = cannot(job) {
-        return crate::batch::failed(store, &job.integration, start, fault).await;
-    }
     let (lease, id) = begin(store, &job.integration, &start).await?;
     let compare = batch::compares(store, job)?;
     let none: fn(PlannedRow) = |_| {};
@@ -102,12 +100,6 @@ pub(crate) async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watc
     let approval = end(store, &lease, id, state, error.as_ref(), ops).await?;
     let Run { counts, by_code: rejected, waiting, .. } = run;
     Ok(Report { run: id, state, counts, rejected, waiting, approval, error })
-}
-
-/// What is asked for by hand, and goes one way only so far.
-pub(super) fn cannot(job: &Job) -> Option<Fault> {
-    job.window.as_ref()?;
-    Some(crate::compile::not_yet(&job.integration, "A window of time, both ways,"))
 }
 
 impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
@@ -147,6 +139,9 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
 
     /// Merges, where the run may; otherwise why not.
     async fn agreed(&mut self) -> Result<Option<Agreed>, Stopped> {
+        if let Mode::Live { lease, .. } = &self.mode {
+            retyped::note(self.store, self.job, lease).await?;
+        }
         match consent::agree(self.store, self.job, self.watch).await? {
             Agreed::Go(guard) => self.guard = guard,
             other => return Ok(Some(other)),

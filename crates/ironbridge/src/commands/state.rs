@@ -85,9 +85,14 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
             if let Some(entity) = entity {
                 entity_exists(entity)?;
             }
-            let reset = cursors::Op::Reset { integration: name.clone(), stream: entity.clone() };
+            let reset = |stream| cursors::Op::Reset { integration: name.clone(), stream }.into();
+            // What the columns held is forgotten along with the position: the next run takes them as they are.
+            let all = match entity {
+                Some(entity) => vec![reset(Some(entity.clone())), reset(Some(hub::retyped::stream(entity)))],
+                None => vec![reset(None)],
+            };
             let did = wiring::actor().did("state reset", name).with(serde_json::json!({ "entity": entity })).op();
-            while_it_rests(&store, name, vec![reset.into(), did]).await?;
+            while_it_rests(&store, name, [all, vec![did]].concat()).await?;
             talk!("The next run of {name} reads everything; what is right already is not written again.");
         }
     }

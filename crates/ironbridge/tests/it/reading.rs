@@ -106,6 +106,105 @@ fn a_column_that_is_gone_stops_just_what_uses_it() {
     world.ironbridge(&["run", "customers"]).fails(1, "IB0703");
 }
 
+/// Makes the customers' table anew, with another type for one column; what it held is kept as far as it can be.
+fn retype(world: &World, from: &str, to: &str) {
+    let conn = rusqlite::Connection::open(world.finance()).unwrap();
+    let made: String =
+        conn.query_row("SELECT sql FROM sqlite_master WHERE name = 'customers'", [], |row| row.get(0)).unwrap();
+    assert!(made.contains(from), "{made}");
+    let anew = made.replace(from, to);
+    conn.execute_batch(&format!(
+        "ALTER TABLE customers RENAME TO old_customers; {anew}; INSERT INTO customers SELECT * FROM old_customers; DROP TABLE old_customers"
+    ))
+    .unwrap();
+}
+
+#[test]
+fn a_column_that_was_retyped_stops_just_what_uses_it() {
+    let world = World::new(300);
+    world.sql(GOOD);
+    let made: String = rusqlite::Connection::open(world.finance())
+        .unwrap()
+        .query_row("SELECT sql FROM sqlite_master WHERE name = 'customers'", [], |row| row.get(0))
+        .unwrap();
+    let column = |name: &str| {
+        let at = made.find(name).unwrap();
+        made[at..].split([',', '\n', ')']).next().unwrap().trim().to_owned()
+    };
+    let limit = column("credit_limit");
+    retype(&world, &limit, "credit_limit NUMERIC");
+    assert!(world.run()["error"].is_null());
+    world.sql(&format!("UPDATE customers SET updated_at = {}", ago("+0 seconds")));
+    let before = world.accounts();
+    world.reset_stats();
+
+    // What another type says in the same way stops nothing.
+    retype(&world, "credit_limit NUMERIC", "credit_limit DECIMAL(18,4)");
+    assert!(world.run()["error"].is_null());
+    retype(&world, "credit_limit DECIMAL(18,4)", "credit_limit TEXT");
+    world.sql(&format!("UPDATE customers SET credit_limit = 'much', updated_at = {}", ago("+0 seconds")));
+    for command in ["plan", "run"] {
+        let said = world.ironbridge(&[command, "customers"]).fails(1, "IB0635");
+        for part in ["`credit_limit` of `customers` holds text now", "held decimal", "money", "state reset customers"] {
+            assert!(said.err.contains(part), "{command} does not say {part}: {said:#?}");
+        }
+    }
+    let run = world.run();
+    assert_eq!(
+        (run["rejected"].as_u64(), run["read"].as_u64()),
+        (Some(0), Some(0)),
+        "no row became a dead letter: {run:#}"
+    );
+    assert_eq!((world.rows_written(), world.accounts()), (0, before));
+
+    // A mapping that was changed says what the new type means.
+    world.sql("UPDATE customers SET credit_limit = '4,000.25'");
+    world.edit(
+        "systems/finance.yaml",
+        "credit_limit: credit_limit",
+        "credit_limit: '=Value(Substitute(credit_limit, \",\", \"\"))'",
+    );
+    let run = world.run();
+    assert!(run["error"].is_null() && run["updated"].as_u64() > Some(280), "{run:#}");
+    assert!(world.accounts().values().all(|account| account.credit_limit.as_deref() == Some("4000.25")));
+
+    // What a formula reads has a type as well.
+    retype(&world, "credit_limit TEXT", "credit_limit NUMERIC");
+    world.ironbridge(&["run", "customers"]).fails(1, "IB0635");
+    world.ironbridge(&["state", "reset", "customers", "customer"]).ok();
+    world.sql("UPDATE customers SET credit_limit = 7");
+    let run = world.run();
+    assert!(run["error"].is_null() && run["updated"].as_u64() > Some(280), "{run:#}");
+}
+
+#[test]
+fn a_column_that_was_retyped_in_postgresql_stops_the_run() {
+    let Some(postgres) = crate::postgres::Postgres::new("retyped", 120) else { return };
+    let world = &postgres.world;
+    assert!(world.run()["error"].is_null());
+    let alter = |ty: &str| postgres.sql(&format!("ALTER TABLE finance.customers ALTER COLUMN {ty}"));
+    alter("credit_limit TYPE numeric(18,2)");
+    alter("terms_code TYPE text");
+    alter("company_name TYPE varchar(400)");
+    assert!(world.run()["error"].is_null(), "these say the same");
+    let before = world.accounts();
+    world.reset_stats();
+    alter("credit_limit TYPE text USING 'EUR ' || credit_limit");
+    postgres.sql("UPDATE finance.customers SET updated_at = now()");
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0635");
+    assert!(said.err.contains("`credit_limit` of `finance.customers` holds text now, and held decimal"), "{said:#?}");
+    alter("credit_limit TYPE boolean USING true");
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0635");
+    assert!(said.err.contains("no yes_no is money"), "{said:#?}");
+    assert_eq!((world.rows_written(), world.accounts()), (0, before));
+    // It has its type back: the run goes on where the last good one ended.
+    alter("credit_limit TYPE numeric(18,4) USING 12.5");
+    let run = world.run();
+    assert!(run["error"].is_null() && run["updated"].as_u64() > Some(100), "{run:#}");
+    let letters = world.ironbridge(&["dead-letters", "list"]).ok().out;
+    assert!(!letters.contains("IB0410"), "no value was refused for its type: {letters}");
+}
+
 /// Dynamics to a table of the warehouse, by change tracking.
 fn copies() -> World {
     let (world, _) = world();

@@ -561,3 +561,50 @@ fn a_row_waits_for_the_one_that_it_points_to() {
     assert_eq!(parent, "C-1");
     pair.rests();
 }
+
+#[test]
+fn a_window_of_time_is_merged_both_ways_and_nothing_is_taken_for_gone() {
+    let pair = Pair::with("conflict: ask", "conflict: ask\ndeletes: delete\nmax_deletes: 100 %");
+    for number in ["C-1", "C-2", "C-3"] {
+        pair.client(number, "Before (sample)", "", "5", "30");
+    }
+    pair.good_run();
+    pair.rests();
+    let position = pair.world.ironbridge(&["state", "show", "customers-two-way"]).ok().out;
+    // Changed behind both positions: with an old stamp there, and as if nothing had ever told of it here.
+    pair.sql(
+        "UPDATE clients SET company = 'Long ago (sample)', updated_at = '2025-03-29 12:00:00' WHERE client_no = 'C-1'",
+    );
+    pair.sql("DELETE FROM clients WHERE client_no = 'C-3'");
+    let window = |from: &str, to: &str| ["--from".to_owned(), from.to_owned(), "--to".to_owned(), to.to_owned()];
+    let run = |args: &[String]| {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        pair.world.ironbridge(&[&["--format", "json", "run", "customers-two-way"][..], &args].concat()).ok().json()
+    };
+    let plan = pair.world.ironbridge(&[
+        "--format",
+        "json",
+        "plan",
+        "customers-two-way",
+        "--from",
+        "2025-03-29",
+        "--to",
+        "2025-03-30",
+    ]);
+    assert_eq!((plan.code, &plan.json()["update"]), (Some(3), &json!(1)), "{plan:#?}");
+    let before = run(&window("2025-03-01", "2025-03-29"));
+    assert_eq!((&before["read"], &before["updated"]), (&json!(0), &json!(0)), "{before:#}");
+    let then = run(&window("2025-03-29", "2025-03-30"));
+    assert_eq!((&then["updated"], &then["deleted"]), (&json!(1), &json!(0)), "{then:#}");
+    assert_eq!(pair.dynamics()["C-1"][0].as_deref(), Some("Long ago (sample)"));
+    assert!(pair.dynamics().contains_key("C-3"), "nobody has looked for what is gone");
+    assert_eq!(pair.world.ironbridge(&["state", "show", "customers-two-way"]).ok().out, position, "the position stays");
+    // The other way as well: what Dynamics changed in the window, once more.
+    pair.account("C-2", &json!({ "emailaddress1": "new@company.example" }));
+    let today = run(&["--from".to_owned(), "2026-01-01".to_owned()]);
+    assert_eq!(today["error"], Json::Null, "{today:#}");
+    assert_eq!(pair.finance()["C-2"][1].as_deref(), Some("new@company.example"));
+    // A side that does not know when its rows were changed says so.
+    pair.world.edit("systems/finance.yaml", "    watermark: { column: updated_at, overlap: 5 minutes }\n", "");
+    pair.world.ironbridge(&["run", "customers-two-way", "--from", "2026-01-01"]).fails(1, "IB0736");
+}

@@ -210,3 +210,66 @@ fn a_wall_clock_without_a_place_asks_for_one_and_what_has_no_state_is_not_deacti
     assert!(said.err.contains("cannot be deactivated") && said.err.contains("statecode"), "{said:#?}");
     world.ironbridge(&["run", "deals"]).fails(1, "IB0706");
 }
+
+#[test]
+fn an_amount_may_have_the_digits_of_its_currency() {
+    let world = world();
+    let money = |name: &str, source: u8| {
+        let label = json!({ "LocalizedLabels": [{ "Label": name, "LanguageCode": 1033 }] });
+        let body = json!({
+            "@odata.type": "Microsoft.Dynamics.CRM.MoneyAttributeMetadata", "SchemaName": name, "DisplayName": label,
+            "Precision": 4, "PrecisionSource": source,
+        });
+        let path = "/api/data/v9.2/EntityDefinitions(LogicalName='account')/Attributes";
+        let answer = http(&world.url, "POST", path, &body.to_string());
+        assert!(!answer.contains("\"error\""), "{answer}");
+    };
+    money("new_amount", 2);
+    money("new_price", 1);
+    let yen = json!({ "currencyname": "Yen", "isocurrencycode": "JPY", "currencysymbol": "Y", "currencyprecision": 0, "exchangerate": 150 });
+    http(&world.url, "POST", "/api/data/v9.2/transactioncurrencies", &yen.to_string());
+    world.edit("systems/dynamics.yaml", "creditlimit: amount", "new_amount: amount");
+    world.edit("integrations/deals.yaml", "compare_live: every 1 second\ndrift: report\n", "");
+    world.sql(
+        "DELETE FROM deals;
+         INSERT INTO deals (deal_no, name, amount, currency, team) VALUES
+           ('D-1', 'Pounds (sample)', '1.25', 'GBP', 'Sales UK'), ('D-2', 'Too fine for pounds (sample)', '1.125', 'GBP', 'Sales UK'),
+           ('D-3', 'Yen (sample)', '120', 'JPY', 'Sales UK'), ('D-4', 'Too fine for yen (sample)', '120.5', 'JPY', 'Sales UK'),
+           ('D-5', 'The same digits, of pounds (sample)', '120.5', 'GBP', 'Sales UK')",
+    );
+    let exact = |what: &str| {
+        let plan = world.ironbridge(&["--format", "json", "plan", "deals"]).json();
+        let run = run(&world);
+        let of = |json: &Json, names: [&str; 3]| names.map(|name| json[name].clone());
+        assert_eq!(
+            of(&plan, ["create", "update", "reject"]),
+            of(&run, ["created", "updated", "rejected"]),
+            "{what}: {plan:#} {run:#}"
+        );
+        run
+    };
+    let first = exact("new rows");
+    assert_eq!((&first["created"], &first["rejected"]), (&json!(3), &json!(2)), "{first:#}");
+    let letters = world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().out;
+    assert!(letters.contains("IB0414") && letters.contains("120.5") && letters.contains("JPY"), "{letters}");
+    assert_eq!(account(&world, "D-1")["new_amount"].to_string().trim_end_matches('0'), "1.25");
+
+    // Only the amount is sent: which currency the row has is asked for.
+    world.sql("UPDATE deals SET amount = '121.5' WHERE deal_no = 'D-3'; UPDATE deals SET amount = '121.5' WHERE deal_no = 'D-5'");
+    let changed = exact("changed rows");
+    assert_eq!(
+        (&changed["updated"], &changed["rejected"]),
+        (&json!(1), &json!(3)),
+        "the two from before, and D-3: {changed:#}"
+    );
+    assert_eq!(
+        account(&world, "D-3")["new_amount"].to_string().trim_end_matches(['0', '.']),
+        "12",
+        "120 yen as before"
+    );
+
+    // Prices have the digits of the organisation, and that is known before any row is read.
+    world.edit("systems/dynamics.yaml", "new_amount: amount", "new_price: amount");
+    let prices = exact("prices");
+    assert_eq!(prices["rejected"], json!(1), "D-2 has three digits: {prices:#}");
+}

@@ -117,10 +117,10 @@ async fn a_table_without_the_message_and_a_target_that_is_full_are_left_to_the_u
 
     let contacts = system(&handle, 1).sink(write("contact", "new_number")).unwrap();
     let people: Vec<Change> =
-        (1..=12).map(|i| change(Op::Upsert, &i.to_string(), &[("lastname", Value::text("Sample"))])).collect();
+        (1..=40).map(|i| change(Op::Upsert, &i.to_string(), &[("lastname", Value::text("Sample"))])).collect();
     assert!(contacts.apply(&people).await.unwrap().iter().all(Result::is_ok));
     assert_eq!(contacts.rows_per_create(), 4);
-    assert_eq!(told(contacts.create(&people).await), "-".repeat(12));
+    assert_eq!(told(contacts.create(&people).await), "-".repeat(40));
     assert_eq!(contacts.rows_per_create(), 0, "trying costs more than it saves");
     handle.shutdown().await;
 }

@@ -38,6 +38,7 @@ pub fn tables() -> Vec<Table> {
             integer("expirechangetrackingindays", "Days to Expire Change Tracking Deltas", 0, 365),
             integer("languagecode", "Language", 0, i32::MAX),
             lookup("basecurrencyid", "Currency", &["transactioncurrency"]),
+            integer("pricingdecimalprecision", "Pricing Decimal Precision", 0, 4),
             boolean("isauditenabled", "Is Auditing Enabled"),
         ],
     );

@@ -60,6 +60,8 @@ pub fn read_column(body: &Value) -> Answer<Column> {
             min: bound("MinValue", "-922337203685477"),
             max: bound("MaxValue", columns::MONEY_MAX),
             is_base: false,
+            // What says nothing goes by the currency.
+            source: number("PrecisionSource").and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 2).unwrap_or(2),
         },
         "Boolean" => {
             let side = |name: &str, default: &str| {

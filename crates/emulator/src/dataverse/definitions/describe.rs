@@ -158,9 +158,9 @@ fn specific(table: &Table, column: &Column) -> Value {
         Kind::Double { precision } => json!({
             "Precision": precision, "MinValue": -100_000_000_000_i64, "MaxValue": 100_000_000_000_i64, "ImeMode": "Disabled",
         }),
-        Kind::Money { precision, min, max, is_base } => json!({
+        Kind::Money { precision, min, max, is_base, source } => json!({
             "Precision": precision,
-            "PrecisionSource": 0,
+            "PrecisionSource": source,
             "MinValue": number(min),
             "MaxValue": number(max),
             "IsBaseCurrency": is_base,

@@ -10,6 +10,27 @@ use crate::dataverse::refusal::Answer;
 use crate::dataverse::storage::blob;
 use crate::dataverse::value;
 
+/// The columns that others are composed of.
+const PARTS: [&str; 12] = [
+    "firstname",
+    "lastname",
+    "address1_line1",
+    "address1_line2",
+    "address1_line3",
+    "address1_city",
+    "address1_stateorprovince",
+    "address1_postalcode",
+    "address1_country",
+    "productid",
+    "quantity",
+    "priceperunit",
+];
+
+/// Whether [`derive`] has anything to do where these columns were submitted.
+pub(super) fn is_derived_from(table: &Table, submitted: &[usize]) -> bool {
+    PARTS.iter().any(|part| table.columns.get_index_of(*part).is_some_and(|index| submitted.contains(&index)))
+}
+
 /// Recomputes what the platform composes from other columns, when one of those was submitted.
 pub(super) fn derive(engine: &Engine, table: &Table, id: Uuid, submitted: &[usize]) -> Answer<()> {
     let touched = |name: &str| table.columns.get_index_of(name).is_some_and(|index| submitted.contains(&index));

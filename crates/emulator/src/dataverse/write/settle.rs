@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 use rusqlite::types::Value;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use uuid::Uuid;
 
 use super::Caller;
@@ -116,6 +116,14 @@ pub(super) fn settle_money(engine: &Engine, table: &Table, id: Option<Uuid>, pay
         }
         _ => (blob(builtin::BASE_CURRENCY), Decimal::ONE),
     };
+    round(engine, table, &currency, payload)?;
+    let amounts: Vec<(String, Value)> = amounts
+        .into_iter()
+        .map(|(name, _)| {
+            let rounded = payload.cell(table, &name).map_or(Value::Null, |cell| cell.value.clone());
+            (name, rounded)
+        })
+        .collect();
     payload.set(table, "transactioncurrencyid", Value::Blob(currency));
     payload.set(table, "exchangerate", value::scaled(rate, 10).map_or(Value::Null, Value::Integer));
     for (name, amount) in amounts {
@@ -128,6 +136,34 @@ pub(super) fn settle_money(engine: &Engine, table: &Table, id: Option<Uuid>, pay
             other => other,
         };
         payload.set(table, &format!("{name}_base"), base);
+    }
+    Ok(())
+}
+
+/// Amounts whose precision is the organisation's or the currency's, cut to that without a word.
+fn round(engine: &Engine, table: &Table, currency: &[u8], payload: &mut Payload) -> Answer<()> {
+    for cell in &mut payload.cells {
+        let (Kind::Money { is_base: false, source: source @ 1.., .. }, Value::Integer(amount)) =
+            (&table.columns[cell.column].kind, &mut cell.value)
+        else {
+            continue;
+        };
+        let places: Option<i64> = match source {
+            1 => engine
+                .conn
+                .prepare_cached("SELECT c_pricingdecimalprecision FROM t_organization")?
+                .query_row([], |row| row.get(0)),
+            _ => engine
+                .conn
+                .prepare_cached("SELECT c_currencyprecision FROM t_transactioncurrency WHERE id = ?1")?
+                .query_row([currency], |row| row.get(0)),
+        }
+        .optional()?
+        .flatten();
+        let places = places.and_then(|places| u32::try_from(places).ok()).unwrap_or(2);
+        let exact = Decimal::from_i128_with_scale((*amount).into(), 4);
+        let rounded = exact.round_dp_with_strategy(places, RoundingStrategy::MidpointNearestEven);
+        *amount = value::scaled(rounded, 4).unwrap_or(*amount);
     }
     Ok(())
 }
