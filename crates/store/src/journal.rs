@@ -137,17 +137,23 @@ pub struct Packed {
 #[derive(Debug, Clone)]
 pub struct Alike {
     packed: Packed,
-    /// What each note has besides its key and what happened, as the file has it.
-    common: Vec<u8>,
+    /// The names of all of them, which stand in the first.
+    names: Vec<u8>,
+    /// What each has besides its key and what happened, as the file has it.
+    rest: Vec<u8>,
     entity: String,
 }
 
 impl Alike {
     /// `note` is what they have in common.
     pub fn new(note: &Note) -> Alike {
-        let mut common = Vec::new();
-        pack_common(&mut common, note);
-        Alike { packed: Packed { gathered: Gathered::default(), count: 0 }, common, entity: note.entity.clone() }
+        let (mut names, mut rest) = (Vec::new(), Vec::new());
+        put(&mut names, ENTITY, note.entity.as_bytes());
+        put(&mut names, INTEGRATION, note.integration.as_bytes());
+        put(&mut names, SYSTEM, note.system.as_bytes());
+        pack_rest(&mut rest, note);
+        let packed = Packed { gathered: Gathered::default(), count: 0 };
+        Alike { packed, names, rest, entity: note.entity.clone() }
     }
 
     pub fn add(&mut self, key: &str, what: What) {
@@ -155,9 +161,12 @@ impl Alike {
         gathered.keys.extend_from_slice(&hash(&self.entity, key).to_be_bytes());
         let at = gathered.notes.len();
         gathered.notes.extend_from_slice(&[0; 4]);
+        if *count == 0 {
+            gathered.notes.extend_from_slice(&self.names);
+        }
         put(&mut gathered.notes, KEY, key.as_bytes());
         put(&mut gathered.notes, WHAT, what.as_str().as_bytes());
-        gathered.notes.extend_from_slice(&self.common);
+        gathered.notes.extend_from_slice(&self.rest);
         let length = (gathered.notes.len() - at - 4) as u32;
         gathered.notes[at..at + 4].copy_from_slice(&length.to_be_bytes());
         *count += 1;
@@ -176,8 +185,8 @@ impl Op {
             Op::Note(notes) => {
                 let mut gathered = Gathered::default();
                 gathered.keys.reserve(8 * notes.len());
-                gathered.notes.reserve(160 * notes.len());
-                notes.iter().for_each(|note| gathered.add(note));
+                gathered.notes.reserve(96 * notes.len());
+                gathered.add_all(notes.iter());
                 Op::Packed(Packed { gathered, count: notes.len() as u64 })
             }
             other => other,
@@ -188,9 +197,7 @@ impl Op {
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     match op {
         Op::Note(notes) => {
-            for note in notes {
-                tx.journal.add(note);
-            }
+            tx.journal.add_all(notes.iter());
             Ok(OpResult::Count(notes.len() as u64))
         }
         Op::Packed(Packed { gathered, count }) => {
@@ -218,11 +225,20 @@ pub(crate) struct Gathered {
 pub(crate) struct Mark(usize, usize);
 
 impl Gathered {
-    fn add(&mut self, note: &Note) {
+    fn add_all<'n>(&mut self, notes: impl Iterator<Item = &'n Note>) {
+        let mut before = None;
+        for note in notes {
+            self.add(note, before);
+            before = Some(note);
+        }
+    }
+
+    /// `before` is the note that was added just before, in the same list.
+    fn add(&mut self, note: &Note, before: Option<&Note>) {
         self.keys.extend_from_slice(&hash(&note.entity, &note.key).to_be_bytes());
         let length_at = self.notes.len();
         self.notes.extend_from_slice(&[0; 4]);
-        pack(&mut self.notes, note);
+        pack(&mut self.notes, note, before);
         let length = (self.notes.len() - length_at - 4) as u32;
         self.notes[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
     }
@@ -276,7 +292,7 @@ pub(crate) fn forget_record(tx: &Tx<'_>, entity: &str, key: &str, only_count: bo
         forget(tx, &[id])?;
         if !kept.is_empty() {
             let mut left = Gathered::default();
-            kept.iter().for_each(|noted| left.add(&noted.note));
+            left.add_all(kept.iter().map(|noted| &noted.note));
             let sql = "INSERT INTO journal (id, at, keys, notes) VALUES (?1, ?2, ?3, ?4)";
             tx.run(sql, (id, at, &left.keys, &left.notes))?;
             grow(tx, (left.keys.len() + left.notes.len()) as i64)?;
@@ -328,24 +344,33 @@ const DETAIL: u8 = 14;
 
 fn put(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     let bytes = &bytes[..bytes.len().min(u16::MAX.into())];
-    if !bytes.is_empty() {
-        out.push(tag);
-        out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
-        out.extend_from_slice(bytes);
+    out.push(tag);
+    out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// A tag, a length, the bytes, and again. What one note after another has in common stands in the first of them only;
+/// numbers go without the zeros in front.
+fn pack(out: &mut Vec<u8>, note: &Note, before: Option<&Note>) {
+    let common = [
+        (ENTITY, &*note.entity, before.map(|before| &*before.entity)),
+        (WHAT, note.what.as_str(), before.map(|before| before.what.as_str())),
+        (INTEGRATION, &*note.integration, before.map(|before| &*before.integration)),
+        (SYSTEM, &*note.system, before.map(|before| &*before.system)),
+    ];
+    for (tag, text, before) in common {
+        if before != Some(text) {
+            put(out, tag, text.as_bytes());
+        }
     }
+    if !note.key.is_empty() {
+        put(out, KEY, note.key.as_bytes());
+    }
+    pack_rest(out, note);
 }
 
-fn pack(out: &mut Vec<u8>, note: &Note) {
-    put(out, KEY, note.key.as_bytes());
-    put(out, WHAT, note.what.as_str().as_bytes());
-    pack_common(out, note);
-}
-
-/// All but the key and what became of it.
-fn pack_common(out: &mut Vec<u8>, note: &Note) {
-    put(out, ENTITY, note.entity.as_bytes());
-    put(out, INTEGRATION, note.integration.as_bytes());
-    put(out, SYSTEM, note.system.as_bytes());
+/// All but the key, what became of it, and the names that one note after another has in common.
+fn pack_rest(out: &mut Vec<u8>, note: &Note) {
     let numbers = [
         (MESSAGE, note.message),
         (CAME, note.came.map(to_ms)),
@@ -354,14 +379,21 @@ fn pack_common(out: &mut Vec<u8>, note: &Note) {
     ];
     for (tag, number) in numbers {
         if let Some(number) = number {
-            put(out, tag, &number.to_be_bytes());
+            put(out, tag, &number.to_be_bytes()[(number.leading_zeros() / 8) as usize..]);
         }
     }
-    put(out, SESSION, note.session.as_deref().unwrap_or_default().as_bytes());
-    put(out, CORRELATION, note.correlation.as_deref().unwrap_or_default().as_bytes());
-    put(out, DEAD_LETTER, note.dead_letter.as_ref().map_or("", DeadLetterId::as_str).as_bytes());
-    put(out, REQUEST, note.request.as_deref().unwrap_or_default().as_bytes());
-    put(out, DETAIL, cut(&note.detail).as_bytes());
+    let texts = [
+        (SESSION, note.session.as_deref().unwrap_or_default()),
+        (CORRELATION, note.correlation.as_deref().unwrap_or_default()),
+        (DEAD_LETTER, note.dead_letter.as_ref().map_or("", DeadLetterId::as_str)),
+        (REQUEST, note.request.as_deref().unwrap_or_default()),
+        (DETAIL, cut(&note.detail)),
+    ];
+    for (tag, text) in texts {
+        if !text.is_empty() {
+            put(out, tag, text.as_bytes());
+        }
+    }
 }
 
 fn cut(text: &str) -> &str {
@@ -370,24 +402,32 @@ fn cut(text: &str) -> &str {
 
 /// The notes of one row. What a newer version added is passed over; what is no note ends the list.
 fn unpack(at: Ms, mut bytes: &[u8]) -> Vec<Noted> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<Noted> = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let Some((packed, rest)) = rest.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
         bytes = rest;
-        let Some(note) = unpack_one(packed) else { break };
+        let before = notes.last().map(|noted| &noted.note);
+        let Some(note) = unpack_one(packed, before) else { break };
         notes.push(Noted { at: from_ms(at), note });
     }
     notes
 }
 
-fn unpack_one(mut bytes: &[u8]) -> Option<Note> {
-    let mut note = Note::new("", "", What::Unchanged, "", "");
+fn unpack_one(mut bytes: &[u8], before: Option<&Note>) -> Option<Note> {
+    let mut note = match before {
+        Some(before) => Note::new(&before.entity, "", before.what, &before.integration, &before.system),
+        None => Note::new("", "", What::Unchanged, "", ""),
+    };
     while let Some((&tag, rest)) = bytes.split_first() {
         let (length, rest) = rest.split_first_chunk::<2>()?;
         let (part, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
         bytes = rest;
         let text = || String::from_utf8_lossy(part).into_owned();
-        let number = || part.try_into().ok().map(i64::from_be_bytes);
+        let number = || {
+            let mut eight = [0; 8];
+            eight.get_mut(8_usize.checked_sub(part.len())?..)?.copy_from_slice(part);
+            Some(i64::from_be_bytes(eight))
+        };
         match tag {
             ENTITY => note.entity = text(),
             KEY => note.key = text(),
@@ -483,18 +523,33 @@ mod tests {
     #[test]
     fn notes_come_back_as_they_were_made() {
         let mut gathered = Gathered::default();
-        let notes = [full(), Note::new("order", "SO-2", What::Created, "orders", "erp")];
-        notes.iter().for_each(|note| gathered.add(note));
+        let mut notes = vec![full(), Note::new("order", "SO-2", What::Created, "orders", "erp")];
+        // What one shares with the one before is left out; what it lacks is not taken over.
+        notes.push(Note {
+            came: Some(from_ms(-5)),
+            run: Some(RunId(0)),
+            ..Note::new("order", "SO-3", What::Created, "orders", "")
+        });
+        notes.push(full());
+        gathered.add_all(notes.iter());
         let back: Vec<Note> = unpack(5, &gathered.notes).into_iter().map(|noted| noted.note).collect();
         assert_eq!(back, notes);
         for end in 0..gathered.notes.len() {
             // A cut list is a shorter one, and nothing panics.
-            assert!(unpack(5, &gathered.notes[..end]).len() < 2);
+            assert!(unpack(5, &gathered.notes[..end]).len() < 4);
         }
         let mark = gathered.mark();
-        gathered.add(&full());
+        gathered.add(&full(), None);
         gathered.take_back(mark);
-        assert_eq!((gathered.keys.len(), unpack(5, &gathered.notes).len()), (16, 2));
+        assert_eq!((gathered.keys.len(), unpack(5, &gathered.notes).len()), (32, 4));
+        // Another commit's notes come behind, and begin anew.
+        let mut more = Gathered::default();
+        more.add(&Note::new("", "", What::Failed, "", ""), None);
+        gathered.append(&more);
+        assert_eq!(unpack(5, &gathered.notes)[4].note, Note::new("", "", What::Failed, "", ""));
+        let mut like = Gathered::default();
+        like.add_all([&notes[1]; 10].into_iter());
+        assert!(like.notes.len() < 10 * 16 + 32, "{}", like.notes.len());
     }
 
     #[test]
@@ -514,7 +569,7 @@ mod tests {
     fn a_long_detail_is_cut_between_two_letters() {
         let long = Note { detail: "é".repeat(1000), ..full() };
         let mut gathered = Gathered::default();
-        gathered.add(&long);
+        gathered.add(&long, None);
         assert_eq!(unpack(5, &gathered.notes)[0].note.detail, "é".repeat(300));
     }
 

@@ -28,6 +28,8 @@ use crate::patience;
 
 /// How often the queue is looked at for what other processes sent, and the pauses for what people want.
 const TICK: Duration = Duration::from_millis(500);
+/// After a look nothing new is looked for so soon.
+const GAP: Duration = Duration::from_millis(2);
 /// A lock is renewed three times as often as it would run out.
 const RENEW: Duration = Duration::from_secs(LOCK.as_secs() / 3);
 /// Messages of one row that are taken at once.
@@ -84,6 +86,7 @@ impl Lane {
         let mut route: Option<Arc<Route>> = None;
         let mut busy: JoinSet<Result<Ended, Error>> = JoinSet::new();
         let mut written = self.store.watch();
+        let mut looked;
         let mut told = self.store.outages()?.iter().any(|o| o.integration == self.integration && o.system == self.to);
         loop {
             if *stop.borrow() {
@@ -91,7 +94,10 @@ impl Lane {
             }
             self.wake().await?;
             let room = guard.width().saturating_sub(busy.len());
-            if room > 0 && Instant::now() >= quiet_until && self.has_work()? && !self.is_paused()? {
+            looked = tokio::time::Instant::now();
+            let works = room > 0 && Instant::now() >= quiet_until && self.has_work()?;
+            let paused = works && self.is_paused()?;
+            if works && !paused {
                 let ready = match &route {
                     Some(ready) => Ok(ready.clone()),
                     None => {
@@ -113,7 +119,8 @@ impl Lane {
             }
             tokio::select! {
                 () = tokio::time::sleep(TICK) => {}
-                _ = written.changed(), if guard.failures() == 0 => {}
+                // What is paused, or has its hands full, learns nothing from what comes in; in a burst one look serves many.
+                () = news(&mut written, looked + GAP), if guard.failures() == 0 && room > 0 && !paused => {}
                 Some(ended) = busy.join_next() => match ended {
                     Ok(ended) => match ended? {
                         Ended::Well => {
@@ -414,6 +421,14 @@ impl Lane {
             }
         }
     }
+}
+
+/// Something was written, and it is that time.
+async fn news(written: &mut watch::Receiver<u64>, not_before: tokio::time::Instant) {
+    if written.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep_until(not_before).await;
 }
 
 /// How long to wait before what a message points to is looked for again, after so many looks: soon at first, and then as

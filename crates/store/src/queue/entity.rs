@@ -13,7 +13,7 @@ use super::{place, receive, send};
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{Ms, duration_ms, ms_duration};
-use crate::tx::{Tx, first};
+use crate::tx::{Tx, all, first};
 
 /// How a queue behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -321,23 +321,19 @@ pub(crate) fn add_to_count(tx: &Tx<'_>, queue: i64, place: Place, by: i64) -> ru
 /// The counts of one queue.
 pub(crate) fn counts(conn: &Connection, path: &str) -> rusqlite::Result<Option<Counts>> {
     let Some((id, _)) = id_and_kind(conn, path)? else { return Ok(None) };
-    let count = |queue, place| -> rusqlite::Result<u64> {
-        let sql = "SELECT n FROM tally WHERE id = ?1";
-        Ok(first(conn, sql, [tally_of(queue, place)], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+    let places = |queue| -> rusqlite::Result<[u64; 5]> {
+        let mut counts = [0; Place::ALL.len()];
+        let sql = "SELECT id - ?1, n FROM tally WHERE id BETWEEN ?1 AND ?1 + 4";
+        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        for (place, count) in all(conn, sql, [tally_of(queue, Place::Ready)], read)? {
+            counts[place as usize] = count as u64;
+        }
+        Ok(counts)
     };
-    let dead = "SELECT id FROM queue WHERE parent = ?1 AND kind = 3";
-    let dead = match first(conn, dead, [id], |row| row.get(0))? {
-        Some(dead) => Place::ALL.into_iter().map(|place| count(dead, place)).sum::<rusqlite::Result<u64>>()?,
-        None => 0,
-    };
-    Ok(Some(Counts {
-        ready: count(id, Place::Ready)?,
-        locked: count(id, Place::Locked)?,
-        delayed: count(id, Place::Delayed)?,
-        deferred: count(id, Place::Deferred)?,
-        scheduled: count(id, Place::Scheduled)?,
-        dead,
-    }))
+    let [ready, locked, delayed, deferred, scheduled] = places(id)?;
+    let dead = first(conn, "SELECT id FROM queue WHERE parent = ?1 AND kind = 3", [id], |row| row.get(0))?;
+    let dead = dead.map_or(Ok([0; 5]), places)?.iter().sum();
+    Ok(Some(Counts { ready, locked, delayed, deferred, scheduled, dead }))
 }
 
 /// The settings of one queue.

@@ -110,7 +110,7 @@ fn what_waits_on_a_full_disk_is_settled_and_makes_room() {
         }
         assert_eq!(settled, (0..sent).map(|n| n.to_string()).collect::<Vec<_>>());
         // What is gone has made room for more, with the disk as full as before.
-        for n in 0..sent / 2 {
+        for n in 0..sent / 4 {
             soon(&format!("send {n} of {sent} in {kilobytes} KB, filled by others: {by_others}"), || send(&store, n));
         }
         assert_eq!(store.journal_of("order", "7", 10).unwrap().len(), 1);
