@@ -293,6 +293,57 @@ fn a_row_has_one_dead_letter_however_often_it_is_bad() {
 }
 
 #[test]
+fn a_dead_letter_is_closed_once_a_newer_row_was_written() {
+    let (world, keys) = world();
+    let row = |columns: &str| {
+        world.sql(&format!(
+            "UPDATE customers SET {columns}, updated_at = {} WHERE customer_no = '{}'",
+            ago("+0 seconds"),
+            keys[3]
+        ));
+    };
+    let states = || {
+        let said = world.ironbridge(&["--format", "json", "dead-letters", "list", "customers", "--all"]).ok().json();
+        let ours = said.as_array().unwrap().iter().filter(|letter| letter["key"] == json!(keys[3])).cloned();
+        ours.map(|letter| letter["state"].to_string()).collect::<Vec<_>>()
+    };
+    row("terms_code = '98'");
+    assert_eq!(world.run()["rejected"], json!(1));
+    assert_eq!(states(), ["\"open\""]);
+    // Nobody retries it: the row is repaired at its source, and the next run writes it.
+    row("terms_code = '60', credit_limit = '77'");
+    assert_eq!(world.run()["updated"], json!(1));
+    assert_eq!(states(), ["\"superseded\""]);
+    assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
+fn what_is_written_once_is_left_to_people_afterwards() {
+    let (world, keys) = world();
+    let lead = "      parentaccountid: parent\n";
+    world.edit("systems/dynamics.yaml", lead, &format!("{lead}      telephone1: {{ value: \"0800\", only_on: create }}\n"));
+    let phone = |key: &str| {
+        let path = format!("/api/data/v9.2/accounts(accountnumber='{key}')?$select=telephone1");
+        serde_json::from_str::<Json>(&http(&world.url, "GET", &path, "")).unwrap()["telephone1"].clone()
+    };
+    // Rows that are there already do not get it, though the mapping has changed and everything is read again.
+    let run = world.run();
+    assert_eq!((&run["updated"], &run["error"], phone(&keys[0])), (&json!(0), &Json::Null, Json::Null), "{run:#}");
+    world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, terms_code, updated_at) VALUES ('C-9001', 'New (sample)', '30', {})",
+        ago("+0 seconds")
+    ));
+    assert_eq!(world.run()["created"], json!(1));
+    assert_eq!(phone("C-9001"), json!("0800"));
+    http(&world.url, "PATCH", "/api/data/v9.2/accounts(accountnumber='C-9001')", r#"{"telephone1": "0207"}"#);
+    change(&world, "C-9001", "12", &ago("+0 seconds"));
+    assert_eq!(world.run()["updated"], json!(1));
+    world.ironbridge(&["state", "reset", "customers"]).ok();
+    assert_eq!(world.run()["updated"], json!(0));
+    assert_eq!(phone("C-9001"), json!("0207"), "somebody has written it since");
+}
+
+#[test]
 fn a_window_of_dynamics_is_read_by_the_time_of_the_last_change() {
     let world = copies();
     let keys: Vec<String> = world.accounts().into_keys().collect();
