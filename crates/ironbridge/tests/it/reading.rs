@@ -321,7 +321,11 @@ fn a_dead_letter_is_closed_once_a_newer_row_was_written() {
 fn what_is_written_once_is_left_to_people_afterwards() {
     let (world, keys) = world();
     let lead = "      parentaccountid: parent\n";
-    world.edit("systems/dynamics.yaml", lead, &format!("{lead}      telephone1: {{ value: \"0800\", only_on: create }}\n"));
+    world.edit(
+        "systems/dynamics.yaml",
+        lead,
+        &format!("{lead}      telephone1: {{ value: \"0800\", only_on: create }}\n"),
+    );
     let phone = |key: &str| {
         let path = format!("/api/data/v9.2/accounts(accountnumber='{key}')?$select=telephone1");
         serde_json::from_str::<Json>(&http(&world.url, "GET", &path, "")).unwrap()["telephone1"].clone()
