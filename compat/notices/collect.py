@@ -105,7 +105,7 @@ try:
     os.rename(work / "away.db", work / "finance.db")
     until("its end", told("[over] contoso: customers is late"))
     sql("finance.db", f"UPDATE customers SET name = 'Nail (sample)', changed_at = '{monday:%Y-%m-%dT%H:%M:%SZ}' WHERE name IS NULL")
-    until("the end of several", told("things needed somebody"), 150)
+    until("the end of several", told("began together"), 150)
     ran("alerts", "test")
 finally:
     up.terminate()

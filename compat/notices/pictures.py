@@ -26,7 +26,7 @@ def chromium(path, *args):
     with tempfile.TemporaryDirectory() as profile:
         command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb",
                    f"--user-data-dir={profile}", "--allow-file-access-from-files", *args, path.as_uri()]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=240).stdout
 
 
 def draw(name, page, width, height):
