@@ -43,6 +43,7 @@ fn start(n: usize) -> Op {
         since: Timestamp::MAX,
         at: Some("steps[0]".into()),
         data: STATE.into(),
+        steps: Vec::new(),
     }))
 }
 

@@ -18,7 +18,7 @@ use crate::units::{Hours, Wait};
 mod flow;
 mod testcase;
 
-pub(crate) use flow::flow;
+pub(crate) use flow::{flow, form};
 pub(crate) use testcase::test_case;
 
 const MIDNIGHT: Hours = Hours { from: Time::constant(0, 0, 0, 0), until: Time::constant(0, 0, 0, 0) };
@@ -76,6 +76,19 @@ fn holidays(calendar: &Group) -> Holidays {
     }
 }
 
+fn own_calendar(calendar: &Group) -> OwnCalendar {
+    OwnCalendar {
+        working_hours: match calendar.get("working_hours") {
+            Some(Data::Hours(hours)) => Some(*hours),
+            _ => None,
+        },
+        working_days: calendar
+            .says("working_days")
+            .then(|| calendar.strings("working_days").iter().filter_map(|day| weekday(day)).collect()),
+        holidays: calendar.says("holidays").then(|| holidays(calendar)),
+    }
+}
+
 fn weekday(word: &str) -> Option<Weekday> {
     let all = [
         Weekday::Monday,
@@ -96,6 +109,8 @@ pub(crate) fn people(group: &Group) -> (Vec<Person>, Vec<crate::model::Group>) {
         name: string(person, "name"),
         email: string(person, "email"),
         manager: text(person, "manager"),
+        calendar: person.group("calendar").map(own_calendar).unwrap_or_default(),
+        time_zone: zone(person),
     });
     let groups = entries(group, "groups").map(|(id, group)| crate::model::Group {
         id,

@@ -79,6 +79,7 @@ codes! {
     FLOW_OUTCOME "IB1209" "An outcome that is missing, or never comes";
     CHILD_FLOW "IB1210" "A child flow that cannot be one";
     FLOW_LOOP "IB1211" "A loop that cannot be one";
+    FORM "IB1214" "A form that cannot be one";
     KEY_LOST "IB0913" "A key that cannot be found again by its GUID";
 }
 

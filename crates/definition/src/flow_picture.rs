@@ -61,6 +61,7 @@ fn trigger(flow: &Flow) -> String {
     }
     ways.extend(flow.schedule.as_ref().map(ToString::to_string));
     ways.extend(flow.call.then(|| "a call".to_owned()));
+    ways.extend(flow.form.is_some().then(|| "a form".to_owned()));
     ways.join(", ")
 }
 

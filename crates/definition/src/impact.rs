@@ -317,7 +317,10 @@ pub(crate) fn names_field(integration: &Integration, entity: &str, field: &str) 
                 set.iter().any(|one| of == entity && one.field == field || given(&one.value))
             }
             StepKind::Approve(approval) => {
-                given(&approval.ask) || approval.if_changed.iter().any(|name| name.rsplit('.').next() == Some(field))
+                let filled = approval.form.iter().filter_map(|field| field.default.as_ref());
+                filled.into_iter().any(given)
+                    || given(&approval.ask)
+                    || approval.if_changed.iter().any(|name| name.rsplit('.').next() == Some(field))
             }
             StepKind::Notify { to, text } => given(to) || given(text),
             StepKind::Switch { value, .. } => mentions(value, field),

@@ -17,11 +17,13 @@ use crate::rules::accept::Accepted;
 use crate::units::Hours;
 
 mod flow;
+mod form;
 mod integration;
 mod reach;
 mod testcase;
 
 pub use flow::{Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, Given, Step, StepKind};
+pub use form::{FormField, With};
 pub use integration::{
     ApproveRun, Batch, Conflict, DeadLetterRules, Deletes, Direction, Drift, Event, Integration, Missed, Overlap,
     Pattern, Payload, StopAfter, Trigger, Virtual,
@@ -117,6 +119,32 @@ pub struct Person {
     pub name: String,
     pub email: String,
     pub manager: Option<String>,
+    pub calendar: OwnCalendar,
+    pub time_zone: Option<TimeZone>,
+}
+
+/// What is different for one person from the calendar of the hub.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OwnCalendar {
+    pub working_hours: Option<Hours>,
+    pub working_days: Option<Vec<Weekday>>,
+    pub holidays: Option<Holidays>,
+}
+
+impl Person {
+    /// When this person works, and by which clocks; nothing where that is as the hub has it.
+    pub fn hours(&self, hub: &Hub) -> Option<(Calendar, TimeZone)> {
+        let own = &self.calendar;
+        if *own == OwnCalendar::default() && self.time_zone.is_none() {
+            return None;
+        }
+        let calendar = Calendar {
+            working_hours: own.working_hours.unwrap_or(hub.calendar.working_hours),
+            working_days: own.working_days.clone().unwrap_or_else(|| hub.calendar.working_days.clone()),
+            holidays: own.holidays.clone().unwrap_or_else(|| hub.calendar.holidays.clone()),
+        };
+        Some((calendar, self.time_zone.clone().unwrap_or_else(|| hub.time_zone.clone())))
+    }
 }
 
 /// *Shape*: `pagerduty`, `teams`, `slack` and `webhook` may hold `${…}`, to be resolved at the call that needs them.

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod decision;
 pub(crate) mod entity;
 pub(crate) mod flow;
+pub(crate) mod form;
 pub(crate) mod hub;
 pub(crate) mod integration;
 pub(crate) mod system;

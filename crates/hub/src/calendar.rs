@@ -177,6 +177,47 @@ mod tests {
         check("2026-07-03T20:00:00Z", Wait::WorkingHours(1), "2026-07-06T09:00:00Z");
     }
 
+    /// Summer time, leap days, years whose end falls oddly: waits are as long for people as they always are.
+    #[test]
+    fn waits_over_days_that_are_not_like_others() {
+        let check = |zone: &str, holidays: &str, from: &str, wait, expected: &str| {
+            let zone = TimeZone::get(zone).unwrap();
+            let ends = after(from.parse().unwrap(), wait, &calendar(holidays), &zone);
+            assert_eq!(ends.to_string(), expected, "{wait:?} after {from} in {zone:?}");
+        };
+        let (days, hours) = (Wait::WorkingDays, Wait::WorkingHours);
+        // Clocks go forward on 28 March 2027 and back on 31 October: the hour on the wall stays.
+        check("Europe/London", "none", "2027-03-26T12:00:00Z", days(1), "2027-03-29T11:00:00Z");
+        check("Europe/London", "none", "2027-10-29T11:00:00Z", days(1), "2027-11-01T12:00:00Z");
+        check("Europe/London", "none", "2027-03-26T16:30:00Z", hours(2), "2027-03-29T09:00:00Z");
+        // By the clock a day has 24 hours, whatever the wall shows.
+        let a_day = Wait::Elapsed(std::time::Duration::from_secs(86_400));
+        check("Europe/London", "none", "2027-03-27T12:00:00Z", a_day, "2027-03-28T12:00:00Z");
+        // Good Friday and Easter Monday of 2027 are on both sides of that night.
+        check("Europe/London", "england-and-wales", "2027-03-25T12:00:00Z", days(1), "2027-03-30T11:00:00Z");
+        check("Europe/London", "scotland", "2027-03-25T12:00:00Z", days(1), "2027-03-29T11:00:00Z");
+        // 29 February 2028 is a Tuesday, and works; 2100 has none.
+        check("Europe/London", "none", "2028-02-28T10:00:00Z", days(1), "2028-02-29T10:00:00Z");
+        check("Europe/London", "none", "2028-02-29T10:00:00Z", days(1), "2028-03-01T10:00:00Z");
+        check("UTC", "none", "2100-02-26T10:00:00Z", days(1), "2100-03-01T10:00:00Z");
+        // Over the end of a year: 1 January 2028 is a Saturday, the Monday after is free.
+        check("Europe/London", "england-and-wales", "2027-12-31T10:00:00Z", days(1), "2028-01-04T10:00:00Z");
+        check("Europe/London", "scotland", "2027-12-31T10:00:00Z", days(1), "2028-01-05T10:00:00Z");
+        // East of the line a day begins before it does here: it is Monday there.
+        check("Pacific/Auckland", "none", "2026-11-22T21:00:00Z", days(1), "2026-11-23T21:00:00Z");
+        // Lord Howe moves its clocks by half an hour, and on another day.
+        check("Australia/Lord_Howe", "none", "2027-04-02T00:00:00Z", days(1), "2027-04-05T00:30:00Z");
+        // An hour that the wall never shows: a working day that would end in it ends after it.
+        let night = Calendar {
+            working_hours: Hours { from: time(0, 30, 0, 0), until: time(6, 0, 0, 0) },
+            working_days: vec![Weekday::Saturday, Weekday::Sunday],
+            holidays: Holidays::Named("none".into()),
+        };
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let ends = after("2027-03-27T01:15:00Z".parse().unwrap(), days(1), &night, &zone);
+        assert_eq!(ends.to_string(), "2027-03-28T01:15:00Z", "a quarter past one becomes a quarter past two");
+    }
+
     #[test]
     fn holidays_of_years_that_are_known() {
         let of = |name: &str, year| {

@@ -80,3 +80,7 @@ pub const FLOW_VERSION: Code = Code("IB1203");
 pub const TOO_MANY_LINES: Code = Code("IB1212");
 /// A flow is about a record, or writes one, that is not there.
 pub const FLOW_RECORD: Code = Code("IB1204");
+/// A form was not filled in as it has to be.
+pub const FORM_WRONG: Code = Code("IB1215");
+/// Somebody may not start this flow.
+pub const NOT_A_STARTER: Code = Code("IB1216");

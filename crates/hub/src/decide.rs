@@ -2,14 +2,17 @@
 
 use definition::Project;
 use jiff::Timestamp;
+use record::Fault;
 use store::approvals::{Approval, Op, State};
 use store::{Refusal, Store};
 
+use crate::compile::Systems;
 use crate::error::Error;
-use crate::flows::{self, decide::NotTaken};
+pub use crate::flows::Answer;
+use crate::flows::{self, decide::NotTaken, form::Wrong};
 
 /// Why an answer does not count. Nothing was decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum NotDecided {
     /// Somebody else was asked: these.
     NotAsked { asked: Vec<String> },
@@ -21,6 +24,10 @@ pub enum NotDecided {
     NotYet { first: String },
     /// The answer has to say why.
     NoComment,
+    /// What was filled in cannot be taken.
+    Form(Vec<Wrong>),
+    /// Whether what was filled in is there cannot be told now.
+    Unanswered(Box<Fault>),
 }
 
 /// Who may answer. A group with members is asked as these members; *shape*: empty where everybody may, since a group
@@ -43,16 +50,16 @@ pub fn asked<'p>(project: &'p Project, approval: &Approval) -> Vec<&'p str> {
 /// *Errors*: of our own state.
 pub async fn decide(
     project: &Project,
+    systems: &dyn Systems,
     store: &Store,
     approval: &Approval,
-    approve: bool,
-    by: &str,
-    comment: Option<&str>,
+    answer: &Answer<'_>,
     more: Vec<store::Op>,
 ) -> Result<Result<(), NotDecided>, Error> {
     if flows::subject_of(approval).is_some() {
-        return of_flow(project, store, approval, approve, by, comment, more).await;
+        return of_flow(project, systems, store, approval, answer, more).await;
     }
+    let Answer { by, approve, comment, .. } = *answer;
     let asked = asked(project, approval);
     if !asked.is_empty() && !asked.contains(&by) {
         return Ok(Err(NotDecided::NotAsked { asked: asked.into_iter().map(str::to_owned).collect() }));
@@ -75,19 +82,18 @@ pub async fn decide(
 /// The answer to a question of a flow, which goes by the flow's own rules.
 async fn of_flow(
     project: &Project,
+    systems: &dyn Systems,
     store: &Store,
     approval: &Approval,
-    approve: bool,
-    by: &str,
-    comment: Option<&str>,
+    answer: &Answer<'_>,
     more: Vec<store::Op>,
 ) -> Result<Result<(), NotDecided>, Error> {
-    let people = flows::people_now(project, store)?;
+    let by = answer.by;
     let closed = |by: Option<String>, at: Option<Timestamp>| -> Result<NotDecided, Error> {
         let now = store.approval(approval.id)?.unwrap_or_else(|| approval.clone());
         Ok(NotDecided::Closed { state: now.state, by: by.or(now.decided_by), at: at.or(now.decided) })
     };
-    Ok(match flows::answer(store, &people, approval, by, approve, comment, more).await {
+    Ok(match flows::answer(project, systems, store, approval, answer, more).await {
         Ok(_) => Ok(()),
         Err(flows::Refused::Store(error)) => return Err(error.into()),
         Err(flows::Refused::NotTaken(NotTaken::NotAsked { of })) => Err(NotDecided::NotAsked { asked: of }),
@@ -98,6 +104,8 @@ async fn of_flow(
         Err(flows::Refused::NotTaken(NotTaken::Decided { by, at })) => Err(closed(Some(by), Some(at))?),
         Err(flows::Refused::NotTaken(NotTaken::NotYet { first })) => Err(NotDecided::NotYet { first }),
         Err(flows::Refused::NotTaken(NotTaken::NoComment)) => Err(NotDecided::NoComment),
+        Err(flows::Refused::Form(wrong)) => Err(NotDecided::Form(wrong)),
+        Err(flows::Refused::Fault(fault)) => Err(NotDecided::Unanswered(fault)),
         Err(_) => Err(closed(None, None)?),
     })
 }

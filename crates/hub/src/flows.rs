@@ -4,19 +4,23 @@
 //! [`decide`] says what comes next, which is pure. [`work`] does it: one commit holds the new state, the questions and
 //! what is told to people; what a step writes outside is written before, and is not written twice.
 
+mod children;
 pub mod decide;
+pub mod form;
 mod intake;
 pub mod links;
 pub mod people;
 pub mod program;
 mod record;
 mod running;
+mod shown;
 pub mod state;
 mod work;
 
 pub use intake::{CALLED, prepare, queue};
-pub use people::{Refused, answer, cancel, migrate, retry, skip, start, subject_of};
+pub use people::{Answer, Refused, answer, cancel, may_start, migrate, retry, skip, start, subject_of};
 pub use running::{Flows, Running, fits, people_now};
+pub use shown::{Kept, filled_in, form_of, kept};
 pub use work::{TRIES, work};
 
 use std::collections::BTreeMap;

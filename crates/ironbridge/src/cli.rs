@@ -15,7 +15,7 @@ mod outside;
 
 pub use advise::{Advise, AdviseAction, Given};
 pub use alerts::Alerts;
-pub use at_work::{Approvals, Decision, Flow, Queue, State, Users, Window};
+pub use at_work::{Approvals, Decision, Filled, Flow, Queue, State, Users, Window};
 pub use care::{Audit, DeadLetters, Jobs, Mark, Retry};
 pub use demo::{DEMO_DIR, Demo, DemoAction, UpOrDown};
 pub use outside::{Dataverse, Emulate, Limits, Systems, Virtual};

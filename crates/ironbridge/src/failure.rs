@@ -56,6 +56,8 @@ pub const NOT_NOW: Code = Code("IB1205");
 pub const NOT_PROMOTED: Code = Code("IB1206");
 /// A step of a flow cannot be left out.
 pub const NOT_SKIPPED: Code = Code("IB1213");
+/// What people were shown is not what is kept.
+pub const SHOWN_CHANGED: Code = Code("IB1217");
 /// The certificate or the key of `--tls-…` cannot be used.
 pub const BAD_TLS: Code = Code("IB1051");
 /// A runbook has notes for an alert that there is none.
@@ -85,6 +87,11 @@ impl Failure {
     /// The diagnostics were printed already; only the exit code is left.
     pub fn said(exit: u8) -> Failure {
         Failure { exit, code: None, what: String::new(), place: Vec::new(), why: None, fix: String::new() }
+    }
+
+    /// What went wrong, in one sentence.
+    pub fn what(&self) -> &str {
+        &self.what
     }
 
     pub fn because(mut self, why: impl std::fmt::Display) -> Failure {

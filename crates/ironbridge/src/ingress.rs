@@ -1,6 +1,5 @@
 //! What `up` answers over HTTP. Each way in has a module and nests its routes here.
 
-mod answer;
 pub mod health;
 pub mod metrics;
 pub mod odata;
@@ -35,8 +34,9 @@ pub fn prompt(listener: TcpListener) -> Reasons<impl Listener<Addr = SocketAddr>
 /// Every route of a hub, ready to be served.
 ///
 /// *Errors*: a webhook's key has no value; the state cannot be written.
-pub async fn routes(project: &Arc<Project>, store: &Store) -> Result<Router, Failure> {
-    Ok(webhooks::routes(project, store).await?.merge(answer::routes(project, store).await?))
+pub async fn routes(project: &Arc<Project>, store: &Store, systems: &Arc<OpenSystems>) -> Result<Router, Failure> {
+    let answers = web_console::answers(project, store, systems.clone()).await?;
+    Ok(webhooks::routes(project, store).await?.merge(answers))
 }
 
 /// The web console. Where it may not be shown at this address, that is said in the log and to whoever asks for it.
@@ -53,6 +53,7 @@ pub async fn console(
         project: project.clone(),
         store: store.clone(),
         systems,
+        kinds: wiring::kinds(),
         address,
         tls,
         person: wiring::person(),

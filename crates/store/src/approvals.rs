@@ -230,17 +230,27 @@ impl Store {
         self.read(|conn| newest(conn, integration, kind, subject))
     }
 
+    /// Every question of an integration whose subject begins with this, oldest first. *Shape*: at most 1000.
+    pub fn approvals_about(&self, integration: &str, subject: &str) -> Result<Vec<Approval>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM approval WHERE integration = ?1 AND subject >= ?2 AND subject < ?2 || char(1114111)
+             ORDER BY id LIMIT 1000"
+        );
+        self.read(|conn| all(conn, &sql, (integration, subject), read))
+    }
+
     /// What exactly a question is about, in the asker's own form.
     pub fn approval_proofs(&self, id: ApprovalId) -> Result<Vec<u8>, Error> {
         let sql = "SELECT proofs FROM approval WHERE id = ?1";
         self.read(|conn| Ok(first(conn, sql, [id.0], |row| row.get(0))?.unwrap_or_default()))
     }
 
-    /// Questions, newest first: those that are open or approved and not used, or `all` of them.
+    /// Questions, newest first: those that are open, or of a run that has not used its approval, or `all` of them.
     /// *Shape*: at most `limit`, and never more than 1000.
     pub fn approvals(&self, all_of_them: bool, limit: usize) -> Result<Vec<Approval>, Error> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM approval WHERE ?1 OR state IN ('open', 'approved') ORDER BY id DESC LIMIT ?2"
+            "SELECT {COLUMNS} FROM approval WHERE ?1 OR state = 'open' OR state = 'approved' AND kind = 'run'
+             ORDER BY id DESC LIMIT ?2"
         );
         self.read(|conn| all(conn, &sql, (all_of_them, limit.min(1000) as i64), read))
     }

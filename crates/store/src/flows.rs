@@ -154,6 +154,8 @@ pub struct Start {
     pub since: Timestamp,
     pub at: Option<String>,
     pub data: String,
+    /// What its history begins with.
+    pub steps: Vec<NewStep>,
 }
 
 /// What can be done with flows.
@@ -266,6 +268,7 @@ fn begin(tx: &Tx<'_>, start: &Start) -> Result<OpResult, Fail> {
     let id = tx.conn.last_insert_rowid();
     let sql = "UPDATE flow_cause SET instance = ?3 WHERE integration = ?1 AND cause = ?2";
     tx.run(sql, (&start.integration, &start.cause, id))?;
+    note(tx, id, &start.steps)?;
     Ok(OpResult::Instance(Some(InstanceId(id))))
 }
 
@@ -293,13 +296,19 @@ fn go(tx: &Tx<'_>, to: &Move) -> Result<OpResult, Fail> {
     if changed == 0 {
         return Err(Refusal::FlowMoved { id: to.id }.into());
     }
-    let sql = "SELECT coalesce(max(n), 0) FROM flow_step WHERE instance = ?1";
-    let last: i64 = tx.first(sql, [to.id.0], |row| row.get(0))?.unwrap_or(0);
-    for (n, step) in (last + 1..).zip(&to.steps) {
-        let sql = "INSERT INTO flow_step (instance, n, at, path, what, person) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        tx.run(sql, (to.id.0, n, tx.now, &step.path, &step.what, &step.person))?;
-    }
+    note(tx, to.id.0, &to.steps)?;
     Ok(OpResult::Done)
+}
+
+/// Lines of the history of an instance.
+fn note(tx: &Tx<'_>, instance: i64, steps: &[NewStep]) -> Result<(), Fail> {
+    let sql = "SELECT coalesce(max(n), 0) FROM flow_step WHERE instance = ?1";
+    let last: i64 = tx.first(sql, [instance], |row| row.get(0))?.unwrap_or(0);
+    for (n, step) in (last + 1..).zip(steps) {
+        let sql = "INSERT INTO flow_step (instance, n, at, path, what, person) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        tx.run(sql, (instance, n, tx.now, &step.path, &step.what, &step.person))?;
+    }
+    Ok(())
 }
 
 const COLUMNS: &str =
@@ -375,6 +384,15 @@ impl Store {
         let sql = "SELECT i.state FROM flow_cause AS c JOIN flow_instance AS i ON i.id = c.instance
                    WHERE c.integration = ?1 AND c.cause = ?2";
         self.read(|conn| first(conn, sql, (integration, cause), |row| row.get(0)))
+    }
+
+    /// The instance that something started; nothing where that started none, or where it is forgotten.
+    pub fn flow_begun_by(&self, integration: &str, cause: &str) -> Result<Option<Instance>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM flow_instance WHERE id =
+               (SELECT instance FROM flow_cause WHERE integration = ?1 AND cause = ?2)"
+        );
+        self.read(|conn| first(conn, &sql, (integration, cause), read))
     }
 
     /// How many instances of a flow stand at each step now, by its path.

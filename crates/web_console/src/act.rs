@@ -8,8 +8,10 @@ pub mod flows;
 pub mod groups;
 pub mod jobs;
 pub mod letters;
+pub mod migrate;
 pub mod pause;
 pub mod run;
+pub mod start;
 
 use axum::response::Response;
 use maud::{Markup, html};
@@ -37,6 +39,13 @@ pub struct Question<'q> {
 }
 
 impl Question<'_> {
+    /// The same again, since what was filled in cannot be taken.
+    pub fn put_again(self) -> Response {
+        let mut response = self.put();
+        *response.status_mut() = http::StatusCode::UNPROCESSABLE_ENTITY;
+        response
+    }
+
     pub fn put(self) -> Response {
         let body = html! {
             form.card.confirm method="post" action=(self.ask.path) {
@@ -54,6 +63,11 @@ impl Question<'_> {
         };
         ask::html(page::still_page(self.ask, &self.title, &[], &body))
     }
+}
+
+/// What is wrong with a form beside its fields.
+pub fn mistakes(wrong: &[String]) -> Markup {
+    html! { @if !wrong.is_empty() { ul.wrong role="alert" { @for wrong in wrong { li { (wrong) } } } } }
 }
 
 /// A field for why.

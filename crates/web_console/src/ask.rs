@@ -62,6 +62,16 @@ impl Ask {
         pick(&self.form, name).map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// Everything that was sent with the form.
+    pub fn sent(&self) -> &[(String, String)] {
+        &self.form
+    }
+
+    /// Each value that a field of the form has, which may have several.
+    pub fn each(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.form.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
     /// Waits for something that does not block. Pages are answered on threads of their own.
     pub fn wait<T>(&self, something: impl Future<Output = T>) -> T {
         tokio::runtime::Handle::current().block_on(something)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use definition::Project;
 use hub::Systems;
+use hub::flows::Flows;
 use parking_lot::Mutex;
 use store::Store;
 
@@ -17,6 +18,8 @@ pub struct Setup {
     pub project: Arc<Project>,
     pub store: Store,
     pub systems: Arc<dyn Systems + Send + Sync>,
+    /// The kinds that a definition may name, for reading earlier versions of flows.
+    pub kinds: Vec<&'static record::Kind>,
     /// Where the hub listens.
     pub address: SocketAddr,
     pub tls: bool,
@@ -31,6 +34,7 @@ pub struct Console {
     pub project: Arc<Project>,
     pub store: Store,
     pub(crate) systems: Arc<dyn Systems + Send + Sync>,
+    pub(crate) flows: Flows,
     pub(crate) address: SocketAddr,
     pub(crate) tls: bool,
     pub(crate) person: String,
@@ -47,12 +51,14 @@ impl Console {
     /// *Errors*: of our own state.
     pub async fn new(setup: Setup) -> Result<Arc<Console>, store::Error> {
         let secret = setup.store.secret("console").await?;
-        let Setup { project, store, systems, address, tls, person, explain } = setup;
+        let Setup { project, store, systems, kinds, address, tls, person, explain } = setup;
+        let flows = Flows::new(project.clone(), systems.clone(), store.clone(), kinds);
         let (tries, history, audit, checks) = Default::default();
         Ok(Arc::new(Console {
             project,
             store,
             systems,
+            flows,
             address,
             tls,
             person,

@@ -12,18 +12,22 @@
 //! | [`facts`], [`history`] | what the store says, put together for a page |
 //! | `page`, `parts`, `list`, `picture`, `chart` | how things look |
 //! | `pages`, `act` | the pages, and what can be done |
+//! | `answer` | the page that a link in a mail opens, for whoever has the link |
+//! | [`form`] | what people fill in |
 //!
 //! It is not an API, listens nowhere, has no SQL and calls nobody outside but through [`hub::Systems`].
 
 pub mod access;
 pub mod accounts;
 mod act;
+mod answer;
 mod ask;
 mod assets;
 mod audit;
 mod chart;
 mod console;
 pub mod facts;
+pub mod form;
 mod guard;
 pub mod history;
 mod list;
@@ -40,6 +44,7 @@ pub mod sessions;
 pub mod tries;
 pub mod words;
 
+pub use answer::answers;
 pub use ask::Ask;
 pub use console::{Console, Setup};
 pub use guard::refused_at;

@@ -5,7 +5,9 @@ use record::Value as Fixed;
 use super::{every, formula, string, trigger};
 use crate::decoded::{Data, Group, Value};
 use crate::files::Files;
-use crate::model::{Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, Given, Step, StepKind};
+use crate::model::{
+    Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, FormField, Given, Step, StepKind, With,
+};
 
 pub(crate) fn flow(group: &Group, files: &Files) -> Flow {
     let Some(starts) = group.group("trigger") else { return Flow::default() };
@@ -22,6 +24,8 @@ pub(crate) fn flow(group: &Group, files: &Files) -> Flow {
             _ => None,
         },
         call: starts.yes_no("call"),
+        form: starts.says("form").then(|| form(starts)),
+        started_by: starts.strings("started_by"),
         criticality: string(group, "criticality"),
         expected: volume("expected"),
         ceiling: volume("ceiling").unwrap_or(0),
@@ -140,6 +144,7 @@ fn approval(step: &Group) -> Option<Approval> {
             Some("required_to_reject") => CommentNeeded::RequiredToReject,
             _ => CommentNeeded::Optional,
         },
+        form: form(step),
         remind: every(step, "remind"),
         escalate: step
             .group("escalate")
@@ -148,6 +153,23 @@ fn approval(step: &Group) -> Option<Approval> {
         deadline_outcome: string(deadline, "outcome"),
         if_changed: step.strings("if_changed"),
     })
+}
+
+/// The fields of a form.
+pub(crate) fn form(group: &Group) -> Vec<FormField> {
+    let one = |entry: &crate::decoded::Entry| {
+        let field = entry.value.group()?;
+        Some(FormField {
+            name: entry.name.to_string(),
+            label: field.text("label").map_or_else(|| entry.name.replace('_', " "), str::to_owned),
+            ty: super::field_type(field),
+            required: field.yes_no("required"),
+            personal: field.yes_no("personal"),
+            default: field.get("default").and_then(given),
+            with: With::of(field.text("with").unwrap_or_default()),
+        })
+    };
+    group.named("form").iter().filter_map(one).collect()
 }
 
 fn assignments(group: &Group) -> Vec<Assignment> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Trigger;
+use super::{FormField, Trigger};
 use crate::units::{Schedule, Wait};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,10 @@ pub struct Flow {
     pub schedule: Option<Schedule>,
     /// An HTTP call starts it.
     pub call: bool,
+    /// What whoever starts one fills in; nothing where no form starts it.
+    pub form: Option<Vec<FormField>>,
+    /// Who may start one with the form; empty: whoever may operate the hub.
+    pub started_by: Vec<String>,
     pub criticality: String,
     /// So many a day.
     pub expected: Option<u64>,
@@ -173,6 +177,8 @@ pub struct Approval {
     /// Power Fx that gives a person who may not decide.
     pub not: Option<String>,
     pub comment: CommentNeeded,
+    /// What is filled in with the answer.
+    pub form: Vec<FormField>,
     pub remind: Option<Wait>,
     pub escalate: Option<Escalation>,
     pub deadline: Wait,
@@ -216,6 +222,8 @@ impl Default for Flow {
             trigger: Trigger { created: false, updated: false, deleted: false, columns: Vec::new(), if_: None },
             schedule: None,
             call: false,
+            form: None,
+            started_by: Vec::new(),
             criticality: String::new(),
             expected: None,
             ceiling: 0,

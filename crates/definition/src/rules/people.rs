@@ -15,6 +15,9 @@ pub(crate) fn check(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diag
     groups(&draft.people, project, diagnostics);
     managers(&draft.people, diagnostics);
     calendar(&draft.hub, diagnostics);
+    for person in draft.people.named("people").iter().filter_map(|entry| entry.value.group()) {
+        calendar(person, diagnostics);
+    }
     owners(draft, diagnostics);
 }
 
@@ -200,8 +203,8 @@ fn managers(people: &Group, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn calendar(hub: &Group, diagnostics: &mut Vec<Diagnostic>) {
-    let Some(calendar) = hub.group("calendar") else { return };
+fn calendar(of: &Group, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(calendar) = of.group("calendar") else { return };
     if let Some(Data::List(days)) = calendar.get("working_days")
         && days.is_empty()
     {

@@ -2,6 +2,8 @@
 
 use crate::table::{Field, Shape, TEXT, Table, Thing, YES_NO, one_of, whole};
 
+use super::form::{ANSWER_FIELD, FORM_FIELD};
+
 pub(crate) const FLOW: Table = Table {
     name: "a flow",
     doc: "Low-volume work with a person in it.",
@@ -82,6 +84,18 @@ const TRIGGER: Table = Table {
                 "true",
             )
             .default("false"),
+            Field::new(
+                "form",
+                Shape::Named("field of the form", &Shape::Group(&FORM_FIELD)),
+                "A form in the console starts it, for a record that is there. Formulas read `form.NAME`, and `form.by` for whoever filled it in.",
+                "{ reason: { type: multiline, required: true } }",
+            ),
+            Field::new(
+                "started_by",
+                Shape::OneOrMany(&Shape::Ref(Thing::Who)),
+                "Who may start one with the form; by default whoever may operate the hub.",
+                "[group:sales]",
+            ),
             Field::new("if", Shape::Formula, "Only when this is true of the record.", "=requested > 0"),
         ],
     ],
@@ -253,6 +267,12 @@ const APPROVE: Table = Table {
             "required_to_reject",
         )
         .default("optional"),
+        Field::new(
+            "form",
+            Shape::Named("field of the form", &Shape::Group(&ANSWER_FIELD)),
+            "What is filled in with the answer. Later steps read it as `NAME.field`.",
+            "{ granted: { type: money, required: true, default: =requested, with: approved } }",
+        ),
         Field::new("remind", Shape::Every { off: true }, "How often they are reminded.", "every 1 working day")
             .default("every 1 working day"),
         Field::new(

@@ -153,6 +153,21 @@ pub(crate) const PEOPLE: Table = Table {
     ]],
 };
 
+const OWN_CALENDAR: Table = Table {
+    name: "a person's calendar",
+    doc: "What is different from the calendar of the hub.",
+    parts: &[&[
+        Field::new("working_hours", Shape::Hours, "From when to when.", "\"08:00-14:00\""),
+        Field::new("working_days", Shape::Many(&one_of(WEEKDAYS)), "The days of the week.", "[mon, tue, wed]"),
+        Field::new(
+            "holidays",
+            Shape::Holidays,
+            "Public holidays by the name of their calendar, or a list of dates.",
+            "scotland",
+        ),
+    ]],
+};
+
 const PERSON: Table = Table {
     name: "a person",
     doc: "Somebody who can be asked and told.",
@@ -160,6 +175,13 @@ const PERSON: Table = Table {
         Field::new("name", TEXT, "As it stands in mails and pages.", "(sample) credit controller").required(),
         Field::new("email", Shape::Email, "Where approvals and alerts go.", "controller@contoso.example").required(),
         Field::new("manager", Shape::Ref(Thing::Person), "Who is asked when this person does not answer.", "director"),
+        Field::new(
+            "calendar",
+            Shape::Group(&OWN_CALENDAR),
+            "When this person works, where that is not as the hub has it: reminders and deadlines go by it.",
+            "{ working_hours: \"08:00-14:00\" }",
+        ),
+        Field::new("time_zone", Shape::Zone, "Of these hours, where it is not that of the hub.", "America/New_York"),
     ]],
 };
 

@@ -8,6 +8,7 @@ mod draft;
 mod examples;
 mod folder;
 mod fuzz;
+mod guide;
 mod impact;
 mod kinds;
 mod messages;

@@ -405,6 +405,29 @@ const WAYS: &[(&str, &str)] = &[
     ("  - { apply_to_each: outcome, do: [ { wait: 1 day } ] }\n", "IB1211"),
     ("  - { apply_to_each: outcom, do: [ { wait: 1 day } ] }\n", "IB0301"),
     ("  - { wait_for: =payed, at_most: 1 day }\n", "IB0303"),
+    (
+        "  - ASKS({ granted: { type: money, required: true, default: =requested, with: approved }, of: { type: reference, entity: customer } })\n  - if: =decision.outcome = \"approved\" && decision.granted > 5\n    then: [ { write: { entity: customer, to: finance, key: =decision.of, set: { credit_limit: =decision.granted } } } ]\n",
+        "",
+    ),
+    ("  - ASKS({ outcome: { type: text } })\n  - { set: { outcome: =decision.outcome } }\n", "IB1214"),
+    (
+        "  - ASKS({ kind: { type: choice, values: [a, b], default: c } })\n  - { set: { outcome: =decision.outcome } }\n",
+        "IB1214",
+    ),
+    ("  - ASKS({ kind: { type: choice } })\n  - { set: { outcome: =decision.outcome } }\n", "IB0112"),
+    ("  - ASKS({ granted: { type: money, values: [a] } })\n  - { set: { outcome: =decision.outcome } }\n", "IB0118"),
+    (
+        "  - ASKS({ granted: { type: money, default: =outcom } })\n  - { set: { outcome: =decision.outcome } }\n",
+        "IB0303",
+    ),
+    (
+        "  - if: =requested > 5\n    then: [ ASKS({ granted: { type: money } }), { set: { outcome: =decision.outcome } } ]\n  - if: =decision.granted > 5\n    then: [ { wait: 1 day } ]\n",
+        "IB1207",
+    ),
+    (
+        "  - ASKS({ granted: { type: money } })\n  - { set: { outcome: =decision.outcome & decision.granded } }\n",
+        "IB0303",
+    ),
 ];
 
 #[test]
@@ -421,6 +444,12 @@ fn every_way_through_a_flow_is_checked() {
             let (name, after) = rest.split_once(')').unwrap();
             steps = format!("{before}{}{after}", approve.replace("NAME", name));
         }
+        while let Some((before, rest)) = steps.split_once("ASKS(") {
+            let (form, after) = rest.split_once(")").unwrap();
+            let asks =
+                approve.replace("NAME", "decision").replace("of: { one_of", &format!("form: {form}, of: {{ one_of"));
+            steps = format!("{before}{asks}{after}");
+        }
         let mut files = files.clone();
         files.insert("integrations/credit-limit.yaml".to_owned(), format!("{head}{steps}owner:{tail}"));
         let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
@@ -429,6 +458,41 @@ fn every_way_through_a_flow_is_checked() {
         let wanted: BTreeSet<&str> = std::iter::once(*expected).filter(|code| !code.is_empty()).collect();
         if found != wanted {
             wrong.push(format!("{steps}\nwanted {expected}:\n{}", loaded.render(false, 140)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What a form that starts a flow may hold.
+#[test]
+fn a_form_starts_a_flow() {
+    let trigger = "{ entity: credit_request, in: dynamics, rows: [created] }";
+    let mut wrong = Vec::new();
+    for (with, expected) in [
+        ("{ entity: credit_request, in: dynamics, form: { why: { type: multiline, required: true } } }", ""),
+        ("{ entity: credit_request, in: dynamics, form: {} }", ""),
+        (
+            "{ entity: credit_request, in: dynamics, form: { of: { type: reference, entity: customer } }, started_by: [group:credit-control] }",
+            "",
+        ),
+        ("{ entity: credit_request, in: dynamics }", "IB0112"),
+        ("{ entity: credit_request, in: dynamics, rows: [created], started_by: [group:credit-control] }", "IB0118"),
+        ("{ entity: credit_request, in: dynamics, form: { by: { type: text } } }", "IB1214"),
+        ("{ entity: credit_request, in: dynamics, form: { of: { type: reference, entity: price } } }", "IB1214"),
+        ("{ entity: credit_request, in: dynamics, form: { sum: { type: money, default: =requested } } }", "IB1214"),
+        ("{ entity: credit_request, in: dynamics, form: { sum: { type: lines } } }", "IB0115"),
+        ("{ entity: credit_request, in: dynamics, form: { sum: { type: text, with: approved } } }", "IB0110"),
+        (
+            "{ entity: credit_request, in: dynamics, form: { sum: { type: text } }, started_by: [group:credit-controll] }",
+            "IB0120",
+        ),
+    ] {
+        let edit = format!("integrations/credit-limit.yaml: trigger: {trigger} => trigger: {with}");
+        let loaded = load_with(&edit, &options());
+        let found: BTreeSet<&str> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.code.0).collect();
+        let wanted: BTreeSet<&str> = std::iter::once(expected).filter(|code| !code.is_empty()).collect();
+        if found != wanted {
+            wrong.push(format!("{with}\nwanted {expected}:\n{}", loaded.render(false, 140)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

@@ -14,11 +14,12 @@ use definition::Calendar;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use record::{Fault, Row, Value};
+use serde_json::Value as Json;
 
 use super::program::{Program, What};
 use super::state::{Decision, Doing, State};
 
-pub use asking::{NotTaken, Voted, vote};
+pub use asking::{NotTaken, Said, Voted, vote};
 pub use people::{Away, People};
 
 pub const APPROVED: &str = "approved";
@@ -52,13 +53,24 @@ pub struct Sight<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// A question is put. It takes the place of an earlier one of the same name.
-    Ask { name: String, text: String, of: Vec<String>, deadline: Timestamp },
+    Ask {
+        name: String,
+        text: String,
+        of: Vec<String>,
+        deadline: Timestamp,
+        /// What is filled in with the answer, as [`super::form::kept`] has it.
+        form: Json,
+        /// The record as it is shown: with what the instance has set, what was filled in, and what was decided.
+        shown: Box<Row>,
+    },
     /// Nobody has to answer any more.
     Close { name: String, approved: Option<bool>, by: String, comment: Option<String> },
     /// Somebody is to hear this.
     Tell { to: Vec<String>, text: String, why: &'static str, decision: Option<String> },
     /// Another flow begins for a record; it is known by this cause.
     Begin { flow: String, key: Vec<Value>, cause: String },
+    /// A child that is under way ends, with everything that it waits for.
+    Stop { flow: String, cause: String },
     /// Fields of the record, in the system where it came from; [`Event::Done`] follows.
     Set(Vec<(String, Value)>),
     /// Fields of another record; [`Event::Done`] follows.
@@ -96,6 +108,8 @@ pub struct Stuck {
     /// The path of the step.
     pub at: String,
     pub fault: Fault,
+    /// What was done before it.
+    pub reached: Box<Decided>,
 }
 
 /// What comes next.
@@ -126,6 +140,11 @@ pub fn rescued(state: &State, program: &Program, at: &str, fault: &Fault, now: T
         let name = asking.name.clone();
         effects.push(Effect::Close { name, approved: None, by: "failure".to_owned(), comment: None });
     }
+    let under_way = state.ways().filter(|(_, at, _)| at.is_some_and(within));
+    effects.extend(under_way.filter_map(|(_, _, doing)| match doing {
+        Doing::Child { flow, cause } => Some(Effect::Stop { flow: flow.clone(), cause: cause.clone() }),
+        _ => None,
+    }));
     state.branches.retain(|way, _| !within(way));
     state.loops.retain(|head, _| !within(head));
     let owner =
@@ -138,6 +157,7 @@ pub fn rescued(state: &State, program: &Program, at: &str, fault: &Fault, now: T
         outcome: "failed".to_owned(),
         by: fault.code.0.to_owned(),
         comment: Some(fault.what.clone()),
+        fields: BTreeMap::new(),
         at: now,
     };
     state.decisions.insert(handler.scope.clone(), failed);

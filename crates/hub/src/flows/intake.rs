@@ -10,12 +10,13 @@ use definition::Flow;
 use jiff::{SignedDuration, Timestamp};
 use record::hash::RowHasher;
 use record::{Fault, Happened, Key, Row, Value};
-use store::flows::{InstanceId, Op, Start, State as Stands};
+use store::flows::{InstanceId, NewStep, Op, Start, State as Stands};
 use store::queue::{Delivery, Op as QueueOp, Problem, Settings};
 use store::{OpResult, cursors};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::form::Filled;
 use super::running::{Flows, Running};
 use super::state::State;
 use crate::error::{Error, Stopped};
@@ -334,7 +335,19 @@ pub(super) async fn begin(
     cause: &str,
     heard: bool,
 ) -> Result<Option<InstanceId>, store::Error> {
-    let start = starting(flows, running, key, cause, heard, None);
+    let begun = Begun { heard, ..Begun::default() };
+    begin_as(flows, running, key, cause, begun).await
+}
+
+/// The same, with who began it and what they filled in.
+pub(super) async fn begin_as(
+    flows: &Flows,
+    running: &Running,
+    key: &Key,
+    cause: &str,
+    begun: Begun,
+) -> Result<Option<InstanceId>, store::Error> {
+    let start = starting(flows, running, key, cause, begun);
     match flows.store.commit_one(Op::Start(Box::new(start))).await? {
         OpResult::Instance(id) => {
             let begun = id.map(|id| flows.store.flow_instance(id)).transpose()?.flatten();
@@ -351,17 +364,23 @@ pub(super) async fn begin(
     }
 }
 
+/// What an instance begins with, besides its record.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    pub heard: bool,
+    pub parent: Option<InstanceId>,
+    pub requester: Option<String>,
+    pub form: Filled,
+    /// The first line of its history.
+    pub told: Option<NewStep>,
+}
+
 /// An instance that is to begin: held where the flow is at its ceiling.
-pub(super) fn starting(
-    flows: &Flows,
-    running: &Running,
-    key: &Key,
-    cause: &str,
-    heard: bool,
-    parent: Option<InstanceId>,
-) -> Start {
+pub(super) fn starting(flows: &Flows, running: &Running, key: &Key, cause: &str, begun: Begun) -> Start {
     let name = &running.program.flow;
-    let state = State { parent: parent.map(|parent| parent.0), ..State::begin(running.program.first()) };
+    let Begun { heard, parent, requester, form, told } = begun;
+    let parent = parent.map(|parent| parent.0);
+    let state = State { parent, requester, form, ..State::begin(running.program.first()) };
     Start {
         integration: name.clone(),
         version: running.version,
@@ -373,6 +392,7 @@ pub(super) fn starting(
         since: a_day_ago(flows),
         at: state.at.clone(),
         data: serde_json::to_string(&state).expect("a state is JSON"),
+        steps: told.into_iter().collect(),
     }
 }
 

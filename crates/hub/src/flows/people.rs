@@ -2,18 +2,23 @@
 //!
 //! Each is one commit under the revision that was seen, so that two people at once never both count.
 
+use definition::{FormField, Pattern, Project};
 use record::{Fault, Key};
 use serde_json::json;
 use store::approvals::{self, Approval, Kind};
 use store::flows::{Instance, InstanceId, Move, NewStep, Op, State as Stands};
 use store::{Refusal, Store, journal};
 
-use super::decide::{NotTaken, People, skipped, vote};
+use super::children::end_children;
+use super::decide::{NotTaken, People, Said, skipped, vote};
+use super::form::{self, Filled, Wrong};
 use super::intake;
 use super::running::Flows;
+use super::shown::form_of;
 use super::state::{Doing, State};
 use super::work::{step, told};
 use crate::codes;
+use crate::compile::Systems;
 
 /// How often a commit is tried anew because somebody else was quicker.
 const TRIES: usize = 20;
@@ -23,6 +28,8 @@ const TRIES: usize = 20;
 pub enum Refused {
     Fault(Box<Fault>),
     NotTaken(NotTaken),
+    /// What was filled in cannot be taken.
+    Form(Vec<Wrong>),
     /// The instance is not in a state in which this can be done.
     State(Stands),
     NoInstance,
@@ -45,8 +52,39 @@ impl From<Fault> for Refused {
     }
 }
 
-/// Starts an instance by hand, for a record that there is.
-pub async fn start(flows: &Flows, name: &str, key: &Key, by: &str) -> Result<InstanceId, Refused> {
+/// Whether somebody may start a flow with its form: where it names people, one of them.
+pub fn may_start(people: &People, flow: &definition::Flow, person: &str) -> bool {
+    let of = people.resolve(&flow.started_by);
+    let person = people.person(person);
+    of.is_empty() || of.iter().any(|name| *name == person || name.starts_with("group:"))
+}
+
+/// Starts an instance by hand, for a record that there is, with what was filled in: texts by field.
+///
+/// *Errors*: a form that is not filled in rightly, somebody who may not start it, a record that is not there.
+pub async fn start(
+    flows: &Flows,
+    name: &str,
+    key: &Key,
+    by: &str,
+    given: &[(String, String)],
+) -> Result<InstanceId, Refused> {
+    let people = flows.people_now()?;
+    let by = people.person(by);
+    let form = flows.defined(name).and_then(|(_, flow)| flow.form.clone()).unwrap_or_default();
+    if let Some((_, flow)) = flows.defined(name).filter(|(_, flow)| !may_start(&people, flow, &by)) {
+        let of = people.resolve(&flow.started_by);
+        return Err(Fault::ask_person(codes::NOT_A_STARTER, format!("{by} may not start `{name}`"))
+            .fix(format!("one of these starts it: {}", of.join(", ")))
+            .into());
+    }
+    let zone = &flows.project.hub.time_zone;
+    let filled = form::take(&form, given, None, zone).map_err(Refused::Form)?;
+    let home = flows.defined(name).map(|(_, flow)| flow.in_.as_str());
+    let missing = form::there(&flows.project, &*flows.systems, home, &form, &filled).await?;
+    if !missing.is_empty() {
+        return Err(Refused::Form(missing));
+    }
     let version = flows.keep(name).await?;
     let running = flows.running(name, version).await?;
     if running.reader.get(key).await?.is_none() {
@@ -58,7 +96,13 @@ pub async fn start(flows: &Flows, name: &str, key: &Key, by: &str) -> Result<Ins
             .into());
     }
     let cause = format!("by hand {by} {}", flows.store.clock().now());
-    let id = intake::begin(flows, &running, key, &cause, false).await?;
+    let first = match form::told(&form, &filled) {
+        filled if filled.is_empty() => "started".to_owned(),
+        filled => format!("started: {filled}"),
+    };
+    let told = Some(NewStep { path: String::new(), what: first, person: Some(by.clone()) });
+    let begun = intake::Begun { requester: Some(by), form: filled, told, ..intake::Begun::default() };
+    let id = intake::begin_as(flows, &running, key, &cause, begun).await?;
     id.ok_or(Refused::NoInstance)
 }
 
@@ -68,24 +112,41 @@ pub fn subject_of(approval: &Approval) -> Option<(InstanceId, &str)> {
     (approval.kind == Kind::Flow).then_some((InstanceId(id.parse().ok()?), name))
 }
 
+/// An answer to a question.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// As in people.yaml.
+    pub by: &'a str,
+    pub approve: bool,
+    pub comment: Option<&'a str>,
+    /// What was filled in with it: texts by field.
+    pub fields: &'a [(String, String)],
+}
+
 /// Somebody answers the approval of a flow; `more` is committed with it. Answers the outcome, where theirs made it.
 pub async fn answer(
+    project: &Project,
+    systems: &dyn Systems,
     store: &Store,
-    people: &People,
     approval: &Approval,
-    by: &str,
-    approve: bool,
-    comment: Option<&str>,
+    answer: &Answer<'_>,
     more: Vec<store::Op>,
 ) -> Result<Option<bool>, Refused> {
+    let Answer { by, approve, comment, fields } = *answer;
     let (id, name) = subject_of(approval).ok_or(Refused::NoInstance)?;
+    let people = super::running::people_now(project, store)?;
+    let (form, filled, wrong) = filled(project, systems, approval, approve, fields).await?;
+    let words = form::told(&form, &filled);
+    let said = Said { comment, filled: Some((&filled, &words)) };
     for _ in 0..TRIES {
         let now_open = store.approval(approval.id)?.is_some_and(|now| now.state == approvals::State::Open);
         let instance = store.flow_instance(id)?.ok_or(Refused::NoInstance)?;
         let state = read(&instance)?;
-        let taken = vote(&state, name, by, approve, comment, people, store.clock().now());
+        let taken = vote(&state, name, by, approve, said, &people, store.clock().now());
         let voted = match taken {
-            Ok(voted) if now_open => voted,
+            Ok(voted) if now_open && wrong.is_empty() => voted,
+            // What is wrong with the form matters to whoever may answer.
+            Ok(_) if now_open => return Err(Refused::Form(wrong.clone())),
             // It asks something else by now.
             Ok(_) => return Err(Refused::NotTaken(NotTaken::NothingAsked)),
             Err(why) => return Err(Refused::NotTaken(why)),
@@ -108,6 +169,28 @@ pub async fn answer(
         }
     }
     Err(Refused::Store(store::Error::Overloaded { waiting: TRIES }))
+}
+
+/// The form of a question, what was filled in, and what is wrong with it.
+async fn filled(
+    project: &Project,
+    systems: &dyn Systems,
+    approval: &Approval,
+    approve: bool,
+    given: &[(String, String)],
+) -> Result<(Vec<FormField>, Filled, Vec<Wrong>), Refused> {
+    let form: Vec<FormField> = form_of(approval).into_iter().map(|(field, _)| field).collect();
+    Ok(match form::take(&form, given, Some(approve), &project.hub.time_zone) {
+        Err(wrong) => (form, Filled::new(), wrong),
+        Ok(filled) => {
+            let home = project.integration(&approval.integration).and_then(|integration| match &integration.pattern {
+                Pattern::Flow(flow) => Some(flow.in_.as_str()),
+                _ => None,
+            });
+            let missing = form::there(project, systems, home, &form, &filled).await?;
+            (form, filled, missing)
+        }
+    })
 }
 
 /// Ends an instance, with a reason.
@@ -198,7 +281,7 @@ async fn change(
         let (mut to, what) = to(&instance, &state)?;
         let path = instance.at.clone().unwrap_or_default();
         let note = super::decide::Note { path: path.clone(), what: what.clone(), by: Some(by.to_owned()) };
-        to.steps = vec![NewStep { path, what, person: Some(by.to_owned()) }];
+        to.steps = vec![NewStep { path, what: what.clone(), person: Some(by.to_owned()) }];
         let ends = to.state.is_over();
         let after: State = serde_json::from_str(&to.data).unwrap_or_else(|_| state.clone());
         let asks = |of: &State, name: &str| of.asking().any(|(_, asking)| asking.name == name);
@@ -209,6 +292,9 @@ async fn change(
             vec![Op::Move(Box::new(to)).into(), journal::Op::Note(vec![told(&instance, &note)]).into()];
         if !closed.is_empty() {
             ops.extend(withdraw(store, &instance, &closed)?);
+        }
+        if ends {
+            ops.extend(end_children(store, &instance, &state, Some(by), &what)?);
         }
         if let Some(parent) = state.parent.filter(|_| ends) {
             ops.push(Op::Wake { id: InstanceId(parent) }.into());
@@ -222,13 +308,17 @@ async fn change(
 }
 
 /// Closes questions that an instance has put; one without a name is from before questions had one.
-fn withdraw(store: &Store, instance: &Instance, names: &[String]) -> Result<Vec<store::Op>, store::Error> {
+pub(super) fn withdraw(store: &Store, instance: &Instance, names: &[String]) -> Result<Vec<store::Op>, store::Error> {
     let named = |name: &str| names.iter().any(|closed| closed.is_empty() || closed == name);
     let mine = |approval: &Approval| {
         approval.integration == instance.integration
             && subject_of(approval).is_some_and(|(id, name)| id == instance.id && named(name))
     };
-    let open = store.approvals(false, 1_000)?.into_iter().filter(mine);
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = store.approvals_about(&instance.integration, &format!("{}/", instance.id))?;
+    let open = asked.into_iter().filter(|approval| approval.state == approvals::State::Open).filter(mine);
     let close = open.map(|approval| {
         let (integration, subject) = (approval.integration, approval.subject);
         approvals::Op::Withdraw { integration, kind: Kind::Flow, subject }.into()

@@ -5,7 +5,7 @@ mod compile;
 use std::ops::Range;
 use std::sync::Arc;
 
-use definition::{Approval, Flow, Integration, Project, StepKind, Wait};
+use definition::{Approval, Flow, FormField, Integration, Project, StepKind, Wait};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mapping::{Condition, Expression};
@@ -19,6 +19,8 @@ pub struct Program {
     /// What formulas see: the fields of the record, those of what it refers to (`customer.name`), those of the line that
     /// a loop is about (`item.product`), and what came of earlier steps (`decision.outcome`).
     pub sight: Arc<Schema>,
+    /// Columns of it that are masked wherever people look.
+    pub personal: Vec<String>,
     /// Fields that refer to other records, with the entity of those.
     pub references: Vec<(String, String)>,
     pub trigger: Option<Condition>,
@@ -120,6 +122,8 @@ pub struct Question {
     pub defined: Approval,
     pub ask: Formula,
     pub not: Option<Formula>,
+    /// What stands at first in each field of its form.
+    pub defaults: Vec<Formula>,
 }
 
 /// A fixed value, or a formula over what the flow sees.
@@ -151,7 +155,8 @@ impl Program {
         });
         let trigger = trigger.transpose()?;
         let (steps, handlers) = compile::steps(&sight, &flow.steps)?;
-        Ok(Program { flow: integration.name.clone(), entity, references, trigger, steps, handlers, sight })
+        let personal = personal(project, &entity, flow);
+        Ok(Program { personal, flow: integration.name.clone(), entity, references, trigger, steps, handlers, sight })
     }
 
     /// Where a step stands in the list; nothing where this version has no such step.
@@ -183,6 +188,29 @@ impl Program {
     }
 }
 
+/// The personal fields of the record, of what it refers to, and of forms.
+fn personal(project: &Project, entity: &Entity, flow: &Flow) -> Vec<String> {
+    let mut found = Vec::new();
+    for field in &entity.fields {
+        if field.personal {
+            found.push(field.name.to_string());
+        }
+        let Type::Reference { to } = &field.ty else { continue };
+        let Some(other) = to.first().and_then(|name| project.entity(name)) else { continue };
+        let inner = other.fields.iter().filter(|inner| inner.personal);
+        found.extend(inner.map(|inner| format!("{}.{}", field.name, inner.name)));
+    }
+    let forms = flow.all_steps().into_iter().filter_map(|step| match &step.kind {
+        StepKind::Approve(approval) => Some((approval.name.as_str(), approval.form.as_slice())),
+        _ => None,
+    });
+    for (of, fields) in forms.chain(flow.form.as_deref().map(|form| ("form", form))) {
+        let fields = fields.iter().filter(|field| field.personal);
+        found.extend(fields.map(|field| format!("{of}.{}", field.name)));
+    }
+    found
+}
+
 fn sight(project: &Project, entity: &Entity, flow: &Flow) -> (Arc<Schema>, Vec<(String, String)>) {
     let mut columns: Vec<Column> = entity.schema.columns().to_vec();
     let mut references = Vec::new();
@@ -197,7 +225,25 @@ fn sight(project: &Project, entity: &Entity, flow: &Flow) -> (Arc<Schema>, Vec<(
                 .map(|inner| Column { name: format!("{}.{}", field.name, inner.name).into(), ty: inner.ty.clone() }),
         );
     }
+    let filled = |of: &str, fields: &[FormField]| -> Vec<Column> {
+        let one = |field: &FormField| {
+            // Of a reference its key was filled in.
+            let ty = match &field.ty {
+                Type::Reference { .. } => Type::Text { max_length: None },
+                ty => ty.clone(),
+            };
+            Column { name: format!("{of}.{}", field.name).into(), ty }
+        };
+        fields.iter().map(one).collect()
+    };
+    if let Some(form) = &flow.form {
+        columns.extend(filled("form", form));
+        columns.push(Column { name: "form.by".into(), ty: Type::Text { max_length: None } });
+    }
     for step in flow.all_steps() {
+        if let StepKind::Approve(approval) = &step.kind {
+            columns.extend(filled(&approval.name, &approval.form));
+        }
         if let Some(name) = step.kind.answer() {
             let text = || Type::Text { max_length: None };
             columns.extend(

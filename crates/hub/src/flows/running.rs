@@ -15,7 +15,7 @@ use crate::codes;
 use crate::compile::{Side, Systems};
 
 /// Calls of flows that fail are tried again by the instance, and not in a loop.
-const ONCE: RetryPolicy = RetryPolicy {
+pub(super) const ONCE: RetryPolicy = RetryPolicy {
     immediate: 0,
     first: Duration::from_secs(1),
     longest: Duration::from_secs(1),
@@ -170,7 +170,11 @@ impl Flows {
                 };
                 writer.set(key, set, base.as_ref()).await
             }
-            Effect::Ask { .. } | Effect::Close { .. } | Effect::Tell { .. } | Effect::Begin { .. } => Ok(()),
+            Effect::Ask { .. }
+            | Effect::Close { .. }
+            | Effect::Tell { .. }
+            | Effect::Begin { .. }
+            | Effect::Stop { .. } => Ok(()),
         }
     }
 }

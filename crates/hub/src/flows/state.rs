@@ -24,6 +24,12 @@ pub struct State {
     /// The instance that waits for this one to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<i64>,
+    /// Who started it, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
+    /// What was filled in to start it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub form: BTreeMap<String, Json>,
     /// What came of approvals, scopes, child flows and waits, by name.
     #[serde(default)]
     pub decisions: BTreeMap<String, Decision>,
@@ -85,8 +91,12 @@ pub struct Asking {
     pub not: Option<String>,
     #[serde(default)]
     pub votes: Vec<Vote>,
-    #[serde(default, with = "moment::maybe")]
+    /// When all of them are reminded, of questions from before people had hours of their own.
+    #[serde(default, with = "moment::maybe", skip_serializing_if = "Option::is_none")]
     pub remind: Option<Timestamp>,
+    /// When each of those who have not answered is reminded.
+    #[serde(default, with = "moment::each", skip_serializing_if = "BTreeMap::is_empty")]
+    pub reminds: BTreeMap<String, Timestamp>,
     #[serde(default, with = "moment::maybe")]
     pub escalate: Option<Timestamp>,
     #[serde(with = "moment")]
@@ -130,6 +140,9 @@ pub struct Vote {
     pub at: Timestamp,
     #[serde(default)]
     pub comment: Option<String>,
+    /// What was filled in with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Json>,
 }
 
 /// What was decided, as later steps read it.
@@ -143,6 +156,9 @@ pub struct Decision {
     pub by: String,
     #[serde(default)]
     pub comment: Option<String>,
+    /// What was filled in with the answer that decided.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Json>,
     #[serde(with = "moment")]
     pub at: Timestamp,
 }
@@ -157,6 +173,8 @@ impl State {
             loops: BTreeMap::new(),
             set: BTreeMap::new(),
             parent: None,
+            requester: None,
+            form: BTreeMap::new(),
             decisions: BTreeMap::new(),
         }
     }
@@ -195,6 +213,22 @@ mod moment {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+
+    pub mod each {
+        use std::collections::BTreeMap;
+
+        use jiff::Timestamp;
+        use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+        pub fn serialize<S: Serializer>(all: &BTreeMap<String, Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_map(all.iter().map(|(name, at)| (name, at.to_string())))
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Timestamp>, D::Error> {
+            let all = BTreeMap::<String, String>::deserialize(from)?;
+            all.into_iter().map(|(name, at)| Ok((name, at.parse().map_err(D::Error::custom)?))).collect()
+        }
     }
 
     pub mod maybe {

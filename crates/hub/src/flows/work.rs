@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use definition::Pattern;
 use jiff::{SignedDuration, Timestamp};
-use record::{Fault, Key, Row, Value};
+use record::{Fault, Key, Value};
 use serde_json::json;
 use store::approvals::{self, Kind};
 use store::flows::{Instance, InstanceId, Move, NewStep, Op, State as Stands};
@@ -18,10 +18,13 @@ use store::{Refusal, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::children::{end_child, end_children};
 use super::decide::{self, Decided, Effect, Event, Note, Sight, Stuck};
 use super::intake;
 use super::links::{Link, Links};
+use super::people::withdraw;
 use super::running::{Flows, Running};
+use super::shown::digest_of;
 use super::state::{Doing, State};
 use crate::error::{Error, Stopped};
 use crate::json;
@@ -91,14 +94,11 @@ async fn advance_due(flows: &Arc<Flows>) -> Result<usize, Error> {
 pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Error> {
     let ops = match look(flows, &instance).await {
         Ok(Some(ops)) => ops,
-        Ok(None) => cancelled(&instance, "the record is gone"),
+        Ok(None) => cancelled(&flows.store, &instance, "the record is gone")?,
         Err(Failed { stopped: Stopped::Store(error), .. }) => return Err(error.into()),
-        Err(Failed { at, stopped: Stopped::Fault(fault) }) => {
+        Err(Failed { at, stopped: Stopped::Fault(fault), reached }) => {
             flows.forget(&instance.integration);
-            match rescue(flows, &instance, &at, &fault).await? {
-                Some(ops) => ops,
-                None => vec![failed(&instance, &at, &fault, flows.store.clock().now())],
-            }
+            missed(flows, &instance, &at, &fault, reached).await?
         }
     };
     match flows.store.commit(ops).await {
@@ -112,13 +112,14 @@ pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Err
 struct Failed {
     at: String,
     stopped: Stopped,
+    /// How far it came before that.
+    reached: Option<Box<Decided>>,
 }
 
 /// What one look comes to; nothing where the record is gone.
 async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op>>, Failed> {
     let at = instance.at.clone().unwrap_or_default();
-    let here = |stopped: Stopped| Failed { at: at.clone(), stopped };
-    let stuck = |stuck: Box<Stuck>| Failed { at: stuck.at, stopped: stuck.fault.into() };
+    let here = |stopped: Stopped| Failed { at: at.clone(), stopped, reached: None };
     let running = flows.running(&instance.integration, instance.version).await.map_err(|fault| here(fault.into()))?;
     let Some(record) = running.sight(&instance.key).await.map_err(|fault| here(fault.into()))? else { return Ok(None) };
     let state = read(instance).map_err(|fault| here(fault.into()))?;
@@ -139,22 +140,32 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
             },
         )
     };
+    let stuck = |stuck: Box<Stuck>| Failed { at: stuck.at, stopped: stuck.fault.into(), reached: Some(stuck.reached) };
     let before = see(&state, Event::Go).map_err(stuck)?;
     let decided = match before.effects.iter().find(|effect| effect.is_outside()) {
         None => before,
         Some(effect) => {
             let at = decide::outside(&before.state, &running.program).unwrap_or_default().to_owned();
-            let there = |stopped: Stopped| Failed { at: at.clone(), stopped };
+            let there = |stopped: Stopped| {
+                let mut reached = before.clone();
+                reached.effects.retain(|effect| !effect.is_outside());
+                Failed { at: at.clone(), stopped, reached: Some(Box::new(reached)) }
+            };
             let failpoint = |name| flows.store.failpoints().hit(name).map_err(store::Error::from);
             failpoint("sink.before").map_err(|error| there(error.into()))?;
             let done = flows.perform(&running, &instance.key, &record, effect).await;
             done.map_err(|fault| there(fault.into()))?;
             failpoint("sink.after").map_err(|error| there(error.into()))?;
-            let after = see(&before.state, Event::Done).map_err(stuck)?;
+            // The write is there, and what comes after it cannot be done.
+            let after = see(&before.state, Event::Done).map_err(|stuck: Box<Stuck>| Failed {
+                at: stuck.at,
+                stopped: stuck.fault.into(),
+                reached: Some(Box::new(joined(before.clone(), *stuck.reached))),
+            })?;
             joined(before, after)
         }
     };
-    commit(flows, &running, instance, &record, decided).await.map(Some).map_err(here)
+    commit(flows, &running, instance, decided, None).await.map(Some).map_err(here)
 }
 
 /// How the children of an instance have ended, by the cause that its state knows them by.
@@ -162,7 +173,7 @@ fn children(flows: &Flows, instance: &Instance, state: &State) -> Result<BTreeMa
     let mut ended = BTreeMap::new();
     for (_, _, doing) in state.ways() {
         let Doing::Child { flow, cause } = doing else { continue };
-        let outcome = match flows.store.flow_started_by(flow, &child_of(instance, cause))? {
+        let outcome = match flows.store.flow_started_by(flow, &child_of(instance.id, cause))? {
             Some(Stands::Done) => "done",
             Some(Stands::Cancelled) => "cancelled",
             Some(Stands::Held | Stands::Running | Stands::Failed) => continue,
@@ -175,27 +186,45 @@ fn children(flows: &Flows, instance: &Instance, state: &State) -> Result<BTreeMa
 }
 
 /// What a child flow is known by: a crash begins it once.
-fn child_of(instance: &Instance, cause: &str) -> String {
-    format!("child of {} {cause}", instance.id)
+pub(super) fn child_of(instance: InstanceId, cause: &str) -> String {
+    format!("child of {instance} {cause}")
 }
 
-/// A step that has failed for good, within a scope that says what to do then.
-async fn rescue(flows: &Flows, instance: &Instance, at: &str, fault: &Fault) -> Result<Option<Vec<store::Op>>, Error> {
-    if tried_again(instance, fault) {
-        return Ok(None);
-    }
-    let Ok(running) = flows.running(&instance.integration, instance.version).await else { return Ok(None) };
-    let Ok(state) = read(instance) else { return Ok(None) };
+/// What becomes of an instance whose step has failed. What it did before that stays done; a scope around the step goes on
+/// with `if_failed` once it has failed for good.
+async fn missed(
+    flows: &Flows,
+    instance: &Instance,
+    at: &str,
+    fault: &Fault,
+    reached: Option<Box<Decided>>,
+) -> Result<Vec<store::Op>, Error> {
     let now = flows.store.clock().now();
-    let Some(decided) = decide::rescued(&state, &running.program, at, fault, now) else { return Ok(None) };
-    let (name, id) = (&instance.integration, instance.id);
-    tracing::warn!(integration = name, code = %fault.code, "instance {id} of {name}: {at} has failed: {fault}; it goes on with `if_failed`");
-    let blank = vec![Value::Blank; running.program.sight.columns().len()];
-    let record = Row::new(running.program.sight.clone(), blank);
-    match commit(flows, &running, instance, &record, decided).await {
-        Ok(ops) => Ok(Some(ops)),
+    let plain = || vec![Op::Move(Box::new(failed(instance, at, fault, now))).into()];
+    let Ok(running) = flows.running(&instance.integration, instance.version).await else { return Ok(plain()) };
+    let reached = match reached {
+        Some(reached) => *reached,
+        None => match read(instance) {
+            Ok(state) => Decided { state, effects: Vec::new(), notes: Vec::new(), wake: None },
+            Err(_) => return Ok(plain()),
+        },
+    };
+    let rescued = match tried_again(instance, fault) {
+        true => None,
+        false => decide::rescued(&reached.state, &running.program, at, fault, now),
+    };
+    let ops = match rescued {
+        Some(rescued) => {
+            let (name, id) = (&instance.integration, instance.id);
+            tracing::warn!(integration = name, code = %fault.code, "instance {id} of {name}: {at} has failed: {fault}; it goes on with `if_failed`");
+            commit(flows, &running, instance, joined(reached, rescued), None).await
+        }
+        None => commit(flows, &running, instance, reached, Some((at, fault))).await,
+    };
+    match ops {
+        Ok(ops) => Ok(ops),
         Err(Stopped::Store(error)) => Err(error.into()),
-        Err(Stopped::Fault(_)) => Ok(None),
+        Err(Stopped::Fault(_)) => Ok(plain()),
     }
 }
 
@@ -227,8 +256,9 @@ async fn commit(
     flows: &Flows,
     running: &Running,
     instance: &Instance,
-    record: &Row,
     decided: Decided,
+    // The step that came next and failed.
+    missed: Option<(&str, &Fault)>,
 ) -> Result<Vec<store::Op>, Stopped> {
     let Decided { state, effects, notes, wake } = decided;
     let over = state.at.is_none();
@@ -251,18 +281,23 @@ async fn commit(
             steps.extend(told.unheard.into_iter().map(|who| unheard(instance, who)));
             continue;
         }
+        if let Effect::Stop { flow, cause } = &effect {
+            let why = format!("instance {} goes on without it", instance.id);
+            ops.extend(end_child(&flows.store, instance.id, flow, cause, None, &why)?);
+            continue;
+        }
         if let Effect::Begin { flow, key, cause } = &effect {
             ops.push(child(flows, instance, flow, key, cause).await?);
             continue;
         }
-        ops.extend(inside(&flows.store, running, instance, record, effect)?);
+        ops.extend(inside(&flows.store, running, instance, effect)?);
     }
     if let Some(parent) = state.parent.filter(|_| over) {
         ops.push(Op::Wake { id: InstanceId(parent) }.into());
     }
     let journal = notes.iter().filter(|note| !note.what.starts_with('=')).map(|note| told(instance, note));
     let journal: Vec<journal::Note> = journal.collect();
-    let to = Move {
+    let mut to = Move {
         state: if over { Stands::Done } else { Stands::Running },
         at: state.at.clone(),
         data: serde_json::to_string(&state).expect("a state is JSON"),
@@ -270,6 +305,11 @@ async fn commit(
         steps: notes.into_iter().map(step).chain(steps).collect(),
         ..Move::of(instance)
     };
+    if let Some((at, fault)) = missed {
+        let Move { state, wake, attempts, problem, steps, .. } = failed(instance, at, fault, now);
+        to.steps.extend(steps);
+        to = Move { state, wake, attempts, problem, ..to };
+    }
     ops.push(Op::Move(Box::new(to)).into());
     if !journal.is_empty() {
         ops.push(journal::Op::Note(journal).into());
@@ -297,7 +337,10 @@ async fn child(flows: &Flows, parent: &Instance, flow: &str, key: &[Value], caus
     })?;
     let version = flows.keep(flow).await?;
     let running = flows.running(flow, version).await?;
-    let start = intake::starting(flows, &running, &key, &child_of(parent, cause), false, Some(parent.id));
+    // Whoever asked for the parent asks for the child.
+    let requester = read(parent).ok().and_then(|state| state.requester);
+    let begun = intake::Begun { parent: Some(parent.id), requester, ..intake::Begun::default() };
+    let start = intake::starting(flows, &running, &key, &child_of(parent.id, cause), begun);
     Ok(Op::Start(Box::new(start)).into())
 }
 
@@ -322,27 +365,22 @@ pub fn subject(instance: store::flows::InstanceId, name: &str) -> String {
 }
 
 /// What a decision wants of our own state.
-fn inside(
-    store: &Store,
-    running: &Running,
-    instance: &Instance,
-    record: &Row,
-    effect: Effect,
-) -> Result<Vec<store::Op>, Stopped> {
+fn inside(store: &Store, running: &Running, instance: &Instance, effect: Effect) -> Result<Vec<store::Op>, Stopped> {
     Ok(match effect {
-        Effect::Ask { name, text, of, deadline } => {
-            let fields = &running.program.entity.fields;
-            let personal: Vec<&str> = fields.iter().filter(|field| field.personal).map(|field| &*field.name).collect();
-            let shown = json::row(record, &personal);
-            let shown: serde_json::Value = serde_json::from_str(&shown).unwrap_or_default();
-            let details = json!({ "instance": instance.id.0, "deadline": deadline.to_string(), "record": shown });
+        Effect::Ask { name, text, of, deadline, form, shown } => {
+            let personal: Vec<&str> = running.program.personal.iter().map(String::as_str).collect();
+            let shown: serde_json::Value = serde_json::from_str(&json::row(&shown, &personal)).unwrap_or_default();
+            let mut details = json!({ "instance": instance.id.0, "deadline": deadline.to_string(), "record": shown });
+            if form.as_array().is_some_and(|form| !form.is_empty()) {
+                details["form"] = form;
+            }
             let question = approvals::Question {
                 integration: instance.integration.clone(),
                 kind: Kind::Flow,
                 subject: subject(instance.id, &name),
-                question: text,
                 // What was approved is what was shown: asking again shows something else.
-                digest: crate::plan::saved::fingerprint(&details.to_string()),
+                digest: digest_of(&text, &details.to_string()),
+                question: text,
                 details: details.to_string(),
                 proofs: Vec::new(),
                 asked_of: of.join(", "),
@@ -367,21 +405,27 @@ fn inside(
                 (None, _) => Vec::new(),
             }
         }
-        Effect::Tell { .. } | Effect::Begin { .. } | Effect::Set(_) | Effect::Write { .. } => Vec::new(),
+        Effect::Tell { .. } | Effect::Begin { .. } | Effect::Stop { .. } | Effect::Set(_) | Effect::Write { .. } => {
+            Vec::new()
+        }
     })
 }
 
-fn cancelled(instance: &Instance, why: &str) -> Vec<store::Op> {
+fn cancelled(store: &Store, instance: &Instance, why: &str) -> Result<Vec<store::Op>, store::Error> {
     let step =
         NewStep { path: instance.at.clone().unwrap_or_default(), what: format!("cancelled: {why}"), person: None };
     let to = Move { state: Stands::Cancelled, wake: None, steps: vec![step], ..Move::of(instance) };
-    let parent = read(instance).ok().and_then(|state| state.parent);
-    let wake = parent.map(|parent| Op::Wake { id: InstanceId(parent) }.into());
-    std::iter::once(Op::Move(Box::new(to)).into()).chain(wake).collect()
+    let mut ops: Vec<store::Op> = vec![Op::Move(Box::new(to)).into()];
+    let Ok(state) = read(instance) else { return Ok(ops) };
+    let open: Vec<String> = state.asking().map(|(_, asking)| asking.name.clone()).collect();
+    ops.extend(withdraw(store, instance, &open)?);
+    ops.extend(end_children(store, instance, &state, None, why)?);
+    ops.extend(state.parent.map(|parent| Op::Wake { id: InstanceId(parent) }.into()));
+    Ok(ops)
 }
 
 /// A look that failed: tried again where time may help, or left for a person.
-fn failed(instance: &Instance, at: &str, fault: &Fault, now: Timestamp) -> store::Op {
+fn failed(instance: &Instance, at: &str, fault: &Fault, now: Timestamp) -> Move {
     let attempts = instance.attempts + 1;
     let again = tried_again(instance, fault);
     let wake = again.then(|| {
@@ -398,13 +442,12 @@ fn failed(instance: &Instance, at: &str, fault: &Fault, now: Timestamp) -> store
     }
     let mut problem = json::fault(fault);
     problem["step"] = json!(at);
-    let to = Move {
+    Move {
         state: if again { Stands::Running } else { Stands::Failed },
         wake,
         attempts,
         problem: Some(problem.to_string()),
         steps,
         ..Move::of(instance)
-    };
-    Op::Move(Box::new(to)).into()
+    }
 }

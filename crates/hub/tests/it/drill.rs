@@ -298,6 +298,7 @@ fn flows_that_cannot_go_on_and_questions_that_nobody_can_answer() {
             since: jiff::Timestamp::UNIX_EPOCH,
             at: Some("steps.0".into()),
             data: "{}".into(),
+            steps: Vec::new(),
         };
         let OpResult::Instance(Some(id)) = world.commit(flows::Op::Start(Box::new(start))) else { panic!("it is new") };
         world.store.flow_instance(id).unwrap().unwrap()

@@ -77,9 +77,11 @@ pub enum Flow {
         /// The values of the record's key, in the order of the entity's `key:`.
         #[arg(required = true)]
         key: Vec<String>,
-        /// Who starts it; by default the user of this machine.
+        /// Who starts it, as in people.yaml; by default the user of this machine.
         #[arg(long, value_name = "PERSON")]
         by: Option<String>,
+        #[command(flatten)]
+        filled: Filled,
     },
     /// Instances that are under way, newest first.
     List {
@@ -92,8 +94,11 @@ pub enum Flow {
     Show {
         id: i64,
         /// The steps as a picture for a browser, with where it stands.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "verify")]
         svg: bool,
+        /// Only whether what people were shown is what is kept; answers 1 where it is not.
+        #[arg(long)]
+        verify: bool,
     },
     /// End one. What it has written stays, and nobody is asked any more.
     Cancel {
@@ -131,6 +136,17 @@ pub enum Flow {
     },
 }
 
+/// What is filled in with a form.
+#[derive(Debug, Args)]
+pub struct Filled {
+    /// A field of the form, such as amount=1250.50. May be given several times.
+    #[arg(long = "field", value_name = "NAME=VALUE")]
+    pub fields: Vec<String>,
+    /// The fields as a JSON object; `-` reads it from stdin.
+    #[arg(long, value_name = "JSON")]
+    pub json: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub struct Decision {
     /// Who decides, as in people.yaml; by default the user of this machine.
@@ -139,6 +155,8 @@ pub struct Decision {
     /// Why, for whoever looks later.
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
+    #[command(flatten)]
+    pub filled: Filled,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,10 @@
 //! `ironbridge approvals`: questions that wait for a person.
 
-use definition::Project;
-use hub::decide::NotDecided;
+use std::sync::Arc;
+
+use definition::{Project, With};
+use hub::decide::{Answer, NotDecided};
+use hub::flows::Kept;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use store::Store;
@@ -11,7 +14,8 @@ use store::away::Away;
 use crate::cli::{Approvals as Command, Cli, Decision, Format};
 use crate::failure::{BAD_WINDOW, FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, USAGE};
 use crate::output::{ago, moment, number, table};
-use crate::{say, talk, wiring};
+use crate::wiring::{self, OpenSystems};
+use crate::{say, talk};
 
 /// Questions that are listed at most.
 const LISTED: usize = 200;
@@ -21,7 +25,7 @@ pub async fn approvals(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     let store = wiring::open_store(&project)?;
     match command {
         Command::List { all } => list(cli, &store, *all),
-        Command::Show { id } => show(cli, &project, &find(&store, *id)?, store.clock().now()),
+        Command::Show { id } => show(cli, &project, &store, &find(&store, *id)?),
         Command::Away { person: None, .. } => who_is_away(cli, &project, &store),
         Command::Away { person: Some(person), until, from, stand_in, note } => {
             away(&project, &store, person, from.as_deref(), until.as_deref(), stand_in.as_deref(), note).await
@@ -75,11 +79,13 @@ fn summary(a: &Approval, now: Timestamp) -> Json {
     })
 }
 
-fn show(cli: &Cli, project: &Project, approval: &Approval, now: Timestamp) -> Result<u8, Failure> {
+fn show(cli: &Cli, project: &Project, store: &Store, approval: &Approval) -> Result<u8, Failure> {
+    let now = store.clock().now();
     let details: Json = serde_json::from_str(&approval.details).unwrap_or_default();
     if cli.format == Format::Json {
         let mut whole = summary(approval, now);
         whole["details"] = details;
+        whole["digest"] = json!(approval.digest);
         say!("{whole:#}");
         return Ok(0);
     }
@@ -105,8 +111,25 @@ fn show(cli: &Cli, project: &Project, approval: &Approval, now: Timestamp) -> Re
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         say!("  {field}: {value}");
     }
+    for (label, value) in hub::flows::filled_in(store, approval)? {
+        say!("  {label} (with the answer): {value}");
+    }
     if details["record"].is_object() {
-        talk!("What was shown is kept with this answer: {}", approval.digest);
+        let how = match hub::flows::kept(store, approval)? {
+            Kept::AsShown => "This is what was shown",
+            Kept::Forgotten => "What was shown is forgotten; it had",
+            Kept::Changed | Kept::Otherwise { .. } => {
+                "THIS IS NOT WHAT WAS SHOWN; see ironbridge flow show --verify. That had"
+            }
+        };
+        talk!("{how}: hash {}", approval.digest);
+    }
+    let form = hub::flows::form_of(approval);
+    if approval.state == State::Open && !form.is_empty() {
+        say!("with the answer:");
+        for (field, default) in &form {
+            say!("  {}", asks(field, default));
+        }
     }
     for row in details["rows"].as_array().into_iter().flatten() {
         print_row(row);
@@ -137,9 +160,31 @@ fn show(cli: &Cli, project: &Project, approval: &Approval, now: Timestamp) -> Re
             approval.integration
         );
     } else if approval.state == State::Open {
-        talk!("\nironbridge approvals approve {0}, or: ironbridge approvals reject {0} --comment WHY", approval.id);
+        let flags = |approve| {
+            let needed = form.iter().filter(move |(field, _)| field.required && field.with.goes(Some(approve)));
+            needed.map(|(field, _)| format!(" --field {}=…", field.name)).collect::<String>()
+        };
+        let (id, yes, no) = (approval.id, flags(true), flags(false));
+        talk!("\nironbridge approvals approve {id}{yes}, or: ironbridge approvals reject {id} --comment WHY{no}");
     }
     Ok(0)
+}
+
+/// A field of a form: `granted (How much): money, with a yes, required; at first 9000`.
+fn asks(field: &definition::FormField, default: &str) -> String {
+    let mut said = format!("{} ({}): {}", field.name, field.label, field.ty.word());
+    match &field.ty {
+        record::Type::Choice { values } => said += &format!(", one of {}", values.join(", ")),
+        record::Type::Reference { to } => said += &format!(" to a {}", to.first().map_or("record", String::as_str)),
+        _ => {}
+    }
+    match field.with {
+        With::Either => {}
+        With::Approved => said += ", with a yes",
+        With::Rejected => said += ", with a no",
+    }
+    said += if field.required { ", required" } else { "" };
+    if default.is_empty() { said } else { format!("{said}; in the console {default} stands there at first") }
 }
 
 fn print_row(row: &Json) {
@@ -156,17 +201,24 @@ fn print_row(row: &Json) {
     }
 }
 
-async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decision: &Decision) -> Result<u8, Failure> {
+async fn decide(
+    project: &Arc<Project>,
+    store: &Store,
+    id: i64,
+    approve: bool,
+    decision: &Decision,
+) -> Result<u8, Failure> {
     let approval = find(store, id)?;
     let by = decision.by.clone().unwrap_or_else(wiring::person);
     let action = if approve { "approvals approve" } else { "approvals reject" };
     let actor = store::audit::Actor { name: by.clone(), ..wiring::actor() };
     let detail = json!({ "approval": id, "user": wiring::person(), "digest": approval.digest });
     let did = actor.did(action, &*approval.integration).because(decision.comment.as_deref()).with(detail).op();
+    let fields = super::flow::filled::fields(&decision.filled)?;
+    let answer = Answer { by: &by, approve, comment: decision.comment.as_deref(), fields: &fields };
+    let systems = OpenSystems::new(project.clone());
     if let Some((instance, _)) = hub::flows::subject_of(&approval) {
-        let people = hub::flows::people_now(project, store)?;
-        let comment = decision.comment.as_deref();
-        let answered = hub::flows::answer(store, &people, &approval, &by, approve, comment, vec![did]).await;
+        let answered = hub::flows::answer(project, &systems, store, &approval, &answer, vec![did]).await;
         match answered.map_err(|why| super::flow::refused(instance, why))? {
             Some(true) => talk!("Approved by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
             Some(false) => talk!("Rejected by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
@@ -174,7 +226,11 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
         }
         return Ok(0);
     }
-    match hub::decide::decide(project, store, &approval, approve, &by, decision.comment.as_deref(), vec![did]).await? {
+    if let Some((name, _)) = fields.first() {
+        let what = format!("approval {id} is about a run, and has no form: {name} is filled in nowhere");
+        return Err(Failure::new(USAGE, hub::codes::FORM_WRONG, what, "leave --field and --json out"));
+    }
+    match hub::decide::decide(project, &systems, store, &approval, &answer, vec![did]).await? {
         Ok(()) => {}
         Err(NotDecided::NotAsked { asked }) => {
             let of = approval.asked_of.trim_start_matches("group:");
@@ -192,6 +248,8 @@ async fn decide(project: &Project, store: &Store, id: i64, approve: bool, decisi
             let what = format!("they answer in order, and it is the turn of {first}");
             return Err(Failure::new(FAILED, NOT_ASKED, what, format!("let {first} answer first")));
         }
+        Err(NotDecided::Form(wrong)) => return Err(hub::flows::form::refused(&wrong).into()),
+        Err(NotDecided::Unanswered(fault)) => return Err((*fault).into()),
         Err(NotDecided::NoComment) => {
             return Err(Failure::new(FAILED, NOT_ASKED, "this answer has to say why", "add --comment WHY"));
         }
@@ -271,7 +329,9 @@ async fn away(
     let until = moment(until, &project.hub.time_zone);
     match stand_in {
         Some(other) => talk!("Until {until} {other} is asked instead of {person}, also for what waits already."),
-        None => talk!("{person} is away until {until}, and nobody answers instead: reminders and deadlines run on."),
+        None => {
+            talk!("{person} is away until {until}, and nobody answers instead: deadlines run on, and reminders wait.")
+        }
     }
     Ok(0)
 }

@@ -1,6 +1,8 @@
 //! `ironbridge flow`: instances of flows, and what people do with them.
 
 mod audited;
+pub mod filled;
+mod shown;
 
 use std::sync::Arc;
 
@@ -31,9 +33,12 @@ pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
 
 async fn act(cli: &Cli, project: &Arc<Project>, store: Store, command: &Command) -> Result<u8, Failure> {
     match command {
-        Command::Start { flow, key, by } => start(project, store, flow, key, by.as_deref()).await,
+        Command::Start { flow, key, by, filled } => {
+            start(project, store, flow, key, by.as_deref(), &filled::fields(filled)?).await
+        }
         Command::List { flow, all } => list(cli, project, &store, flow.as_deref(), *all),
-        Command::Show { id, svg: true } => picture(project, &store, &find(&store, *id)?).await,
+        Command::Show { id, svg: true, .. } => picture(project, &store, &find(&store, *id)?).await,
+        Command::Show { id, verify: true, .. } => shown::verify(cli, &store, &find(&store, *id)?),
         Command::Show { id, .. } => show(cli, project, &store, &find(&store, *id)?),
         Command::Cancel { id, why, by } => {
             let id = find(&store, *id)?.id;
@@ -93,6 +98,7 @@ async fn start(
     name: &str,
     key: &[String],
     by: Option<&str>,
+    given: &[(String, String)],
 ) -> Result<u8, Failure> {
     known(project, name)?;
     let systems = Arc::new(OpenSystems::new(project.clone()));
@@ -107,7 +113,7 @@ async fn start(
             "give one value for each part of its `key:`, in that order",
         ));
     };
-    let begun = hub::flows::start(&flows, name, &key, &person(by)).await;
+    let begun = hub::flows::start(&flows, name, &key, &person(by), given).await;
     let id = begun.map_err(|why| refused(InstanceId(0), why))?;
     let held = store.flow_instance(id)?.is_some_and(|instance| instance.state == Stands::Held);
     say!("instance {id} of {name} has begun, for {entity} {key}");
@@ -199,6 +205,7 @@ fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Res
         let mut whole = summary(instance);
         whole["data"] = serde_json::from_str(&instance.data).unwrap_or_default();
         whole["steps"] = steps.iter().map(step_json).collect();
+        whole["shown"] = shown::json(store, instance)?;
         say!("{whole:#}");
         return Ok(0);
     }
@@ -217,6 +224,7 @@ fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Res
         vec![moment(step.at, zone), step.path.clone(), step.what.clone(), step.person.clone().unwrap_or_default()]
     });
     say!("{}", table(&["when", "step", "what", "who"], rows.collect()));
+    shown::show(store, instance, zone)?;
     if let Some(problem) = problem(instance) {
         talk!("\n{}", problem["do"].as_str().unwrap_or_default());
         if instance.state == Stands::Failed {
@@ -305,6 +313,7 @@ pub fn refused(id: InstanceId, why: Refused) -> Failure {
             Failure::new(FAILED, NOT_SKIPPED, what, format!("mend it and try again: ironbridge flow retry {id}"))
         }
         Refused::NotTaken(why) => not_taken(&why),
+        Refused::Form(wrong) => hub::flows::form::refused(&wrong).into(),
     }
 }
 

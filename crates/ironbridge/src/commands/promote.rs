@@ -8,6 +8,13 @@ use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_PROMOTED, USAGE};
 use crate::{say, talk, wiring};
 
 pub fn promote(cli: &Cli, name: &str) -> Result<u8, Failure> {
+    // Looked at first: what was drafted before may not pass the checks yet, and then nothing else would be said.
+    let drafted = format!("integrations/{name}-events.yaml");
+    if cli.project.join(&drafted).exists() {
+        let what = format!("{drafted} is there already: it was drafted before, or somebody wrote it");
+        let fix = "see what it lacks: ironbridge check; or remove it to have it drafted again. Nothing was written";
+        return Err(Failure::new(FAILED, NOT_PROMOTED, what, fix));
+    }
     // A flow that is refused for its volume is the one that wants to be promoted.
     let project = wiring::project_despite(cli, &[codes::FLOW_VOLUME, codes::CRITICAL_FLOW])?;
     let flows = || project.integrations.iter().filter(|one| matches!(one.pattern, Pattern::Flow(_)));
@@ -19,15 +26,6 @@ pub fn promote(cli: &Cli, name: &str) -> Result<u8, Failure> {
     let promoted = definition::promote(&project, integration)
         .map_err(|(what, fix)| Failure::new(FAILED, NOT_PROMOTED, what, fix))?;
     let path = project.dir.join(&promoted.path);
-    if path.exists() {
-        let what = format!("{} is there already", promoted.path);
-        return Err(Failure::new(
-            FAILED,
-            NOT_PROMOTED,
-            what,
-            "remove it to have it drafted again; nothing was written",
-        ));
-    }
     super::init::write(&path, &promoted.text)?;
     if cli.format == Format::Json {
         let add: Vec<_> = promoted.add.iter().map(|(path, lines)| json!({ "path": path, "lines": lines })).collect();

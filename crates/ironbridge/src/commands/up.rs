@@ -72,7 +72,7 @@ impl Hub {
     pub async fn run(self) -> Result<(), Failure> {
         let systems = Arc::new(OpenSystems::new(self.project.clone()));
         let pulse = Pulse::new();
-        let mut routes = ingress::routes(&self.project, &self.store).await?;
+        let mut routes = ingress::routes(&self.project, &self.store, &systems).await?;
         let (opener, local) = (wiring::opener(systems.clone()), self.address.ip().is_loopback());
         if let Some(tables) = ingress::odata::routes(&self.project, opener, local)? {
             routes = routes.merge(tables);

@@ -192,6 +192,7 @@ fn begin(bench: &Bench, text: &str) -> store::flows::Instance {
         since: jiff::Timestamp::MAX,
         at: Some("steps.0".into()),
         data: format!("{{\"shown\":\"{text}\"}}"),
+        steps: Vec::new(),
     };
     let OpResult::Instance(Some(id)) = bench.one(Op::Start(Box::new(start))) else { panic!("it is new") };
     let instance = bench.store.flow_instance(id).unwrap().unwrap();

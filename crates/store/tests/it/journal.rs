@@ -87,6 +87,7 @@ fn what_came_is_counted_from_the_first_that_came() {
             since,
             at: None,
             data,
+            steps: Vec::new(),
         };
         bench.one(Flow::Start(Box::new(start)));
     };

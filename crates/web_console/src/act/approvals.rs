@@ -1,15 +1,17 @@
 //! Say yes or no to what the hub asks.
 
 use axum::response::Response;
-use hub::decide::NotDecided;
+use definition::FormField;
+use hub::decide::{Answer, NotDecided};
+use hub::flows::form::Wrong;
 use maud::{Markup, html};
 use store::approvals::Approval;
 
-use super::{Question, note_field};
-use crate::Problem;
+use super::{Question, mistakes};
 use crate::ask::{Ask, see};
 use crate::pages::approvals::{details, found};
 use crate::words::moment;
+use crate::{Problem, form};
 
 /// As whom somebody decides: as themselves; where nobody signs in, as whoever they say, as with the command.
 fn decides_as(ask: &Ask) -> String {
@@ -28,8 +30,10 @@ fn who_field(ask: &Ask, approval: &Approval) -> Markup {
     }
 }
 
-fn put(ask: &Ask, approve: bool) -> Result<Response, Problem> {
+fn put<'q>(ask: &'q Ask, approve: bool, wrong: &[Wrong]) -> Result<Question<'q>, Problem> {
     let approval = found(ask)?;
+    let form = hub::flows::form_of(&approval);
+    let typed = form::given(ask.sent());
     let id = approval.id;
     let of_flow = hub::flows::subject_of(&approval).is_some();
     let (title, button, consequences) = match approve {
@@ -50,28 +54,52 @@ fn put(ask: &Ask, approve: bool) -> Result<Response, Problem> {
     Ok(Question {
         title: format!("{title}: {}", approval.question),
         consequences,
-        command: format!("ironbridge approvals {} {id}", button.to_lowercase()),
+        command: format!("ironbridge approvals {} {id}{}", button.to_lowercase(), flags(&form, approve)),
         button,
         danger: !approve,
         back: format!("/approvals/{id}"),
-        fields: html! { (who_field(ask, &approval)) (note_field("Why, for whoever looks later", "comment", !approve)) },
+        fields: html! {
+            (mistakes(&form::others(&form, wrong)))
+            (who_field(ask, &approval))
+            (form::fields(&form, &typed, wrong, Some(approve)))
+            label { "Why, for whoever looks later" input name="comment" maxlength="500" autocomplete="off" required[!approve] value=[ask.form("comment")]; }
+        },
         below: Some(details(&serde_json::from_str(&approval.details).unwrap_or_default())),
         ask,
-    }
-    .put())
+    })
+}
+
+/// The fields that an answer by command has to give.
+fn flags(form: &[(FormField, String)], approve: bool) -> String {
+    let needed = form.iter().filter(|(field, _)| field.required && field.with.goes(Some(approve)));
+    needed.map(|(field, _)| format!(" --field {}=…", field.name)).collect()
 }
 
 fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
     let (approval, console, by) = (found(ask)?, &ask.console, decides_as(ask));
     let comment = ask.form("comment");
-    let decided = hub::decide::decide(&console.project, &console.store, &approval, approve, &by, comment, Vec::new());
-    match ask.wait(decided)? {
+    let fields = form::given(ask.sent());
+    let answer = Answer { by: &by, approve, comment, fields: &fields };
+    let what = if approve { "approve" } else { "reject" };
+    let subject = format!("approval {} of {}", approval.id, approval.integration);
+    let detail = serde_json::json!({ "approval": approval.id.0, "by": by, "digest": approval.digest });
+    let did = crate::audit::actor(&ask.who.name).did(what, subject).because(comment).with(detail).op();
+    let (project, systems, store) = (&console.project, &*console.systems, &console.store);
+    match ask.wait(hub::decide::decide(project, systems, store, &approval, &answer, vec![did]))? {
         Ok(()) => {
-            let what = if approve { "approve" } else { "reject" };
-            let subject = format!("approval {} of {}", approval.id, approval.integration);
-            crate::audit::note(ask, &ask.who.name, what, &subject, comment.unwrap_or_default());
-            Ok(see(&format!("/approvals/{}?said={}", approval.id, if approve { "approved" } else { "rejected" })))
+            let said = match (hub::flows::subject_of(&approval).is_some(), approve) {
+                (true, true) => "flow-approved",
+                (true, false) => "flow-rejected",
+                (false, true) => "approved",
+                (false, false) => "rejected",
+            };
+            Ok(see(&format!("/approvals/{}?said={said}", approval.id)))
         }
+        Err(NotDecided::Form(wrong)) => Ok(put(ask, approve, &wrong)?.put_again()),
+        Err(NotDecided::Unanswered(fault)) => Err(Problem::not_done(
+            format!("what was filled in cannot be looked up now: {}", fault.what),
+            "nothing was changed; try again in a while",
+        )),
         Err(NotDecided::NotAsked { asked }) => Err(Problem::not_done(
             format!("{by} was not asked: this is for {}", asked.join(", ")),
             "one of them decides; an admin says who a user is in people.yaml",
@@ -100,7 +128,7 @@ fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
 }
 
 pub fn ask_approve(ask: &Ask) -> Result<Response, Problem> {
-    put(ask, true)
+    Ok(put(ask, true, &[])?.put())
 }
 
 pub fn approve(ask: &Ask) -> Result<Response, Problem> {
@@ -108,7 +136,7 @@ pub fn approve(ask: &Ask) -> Result<Response, Problem> {
 }
 
 pub fn ask_reject(ask: &Ask) -> Result<Response, Problem> {
-    put(ask, false)
+    Ok(put(ask, false, &[])?.put())
 }
 
 pub fn reject(ask: &Ask) -> Result<Response, Problem> {

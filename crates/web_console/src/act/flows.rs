@@ -24,11 +24,19 @@ fn not_now(instance: &Instance, state: State) -> Problem {
     Problem::not_done(what, "go back and look how it stands; nothing was changed")
 }
 
-fn refused(instance: &Instance, why: Refused) -> Problem {
+pub(super) fn refused(instance: &Instance, why: Refused) -> Problem {
     match why {
         Refused::Store(error) => error.into(),
         Refused::Fault(fault) => Problem::not_done(fault.what.clone(), fault.fix.clone()),
         Refused::State(state) => not_now(instance, state),
+        Refused::NotSkipped(step, why) => {
+            let what = format!("{step} of instance {} is not left out: {why}", instance.id);
+            Problem::not_done(what, "mend it, and let it try the step again; nothing was changed")
+        }
+        Refused::NoStep(step) => {
+            let what = format!("that version has no step {step}, where instance {} stands", instance.id);
+            Problem::not_done(what, "let it end as it began, or cancel it and start it anew; nothing was changed")
+        }
         _ => Problem::not_done(format!("instance {} stands otherwise by now", instance.id), "go back and look"),
     }
 }
@@ -67,6 +75,42 @@ pub fn retry(ask: &Ask) -> Result<Response, Problem> {
         "",
     );
     Ok(see(&format!("/flows/{}?said=flow-retried", instance.id)))
+}
+
+pub fn ask_skip(ask: &Ask) -> Result<Response, Problem> {
+    let instance = instance(ask, &[State::Failed])?;
+    Ok(Question {
+        title: format!("Instance {}: leave the step out", instance.id),
+        consequences: vec![
+            format!("{} is not done, and it goes on with the next step.", instance.at.as_deref().unwrap_or("The step")),
+            "Whatever the step was to do has to be done by hand, or not at all.".to_owned(),
+            "An approval is never left out, and a condition neither.".to_owned(),
+        ],
+        command: format!("ironbridge flow skip {} --why REASON", instance.id),
+        button: "Leave it out",
+        danger: true,
+        back: format!("/flows/{}", instance.id),
+        fields: note_field("Why, for whoever looks later", "note", true),
+        below: None,
+        ask,
+    }
+    .put())
+}
+
+pub fn skip(ask: &Ask) -> Result<Response, Problem> {
+    let instance = instance(ask, &[State::Failed])?;
+    let why =
+        ask.form("note").ok_or_else(|| Problem::not_done("this needs a reason", "say why; nothing was left out"))?;
+    let done = hub::flows::skip(&ask.console.flows, instance.id, &ask.who.name, why);
+    ask.wait(done).map_err(|why| refused(&instance, why))?;
+    crate::audit::note(
+        ask,
+        &ask.who.name,
+        "flow skip",
+        &format!("instance {} of {}", instance.id, instance.integration),
+        why,
+    );
+    Ok(see(&format!("/flows/{}?said=flow-skipped", instance.id)))
 }
 
 const UNDER_WAY: [State; 3] = [State::Held, State::Running, State::Failed];

@@ -1,6 +1,7 @@
 //! Approvals: questions that wait for a person, and one fully.
 
 use axum::response::Response;
+use hub::flows::Kept;
 use maud::{Markup, html};
 use serde_json::Value as Json;
 use store::approvals::{Approval, ApprovalId, State};
@@ -101,14 +102,38 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
                 ("Asked", clock(ask, approval.asked)),
                 ("Expires", html! { @if let Some(until) = until { (clock(ask, until)) } @else { "never" } }),
                 ("Decided", html! { @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { "by " (by) " at " (clock(ask, at)) } @else { "not yet" } }),
+                ("Shown", html! { (as_shown(ask, &approval)?) }),
                 ("Comment", html! { (approval.comment.as_deref().unwrap_or_default()) }),
                 ("Done by", html! { @if let Some(run) = approval.used_by { a href={ "/runs/" (run) } { "run " (run) } } }),
             ]))
+        }
+        @let filled = hub::flows::filled_in(&ask.console.store, &approval)?;
+        @if !filled.is_empty() {
+            section.card aria-labelledby="filled-heading" { h2 #filled-heading { "Filled in with the answer" }
+                (facts(filled.iter().map(|(label, value)| (label.as_str(), html! { (value) })))) }
         }
         (details(&shown))
         p.do { (command(&format!("ironbridge approvals show {}", approval.id))) }
     };
     Ok(ask::html(page::page(ask, &format!("Approval {}", approval.id), &commands, &body)))
+}
+
+/// Whether what stands here is what people were shown, with its hash; nothing for a run, whose plan has proofs of its own.
+pub fn as_shown(ask: &Ask, approval: &Approval) -> Result<Markup, Problem> {
+    if hub::flows::subject_of(approval).is_none() {
+        return Ok(html! { code { (approval.digest) } });
+    }
+    let hash = html! { code title=(approval.digest) { (approval.digest.chars().take(16).collect::<String>()) } };
+    Ok(match hub::flows::kept(&ask.console.store, approval)? {
+        Kept::AsShown => html! { (badge(Level::Good, "as it was shown")) " " (hash) },
+        Kept::Forgotten => html! { (badge(Level::Quiet, "forgotten")) " " (hash) },
+        Kept::Changed => {
+            html! { (badge(Level::Bad, "not what was shown")) " " (hash) " " (crate::parts::code("IB1217")) }
+        }
+        Kept::Otherwise { by, .. } => {
+            html! { (badge(Level::Bad, "not what was answered")) " by " (by) ": " (hash) " " (crate::parts::code("IB1217")) }
+        }
+    })
 }
 
 /// What to look at before deciding: the rows, and what the destination would start because of them.

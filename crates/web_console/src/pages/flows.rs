@@ -10,7 +10,7 @@ use crate::access::Needs;
 use crate::ask::{self, Ask};
 use crate::facts::Level;
 use crate::list::{Choice, Column, List, Rows, View};
-use crate::page::{AGAIN, CROSS, Command};
+use crate::page::{AGAIN, CROSS, Command, DOWN};
 use crate::parts::{badge, clock, command, facts, integration, time};
 use crate::words::escaped;
 use crate::{Problem, page};
@@ -64,8 +64,22 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
     if let Some(file) = list.as_file(ask) {
         return file;
     }
-    let body = html! { (list.part(ask)?) p.do { (command("ironbridge flow list --all")) } };
+    let body = html! { (starts(ask)?) (list.part(ask)?) p.do { (command("ironbridge flow list --all")) } };
     Ok(ask::html(page::page(ask, "Flows", &[], &body)))
+}
+
+/// The flows with a form that whoever looks may start.
+fn starts(ask: &Ask) -> Result<Markup, Problem> {
+    let mut names = Vec::new();
+    for integration in &ask.console.project.integrations {
+        let definition::Pattern::Flow(flow) = &integration.pattern else { continue };
+        if flow.form.is_some() && crate::act::start::may(ask, flow)? {
+            names.push(&integration.name);
+        }
+    }
+    Ok(html! { @if !names.is_empty() {
+        p.buttons { @for name in names { a.button href={ "/integrations/" (escaped(name)) "/start" } { "Start " (name) } } }
+    } })
 }
 
 fn state(state: State) -> Markup {
@@ -99,10 +113,7 @@ pub fn found(ask: &Ask) -> Result<Instance, Problem> {
 pub fn one(ask: &Ask) -> Result<Response, Problem> {
     let instance = found(ask)?;
     let store = &ask.console.store;
-    let mut mine: Vec<Approval> = store.approvals(true, LISTED)?;
-    mine.retain(|a| {
-        hub::flows::subject_of(a).is_some_and(|(of, _)| of == instance.id) && a.integration == instance.integration
-    });
+    let mine = store.approvals_about(&instance.integration, &format!("{}/", instance.id))?;
     let (what, _, fix) = problem(&instance);
     let key = instance.key.to_string();
     let trace = format!("/trace?entity={}&key={}", escaped(&instance.entity), escaped(&key));
@@ -128,7 +139,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
             ]))
             p.do { (command(&format!("ironbridge flow show {}", instance.id))) }
         }
-        @if !mine.is_empty() { section.card aria-labelledby="asked-heading" { h2 #asked-heading { "What people were asked" } (asked(ask, &mine)) } }
+        @if !mine.is_empty() { section.card aria-labelledby="asked-heading" { h2 #asked-heading { "What people were asked" } (asked(ask, &mine)?) } }
         section.card aria-labelledby="steps-heading" { h2 #steps-heading { "What it has done" } (steps(ask, &store.flow_steps(instance.id)?)) }
         (values("What it has set", &data["set"]))
         (values("What was decided", &data["decisions"]))
@@ -137,12 +148,13 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
     Ok(ask::html(page::page(ask, &title, &commands(ask, &instance), &body)))
 }
 
-fn asked(ask: &Ask, mine: &[Approval]) -> Markup {
-    html! { ul.now { @for approval in mine {
+fn asked(ask: &Ask, mine: &[Approval]) -> Result<Markup, Problem> {
+    Ok(html! { ul.now { @for approval in mine {
         li { (super::approvals::state(approval.state)) " " a href={ "/approvals/" (approval.id) } { (approval.question) } ", asked of " (approval.asked_of) " " (time(ask, approval.asked))
             @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { ", decided by " (by) " " (time(ask, at)) }
-            @if let Some(comment) = &approval.comment { ": " (comment) } }
-    } } }
+            @if let Some(comment) = &approval.comment { ": " (comment) }
+            " " (super::approvals::as_shown(ask, approval)?) }
+    } } })
 }
 
 fn steps(ask: &Ask, steps: &[Step]) -> Markup {
@@ -196,6 +208,7 @@ fn commands(ask: &Ask, instance: &Instance) -> Vec<Command> {
     }
     if instance.state == State::Failed {
         commands.push(Command::new("Try the step again", to("retry"), AGAIN).primary());
+        commands.push(Command::new("Leave the step out", to("skip"), DOWN));
     }
     commands.push(Command::new("Cancel it", to("cancel"), CROSS));
     commands

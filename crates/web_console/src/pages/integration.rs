@@ -9,7 +9,7 @@ use maud::{Markup, PreEscaped, html};
 use crate::access::Needs;
 use crate::ask::{self, Ask};
 use crate::facts::{Facts, Level, Standing};
-use crate::page::{BOOK, Command, PAUSE, RUN};
+use crate::page::{AGAIN, BOOK, Command, PAUSE, RUN};
 use crate::parts::{amount, badge, clock, command, facts, time};
 use crate::words::{counted, escaped};
 use crate::{Problem, chart, history, page};
@@ -57,6 +57,14 @@ pub fn found(ask: &Ask) -> Result<&Integration, Problem> {
 fn commands(ask: &Ask, integration: &Integration, standing: &Standing) -> Vec<Command> {
     let mut commands = Vec::new();
     let to = |what: &str| format!("/integrations/{}/{what}", escaped(&integration.name));
+    if let Pattern::Flow(flow) = &integration.pattern {
+        if crate::act::start::may(ask, flow).unwrap_or(false) {
+            commands.push(Command::new("Start one", to("start"), RUN).primary());
+        }
+        if ask.who.may(Needs::Operate) {
+            commands.push(Command::new("Move instances", to("migrate"), AGAIN));
+        }
+    }
     if ask.who.may(Needs::Operate) {
         if matches!(integration.pattern, Pattern::Batch(_)) {
             commands.push(Command::new("Run now", to("run"), RUN).primary());

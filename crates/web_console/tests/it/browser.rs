@@ -8,6 +8,7 @@ mod acts;
 mod chromium;
 mod keys;
 mod people;
+mod phone;
 mod stage;
 mod window;
 
@@ -88,6 +89,9 @@ fn pages(stage: &Stage) -> Vec<(&'static str, String)> {
     add("flow", &flow);
     add("flow-retry", &format!("{flow}/retry"));
     add("flow-cancel", &format!("{flow}/cancel"));
+    add("flow-skip", &format!("{flow}/skip"));
+    add("flow-start", "/integrations/terms/start");
+    add("flow-migrate", "/integrations/terms/migrate");
     add("audit", "/audit");
     add("advise", "/advise");
     add("advice", "/advise?wish=Sales+see+invoices&late=annoying&looks=many&a_day=400&stored=seen&rate=650+GBP");

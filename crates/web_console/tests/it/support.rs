@@ -113,13 +113,15 @@ impl Bench {
             project: Arc::new(project),
             store: store.clone(),
             systems: Arc::new(Nowhere),
+            kinds: kinds::ALL.to_vec(),
             address: address.parse().unwrap(),
             tls,
             person: "mia".to_owned(),
             explain: |code| (code == "IB0412").then(|| format!("# {code}: A page\n\nText.\n")),
         };
         let console = Console::new(setup).await.unwrap();
-        Bench { router: web_console::router(&console), console, store, now, _dir: dir }
+        let answers = web_console::answers(&console.project, &store, Arc::new(Nowhere)).await.unwrap();
+        Bench { router: web_console::router(&console).merge(answers), console, store, now, _dir: dir }
     }
 
     pub fn wait(&self, length: Duration) {

@@ -1,5 +1,6 @@
 //! Flows: their volume, who decides, and what their steps name.
 
+mod form;
 mod steps;
 
 use powerfx::Type as Fx;
@@ -40,16 +41,25 @@ pub(super) fn check(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
         formulas::check(formula, &formulas::scope_of(entity, seen.project, &[]), Fx::Boolean, seen, diagnostics);
     }
     started(trigger, diagnostics);
+    form::check(trigger, form::Of::Trigger, entity, seen, diagnostics);
     steps::check(seen, entity, home, diagnostics);
 }
 
 /// Something starts it, besides people.
 fn started(trigger: &Group, diagnostics: &mut Vec<Diagnostic>) {
-    if trigger.texts("rows").is_empty() && !trigger.says("schedule") && !trigger.yes_no("call") && !trigger.strange {
+    let starts = !trigger.texts("rows").is_empty() || trigger.says("schedule") || trigger.yes_no("call");
+    if trigger.says("started_by") && !trigger.says("form") && !trigger.strange {
+        diagnostics.push(
+            Diagnostic::error(codes::KEYS_TOGETHER, "`started_by` belongs to `form`")
+                .at(trigger.key_at("started_by"), "nobody fills in a form")
+                .help("add `form: { reason: { type: multiline } }`, or remove `started_by`"),
+        );
+    }
+    if !starts && !trigger.says("form") && !trigger.strange {
         diagnostics.push(
             Diagnostic::error(codes::MISSING_KEY, "nothing starts this flow")
-                .at(trigger.at, "no `rows:`, no `schedule:` and no `call:`")
-                .help("add `rows: [created]`, `schedule: weekdays at 08:00`, or `call: true`"),
+                .at(trigger.at, "no `rows:`, no `schedule:`, no `call:` and no `form:`")
+                .help("add `rows: [created]`, `schedule: weekdays at 08:00`, `call: true`, or a `form:`"),
         );
     }
     if trigger.texts("rows").is_empty() && trigger.says("columns") {

@@ -1,11 +1,14 @@
 //! Approvals: a question is put, people answer, clocks ring.
 
-use definition::{CommentNeeded, Deciders};
+use std::collections::BTreeMap;
+
+use definition::{CommentNeeded, Deciders, Wait};
 use jiff::Timestamp;
 use record::Fault;
 
 use super::walk::Walk;
 use super::{APPROVED, DEADLINE, Effect, Note, People, REJECTED};
+use crate::flows::form::{self, Filled};
 use crate::flows::program::Question;
 use crate::flows::state::{Asking, Comment, Decision, Doing, Rule, State, Vote};
 use crate::{calendar, codes, json};
@@ -44,13 +47,21 @@ pub struct Voted {
     pub outcome: Option<bool>,
 }
 
+/// What is said with an answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said<'a> {
+    pub comment: Option<&'a str>,
+    /// What was filled in, and how that is told.
+    pub filled: Option<(&'a Filled, &'a str)>,
+}
+
 /// Somebody answers a question that stands. Pure; what follows from it is [`super::decide`]d afterwards.
 pub fn vote(
     state: &State,
     name: &str,
     by: &str,
     approve: bool,
-    comment: Option<&str>,
+    said: Said<'_>,
     people: &People,
     now: Timestamp,
 ) -> Result<Voted, NotTaken> {
@@ -85,7 +96,7 @@ pub fn vote(
     if let Some(first) = turn(asking).filter(|first| **first != by && !asking.escalated.contains(&by)) {
         return Err(NotTaken::NotYet { first: first.clone() });
     }
-    let comment = comment.filter(|comment| !comment.trim().is_empty());
+    let comment = said.comment.filter(|comment| !comment.trim().is_empty());
     let needed = match asking.comment {
         Comment::Optional => false,
         Comment::Required => true,
@@ -94,10 +105,12 @@ pub fn vote(
     if needed && comment.is_none() {
         return Err(NotTaken::NoComment);
     }
-    asking.votes.push(Vote { by: by.clone(), approve, at: now, comment: comment.map(str::to_owned) });
-    let outcome = outcome(asking).map(|(approve, ..)| approve);
+    let (fields, filled) = said.filled.map(|(fields, told)| (fields.clone(), told)).unwrap_or_default();
+    asking.votes.push(Vote { by: by.clone(), approve, at: now, comment: comment.map(str::to_owned), fields });
+    let outcome = outcome(asking).map(|(approve, _)| approve);
     let what = format!("answered {}", if approve { "yes" } else { "no" });
-    let what = comment.map_or(what.clone(), |comment| format!("{what}: {comment}"));
+    let words: Vec<&str> = [filled, comment.unwrap_or_default()].into_iter().filter(|part| !part.is_empty()).collect();
+    let what = if words.is_empty() { what } else { format!("{what}: {}", words.join("; ")) };
     let note = Note { path: path.clone().unwrap_or_default(), what, by: Some(by) };
     Ok(Voted { state, note, outcome })
 }
@@ -113,13 +126,20 @@ impl Walk<'_> {
         let (sight, defined) = (self.sight, &question.defined);
         let text = self.text(path, &question.ask)?;
         let not = question.not.as_ref().map(|formula| self.value(path, formula)).transpose()?;
-        let not = not.filter(|value| !value.is_blank()).map(|value| sight.people.person(&value.to_string()));
+        let not = match &question.not {
+            // Whoever asks for it does not decide about it, unless somebody else is named, or nobody.
+            None => self.state.requester.as_deref().map(|requester| sight.people.person(requester)),
+            Some(_) => not.filter(|value| !value.is_blank()).map(|value| sight.people.person(&value.to_string())),
+        };
         let (who, rule) = match &defined.of {
             Deciders::OneOf(who) => (who, Rule::One),
             Deciders::AllOf(who) => (who, Rule::All),
             Deciders::InOrder(who) => (who, Rule::InOrder),
             Deciders::SomeOf { who, at_least } => (who, Rule::AtLeast(*at_least)),
         };
+        let defaults: Result<Vec<_>, Fault> =
+            question.defaults.iter().map(|default| self.value(path, default)).collect();
+        let form = form::kept(&defined.form, &defaults?);
         let mut of = sight.people.resolve(who);
         of.retain(|person| Some(person) != not.as_ref());
         for (person, instead) in sight.people.stand_ins(&mut of, not.as_deref(), &[], sight.now) {
@@ -136,7 +156,8 @@ impl Walk<'_> {
             let fix = "add people to the group in people.yaml, then: ironbridge flow retry";
             return Err(Fault::ask_person(codes::NOBODY_DECIDES, what).fix(fix));
         }
-        let after = |wait| calendar::after(sight.now, wait, sight.calendar, sight.zone);
+        // Everybody who is asked has that long, by their own hours.
+        let after = |wait: Wait| of.iter().map(|who| self.clock(who, wait)).max().unwrap_or(sight.now);
         let record = self.record();
         let shown = defined
             .if_changed
@@ -151,7 +172,11 @@ impl Walk<'_> {
             escalated: Vec::new(),
             not,
             votes: Vec::new(),
-            remind: defined.remind.map(after),
+            remind: None,
+            reminds: match defined.remind {
+                Some(every) => to.iter().map(|who| (who.clone(), self.clock(who, every))).collect(),
+                None => BTreeMap::new(),
+            },
             escalate: defined.escalate.as_ref().map(|escalate| after(escalate.after)),
             deadline: after(defined.deadline),
             told: to.len(),
@@ -164,7 +189,8 @@ impl Walk<'_> {
         };
         self.note(path, format!("asked {}: {text}", of.join(", ")), None);
         let name = defined.name.clone();
-        self.effects.push(Effect::Ask { name, text: text.clone(), of, deadline: asking.deadline });
+        let (deadline, shown) = (asking.deadline, Box::new(record));
+        self.effects.push(Effect::Ask { name, text: text.clone(), of, deadline, form, shown });
         self.effects.push(Effect::Tell { to, text, why: "asked", decision: Some(defined.name.clone()) });
         self.does(Doing::Asking(Box::new(asking)));
         Ok(true)
@@ -179,8 +205,9 @@ impl Walk<'_> {
         mut asking: Asking,
     ) -> Result<bool, Fault> {
         let (sight, defined) = (self.sight, &question.defined);
-        if let Some((approve, by, comment)) = outcome(&asking) {
-            self.decided(path, at, &defined.name, approve, &by, comment);
+        if let Some((approve, vote)) = outcome(&asking) {
+            let vote = vote.clone();
+            self.decided(path, at, &defined.name, approve, vote);
             return Ok(true);
         }
         let record = self.record();
@@ -198,7 +225,9 @@ impl Walk<'_> {
         }
         if sight.now >= asking.deadline {
             let approve = defined.deadline_outcome == APPROVED;
-            self.decided(path, at, &defined.name, approve, DEADLINE, None);
+            let (by, fields) = (DEADLINE.to_owned(), Filled::new());
+            let vote = Vote { by, approve, at: sight.now, comment: None, fields };
+            self.decided(path, at, &defined.name, approve, vote);
             return Ok(true);
         }
         let text = self.text(path, &question.ask)?;
@@ -246,39 +275,66 @@ impl Walk<'_> {
             asking.escalated = to;
             asking.escalate = None;
         }
-        if let (Some(when), Some(every)) = (asking.remind, defined.remind)
-            && sight.now >= when
-        {
-            let waits = |person: &&String| !answered.contains(person);
-            let to: Vec<String> = match turn(&asking) {
-                Some(next) => vec![next.clone()],
-                None => asking.of.iter().filter(waits).cloned().collect(),
-            };
-            self.note(path, format!("reminded {}", to.join(", ")), None);
-            self.effects.push(Effect::Tell { to, text, why: "reminder", decision: Some(defined.name.clone()) });
-            asking.remind = Some(calendar::after(sight.now, every, sight.calendar, sight.zone));
+        if let Some(every) = defined.remind {
+            let to = self.reminded(&mut asking, &answered, every);
+            if !to.is_empty() {
+                self.note(path, format!("reminded {}", to.join(", ")), None);
+                self.effects.push(Effect::Tell { to, text, why: "reminder", decision: Some(defined.name.clone()) });
+            }
         }
-        let clocks = [asking.remind, asking.escalate, Some(asking.deadline)];
-        self.wake_at(clocks.into_iter().flatten().min());
+        let clocks = asking.reminds.values().copied().chain(asking.escalate).chain([asking.deadline]);
+        self.wake_at(clocks.min());
         self.does(Doing::Asking(Box::new(asking)));
         Ok(false)
     }
 
-    fn decided(&mut self, path: &str, at: usize, name: &str, approve: bool, by: &str, comment: Option<String>) {
+    /// When a wait of somebody is over that begins now, by that person's hours.
+    fn clock(&self, who: &str, wait: Wait) -> Timestamp {
+        let sight = self.sight;
+        let own = sight.people.hours.get(who);
+        let (calendar, zone) = own.map_or((sight.calendar, sight.zone), |(calendar, zone)| (calendar, zone));
+        calendar::after(sight.now, wait, calendar, zone)
+    }
+
+    /// Whose clock rings now; it is wound anew. Nobody is reminded who is away, and everybody once they are back.
+    fn reminded(&self, asking: &mut Asking, answered: &[String], every: Wait) -> Vec<String> {
+        let now = self.sight.now;
+        let waiting: Vec<String> = match turn(asking) {
+            Some(next) => vec![next.clone()],
+            None => asking.of.iter().filter(|person| !answered.contains(person)).cloned().collect(),
+        };
+        let before = asking.remind.take();
+        asking.reminds.retain(|who, _| waiting.contains(who));
+        let mut told = Vec::new();
+        for who in waiting {
+            let clock =
+                asking.reminds.entry(who.clone()).or_insert_with(|| before.unwrap_or_else(|| self.clock(&who, every)));
+            if now >= *clock {
+                *clock = self.clock(&who, every);
+                told.push(who);
+            }
+        }
+        told.retain(|who| !self.sight.people.is_away(who, now));
+        told
+    }
+
+    /// `vote` is the answer that made it.
+    fn decided(&mut self, path: &str, at: usize, name: &str, approve: bool, vote: Vote) {
         let outcome = if approve { APPROVED } else { REJECTED };
-        self.note(path, format!("{name} is {outcome}"), Some(by));
-        let decision =
-            Decision { outcome: outcome.to_owned(), by: by.to_owned(), comment: comment.clone(), at: self.sight.now };
+        self.note(path, format!("{name} is {outcome}"), Some(&vote.by));
+        let Vote { by, comment, fields, .. } = vote;
+        let (outcome, at_now) = (outcome.to_owned(), self.sight.now);
+        let decision = Decision { outcome, by: by.clone(), comment: comment.clone(), fields, at: at_now };
         self.state.decisions.insert(name.to_owned(), decision);
-        self.effects.push(Effect::Close { name: name.to_owned(), approved: Some(approve), by: by.to_owned(), comment });
+        self.effects.push(Effect::Close { name: name.to_owned(), approved: Some(approve), by, comment });
         self.go_to(at + 1);
     }
 }
 
-/// What the answers come to, if they come to something: the outcome, whose answer made it, and the comment of that.
-fn outcome(asking: &Asking) -> Option<(bool, String, Option<String>)> {
+/// What the answers come to, if they come to something: the outcome, and the answer that made it.
+fn outcome(asking: &Asking) -> Option<(bool, &Vote)> {
     let last = asking.votes.last()?;
-    let answer = |approve: bool| Some((approve, last.by.clone(), last.comment.clone()));
+    let answer = |approve: bool| Some((approve, last));
     if asking.escalated.contains(&last.by) {
         return answer(last.approve);
     }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use definition::Project;
+use definition::{Calendar, Project};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// Somebody who is not there for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct People {
     /// E-mail addresses by id.
     pub people: BTreeMap<String, String>,
     pub away: Vec<Away>,
+    /// When people work, of those for whom that is not as the hub has it.
+    pub hours: BTreeMap<String, (Calendar, TimeZone)>,
 }
 
 impl People {
@@ -30,11 +33,16 @@ impl People {
             groups: project.groups.iter().map(|group| (group.id.clone(), group.members.clone())).collect(),
             people: project.people.iter().map(|person| (person.id.clone(), person.email.clone())).collect(),
             away: Vec::new(),
+            hours: project
+                .people
+                .iter()
+                .filter_map(|person| Some((person.id.clone(), person.hours(&project.hub)?)))
+                .collect(),
         }
     }
 
     /// The people behind these names, without repeats. A group without members stays as it is: anybody may answer for it.
-    pub(super) fn resolve(&self, names: &[String]) -> Vec<String> {
+    pub(in crate::flows) fn resolve(&self, names: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for name in names {
             let group = name.strip_prefix("group:").unwrap_or(name);
@@ -49,9 +57,13 @@ impl People {
     }
 
     /// The id of the person whom a text means: an id, or an e-mail address.
-    pub(super) fn person(&self, text: &str) -> String {
+    pub(in crate::flows) fn person(&self, text: &str) -> String {
         let by_mail = self.people.iter().find(|(_, email)| email.eq_ignore_ascii_case(text));
         by_mail.map_or_else(|| text.to_owned(), |(id, _)| id.clone())
+    }
+
+    pub(super) fn is_away(&self, person: &str, now: Timestamp) -> bool {
+        self.away.iter().any(|away| away.person == person && away.from <= now && now < away.until)
     }
 
     /// Who answers for somebody now: nobody who is away as well, and never `not`.

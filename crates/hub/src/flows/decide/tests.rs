@@ -6,6 +6,8 @@ use super::*;
 use crate::codes;
 use crate::flows::state::Asking;
 
+mod forms;
+mod hours;
 mod steps;
 
 const HUB: &str = "hub: contoso\ntime_zone: Europe/London\n";
@@ -151,8 +153,9 @@ fn one_answer_decides_and_nobody_decides_about_themselves() {
     };
     assert_eq!((text.as_str(), of.join(" "), *deadline), ("Raise to 9000?", "bob eve".to_owned(), day(5)));
     assert_eq!(asked.wake, Some(day(1)));
-    let answer =
-        |state: &State, by: &str, approve: bool| vote(state, "decision", by, approve, None, &case.people, day(0));
+    let answer = |state: &State, by: &str, approve: bool| {
+        vote(state, "decision", by, approve, Said::default(), &case.people, day(0))
+    };
     assert_eq!(answer(&asked.state, "ann", true), Err(NotTaken::Excluded));
     assert!(matches!(answer(&asked.state, "director", true), Err(NotTaken::NotAsked { .. })));
     let voted = answer(&asked.state, "bob@contoso.example", true).unwrap();
@@ -176,13 +179,22 @@ fn clocks_remind_escalate_and_end() {
     let escalated = case.decide(&reminded.state, Event::Go, &record, day(2)).unwrap();
     assert_eq!(told(&escalated), ["escalated to director", "reminded ann, bob"]);
     // Whoever is asked because nobody answered decides alone.
-    let voted = vote(&escalated.state, "decision", "director", true, Some("go on"), &case.people, day(3)).unwrap();
+    let voted = vote(
+        &escalated.state,
+        "decision",
+        "director",
+        true,
+        Said { comment: Some("go on"), ..Said::default() },
+        &case.people,
+        day(3),
+    )
+    .unwrap();
     assert_eq!(voted.outcome, Some(true));
     // Without an answer the deadline decides, also where nobody has looked for long.
     let ended = case.decide(&asked.state, Event::Go, &record, day(9)).unwrap();
     let decision = &ended.state.decisions["decision"];
     assert_eq!((decision.outcome.as_str(), decision.by.as_str()), (REJECTED, DEADLINE));
-    let late = vote(&asked.state, "decision", "ann", true, None, &case.people, day(5));
+    let late = vote(&asked.state, "decision", "ann", true, Said::default(), &case.people, day(5));
     assert_eq!(late, Err(NotTaken::Decided { by: DEADLINE.into(), at: day(5) }));
 }
 
@@ -191,7 +203,7 @@ fn a_changed_record_is_asked_again() {
     let case = Case::new("{ all_of: [ann, bob] }");
     let before = case.record(9000, "eve");
     let asked = case.decide(&case.begin(), Event::Go, &before, day(0)).unwrap();
-    let voted = vote(&asked.state, "decision", "ann", true, None, &case.people, day(0)).unwrap();
+    let voted = vote(&asked.state, "decision", "ann", true, Said::default(), &case.people, day(0)).unwrap();
     let again = case.decide(&voted.state, Event::Go, &case.record(90000, "eve"), day(1)).unwrap();
     assert!(matches!(&again.effects[0], Effect::Close { approved: None, .. }), "{:?}", again.effects);
     assert!(matches!(&again.effects[1], Effect::Ask { text, .. } if text == "Raise to 90000?"), "{:?}", again.effects);
@@ -249,7 +261,7 @@ proptest! {
                 Act::Wait(days) => today += days,
                 Act::Change(to) => requested = to,
                 Act::Vote(person, approve) => {
-                    if let Ok(voted) = vote(&state, "decision", who[person], approve, None, &case.people, day(today)) {
+                    if let Ok(voted) = vote(&state, "decision", who[person], approve, Said::default(), &case.people, day(today)) {
                         prop_assert!(decided.is_none(), "{} answered after it was decided", who[person]);
                         prop_assert!(who[person] != "stranger");
                         prop_assert!(!(of.contains("not:") && who[person] == "eve"));

@@ -1,5 +1,7 @@
 //! One look at an instance: every way is walked until it waits, or wants something done outside.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use record::{Fault, Row, Value};
 
@@ -18,7 +20,8 @@ pub(super) fn walk(state: &State, event: Event, sight: &Sight<'_>) -> Result<Dec
         Walk { sight, state: state.clone(), way: String::new(), effects: Vec::new(), notes: Vec::new(), wake: None };
     let stuck = |walk: &Walk<'_>, fault| {
         let at = walk.at().unwrap_or_default().to_owned();
-        Box::new(Stuck { at, fault })
+        let (state, effects, notes) = (walk.state.clone(), walk.effects.clone(), walk.notes.clone());
+        Box::new(Stuck { at, fault, reached: Box::new(Decided { state, effects, notes, wake: None }) })
     };
     if event == Event::Done {
         walk.done().map_err(|fault| stuck(&walk, fault))?;
@@ -203,8 +206,13 @@ impl Walk<'_> {
 
     fn answer(&mut self, name: Option<&String>, outcome: &str) {
         if let Some(name) = name {
-            let decision =
-                Decision { outcome: outcome.to_owned(), by: String::new(), comment: None, at: self.sight.now };
+            let decision = Decision {
+                outcome: outcome.to_owned(),
+                by: String::new(),
+                comment: None,
+                fields: BTreeMap::new(),
+                at: self.sight.now,
+            };
             self.state.decisions.insert(name.clone(), decision);
         }
     }
@@ -322,6 +330,12 @@ impl Walk<'_> {
         for name in open {
             self.effects.push(Effect::Close { name, approved: None, by: "end".to_owned(), comment: None });
         }
+        let children = self.state.ways().filter_map(|(_, _, doing)| match doing {
+            Doing::Child { flow, cause } => Some(Effect::Stop { flow: flow.clone(), cause: cause.clone() }),
+            _ => None,
+        });
+        let children: Vec<Effect> = children.collect();
+        self.effects.extend(children);
         self.state.branches.clear();
         self.state.loops.clear();
         (self.state.at, self.state.doing) = (None, Doing::Ready);
@@ -365,7 +379,14 @@ impl Walk<'_> {
         for (field, value) in &self.state.set {
             put(field, json::value(value));
         }
+        for (field, value) in &self.state.form {
+            put(&format!("form.{field}"), json::value(value));
+        }
+        put("form.by", self.state.requester.clone().map_or(Value::Blank, Value::text));
         for (name, decision) in &self.state.decisions {
+            for (field, value) in &decision.fields {
+                put(&format!("{name}.{field}"), json::value(value));
+            }
             put(&format!("{name}.outcome"), Value::text(decision.outcome.clone()));
             put(&format!("{name}.by"), Value::text(decision.by.clone()));
             put(&format!("{name}.comment"), decision.comment.clone().map_or(Value::Blank, Value::text));

@@ -1,6 +1,6 @@
 //! Nested steps as a list with jumps.
 
-use definition::{Assignment, Given, Step, StepKind};
+use definition::{Assignment, FormField, Given, Step, StepKind};
 use mapping::{Condition, Expression, Problem};
 use record::{Fault, Schema};
 
@@ -63,7 +63,10 @@ impl Compiler<'_> {
             StepKind::Approve(approval) => {
                 let not = approval.not.as_ref().map(|text| self.formula(step, text)).transpose()?;
                 let ask = self.given(step, &approval.ask)?;
-                What::Approve(Box::new(Question { defined: approval.clone(), ask, not }))
+                let blank = Given::Fixed(record::Value::Blank);
+                let default = |field: &FormField| self.given(step, field.default.as_ref().unwrap_or(&blank));
+                let defaults = approval.form.iter().map(default).collect::<Result<_, Fault>>()?;
+                What::Approve(Box::new(Question { defined: approval.clone(), ask, not, defaults }))
             }
         };
         self.push(step, what);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use definition::Project;
 use emulator::samples::finance;
-use hub::decide::decide;
+use hub::decide::{Answer, decide};
 use serde_json::{Value as Json, json};
 use store::Store;
 use store::approvals::{Approval, State};
@@ -149,7 +149,9 @@ pub fn round(dir: &Path, project: &Arc<Project>, dynamics: SocketAddr, store: &S
     let database = dir.join("data/finance.db");
     let in_finance = || finance::credit_limit(&database, CUSTOMER).map_err(anyhow::Error::from);
     let answer = |approval: &Approval, by: &str, approve: bool, why: Option<&str>| {
-        Handle::current().block_on(decide(project, store, approval, approve, by, why, Vec::new()))
+        let answer = Answer { by, approve, comment: why, fields: &[] };
+        let systems = crate::wiring::OpenSystems::new(project.clone());
+        Handle::current().block_on(decide(project, &systems, store, approval, &answer, Vec::new()))
     };
 
     ask(dynamics, "CR-1", CUSTOMER, 4_000, REQUESTER)?;

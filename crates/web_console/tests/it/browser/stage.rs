@@ -66,7 +66,7 @@ const PROJECT: &[(&str, &str)] = &[
     ),
     (
         "integrations/terms.yaml",
-        "integration: terms\npattern: flow\ntrigger: { entity: customer, in: dynamics, rows: [created] }\nvolume: { expected: 30 a day, ceiling: 200 a day }\nsteps:\n  - approve: decision\n    ask: =$\"May {number} have terms {terms}?\"\n    of: { one_of: [group:finance] }\n    remind: every 1 working day\n    deadline: { after: 5 working days, outcome: rejected }\n  - if: =decision.outcome = \"approved\"\n    then: [ { write: { entity: customer, to: finance, key: =number, set: { terms: =terms } } } ]\nowner: it\npurpose: Payment terms are agreed by people, not by code.\n",
+        "integration: terms\npattern: flow\ntrigger: { entity: customer, in: dynamics, rows: [created], form: { wanted: { type: choice, values: [\"30\", \"60\"], required: true, label: Terms wanted }, amount: { type: money, label: Expected a year }, until: { type: date }, urgent: { type: yes_no }, reason: { type: multiline, required: true, label: Why }, like: { type: reference, entity: customer, label: As for } } }\nvolume: { expected: 30 a day, ceiling: 200 a day }\nsteps:\n  - approve: decision\n    ask: =$\"May {number} have terms {terms}?\"\n    of: { one_of: [group:finance] }\n    remind: every 1 working day\n    deadline: { after: 5 working days, outcome: rejected }\n  - if: =decision.outcome = \"approved\"\n    then: [ { write: { entity: customer, to: finance, key: =number, set: { terms: =terms } } } ]\nowner: it\npurpose: Payment terms are agreed by people, not by code.\n",
     ),
 ];
 
@@ -269,6 +269,8 @@ pub async fn outage(store: &Store) {
 
 /// An instance of the flow that asks somebody, and one that failed.
 async fn instances(store: &Store) -> i64 {
+    let version = flows::Op::Version { integration: "terms".into(), fingerprint: "1".into(), definition: "{}".into() };
+    store.commit_one(version).await.unwrap();
     let mut last = 0;
     for (number, asks) in [("C-1001", true), ("C-1002", false)] {
         let start = flows::Start {
@@ -282,6 +284,7 @@ async fn instances(store: &Store) -> i64 {
             since: jiff::Timestamp::MAX,
             at: Some("steps[0]".into()),
             data: String::new(),
+            steps: Vec::new(),
         };
         let OpResult::Instance(Some(id)) = store.commit_one(flows::Op::Start(Box::new(start))).await.unwrap() else {
             panic!("an instance begins")

@@ -9,6 +9,7 @@ use powerfx::{Expect, Type as Fx};
 use record::{Entity, Schema, Type};
 
 use super::super::{Seen, field_exists, formulas, one_of};
+use super::form;
 use crate::codes;
 use crate::decoded::{Data, Group, Value};
 use crate::diagnostic::Diagnostic;
@@ -25,7 +26,13 @@ pub(super) fn check(seen: &Seen<'_>, entity: &Entity, home: Option<&str>, diagno
         sure: Vec::new(),
         item: None,
         answers_known: !ways::lost(list),
+        filled: Vec::new(),
     };
+    if let Some(trigger) = seen.group.group("trigger").filter(|trigger| trigger.says("form")) {
+        let fields = crate::build::form(trigger);
+        steps.filled = fields.iter().map(|field| (format!("form.{}", field.name), form::fx(field))).collect();
+        steps.filled.push(("form.by".to_owned(), Fx::Text));
+    }
     let before = diagnostics.len();
     steps.all(list, diagnostics);
     // What is misspelt may be what seems to be missing.
@@ -59,6 +66,8 @@ struct Answer {
     name: String,
     kind: Kind,
     at: Span,
+    /// What is filled in with an answer.
+    fields: Vec<(String, Fx)>,
 }
 
 struct Steps<'a> {
@@ -74,6 +83,8 @@ struct Steps<'a> {
     item: Option<Arc<Schema>>,
     /// False where a step could not be read, which may have an outcome.
     answers_known: bool,
+    /// What was filled in at the start.
+    filled: Vec<(String, Fx)>,
 }
 
 impl Steps<'_> {
@@ -172,6 +183,10 @@ impl Steps<'_> {
         }
         self.compared(formula, diagnostics);
         let mut scope = formulas::scope_of(self.entity, self.seen.project, &self.sure);
+        let sure = self.answers.iter().filter(|answer| self.sure.contains(&answer.name));
+        for (name, ty) in self.filled.iter().chain(sure.flat_map(|answer| &answer.fields)) {
+            scope.add(name, ty.clone());
+        }
         if let Some(lines) = &self.item {
             for column in lines.columns() {
                 scope.add(&format!("item.{}", column.name), mapping::formula_type(&column.name, &column.ty));
@@ -247,6 +262,14 @@ impl Steps<'_> {
         }
         if self.item.is_some() {
             self.not_in_a_loop(step, "approve", "people decide about all of it at once", diagnostics);
+        }
+        form::check(step, form::Of::Answer, self.entity, self.seen, diagnostics);
+        for entry in step.named("form") {
+            let Some(field) = entry.value.group() else { continue };
+            let wanted = crate::build::form(step).iter().find(|one| *one.name == *entry.name).map(form::fx);
+            if let Some(formula) = field.formula("default") {
+                self.formula(formula, &wanted.map_or(Expect::Any, Expect::Type), diagnostics);
+            }
         }
         self.named(step, "approve", Kind::Approval, diagnostics);
     }

@@ -24,15 +24,20 @@ entities:
 pub struct Flow {
     pub program: Program,
     pub people: People,
-    calendar: Calendar,
+    pub calendar: Calendar,
     children: BTreeMap<String, &'static str>,
 }
 
 impl Flow {
     pub fn new(steps: &str) -> Flow {
-        let flow = format!(
-            "integration: f\npattern: flow\ntrigger: {{ entity: request, in: a, call: true }}\nsteps:\n{steps}owner: it\npurpose: A test.\n"
-        );
+        Flow::started("", "{ entity: request, in: a, call: true }", steps)
+    }
+
+    /// With another trigger, and with other people where it says `all_of: [ann, bob]`.
+    pub fn started(of: &str, trigger: &str, steps: &str) -> Flow {
+        let steps = if of.is_empty() { steps.to_owned() } else { steps.replace("{ all_of: [ann, bob] }", of) };
+        let flow =
+            format!("integration: f\npattern: flow\ntrigger: {trigger}\nsteps:\n{steps}owner: it\npurpose: A test.\n");
         let child = "integration: other\npattern: flow\ntrigger: { entity: request, in: a, call: true }\nsteps: [ { notify: { to: ann, text: =\"child\" } } ]\nowner: it\npurpose: A test.\n";
         let files = [
             ("ironbridge.yaml", HUB),
@@ -96,6 +101,7 @@ fn short(effect: &Effect) -> String {
         Effect::Ask { name, .. } => format!("ask {name}"),
         Effect::Close { name, .. } => format!("close {name}"),
         Effect::Tell { to, text, .. } => format!("tell {}: {text}", to.join(" ")),
+        Effect::Stop { flow, cause } => format!("stop {flow} {cause}"),
         Effect::Begin { flow, cause, .. } => format!("begin {flow} {cause}"),
         Effect::Set(set) => format!("set {}", set[0].1),
         Effect::Write { to, .. } => format!("write {to}"),
@@ -237,7 +243,8 @@ fn people_answer_one_after_the_other_and_say_why() {
     let (asked, wanted) = flow.run(flow.begin(), &record, day(0));
     assert_eq!(wanted, ["ask decision", "tell ann: Well?"]);
     let answer = |state: &State, by: &str, yes: bool, why: Option<&str>| {
-        vote(state, "decision", by, yes, why, &flow.people, day(0))
+        let said = Said { comment: why, ..Said::default() };
+        vote(state, "decision", by, yes, said, &flow.people, day(0))
     };
     assert_eq!(answer(&asked, "bob", true, None), Err(NotTaken::NotYet { first: "ann".into() }));
     assert_eq!(answer(&asked, "ann", false, Some(" ")), Err(NotTaken::NoComment));
@@ -387,7 +394,7 @@ proptest! {
                 Act::Vote(one, who, yes) => {
                     let name = if one { "one" } else { "two" };
                     let decided = state.decisions.contains_key(name);
-                    if let Ok(voted) = vote(&state, name, ["ann", "bob"][who], yes, None, &flow.people, day(today)) {
+                    if let Ok(voted) = vote(&state, name, ["ann", "bob"][who], yes, Said::default(), &flow.people, day(today)) {
                         prop_assert!(!decided, "{name} is decided twice");
                         prop_assert!(!(one && who == 1), "bob was not asked");
                         state = voted.state;

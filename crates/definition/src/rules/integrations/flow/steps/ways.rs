@@ -258,7 +258,7 @@ impl Steps<'_> {
                     .at(at, "here again")
                     .help("give this one another name: later steps read its outcome by it"),
             );
-        } else if self.entity.field(name).is_some() || name == "item" {
+        } else if self.entity.field(name).is_some() || name == "item" || name == "form" {
             let what = if kind == Kind::Approval { "a decision" } else { "a step" };
             diagnostics.push(
                 Diagnostic::error(codes::DEFINED_TWICE, format!("{what} has the name of the field `{name}`"))
@@ -267,7 +267,9 @@ impl Steps<'_> {
             );
             return;
         }
-        self.answers.push(Answer { name: name.to_owned(), kind, at });
+        let fields = if kind == Kind::Approval { crate::build::form(step) } else { Vec::new() };
+        let fields = fields.iter().map(|field| (format!("{name}.{}", field.name), form::fx(field))).collect();
+        self.answers.push(Answer { name: name.to_owned(), kind, at, fields });
         self.sure.push(name.to_owned());
     }
 

@@ -10,14 +10,16 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use definition::Project;
-use hub::decide::NotDecided;
+use hub::Systems;
+use hub::decide::{Answer, NotDecided};
+use hub::flows::form::Wrong;
 use hub::flows::links::{Link, Links};
 use store::Store;
 use store::approvals::{Approval, State as Stands};
 use store::audit::Actor;
 
-use crate::failure::Failure;
-use crate::output::moment;
+use crate::form;
+use crate::words::moment;
 
 /// A sentence or two; the page says so too.
 const COMMENT_MAX: usize = 2_000;
@@ -25,26 +27,35 @@ const COMMENT_MAX: usize = 2_000;
 struct Answers {
     project: Arc<Project>,
     store: Store,
+    systems: Arc<dyn Systems + Send + Sync>,
     links: Links,
 }
 
-pub async fn routes(project: &Arc<Project>, store: &Store) -> Result<Router, Failure> {
+/// The page, for everybody who has a link; it has no part in the console's signing in.
+///
+/// *Errors*: of our own state.
+pub async fn answers(
+    project: &Arc<Project>,
+    store: &Store,
+    systems: Arc<dyn Systems + Send + Sync>,
+) -> Result<Router, store::Error> {
     let links = Links::of(store).await?;
-    let answers = Arc::new(Answers { project: project.clone(), store: store.clone(), links });
+    let answers = Arc::new(Answers { project: project.clone(), store: store.clone(), systems, links });
     Ok(Router::new().route("/answer/{token}", get(open).post(decide)).with_state(answers))
 }
 
-/// What was sent from the page.
-#[derive(serde::Deserialize)]
-struct Sent {
-    answer: String,
-    #[serde(default)]
-    comment: String,
+/// What was sent from the page: the answer, the comment, and the fields of a form.
+type Sent = Vec<(String, String)>;
+
+fn of<'s>(sent: &'s Sent, name: &str) -> &'s str {
+    sent.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value.as_str())
 }
 
 async fn open(State(answers): State<Arc<Answers>>, Path(token): Path<String>) -> Response {
     match answers.asked(&token) {
-        Ok((link, approval)) => page(StatusCode::OK, &approval.question, &answers.form(&link, &approval)),
+        Ok((link, approval)) => {
+            page(StatusCode::OK, &approval.question, &answers.form(&link, &approval, &Sent::new(), &[]))
+        }
         Err(refused) => *refused,
     }
 }
@@ -54,23 +65,33 @@ async fn decide(State(answers): State<Arc<Answers>>, Path(token): Path<String>, 
         Ok(asked) => asked,
         Err(refused) => return *refused,
     };
-    let approve = match sent.answer.as_str() {
+    let approve = match of(&sent, "answer") {
         "yes" => true,
         "no" => false,
         _ => return page(StatusCode::BAD_REQUEST, "Nothing was decided", "<p>Press one of the two buttons.</p>"),
     };
-    let comment: String = sent.comment.trim().chars().take(COMMENT_MAX).collect();
+    let comment: String = of(&sent, "comment").trim().chars().take(COMMENT_MAX).collect();
     let comment = Some(comment.as_str()).filter(|comment| !comment.is_empty());
     let action = if approve { "approvals approve" } else { "approvals reject" };
     let detail = serde_json::json!({ "approval": approval.id.0, "digest": approval.digest });
     let did = Actor::new(link.person.clone(), "link").did(action, &*approval.integration);
     let did = did.because(comment).with(detail).op();
     let (project, store) = (&answers.project, &answers.store);
-    let decided = hub::decide::decide(project, store, &approval, approve, &link.person, comment, vec![did]).await;
+    let fields = form::given(&sent);
+    // What belongs to the other answer is on the page as well, and does not count.
+    let form = hub::flows::form_of(&approval);
+    let goes = |name: &str| form.iter().all(|(field, _)| field.name != name || field.with.goes(Some(approve)));
+    let fields: Sent = fields.into_iter().filter(|(name, _)| goes(name)).collect();
+    let answer = Answer { by: &link.person, approve, comment, fields: &fields };
+    let decided = hub::decide::decide(project, &*answers.systems, store, &approval, &answer, vec![did]).await;
     let (status, title, text) = match decided {
         Ok(Ok(())) => {
             let word = if approve { "You said yes" } else { "You said no" };
             (StatusCode::OK, word.to_owned(), "It goes on by itself. You can close this page.".to_owned())
+        }
+        Ok(Err(NotDecided::Form(wrong))) => {
+            let body = answers.form(&link, &approval, &sent, &wrong);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &approval.question, &body);
         }
         Ok(Err(why)) => (StatusCode::CONFLICT, "Nothing was decided".to_owned(), answers.because(why)),
         Err(error) => {
@@ -114,9 +135,17 @@ impl Answers {
         Ok((link, approval))
     }
 
-    fn form(&self, link: &Link, approval: &Approval) -> String {
+    fn form(&self, link: &Link, approval: &Approval, sent: &Sent, wrong: &[Wrong]) -> String {
+        let form = hub::flows::form_of(approval);
         let details: serde_json::Value = serde_json::from_str(&approval.details).unwrap_or_default();
-        let mut body = String::from("<dl>");
+        let mut body = String::new();
+        if !wrong.is_empty() {
+            body.push_str("<p class=\"wrong\" role=\"alert\">Nothing was decided: something is not filled in yet.</p>");
+            for wrong in form::others(&form, wrong) {
+                let _ = write!(body, "<p class=\"wrong\">{}</p>", escaped(&wrong));
+            }
+        }
+        body.push_str("<dl>");
         for (field, value) in details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null())
         {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -125,11 +154,13 @@ impl Answers {
         let until = moment(link.until, &self.project.hub.time_zone);
         let _ = write!(
             body,
-            "</dl><form method=\"post\"><label for=\"comment\">Why (for whoever looks later)</label>\
-             <textarea id=\"comment\" name=\"comment\" rows=\"3\" maxlength=\"{COMMENT_MAX}\"></textarea>\
+            "</dl><form method=\"post\">{}<label for=\"comment\">Why (for whoever looks later)</label>\
+             <textarea id=\"comment\" name=\"comment\" rows=\"3\" maxlength=\"{COMMENT_MAX}\">{}</textarea>\
              <div class=\"buttons\"><button name=\"answer\" value=\"yes\" class=\"yes\">Yes</button>\
              <button name=\"answer\" value=\"no\">No</button></div></form>\
              <p class=\"small\">You answer as {}, until {}. Nothing is decided before you press a button.</p>",
+            form::fields(&form, &form::given(sent), wrong, None).into_string(),
+            escaped(of(sent, "comment")),
             escaped(&link.person),
             escaped(&until)
         );
@@ -140,6 +171,11 @@ impl Answers {
         match why {
             NotDecided::NotAsked { asked } => format!("This is for {}.", asked.join(", ")),
             NotDecided::NotYet { first } => format!("They answer in order, and it is the turn of {first}."),
+            NotDecided::Form(_) => "Something is not filled in yet. Go back and do so.".to_owned(),
+            NotDecided::Unanswered(fault) => {
+                tracing::warn!(code = %fault.code, "what was filled in with an answer cannot be looked up: {fault}");
+                "What you filled in cannot be looked up now. Try again in a few minutes.".to_owned()
+            }
             NotDecided::NoComment => "This answer has to say why. Go back and write a sentence.".to_owned(),
             NotDecided::Expired { .. } => "The time to answer is over.".to_owned(),
             NotDecided::Closed { by: Some(by), at: Some(at), .. } => {
@@ -152,7 +188,7 @@ impl Answers {
 
 const STYLE: &str = "body{font:18px/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.2rem;color:#1b2733;background:#fff}\
 h1{font-size:1.4rem}dl div{display:flex;gap:1rem;border-bottom:1px solid #dde3ea;padding:.35rem 0}dt{flex:0 0 40%;color:#51606f;overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}\
-label{display:block;margin-top:1rem}textarea{width:100%;box-sizing:border-box;font:inherit;padding:.5rem}\
+label{display:block;margin-top:1rem}textarea,input,select{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.6rem;margin-top:.2rem;border:1px solid #8795a5;border-radius:.3rem;background:#fff;color:inherit}.wrong{display:block;color:#b10e1c;font-weight:600}[aria-invalid]{border-color:#b10e1c}\
 .buttons{display:flex;gap:.8rem;margin:1rem 0}button{flex:1;font:inherit;padding:.9rem;border:1px solid #24527a;border-radius:.5rem;background:#fff;color:#24527a}\
 button.yes{background:#24527a;color:#fff}.small{font-size:.9rem;color:#51606f}";
 

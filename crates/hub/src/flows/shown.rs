@@ -1,0 +1,90 @@
+//! What people were shown when they were asked, and what they filled in: kept with a hash, and compared with it.
+
+use definition::FormField;
+use sha2::{Digest, Sha256};
+use store::Store;
+use store::approvals::Approval;
+
+use super::form;
+use super::people::subject_of;
+use super::state::State;
+
+/// Whether what is kept of a question is what people were shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    AsShown,
+    /// Its time is over, or its record was forgotten: nothing is kept but the hash.
+    Forgotten,
+    /// It has another hash than what was shown.
+    Changed,
+    /// Somebody answered about what had this hash, by the audit log.
+    Otherwise {
+        by: String,
+        digest: String,
+    },
+}
+
+/// The hash of what people are shown: SHA-256 of the question, a line break, and the details.
+pub(super) fn digest_of(question: &str, details: &str) -> String {
+    let hash: [u8; 32] =
+        Sha256::new().chain_update(question).chain_update("\n").chain_update(details).finalize().into();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compares what is kept of a question with its hash, and that with the hash in the audit log, where the answer is kept in
+/// a chain that nobody changes unseen.
+///
+/// *Errors*: of our own state.
+pub fn kept(store: &Store, approval: &Approval) -> Result<Kept, store::Error> {
+    if approval.details == "{}" {
+        return Ok(Kept::Forgotten);
+    }
+    // A question from before has the beginning of the hash of its details alone.
+    let now = digest_of(&approval.question, &approval.details);
+    let before = crate::plan::saved::fingerprint(&approval.details);
+    if now != approval.digest && before != approval.digest {
+        return Ok(Kept::Changed);
+    }
+    let about = |recorded: &store::audit::Recorded| {
+        let detail: serde_json::Value = serde_json::from_str(&recorded.entry.detail).unwrap_or_default();
+        let digest = detail["digest"].as_str()?.to_owned();
+        let mine = detail["approval"] == approval.id.0 && digest != approval.digest;
+        mine.then(|| (recorded.entry.actor.name.clone(), digest))
+    };
+    let Some(decided) = approval.decided else { return Ok(Kept::AsShown) };
+    let second = jiff::SignedDuration::from_secs(1);
+    let (from, to) = (decided.checked_sub(second).ok(), decided.checked_add(second).ok());
+    let entries = store.audit(&store::audit::Filter { from, to, ..store::audit::Filter::default() }, 1_000)?;
+    Ok(match entries.iter().find_map(about) {
+        Some((by, digest)) => Kept::Otherwise { by, digest },
+        None => Kept::AsShown,
+    })
+}
+
+/// What is filled in with the answer to a question, and what stands in each field at first.
+pub fn form_of(approval: &Approval) -> Vec<(FormField, String)> {
+    let details: serde_json::Value = serde_json::from_str(&approval.details).unwrap_or_default();
+    form::asked(&details["form"])
+}
+
+/// What was filled in with the answer that decided a question: label and value. Personal values are `***`.
+///
+/// *Errors*: of our own state.
+pub fn filled_in(store: &Store, approval: &Approval) -> Result<Vec<(String, String)>, store::Error> {
+    let form = form_of(approval);
+    let Some((id, name)) = subject_of(approval).filter(|_| !form.is_empty() && approval.decided.is_some()) else {
+        return Ok(Vec::new());
+    };
+    let Some(instance) = store.flow_instance(id)? else { return Ok(Vec::new()) };
+    let state: Option<State> = serde_json::from_str(&instance.data).ok();
+    let Some(state) = state else { return Ok(Vec::new()) };
+    let standing = state.asking().find(|(_, asking)| asking.name == name).and_then(|(_, asking)| asking.votes.last());
+    let Some(fields) = state.decisions.get(name).map(|made| &made.fields).or(standing.map(|vote| &vote.fields)) else {
+        return Ok(Vec::new());
+    };
+    let told = form.into_iter().filter_map(|(field, _)| {
+        let value = fields.get(&field.name)?;
+        Some((field.label, if field.personal { "***".to_owned() } else { form::spoken(value) }))
+    });
+    Ok(told.collect())
+}

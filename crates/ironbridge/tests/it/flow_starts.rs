@@ -1,0 +1,187 @@
+//! What starts flows besides records and people, and what ends with them.
+
+use rusqlite::Connection;
+use serde_json::Value as Json;
+
+use crate::stage::Stage;
+use crate::support::http_with;
+
+/// By a schedule, for each record for which `if` is true.
+const SCHEDULED: &str = "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, schedule: every 4 seconds, if: '=credit_limit > 0' }
+volume: { ceiling: 500 a day }
+steps:
+  - { set: { email: =\"seen@contoso.example\" } }
+owner: finance-it
+purpose: A test.
+";
+
+fn instances(stage: &Stage) -> Vec<Json> {
+    stage.json(&["flow", "list", "--all"]).as_array().unwrap().clone()
+}
+
+fn done(stage: &Stage, key: &str) -> usize {
+    instances(stage).iter().filter(|one| one["key"] == key && one["state"] == "done").count()
+}
+
+/// The slots for which a record has started one.
+fn slots(stage: &Stage, key: &str) -> Vec<jiff::Timestamp> {
+    let state = Connection::open(stage.world.dir.join(".ironbridge/state.db")).unwrap();
+    let mut causes = state.prepare("SELECT cause FROM flow_cause WHERE integration = 'buyers' ORDER BY 1").unwrap();
+    let causes: Vec<String> = causes.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let of = |cause: &String| {
+        let (slot, of) = cause.strip_prefix("scheduled ")?.split_once(' ')?;
+        (of == key).then(|| slot.parse().unwrap())
+    };
+    causes.iter().filter_map(of).collect()
+}
+
+#[test]
+fn a_schedule_starts_one_for_each_record_and_catches_up_once() {
+    let mut stage = Stage::unregistered(SCHEDULED);
+    stage.account("S-1", "Wanted", 5);
+    stage.account("S-2", "Not wanted", 0);
+    stage.start();
+    stage.until("two slots", || done(&stage, "S-1") >= 2);
+    stage.kill();
+    let down = jiff::Timestamp::now();
+    std::thread::sleep(std::time::Duration::from_secs(13));
+    let before = slots(&stage, "S-1").len();
+    let up = jiff::Timestamp::now();
+    stage.start();
+    stage.until("another slot", || slots(&stage, "S-1").len() >= before + 2);
+    stage.kill();
+    let all = slots(&stage, "S-1");
+    let missed = all.iter().filter(|slot| **slot > down && **slot <= up).count();
+    assert_eq!(missed, 1, "three slots passed while it was down, and are one: {all:?}");
+    assert!(all.iter().all(|slot| slot.as_second() % 4 == 0), "{all:?}");
+    assert_eq!(instances(&stage).iter().filter(|one| one["key"] == "S-1").count(), all.len(), "each slot once");
+    assert!(slots(&stage, "S-2").is_empty() && done(&stage, "S-2") == 0, "its `if` is not true");
+}
+
+const PARENT: &str = "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, call: true }
+steps:
+  - parallel:
+      asks:
+        - { child_flow: asks, key: =number, as: asked }
+        - { set: { email: =asked.outcome & \"@contoso.example\" } }
+      ends:
+        - { wait_for: =credit_limit > 100, at_most: 5 days, as: paid }
+        - { terminate: =\"It is paid.\" }
+owner: finance-it
+purpose: A test.
+";
+const CHILD: &str = "integration: asks
+pattern: flow
+trigger: { entity: customer, in: dynamics, call: true }
+steps:
+  - approve: decision
+    ask: =$\"Well, {name}?\"
+    of: { one_of: [ann, bob] }
+    deadline: { after: 5 working days, outcome: rejected }
+  - { set: { email: =decision.outcome & \"@contoso.example\" } }
+owner: finance-it
+purpose: A test.
+";
+
+fn family() -> Stage {
+    let stage = Stage::unregistered(PARENT);
+    let people = "people:\n  ann: { name: (sample) first, email: ann@contoso.example }\n  bob: { name: (sample) second, email: bob@contoso.example }\n";
+    stage.world.edit("people.yaml", "groups:\n", &format!("{people}groups:\n"));
+    std::fs::write(stage.world.dir.join("integrations/asks.yaml"), CHILD).unwrap();
+    stage.register("Update");
+    stage
+}
+
+fn of(stage: &Stage, flow: &str, key: &str) -> Json {
+    instances(stage).into_iter().find(|one| one["flow"] == flow && one["key"] == key).unwrap_or_default()
+}
+
+fn open(stage: &Stage) -> usize {
+    let all = stage.json(&["approvals", "list"]);
+    all.as_array().unwrap().iter().filter(|one| one["state"] == "open").count()
+}
+
+#[test]
+fn a_call_needs_a_key_and_children_end_with_their_parents() {
+    let mut stage = family();
+    for key in ["C-1", "C-2", "C-3"] {
+        stage.account(key, "Acme", 5);
+    }
+    stage.start();
+    let url = format!("http://{}", stage.address);
+    let post = |path: &str, headers: &str, body: &str| {
+        http_with(&url, "POST", path, &format!("{headers}Content-Type: application/json\r\n"), body)
+    };
+    let body = |key: &str| format!("{{\"number\": \"{key}\"}}");
+    // Without a good key nobody learns which flows there are.
+    for (path, headers) in [
+        ("/flows/buyers", ""),
+        ("/flows/buyers", "x-hub-key: wrong\r\n"),
+        ("/flows/buyers", "x-hub-key: \r\n"),
+        ("/flows/buyers", "x-other-key: local-key\r\n"),
+        ("/flows/buyers?code=wrong", ""),
+        ("/flows/nothing", "x-hub-key: local-key\r\n"),
+        ("/flows/nothing", "x-hub-key: wrong\r\n"),
+    ] {
+        let said = post(path, headers, &body("C-1"));
+        assert_eq!(said, r#"{"error":"no flow of this name takes this key"}"#, "{path} {headers}");
+    }
+    assert!(post("/flows/buyers", "x-hub-key: local-key\r\n", "no json").contains("the key of the record: number"));
+    assert!(post("/flows/buyers", "x-hub-key: local-key\r\n", r#"{"number": true}"#).contains("the key of the record"));
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    assert_eq!(instances(&stage).len(), 0, "whatever was refused starts nothing");
+    // Each of the three ways in.
+    assert!(post("/flows/buyers", "x-hub-key: local-key\r\nidempotency-key: a\r\n", &body("C-1")).contains("\"a\""));
+    assert!(post("/flows/buyers?code=local-key", "idempotency-key: b\r\n", &body("C-2")).contains("\"b\""));
+    assert!(post("/flows/buyers?X-Hub-Key=local-key", "idempotency-key: c\r\n", &body("C-3")).contains("\"c\""));
+    stage.until("three questions", || open(&stage) == 3);
+
+    // Cancelled: the child ends too, and nobody is asked any more.
+    let id = of(&stage, "buyers", "C-1")["id"].to_string();
+    stage.say(&["flow", "cancel", &id, "--why", "asked twice", "--by", "ann"]);
+    let child = of(&stage, "asks", "C-1");
+    assert_eq!((child["state"].as_str(), open(&stage)), (Some("cancelled"), 2), "{child}");
+    let shown = stage.say(&["flow", "show", &child["id"].to_string()]);
+    assert!(shown.contains(&format!("cancelled with instance {id}: asked twice")) && shown.contains("ann"), "{shown}");
+    // A branch beside it ends the flow.
+    stage.account("C-2", "Acme", 500);
+    stage.until("the end", || of(&stage, "buyers", "C-2")["state"] == "done");
+    assert_eq!(of(&stage, "asks", "C-2")["state"], "cancelled");
+    // Its record is gone.
+    let account = stage.id_of("accounts", "accountid", "accountnumber eq 'C-3'");
+    stage.dynamics("DELETE", &format!("accounts({account})"), "");
+    // It is looked at when something wakes it, here by its parent's step that is tried again.
+    let id = of(&stage, "buyers", "C-3")["id"].to_string();
+    let moved = stage.say(&["flow", "migrate", &id, "--to", "1"]);
+    assert!(moved.contains("goes on with version 1"), "{moved}");
+    stage.until("the end of it", || of(&stage, "buyers", "C-3")["state"] == "cancelled");
+    assert_eq!(of(&stage, "asks", "C-3")["state"], "cancelled");
+    assert_eq!(open(&stage), 0);
+}
+
+/// A draft that is there is not written over, and is told of even where it does not pass the checks yet.
+#[test]
+fn what_was_promoted_before_is_said_so() {
+    let stage = Stage::unregistered(
+        "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, rows: [created] }
+steps:
+  - { write: { entity: customer, to: warehouse, key: =number, set: { credit_limit: =credit_limit } } }
+owner: finance-it
+purpose: A test.
+",
+    );
+    let first = stage.say(&["promote", "buyers"]);
+    assert!(first.contains("written: integrations/buyers-events.yaml"), "{first}");
+    let again = stage.say(&["promote", "buyers"]);
+    assert!(
+        again.contains("IB1206") && again.contains("is there already") && again.contains("ironbridge check"),
+        "{again}"
+    );
+    assert!(!again.contains("error[IB02"), "nothing but that is said: {again}");
+}
