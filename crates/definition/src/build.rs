@@ -30,10 +30,6 @@ pub(crate) fn zone(group: &Group) -> Option<TimeZone> {
 
 pub(crate) fn hub(group: &Group) -> Hub {
     let calendar = group.group("calendar");
-    let hours = |group: &Group, name: &str| match group.get(name) {
-        Some(Data::Hours(hours)) => Some(*hours),
-        _ => None,
-    };
     let retention = group.group("retention");
     let kept = |name: &str| retention.and_then(|group| group.duration(name)).unwrap_or_default();
     Hub {
@@ -66,6 +62,13 @@ pub(crate) fn hub(group: &Group) -> Hub {
     }
 }
 
+fn hours(group: &Group, name: &str) -> Option<Hours> {
+    match group.get(name) {
+        Some(Data::Hours(hours)) => Some(*hours),
+        _ => None,
+    }
+}
+
 fn holidays(calendar: &Group) -> Holidays {
     match calendar.get("holidays") {
         Some(Data::Text(name)) => Holidays::Named(name.clone()),
@@ -76,16 +79,15 @@ fn holidays(calendar: &Group) -> Holidays {
     }
 }
 
-fn own_calendar(calendar: &Group) -> OwnCalendar {
+/// What a person or group has of its own.
+fn own_calendar(of: &Group) -> OwnCalendar {
+    let own = of.group("calendar");
+    let days = |own: &Group| own.strings("working_days").iter().filter_map(|day| weekday(day)).collect();
     OwnCalendar {
-        working_hours: match calendar.get("working_hours") {
-            Some(Data::Hours(hours)) => Some(*hours),
-            _ => None,
-        },
-        working_days: calendar
-            .says("working_days")
-            .then(|| calendar.strings("working_days").iter().filter_map(|day| weekday(day)).collect()),
-        holidays: calendar.says("holidays").then(|| holidays(calendar)),
+        working_hours: own.and_then(|own| hours(own, "working_hours")),
+        working_days: own.filter(|own| own.says("working_days")).map(days),
+        holidays: own.filter(|own| own.says("holidays")).map(holidays),
+        time_zone: zone(of),
     }
 }
 
@@ -103,14 +105,15 @@ fn weekday(word: &str) -> Option<Weekday> {
 }
 
 pub(crate) fn people(group: &Group) -> (Vec<Person>, Vec<crate::model::Group>) {
+    let always = |group: &Group| group.text("warnings") == Some("always");
     let text = |group: &Group, name: &str| group.text(name).map(str::to_owned);
     let people = entries(group, "people").map(|(id, person)| Person {
         id,
         name: string(person, "name"),
         email: string(person, "email"),
         manager: text(person, "manager"),
-        calendar: person.group("calendar").map(own_calendar).unwrap_or_default(),
-        time_zone: zone(person),
+        calendar: own_calendar(person),
+        warned_always: always(person),
     });
     let groups = entries(group, "groups").map(|(id, group)| crate::model::Group {
         id,
@@ -121,6 +124,8 @@ pub(crate) fn people(group: &Group) -> (Vec<Person>, Vec<crate::model::Group>) {
         slack: text(group, "slack"),
         webhook: text(group, "webhook"),
         pagerduty: text(group, "pagerduty"),
+        calendar: own_calendar(group),
+        warned_always: always(group),
     });
     (people.collect(), groups.collect())
 }
@@ -212,6 +217,7 @@ pub(crate) fn system(group: &Group, kind: &'static Kind) -> System {
                 _ => None,
             })
             .collect(),
+        health: group.duration("health").filter(|every| !every.is_zero()),
         time_zone: zone(group),
         webhooks: group.group("webhooks").map(|webhooks| {
             let signed = webhooks.text("signed").and_then(Signed::of);

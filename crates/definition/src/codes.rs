@@ -63,6 +63,7 @@ codes! {
     AGAINST_DECISION "IB0224" "Something else was built than was decided";
     LINES_BOTH_WAYS "IB0225" "Lines that would go both ways";
     UNHEARD "IB1002" "Alerts would reach nobody";
+    STRANGE_SECTION "IB1003" "A runbook has notes for an alert that there is none";
     NO_SUCH_FIELD "IB0301" "A field that the entity does not have";
     NO_SUCH_COLUMN "IB0302" "A column that does not exist";
     FORMULA "IB0303" "A formula that cannot be used";

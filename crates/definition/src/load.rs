@@ -267,6 +267,7 @@ fn project(dir: &Path, draft: &Draft, files: &Files) -> Project {
         let path = format!("runbooks/{name}.md");
         files.iter().any(|(_, file)| *file.path == path).then_some(path)
     };
+    let hub = build::hub(&draft.hub);
     let (people, groups) = build::people(&draft.people);
     let shown = |thing: &'static str, groups: &mut dyn Iterator<Item = &Group>| -> Vec<Shown> {
         groups
@@ -299,7 +300,7 @@ fn project(dir: &Path, draft: &Draft, files: &Files) -> Project {
     }
     Project {
         dir: dir.to_owned(),
-        hub: build::hub(&draft.hub),
+        hub,
         people,
         groups,
         systems,

@@ -120,28 +120,29 @@ pub struct Person {
     pub email: String,
     pub manager: Option<String>,
     pub calendar: OwnCalendar,
-    pub time_zone: Option<TimeZone>,
+    /// Warnings do not wait for their working hours.
+    pub warned_always: bool,
 }
 
-/// What is different for one person from the calendar of the hub.
+/// What is different for one person or group from the calendar and the clocks of the hub.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OwnCalendar {
     pub working_hours: Option<Hours>,
     pub working_days: Option<Vec<Weekday>>,
     pub holidays: Option<Holidays>,
+    pub time_zone: Option<TimeZone>,
 }
 
-impl Person {
-    /// When this person works, and by which clocks; nothing where that is as the hub has it.
+impl OwnCalendar {
+    /// When they work, and by which clocks; nothing where that is as the hub has it.
     pub fn hours(&self, hub: &Hub) -> Option<(Calendar, TimeZone)> {
-        let own = &self.calendar;
-        if *own == OwnCalendar::default() && self.time_zone.is_none() {
+        if *self == OwnCalendar::default() {
             return None;
         }
         let calendar = Calendar {
-            working_hours: own.working_hours.unwrap_or(hub.calendar.working_hours),
-            working_days: own.working_days.clone().unwrap_or_else(|| hub.calendar.working_days.clone()),
-            holidays: own.holidays.clone().unwrap_or_else(|| hub.calendar.holidays.clone()),
+            working_hours: self.working_hours.unwrap_or(hub.calendar.working_hours),
+            working_days: self.working_days.clone().unwrap_or_else(|| hub.calendar.working_days.clone()),
+            holidays: self.holidays.clone().unwrap_or_else(|| hub.calendar.holidays.clone()),
         };
         Some((calendar, self.time_zone.clone().unwrap_or_else(|| hub.time_zone.clone())))
     }
@@ -159,6 +160,9 @@ pub struct Group {
     pub slack: Option<String>,
     pub webhook: Option<String>,
     pub pagerduty: Option<String>,
+    pub calendar: OwnCalendar,
+    /// Warnings do not wait for their working hours.
+    pub warned_always: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -171,6 +175,8 @@ pub struct System {
     pub vendor: Option<Vendor>,
     /// When its secrets and certificates end, by names for people.
     pub expires: Vec<(String, Date)>,
+    /// How often it is asked whether it answers; nothing where nobody asks.
+    pub health: Option<Duration>,
     pub time_zone: Option<TimeZone>,
     pub webhooks: Option<Webhooks>,
     pub odata: Option<OdataKeys>,

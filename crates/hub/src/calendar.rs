@@ -44,6 +44,12 @@ pub fn is_working(now: Timestamp, calendar: &Calendar, zone: &TimeZone) -> bool 
     works(local.date(), calendar) && (calendar.working_hours.from..calendar.working_hours.until).contains(&local.time())
 }
 
+/// When somebody works next, who does not now; nothing where they do, or never do.
+pub fn next(now: Timestamp, calendar: &Calendar, zone: &TimeZone) -> Option<Timestamp> {
+    let then = next_working(now, calendar, zone).filter(|_| !is_working(now, calendar, zone))?;
+    Some(at(then, zone))
+}
+
 fn by_the_clock(from: Timestamp, hours: i64) -> Timestamp {
     from.checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX)
 }

@@ -21,6 +21,7 @@ pub use intake::{CALLED, prepare, queue};
 pub use people::{Answer, Refused, answer, cancel, may_start, migrate, retry, skip, start, subject_of};
 pub use running::{Flows, Running, fits, people_now};
 pub use shown::{Kept, filled_in, form_of, kept};
+pub(crate) use work::subject;
 pub use work::{TRIES, work};
 
 use std::collections::BTreeMap;

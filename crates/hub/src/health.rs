@@ -8,7 +8,7 @@ use record::{Code, Fault, Health};
 use crate::compile::Systems;
 
 /// Longer than this nobody looks at a line that does not move.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const SILENT: Code = Code("IB0020");
 
 /// Asks a system of the project, and its catalogue for the tables that the project names.
@@ -17,12 +17,13 @@ const SILENT: Code = Code("IB0020");
 pub async fn health(project: &Project, systems: &dyn Systems, name: &str) -> Result<Health, Fault> {
     let defined = project.system(name).expect("the name comes from the project");
     let answer = tokio::time::timeout(PATIENCE, ask(defined, systems)).await;
-    answer.unwrap_or_else(|_| {
-        let what = format!("`{name}` did not answer within {} seconds", PATIENCE.as_secs());
-        Err(Fault::retry(SILENT, what, None)
-            .at_system(name)
-            .fix("check its address, and whether a firewall is between"))
-    })
+    answer.unwrap_or_else(|_| Err(silent(name)))
+}
+
+/// It said nothing in time.
+pub(crate) fn silent(name: &str) -> Fault {
+    let what = format!("`{name}` did not answer within {} seconds", PATIENCE.as_secs());
+    Fault::retry(SILENT, what, None).at_system(name).fix("check its address, and whether a firewall is between")
 }
 
 async fn ask(defined: &System, systems: &dyn Systems) -> Result<Health, Fault> {

@@ -24,6 +24,7 @@ pub mod json;
 mod known;
 pub mod letters;
 mod lines;
+pub mod looks;
 pub mod mask;
 pub mod operations;
 mod outage;

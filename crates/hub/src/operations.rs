@@ -27,7 +27,7 @@ pub use evaluate::{Change, Standing, Tell, evaluate};
 pub use facts::{Backlog, Disk, Expiring, Facts, Gatherer, Hourly, Known, Machine};
 pub use kind::Kind;
 pub use notice::{opened, resolved, test};
-pub use routes::{Route, everyone, routes_of, wanted};
+pub use routes::{Route, everyone, reached, routes_of, told_later, wanted};
 pub(crate) use send::again;
 pub use send::{NOTICES, Urgent, Ways, deliver_all, send};
 pub use watch::{Pulse, Watcher, watch};

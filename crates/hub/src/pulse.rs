@@ -15,23 +15,26 @@ pub enum Part {
     Retries,
     /// Forgets and reminds.
     Upkeep,
+    /// Asks systems whether they answer.
+    Looks,
 }
 
 impl Part {
-    pub const ALL: [Part; 3] = [Part::Schedule, Part::Retries, Part::Upkeep];
+    pub const ALL: [Part; 4] = [Part::Schedule, Part::Retries, Part::Upkeep, Part::Looks];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Part::Schedule => "schedule",
             Part::Retries => "retries",
             Part::Upkeep => "upkeep",
+            Part::Looks => "looks",
         }
     }
 
     /// A part that says nothing for longer hangs. Far longer than its round takes, also while the disk is slow.
     pub fn patience(self) -> Duration {
         match self {
-            Part::Schedule | Part::Retries => Duration::from_secs(60),
+            Part::Schedule | Part::Retries | Part::Looks => Duration::from_secs(60),
             Part::Upkeep => Duration::from_secs(600),
         }
     }
@@ -39,13 +42,13 @@ impl Part {
 
 /// Shared by all parts of one hub.
 #[derive(Debug, Clone)]
-pub struct Pulse(Arc<[AtomicI64; 3]>);
+pub struct Pulse(Arc<[AtomicI64; 4]>);
 
 impl Pulse {
     /// Every part counts as alive from now on.
     pub fn new() -> Pulse {
         let now = Timestamp::now().as_millisecond();
-        Pulse(Arc::new([now, now, now].map(AtomicI64::new)))
+        Pulse(Arc::new([now, now, now, now].map(AtomicI64::new)))
     }
 
     /// This part went round.

@@ -11,6 +11,7 @@ use definition::{Batch, Missed, Overlap, Pattern, Project};
 use jiff::Timestamp;
 use record::RetryPolicy;
 use store::approvals::{Approval, Kind, State as Decided};
+use store::audit::Actor;
 use store::queue::{self, Delivery, Message, NewMessage};
 use store::runs::{Run, State, Trigger};
 use store::{Op, OpResult, Refusal, Store, leases};
@@ -111,9 +112,10 @@ pub fn approved(approvals: &[Approval], last: &BTreeMap<String, Run>, resting: &
 }
 
 /// Asks `up` to run an integration once, now: also where it is paused, as by hand. Nothing where a run of it goes on.
+/// That somebody asked is in the audit log.
 ///
 /// *Errors*: of our own state.
-pub async fn run_soon(store: &Store, name: &str) -> Result<(), Error> {
+pub async fn run_soon(store: &Store, name: &str, by: &Actor) -> Result<(), Error> {
     let settings = queue::Settings { duplicate_window: Some(REMEMBERED), ..queue::Settings::default() };
     let message = Message {
         id: format!("{name}@{}/asked", store.clock().now()),
@@ -122,7 +124,8 @@ pub async fn run_soon(store: &Store, name: &str) -> Result<(), Error> {
         ..Message::default()
     };
     let send = queue::Op::Send { queue: QUEUE.to_owned(), messages: vec![message.into()] };
-    store.commit(vec![queue::Op::Put { queue: QUEUE.to_owned(), settings }.into(), send.into()]).await?;
+    let put = queue::Op::Put { queue: QUEUE.to_owned(), settings };
+    store.commit(vec![put.into(), send.into(), by.did("run", name).op()]).await?;
     Ok(())
 }
 

@@ -60,8 +60,6 @@ pub const NOT_SKIPPED: Code = Code("IB1213");
 pub const SHOWN_CHANGED: Code = Code("IB1217");
 /// The certificate or the key of `--tls-…` cannot be used.
 pub const BAD_TLS: Code = Code("IB1051");
-/// A runbook has notes for an alert that there is none.
-pub const STRANGE_SECTION: Code = Code("IB1003");
 /// An alert that is over, or that there is none.
 pub const NO_ALERT: Code = Code("IB1005");
 /// No way to tell anybody is there to be tried.

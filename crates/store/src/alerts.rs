@@ -143,7 +143,7 @@ pub struct RouteState {
 
 /// What can be done with alerts. Where a key is named, the open alert with that key is meant; without one, nothing is
 /// done. All but `Ack` and `EndSilence` answer how many rows were changed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// Opens it; nothing where it is open already.
     Open(Box<Opening>),
@@ -200,6 +200,7 @@ pub enum Op {
         by: String,
         note: Option<String>,
     },
+    /// From now on; over what was said of the same subject before, but until the later end of the two.
     Silence {
         subject: String,
         by: String,
@@ -282,8 +283,14 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             return Ok(OpResult::Done);
         }
         Op::Silence { subject, by, note, until } => {
-            let sql = "INSERT INTO silence (subject, by, note, since, until) VALUES (?1, ?2, ?3, ?4, ?5)";
-            tx.run(sql, (subject, by, note, now, to_ms(*until)))?
+            let sql = "UPDATE silence SET by = ?2, note = ?3, until = max(until, ?5) WHERE subject = ?1 AND until > ?4";
+            match tx.run(sql, (subject, by, note, now, to_ms(*until)))? {
+                0 => {
+                    let sql = "INSERT INTO silence (subject, by, note, since, until) VALUES (?1, ?2, ?3, ?4, ?5)";
+                    tx.run(sql, (subject, by, note, now, to_ms(*until)))?
+                }
+                changed => changed,
+            }
         }
         Op::EndSilence { id } => tx.run("UPDATE silence SET until = ?2 WHERE id = ?1 AND until > ?2", (id, now))?,
         Op::Forget { before, max } => {

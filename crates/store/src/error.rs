@@ -82,6 +82,10 @@ pub enum Refusal {
     NoAlert { id: AlertId },
     #[error("alert {id} is over")]
     AlertOver { id: AlertId },
+    #[error("there is a user `{name}` already")]
+    UserTaken { name: String },
+    #[error("there is no user `{name}`")]
+    NoUser { name: String },
     #[error("there is no queue `{path}`")]
     NoQueue { path: String },
     #[error("`{path}` is {reason}")]

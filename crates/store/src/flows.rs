@@ -379,6 +379,13 @@ impl Store {
         self.read(|conn| all(conn, &sql, (&filter.integration, &filter.key, limit), read))
     }
 
+    /// The first instance of a flow that is in this state.
+    pub fn flow_first(&self, integration: &str, state: State) -> Result<Option<Instance>, Error> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM flow_instance WHERE integration = ?1 AND state = ?2 ORDER BY id LIMIT 1");
+        self.read(|conn| first(conn, &sql, (integration, state), read))
+    }
+
     /// How the instance stands that something started; nothing where that started none, or where it is forgotten.
     pub fn flow_started_by(&self, integration: &str, cause: &str) -> Result<Option<State>, Error> {
         let sql = "SELECT i.state FROM flow_cause AS c JOIN flow_instance AS i ON i.id = c.instance

@@ -85,6 +85,7 @@ pub mod leases;
 pub mod ledger;
 pub mod lists;
 mod lock;
+pub mod looks;
 mod op;
 pub mod outages;
 pub mod pauses;

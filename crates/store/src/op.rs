@@ -2,7 +2,7 @@
 
 use crate::{
     agreements, alerts, approvals, audit, away, cursors, dead_letters, deadlines, definitions, flows, forget, leases,
-    ledger, outages, pauses, queue, retries, runs, secrets, users,
+    ledger, looks, outages, pauses, queue, retries, runs, secrets, users,
 };
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
@@ -29,6 +29,7 @@ pub enum Op {
     Flow(flows::Op),
     User(users::Op),
     Away(away::Op),
+    Look(looks::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -96,4 +97,5 @@ converts! {
     flows::Op => Flow,
     users::Op => User,
     away::Op => Away,
+    looks::Op => Look,
 }

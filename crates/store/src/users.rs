@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Row;
 
 use crate::Store;
-use crate::error::{Error, Fail};
+use crate::error::{Error, Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{duration_ms, from_ms, to_ms};
 use crate::tx::{Tx, all, first};
@@ -57,13 +57,13 @@ pub struct Session {
 /// What can be done with users and sessions.
 #[derive(Debug, Clone)]
 pub enum Op {
-    /// Answers how many were added: none where the name is taken.
+    /// Refused where the name is taken.
     Add { name: String, role: Role, person: Option<String>, password: String },
-    /// Another password; every session of the user ends. Answers how many users that were.
+    /// Another password; every session of the user ends. Refused where there is no such user.
     Password { name: String, password: String },
-    /// Another role, which holds from the next request on. Answers how many users that were.
+    /// Another role, which holds from the next request on. Refused where there is no such user.
     Role { name: String, role: Role },
-    /// Their sessions end too. Answers how many users that were.
+    /// Their sessions end too. Refused where there is no such user.
     Remove { name: String },
     /// Somebody has signed in, for so long at most. The session that the browser had before ends: nobody goes on with a
     /// token that was known before the password was typed.
@@ -79,18 +79,23 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Add { name, role, person, password } => {
             let sql = "INSERT INTO user (name, role, person, password, created, changed)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT DO NOTHING";
-            tx.run(sql, (name, role, person, password, tx.now))?
+            match tx.run(sql, (name, role, person, password, tx.now))? {
+                0 => return Err(Refusal::UserTaken { name: name.clone() }.into()),
+                added => added,
+            }
         }
         Op::Password { name, password } => {
             tx.run("DELETE FROM sign_in WHERE user = ?1", [name])?;
-            tx.run("UPDATE user SET password = ?2, changed = ?3 WHERE name = ?1", (name, password, tx.now))?
+            let sql = "UPDATE user SET password = ?2, changed = ?3 WHERE name = ?1";
+            one(name, tx.run(sql, (name, password, tx.now))?)?
         }
         Op::Role { name, role } => {
-            tx.run("UPDATE user SET role = ?2, changed = ?3 WHERE name = ?1", (name, role, tx.now))?
+            let sql = "UPDATE user SET role = ?2, changed = ?3 WHERE name = ?1";
+            one(name, tx.run(sql, (name, role, tx.now))?)?
         }
         Op::Remove { name } => {
             tx.run("DELETE FROM sign_in WHERE user = ?1", [name])?;
-            tx.run("DELETE FROM user WHERE name = ?1", [name])?
+            one(name, tx.run("DELETE FROM user WHERE name = ?1", [name])?)?
         }
         Op::SignIn { user, token, instead_of, length } => {
             // Whoever signs in sweeps up what is over.
@@ -102,6 +107,11 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::SignOut { token } => tx.run("DELETE FROM sign_in WHERE token = ?1", [token])?,
     };
     Ok(OpResult::Count(count as u64))
+}
+
+/// Something that is about a user who is there.
+fn one(name: &str, users: usize) -> Result<usize, Fail> {
+    if users == 0 { Err(Refusal::NoUser { name: name.to_owned() }.into()) } else { Ok(users) }
 }
 
 const COLUMNS: &str = "name, role, person, password, user.created, changed";

@@ -1,10 +1,12 @@
-//! Users, as the command line and the console change them.
+//! Users, as the command line and the console change them, each with its entry in the audit log.
 
 use definition::Project;
 use http::StatusCode;
 use record::Code;
+use serde_json::json;
+use store::audit::Actor;
 use store::users::{Op, Role, User};
-use store::{OpResult, Store};
+use store::{Refusal, Store};
 
 use crate::passwords;
 use crate::problem::Problem;
@@ -36,6 +38,7 @@ pub fn find(store: &Store, name: &str) -> Result<User, Problem> {
 pub async fn add(
     project: &Project,
     store: &Store,
+    by: &Actor,
     name: &str,
     role: Role,
     person: Option<&str>,
@@ -57,31 +60,38 @@ pub async fn add(
     }
     let hash = hashed(name, password).await?;
     let person = person.map(str::to_owned);
-    match store.commit_one(Op::Add { name: name.to_owned(), role, person, password: hash }).await? {
-        OpResult::Count(0) => Err(refused(format!("there is a user `{name}` already"), "choose another name")),
-        _ => Ok(()),
+    let did = by.did("users add", name).with(json!({ "role": role.as_str(), "person": person }));
+    let added = store.commit(vec![Op::Add { name: name.to_owned(), role, person, password: hash }.into(), did.op()]);
+    match added.await {
+        Err(error) => match error.refusal() {
+            Some(refusal @ Refusal::UserTaken { .. }) => Err(refused(refusal.to_string(), "choose another name")),
+            _ => Err(error.into()),
+        },
+        Ok(_) => Ok(()),
     }
 }
 
 /// Gives a user another password and signs them out everywhere.
 ///
 /// *Errors*: no such user, a weak password.
-pub async fn set_password(store: &Store, name: &str, password: &str) -> Result<(), Problem> {
+pub async fn set_password(store: &Store, by: &Actor, name: &str, password: &str) -> Result<(), Problem> {
     let user = find(store, name)?;
     let hash = hashed(&user.name, password).await?;
-    store.commit_one(Op::Password { name: user.name, password: hash }).await?;
+    let did = by.did("users password", &*user.name);
+    store.commit(vec![Op::Password { name: user.name, password: hash }.into(), did.op()]).await?;
     Ok(())
 }
 
 /// Gives a user another role.
 ///
 /// *Errors*: no such user, the last admin.
-pub async fn set_role(store: &Store, name: &str, role: Role) -> Result<(), Problem> {
+pub async fn set_role(store: &Store, by: &Actor, name: &str, role: Role) -> Result<(), Problem> {
     let user = find(store, name)?;
     if role != Role::Admin && is_last_admin(store, &user)? {
         return Err(refused(format!("`{name}` is the last admin"), "make somebody else an admin first"));
     }
-    store.commit_one(Op::Role { name: user.name, role }).await?;
+    let did = by.did("users role", &*user.name).with(json!({ "role": role.as_str(), "before": user.role.as_str() }));
+    store.commit(vec![Op::Role { name: user.name, role }.into(), did.op()]).await?;
     Ok(())
 }
 
@@ -89,12 +99,13 @@ pub async fn set_role(store: &Store, name: &str, role: Role) -> Result<(), Probl
 /// console is shown on this machine only.
 ///
 /// *Errors*: no such user, the last admin while there are others.
-pub async fn remove(store: &Store, name: &str) -> Result<(), Problem> {
+pub async fn remove(store: &Store, by: &Actor, name: &str) -> Result<(), Problem> {
     let user = find(store, name)?;
     if is_last_admin(store, &user)? && store.users()?.len() > 1 {
         return Err(refused(format!("`{name}` is the last admin"), "make somebody else an admin first"));
     }
-    store.commit_one(Op::Remove { name: user.name }).await?;
+    let did = by.did("users remove", &*user.name).with(json!({ "role": user.role.as_str() }));
+    store.commit(vec![Op::Remove { name: user.name }.into(), did.op()]).await?;
     Ok(())
 }
 

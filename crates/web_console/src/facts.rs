@@ -8,6 +8,7 @@ pub use standing::{Level, Standing, standings};
 
 use store::alerts::Alert;
 use store::approvals::{Approval, State as Answer};
+use store::looks::Look;
 use store::outages::Outage;
 
 use crate::Console;
@@ -17,6 +18,8 @@ pub struct Facts {
     /// In the order of the project.
     pub standings: Vec<Standing>,
     pub outages: Vec<Outage>,
+    /// Systems in use that did not answer when they were asked last.
+    pub silent: Vec<Look>,
     /// Questions without an answer, newest first.
     pub questions: Vec<Approval>,
     /// The alerts that are open, the worst first.
@@ -29,9 +32,15 @@ impl Facts {
         let outages = console.store.outages()?;
         let mut questions = console.store.approvals(false, 1_000)?;
         questions.retain(|a| a.state == Answer::Open && a.expires.is_none_or(|expires| expires > now));
-        let standings = standings(&console.project, &console.store, &outages, &questions, now)?;
+        let mut standings = standings(&console.project, &console.store, &outages, &questions, now)?;
         let alerts = console.store.open_alerts()?;
-        Ok(Facts { standings, outages, questions, alerts })
+        let silent = hub::looks::silent_ones(&console.project, &console.store)?;
+        for (integration, standing) in console.project.integrations.iter().zip(&mut standings) {
+            let systems = integration.systems();
+            let mute = silent.iter().map(|look| look.system.as_str()).find(|system| systems.contains(system));
+            standing.follows(mute);
+        }
+        Ok(Facts { standings, outages, silent, questions, alerts })
     }
 
     pub fn dead_letters(&self) -> u64 {

@@ -15,8 +15,17 @@ use crate::ask::Ask;
 use crate::page::{DOWN, icon};
 use crate::words::number;
 
-/// Rows that a CSV file holds at most.
+/// Rows that a CSV file holds at most; where there are more, its last line says so, and the page beside the link.
 const CSV_ROWS_MAX: usize = 10_000;
+/// So many are asked for at a time.
+const CSV_STEP: usize = 1_000;
+
+fn not_all() -> String {
+    format!(
+        "There are more: a file holds the first {} rows. Filter the list to have the others.",
+        number(CSV_ROWS_MAX as u64)
+    )
+}
 
 /// A value as it is sorted, searched and exported.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,15 +134,22 @@ impl<T> List<'_, T> {
         (ask.query("as") == Some("csv")).then(|| {
             let view = self.view(ask);
             let mut rows = Vec::new();
-            while rows.len() < CSV_ROWS_MAX {
-                let page = self.fetch(&view, Slice { skip: rows.len(), limit: 1000 })?;
-                let last = page.rows.len() < 1000;
+            // What is here already comes in one piece.
+            let step = if matches!(self.rows, Rows::Here(..)) { CSV_ROWS_MAX } else { CSV_STEP };
+            let all = loop {
+                let limit = step.min(CSV_ROWS_MAX - rows.len());
+                let page = self.fetch(&view, Slice { skip: rows.len(), limit })?;
+                let (last, more) = (page.rows.len() < limit, page.total > CSV_ROWS_MAX as u64);
                 rows.extend(page.rows);
-                if last {
-                    break;
+                if last || rows.len() >= CSV_ROWS_MAX {
+                    break last || !more;
                 }
+            };
+            let mut text = csv::text(&self.columns, &rows);
+            if !all {
+                text += &format!("{}\r\n", not_all());
             }
-            Ok(crate::ask::csv(self.name, csv::text(&self.columns, &rows)))
+            Ok(crate::ask::csv(self.name, text))
         })
     }
 
@@ -223,7 +239,7 @@ impl<T> List<'_, T> {
                 }
                 @if view.page > 1 { a rel="prev" href=(view.with_page(view.page - 1)) { "Previous" } }
                 @if more { a rel="next" href=(view.with_page(view.page + 1)) { "Next" } }
-                a.csv href=(view.as_csv()) { (icon(DOWN)) "CSV" }
+                a.csv href=(view.as_csv()) { (icon(DOWN)) "CSV" @if page.total > CSV_ROWS_MAX as u64 { " of the first " (number(CSV_ROWS_MAX as u64)) } }
             }
         }
     }

@@ -110,6 +110,11 @@ fn nodes<'p>(project: &'p Project, facts: &Facts) -> Vec<Node<'p>> {
             node.level = node.level.min(level);
         }
     }
+    for look in &facts.silent {
+        if let Some(node) = nodes.get_mut(&*look.system) {
+            node.level = Level::Bad;
+        }
+    }
     nodes.into_values().collect()
 }
 

@@ -1,6 +1,8 @@
 //! Who can be told, and by which ways.
 
-use super::{Group, Project};
+use jiff::tz::TimeZone;
+
+use super::{Calendar, Group, OwnCalendar, Project};
 
 /// A way to tell somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +47,25 @@ impl Group {
 }
 
 impl Project {
+    /// When somebody works, and by which clocks. Whoever people.yaml does not know works as the hub does.
+    pub fn hours(&self, who: &str) -> (Calendar, TimeZone) {
+        let own = self.own(who).and_then(|(calendar, _)| calendar.hours(&self.hub));
+        own.unwrap_or_else(|| (self.hub.calendar.clone(), self.hub.time_zone.clone()))
+    }
+
+    /// Whether warnings wait for the working hours of somebody.
+    pub fn warnings_wait(&self, who: &str) -> bool {
+        self.own(who).is_none_or(|(_, always)| !always)
+    }
+
+    fn own(&self, who: &str) -> Option<(&OwnCalendar, bool)> {
+        let name = who.strip_prefix("group:").unwrap_or(who);
+        let group = self.groups.iter().find(|group| group.id == name);
+        let person = || self.people.iter().find(|person| person.id == name);
+        let own = group.map(|group| (&group.calendar, group.warned_always));
+        own.or_else(|| person().map(|person| (&person.calendar, person.warned_always)))
+    }
+
     /// The ways by which an owner or route is to be told, each with what it lacks, if it lacks something.
     ///
     /// *Shape*: without repeats; empty where people.yaml knows nobody of this name.

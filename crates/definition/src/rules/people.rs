@@ -15,8 +15,13 @@ pub(crate) fn check(draft: &Draft, project: &Project, diagnostics: &mut Vec<Diag
     groups(&draft.people, project, diagnostics);
     managers(&draft.people, diagnostics);
     calendar(&draft.hub, diagnostics);
-    for person in draft.people.named("people").iter().filter_map(|entry| entry.value.group()) {
-        calendar(person, diagnostics);
+    for of in ["people", "groups"] {
+        draft
+            .people
+            .named(of)
+            .iter()
+            .filter_map(|entry| entry.value.group())
+            .for_each(|one| calendar(one, diagnostics));
     }
     owners(draft, diagnostics);
 }

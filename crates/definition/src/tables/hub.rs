@@ -57,8 +57,7 @@ const CALENDAR: Table = Table {
     name: "a calendar",
     doc: "The working hours of the people who answer alerts and approvals.",
     parts: &[&[
-        Field::new("working_hours", Shape::Hours, "From when to when, in the hub's time zone.", "\"09:00-17:30\"")
-            .default("\"09:00-17:30\""),
+        Field::new("working_hours", Shape::Hours, "From when to when.", "\"09:00-17:30\"").default("\"09:00-17:30\""),
         Field::new(
             "working_days",
             Shape::Many(&one_of(WEEKDAYS)),
@@ -153,12 +152,54 @@ pub(crate) const PEOPLE: Table = Table {
     ]],
 };
 
+const PERSON: Table = Table {
+    name: "a person",
+    doc: "Somebody who can be asked and told.",
+    parts: &[
+        &[
+            Field::new("name", TEXT, "As it stands in mails and pages.", "(sample) credit controller").required(),
+            Field::new("email", Shape::Email, "Where approvals and alerts go.", "controller@contoso.example")
+                .required(),
+            Field::new(
+                "manager",
+                Shape::Ref(Thing::Person),
+                "Who is asked when this person does not answer.",
+                "director",
+            ),
+        ],
+        HEARS,
+    ],
+};
+
+/// When somebody hears of what can wait.
+const HEARS: &[Field] = &[
+    Field::new(
+        "calendar",
+        Shape::Group(&OWN_CALENDAR),
+        "When they work, where that is not as the calendar of the hub says: reminders, deadlines and warnings go by it.",
+        "{ working_hours: \"07:00-15:00\" }",
+    ),
+    Field::new("time_zone", Shape::Zone, "Of these hours, where it is not that of the hub.", "America/New_York"),
+    Field::new(
+        "warnings",
+        one_of(&["in_working_hours", "always"]),
+        "When they are told of alerts that are warnings: what comes outside their working hours waits for the next ones. What is critical never waits.",
+        "always",
+    )
+    .default("in_working_hours"),
+];
+
 const OWN_CALENDAR: Table = Table {
-    name: "a person's calendar",
-    doc: "What is different from the calendar of the hub.",
+    name: "a calendar of its own",
+    doc: "The working hours of one person or group. What is left out is as in the calendar of the hub.",
     parts: &[&[
-        Field::new("working_hours", Shape::Hours, "From when to when.", "\"08:00-14:00\""),
-        Field::new("working_days", Shape::Many(&one_of(WEEKDAYS)), "The days of the week.", "[mon, tue, wed]"),
+        Field::new("working_hours", Shape::Hours, "From when to when.", "\"07:00-15:00\""),
+        Field::new(
+            "working_days",
+            Shape::Many(&one_of(WEEKDAYS)),
+            "The days of the week on which they work.",
+            "[mon, tue, wed, thu, fri, sat]",
+        ),
         Field::new(
             "holidays",
             Shape::Holidays,
@@ -168,41 +209,27 @@ const OWN_CALENDAR: Table = Table {
     ]],
 };
 
-const PERSON: Table = Table {
-    name: "a person",
-    doc: "Somebody who can be asked and told.",
-    parts: &[&[
-        Field::new("name", TEXT, "As it stands in mails and pages.", "(sample) credit controller").required(),
-        Field::new("email", Shape::Email, "Where approvals and alerts go.", "controller@contoso.example").required(),
-        Field::new("manager", Shape::Ref(Thing::Person), "Who is asked when this person does not answer.", "director"),
-        Field::new(
-            "calendar",
-            Shape::Group(&OWN_CALENDAR),
-            "When this person works, where that is not as the hub has it: reminders and deadlines go by it.",
-            "{ working_hours: \"08:00-14:00\" }",
-        ),
-        Field::new("time_zone", Shape::Zone, "Of these hours, where it is not that of the hub.", "America/New_York"),
-    ]],
-};
-
 const GROUP: Table = Table {
     name: "a group",
     doc: "Several people, or a channel, under one name.",
-    parts: &[&[
-        Field::new("members", Shape::Many(&Shape::Ref(Thing::Person)), "The people of the group.", "[controller]")
-            .default("[]"),
-        Field::new(
-            "channels",
-            Shape::Many(&one_of(&["email", "teams", "slack", "webhook", "pagerduty"])),
-            "By which ways the group is told; by default by every way that it has.",
-            "[email, teams]",
-        ),
-        Field::new("email", Shape::Email, "A shared mailbox.", "finance-it@contoso.example"),
-        Field::new("teams", SECRET, "The URL of a Teams workflow that posts to a channel.", "\"${env:TEAMS_URL}\""),
-        Field::new("slack", SECRET, "The URL of a Slack webhook.", "\"${env:SLACK_URL}\""),
-        Field::new("webhook", SECRET, "A URL that takes an alert as JSON.", "\"${env:ALERT_URL}\""),
-        Field::new("pagerduty", SECRET, "The key of a PagerDuty service.", "\"${env:PAGERDUTY_KEY}\""),
-    ]],
+    parts: &[
+        &[
+            Field::new("members", Shape::Many(&Shape::Ref(Thing::Person)), "The people of the group.", "[controller]")
+                .default("[]"),
+            Field::new(
+                "channels",
+                Shape::Many(&one_of(&["email", "teams", "slack", "webhook", "pagerduty"])),
+                "By which ways the group is told; by default by every way that it has.",
+                "[email, teams]",
+            ),
+            Field::new("email", Shape::Email, "A shared mailbox.", "finance-it@contoso.example"),
+            Field::new("teams", SECRET, "The URL of a Teams workflow that posts to a channel.", "\"${env:TEAMS_URL}\""),
+            Field::new("slack", SECRET, "The URL of a Slack webhook.", "\"${env:SLACK_URL}\""),
+            Field::new("webhook", SECRET, "A URL that takes an alert as JSON.", "\"${env:ALERT_URL}\""),
+            Field::new("pagerduty", SECRET, "The key of a PagerDuty service.", "\"${env:PAGERDUTY_KEY}\""),
+        ],
+        HEARS,
+    ],
 };
 
 pub(crate) const ENVIRONMENT: Table = Table {

@@ -39,6 +39,13 @@ pub(crate) const SYSTEM: Table = Table {
             "When a secret or certificate of it ends, by a name for people: an alert comes a month before.",
             "{ client_secret: 2027-01-31 }",
         ),
+        Field::new(
+            "health",
+            Shape::Every { off: true },
+            "How often `ironbridge up` asks it whether it answers; more often while it does not. `off` where a question costs something.",
+            "every 10 minutes",
+        )
+        .default("every 5 minutes"),
         Field::new("time_zone", Shape::Zone, "The zone of times that come without one.", "Europe/London"),
         Field::new(
             "webhooks",

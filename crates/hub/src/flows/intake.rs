@@ -336,19 +336,21 @@ pub(super) async fn begin(
     heard: bool,
 ) -> Result<Option<InstanceId>, store::Error> {
     let begun = Begun { heard, ..Begun::default() };
-    begin_as(flows, running, key, cause, begun).await
+    begin_as(flows, running, key, cause, begun, Vec::new()).await
 }
 
-/// The same, with who began it and what they filled in.
+/// The same, with who began it and what they filled in, and what else belongs into its commit.
 pub(super) async fn begin_as(
     flows: &Flows,
     running: &Running,
     key: &Key,
     cause: &str,
     begun: Begun,
+    more: Vec<store::Op>,
 ) -> Result<Option<InstanceId>, store::Error> {
     let start = starting(flows, running, key, cause, begun);
-    match flows.store.commit_one(Op::Start(Box::new(start))).await? {
+    let ops = std::iter::once(Op::Start(Box::new(start)).into()).chain(more).collect();
+    match flows.store.commit(ops).await?.swap_remove(0) {
         OpResult::Instance(id) => {
             let begun = id.map(|id| flows.store.flow_instance(id)).transpose()?.flatten();
             if begun.is_some_and(|instance| instance.state == Stands::Held) {

@@ -1,11 +1,13 @@
 //! What people do with instances: start, answer, cancel, retry, skip, move to another version.
 //!
-//! Each is one commit under the revision that was seen, so that two people at once never both count.
+//! Each is one commit under the revision that was seen, so that two people at once never both count; with its entry in
+//! the audit log.
 
 use definition::{FormField, Pattern, Project};
 use record::{Fault, Key};
 use serde_json::json;
 use store::approvals::{self, Approval, Kind};
+use store::audit::Actor;
 use store::flows::{Instance, InstanceId, Move, NewStep, Op, State as Stands};
 use store::{Refusal, Store, journal};
 
@@ -60,6 +62,7 @@ pub fn may_start(people: &People, flow: &definition::Flow, person: &str) -> bool
 }
 
 /// Starts an instance by hand, for a record that there is, with what was filled in: texts by field.
+/// `by` is who it is for, as in people.yaml, and `actor` whose deed it is.
 ///
 /// *Errors*: a form that is not filled in rightly, somebody who may not start it, a record that is not there.
 pub async fn start(
@@ -67,6 +70,7 @@ pub async fn start(
     name: &str,
     key: &Key,
     by: &str,
+    actor: &Actor,
     given: &[(String, String)],
 ) -> Result<InstanceId, Refused> {
     let people = flows.people_now()?;
@@ -101,8 +105,9 @@ pub async fn start(
         filled => format!("started: {filled}"),
     };
     let told = Some(NewStep { path: String::new(), what: first, person: Some(by.clone()) });
+    let did = actor.did("flow start", name).with(json!({ "by": by }));
     let begun = intake::Begun { requester: Some(by), form: filled, told, ..intake::Begun::default() };
-    let id = intake::begin_as(flows, &running, key, &cause, begun).await?;
+    let id = intake::begin_as(flows, &running, key, &cause, begun, vec![did.op()]).await?;
     id.ok_or(Refused::NoInstance)
 }
 
@@ -194,8 +199,8 @@ async fn filled(
 }
 
 /// Ends an instance, with a reason.
-pub async fn cancel(store: &Store, id: InstanceId, by: &str, why: &str) -> Result<(), Refused> {
-    change(store, id, by, |instance, state| {
+pub async fn cancel(store: &Store, id: InstanceId, by: &Actor, why: &str) -> Result<(), Refused> {
+    change(store, id, Deed { by, action: "flow cancel", why: Some(why), version: None }, |instance, state| {
         if instance.state.is_over() {
             return Err(Refused::State(instance.state));
         }
@@ -208,8 +213,8 @@ pub async fn cancel(store: &Store, id: InstanceId, by: &str, why: &str) -> Resul
 }
 
 /// Lets an instance that failed try its step again.
-pub async fn retry(store: &Store, id: InstanceId, by: &str) -> Result<(), Refused> {
-    change(store, id, by, |instance, state| {
+pub async fn retry(store: &Store, id: InstanceId, by: &Actor) -> Result<(), Refused> {
+    change(store, id, Deed { by, action: "flow retry", why: None, version: None }, |instance, state| {
         if instance.state != Stands::Failed && instance.problem.is_none() {
             return Err(Refused::State(instance.state));
         }
@@ -222,10 +227,10 @@ pub async fn retry(store: &Store, id: InstanceId, by: &str) -> Result<(), Refuse
 }
 
 /// Leaves out the step at which an instance has failed, with a reason.
-pub async fn skip(flows: &Flows, id: InstanceId, by: &str, why: &str) -> Result<(), Refused> {
+pub async fn skip(flows: &Flows, id: InstanceId, by: &Actor, why: &str) -> Result<(), Refused> {
     let instance = flows.store.flow_instance(id)?.ok_or(Refused::NoInstance)?;
     let running = flows.running(&instance.integration, instance.version).await?;
-    change(&flows.store, id, by, |instance, state| {
+    change(&flows.store, id, Deed { by, action: "flow skip", why: Some(why), version: None }, |instance, state| {
         if instance.state != Stands::Failed && instance.problem.is_none() {
             return Err(Refused::State(instance.state));
         }
@@ -242,37 +247,60 @@ pub async fn skip(flows: &Flows, id: InstanceId, by: &str, why: &str) -> Result<
 }
 
 /// Lets an instance go on with another version of its flow, where that has the step at which it stands.
-pub async fn migrate(flows: &Flows, id: InstanceId, version: u32, by: &str) -> Result<(), Refused> {
+pub async fn migrate(flows: &Flows, id: InstanceId, version: u32, by: &Actor) -> Result<(), Refused> {
     let instance = flows.store.flow_instance(id)?.ok_or(Refused::NoInstance)?;
     let running = flows.running(&instance.integration, version).await?;
-    change(&flows.store, id, by, |instance, state| {
-        if instance.state.is_over() {
-            return Err(Refused::State(instance.state));
-        }
-        let is_missing = |at: &&str| running.program.index(at).is_none();
-        if let Some(at) = state.ways().filter_map(|(_, at, _)| at).find(is_missing) {
-            return Err(Refused::NoStep(at.to_owned()));
-        }
-        let mut state = state.clone();
-        // What was asked by the old words is asked anew.
-        for doing in state.branches.values_mut().map(|branch| &mut branch.doing).chain([&mut state.doing]) {
-            if matches!(doing, Doing::Asking(_)) {
-                *doing = Doing::Ready;
+    change(
+        &flows.store,
+        id,
+        Deed { by, action: "flow migrate", why: None, version: Some(version) },
+        |instance, state| {
+            if instance.state.is_over() {
+                return Err(Refused::State(instance.state));
             }
-        }
-        let mut to = moved(instance, &state);
-        to.version = version;
-        to.state = if instance.state == Stands::Held { Stands::Held } else { Stands::Running };
-        to.wake = (to.state == Stands::Running).then(|| flows.store.clock().now());
-        Ok((to, format!("goes on with version {version}, begun with version {}", instance.version)))
-    })
+            let is_missing = |at: &&str| running.program.index(at).is_none();
+            if let Some(at) = state.ways().filter_map(|(_, at, _)| at).find(is_missing) {
+                return Err(Refused::NoStep(at.to_owned()));
+            }
+            let mut state = state.clone();
+            // What was asked by the old words is asked anew.
+            for doing in state.branches.values_mut().map(|branch| &mut branch.doing).chain([&mut state.doing]) {
+                if matches!(doing, Doing::Asking(_)) {
+                    *doing = Doing::Ready;
+                }
+            }
+            let mut to = moved(instance, &state);
+            to.version = version;
+            to.state = if instance.state == Stands::Held { Stands::Held } else { Stands::Running };
+            to.wake = (to.state == Stands::Running).then(|| flows.store.clock().now());
+            Ok((to, format!("goes on with version {version}, begun with version {}", instance.version)))
+        },
+    )
     .await
+}
+
+/// What somebody does to an instance, as the audit log has it. The history of the instance has it too, by the same name.
+struct Deed<'a> {
+    by: &'a Actor,
+    action: &'a str,
+    why: Option<&'a str>,
+    version: Option<u32>,
+}
+
+impl Deed<'_> {
+    fn op(&self, instance: &Instance) -> store::Op {
+        let mut detail = json!({ "instance": instance.id.0 });
+        if let Some(version) = self.version {
+            detail["version"] = json!(version);
+        }
+        self.by.did(self.action, &*instance.integration).because(self.why).with(detail).op()
+    }
 }
 
 async fn change(
     store: &Store,
     id: InstanceId,
-    by: &str,
+    deed: Deed<'_>,
     to: impl Fn(&Instance, &State) -> Result<(Move, String), Refused>,
 ) -> Result<(), Refused> {
     for _ in 0..TRIES {
@@ -280,16 +308,20 @@ async fn change(
         let state = read(&instance)?;
         let (mut to, what) = to(&instance, &state)?;
         let path = instance.at.clone().unwrap_or_default();
-        let note = super::decide::Note { path: path.clone(), what: what.clone(), by: Some(by.to_owned()) };
-        to.steps = vec![NewStep { path, what: what.clone(), person: Some(by.to_owned()) }];
+        let by = &deed.by.name;
+        let note = super::decide::Note { path: path.clone(), what: what.clone(), by: Some(by.clone()) };
+        to.steps = vec![NewStep { path, what: what.clone(), person: Some(by.clone()) }];
         let ends = to.state.is_over();
         let after: State = serde_json::from_str(&to.data).unwrap_or_else(|_| state.clone());
         let asks = |of: &State, name: &str| of.asking().any(|(_, asking)| asking.name == name);
         // Questions that do not stand any more.
         let closed: Vec<String> =
             state.asking().map(|(_, asking)| asking.name.clone()).filter(|name| ends || !asks(&after, name)).collect();
-        let mut ops: Vec<store::Op> =
-            vec![Op::Move(Box::new(to)).into(), journal::Op::Note(vec![told(&instance, &note)]).into()];
+        let mut ops: Vec<store::Op> = vec![
+            Op::Move(Box::new(to)).into(),
+            journal::Op::Note(vec![told(&instance, &note)]).into(),
+            deed.op(&instance),
+        ];
         if !closed.is_empty() {
             ops.extend(withdraw(store, &instance, &closed)?);
         }

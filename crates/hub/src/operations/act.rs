@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use store::alerts::{Alert, AlertId, Op, Silence};
 use store::audit::Actor;
-use store::{Error, Store};
+use store::{Error, OpResult, Store};
 
 use super::kind::Kind;
 
@@ -34,19 +34,31 @@ pub async fn acknowledge(store: &Store, alert: &Alert, by: &Actor, note: Option<
 }
 
 /// Tells nobody of a subject until a moment. What opens meanwhile is kept, and told at the end if it is not over.
-pub async fn silence(store: &Store, subject: &str, until: Timestamp, by: &Actor, note: &str) -> Result<(), Error> {
+///
+/// There is one silence of a subject: where one holds already, this is its author and reason from now on, and it lasts
+/// until the later end of the two. Answers until when.
+pub async fn silence(
+    store: &Store,
+    subject: &str,
+    until: Timestamp,
+    by: &Actor,
+    note: &str,
+) -> Result<Timestamp, Error> {
     let silence = Op::Silence { subject: subject.to_owned(), by: by.name.clone(), note: note.to_owned(), until };
     let did = by.did("alerts silence", subject).because(Some(note)).with(json!({ "until": until.to_string() }));
     store.commit(vec![silence.into(), did.op()]).await?;
-    Ok(())
+    let holds = store.silences()?.into_iter().find(|silence| silence.subject == subject);
+    Ok(holds.map_or(until, |silence| silence.until))
 }
 
-/// Ends a silence now.
-pub async fn end_silence(store: &Store, silence: &Silence, by: &Actor) -> Result<(), Error> {
+/// Ends a silence now. Answers how many that were: none where it has ended already.
+pub async fn end_silence(store: &Store, silence: &Silence, by: &Actor) -> Result<u64, Error> {
     let end = Op::EndSilence { id: silence.id };
     let did = by.did("alerts unsilence", &*silence.subject).with(json!({ "silence": silence.id }));
-    store.commit(vec![end.into(), did.op()]).await?;
-    Ok(())
+    match store.commit(vec![end.into(), did.op()]).await?.first() {
+        Some(OpResult::Count(ended)) => Ok(*ended),
+        _ => Ok(0),
+    }
 }
 
 /// What can be silenced by this name: everything, an integration, a system, a kind of alert, or one alert by its key.

@@ -42,6 +42,12 @@ pub struct Rules {
     pub not_run: Duration,
     /// A destination takes nothing.
     pub paused: Duration,
+    /// A system does not answer, and none of its integrations is held up yet.
+    pub silent: Duration,
+    /// The same where it answers that only a person can change something.
+    pub refused: Duration,
+    /// The last run ended with something that only a person can change. Long enough to see whether it is the system.
+    pub person: Duration,
     /// An event waits, where nothing says when it is needed.
     pub backlog: Duration,
     /// A dead letter waits.
@@ -58,6 +64,9 @@ impl Default for Rules {
         Rules {
             not_run: minutes(5),
             paused: minutes(10),
+            silent: minutes(10),
+            refused: minutes(2),
+            person: Duration::from_secs(30),
             backlog: minutes(15),
             dead_letters: minutes(2),
             notifier: minutes(5),
@@ -72,7 +81,7 @@ pub fn conditions(project: &Project, facts: &Facts, rules: &Rules, standing: &BT
     let mut all = Vec::new();
     for known in &facts.integrations {
         let Some(integration) = project.integration(&known.name) else { continue };
-        let of = Of { project, facts, rules, integration, known };
+        let of = Of { project, facts, rules, standing, integration, known };
         match &integration.pattern {
             Pattern::Batch(batch) => of.batch(batch, &mut all),
             Pattern::Event(event) => of.event(event, &mut all),
@@ -85,7 +94,7 @@ pub fn conditions(project: &Project, facts: &Facts, rules: &Rules, standing: &BT
     machine::expiring(project, facts, &mut all);
     all.extend(machine::disk(facts, rules));
     machine::notifiers(facts, rules, &mut all);
-    causes::gather_by_system(project, standing, &mut all);
+    causes::gather_by_system(project, facts, rules, standing, &mut all);
     causes::follow(project, &mut all);
     all
 }
@@ -95,6 +104,7 @@ struct Of<'a> {
     project: &'a Project,
     facts: &'a Facts,
     rules: &'a Rules,
+    standing: &'a BTreeSet<String>,
     integration: &'a Integration,
     known: &'a Known,
 }

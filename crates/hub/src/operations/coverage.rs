@@ -6,7 +6,7 @@ use store::alerts::{Opening, Saying, Severity};
 
 use super::conditions::is_long;
 use super::kind::Kind;
-use super::routes::{Route, routes_of, wanted};
+use super::routes::{Route, reached, routes_of};
 
 /// What would ring for one integration, or for the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,19 @@ pub struct Ring {
     pub kind: Kind,
     pub severity: Severity,
     pub routes: Vec<Route>,
+    /// Those of them whom it tells in their working hours only.
+    pub in_hours: Vec<Route>,
+}
+
+impl Ring {
+    /// Who hears it, by name, and when.
+    pub fn heard(&self) -> Vec<String> {
+        let said = |route: &Route| match self.in_hours.contains(route) {
+            true => format!("{} in working hours", route.name()),
+            false => route.name(),
+        };
+        self.routes.iter().map(said).collect()
+    }
 }
 
 /// The coverage of each integration, and of the hub at the end.
@@ -58,7 +71,9 @@ fn of(project: &Project, name: &str, now: Timestamp) -> Coverage {
         } else if routes.is_empty() {
             silent.push((kind, "it reaches nobody at this hour".to_owned()));
         } else {
-            rings.push(Ring { kind, severity, routes });
+            let waits = |route: &&Route| severity == Severity::Warning && project.warnings_wait(&route.who);
+            let in_hours = routes.iter().filter(waits).cloned().collect();
+            rings.push(Ring { kind, severity, routes, in_hours });
         }
     }
     let kind = if name.is_empty() { Kind::Disk } else { Kind::Late };
@@ -129,7 +144,7 @@ fn at(project: &Project, name: &str, kind: Kind, severity: Severity, now: Timest
         saying,
         cause: None,
     };
-    wanted(project, &opening, now)
+    reached(project, &opening, now).into_iter().map(|(route, _)| route).collect()
 }
 
 /// Who hears of something critical at an hour of the day.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use store::alerts::{Alert, NoticeKind, Notified, Opening, Saying, Severity, Silence};
+use store::alerts::{Alert, NoticeKind, Notified, Op, Opening, Severity, Silence};
 
 use super::conditions::Condition;
 use super::kind::Kind;
@@ -14,28 +14,13 @@ use definition::Way;
 /// An open alert, with the notices about it.
 pub type Standing = (Alert, Vec<Notified>);
 
-/// What is to be written.
+/// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    Open(Opening),
-    Update {
-        key: String,
-        saying: Saying,
-    },
-    Cause {
-        key: String,
-        cause: Option<String>,
-        quiet_until: Option<Timestamp>,
-    },
-    Gone {
-        key: String,
-        gone: bool,
-    },
+    /// Of an alert, as it is written.
+    Write(Op),
     /// A notice to one route; alerts with more than one key are told of together.
     Tell(Tell),
-    Resolve {
-        key: String,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +69,7 @@ pub fn evaluate(
         let mut told: &[Notified] = &[];
         let mut acked = false;
         match known.get(condition.key.as_str()) {
-            None => changes.push(Change::Open(opening.clone())),
+            None => write(&mut changes, Op::Open(Box::new(opening.clone()))),
             Some((alert, notices)) => {
                 told = notices;
                 acked = alert.acked.is_some();
@@ -92,15 +77,16 @@ pub fn evaluate(
                 opening.saying.since = opening.saying.since.min(alert.saying.since);
                 opening.saying.severity = opening.saying.severity.max(alert.saying.severity);
                 if alert.gone.is_some() {
-                    changes.push(Change::Gone { key: alert.key.clone(), gone: false });
+                    write(&mut changes, Op::Gone { key: alert.key.clone(), gone: false });
                 }
                 if opening.saying != alert.saying {
-                    changes.push(Change::Update { key: alert.key.clone(), saying: opening.saying.clone() });
+                    let saying = Box::new(opening.saying.clone());
+                    write(&mut changes, Op::Update { key: alert.key.clone(), saying });
                 }
                 quiet_until = alert.quiet_until;
                 if cause != alert.cause {
                     quiet_until = if cause.is_none() { now.checked_add(GRACE).ok() } else { None };
-                    changes.push(Change::Cause { key: alert.key.clone(), cause: cause.clone(), quiet_until });
+                    write(&mut changes, Op::Cause { key: alert.key.clone(), cause: cause.clone(), quiet_until });
                 }
             }
         }
@@ -120,12 +106,16 @@ pub fn evaluate(
     tell_openings(&to_tell, &known, now, &mut changes);
     for (alert, _) in standing.iter().filter(|(alert, _)| !holding.contains_key(alert.key.as_str())) {
         if alert.gone.is_none() && !ends.contains(alert.key.as_str()) {
-            changes.push(Change::Gone { key: alert.key.clone(), gone: true });
+            write(&mut changes, Op::Gone { key: alert.key.clone(), gone: true });
         }
     }
     tell_ends(standing, &ends, &mut changes);
-    changes.extend(ends.iter().map(|key| Change::Resolve { key: (*key).to_owned() }));
+    changes.extend(ends.iter().map(|key| Change::Write(Op::Resolve { key: (*key).to_owned() })));
     changes
+}
+
+fn write(changes: &mut Vec<Change>, op: Op) {
+    changes.push(Change::Write(op));
 }
 
 fn key_is_open(

@@ -9,6 +9,7 @@ use store::alerts::RouteState;
 use store::approvals::{Approval, State as Decided};
 use store::dead_letters::{DeadLetter, Filter, State as Letter};
 use store::deadlines::Deadline;
+use store::looks::Look;
 use store::outages::Outage;
 use store::runs::{Run, State};
 use store::{Error, Store, flows};
@@ -101,6 +102,8 @@ pub struct Facts {
     pub integrations: Vec<Known>,
     /// Questions that are open.
     pub approvals: Vec<Approval>,
+    /// Systems in use that did not answer when they were asked last.
+    pub silent: Vec<Look>,
     pub expiring: Vec<Expiring>,
     pub disk: Option<Disk>,
     pub routes: Vec<RouteState>,
@@ -199,6 +202,7 @@ impl Gatherer {
             started,
             integrations,
             approvals,
+            silent: crate::looks::silent_ones(project, store)?,
             expiring: self.expiring.clone(),
             disk: machine.disk(),
             routes: store.alert_routes()?,
@@ -238,12 +242,7 @@ fn stuck(store: &Store, name: &str) -> Result<Option<Stuck>, Error> {
     if instances == 0 {
         return Ok(None);
     }
-    let filter = flows::Filter {
-        integration: Some(name.to_owned()),
-        states: vec![flows::State::Failed],
-        ..flows::Filter::default()
-    };
-    let first = store.flow_instances(&filter, 1_000)?.pop();
+    let first = store.flow_first(name, flows::State::Failed)?;
     Ok(first.map(|first| Stuck {
         instances,
         first: first.id,

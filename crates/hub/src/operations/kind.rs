@@ -106,7 +106,7 @@ impl Kind {
                 "The last run ended with an error that goes away only when somebody changes something: a password, a right, a column."
             }
             Kind::SystemDown => {
-                "Two integrations or more are held up by one system. Their own alerts are silent meanwhile."
+                "A system has not answered for ten minutes, or has refused us for two; or it holds up two integrations or more. What it holds up is silent meanwhile."
             }
             Kind::Paused => "A destination has taken nothing for ten minutes.",
             Kind::Backlog => "The oldest event waits for longer than `needed_by`; without one, fifteen minutes.",

@@ -2,9 +2,10 @@
 
 use definition::{Hours, Project, Way};
 use jiff::Timestamp;
-use store::alerts::{Opening, Severity};
+use store::alerts::{Alert, Notified, Opening, Severity};
 
 use super::kind::Kind;
+use crate::calendar;
 
 /// Somebody, and a way to tell them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,12 +45,19 @@ pub fn everyone(project: &Project) -> Vec<Route> {
     routes
 }
 
-/// Who is told of an alert at a moment.
-///
-/// The owner of the integration, or of the system, at any hour and by every way that it has; a pager rings for what is
-/// critical only. Besides them the hub's `alerts:`, by severity and hour. What is about the hub goes to those, and
-/// where there are none to every owner. *Shape*: sorted, without repeats.
+/// Who is told of an alert at a moment: those of [`reached`] for whom it is time.
 pub fn wanted(project: &Project, opening: &Opening, now: Timestamp) -> Vec<Route> {
+    let reached = reached(project, opening, now).into_iter();
+    reached.filter(|(_, from)| from.is_none()).map(|(route, _)| route).collect()
+}
+
+/// Who is told of an alert, and when, where that is not now.
+///
+/// The owner of the integration, or of the system, by every way that it has; a pager rings for what is critical only.
+/// Besides them the hub's `alerts:`, by severity and hour. What is about the hub goes to those, and where there are none
+/// to every owner. A warning waits for the working hours of whoever is told, unless a route says its hours itself; what
+/// is critical does not. *Shape*: sorted, without repeats.
+pub fn reached(project: &Project, opening: &Opening, now: Timestamp) -> Vec<(Route, Option<Timestamp>)> {
     let severity = opening.saying.severity;
     let mut owners: Vec<&str> = Vec::new();
     if let Some(integration) = project.integration(&opening.integration) {
@@ -71,21 +79,52 @@ pub fn wanted(project: &Project, opening: &Opening, now: Timestamp) -> Vec<Route
         owners.extend(asked.map(|(_, who)| who.as_str()));
     }
     let pages = |route: &Route| route.way != Way::PagerDuty || severity == Severity::Critical;
-    let mut routes: Vec<Route> = owners.into_iter().flat_map(|who| routes_of(project, who)).filter(pages).collect();
+    let in_time = |route: Route| {
+        let from = if severity == Severity::Critical { None } else { works_next(project, &route.who, now) };
+        (route, from)
+    };
+    let mut all: Vec<(Route, Option<Timestamp>)> =
+        owners.into_iter().flat_map(|who| routes_of(project, who)).filter(pages).map(in_time).collect();
     let time = now.to_zoned(project.hub.time_zone.clone()).time();
-    for route in &project.hub.alerts {
-        let listens = route.severity.iter().any(|word| word == severity.as_str());
-        if listens && route.between.is_none_or(|hours| contains(hours, time)) {
-            routes.extend(route.to.iter().flat_map(|who| routes_of(project, who)));
+    for route in project.hub.alerts.iter().filter(|route| route.severity.iter().any(|word| word == severity.as_str())) {
+        let told = route.to.iter().flat_map(|who| routes_of(project, who));
+        match route.between {
+            None => all.extend(told.map(in_time)),
+            Some(hours) if contains(hours, time) => all.extend(told.map(|route| (route, None))),
+            Some(_) => {}
         }
     }
     // Nobody hears of a broken way by that way.
     if let Some(broken) = opening.key.strip_prefix(&format!("{}/", Kind::Notifier.word())) {
-        routes.retain(|route| route.name() != broken);
+        all.retain(|(route, _)| route.name() != broken);
     }
-    routes.sort();
-    routes.dedup();
-    routes
+    // Who comes twice is told as early as one of them says; nothing is now, and sorts first.
+    all.sort();
+    all.dedup_by(|later, earlier| later.0 == earlier.0);
+    all
+}
+
+/// Those who were not told of an open alert because they do not work now, with the moment at which they are.
+pub fn told_later(project: &Project, alert: &Alert, notices: &[Notified], now: Timestamp) -> Vec<(Route, Timestamp)> {
+    if alert.resolved.is_some() || alert.acked.is_some() || alert.cause.is_some() {
+        return Vec::new();
+    }
+    let opening = Opening {
+        key: alert.key.clone(),
+        kind: alert.kind.clone(),
+        integration: alert.integration.clone(),
+        system: alert.system.clone(),
+        saying: alert.saying.clone(),
+        cause: None,
+    };
+    let later = reached(project, &opening, now).into_iter().filter_map(|(route, from)| Some((route, from?)));
+    later.filter(|(route, _)| !notices.iter().any(|notice| notice.route == route.name())).collect()
+}
+
+/// When a warning is told to somebody who does not work now; nothing where it is told at once.
+pub(crate) fn works_next(project: &Project, who: &str, now: Timestamp) -> Option<Timestamp> {
+    let (calendar, zone) = project.warnings_wait(who).then(|| project.hours(who))?;
+    calendar::next(now, &calendar, &zone)
 }
 
 /// Whether a time of the day is within hours that may pass midnight.
@@ -148,7 +187,9 @@ mod tests {
         use Severity::{Critical, Warning};
         for (kind, integration, severity, at, expected) in [
             (Kind::Late, "things", Warning, noon, "it/email ops/email"),
-            (Kind::Late, "things", Warning, night, "it/email ops/email"),
+            // A warning waits for the working hours of whoever is told.
+            (Kind::Late, "things", Warning, night, ""),
+            (Kind::Late, "things", Warning, "2026-11-22T12:00:00Z", ""),
             (Kind::Late, "things", Critical, noon, "it/email it/pagerduty ops/email"),
             (Kind::Late, "things", Critical, night, "it/email it/pagerduty on-call/slack on-call/pagerduty ops/email"),
             (Kind::Approval, "things", Warning, noon, "boss/email it/email ops/email"),
@@ -166,6 +207,28 @@ mod tests {
         let people = "groups:\n  it: { email: it@contoso.example, slack: \"${env:S}\" }\n";
         let project = project("", people);
         assert_eq!(told(&project, Kind::Disk, "", Severity::Warning, "2026-11-23T12:00:00Z"), "it/slack");
+    }
+
+    #[test]
+    fn each_is_warned_in_hours_of_their_own() {
+        let hub = "mail: { server: \"smtp://127.0.0.1:25\", from: hub@contoso.example }\ncalendar: { holidays: [2026-12-28] }\nalerts:\n  - { to: [early, boss, always] }\n  - { to: night, between: \"18:00-08:00\" }\n";
+        let people = "people: { boss: { name: (sample) boss, email: boss@contoso.example, calendar: { working_days: [sat], holidays: none } } }\ngroups:\n  it: { email: it@contoso.example }\n  early: { slack: \"${env:S}\", calendar: { working_hours: \"06:00-12:00\" } }\n  always: { slack: \"${env:S}\", warnings: always }\n  night: { slack: \"${env:S}\" }\n";
+        let project = project(hub, people);
+        for (at, expected) in [
+            ("2026-11-23T07:00:00Z", "always/slack early/slack night/slack"),
+            ("2026-11-23T10:00:00Z", "always/slack early/slack it/email"),
+            ("2026-11-23T12:00:00Z", "always/slack it/email"),
+            ("2026-11-23T20:00:00Z", "always/slack night/slack"),
+            ("2026-11-28T10:00:00Z", "always/slack boss/email"),
+            // A holiday of the hub is one of theirs, unless they say their own.
+            ("2026-12-28T10:00:00Z", "always/slack"),
+        ] {
+            assert_eq!(told(&project, Kind::Late, "things", Severity::Warning, at), expected, "at {at}");
+        }
+        let saturday: Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
+        let next = |who| works_next(&project, who, saturday).map(|at| at.to_string());
+        let expected = [Some("2026-11-30T09:00:00Z".to_owned()), Some("2026-11-30T06:00:00Z".to_owned()), None, None];
+        assert_eq!(["it", "early", "always", "boss"].map(next), expected);
     }
 
     #[test]

@@ -6,10 +6,13 @@ mod alerts;
 mod facts;
 mod how;
 
+use std::ops::Range;
+
 use definition::{Integration, Pattern, Project};
 use jiff::Timestamp;
 use store::alerts::Alert;
 use store::approvals::Approval;
+use store::looks::Look;
 use store::pauses::Pause;
 use store::{Error, Store};
 
@@ -29,6 +32,8 @@ pub struct Live {
     pub alerts: Vec<Alert>,
     /// Its questions that nobody has answered.
     pub approvals: Vec<Approval>,
+    /// Its systems that did not answer when they were asked last.
+    pub silent: Vec<Look>,
 }
 
 /// Nothing is asked of the machine for a page.
@@ -63,7 +68,8 @@ pub fn live(project: &Project, store: &Store, integration: &Integration) -> Resu
     alerts.retain(|alert| {
         alert.integration == *name || alert.integration.is_empty() && systems.contains(&alert.system.as_str())
     });
-    Ok(Live { now, known, pause, next, alerts, approvals })
+    let silent = facts.silent.into_iter().filter(|look| systems.contains(&look.system.as_str())).collect();
+    Ok(Live { now, known, pause, next, alerts, approvals, silent })
 }
 
 /// The page. `live` is left out where nothing has run yet; `notes` is what stands in `runbooks/<name>.md`.
@@ -96,12 +102,19 @@ pub fn page(project: &Project, integration: &Integration, live: Option<&Live>, n
 
 /// The headings of a team's notes that say that they are about an alert, and that there is none of that name.
 ///
-/// *Shape*: as they stand in the file, without `#`.
-pub fn strange_sections(integration: &Integration, notes: &str) -> Vec<String> {
+/// *Shape*: where each stands in the text, and what it says, without `#`.
+pub fn strange_sections(integration: &Integration, notes: &str) -> Vec<(Range<usize>, String)> {
     let known = |heading: &str| Kind::ALL.into_iter().any(|kind| is_about(heading, kind) && kind.applies(integration));
-    let headings = notes.lines().filter_map(heading);
-    let of_alerts = headings.filter(|heading| heading.to_lowercase().starts_with("alert:"));
-    of_alerts.filter(|heading| !known(heading)).map(str::to_owned).collect()
+    let (mut found, mut fenced, mut start) = (Vec::new(), false, 0);
+    for line in notes.split_inclusive('\n') {
+        fenced ^= line.trim_start().starts_with("```");
+        let of_alert = |heading: &&str| heading.to_lowercase().starts_with("alert:") && !known(heading);
+        if let Some(heading) = heading(line.trim_end()).filter(|_| !fenced).filter(of_alert) {
+            found.push((start..start + line.trim_end().len(), heading.to_owned()));
+        }
+        start += line.len();
+    }
+    found
 }
 
 /// A heading of Markdown, without its marks.
@@ -204,6 +217,10 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
     if let Some(next) = live.next {
         *out += &format!("- The next run is due at {}.\n", moment(next, zone));
     }
+    for look in &live.silent {
+        let what = look.silence().map(|silence| silence.what.as_str()).unwrap_or_default();
+        *out += &format!("- {} does not answer since {}: {what}\n", look.system, moment(look.since, zone));
+    }
     for outage in &known.outages {
         *out += &format!("- {} takes nothing since {}: {}\n", outage.system, moment(outage.since, zone), outage.what);
     }
@@ -235,6 +252,35 @@ fn counted(count: u64, one: &str, several: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_of_an_alert_that_there_is_none_is_found_where_it_stands() {
+        let files = [
+            ("ironbridge.yaml", "hub: contoso\n".to_owned()),
+            ("people.yaml", "groups: { it: { email: it@contoso.example } }\n".into()),
+            ("entities/thing.yaml", "entity: thing\nkey: number\nfields: { number: { type: text, max_length: 20 } }\n".into()),
+            ("systems/a.yaml", "system: a\nkind: sqlite\nowner: it\nconnection: { file: a.db }\nentities: { thing: { table: t, read: { number: n } } }\n".into()),
+            ("systems/b.yaml", "system: b\nkind: sqlite\nowner: it\nconnection: { file: b.db }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n".into()),
+            ("integrations/things.yaml", "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nowner: it\npurpose: A test.\n".into()),
+        ];
+        let kinds: Vec<_> = connectors::registry::kinds().collect();
+        let options = definition::LoadOptions { kinds: &kinds, ..definition::LoadOptions::default() };
+        let loaded = definition::load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &options);
+        let project = loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)));
+        let things = project.integration("things").unwrap();
+        let notes = "# Things\n\n## Alert: late\n\n```\n## Alert: in an example\n```\n\n## Alert: backlog\n\nÄh.\n\n### alert: nothing  \n";
+        let found: Vec<(&str, String)> =
+            strange_sections(things, notes).into_iter().map(|(at, heading)| (&notes[at], heading)).collect();
+        // A batch has no backlog.
+        let expected =
+            [("## Alert: backlog", "Alert: backlog".to_owned()), ("### alert: nothing", "alert: nothing".to_owned())];
+        assert_eq!(found, expected);
+        // And every alert that can ring has its section.
+        let page = page(&project, things, None, None);
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.applies(things)) {
+            assert!(page.contains(&format!("### {} {{#{}}}", kind.heading(), kind.word())), "{kind:?}");
+        }
+    }
 
     #[test]
     fn notes_of_an_alert_go_beside_it_and_nothing_is_lost() {

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use record::{Fault, Notice, NoticeKind, Notify, Now, Severity};
 use serde_json::{Value as Json, json};
 use store::alerts::{self, NoticeKind as Told};
+use store::approvals::{Approval, Kind, State as Decided};
 use store::audit::Actor;
 use store::dead_letters::{DeadLetter, State};
 use store::queue::{Delivery, LockToken, Message, NewMessage, Op, Problem, SessionToken, Settings};
@@ -57,23 +58,39 @@ pub(crate) fn prepare() -> store::Op {
     Op::Put { queue: NOTICES.to_owned(), settings }.into()
 }
 
-/// The operation that sends a notice to a route.
-pub(crate) fn queue(route: &Route, notice: &Notice) -> store::Op {
+/// The operation that sends a notice to a route, not before a moment where one is given.
+pub(crate) fn queue(route: &Route, notice: &Notice, at: Option<Timestamp>) -> store::Op {
     let id = format!("{}/{}/{}/{}", notice.about, told(notice), notice.severity.word(), route.name());
-    queue_as(id, route, notice)
+    message(id, route, notice, at, None)
+}
+
+/// The question that a notice puts to somebody: once it is answered, nobody is told of it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asks {
+    pub integration: String,
+    /// Of its approval.
+    pub subject: String,
 }
 
 /// The same with an id of the caller's: two with the same one within a day are one.
-pub(crate) fn queue_as(id: String, route: &Route, notice: &Notice) -> store::Op {
+pub(crate) fn queue_as(id: String, route: &Route, notice: &Notice, asks: Option<&Asks>) -> store::Op {
+    message(id, route, notice, None, asks)
+}
+
+fn message(id: String, route: &Route, notice: &Notice, at: Option<Timestamp>, asks: Option<&Asks>) -> store::Op {
+    let mut body = to_json(notice);
+    if let Some(Asks { integration, subject }) = asks {
+        body["asks"] = json!({ "integration": integration, "subject": subject });
+    }
     let message = Message {
         id,
         op: Some("Notify".to_owned()),
         session: Some(route.name()),
         content_type: Some("application/json".to_owned()),
-        body: to_json(notice).to_string().into_bytes(),
+        body: body.to_string().into_bytes(),
         ..Message::default()
     };
-    Op::Send { queue: NOTICES.to_owned(), messages: vec![NewMessage::from(message)] }.into()
+    Op::Send { queue: NOTICES.to_owned(), messages: vec![NewMessage { at, ..NewMessage::from(message) }] }.into()
 }
 
 /// The word of a kind, as it is kept.
@@ -118,6 +135,18 @@ fn from_json(body: &[u8]) -> Option<Notice> {
         link: text("link"),
         at: text("at")?.parse().ok()?,
     })
+}
+
+/// Whether a notice puts a question that nobody answers any more: it was decided, or does not stand, since it was queued.
+fn is_moot(store: &Store, body: &[u8]) -> Result<bool, store::Error> {
+    let json: Json = serde_json::from_slice(body).unwrap_or_default();
+    let (Some(integration), Some(subject)) = (json["asks"]["integration"].as_str(), json["asks"]["subject"].as_str())
+    else {
+        return Ok(false);
+    };
+    let now = store.clock().now();
+    let open = |approval: &Approval| approval.state == Decided::Open && !approval.has_expired(now);
+    Ok(!store.approval_of(integration, Kind::Flow, subject)?.is_some_and(|approval| open(&approval)))
 }
 
 /// Delivers notices until it is told to stop.
@@ -226,6 +255,11 @@ async fn drain(store: &Store, ways: &dyn Ways, route: &str, session: SessionToke
             bury(store, delivery.token, problem).await?;
             continue;
         };
+        if is_moot(store, &delivery.message.body)? {
+            tracing::info!(route, "{}: it was answered meanwhile, so that {route} is not asked", notice.title);
+            store.commit_one(Op::Complete { queue, tokens: vec![delivery.token] }).await?;
+            continue;
+        }
         match one(ways, &way, &notice).await {
             Ok(()) => {
                 let route = route.to_owned();

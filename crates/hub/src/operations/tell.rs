@@ -6,7 +6,7 @@ use record::{Notice, NoticeKind, Severity};
 use store::flows::Instance;
 
 use super::routes::{Route, routes_of};
-use super::send::{prepare, queue_as};
+use super::send::{Asks, prepare, queue_as};
 
 /// Why somebody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Says<'a> {
     pub to: &'a [String],
     pub why: Why,
     pub text: &'a str,
+    /// The name of the decision that they are asked for.
+    pub decision: Option<&'a str>,
     /// Makes the last part of the address with which a person answers.
     pub link: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -60,7 +62,7 @@ pub struct Told {
 /// in a mail program. *Shape*: `nth` tells several messages of one commit apart; the same instance, revision and `nth`
 /// are one message, however often they are queued within a day.
 pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize, now: Timestamp) -> Told {
-    let Says { to, why, text, link } = *says;
+    let Says { to, why, text, decision, link } = *says;
     let mut told = Told::default();
     let mut routes: Vec<Route> = Vec::new();
     for who in to {
@@ -79,6 +81,10 @@ pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize,
     let notice = notice(project, instance, why, text, now);
     let id = format!("{}.{}.{nth}", notice.about, instance.revision);
     told.ops.push(prepare());
+    let asks = decision.filter(|_| why != Why::Notify).map(|decision| Asks {
+        integration: instance.integration.clone(),
+        subject: crate::flows::subject(instance.id, decision),
+    });
     for route in &routes {
         let id = format!("{id}/{}", route.name());
         // A mailbox of one person: a link with which that person answers. A channel is read by others too.
@@ -86,7 +92,7 @@ pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize,
         let answers = project.hub.address.as_ref().filter(|_| own && why != Why::Notify);
         let link = answers.and_then(|address| Some(format!("{address}/answer/{}", link(&route.who)?)));
         let mine = link.map(|link| Notice { link: Some(link), ..notice.clone() });
-        told.ops.push(queue_as(id, route, mine.as_ref().unwrap_or(&notice)));
+        told.ops.push(queue_as(id, route, mine.as_ref().unwrap_or(&notice), asks.as_ref()));
     }
     told
 }
@@ -182,7 +188,7 @@ mod tests {
         let to = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let sent = |names: &[&str]| {
             let (to, link) = (to(names), |_: &str| None);
-            let says = Says { to: &to, why: Why::Asked, text: "Raise it?", link: &link };
+            let says = Says { to: &to, why: Why::Asked, text: "Raise it?", decision: None, link: &link };
             let told = tell(&project, &instance(), &says, 2, Timestamp::UNIX_EPOCH);
             let ids = told.ops.iter().filter_map(|op| match op {
                 store::Op::Queue(store::queue::Op::Send { messages, .. }) => Some(messages[0].message.id.clone()),
@@ -199,6 +205,64 @@ mod tests {
         ] {
             assert_eq!(sent(names), (ids, unheard.to_owned()), "{names:?}");
         }
+    }
+
+    /// A way that keeps what it is given.
+    struct Kept(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+    impl record::Notify for Kept {
+        fn notify<'a>(&'a self, notice: &'a Notice) -> record::BoxFuture<'a, Result<(), record::Fault>> {
+            self.0.lock().unwrap().push(notice.title.clone());
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    impl crate::operations::Ways for Kept {
+        fn open(&self, _: &Route) -> Result<std::sync::Arc<dyn record::Notify>, record::Fault> {
+            Ok(std::sync::Arc::new(Kept(self.0.clone())))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_before_the_mail_went_is_not_asked() {
+        use store::approvals::{Kind, Op, Question};
+        let (project, dir) = (project(false), tempfile::tempdir().unwrap());
+        let store = store::Store::open(dir.path(), store::Options::default()).unwrap();
+        let subject = crate::flows::subject(InstanceId(7), "limit");
+        let question = Question {
+            integration: "limits".into(),
+            kind: Kind::Flow,
+            subject: subject.clone(),
+            question: "Raise it?".into(),
+            digest: "a".into(),
+            details: "{}".into(),
+            proofs: Vec::new(),
+            asked_of: "ann".into(),
+            expires: None,
+        };
+        let kept = Kept(std::sync::Arc::default());
+        // Nobody sends while it is asked and decided: the hub is down, or the mail server was.
+        let (to, link) = (["ann".to_owned()], |_: &str| None);
+        for (nth, (why, decision)) in
+            [(Why::Asked, Some("limit")), (Why::Reminder, Some("limit")), (Why::Notify, None)].into_iter().enumerate()
+        {
+            let says = Says { to: &to, why, text: "Raise it?", decision, link: &link };
+            let mut ops = tell(&project, &instance(), &says, nth, store.clock().now()).ops;
+            ops.push(Op::Ask(Box::new(question.clone())).into());
+            store.commit(ops).await.unwrap();
+        }
+        let id = store.approval_of("limits", Kind::Flow, &subject).unwrap().unwrap().id;
+        store.commit(vec![Op::Decide { id, approve: true, by: "ann".into(), comment: None }.into()]).await.unwrap();
+        crate::operations::deliver_all(&store, &kept).await.unwrap();
+        assert_eq!(*kept.0.lock().unwrap(), ["contoso: Raise it?"], "news is told all the same");
+        assert_eq!(store.queue_counts(super::super::NOTICES).unwrap().unwrap().ready, 0);
+        // One that stands is asked.
+        let says = Says { to: &to, why: Why::Asked, text: "And now?", decision: Some("limit"), link: &link };
+        let mut ops = tell(&project, &instance(), &says, 9, store.clock().now()).ops;
+        ops.push(Op::Ask(Box::new(Question { digest: "b".into(), ..question })).into());
+        store.commit(ops).await.unwrap();
+        crate::operations::deliver_all(&store, &kept).await.unwrap();
+        assert_eq!(kept.0.lock().unwrap().last().unwrap(), "contoso: please decide: And now?");
     }
 
     #[test]

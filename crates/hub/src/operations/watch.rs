@@ -17,7 +17,7 @@ use super::conditions::{LOOK, Rules, conditions};
 use super::evaluate::{Change, Tell, evaluate};
 use super::facts::{Gatherer, Machine};
 use super::notice;
-use super::routes::{everyone, wanted};
+use super::routes::{everyone, wanted, works_next};
 use super::send::{Urgent, prepare, queue, queue_as};
 use super::weekly;
 
@@ -100,7 +100,7 @@ impl<'p> Watcher<'p> {
             let mut ops = vec![prepare()];
             ops.extend(
                 told.iter()
-                    .map(|(route, notice)| queue_as(format!("{}/{}", notice.about, route.name()), route, notice)),
+                    .map(|(route, notice)| queue_as(format!("{}/{}", notice.about, route.name()), route, notice, None)),
             );
             self.store.commit_blocking(ops)?;
         }
@@ -134,16 +134,7 @@ fn write(
     let mut ops = Vec::new();
     for change in changes {
         match change {
-            Change::Open(opening) => ops.push(alerts::Op::Open(Box::new(opening.clone())).into()),
-            Change::Update { key, saying } => {
-                ops.push(alerts::Op::Update { key: key.clone(), saying: Box::new(saying.clone()) }.into());
-            }
-            Change::Cause { key, cause, quiet_until } => {
-                let (key, cause) = (key.clone(), cause.clone());
-                ops.push(alerts::Op::Cause { key, cause, quiet_until: *quiet_until }.into());
-            }
-            Change::Gone { key, gone } => ops.push(alerts::Op::Gone { key: key.clone(), gone: *gone }.into()),
-            Change::Resolve { key } => ops.push(alerts::Op::Resolve { key: key.clone() }.into()),
+            Change::Write(op) => ops.push(op.clone().into()),
             Change::Tell(tell) => {
                 let alerts: Vec<Opening> = tell
                     .keys
@@ -173,11 +164,19 @@ fn write(
                     };
                     ops.push(told.into());
                 }
-                ops.push(queue(&tell.route, &notice));
+                ops.push(queue(&tell.route, &notice, not_before(project, tell, &alerts, now)));
             }
         }
     }
     ops
+}
+
+/// That a warning is over wakes nobody either: when those who were told of it are told that.
+fn not_before(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestamp) -> Option<Timestamp> {
+    let at_once = tell.kind == NoticeKind::Opened
+        || tell.severity == alerts::Severity::Critical
+        || alerts.iter().any(|alert| wanted(project, alert, now).contains(&tell.route));
+    works_next(project, &tell.route.who, now).filter(|_| !at_once)
 }
 
 fn of(alert: &Alert) -> Opening {
@@ -201,10 +200,10 @@ fn notice_of(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestamp
 fn log(changes: &[Change]) {
     for change in changes {
         match change {
-            Change::Open(opening) if opening.cause.is_none() => {
+            Change::Write(alerts::Op::Open(opening)) if opening.cause.is_none() => {
                 tracing::warn!(alert = opening.key, severity = %opening.saying.severity, "alert {} has opened; see it: ironbridge alerts list", opening.key);
             }
-            Change::Resolve { key } => tracing::info!(alert = key, "alert {key} is over"),
+            Change::Write(alerts::Op::Resolve { key }) => tracing::info!(alert = key, "alert {key} is over"),
             _ => {}
         }
     }

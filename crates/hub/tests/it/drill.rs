@@ -27,6 +27,10 @@ fn the_source_is_down_from_three_to_half_past_four_and_nobody_is_paged() {
         _ => {}
     });
     assert_eq!(world.told(), [""; 0], "nobody was told of anything");
+    // It was seen all the same, and would have been told when work begins.
+    let past = world.store.past_alerts(10).unwrap();
+    let seen: Vec<&str> = past.iter().map(|alert| alert.key.as_str()).collect();
+    assert_eq!(seen, ["system-down/finance"]);
 }
 
 #[test]
@@ -37,33 +41,112 @@ fn the_source_stays_down_and_each_is_told_once() {
         "09:00" => world.faults.finance_down.store(false, Relaxed),
         _ => {}
     });
-    // Customers are late at five; at six the prices are, too, and by then it is the system that holds them up.
+    // Customers are late at five; at six the prices are, too, and it is the same system that holds them up.
     let expected = [
-        "05:00 finance-it/email [critical] contoso: customers is late",
-        "05:00 on-call/pagerduty [critical] contoso: customers is late",
-        "06:00 finance-it/email [critical] contoso: finance holds up 2 integrations",
-        "06:00 on-call/pagerduty [critical] contoso: finance holds up 2 integrations",
-        "09:00 finance-it/email [over] contoso: customers is late",
-        "09:00 on-call/pagerduty [over] contoso: customers is late",
-        "09:05 finance-it/email [over] contoso: finance holds up 2 integrations",
-        "09:05 on-call/pagerduty [over] contoso: finance holds up 2 integrations",
+        "05:00 finance-it/email [critical] contoso: finance does not answer, and holds up customers",
+        "05:00 on-call/pagerduty [critical] contoso: finance does not answer, and holds up customers",
+        "09:05 finance-it/email [over] contoso: finance does not answer, and holds up 2 integrations",
+        "09:05 on-call/pagerduty [over] contoso: finance does not answer, and holds up 2 integrations",
     ];
     assert_eq!(sorted(world.told()), expected);
-    let mail = world.mail("finance-it/email", "customers is late");
+    let mail = world.mail("finance-it/email", "finance does not answer");
     for part in [
-        "Its result was needed by 05:00 on Tue 24 Nov, and it is not there",
-        "What it is for: Sales see a new customer within two hours.",
-        "IB0601: the finance server cannot be reached",
-        "ironbridge runs customers",
-        "ironbridge runbook customers, section \u{201c}The result is late\u{201d}",
+        "What does not happen meanwhile: customers: Sales see a new customer within two hours.",
+        "since        03:00 on Tue 24 Nov",
+        "IB0601: the finance server cannot be reached (connection refused)",
+        "last answer  02:55 on Tue 24 Nov",
+        "ironbridge systems check finance",
     ] {
         assert!(mail.contains(part), "no `{part}` in {mail}");
     }
-    let mail = world.mail("finance-it/email", "finance holds up");
-    assert!(
-        mail.contains("prices: Quotes use today's prices.") && mail.contains("ironbridge systems check finance"),
-        "{mail}"
-    );
+}
+
+#[test]
+fn a_system_is_down_and_nothing_has_to_go_there() {
+    let world = World::new("2026-11-24T09:50:00Z");
+    // Nothing runs at all: nobody would find out but by asking.
+    world.faults.scheduler_stopped.store(true, Relaxed);
+    world.commit(pause("customers"));
+    world.commit(pause("prices"));
+    world.work("2026-11-24T11:00:00Z", |world, at| match at {
+        "10:00" => world.faults.crm_down.store(true, Relaxed),
+        "10:07" => assert_eq!(silent(world), ["crm"], "who looks sees it at once"),
+        "10:40" => world.faults.crm_down.store(false, Relaxed),
+        _ => {}
+    });
+    let expected = [
+        "10:10 erp-team/email [warning] contoso: crm does not answer",
+        "10:10 finance-it/email [warning] contoso: crm does not answer",
+        "10:45 erp-team/email [over] contoso: crm does not answer",
+        "10:45 finance-it/email [over] contoso: crm does not answer",
+    ];
+    assert_eq!(sorted(world.told()), expected);
+    assert_eq!(silent(&world), [""; 0]);
+    let mail = world.mail("erp-team/email", "crm does not answer");
+    for part in [
+        "Nothing is late because of it yet, and nothing is lost.",
+        "orders: Orders reach the warehouse.",
+        "IB0501: the crm server cannot be reached (connection refused)",
+        "last answer  09:55 on Tue 24 Nov",
+    ] {
+        assert!(mail.contains(part), "no `{part}` in {mail}");
+    }
+    // What a person has paused is not asked: it is meant to be away.
+    let world = World::new("2026-11-24T09:50:00Z");
+    ["customers", "prices", "orders", "limits"].into_iter().for_each(|name| drop(world.commit(pause(name))));
+    world.faults.crm_down.store(true, Relaxed);
+    world.work("2026-11-24T10:30:00Z", |_, _| {});
+    assert_eq!((world.told(), world.store.looks().unwrap().len()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_warning_waits_until_morning_and_so_does_its_end() {
+    let world = World::new("2026-11-27T02:00:00Z");
+    let rename = |no: &str, name: &str| {
+        world.sql("finance.db", &format!("UPDATE customers SET name = '{name}' WHERE no = '{no}'"));
+    };
+    // What happens at the beginning of each time, which is otherwise quiet.
+    let fri_night = || rename("C-3", "far too long a name");
+    let fri_evening = || rename("C-3", "short");
+    // What nobody was told of, nobody is told the end of.
+    let sat_night = || rename("C-7", "far too long a name");
+    let sat_morning = || rename("C-7", "short");
+    // What is critical does not wait.
+    let sun_night = || world.faults.disk_low.store(true, Relaxed);
+    let sun_later = || world.faults.disk_low.store(false, Relaxed);
+    let times: [(&str, &str, &dyn Fn()); 8] = [
+        ("2026-11-27T02:00:00Z", "2026-11-27T02:20:00Z", &fri_night),
+        ("2026-11-27T08:55:00Z", "2026-11-27T09:05:00Z", &|| {}),
+        ("2026-11-27T21:00:00Z", "2026-11-27T21:20:00Z", &fri_evening),
+        ("2026-11-28T02:00:00Z", "2026-11-28T02:20:00Z", &sat_night),
+        ("2026-11-28T10:00:00Z", "2026-11-28T10:20:00Z", &sat_morning),
+        ("2026-11-29T03:00:00Z", "2026-11-29T03:05:00Z", &sun_night),
+        ("2026-11-29T03:06:00Z", "2026-11-29T03:20:00Z", &sun_later),
+        ("2026-11-30T08:55:00Z", "2026-11-30T09:05:00Z", &|| {}),
+    ];
+    for (from, until, begin) in times {
+        world.set(from);
+        begin();
+        world.work(until, |_, _| {});
+    }
+    let told: Vec<String> = world.told_with_days().into_iter().filter(|line| line.contains("email")).collect();
+    let expected = [
+        "Fri 09:00 finance-it/email [warning] contoso: customers: 1 dead letter waits",
+        "Sun 03:00 finance-it/email [critical] contoso: the disk of the state folder has 90 MB left",
+        "Sun 03:11 finance-it/email [over] contoso: the disk of the state folder has 90 MB left",
+        "Mon 09:00 finance-it/email [over] contoso: customers: 1 dead letter waits",
+    ];
+    assert_eq!(told, expected);
+}
+
+fn pause(integration: &str) -> store::pauses::Op {
+    let (by, note) = ("(sample) controller".to_owned(), "the year is closed".to_owned());
+    store::pauses::Op::Set { integration: integration.to_owned(), by, note, until: None }
+}
+
+fn silent(world: &World) -> Vec<String> {
+    let looks = hub::looks::silent_ones(&world.project, &world.store).unwrap();
+    looks.into_iter().map(|look| look.system).collect()
 }
 
 #[test]
@@ -94,17 +177,44 @@ fn the_destination_is_down_for_a_batch_and_for_events() {
         _ => {}
     });
     let expected = [
-        "10:31 erp-team/email [warning] contoso: orders: crm takes nothing",
-        "10:31 finance-it/email [warning] contoso: orders: crm takes nothing",
+        "10:30 erp-team/email [warning] contoso: crm does not answer",
+        "10:30 finance-it/email [warning] contoso: crm does not answer",
         // Customers are late too, and that is the same matter.
-        "12:30 erp-team/email [critical] contoso: crm holds up 2 integrations",
-        "12:30 finance-it/email [critical] contoso: crm holds up 2 integrations",
-        "13:05 erp-team/email [over] contoso: crm holds up 2 integrations",
-        "13:05 erp-team/email [over] contoso: orders: crm takes nothing",
-        "13:05 finance-it/email [over] contoso: crm holds up 2 integrations",
-        "13:05 finance-it/email [over] contoso: orders: crm takes nothing",
+        "12:30 erp-team/email [critical] contoso: crm does not answer, and holds up 2 integrations",
+        "12:30 finance-it/email [critical] contoso: crm does not answer, and holds up 2 integrations",
+        "13:05 erp-team/email [over] contoso: crm does not answer, and holds up 2 integrations",
+        "13:05 finance-it/email [over] contoso: crm does not answer, and holds up 2 integrations",
     ];
     assert_eq!(sorted(world.told()), expected, "the backlog behind it is silent");
+    let mail = world.mail("erp-team/email", "holds up 2 integrations");
+    assert!(mail.contains("Orders reach the warehouse.") && mail.contains("Sales see a new customer"), "{mail}");
+}
+
+#[test]
+fn a_destination_that_answers_and_takes_nothing() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    world.work("2026-11-24T11:00:00Z", |world, at| match at {
+        "10:20" => {
+            let note = outages::Op::Note {
+                integration: "orders".into(),
+                system: "crm".into(),
+                code: "IB0501".into(),
+                what: "the table is locked".into(),
+                fix: "nothing: it is tried again".into(),
+                failures: 3,
+            };
+            world.commit(note);
+        }
+        "10:40" => drop(world.commit(outages::Op::End { integration: "orders".into(), system: "crm".into() })),
+        _ => {}
+    });
+    let expected = [
+        "10:30 erp-team/email [warning] contoso: orders: crm takes nothing",
+        "10:30 finance-it/email [warning] contoso: orders: crm takes nothing",
+        "10:45 erp-team/email [over] contoso: orders: crm takes nothing",
+        "10:45 finance-it/email [over] contoso: orders: crm takes nothing",
+    ];
+    assert_eq!(sorted(world.told()), expected);
     let mail = world.mail("erp-team/email", "crm takes nothing");
     assert!(mail.contains("Events wait, none is lost") && mail.contains("Orders reach the warehouse."), "{mail}");
 }
@@ -144,8 +254,8 @@ fn an_expired_secret_is_told_before_it_is_late() {
         _ => {}
     });
     let expected = [
-        "10:15 finance-it/email [warning] contoso: customers needs a person: the secret has expired",
-        "11:00 finance-it/email [over] contoso: customers needs a person: the secret has expired",
+        "10:16 finance-it/email [warning] contoso: crm needs a person: the secret has expired",
+        "11:05 finance-it/email [over] contoso: crm needs a person: the secret has expired",
     ];
     assert_eq!(world.told(), expected);
     let mail = world.mail("finance-it/email", "needs a person");
@@ -155,18 +265,30 @@ fn an_expired_secret_is_told_before_it_is_late() {
 #[test]
 fn a_run_that_did_not_happen() {
     let world = World::new("2026-11-24T10:00:00Z");
-    world.work("2026-11-24T11:00:00Z", |world, at| match at {
+    world.work("2026-11-24T13:00:00Z", |world, at| match at {
         "10:10" => world.faults.scheduler_stopped.store(true, Relaxed),
-        "10:40" => world.faults.scheduler_stopped.store(false, Relaxed),
+        "12:40" => world.faults.scheduler_stopped.store(false, Relaxed),
         _ => {}
     });
+    // It becomes late of it, and who gave a time is told that too.
     let expected = [
         "10:20 finance-it/email [warning] contoso: customers did not run",
-        "10:40 finance-it/email [over] contoso: customers did not run",
+        "12:15 finance-it/email [critical] contoso: customers is late",
+        "12:40 finance-it/email [over] contoso: customers is late",
+        "12:40 finance-it/email [over] contoso: customers did not run",
     ];
     assert_eq!(world.told(), expected);
     let mail = world.mail("finance-it/email", "did not run");
     assert!(mail.contains("A run was due at 10:15 on Tue 24 Nov, and none has begun"), "{mail}");
+    let mail = world.mail("finance-it/email", "customers is late");
+    for part in [
+        "Its result was needed by 12:15 on Tue 24 Nov, and it is not there",
+        "What it is for: Sales see a new customer within two hours.",
+        "ironbridge runs customers",
+        "ironbridge runbook customers, section \u{201c}The result is late\u{201d}",
+    ] {
+        assert!(mail.contains(part), "no `{part}` in {mail}");
+    }
 }
 
 #[test]
@@ -224,10 +346,13 @@ fn a_source_that_gives_nothing_is_noticed_by_the_runs_before() {
         }
         world.work(&format!("2026-11-{day}T03:03:00Z"), |_, _| {});
     }
+    world.set("2026-11-24T08:58:00Z");
+    world.faults.scheduler_stopped.store(true, Relaxed);
+    world.work("2026-11-24T09:03:00Z", |_, _| {});
     let told: Vec<String> = world.told().into_iter().filter(|line| line.contains("prices read")).collect();
     assert_eq!(
         told,
-        ["03:00 finance-it/email [warning] contoso: prices read 1 rows where 40 are usual"],
+        ["09:00 finance-it/email [warning] contoso: prices read 1 rows where 40 are usual"],
         "{:#?}",
         world.told()
     );
@@ -247,17 +372,17 @@ fn a_disk_that_fills_and_what_ends_soon() {
     ];
     assert_eq!(world.told(), expected);
     // A secret ends on 20 March, and the vendor's support on 1 August: a month, and half a year before.
-    let world = World::new("2027-03-13T12:00:00Z");
-    world.work("2027-03-13T12:01:00Z", |_, _| {});
+    let world = World::new("2027-03-15T12:00:00Z");
+    world.work("2027-03-15T12:01:00Z", |_, _| {});
     let told = sorted(world.told());
     assert!(
         told.contains(
-            &"12:00 finance-it/email [critical] contoso: finance: client_secret ends on 2027-03-20, in 7 days"
+            &"12:00 finance-it/email [critical] contoso: finance: client_secret ends on 2027-03-20, in 5 days"
                 .to_owned()
         ),
         "{told:#?}"
     );
-    assert!(told.contains(&"12:00 finance-it/email [warning] contoso: finance: the support of Contoso Ledger (sample) ends on 2027-08-01, in 141 days".to_owned()), "{told:#?}");
+    assert!(told.contains(&"12:00 finance-it/email [warning] contoso: finance: the support of Contoso Ledger (sample) ends on 2027-08-01, in 139 days".to_owned()), "{told:#?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use definition::{LoadOptions, Project, load};
+use hub::looks::Looker;
 use hub::operations::{self, Disk, Expiring, Machine, Route, Rules, Watcher, Ways};
 use hub::{Log, Start, Systems, batch, compile, deadline, worker};
 use jiff::{SignedDuration, Timestamp};
@@ -248,6 +249,9 @@ impl World {
         let until: Timestamp = until.parse().unwrap();
         let machine = Room(self.faults.clone());
         let mut watcher = Watcher::new(&self.project, &self.store, &machine, Rules::default());
+        let systems =
+            Arc::new(Here { project: self.project.clone(), faults: self.faults.clone(), open: Mutex::default() });
+        let mut looker = Looker::new(self.project.clone(), systems, self.store.clone());
         let post = Post { boxes: self.boxes.clone(), now: self.now.clone(), faults: self.faults.clone() };
         loop {
             let now = *self.now.lock().unwrap();
@@ -259,8 +263,10 @@ impl World {
                 self.run_due(now);
             }
             deadline::note(&self.project, &self.store, self.started).unwrap();
+            self.runtime.block_on(looker.once()).unwrap();
             watcher.look().unwrap();
-            if self.store.queue_counts(operations::NOTICES).unwrap().unwrap_or_default().ready > 0 {
+            let waiting = self.store.queue_counts(operations::NOTICES).unwrap().unwrap_or_default();
+            if waiting.ready + waiting.scheduled > 0 {
                 self.runtime.block_on(operations::deliver_all(&self.store, &post)).unwrap();
             }
             *self.now.lock().unwrap() = now.checked_add(SignedDuration::from_mins(1)).unwrap();
@@ -290,6 +296,15 @@ impl World {
         let boxes = self.boxes.0.lock().unwrap();
         let line = |(at, route, notice): &(Timestamp, String, Notice)| {
             format!("{} {route} {}", at.strftime("%H:%M"), notice.subject())
+        };
+        boxes.iter().map(line).collect()
+    }
+
+    /// The same with the day of the week.
+    pub fn told_with_days(&self) -> Vec<String> {
+        let boxes = self.boxes.0.lock().unwrap();
+        let line = |(at, route, notice): &(Timestamp, String, Notice)| {
+            format!("{} {route} {}", at.strftime("%a %H:%M"), notice.subject())
         };
         boxes.iter().map(line).collect()
     }

@@ -119,6 +119,9 @@ fn show(cli: &Cli, project: &Project, store: &Store, id: i64) -> Result<u8, Fail
     if cli.format == Format::Json {
         let mut whole = summary(&alert, &silences);
         whole["notices"] = notices.iter().map(notice_json).collect();
+        let waiting = operations::told_later(project, &alert, &notices, store.clock().now());
+        let waiting = waiting.iter().map(|(route, from)| json!({ "route": route.name(), "from": from.to_string() }));
+        whole["told_later"] = waiting.collect();
         say!("{whole:#}");
         return Ok(0);
     }
@@ -139,11 +142,15 @@ fn show(cli: &Cli, project: &Project, store: &Store, id: i64) -> Result<u8, Fail
     for (label, value) in &facts {
         say!("  {label}: {value}");
     }
+    let waiting = operations::told_later(project, &alert, &notices, store.clock().now());
     if notices.is_empty() {
-        say!("Nobody was told.");
+        say!("{}", if waiting.is_empty() { "Nobody was told." } else { "Nobody was told yet." });
     }
     for notice in &notices {
         say!("  {} told that it {}: {}", notice.route, word(notice), fate(notice, zone));
+    }
+    for (route, from) in &waiting {
+        say!("  {} is told when their work begins, at {}", route.name(), moment(*from, zone));
     }
     if !alert.saying.command.is_empty() {
         talk!("\ndo: {}", alert.saying.command);
@@ -221,9 +228,19 @@ async fn silence(
         return Err(Failure::new(USAGE, NO_SUCH_NAME, what, fix));
     }
     let until = store.clock().now().checked_add(length).map_err(anyhow::Error::from)?;
-    operations::silence(store, subject, until, &actor(by), note).await?;
+    let before = store.silences()?.into_iter().find(|silence| silence.subject == subject);
+    let holds = operations::silence(store, subject, until, &actor(by), note).await?;
     let subject = if subject == "*" { "anything" } else { subject };
-    say!("nobody is told of {subject} until {}", moment(until, &project.hub.time_zone));
+    let zone = &project.hub.time_zone;
+    say!("nobody is told of {subject} until {}", moment(holds, zone));
+    if let Some(before) = before.filter(|before| before.until >= until) {
+        talk!(
+            "{} has said so until then already ({}); to end it sooner: ironbridge alerts unsilence {}",
+            before.by,
+            before.note,
+            before.id
+        );
+    }
     talk!("What opens meanwhile is kept; see it, and how to end this: ironbridge alerts list");
     Ok(0)
 }
@@ -235,11 +252,7 @@ async fn unsilence(store: &Store, id: i64) -> Result<u8, Failure> {
     };
     operations::end_silence(store, &silence, &wiring::actor()).await?;
     say!("silence {id} has ended");
-    let others = store.silences()?.into_iter().filter(|other| other.subject == silence.subject).count();
-    match others {
-        0 => talk!("People are told of {} again, also of what has begun meanwhile.", silence.subject),
-        _ => talk!("Another one about {} still holds: ironbridge alerts list", silence.subject),
-    }
+    talk!("People are told of {} again, also of what has begun meanwhile.", silence.subject);
     Ok(0)
 }
 

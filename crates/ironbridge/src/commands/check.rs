@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use definition::{Loaded, Pattern, Project, Severity};
+use definition::codes::STRANGE_SECTION;
+use definition::{Diagnostic, Files, Loaded, Pattern, Project, Severity, Span};
 use hub::Systems;
 use record::{Catalog, Fault, RetryPolicy};
 
@@ -13,12 +14,12 @@ use crate::cli::{Cli, Format};
 use crate::commands::emulate::stopped;
 use crate::commands::explain;
 use crate::commands::virtual_tables::lookup_note;
-use crate::failure::{FAILED, Failure, STRANGE_SECTION, USAGE};
+use crate::failure::{FAILED, Failure, USAGE};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
 pub async fn check(cli: &Cli, online: bool) -> Result<u8, Failure> {
-    let loaded = wiring::load_measured(&cli.project, cli.env.as_deref(), BTreeMap::new());
+    let loaded = load(cli, BTreeMap::new());
     let Some(project) = loaded.project.clone().filter(|_| !loaded.has_errors()) else {
         return Ok(report(cli, &loaded));
     };
@@ -28,7 +29,7 @@ pub async fn check(cli: &Cli, online: bool) -> Result<u8, Failure> {
         return Ok(if opens(&project) { errors } else { USAGE });
     }
     let (live, failed) = ask(cli, &project).await;
-    let loaded = wiring::load_measured(&cli.project, cli.env.as_deref(), live);
+    let loaded = load(cli, live);
     match report(cli, &loaded) {
         0 if failed => Ok(FAILED),
         0 => fits(cli, &project).await,
@@ -108,8 +109,7 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
             }
         }
     }
-    let strange = loaded.project.as_ref().filter(|_| errors == 0).map_or(0, strange_sections);
-    if errors + strange > 0 { USAGE } else { 0 }
+    if errors > 0 { USAGE } else { 0 }
 }
 
 /// How a change is heard of in a system that sends nothing by itself.
@@ -124,20 +124,33 @@ fn asked(project: &Project, event: &definition::Event) -> Option<String> {
     })
 }
 
-/// Notes in `runbooks/` for an alert that there is none: nobody would find them. Answers how many.
-fn strange_sections(project: &Project) -> usize {
-    let mut count = 0;
+/// The project with what is measured here, what its live systems say, and what only the hub knows of its runbooks.
+fn load(cli: &Cli, live: BTreeMap<String, Catalog>) -> Loaded {
+    let mut loaded = wiring::load_measured(&cli.project, cli.env.as_deref(), live);
+    if let Some(project) = loaded.project.as_ref().filter(|_| !loaded.has_errors()) {
+        let strange = strange_sections(project, &loaded.files);
+        loaded.diagnostics.splice(0..0, strange);
+    }
+    loaded
+}
+
+/// Notes in `runbooks/` for an alert that there is none: nobody would find them.
+fn strange_sections(project: &Project, files: &Files) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
     for integration in &project.integrations {
         let Some(file) = &integration.runbook else { continue };
-        let notes = std::fs::read_to_string(project.dir.join(file)).unwrap_or_default();
-        for heading in hub::operations::runbook::strange_sections(integration, &notes) {
-            count += 1;
-            let what = format!("{file} has a section `{heading}`, and {} has no such alert", integration.name);
-            let fix = format!("name it like a section of: ironbridge runbook {}", integration.name);
-            Failure::new(USAGE, STRANGE_SECTION, what, fix).print(Format::Human);
+        let Some((id, notes)) = files.iter().find(|(_, read)| *read.path == **file) else { continue };
+        for (at, heading) in hub::operations::runbook::strange_sections(integration, &notes.text) {
+            let span = Span { file: id, start: at.start as u32, end: at.end as u32 };
+            let what = format!("a section is about an alert that {} does not have", integration.name);
+            found.push(
+                Diagnostic::error(STRANGE_SECTION, what)
+                    .at(span, format!("there is no alert `{}`", heading["alert:".len()..].trim()))
+                    .help(format!("name it like a section of: ironbridge runbook {}", integration.name)),
+            );
         }
     }
-    count
+    found
 }
 
 /// Where a project is within its repository: `hub/`, or nothing where it is the whole of it, or in none.

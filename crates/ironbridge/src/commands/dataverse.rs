@@ -7,8 +7,9 @@ use std::io::{BufRead, IsTerminal};
 
 use definition::{Integration, Pattern, Payload, Project, Trigger};
 use hub::Systems;
-use record::{Difference, How, Registration};
-use serde_json::json;
+use record::{Difference, Fault, How, Registration};
+use serde_json::{Value as Json, json};
+use store::Store;
 
 use crate::cli::{Cli, Dataverse, Format};
 use crate::failure::{CHANGES, Failure, NOT_REGISTERED_THERE, USAGE};
@@ -32,12 +33,9 @@ async fn register(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Result
     let differences = compared.await?;
     let differs = differences.iter().any(|difference| difference.how != How::Same);
     if yes {
-        let detail = json!({ "system": system });
-        // Before it is done: what is asked of another system may be done although its answer never comes.
-        let did = wiring::actor().did("dataverse register", name).with(detail).op();
-        wiring::open_store(&project)?.commit(vec![did]).await?;
+        let deed = Deed::begin(&project, "dataverse register", name, json!({ "system": system })).await?;
         let written = opened.register(&wanted, true).expect("it was answered before");
-        written.await?;
+        deed.end(written.await).await?;
     }
     if cli.format == Format::Json {
         say!("{:#}", json!({ "system": system, "written": yes, "differences": differences_json(&differences) }));
@@ -55,6 +53,42 @@ async fn register(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Result
         }
     }
     Ok(if differs && !yes { CHANGES } else { 0 })
+}
+
+/// Something that is done in another system, in the audit log twice: before it is done, since it may be done although
+/// its answer never comes, and how it ended.
+struct Deed {
+    store: Store,
+    action: &'static str,
+    name: String,
+    detail: Json,
+}
+
+impl Deed {
+    async fn begin(project: &Project, action: &'static str, name: &str, detail: Json) -> Result<Deed, Failure> {
+        let deed = Deed { store: wiring::open_store(project)?, action, name: name.to_owned(), detail };
+        deed.record("begun", None).await?;
+        Ok(deed)
+    }
+
+    /// The answer of the other system, once it is in the log.
+    async fn end<T>(self, answer: Result<T, Fault>) -> Result<T, Failure> {
+        match &answer {
+            Ok(_) => self.record("done", None).await?,
+            Err(fault) => self.record("failed", Some(fault.code.0)).await?,
+        }
+        Ok(answer?)
+    }
+
+    async fn record(&self, state: &str, code: Option<&str>) -> Result<(), Failure> {
+        let mut detail = self.detail.clone();
+        detail["state"] = json!(state);
+        if let Some(code) = code {
+            detail["code"] = json!(code);
+        }
+        self.store.commit(vec![wiring::actor().did(self.action, &*self.name).with(detail).op()]).await?;
+        Ok(())
+    }
 }
 
 /// What a system has to send for an integration, and which system that is. An empty `url` means: where it is sent now.

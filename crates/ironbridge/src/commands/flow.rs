@@ -1,6 +1,5 @@
 //! `ironbridge flow`: instances of flows, and what people do with them.
 
-mod audited;
 pub mod filled;
 mod shown;
 
@@ -12,6 +11,7 @@ use hub::flows::state::{Doing, State};
 use hub::flows::{Flows, Refused};
 use serde_json::{Value as Json, json};
 use store::Store;
+use store::audit::Actor;
 use store::flows::{Filter, Instance, InstanceId, State as Stands, Step};
 
 use crate::cli::{Cli, Flow as Command, Format};
@@ -26,12 +26,7 @@ const LISTED: usize = 200;
 pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let store = wiring::open_store(&project)?;
-    let code = act(cli, &project, store.clone(), command).await?;
-    audited::audited(&store, command).await?;
-    Ok(code)
-}
-
-async fn act(cli: &Cli, project: &Arc<Project>, store: Store, command: &Command) -> Result<u8, Failure> {
+    let project = &project;
     match command {
         Command::Start { flow, key, by, filled } => {
             start(project, store, flow, key, by.as_deref(), &filled::fields(filled)?).await
@@ -42,13 +37,13 @@ async fn act(cli: &Cli, project: &Arc<Project>, store: Store, command: &Command)
         Command::Show { id, .. } => show(cli, project, &store, &find(&store, *id)?),
         Command::Cancel { id, why, by } => {
             let id = find(&store, *id)?.id;
-            hub::flows::cancel(&store, id, &person(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
+            hub::flows::cancel(&store, id, &actor(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
             talk!("Instance {id} is cancelled; what it has written stays.");
             Ok(0)
         }
         Command::Retry { id, by } => {
             let id = find(&store, *id)?.id;
-            hub::flows::retry(&store, id, &person(by.as_deref())).await.map_err(|why| refused(id, why))?;
+            hub::flows::retry(&store, id, &actor(by.as_deref())).await.map_err(|why| refused(id, why))?;
             talk!("Instance {id} tries its step again as soon as `ironbridge up` runs: ironbridge flow show {id}");
             Ok(0)
         }
@@ -56,7 +51,7 @@ async fn act(cli: &Cli, project: &Arc<Project>, store: Store, command: &Command)
             let id = find(&store, *id)?.id;
             let systems = Arc::new(OpenSystems::new(project.clone()));
             let flows = Flows::new(project.clone(), systems, store.clone(), wiring::kinds());
-            hub::flows::skip(&flows, id, &person(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
+            hub::flows::skip(&flows, id, &actor(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
             talk!(
                 "Instance {id} goes on with the next step as soon as `ironbridge up` runs: ironbridge flow show {id}"
             );
@@ -67,8 +62,10 @@ async fn act(cli: &Cli, project: &Arc<Project>, store: Store, command: &Command)
     }
 }
 
-fn person(by: Option<&str>) -> String {
-    by.map_or_else(wiring::person, str::to_owned)
+/// Who does it, as the history and the audit log have it.
+fn actor(by: Option<&str>) -> Actor {
+    let here = wiring::actor();
+    by.map_or(here.clone(), |by| Actor::new(by, here.via))
 }
 
 fn find(store: &Store, id: i64) -> Result<Instance, Failure> {
@@ -113,7 +110,8 @@ async fn start(
             "give one value for each part of its `key:`, in that order",
         ));
     };
-    let begun = hub::flows::start(&flows, name, &key, &person(by), given).await;
+    let by = actor(by);
+    let begun = hub::flows::start(&flows, name, &key, &by.name, &by, given).await;
     let id = begun.map_err(|why| refused(InstanceId(0), why))?;
     let held = store.flow_instance(id)?.is_some_and(|instance| instance.state == Stands::Held);
     say!("instance {id} of {name} has begun, for {entity} {key}");
@@ -291,7 +289,7 @@ async fn migrate(project: &Arc<Project>, store: Store, id: i64, to: u32, by: Opt
     let instance = find(&store, id)?;
     let systems = Arc::new(OpenSystems::new(project.clone()));
     let flows = Flows::new(project.clone(), systems, store, wiring::kinds());
-    hub::flows::migrate(&flows, instance.id, to, &person(by)).await.map_err(|why| refused(instance.id, why))?;
+    hub::flows::migrate(&flows, instance.id, to, &actor(by)).await.map_err(|why| refused(instance.id, why))?;
     talk!("Instance {id} goes on with version {to}.");
     Ok(0)
 }

@@ -36,6 +36,10 @@ pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>, wanted: &Wanted<'
     let store = wiring::open_store(&project)?;
     let systems = OpenSystems::new(project.clone());
     let start = Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: wiring::holder() };
+    // Before it is done: what is written elsewhere is written although this process ends before it could say so.
+    if matches!(integration.pattern, Pattern::Batch(_)) {
+        store.commit(vec![wiring::actor().did("run", name).op()]).await?;
+    }
     // Somebody is waiting at the terminal: half a minute of tries, not five.
     let retry = RetryPolicy { give_up_after: Duration::from_secs(30), ..RetryPolicy::default() };
     let report = match hub::compile(&project, integration, &systems, retry).await {
@@ -52,8 +56,6 @@ pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>, wanted: &Wanted<'
         }
         Err(fault) => hub::batch::failed(&store, name, start, fault).await?,
     };
-    let detail = json!({ "run": report.run.0, "state": report.state.to_string() });
-    store.commit(vec![wiring::actor().did("run", name).with(detail).op()]).await?;
     print(cli, name, report)
 }
 

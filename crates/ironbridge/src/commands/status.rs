@@ -5,6 +5,7 @@ use serde_json::json;
 use store::Store;
 use store::approvals::{Kind, State as Answer};
 use store::flows::State as Stands;
+use store::looks::{Look, Silence};
 use store::outages::Outage;
 
 use crate::cli::{Cli, Format};
@@ -22,6 +23,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let outages = store.outages()?;
     let late = hub::deadline::late(&project, &store)?;
     let approvals = store.approvals(false, 1_000)?;
+    let silent = hub::looks::silent_ones(&project, &store)?;
     let now = store.clock().now();
     let zone = &project.hub.time_zone;
     let mut rows = Vec::new();
@@ -52,10 +54,17 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         let asks = approvals
             .iter()
             .find(|a| a.kind == Kind::Run && a.state == Answer::Open && a.integration == integration.name);
+        let mute: Vec<&str> = integration.systems().into_iter().filter(|name| is_silent(&silent, name)).collect();
+        // What waits for a system that is down says so already.
+        let shown = match mute.iter().filter(|name| !state.contains(**name)).copied().collect::<Vec<_>>().as_slice() {
+            [] => state.clone(),
+            [one] => format!("{state}, but {one} does not answer"),
+            several => format!("{state}, but {} do not answer", several.join(" and ")),
+        };
         rows.push(vec![
             integration.name.clone(),
             integration.pattern.word().to_owned(),
-            state.clone(),
+            shown,
             run.map(|run| ago(run.finished.unwrap_or(run.started), now)).unwrap_or_default(),
             paused.or_else(|| next.map(|next| moment(next, zone))).unwrap_or_default(),
             late.map(|late| format!("late since {}, needed by {}", moment(late.slot, zone), moment(late.needed, zone)))
@@ -75,7 +84,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
                 "noticed": late.missed.map(|at| at.to_string()),
             })),
             "approval": asks.map(|asks| json!({ "id": asks.id.0, "question": asks.question, "asked_of": asks.asked_of })),
-            "owner": integration.owner, "purpose": integration.purpose,
+            "systems_silent": mute, "owner": integration.owner, "purpose": integration.purpose,
         }));
     }
     if cli.format == Format::Json {
@@ -106,6 +115,15 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         let code = error.code().map_or_else(String::new, |code| format!(" ({code}); ironbridge explain {code}"));
         talk!("\nNothing new is accepted: {error}{code}");
     }
+    for look in &silent {
+        let Some(silence) = look.silence() else { continue };
+        let asked = format!("asked last {}", ago(look.seen, now));
+        talk!("\n{} does not answer since {}: {} ({asked})", look.system, since(look.since, now, zone), silence.what);
+        if !silence.why.is_empty() {
+            talk!("  it said: {}", silence.why);
+        }
+        talk!("  do: {}", first_fix(&look.system, silence));
+    }
     for outage in &outages {
         let (name, system) = (&outage.integration, &outage.system);
         let (since, last) = (since(outage.since, now, zone), ago(outage.seen, now));
@@ -119,6 +137,18 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+fn is_silent(silent: &[Look], system: &str) -> bool {
+    silent.iter().any(|look| look.system == system)
+}
+
+/// What the connector says can be done; where that is nothing, how to see whether it is over.
+fn first_fix(system: &str, silence: &Silence) -> String {
+    match silence.fix.is_empty() || silence.fix.starts_with("nothing") {
+        true => format!("ironbridge systems check {system}"),
+        false => silence.fix.clone(),
+    }
 }
 
 /// The time of day; for what began before today, the date too.

@@ -100,6 +100,15 @@ fn parts(cli: &Cli, project: &std::sync::Arc<Project>, store: &Store) -> Result<
         })
     };
     put("retry-jobs.json", jobs.iter().map(job).collect());
+    let look = |look: store::looks::Look| {
+        let silence = look.silence();
+        json!({
+            "system": look.system, "answers": silence.is_none(), "since": look.since.to_string(),
+            "asked": look.seen.to_string(), "took_ms": look.took.as_millis() as u64,
+            "code": silence.map(|silence| silence.code.clone()),
+        })
+    };
+    put("systems.json", store.looks()?.into_iter().map(look).collect());
     let mut queues = Vec::new();
     for queue in store.queues()? {
         let c = store.queue_counts(&queue)?.unwrap_or_default();

@@ -116,11 +116,13 @@ impl Hub {
         let flows = keep(stop(), || hub::flows::work(flows.clone(), stop()));
         let upkeep = keep(stop(), || hub::upkeep::work(project.clone(), store.clone(), pulse.clone(), stop()));
         let retries = keep(stop(), || hub::retries::work(project.clone(), store.clone(), pulse.clone(), stop()));
+        let looks =
+            keep(stop(), || hub::looks::work(project.clone(), systems.clone(), store.clone(), pulse.clone(), stop()));
         let batches = keep(stop(), || {
             let (project, systems, store) = (project.clone(), systems.clone(), store.clone());
             hub::worker::work(project, systems, store, wiring::holder(), pulse.clone(), stop())
         });
-        let worked = tokio::try_join!(batches, events, flows, retries, upkeep, telling);
+        let worked = tokio::try_join!(batches, events, flows, retries, upkeep, looks, telling);
         serving.abort();
         if worked.is_ok() && ending.wait_for(|stop| *stop).await.is_ok() {
             // They look up twice a second.

@@ -3,7 +3,6 @@
 use std::io::{BufRead, IsTerminal};
 
 use serde_json::{Value as Json, json};
-use store::Store;
 use store::users::User;
 use web_console::accounts;
 
@@ -15,29 +14,26 @@ use crate::{say, talk, wiring};
 pub async fn users(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let store = wiring::open_store(&project)?;
+    let by = wiring::actor();
     match command {
         Command::Add { name, role, person } => {
             let password = password(&format!("Password of {name}"))?;
-            accounts::add(&project, &store, name, *role, person.as_deref(), &password).await?;
-            noted(&store, "add user", name, json!({ "role": role.to_string(), "person": person })).await?;
+            accounts::add(&project, &store, &by, name, *role, person.as_deref(), &password).await?;
             talk!("{name} is {role} and can sign in to the console now.");
         }
         Command::List => return list(cli, &store.users()?, &project.hub.time_zone),
         Command::Role { name, role } => {
-            accounts::set_role(&store, name, *role).await?;
-            noted(&store, "change role", name, json!({ "role": role.to_string() })).await?;
+            accounts::set_role(&store, &by, name, *role).await?;
             talk!("{name} is {role} from the next request on.");
         }
         Command::Password { name } => {
             accounts::find(&store, name)?;
             let password = password(&format!("New password of {name}"))?;
-            accounts::set_password(&store, name, &password).await?;
-            noted(&store, "change password", name, json!({})).await?;
+            accounts::set_password(&store, &by, name, &password).await?;
             talk!("{name} has another password, and is signed out everywhere.");
         }
         Command::Remove { name } => {
-            accounts::remove(&store, name).await?;
-            noted(&store, "remove user", name, json!({})).await?;
+            accounts::remove(&store, &by, name).await?;
             talk!("{name} is removed, and signed out everywhere.");
             if !store.has_users()? {
                 talk!("Nobody is left: the console is shown on this machine only, to whoever sits at it.");
@@ -45,12 +41,6 @@ pub async fn users(cli: &Cli, command: &Command) -> Result<u8, Failure> {
         }
     }
     Ok(0)
-}
-
-/// That somebody did something to a user, in the audit log.
-async fn noted(store: &Store, action: &str, user: &str, detail: Json) -> Result<(), Failure> {
-    store.commit(vec![wiring::actor().did(action, user).with(detail).op()]).await?;
-    Ok(())
 }
 
 fn list(cli: &Cli, users: &[User], zone: &jiff::tz::TimeZone) -> Result<u8, Failure> {

@@ -52,6 +52,13 @@ pub const METRICS: &[Metric] = &[
     gauge("ironbridge_late", "integration", "1 while a result is needed and not there."),
     gauge("ironbridge_paused", "integration", "1 while a person has paused it."),
     gauge("ironbridge_destination_down", "integration, system", "1 while a destination of events takes nothing."),
+    gauge(
+        "ironbridge_system_answers",
+        "system",
+        "1 where a system answered when it was asked last, 0 where it did not.",
+    ),
+    gauge("ironbridge_system_asked_age_seconds", "system", "How long ago a system was asked whether it answers."),
+    gauge("ironbridge_system_answer_seconds", "system", "How long it took to answer, or not to."),
     gauge("ironbridge_queue_messages", "queue, state", "Messages in a queue, by where they stand."),
     gauge("ironbridge_queue_oldest_ready_age_seconds", "queue", "How long the oldest ready message waits; 0 for none."),
     gauge("ironbridge_dead_letters", "integration", "Dead letters that wait for a person."),
@@ -131,6 +138,7 @@ pub fn text(observed: &Observed) -> Result<String, store::Error> {
         }
     }
     now(&mut page, project, store)?;
+    systems(&mut page, project, store)?;
     queues(&mut page, store)?;
     letters(&mut page, project, store)?;
     page.put("ironbridge_state_bytes", &[], bytes(store.dir()) as f64);
@@ -157,6 +165,17 @@ fn now(page: &mut Page, project: &Project, store: &Store) -> Result<(), store::E
                 page.put("ironbridge_destination_down", &[("integration", name), ("system", to)], flag(down));
             }
         }
+    }
+    Ok(())
+}
+
+fn systems(page: &mut Page, project: &Project, store: &Store) -> Result<(), store::Error> {
+    let now = store.clock().now();
+    for look in store.looks()?.iter().filter(|look| project.system(&look.system).is_some()) {
+        let of = [("system", &*look.system)];
+        page.put("ironbridge_system_answers", &of, if look.silence().is_none() { 1.0 } else { 0.0 });
+        page.put("ironbridge_system_asked_age_seconds", &of, now.duration_since(look.seen).as_secs_f64().max(0.0));
+        page.put("ironbridge_system_answer_seconds", &of, look.took.as_secs_f64());
     }
     Ok(())
 }

@@ -33,6 +33,8 @@ fn late_soon(mail: &Post) -> World {
     let world = World::new(10);
     let server = format!("smtp://{}", mail.address);
     world.edit("ironbridge.yaml", "file:mails", &server);
+    // What is late is the matter here, and not the system that makes it late.
+    world.edit("systems/finance.yaml", "kind: sqlite", "kind: sqlite\nhealth: off");
     world.edit("integrations/customers.yaml", "every 15 minutes", "every 1 second");
     world.edit(
         "integrations/customers.yaml",
@@ -135,8 +137,8 @@ fn who_is_not_reached_is_told_another_way_and_nothing_is_lost() {
     let world = late_soon(&mail);
     world.edit(
         "people.yaml",
-        "finance-it: { email: finance-it@contoso.example }",
-        "finance-it: { email: finance-it@contoso.example, teams: \"${env:TEAMS}\", slack: \"${env:SLACK}\", webhook: \"${env:HOOK}\", pagerduty: \"${env:PAGER}\" }",
+        "finance-it: { email: finance-it@contoso.example, warnings: always }",
+        "finance-it: { email: finance-it@contoso.example, warnings: always, teams: \"${env:TEAMS}\", slack: \"${env:SLACK}\", webhook: \"${env:HOOK}\", pagerduty: \"${env:PAGER}\" }",
     );
     world.edit(
         "ironbridge.yaml",
@@ -208,12 +210,19 @@ fn silence_coverage_and_runbook_as_people_type_them() {
     let list = world.ironbridge(&["alerts", "list"]).ok();
     assert!(list.err.contains("nobody is told of customers until") && list.err.contains("they move"), "{list:?}");
     assert!(list.err.contains("`ironbridge up` does not run"), "{list:?}");
+    // Another word about the same is the same silence, until the later end.
+    world.ironbridge(&["alerts", "silence", "customers", "--for", "8 hours", "--note", "still"]).ok();
+    let again = world.ironbridge(&["alerts", "silence", "customers", "--for", "1 hour", "--note", "nearly"]).ok();
+    assert!(again.err.contains("has said so until then already (still)"), "{again:?}");
+    let list = world.ironbridge(&["--format", "json", "alerts", "list"]).ok().json();
+    assert_eq!((list["silences"].as_array().unwrap().len(), &list["silences"][0]["note"]), (1, &"nearly".into()));
     world.ironbridge(&["alerts", "unsilence", "1"]).ok();
     world.ironbridge(&["alerts", "unsilence", "1"]).fails(2, "IB1005");
     world.ironbridge(&["alerts", "show", "7"]).fails(2, "IB1005");
     let audit = world.ironbridge(&["--format", "json", "audit", "list", "--action", "alerts"]).ok().json();
     let done: Vec<&str> = audit.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    assert_eq!(done, ["alerts unsilence", "alerts silence", "alerts test"], "{audit:#}");
+    let silenced = ["alerts silence"; 3];
+    assert_eq!(done, [&["alerts unsilence"], &silenced[..], &["alerts test"]].concat(), "{audit:#}");
 
     std::fs::create_dir_all(world.dir.join("runbooks")).unwrap();
     let notes = world.dir.join("runbooks/customers.md");
@@ -228,7 +237,14 @@ fn silence_coverage_and_runbook_as_people_type_them() {
     assert!(html.starts_with("<!doctype html>") && html.contains("<h3 id=\"late\">The result is late</h3>"), "{html}");
     world.ironbridge(&["check"]).ok();
     std::fs::write(&notes, "## Alert: lateness\n\nRing the bell.\n").unwrap();
-    world.ironbridge(&["check"]).fails(2, "IB1003");
+    let found = world.ironbridge(&["check"]).fails(2, "IB1003");
+    assert!(found.err.contains("runbooks/customers.md:1:1"), "it is found where it stands: {found:?}");
+    let sarif = world.ironbridge(&["--format", "sarif", "check"]).out;
+    let sarif: Json = serde_json::from_str(&sarif).unwrap();
+    let result = &sarif["runs"][0]["results"][0];
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(result["ruleId"], "IB1003", "{sarif:#}");
+    assert!(place["artifactLocation"]["uri"].as_str().unwrap().ends_with("runbooks/customers.md"), "{place:#}");
     std::fs::remove_file(&notes).unwrap();
 
     // Without a mail server nobody hears of anything: a warning where one works alone, an error where it matters.
@@ -244,4 +260,28 @@ fn silence_coverage_and_runbook_as_people_type_them() {
     std::fs::create_dir_all(world.dir.join("environments")).unwrap();
     std::fs::write(world.dir.join("environments/production.yaml"), "protected: true\n").unwrap();
     world.ironbridge(&["--env", "production", "check"]).fails(2, "IB1002");
+}
+
+#[test]
+fn a_system_that_does_not_answer_is_seen_though_nothing_has_to_go_there() {
+    let world = World::new(10);
+    world.edit("systems/dynamics.yaml", "kind: dataverse", "kind: dataverse\nhealth: every 1 second");
+    world.run();
+    let _up = Up::start(&world, &[]);
+    let status = || world.ironbridge(&["--format", "json", "status"]).ok().json();
+    let silent = || status()[0]["systems_silent"].as_array().unwrap().len();
+    world.fault("down");
+    until(&world, "the silence", || silent() == 1);
+    let shown = world.ironbridge(&["status"]).ok();
+    assert!(shown.out.contains(", but dynamics does not answer"), "{shown:?}");
+    for part in ["dynamics does not answer since ", "ironbridge systems check dynamics"] {
+        assert!(shown.err.contains(part), "no `{part}` in {shown:?}");
+    }
+    let page = world.ironbridge(&["runbook", "customers"]).ok().out;
+    assert!(page.contains("- dynamics does not answer since "), "{page}");
+    assert_eq!(status()[0]["state"], "ok_with_dead_letters", "the run is what it was");
+    world.fault("");
+    until(&world, "its end", || silent() == 0);
+    let told = list(&world).into_iter().filter(|alert| alert["kind"] == "system-down").count();
+    assert_eq!(told, 0, "and nobody was told of so short a time");
 }

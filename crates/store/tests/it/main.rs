@@ -12,6 +12,7 @@ mod filing;
 mod full_disk;
 mod journal;
 mod ledger;
+mod looks;
 mod messages;
 mod model;
 mod routes;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use store::OpResult;
 use store::users::{Op, Role};
+use store::{OpResult, Refusal};
 
 use crate::support::Bench;
 
@@ -22,13 +22,21 @@ fn sign_in(user: &str, token: u8, instead_of: Option<u8>) -> Op {
 fn a_name_belongs_to_one_user_whatever_its_capitals() {
     let bench = Bench::new();
     assert!(!bench.store.has_users().unwrap());
-    assert_eq!([add("mia"), add("MIA"), add("ola")].map(|op| bench.one(op)), [1, 0, 1].map(OpResult::Count));
+    assert_eq!([add("mia"), add("ola")].map(|op| bench.one(op)), [1, 1].map(OpResult::Count));
+    assert_eq!(bench.refusal(add("MIA")), Refusal::UserTaken { name: "MIA".into() });
     let names: Vec<String> = bench.store.users().unwrap().into_iter().map(|user| user.name).collect();
     assert_eq!(names, ["mia", "ola"]);
     assert_eq!(bench.store.user("Mia").unwrap().unwrap().role, Role::Viewer);
     assert_eq!(bench.one(Op::Role { name: "MIA".into(), role: Role::Admin }), OpResult::Count(1));
     assert_eq!(bench.store.user("mia").unwrap().unwrap().role, Role::Admin);
-    assert_eq!(bench.one(Op::Remove { name: "nobody".into() }), OpResult::Count(0));
+    let nobody = || "nobody".to_owned();
+    for op in [
+        Op::Remove { name: nobody() },
+        Op::Role { name: nobody(), role: Role::Admin },
+        Op::Password { name: nobody(), password: "hash".into() },
+    ] {
+        assert_eq!(bench.refusal(op), Refusal::NoUser { name: nobody() });
+    }
 }
 
 #[test]

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use hub::operations::Kind;
+use hub::operations::{self, Kind};
 use maud::html;
-use store::OpResult;
-use store::alerts::{Op, Silence};
+use store::alerts::Silence;
 
 use super::{Question, note_field};
 use crate::Problem;
@@ -34,7 +33,7 @@ pub fn ask_ack(ask: &Ask) -> Result<Response, Problem> {
             "Everybody sees that it is you who looks at it.".to_owned(),
             "If it is over and comes back, people are told again.".to_owned(),
         ],
-        command: format!("ironbridge alerts ack {}", alert.id),
+        command: format!("ironbridge alerts acknowledge {}", alert.id),
         button: "I look at it",
         danger: false,
         back: format!("/alerts/{}", alert.id),
@@ -47,24 +46,13 @@ pub fn ask_ack(ask: &Ask) -> Result<Response, Problem> {
 
 pub fn ack(ask: &Ask) -> Result<Response, Problem> {
     let (alert, note) = (found(ask)?, ask.form("note"));
-    let op = Op::Ack { id: alert.id, by: ask.who.name.clone(), note: note.map(str::to_owned) };
-    let did = actor(&ask.who.name).did("alerts ack", &*alert.key).because(note).op();
-    ask.wait(ask.console.store.commit(vec![op.into(), did]))?;
+    ask.wait(operations::acknowledge(&ask.console.store, &alert, &actor(&ask.who.name), note))?;
     Ok(see(&format!("/alerts/{}?said=acked", alert.id)))
-}
-
-/// Whether a silence can be about it.
-fn is_known(ask: &Ask, subject: &str) -> bool {
-    let project = &ask.console.project;
-    subject == "*"
-        || project.integration(subject).is_some()
-        || project.system(subject).is_some()
-        || subject.split('/').next().and_then(Kind::of).is_some()
 }
 
 pub fn ask_silence(ask: &Ask) -> Result<Response, Problem> {
     let project = &ask.console.project;
-    let chosen = ask.query("subject").filter(|subject| is_known(ask, subject));
+    let chosen = ask.query("subject").filter(|subject| operations::can_be_silenced(&ask.console.project, subject));
     let mut groups: Vec<(&str, Vec<(String, String)>)> = vec![
         ("Integrations", project.integrations.iter().map(|i| (i.name.clone(), i.name.clone())).collect()),
         ("Systems", project.systems.iter().map(|s| (s.name.clone(), s.name.clone())).collect()),
@@ -101,17 +89,17 @@ pub fn ask_silence(ask: &Ask) -> Result<Response, Problem> {
 }
 
 pub fn silence(ask: &Ask) -> Result<Response, Problem> {
-    let subject = ask.form("subject").filter(|subject| is_known(ask, subject)).map(str::to_owned);
+    let subject = ask
+        .form("subject")
+        .filter(|subject| operations::can_be_silenced(&ask.console.project, subject))
+        .map(str::to_owned);
     let (Some(subject), Some(note)) = (subject, ask.form("note")) else {
         let what = "a silence needs something that it is about, and a reason";
         return Err(Problem::not_done(what, "go back and say both; nothing was silenced"));
     };
     let length = LENGTHS.iter().find(|(value, ..)| Some(*value) == ask.form("for")).map_or(2, |(.., hours)| *hours);
     let until = ask.now.checked_add(Duration::from_secs(length * 3600)).unwrap_or(ask.now);
-    let why = format!("{note}, until {}", moment(until, ask.zone()));
-    let did = actor(&ask.who.name).did("alerts silence", &*subject).because(Some(&why)).op();
-    let op = Op::Silence { subject, by: ask.who.name.clone(), note: note.to_owned(), until };
-    ask.wait(ask.console.store.commit(vec![op.into(), did]))?;
+    ask.wait(operations::silence(&ask.console.store, &subject, until, &actor(&ask.who.name), note))?;
     Ok(see("/alerts?said=silenced"))
 }
 
@@ -150,10 +138,8 @@ pub fn ask_end(ask: &Ask) -> Result<Response, Problem> {
 
 pub fn end(ask: &Ask) -> Result<Response, Problem> {
     let silence = holding(ask)?;
-    let did = actor(&ask.who.name).did("alerts unsilence", &*silence.subject).op();
-    let done = ask.wait(ask.console.store.commit(vec![Op::EndSilence { id: silence.id }.into(), did]))?;
-    match done.first() {
-        Some(OpResult::Count(0)) => Err(Problem::not_done("the silence has ended already", "nothing has to be done")),
+    match ask.wait(operations::end_silence(&ask.console.store, &silence, &actor(&ask.who.name)))? {
+        0 => Err(Problem::not_done("the silence has ended already", "nothing has to be done")),
         _ => Ok(see("/alerts?said=unsilenced")),
     }
 }

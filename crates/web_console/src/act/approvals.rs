@@ -80,10 +80,10 @@ fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
     let comment = ask.form("comment");
     let fields = form::given(ask.sent());
     let answer = Answer { by: &by, approve, comment, fields: &fields };
-    let what = if approve { "approve" } else { "reject" };
+    let action = if approve { "approvals approve" } else { "approvals reject" };
     let subject = format!("approval {} of {}", approval.id, approval.integration);
     let detail = serde_json::json!({ "approval": approval.id.0, "by": by, "digest": approval.digest });
-    let did = crate::audit::actor(&ask.who.name).did(what, subject).because(comment).with(detail).op();
+    let did = crate::audit::actor(&ask.who.name).did(action, subject).because(comment).with(detail).op();
     let (project, systems, store) = (&console.project, &*console.systems, &console.store);
     match ask.wait(hub::decide::decide(project, systems, store, &approval, &answer, vec![did]))? {
         Ok(()) => {

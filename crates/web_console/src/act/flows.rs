@@ -8,6 +8,7 @@ use store::flows::{Instance, State};
 use super::{Question, note_field};
 use crate::Problem;
 use crate::ask::{Ask, see};
+use crate::audit::actor;
 use crate::pages::flows::found;
 
 /// The instance, while it is in one of these states.
@@ -65,15 +66,8 @@ pub fn ask_retry(ask: &Ask) -> Result<Response, Problem> {
 
 pub fn retry(ask: &Ask) -> Result<Response, Problem> {
     let instance = instance(ask, &[State::Failed])?;
-    ask.wait(hub::flows::retry(&ask.console.store, instance.id, &ask.who.name))
+    ask.wait(hub::flows::retry(&ask.console.store, instance.id, &actor(&ask.who.name)))
         .map_err(|why| refused(&instance, why))?;
-    crate::audit::note(
-        ask,
-        &ask.who.name,
-        "flow retry",
-        &format!("instance {} of {}", instance.id, instance.integration),
-        "",
-    );
     Ok(see(&format!("/flows/{}?said=flow-retried", instance.id)))
 }
 
@@ -101,15 +95,8 @@ pub fn skip(ask: &Ask) -> Result<Response, Problem> {
     let instance = instance(ask, &[State::Failed])?;
     let why =
         ask.form("note").ok_or_else(|| Problem::not_done("this needs a reason", "say why; nothing was left out"))?;
-    let done = hub::flows::skip(&ask.console.flows, instance.id, &ask.who.name, why);
-    ask.wait(done).map_err(|why| refused(&instance, why))?;
-    crate::audit::note(
-        ask,
-        &ask.who.name,
-        "flow skip",
-        &format!("instance {} of {}", instance.id, instance.integration),
-        why,
-    );
+    ask.wait(hub::flows::skip(&ask.console.flows, instance.id, &actor(&ask.who.name), why))
+        .map_err(|why| refused(&instance, why))?;
     Ok(see(&format!("/flows/{}?said=flow-skipped", instance.id)))
 }
 
@@ -138,14 +125,8 @@ pub fn cancel(ask: &Ask) -> Result<Response, Problem> {
     let instance = instance(ask, &UNDER_WAY)?;
     let why =
         ask.form("note").ok_or_else(|| Problem::not_done("this needs a reason", "say why; nothing was cancelled"))?;
-    let done = hub::flows::cancel(&ask.console.store, instance.id, &ask.who.name, why);
+    let by = actor(&ask.who.name);
+    let done = hub::flows::cancel(&ask.console.store, instance.id, &by, why);
     ask.wait(done).map_err(|why| refused(&instance, why))?;
-    crate::audit::note(
-        ask,
-        &ask.who.name,
-        "flow cancel",
-        &format!("instance {} of {}", instance.id, instance.integration),
-        why,
-    );
     Ok(see(&format!("/flows/{}?said=flow-cancelled", instance.id)))
 }

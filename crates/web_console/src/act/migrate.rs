@@ -8,6 +8,7 @@ use store::flows::{Filter, Instance, InstanceId, State, Version};
 use super::{Question, flows::refused, mistakes};
 use crate::Problem;
 use crate::ask::{Ask, see};
+use crate::audit::actor;
 use crate::pages::integration::found;
 use crate::words::{counted, escaped};
 
@@ -104,11 +105,8 @@ pub fn act(ask: &Ask) -> Result<Response, Problem> {
         if instance.version == to {
             continue;
         }
-        match ask.wait(hub::flows::migrate(&console.flows, instance.id, to, &ask.who.name)) {
-            Ok(()) => {
-                let subject = format!("instance {id} of {name}");
-                crate::audit::note(ask, &ask.who.name, "flow migrate", &subject, &format!("to version {to}"));
-            }
+        match ask.wait(hub::flows::migrate(&console.flows, instance.id, to, &actor(&ask.who.name))) {
+            Ok(()) => {}
             Err(why) => {
                 let problem = refused(&instance, why);
                 wrong.push(format!("{}; {}", problem.what, problem.fix));

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use axum::response::Response;
 use maud::html;
+use serde_json::json;
 use store::pauses::Op;
 
 use super::{Question, note_field};
 use crate::Problem;
 use crate::ask::{Ask, see};
+use crate::audit::actor;
 use crate::pages::integration::found;
-use crate::words::{escaped, moment, quoted};
+use crate::words::escaped;
 
 /// How long, as the form offers it.
 const LENGTHS: [(&str, &str, u64); 5] = [
@@ -51,9 +53,9 @@ pub fn act(ask: &Ask) -> Result<Response, Problem> {
     let length = LENGTHS.iter().find(|(value, ..)| Some(*value) == ask.form("for")).map(|(.., hours)| *hours);
     let until = length.and_then(|hours| ask.now.checked_add(Duration::from_secs(hours * 3600)).ok());
     let pause = Op::Set { integration: name.clone(), by: ask.who.name.clone(), note: note.to_owned(), until };
-    ask.wait(ask.console.store.commit_one(pause))?;
-    let end = until.map_or_else(String::new, |until| format!(" until {}", moment(until, ask.zone())));
-    crate::audit::note(ask, &ask.who.name, "pause", name, &format!("{}{end}", quoted(note)));
+    let detail = json!({ "until": until.map(|until| until.to_string()) });
+    let did = actor(&ask.who.name).did("pause", &**name).because(Some(note)).with(detail).op();
+    ask.wait(ask.console.store.commit(vec![pause.into(), did]))?;
     Ok(see(&format!("/integrations/{}?said=paused", escaped(name))))
 }
 
@@ -78,7 +80,7 @@ pub fn ask_resume(ask: &Ask) -> Result<Response, Problem> {
 
 pub fn resume(ask: &Ask) -> Result<Response, Problem> {
     let name = &found(ask)?.name;
-    ask.wait(ask.console.store.commit_one(Op::End { integration: name.clone() }))?;
-    crate::audit::note(ask, &ask.who.name, "resume", name, "");
+    let did = actor(&ask.who.name).did("resume", &**name).op();
+    ask.wait(ask.console.store.commit(vec![Op::End { integration: name.clone() }.into(), did]))?;
     Ok(see(&format!("/integrations/{}?said=resumed", escaped(name))))
 }

@@ -56,7 +56,6 @@ pub fn act(ask: &Ask) -> Result<Response, Problem> {
         let fix = format!("type {environment} to confirm; nothing was started");
         return Err(Problem::not_done(format!("the environment {environment} is protected"), fix));
     }
-    ask.wait(hub::worker::run_soon(&ask.console.store, name))?;
-    crate::audit::note(ask, &ask.who.name, "run", name, "");
+    ask.wait(hub::worker::run_soon(&ask.console.store, name, &crate::audit::actor(&ask.who.name)))?;
     Ok(see(&format!("/integrations/{}?said=run", escaped(name))))
 }

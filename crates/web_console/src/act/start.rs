@@ -6,11 +6,11 @@ use hub::flows::Refused;
 use hub::flows::form::Wrong;
 use maud::{Markup, html};
 use record::Entity;
-use store::audit::Actor;
 
 use super::{Question, mistakes};
 use crate::access::Needs;
 use crate::ask::{Ask, see};
+use crate::audit::actor;
 use crate::pages::integration::found;
 use crate::words::escaped;
 use crate::{Problem, form, problem};
@@ -139,7 +139,8 @@ pub fn act(ask: &Ask) -> Result<Response, Problem> {
         return Ok(question(ask, &[], &[what])?.put_again());
     };
     let by = by(ask);
-    let begun = ask.wait(hub::flows::start(&console.flows, name, &key, by, &form::given(ask.sent())));
+    let begun =
+        ask.wait(hub::flows::start(&console.flows, name, &key, by, &actor(&ask.who.name), &form::given(ask.sent())));
     let id = match begun {
         Ok(id) => id,
         Err(Refused::Form(wrong)) => return Ok(question(ask, &wrong, &[])?.put_again()),
@@ -150,8 +151,5 @@ pub fn act(ask: &Ask) -> Result<Response, Problem> {
         Err(Refused::Store(error)) => return Err(error.into()),
         Err(_) => return Err(Problem::not_done(format!("{name} was not started"), "go back and try again")),
     };
-    let actor = Actor::new(&*ask.who.name, "console");
-    let did = actor.did("flow start", name.as_str()).with(serde_json::json!({ "instance": id.0, "by": by }));
-    ask.wait(console.store.commit_one(did.op()))?;
     Ok(see(&format!("/flows/{id}?said=flow-started")))
 }

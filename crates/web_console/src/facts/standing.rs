@@ -81,6 +81,15 @@ pub struct Standing {
     pub question: Option<i64>,
 }
 
+impl Standing {
+    /// It stands well, but a system of it does not answer: the next time that something has to go there, it will not.
+    pub(super) fn follows(&mut self, silent: Option<&str>) {
+        let Some(system) = silent.filter(|_| self.outage.is_none() && self.pause.is_none()) else { return };
+        self.state += &format!(", but {system} does not answer");
+        self.level = self.level.min(Level::Warn);
+    }
+}
+
 /// Every integration of the project, in its order.
 ///
 /// *Errors*: of our own state.

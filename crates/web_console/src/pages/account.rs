@@ -38,7 +38,6 @@ pub fn change(ask: &Ask) -> Result<Response, Problem> {
         ask.console.tries.lock().failed(name, ask.now);
         return Err(Problem::not_done("the password now is not what you typed", "type it again; nothing was changed"));
     }
-    ask.wait(accounts::set_password(&ask.console.store, name, typed("new")))?;
-    crate::audit::note(ask, name, "change password", name, "");
+    ask.wait(accounts::set_password(&ask.console.store, &crate::audit::actor(name), name, typed("new")))?;
     Ok(see("/sign-in"))
 }

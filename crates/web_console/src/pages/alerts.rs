@@ -156,6 +156,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
     let alert = found(ask)?;
     let (store, project) = (&ask.console.store, &ask.console.project);
     let (notices, silences) = (store.alert_notices(alert.id)?, store.silences()?);
+    let waiting = hub::operations::told_later(project, &alert, &notices, ask.now);
     let purpose = project.integration(&alert.integration).map(|integration| integration.purpose.clone());
     let section = Kind::of(&alert.kind).map_or("", Kind::heading);
     let runbook = format!("/integrations/{}/runbook#{}", escaped(&alert.integration), alert.kind);
@@ -195,8 +196,9 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
         }
         section.card aria-labelledby="told-heading" {
             h2 #told-heading { "Who was told" }
-            @if notices.is_empty() { p { "Nobody." } }
+            @if notices.is_empty() { p { @if waiting.is_empty() { "Nobody." } @else { "Nobody yet." } } }
             @else { ul { @for notice in &notices { li { (notice.route) " was told that it " (word(notice)) ": " (fate(ask, notice)) } } } }
+            @if !waiting.is_empty() { ul { @for (route, from) in &waiting { li { (route.name()) " is told when their work begins, " (time(ask, *from)) } } } }
         }
         p.do { (command(&format!("ironbridge alerts show {}", alert.id))) }
     };

@@ -71,8 +71,8 @@ pub fn sign_in(ask: &Ask) -> Result<Response, Problem> {
     let token = Token::random();
     let instead_of = ask.who.token.as_ref().map(Token::hash);
     let op = Op::SignIn { user: user.name.clone(), token: token.hash(), instead_of, length: LENGTH };
-    ask.wait(console.store.commit_one(op))?;
-    crate::audit::note(ask, &user.name, "sign in", "console", "");
+    let did = crate::audit::actor(&user.name).did("sign in", "console").op();
+    ask.wait(console.store.commit(vec![op.into(), did]))?;
     let mut response = see(&next_page(next));
     put_cookie(&mut response, Some(&token), console.tls);
     Ok(response)

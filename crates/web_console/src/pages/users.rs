@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use maud::html;
+use store::audit::Actor;
 use store::users::{Role, User};
 
 use crate::ask::{self, Ask, see};
@@ -81,11 +82,22 @@ fn password_of(ask: &Ask) -> &str {
     ask.form.iter().find(|(field, _)| field == "password").map_or("", |(_, value)| value)
 }
 
+fn by(ask: &Ask) -> Actor {
+    crate::audit::actor(&ask.who.name)
+}
+
 pub fn add(ask: &Ask) -> Result<Response, Problem> {
     let (name, role) = (ask.form("name").unwrap_or_default(), role_of(ask)?);
     let console = &ask.console;
-    ask.wait(accounts::add(&console.project, &console.store, name, role, ask.form("person"), password_of(ask)))?;
-    crate::audit::note(ask, &ask.who.name, "add user", name, role.as_str());
+    ask.wait(accounts::add(
+        &console.project,
+        &console.store,
+        &by(ask),
+        name,
+        role,
+        ask.form("person"),
+        password_of(ask),
+    ))?;
     Ok(see("/users?said=user"))
 }
 
@@ -127,15 +139,13 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
 
 pub fn role(ask: &Ask) -> Result<Response, Problem> {
     let (name, role) = (ask.name("user"), role_of(ask)?);
-    ask.wait(accounts::set_role(&ask.console.store, name, role))?;
-    crate::audit::note(ask, &ask.who.name, "change role", name, role.as_str());
+    ask.wait(accounts::set_role(&ask.console.store, &by(ask), name, role))?;
     Ok(see("/users?said=user-changed"))
 }
 
 pub fn password(ask: &Ask) -> Result<Response, Problem> {
     let name = ask.name("user");
-    ask.wait(accounts::set_password(&ask.console.store, name, password_of(ask)))?;
-    crate::audit::note(ask, &ask.who.name, "change password", name, "");
+    ask.wait(accounts::set_password(&ask.console.store, &by(ask), name, password_of(ask)))?;
     Ok(see("/users?said=password"))
 }
 
@@ -144,7 +154,6 @@ pub fn remove(ask: &Ask) -> Result<Response, Problem> {
     if ask.form("sure") != Some("yes") {
         return Err(Problem::not_done("nobody said that it is meant", "tick the box, and try again; nothing was done"));
     }
-    ask.wait(accounts::remove(&ask.console.store, name))?;
-    crate::audit::note(ask, &ask.who.name, "remove user", name, "");
+    ask.wait(accounts::remove(&ask.console.store, &by(ask), name))?;
     Ok(see("/users?said=user-removed"))
 }

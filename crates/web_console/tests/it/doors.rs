@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::header;
+use store::audit::Actor;
 use store::users::{Op, Role};
 use web_console::sessions::Token;
 use web_console::{accounts, passwords};
@@ -71,14 +72,15 @@ async fn only_our_own_forms_do_something() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_signs_in_goes_on_and_signs_out() {
+    let by = Actor::new("test", "test");
     let bench = Bench::new().await;
     let project = &bench.console.project;
-    let weak = accounts::add(project, &bench.store, "mia", Role::Admin, None, "short").await.unwrap_err();
+    let weak = accounts::add(project, &bench.store, &by, "mia", Role::Admin, None, "short").await.unwrap_err();
     assert_eq!(weak.code.unwrap().0, "IB1056");
-    let first = accounts::add(project, &bench.store, "mia", Role::Viewer, None, PASSWORD).await.unwrap_err();
+    let first = accounts::add(project, &bench.store, &by, "mia", Role::Viewer, None, PASSWORD).await.unwrap_err();
     assert_eq!(first.code.unwrap().0, "IB1055");
-    accounts::add(project, &bench.store, "mia", Role::Admin, Some("controller"), PASSWORD).await.unwrap();
-    assert!(accounts::add(project, &bench.store, "MIA", Role::Admin, None, PASSWORD).await.is_err());
+    accounts::add(project, &bench.store, &by, "mia", Role::Admin, Some("controller"), PASSWORD).await.unwrap();
+    assert!(accounts::add(project, &bench.store, &by, "MIA", Role::Admin, None, PASSWORD).await.is_err());
 
     let sign_in = |password: &str, who: Option<Token>| {
         let body = format!("name=Mia&password={}", password.replace(' ', "+"));
@@ -112,7 +114,7 @@ async fn one_signs_in_goes_on_and_signs_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end() {
-    let bench = Bench::new().await;
+    let (bench, by) = (Bench::new().await, Actor::new("test", "test"));
     let mia = bench.user("mia", Role::Admin).await;
     let hours = |n: u64| Duration::from_secs(n * 3600);
     // It is used every hour and is over after twelve all the same.
@@ -128,13 +130,13 @@ async fn sessions_end() {
 
     let kim = bench.user("kim", Role::Viewer).await;
     bench.post("/integrations/things/run", Some(&kim), "").await.fails(403, "IB1053");
-    accounts::set_role(&bench.store, "kim", Role::Operator).await.unwrap();
+    accounts::set_role(&bench.store, &by, "kim", Role::Operator).await.unwrap();
     assert_eq!(bench.post("/integrations/things/run", Some(&kim), "").await.status, 303);
     bench.store.commit_one(Op::Password { name: "KIM".into(), password: "none".into() }).await.unwrap();
     assert_eq!(bench.get("/", Some(&kim)).await.status, 303);
-    let last = accounts::set_role(&bench.store, "mia", Role::Viewer).await.unwrap_err();
+    let last = accounts::set_role(&bench.store, &by, "mia", Role::Viewer).await.unwrap_err();
     assert!(last.what.contains("last admin"), "{last:?}");
-    accounts::remove(&bench.store, "kim").await.unwrap();
-    assert!(accounts::remove(&bench.store, "mia").await.is_err());
+    accounts::remove(&bench.store, &by, "kim").await.unwrap();
+    assert!(accounts::remove(&bench.store, &by, "mia").await.is_err());
     assert_eq!(bench.get("/", Some(&Token::random())).await.status, 303);
 }

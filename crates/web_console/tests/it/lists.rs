@@ -119,6 +119,7 @@ async fn every_list_is_filtered_and_leaves_as_a_file() {
         ("/flows", "id,integration,about"),
         ("/systems", "name,kind,state"),
         ("/audit", "number,at,by"),
+        ("/users", "name,role,person"),
     ];
     for (path, heads) in lists {
         let page = bench.get(path, None).await;

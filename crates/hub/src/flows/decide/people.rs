@@ -36,7 +36,7 @@ impl People {
             hours: project
                 .people
                 .iter()
-                .filter_map(|person| Some((person.id.clone(), person.hours(&project.hub)?)))
+                .filter_map(|person| Some((person.id.clone(), person.calendar.hours(&project.hub)?)))
                 .collect(),
         }
     }

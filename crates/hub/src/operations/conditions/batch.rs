@@ -148,6 +148,11 @@ impl Of<'_> {
     fn needs_person(&self) -> Option<Condition> {
         let name = &self.integration.name;
         let run = self.known.ended.as_ref().filter(|run| run.state == State::Failed)?;
+        // Each attempt that fails again is the same matter.
+        let stands = self.standing.contains(&format!("{}/{name}", Kind::NeedsPerson.word()));
+        if !stands && !self.has_passed(ended(run), self.rules.person) {
+            return None;
+        }
         let error = run.error.as_ref()?;
         let detail: serde_json::Value = serde_json::from_str(&error.detail).unwrap_or_default();
         if detail["now"] != "ask_person" {
@@ -176,8 +181,6 @@ impl Of<'_> {
 
     /// The system that the last run failed at.
     fn failing_system(&self) -> Option<String> {
-        let error = self.known.ended.as_ref().and_then(|run| run.error.as_ref())?;
-        let detail: serde_json::Value = serde_json::from_str(&error.detail).ok()?;
-        detail["where"]["system"].as_str().map(str::to_owned)
+        self.known.ended.as_ref().and_then(crate::looks::failed_at)
     }
 }

@@ -1,3 +1,5 @@
+use store::alerts::Saying;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -47,13 +49,14 @@ impl Hub {
     ) {
         for change in evaluate(conditions, &self.standing, silences, wanted, now) {
             match change {
-                Change::Open(opening) => {
+                Change::Write(Op::Open(opening)) => {
                     self.next += 1;
                     assert!(
                         self.standing.iter().all(|(alert, _)| alert.key != opening.key),
                         "open twice: {}",
                         opening.key
                     );
+                    let opening = *opening;
                     let alert = Alert {
                         id: store::alerts::AlertId(self.next),
                         key: opening.key,
@@ -72,12 +75,12 @@ impl Hub {
                     };
                     self.standing.push((alert, Vec::new()));
                 }
-                Change::Update { key, saying } => self.of(&key).0.saying = saying,
-                Change::Cause { key, cause, quiet_until } => {
+                Change::Write(Op::Update { key, saying }) => self.of(&key).0.saying = *saying,
+                Change::Write(Op::Cause { key, cause, quiet_until }) => {
                     let alert = &mut self.of(&key).0;
                     (alert.cause, alert.quiet_until) = (cause, quiet_until);
                 }
-                Change::Gone { key, gone } => self.of(&key).0.gone = gone.then_some(now),
+                Change::Write(Op::Gone { key, gone }) => self.of(&key).0.gone = gone.then_some(now),
                 Change::Tell(tell) => {
                     for key in &tell.keys {
                         let id = self.of(key).0.id;
@@ -96,7 +99,8 @@ impl Hub {
                     }
                     self.sent.push((now, tell));
                 }
-                Change::Resolve { key } => self.standing.retain(|(alert, _)| alert.key != key),
+                Change::Write(Op::Resolve { key }) => self.standing.retain(|(alert, _)| alert.key != key),
+                Change::Write(other) => panic!("nobody looks for {other:?}"),
             }
         }
     }
@@ -265,6 +269,60 @@ proptest! {
                 all
             };
             prop_assert_eq!(abouts(NoticeKind::Opened), abouts(NoticeKind::Resolved));
+        }
+    }
+
+    /// Silences, hours at which nobody listens, and causes decide who hears of something, and when. Whoever heard that it
+    /// began hears that it is over, once; whoever did not, does not.
+    #[test]
+    fn whoever_hears_that_it_began_hears_once_that_it_is_over(
+        timelines in proptest::collection::vec(proptest::collection::vec((1i64..40, 1i64..40), 0..6), 1..7),
+        follows in proptest::collection::vec(any::<bool>(), 7),
+        quiet in proptest::collection::vec((0i64..200, 1i64..60), 0..4),
+        away in proptest::collection::vec(proptest::collection::vec((1i64..60, 1i64..60), 1..6), 1..4),
+        acked in proptest::collection::vec((0usize..7, 0i64..200), 0..3),
+    ) {
+        let kinds = [Kind::Paused, Kind::Backlog, Kind::Late, Kind::DeadLetters];
+        let key = |n: usize| format!("{}/thing-{n}", kinds[n % kinds.len()].word());
+        let spread = |stretches: &[(i64, i64)]| -> Vec<bool> {
+            stretches.iter().flat_map(|(on, off)| [vec![true; *on as usize], vec![false; *off as usize]].concat()).collect()
+        };
+        let on: Vec<Vec<bool>> = timelines.iter().map(|timeline| spread(timeline)).collect();
+        let listens: Vec<Vec<bool>> = away.iter().map(|hours| spread(hours)).collect();
+        let end = on.iter().map(Vec::len).max().unwrap_or(0) as i64 + 40;
+        let mut hub = Hub::default();
+        for minute in 0..end {
+            let holds = |n: &usize| on[*n].get(minute as usize).copied().unwrap_or(false);
+            let conditions: Vec<Condition> = (0..on.len()).filter(holds).map(|n| {
+                let cause = (n > 0 && follows[n]).then(|| key(n - 1));
+                Condition { cause, ..condition(&key(n), Severity::Warning, at(minute)) }
+            }).collect();
+            let silences: Vec<Silence> = quiet.iter().enumerate().map(|(n, (from, length))| Silence {
+                id: n as i64, subject: format!("thing-{n}"), by: String::new(), note: String::new(),
+                since: at(*from), until: at(from + length),
+            }).filter(|silence| silence.since <= at(minute)).collect();
+            let there = |n: &usize| listens[*n].get(minute as usize).copied().unwrap_or(true);
+            let wanted = |_: &Opening| (0..listens.len()).filter(there).map(|n| email(&format!("group-{n}"))).collect();
+            for (n, when) in &acked {
+                if *when == minute && let Some(standing) = hub.standing.iter_mut().find(|(alert, _)| alert.key == key(*n)) {
+                    standing.0.acked = Some(at(minute));
+                }
+            }
+            hub.look(&conditions, &silences, &wanted, at(minute));
+        }
+        prop_assert!(hub.standing.is_empty(), "open at the end: {:?}", hub.standing);
+        for n in 0..listens.len() {
+            let name = format!("group-{n}");
+            let told = |kind: NoticeKind| {
+                let mine = hub.sent.iter().filter(|(_, tell)| tell.route.who == name && tell.kind == kind);
+                let mut all: Vec<&str> = mine.map(|(_, tell)| tell.about.as_str()).collect();
+                all.sort_unstable();
+                all
+            };
+            prop_assert_eq!(told(NoticeKind::Opened), told(NoticeKind::Resolved));
+            let mut once = told(NoticeKind::Opened);
+            once.dedup();
+            prop_assert_eq!(once, told(NoticeKind::Opened), "told twice that it began");
         }
     }
 }

@@ -38,7 +38,7 @@ fn print(project: &Project, one: &Coverage) {
     let rows = one
         .rings
         .iter()
-        .map(|ring| vec![format!("  {}", ring.kind.word()), ring.severity.to_string(), names(&ring.routes)]);
+        .map(|ring| vec![format!("  {}", ring.kind.word()), ring.severity.to_string(), ring.heard().join(", ")]);
     let rows: Vec<Vec<String>> = rows.collect();
     if !rows.is_empty() {
         say!("{}", table(&["  rings", "as", "for"], rows));
@@ -59,16 +59,13 @@ fn print(project: &Project, one: &Coverage) {
     say!("");
 }
 
-fn names(routes: &[Route]) -> String {
-    routes.iter().map(Route::name).collect::<Vec<_>>().join(", ")
-}
-
 fn to_json(one: &Coverage) -> serde_json::Value {
     let names = |routes: &[Route]| routes.iter().map(Route::name).collect::<Vec<_>>();
     json!({
         "integration": (!one.integration.is_empty()).then_some(&one.integration),
         "rings": one.rings.iter().map(|ring| json!({
             "kind": ring.kind.word(), "severity": ring.severity.to_string(), "for": names(&ring.routes),
+            "in_working_hours_only": names(&ring.in_hours),
         })).collect::<Vec<_>>(),
         "silent": one.silent.iter().map(|(kind, why)| json!({ "kind": kind.word(), "why": why })).collect::<Vec<_>>(),
         "broken": one.broken.iter().map(|(way, why)| json!({ "way": way, "why": why })).collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use record::{How, Published, Type, VirtualColumn, VirtualTable};
 use serde_json::json;
 use virtual_tables::{Exposed, Of};
 
-use super::{confirmed, differences_json, sign};
+use super::{Deed, confirmed, differences_json, sign};
 use crate::cli::{Cli, Format};
 use crate::commands::virtual_tables::lookup_note;
 use crate::failure::{CHANGES, Failure, NOT_PUBLISHED_THERE, USAGE};
@@ -34,10 +34,9 @@ pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Res
     let write = differs && (yes || (cli.format == Format::Human && confirmed(&system)));
     if write {
         let detail = json!({ "system": system, "table": wanted.table });
-        let did = wiring::actor().did("dataverse publish", name).with(detail).op();
-        wiring::open_store(&project)?.commit(vec![did]).await?;
+        let deed = Deed::begin(&project, "dataverse publish", name, detail).await?;
         let written = opened.publish(&wanted, true).expect("it was answered before");
-        published = Published { notes: published.notes, ..written.await? };
+        published = Published { notes: published.notes, ..deed.end(written.await).await? };
     }
     if cli.format == Format::Json {
         say!("{:#}", as_json(&system, &published, write));

@@ -1,7 +1,7 @@
 //! What would ring and for whom, and what would not.
 
 use axum::response::Response;
-use hub::operations::{Coverage, Route, coverage};
+use hub::operations::{Coverage, coverage};
 use maud::{Markup, html};
 use store::alerts::Severity;
 
@@ -55,7 +55,7 @@ fn shown(one: &Coverage) -> Markup {
                             tr role="row" {
                                 td role="cell" data-label="What" { (ring.kind.heading()) }
                                 td role="cell" data-label="As" { (badge(if ring.severity == Severity::Critical { Level::Bad } else { Level::Warn }, ring.severity.as_str())) }
-                                td role="cell" data-label="For" { (ring.routes.iter().map(Route::name).collect::<Vec<_>>().join(", ")) }
+                                td role="cell" data-label="For" { (ring.heard().join(", ")) }
                                 td role="cell" data-label="When" { (ring.kind.when()) }
                             }
                         } }

@@ -241,10 +241,11 @@ fn audited(window: &Window<'_>, walk: &Walk, narrow: bool) {
     let done: std::collections::BTreeSet<&str> =
         all.iter().filter(|r| r.entry.actor.name == "mia").map(|r| r.entry.action.as_str()).collect();
     let expected = [
-        "alerts ack",
+        "alerts acknowledge",
         "alerts silence",
         "alerts unsilence",
-        "approve",
+        "approvals approve",
+        "approvals reject",
         "check",
         "dead-letters discard",
         "dead-letters edit",
@@ -254,7 +255,6 @@ fn audited(window: &Window<'_>, walk: &Walk, narrow: bool) {
         "flow cancel",
         "flow retry",
         "pause",
-        "reject",
         "resume",
         "retry job cancel",
         "retry job pause",
@@ -273,8 +273,8 @@ fn audited(window: &Window<'_>, walk: &Walk, narrow: bool) {
     take(window, walk, &look);
     // A phone shows no headings to click.
     let sort = if narrow { Choose("select[name=sort]", "action") } else { Click("th a[href*='sort=action']") };
-    take(window, walk, &[sort, Sees("alerts ack")]);
-    window.until_true("document.querySelector('tbody td[data-label=What]').textContent === 'alerts ack'");
+    take(window, walk, &[sort, Sees("alerts acknowledge")]);
+    window.until_true("document.querySelector('tbody td[data-label=What]').textContent === 'alerts acknowledge'");
 }
 
 fn lists(window: &Window<'_>, walk: &Walk, script: bool) {
