@@ -104,16 +104,25 @@ fn whole(out: &mut String, number: i64) {
     padded(out, number.unsigned_abs(), 1);
 }
 
-fn padded(out: &mut String, mut number: u64, least: usize) {
-    let mut buffer = [b'0'; 20];
-    let mut at = buffer.len();
-    while number > 0 {
-        at -= 1;
-        buffer[at] = b'0' + (number % 10) as u8;
-        number /= 10;
+/// Every two digits, one after the other.
+const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+                     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+fn padded(out: &mut String, number: u64, least: usize) {
+    if number >= 100 || least > 2 {
+        padded(out, number / 100, least.saturating_sub(2).max(1));
+        pair(out, number % 100);
+    } else if number >= 10 || least == 2 {
+        pair(out, number);
+    } else {
+        let at = number as usize * 2 + 1;
+        out.push_str(&PAIRS[at..=at]);
     }
-    let at = at.min(buffer.len() - least);
-    out.push_str(std::str::from_utf8(&buffer[at..]).unwrap_or_default());
+}
+
+fn pair(out: &mut String, number: u64) {
+    let at = number as usize * 2;
+    out.push_str(&PAIRS[at..at + 2]);
 }
 
 fn decimal(out: &mut String, number: &Decimal) {

@@ -37,10 +37,12 @@ pub(crate) fn read(text: &str, ty: &Type, times: &Times) -> Result<Value, String
         },
         Type::Guid => trimmed.parse().map(Value::Guid).map_err(|_| cannot(ty, "a text")),
         Type::Time => trimmed.parse().map(Value::Time).map_err(|_| cannot(ty, "a text")),
-        Type::Date => match moment::parse(trimmed) {
-            Some(Moment::Civil(civil)) => Ok(Value::Date(civil.date())),
-            _ => Err(cannot(ty, "a text")),
-        },
+        Type::Date => {
+            match moment::day(trimmed).map(|day| Moment::Civil(day.into())).or_else(|| moment::parse(trimmed)) {
+                Some(Moment::Civil(civil)) => Ok(Value::Date(civil.date())),
+                _ => Err(cannot(ty, "a text")),
+            }
+        }
         Type::DateTime | Type::LocalDateTime => match moment::parse(trimmed) {
             Some(Moment::Instant(at)) => Ok(Value::Instant(at)),
             Some(Moment::Civil(civil)) => match &times.zone {

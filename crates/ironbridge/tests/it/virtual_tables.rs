@@ -1,5 +1,6 @@
 //! Virtual tables through the real process: answers compared with SQL over the same file.
 
+mod collations;
 mod filters;
 mod hostile;
 mod protocol;

@@ -73,6 +73,36 @@ impl Pattern {
     }
 
     pub fn number(&self, text: &str) -> Option<u128> {
+        match self.short(text.as_bytes()) {
+            Some(number) => Some(number),
+            None => self.long(text),
+        }
+    }
+
+    /// Of a text of ASCII whose runs have one length each and few texts, in the arithmetic of 64 bits; nothing for another
+    /// one.
+    fn short(&self, mut bytes: &[u8]) -> Option<u128> {
+        let mut number: u128 = 0;
+        for run in &self.runs {
+            if run.min != run.max {
+                return None;
+            }
+            let (digits, rest) = bytes.split_at_checked(run.min as usize)?;
+            bytes = rest;
+            let count = u64::try_from(run.count).ok()?;
+            let radix = run.alphabet.len() as u64;
+            let mut value = 0u64;
+            for byte in digits {
+                value = value * radix + u64::from((*run.ascii.get(usize::from(*byte))?)?);
+            }
+            if count > 1 {
+                number = number * u128::from(count) + u128::from(value);
+            }
+        }
+        bytes.is_empty().then_some(number)
+    }
+
+    fn long(&self, text: &str) -> Option<u128> {
         let mut chars = text.chars().peekable();
         let mut number: u128 = 0;
         for run in &self.runs {

@@ -11,27 +11,42 @@ const STOCK: &str = "sku VARCHAR(10) NOT NULL, warehouse VARCHAR(40) NOT NULL, q
 /// A new database of this name with the tables of a SQLite file, on the server that `scripts/servers` started; `None`
 /// without one.
 pub fn copy(kind: &str, database: &str, file: &Path) -> Option<String> {
+    let rows = Connection::open(file).unwrap();
+    let mut statements = tables(kind);
+    statements.extend(inserts(&rows, "stock", 12));
+    statements.extend(inserts(&rows, "items", 2));
+    run(kind, database, &statements)
+}
+
+/// A new database of this name with the same tables, and rows of stock with these keys and nothing else.
+pub fn table(kind: &str, database: &str, keys: &[(&str, &str)]) -> Option<String> {
+    let mut statements = tables(kind);
+    let insert = |(sku, warehouse): &(&str, &str)| {
+        format!("INSERT INTO stock (sku, warehouse, class) VALUES ('{sku}', '{warehouse}', 'F')")
+    };
+    statements.extend(keys.iter().map(insert));
+    run(kind, database, &statements)
+}
+
+fn tables(kind: &str) -> Vec<String> {
+    let stock = STOCK.replace("DATETIME", if kind == "postgres" { "TIMESTAMP" } else { "DATETIME" });
+    vec![format!("CREATE TABLE stock ({stock})"), "CREATE TABLE items (item_no INT PRIMARY KEY, name TEXT)".to_owned()]
+}
+
+fn run(kind: &str, database: &str, statements: &[String]) -> Option<String> {
     let variable = if kind == "postgres" { "IRONBRIDGE_TEST_POSTGRES" } else { "IRONBRIDGE_TEST_MARIADB" };
     let server = crate::support::server(variable)?;
     let (address, url) =
         (server.rsplit_once('/').unwrap().0, format!("{}/{database}", server.rsplit_once('/').unwrap().0));
-    let stock = STOCK.replace("DATETIME", if kind == "postgres" { "TIMESTAMP" } else { "DATETIME" });
-    let rows = Connection::open(file).unwrap();
-    let mut statements = vec![
-        format!("CREATE TABLE stock ({stock})"),
-        "CREATE TABLE items (item_no INT PRIMARY KEY, name TEXT)".to_owned(),
-    ];
-    statements.extend(inserts(&rows, "stock", 12));
-    statements.extend(inserts(&rows, "items", 2));
     let create = [format!("DROP DATABASE IF EXISTS {database}"), format!("CREATE DATABASE {database}")];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         if kind == "postgres" {
             run_postgres(&server, &create).await;
-            run_postgres(&url, &statements).await;
+            run_postgres(&url, statements).await;
         } else {
             run_mysql(address, &create).await;
-            run_mysql(&url, &statements).await;
+            run_mysql(&url, statements).await;
         }
     });
     Some(url)

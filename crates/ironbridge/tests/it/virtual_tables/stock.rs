@@ -102,13 +102,18 @@ impl Served {
             let dir = tempfile::tempdir().unwrap();
             fill(&dir.path().join("warehouse.db"));
             let Some(url) = super::servers::copy(kind, database, &dir.path().join("warehouse.db")) else { continue };
-            std::fs::write(dir.path().join("warehouse.url"), url).unwrap();
-            let warehouse = WAREHOUSE
-                .replace("kind: sqlite", &format!("kind: {kind}"))
-                .replace("{ file: warehouse.db }", "{ url: \"${file:warehouse.url}\" }");
-            all.push((kind, Served::project(dir, &warehouse, "", "")));
+            all.push((kind, Served::on_server(dir, kind, &url)));
         }
         all
+    }
+
+    /// The warehouse of a database that has a server.
+    pub fn on_server(dir: tempfile::TempDir, kind: &str, url: &str) -> Served {
+        std::fs::write(dir.path().join("warehouse.url"), url).unwrap();
+        let warehouse = WAREHOUSE
+            .replace("kind: sqlite", &format!("kind: {kind}"))
+            .replace("{ file: warehouse.db }", "{ url: \"${file:warehouse.url}\" }");
+        Served::project(dir, &warehouse, "", "")
     }
 
     fn project(dir: tempfile::TempDir, warehouse: &str, more: &str, caller: &str) -> Served {
