@@ -193,8 +193,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         }
         Op::Move(to) => go(tx, to),
         Op::Wake { id } => {
-            let sql = "UPDATE flow_instance SET wake = ?2, revision = revision + 1
-                       WHERE id = ?1 AND state = 'running' AND (wake IS NULL OR wake > ?2)";
+            // Also where it is due already: whoever looks at it now has not seen what it is woken for, and looks again.
+            let sql = "UPDATE flow_instance SET wake = min(coalesce(wake, ?2), ?2), revision = revision + 1
+                       WHERE id = ?1 AND state = 'running'";
             Ok(OpResult::Count(tx.run(sql, (id.0, tx.now))? as u64))
         }
         Op::WakeAbout { integration, key } => {

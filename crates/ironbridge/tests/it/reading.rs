@@ -324,7 +324,7 @@ fn what_is_written_once_is_left_to_people_afterwards() {
     world.edit(
         "systems/dynamics.yaml",
         lead,
-        &format!("{lead}      telephone1: {{ value: \"0800\", only_on: create }}\n"),
+        &format!("{lead}      telephone1: {{ value: '=\"0800\"', only_on: create }}\n"),
     );
     let phone = |key: &str| {
         let path = format!("/api/data/v9.2/accounts(accountnumber='{key}')?$select=telephone1");

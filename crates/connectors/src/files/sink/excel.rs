@@ -87,7 +87,11 @@ impl Held {
 
 fn number(number: Decimal) -> Result<Held, String> {
     let number = number.normalize();
-    let digits = number.mantissa().unsigned_abs().checked_ilog10().map_or(1, |log| log + 1);
+    let mut significant = number.mantissa().unsigned_abs();
+    while significant != 0 && significant.is_multiple_of(10) {
+        significant /= 10;
+    }
+    let digits = significant.checked_ilog10().map_or(1, |log| log + 1);
     match digits > DIGITS_MAX {
         true => Err(format!("it is a number of {digits} digits, and Excel keeps {DIGITS_MAX}; map it to a text")),
         false => Ok(Held::Number(number)),

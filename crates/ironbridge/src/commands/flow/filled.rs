@@ -62,7 +62,7 @@ mod tests {
             });
             assert_eq!(said.as_deref().map_err(|failure| failure.what()), expected);
         };
-        let json = r#"{"amount": 1250.50, "kind": "new", "urgent": true, "note": null}"#;
+        let json = r#"{"amount": 1250.50, "kind": "new", "note": null, "urgent": true}"#;
         check(Some(json), &["kind=more"], Ok("amount=1250.50 kind=new note= urgent=yes kind=more"));
         check(None, &["note=a=b"], Ok("note=a=b"));
         check(None, &["note"], Err("`note` is no field with its value"));

