@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::refusal::WRITE;
 use crate::rows::Ids;
 use crate::table::{Kind, Table};
-use crate::{json, value};
+use crate::value;
 
 /// What writing a value needs.
 pub(crate) struct Body<'a> {
@@ -30,7 +30,7 @@ impl Body<'_> {
         };
         let reject = |why: String, fix: &str| Fault::reject(Code("IB0512"), why).at_column(name).fix(fix.to_owned());
         let Kind::Lookup { targets } = &column.kind else {
-            json::quote(out, name);
+            odata::payload::quoted(out, name);
             out.push(':');
             return value::append(out, value, column, self.zone)
                 .map_err(|why| reject(why, "correct the value at its source, or the mapping"));
@@ -38,7 +38,7 @@ impl Body<'_> {
         let reference = match value {
             Value::Blank => {
                 let navigation = targets.first().map_or(name, |target| &target.navigation);
-                json::quote(out, &format!("{navigation}@odata.bind"));
+                odata::payload::quoted(out, &format!("{navigation}@odata.bind"));
                 out.push_str(":null");
                 return Ok(());
             }
@@ -58,9 +58,9 @@ impl Body<'_> {
             .ok_or_else(|| format!("`{}` is not known", reference.of))
             .and_then(|far| self.ids.bind(&far, reference));
         let url = bound.map_err(|why| missing(name, why))?;
-        json::quote(out, &format!("{}@odata.bind", target.navigation));
+        odata::payload::quoted(out, &format!("{}@odata.bind", target.navigation));
         out.push(':');
-        json::quote(out, &url);
+        odata::payload::quoted(out, &url);
         Ok(())
     }
 }

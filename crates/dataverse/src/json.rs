@@ -27,34 +27,8 @@ pub(crate) fn member(object: &Object<'_>, name: &str) -> Option<String> {
 /// A string as JSON writes it.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    quote(&mut out, text);
+    odata::payload::quoted(&mut out, text);
     out
-}
-
-/// Appends a string as JSON writes it.
-pub(crate) fn quote(out: &mut String, text: &str) {
-    use std::fmt::Write;
-    out.push('"');
-    let mut start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=0x1f => "",
-            _ => continue,
-        };
-        out.push_str(&text[start..at]);
-        out.push_str(escape);
-        if escape.is_empty() {
-            let _ = write!(out, "\\u{byte:04x}");
-        }
-        start = at + 1;
-    }
-    out.push_str(&text[start..]);
-    out.push('"');
 }
 
 #[cfg(test)]

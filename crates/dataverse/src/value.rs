@@ -20,7 +20,7 @@ pub(crate) fn append(
 ) -> Result<(), String> {
     use std::fmt::Write;
     match (&column.kind, value) {
-        (Kind::Text { .. }, Value::Text(text)) if !text.is_empty() => json::quote(out, text),
+        (Kind::Text { .. }, Value::Text(text)) if !text.is_empty() => odata::payload::quoted(out, text),
         (Kind::Money { .. } | Kind::Decimal { .. }, Value::Decimal(number)) => {
             let _ = write!(out, "{number}");
         }

@@ -69,6 +69,20 @@ pub struct Opening {
     pub cause: Option<String>,
 }
 
+impl From<&Alert> for Opening {
+    /// The condition that an alert is about, whatever it followed from.
+    fn from(alert: &Alert) -> Opening {
+        Opening {
+            key: alert.key.clone(),
+            kind: alert.kind.clone(),
+            integration: alert.integration.clone(),
+            system: alert.system.clone(),
+            saying: alert.saying.clone(),
+            cause: None,
+        }
+    }
+}
+
 /// One alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {

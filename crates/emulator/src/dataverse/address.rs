@@ -179,6 +179,6 @@ fn as_json(kind: &Kind, literal: &Literal) -> Option<String> {
 
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    super::json::string(&mut out, text);
+    odata::payload::quoted(&mut out, text);
     out
 }

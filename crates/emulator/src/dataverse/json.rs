@@ -49,31 +49,6 @@ pub fn text(raw: &str) -> Option<String> {
     serde_json::from_str(raw).ok()
 }
 
-/// Appends a quoted and escaped string.
-pub fn string(out: &mut String, text: &str) {
-    out.push('"');
-    let mut start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=0x1f => "",
-            _ => continue,
-        };
-        out.push_str(&text[start..at]);
-        out.push_str(escape);
-        if escape.is_empty() {
-            out.push_str(&format!("\\u{byte:04x}"));
-        }
-        start = at + 1;
-    }
-    out.push_str(&text[start..]);
-    out.push('"');
-}
-
 /// Writes `{…}` member by member.
 pub struct Writer<'a> {
     pub out: &'a mut String,
@@ -92,13 +67,13 @@ impl<'a> Writer<'a> {
             self.out.push(',');
         }
         self.empty = false;
-        string(self.out, name);
+        odata::payload::quoted(self.out, name);
         self.out.push(':');
         self.out
     }
 
     pub fn text(&mut self, name: &str, value: &str) {
-        string(self.member(name), value);
+        odata::payload::quoted(self.member(name), value);
     }
 
     pub fn raw(&mut self, name: &str, value: &str) {
@@ -126,7 +101,7 @@ mod tests {
     fn strings_are_escaped() {
         let tricky = "a\"b\\c\n\u{1}é";
         let mut out = String::new();
-        string(&mut out, tricky);
+        odata::payload::quoted(&mut out, tricky);
         assert_eq!(serde_json::from_str::<String>(&out).unwrap(), tricky);
     }
 }

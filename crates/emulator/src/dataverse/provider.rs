@@ -24,7 +24,7 @@ use super::engine::Engine;
 use super::model::{Column, Table};
 use super::refusal::{self, Answer, Refusal};
 use super::wire::{Prefer, Request, Response};
-use super::{json, read, storage, write};
+use super::{read, storage, write};
 use metadata::Metadata;
 
 /// The most rows that one query of a virtual table gets.
@@ -295,7 +295,7 @@ impl Asked {
     pub fn trace(&self, engine: &mut Engine, trouble: &Trouble) -> Answer<()> {
         let quoted = |text: &str| {
             let mut out = String::new();
-            json::string(&mut out, text);
+            odata::payload::quoted(&mut out, text);
             out
         };
         let message = if matches!(self.what, What::Row(_)) { "Retrieve" } else { "RetrieveMultiple" };

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::engine::Engine;
 use super::filter::Translator;
-use super::json::{self, Writer};
+use super::json::Writer;
 use super::model::{Nav, Table};
 use super::refusal::{Answer, Refusal};
 use super::shape::{self, Shape, Voice, related};
@@ -371,7 +371,7 @@ pub fn references(engine: &Engine, request: &Request, table: &Arc<Table>, id: Uu
                 values.push_str(separator);
                 separator = ",";
                 values.push_str("{\"@odata.id\":");
-                json::string(values, &link(&target, other));
+                odata::payload::quoted(values, &link(&target, other));
                 values.push('}');
             }
             values.push(']');

@@ -1,6 +1,5 @@
 //! What a client is told when something is not done: status, code and text as the platform words them.
 
-use super::json;
 use super::wire::{Prefer, Response};
 
 /// An answer other than success.
@@ -92,16 +91,19 @@ impl Refusal {
     /// The error as a client sees it; asking for annotations adds the details to it.
     pub fn response(&self, prefer: &Prefer) -> Response {
         let mut body = String::from("{\"error\":{\"code\":");
-        json::string(&mut body, self.code);
+        odata::payload::quoted(&mut body, self.code);
         body.push_str(",\"message\":");
-        json::string(&mut body, &self.message);
+        odata::payload::quoted(&mut body, &self.message);
         if prefer.wants("Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus") {
             body.push_str(",\"@Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus\":\"0\"");
             body.push_str(",\"@Microsoft.PowerApps.CDS.ErrorDetails.SubErrorCode\":\"0\"");
             body.push_str(",\"@Microsoft.PowerApps.CDS.HelpLink\":");
-            json::string(&mut body, &format!("http://go.microsoft.com/fwlink/?LinkID=398563&error={}", self.code));
+            odata::payload::quoted(
+                &mut body,
+                &format!("http://go.microsoft.com/fwlink/?LinkID=398563&error={}", self.code),
+            );
             body.push_str(",\"@Microsoft.PowerApps.CDS.InnerError.Message\":");
-            json::string(&mut body, &self.message);
+            odata::payload::quoted(&mut body, &self.message);
         }
         body.push_str("}}");
         Response::json(self.status, body)

@@ -8,7 +8,7 @@ use rusqlite::params;
 use uuid::Uuid;
 
 use super::engine::Engine;
-use super::json::{self, Writer};
+use super::json::Writer;
 use super::model::Table;
 use super::read::{applied, kept_query};
 use super::refusal::{self, Answer, Refusal};
@@ -164,7 +164,7 @@ fn deletions(
         values.push_str(separator);
         *separator = ",";
         values.push_str("{\"@odata.context\":");
-        json::string(values, &format!("{}$metadata#{}/$deletedEntity", request.root, table.set));
+        odata::payload::quoted(values, &format!("{}$metadata#{}/$deletedEntity", request.root, table.set));
         values.push_str(&format!(",\"id\":\"{id}\",\"reason\":\"deleted\"}}"));
     }
     Ok((count, last))

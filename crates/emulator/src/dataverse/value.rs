@@ -170,7 +170,7 @@ pub fn write_json(out: &mut String, kind: &Kind, stored: ValueRef) {
         (_, ValueRef::Real(number)) => {
             let _ = write!(out, "{number:?}");
         }
-        (_, ValueRef::Text(text)) => json::string(out, &String::from_utf8_lossy(text)),
+        (_, ValueRef::Text(text)) => odata::payload::quoted(out, &String::from_utf8_lossy(text)),
         (_, ValueRef::Blob(bytes)) => {
             let id = Uuid::from_slice(bytes).unwrap_or_default();
             let _ = write!(out, "\"{id}\"");

@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use super::builtin;
 use super::engine::{Deed, Engine};
-use super::json;
 use super::model::Table;
 use super::payload::Cell;
 use super::refusal::{Answer, Refusal};
@@ -123,7 +122,7 @@ pub fn record(engine: &mut Engine, post: &Post, failure: Option<&str>) -> Answer
     let now = value::instant_text(engine.clock.now());
     let quoted = |text: &str| {
         let mut out = String::new();
-        json::string(&mut out, text);
+        odata::payload::quoted(&mut out, text);
         out
     };
     let mut columns = vec![

@@ -109,15 +109,8 @@ pub fn told_later(project: &Project, alert: &Alert, notices: &[Notified], now: T
     if alert.resolved.is_some() || alert.acked.is_some() || alert.cause.is_some() {
         return Vec::new();
     }
-    let opening = Opening {
-        key: alert.key.clone(),
-        kind: alert.kind.clone(),
-        integration: alert.integration.clone(),
-        system: alert.system.clone(),
-        saying: alert.saying.clone(),
-        cause: None,
-    };
-    let later = reached(project, &opening, now).into_iter().filter_map(|(route, from)| Some((route, from?)));
+    let later =
+        reached(project, &Opening::from(alert), now).into_iter().filter_map(|(route, from)| Some((route, from?)));
     later.filter(|(route, _)| !notices.iter().any(|notice| notice.route == route.name())).collect()
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use record::{Notice, NoticeKind as Said, Severity};
 use std::sync::Mutex;
-use store::alerts::{self, Alert, NoticeKind, Opening};
+use store::alerts::{self, NoticeKind, Opening};
 use store::{Error, Op, Store};
 use tokio::sync::mpsc;
 
@@ -140,7 +140,8 @@ fn write(
                     .keys
                     .iter()
                     .filter_map(|key| {
-                        let stood = standing.iter().find(|(alert, _)| alert.key == *key).map(|(alert, _)| of(alert));
+                        let stood =
+                            standing.iter().find(|(alert, _)| alert.key == *key).map(|(alert, _)| Opening::from(alert));
                         let holds = holding.iter().find(|condition| condition.key == *key).map(|condition| Opening {
                             key: key.clone(),
                             kind: condition.kind.word().to_owned(),
@@ -177,17 +178,6 @@ fn not_before(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestam
         || tell.severity == alerts::Severity::Critical
         || alerts.iter().any(|alert| wanted(project, alert, now).contains(&tell.route));
     works_next(project, &tell.route.who, now).filter(|_| !at_once)
-}
-
-fn of(alert: &Alert) -> Opening {
-    Opening {
-        key: alert.key.clone(),
-        kind: alert.kind.clone(),
-        integration: alert.integration.clone(),
-        system: alert.system.clone(),
-        saying: alert.saying.clone(),
-        cause: None,
-    }
 }
 
 fn notice_of(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestamp) -> Notice {

@@ -62,8 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 fn stage() -> Stage {
     let stage = Stage::unregistered(LONG);
-    let people = "people:\n  ann: { name: (sample) first, email: ann@contoso.example }\n  bob: { name: (sample) second, email: bob@contoso.example }\n";
-    stage.world.edit("people.yaml", "groups:\n", &format!("{people}groups:\n"));
+    stage.people(&["ann", "bob"], "");
     std::fs::write(stage.world.dir.join("integrations/counts.yaml"), CHILD).unwrap();
     stage.register("Create");
     stage

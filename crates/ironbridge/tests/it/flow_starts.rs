@@ -89,8 +89,7 @@ purpose: A test.
 
 fn family() -> Stage {
     let stage = Stage::unregistered(PARENT);
-    let people = "people:\n  ann: { name: (sample) first, email: ann@contoso.example }\n  bob: { name: (sample) second, email: bob@contoso.example }\n";
-    stage.world.edit("people.yaml", "groups:\n", &format!("{people}groups:\n"));
+    stage.people(&["ann", "bob"], "");
     std::fs::write(stage.world.dir.join("integrations/asks.yaml"), CHILD).unwrap();
     stage.register("Update");
     stage

@@ -27,9 +27,7 @@ purpose: A test.
 
 fn stage() -> Stage {
     let stage = Stage::unregistered(FLOW);
-    let people = "people:\n  ann: { name: (sample) first, email: ann@contoso.example }\n  bob: { name: (sample) second, email: bob@contoso.example }\n";
-    let groups = "groups:\n  credit-control: { members: [ann, bob] }\n";
-    stage.world.edit("people.yaml", "groups:\n", &format!("{people}{groups}"));
+    stage.people(&["ann", "bob"], "  credit-control: { members: [ann, bob] }\n");
     stage.register("Create");
     stage
 }
@@ -219,8 +217,7 @@ purpose: A test.
 
 fn long_stage() -> Stage {
     let stage = Stage::unregistered(LONG);
-    let people = "people:\n  ann: { name: (sample) first, email: ann@contoso.example }\n  bob: { name: (sample) second, email: bob@contoso.example }\n  eve: { name: (sample) third, email: eve@contoso.example }\n";
-    stage.world.edit("people.yaml", "groups:\n", &format!("{people}groups:\n"));
+    stage.people(&["ann", "bob", "eve"], "");
     std::fs::write(stage.world.dir.join("integrations/counts.yaml"), CHILD).unwrap();
     stage.register("Create");
     stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10'), ('B-2', 'Bolt', '10')");

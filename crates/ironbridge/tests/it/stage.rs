@@ -75,6 +75,14 @@ impl Stage {
         stage
     }
 
+    /// Adds people of these ids, with an address each; `groups` is what stands there besides.
+    pub fn people(&self, ids: &[&str], groups: &str) {
+        let one =
+            |(id, name): (&&str, &str)| format!("  {id}: {{ name: (sample) {name}, email: {id}@contoso.example }}\n");
+        let people: String = ids.iter().zip(["first", "second", "third"]).map(one).collect();
+        self.world.edit("people.yaml", "groups:\n", &format!("people:\n{people}groups:\n{groups}"));
+    }
+
     /// A stage whose Dynamics sends nothing yet.
     pub fn unregistered(events: &str) -> Stage {
         let world = World::new(1);

@@ -9,7 +9,7 @@ use super::Post;
 use super::steps::{Auth, Step};
 use crate::dataverse::builtin;
 use crate::dataverse::engine::{Deed, Engine};
-use crate::dataverse::json::{self, Writer};
+use crate::dataverse::json::Writer;
 use crate::dataverse::model::{Behaviour, Column, Kind, Table};
 use crate::dataverse::payload::Cell;
 use crate::dataverse::refusal::Answer;
@@ -75,7 +75,7 @@ fn entity(
         values.push(pair(&column.name, &value));
         if let Some(text) = value::formatted(&column.kind, stored.into()) {
             let mut quoted = String::new();
-            json::string(&mut quoted, &text);
+            odata::payload::quoted(&mut quoted, &text);
             formatted.push(pair(&column.name, &quoted));
         }
     }
@@ -152,7 +152,7 @@ fn date(seconds: i64) -> String {
 
 fn pair(key: &str, value: &str) -> String {
     let mut out = String::from("{\"key\":");
-    json::string(&mut out, key);
+    odata::payload::quoted(&mut out, key);
     out.push_str(&format!(",\"value\":{value}}}"));
     out
 }
@@ -218,7 +218,7 @@ pub(super) fn notice(
         object.text("SecondaryEntityName", "none");
         let shared = caller.tag.as_ref().map_or(String::new(), |tag| {
             let mut quoted = String::new();
-            json::string(&mut quoted, tag);
+            odata::payload::quoted(&mut quoted, tag);
             pair("tag", &quoted)
         });
         object.raw("SharedVariables", &format!("[{shared}]"));
