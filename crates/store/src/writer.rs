@@ -17,6 +17,12 @@ use crate::{Error, journal};
 const WAITING_MAX: usize = 65_536;
 /// At most this many commits share a transaction, so that the first of them does not wait for too long.
 const GROUP_MAX: usize = 1024;
+/// Where as many write at once, a group is given time to gather, so that more of them share what every transaction costs,
+/// however small it is.
+const MANY: usize = 8;
+/// It gathers for so long at most, and only until two of three are there: meanwhile the others keep the rest of the process
+/// busy.
+const GATHERS: Duration = Duration::from_micros(300);
 /// What is due and could not be written is tried again after so long.
 const REST: Duration = Duration::from_secs(1);
 
@@ -37,6 +43,8 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Pending {
     commits: Vec<Commit>,
+    /// The writer is woken when there are as many.
+    wanted: usize,
     closed: bool,
 }
 
@@ -74,9 +82,9 @@ impl Writer {
             return Err(Error::Overloaded { waiting: pending.commits.len() });
         }
         pending.commits.push(Commit { ops, answer });
-        let first = pending.commits.len() == 1;
+        let enough = pending.commits.len() == pending.wanted.max(1);
         drop(pending);
-        if first {
+        if enough {
             self.arrived.notify_one();
         }
         Ok(receiver)
@@ -110,8 +118,9 @@ impl Writer {
             };
             // Without the hook checkpoints come late, which costs space and nothing else.
             let _ = core.conn.wal_hook(Some(hook));
-            let mut rest = Duration::ZERO;
-            while let Some(group) = writer.next(&core, &clock, timers, rest) {
+            let (mut rest, mut last) = (Duration::ZERO, 0);
+            while let Some(group) = writer.next(&core, &clock, timers, rest, last) {
+                last = group.len();
                 rest = writer.write(&mut core, &clock, group);
                 after();
             }
@@ -120,9 +129,15 @@ impl Writer {
 
     /// The next commits to write; none, but awake, when something is due by itself, and not before `rest` is over. Ends
     /// when closed and empty.
-    fn next(&self, core: &Core, clock: &Clock, timers: bool, rest: Duration) -> Option<Vec<Commit>> {
-        // Asked before the lock is taken: nobody waits for our reading.
+    fn next(&self, core: &Core, clock: &Clock, timers: bool, rest: Duration, last: usize) -> Option<Vec<Commit>> {
         let mut pending = self.pending.lock();
+        // Those of the last group come back, and those who came while it was written are here.
+        let active = last + pending.commits.len();
+        pending.wanted = active * 2 / 3;
+        if active >= MANY && pending.commits.len() < pending.wanted && !pending.closed {
+            self.arrived.wait_for(&mut pending, GATHERS);
+        }
+        pending.wanted = 1;
         loop {
             if !pending.commits.is_empty() {
                 return Some(take(&mut pending));

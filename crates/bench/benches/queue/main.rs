@@ -18,6 +18,10 @@ use std::path::PathBuf;
 use store::queue::{Message, NewMessage, Op, Settings};
 use store::{Options, Store};
 
+/// The binary's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What every message holds.
 const BODY_BYTES: usize = 1024;
 
