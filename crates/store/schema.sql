@@ -448,3 +448,4 @@ CREATE TABLE system_look (
   fix      TEXT NOT NULL DEFAULT '',
   wait_ms  INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE INDEX approval_open ON approval (id) WHERE state = 'open';

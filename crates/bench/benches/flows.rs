@@ -13,6 +13,7 @@ use store::flows::{Filter, Move, Op, Start};
 use store::queue::{Message, NewMessage, Op as QueueOp, Settings};
 use store::{OpResult, Options, Store};
 
+const FLOW: &str = "credit-limit";
 /// What an instance keeps that asks somebody.
 const STATE: &str = r#"{"at":"steps[0].else[0]","doing":{"asking":{"name":"decision","since":"2026-11-26T07:16:30Z","of":["controller","deputy"],"rule":"one","escalated":[],"not":"sales@contoso.example","votes":[],"remind":"2026-11-27T09:00:00Z","escalate":"2026-11-30T09:00:00Z","deadline":"2026-12-03T09:00:00Z","told":2,"comment":"optional","shown":{"requested":25000,"customer.credit_limit":4500}}},"set":{},"decisions":{}}"#;
 /// Starts that are under way at the same time: what the hub takes from the queue at once.
@@ -33,7 +34,7 @@ async fn main() {
 
 fn start(n: usize) -> Op {
     Op::Start(Box::new(Start {
-        integration: "credit-limit".into(),
+        integration: FLOW.into(),
         version: 1,
         entity: "credit_request".into(),
         key: Key::of([&Value::text(format!("R-{n}"))]).unwrap(),
@@ -95,7 +96,7 @@ async fn fill(dir: &Path, count: usize) {
     // The file keeps milliseconds.
     let soon = tomorrow - Duration::from_secs(1);
     loop {
-        let due = store.flow_due(Timestamp::MAX, 1_000).unwrap();
+        let due = store.flow_due(Timestamp::MAX, &[FLOW], 1_000).unwrap();
         let due: Vec<_> = due.into_iter().filter(|instance| instance.wake.is_some_and(|wake| wake < soon)).collect();
         if due.is_empty() {
             break;
@@ -110,12 +111,12 @@ fn look(dir: &Path, count: usize) {
     let begun = Instant::now();
     let store = Store::open(dir, Options::default()).unwrap();
     let now = Timestamp::now();
-    assert!(store.flow_due(now, AT_ONCE).unwrap().is_empty());
+    assert!(store.flow_due(now, &[FLOW], AT_ONCE).unwrap().is_empty());
     println!("{count} waiting: open, and looked for what is due, in {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
     let looks = 2_000;
     let begun = Instant::now();
     for _ in 0..looks {
-        assert!(store.flow_due(now, AT_ONCE).unwrap().is_empty());
+        assert!(store.flow_due(now, &[FLOW], AT_ONCE).unwrap().is_empty());
     }
     let look = begun.elapsed().as_secs_f64() / f64::from(looks);
     println!("one look for what is due: {:.1} µs, twice a second: {:.4} % of a core", look * 1e6, look * 2.0 * 100.0);

@@ -32,6 +32,7 @@ use tokio::task::JoinSet;
 use crate::compile::Systems;
 use crate::error::Error;
 use crate::patience;
+pub(crate) use lane::news;
 pub use order::Ordered;
 
 /// A message that says this in its property `destination` is for that destination only.

@@ -203,7 +203,7 @@ async fn send_due(
     let now = store.clock().now();
     let paused = store.pauses()?.into_iter().map(|pause| pause.integration);
     let resting: Vec<String> = busy.iter().cloned().chain(paused).collect();
-    let mut all = approved(&store.approvals(false, 1_000)?, &last, &resting);
+    let mut all = approved(&store.approvals_to_use()?, &last, &resting);
     all.retain(|due| project.integration(&due.integration).is_some());
     all.extend(due(project, &last, &resting, started, now));
     for due in all {

@@ -248,10 +248,24 @@ impl Store {
     /// Questions, newest first: those that are open, or of a run that has not used its approval, or `all` of them.
     /// *Shape*: at most `limit`, and never more than 1000.
     pub fn approvals(&self, all_of_them: bool, limit: usize) -> Result<Vec<Approval>, Error> {
+        let limit = limit.min(1000);
+        let which = if all_of_them { "" } else { "WHERE state = 'open'" };
+        let sql = format!("SELECT {COLUMNS} FROM approval {which} ORDER BY id DESC LIMIT ?1");
+        let mut found = self.read(|conn| all(conn, &sql, [limit as i64], read))?;
+        if !all_of_them {
+            found.extend(self.approvals_to_use()?);
+            found.sort_by_key(|approval| std::cmp::Reverse(approval.id.0));
+            found.truncate(limit);
+        }
+        Ok(found)
+    }
+
+    /// What was approved for runs, and is not used yet. *Shape*: at most one for each thing that a run asks about.
+    pub fn approvals_to_use(&self) -> Result<Vec<Approval>, Error> {
+        // In the words of the index, which holds what stands and no more.
         let sql = format!(
-            "SELECT {COLUMNS} FROM approval WHERE ?1 OR state = 'open' OR state = 'approved' AND kind = 'run'
-             ORDER BY id DESC LIMIT ?2"
+            "SELECT {COLUMNS} FROM approval WHERE kind = 'run' AND state IN ('open', 'approved') AND state = 'approved'"
         );
-        self.read(|conn| all(conn, &sql, (all_of_them, limit.min(1000) as i64), read))
+        self.read(|conn| all(conn, &sql, [], read))
     }
 }

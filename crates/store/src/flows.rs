@@ -411,10 +411,17 @@ impl Store {
         self.read(|conn| all(conn, sql, [integration], count))
     }
 
-    /// Instances to look at by now, the longest due first.
-    pub fn flow_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Instance>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM flow_instance WHERE wake <= ?1 ORDER BY wake LIMIT ?2");
-        self.read(|conn| all(conn, &sql, (to_ms(now), limit as i64), read))
+    /// Instances of these flows to look at by now, the longest due first.
+    pub fn flow_due(&self, now: Timestamp, of: &[&str], limit: usize) -> Result<Vec<Instance>, Error> {
+        let marks = vec!["?"; of.len()].join(", ");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM flow_instance INDEXED BY flow_instance_due WHERE wake <= ? AND integration IN ({marks}) ORDER BY wake LIMIT ?"
+        );
+        let (now, limit) = (to_ms(now), limit as i64);
+        let first: [&dyn rusqlite::ToSql; 1] = [&now];
+        let names = of.iter().map(|name| name as &dyn rusqlite::ToSql);
+        let given: Vec<&dyn rusqlite::ToSql> = first.into_iter().chain(names).chain([&limit as _]).collect();
+        self.read(|conn| all(conn, &sql, &*given, read))
     }
 
     /// When the next instance is to be looked at.

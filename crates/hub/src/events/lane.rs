@@ -424,7 +424,7 @@ impl Lane {
 }
 
 /// Something was written, and it is that time.
-async fn news(written: &mut watch::Receiver<u64>, not_before: tokio::time::Instant) {
+pub(crate) async fn news(written: &mut watch::Receiver<u64>, not_before: tokio::time::Instant) {
     if written.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

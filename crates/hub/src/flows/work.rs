@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use definition::Pattern;
+use definition::{Integration, Pattern};
 use jiff::{SignedDuration, Timestamp};
 use record::{Fault, Key, Value};
 use serde_json::json;
@@ -27,6 +27,7 @@ use super::running::{Flows, Running};
 use super::shown::digest_of;
 use super::state::{Doing, State};
 use crate::error::{Error, Stopped};
+use crate::events::news;
 use crate::json;
 use crate::operations::tell;
 
@@ -53,10 +54,11 @@ pub async fn work(flows: Arc<Flows>, mut stop: watch::Receiver<bool>) -> Result<
     }
     let mut written = flows.store.watch();
     loop {
+        let looked = tokio::time::Instant::now();
         while advance_due(&flows).await? > 0 {}
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
-            _ = written.changed() => {}
+            () = news(&mut written, looked + intake::GAP) => {}
             Some(ended) = intakes.join_next() => match ended {
                 Ok(ended) => ended?,
                 Err(panicked) => tracing::error!("what starts a flow ended with a panic: {panicked}"),
@@ -70,11 +72,13 @@ pub async fn work(flows: Arc<Flows>, mut stop: watch::Receiver<bool>) -> Result<
 
 /// Looks at some instances that are due; answers how many there were.
 async fn advance_due(flows: &Arc<Flows>) -> Result<usize, Error> {
-    let mut due = flows.store.flow_due(flows.store.clock().now(), AT_ONCE)?;
-    // A flow that the project has no longer leaves its instances where they are.
-    due.retain(|instance| flows.defined(&instance.integration).is_some());
+    // A flow that the project has no longer, or that is paused, leaves its instances where they are, and holds up no other.
     let paused: Vec<String> = flows.store.pauses()?.into_iter().map(|pause| pause.integration).collect();
-    due.retain(|instance| !paused.contains(&instance.integration));
+    let is_on = |integration: &&Integration| {
+        matches!(integration.pattern, Pattern::Flow(_)) && !paused.contains(&integration.name)
+    };
+    let on: Vec<&str> = flows.project.integrations.iter().filter(is_on).map(|one| one.name.as_str()).collect();
+    let due = flows.store.flow_due(flows.store.clock().now(), &on, AT_ONCE)?;
     let count = due.len();
     let mut looks: JoinSet<Result<(), Error>> = JoinSet::new();
     for instance in due {

@@ -70,6 +70,25 @@ fn a_subject_has_one_question_that_counts() {
     assert_eq!(bench.store.approvals(false, 100).unwrap(), []);
 }
 
+/// A run is not forgotten because flows have asked a thousand things since.
+#[test]
+fn what_was_approved_for_a_run_is_found_among_many_questions() {
+    let bench = Bench::new();
+    let id = ask(&bench, "a");
+    for n in 0..1_050 {
+        let approvals::Op::Ask(of_run) = question(&bench, "b", None) else { unreachable!() };
+        bench.one(approvals::Op::Ask(Box::new(Question { kind: Kind::Flow, subject: format!("{n}/d"), ..*of_run })));
+    }
+    assert_eq!(bench.store.approvals_to_use().unwrap(), []);
+    bench.one(decide(id, true));
+    bench.one(decide(id + 1, true));
+    let found = |approvals: Vec<approvals::Approval>| approvals.iter().map(|one| one.id.0).collect::<Vec<_>>();
+    assert_eq!(found(bench.store.approvals_to_use().unwrap()), [id]);
+    // What a flow has been told is not open any more.
+    assert_eq!(found(bench.store.approvals(false, 3).unwrap()), [id + 1_050, id + 1_049, id + 1_048]);
+    assert_eq!(bench.store.approvals(false, 9_999).unwrap().len(), 1_000);
+}
+
 #[test]
 fn nobody_decides_after_the_time() {
     let bench = Bench::new();
