@@ -4,6 +4,7 @@
 //! [`decide`] says what comes next, which is pure. [`work`] does it: one commit holds the new state, the questions and
 //! what is told to people; what a step writes outside is written before, and is not written twice.
 
+mod call;
 mod children;
 pub mod decide;
 pub mod form;
@@ -17,12 +18,12 @@ mod shown;
 pub mod state;
 mod work;
 
+pub use call::{Call, Calls};
 pub use intake::{CALLED, prepare, queue};
 pub use people::{Answer, Refused, answer, cancel, may_start, migrate, retry, skip, start, subject_of};
 pub use running::{Flows, Running, fits, people_now};
-pub use shown::{Kept, filled_in, form_of, kept};
-pub(crate) use work::subject;
-pub use work::{TRIES, work};
+pub use shown::{Kept, data, filled_in, form_of, kept};
+pub use work::{TRIES, subject, work};
 
 use std::collections::BTreeMap;
 

@@ -57,6 +57,14 @@ pub(crate) fn of(value: &Value) -> Json {
     serde_json::from_str(&text).unwrap_or_else(|_| Json::from(value.to_string()))
 }
 
+/// Whether two values are the same: `8500.5` and `8500.50` are one number.
+pub(crate) fn alike(one: &Json, other: &Json) -> bool {
+    match (value(one), value(other)) {
+        (Value::Decimal(one), Value::Decimal(other)) => one == other,
+        _ => one == other,
+    }
+}
+
 /// A fault with all its parts: the same fields wherever an error is shown as JSON.
 pub fn fault(fault: &Fault) -> Json {
     let mut out = Map::new();

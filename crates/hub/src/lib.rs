@@ -26,6 +26,7 @@ pub mod letters;
 mod lines;
 pub mod looks;
 pub mod mask;
+pub mod money;
 pub mod operations;
 mod outage;
 pub mod pair;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use connectors::notify::{self, Channel};
 use definition::{Project, Way};
+use hub::operations::tell::is_address;
 use hub::operations::{Route, Ways};
 use record::{Code, Fault, Notify, OptionValue, Options, Secret};
 
@@ -33,7 +34,10 @@ impl Ways for ProjectWays {
         notify::open(match route.way {
             Way::Email => {
                 let mail = project.hub.mail.as_ref().ok_or_else(none)?;
-                let to = project.addresses(&route.who);
+                let mut to = project.addresses(&route.who);
+                if to.is_empty() && is_address(&route.who) {
+                    to.push(route.who.clone());
+                }
                 if to.is_empty() {
                     return Err(none());
                 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use powerfx::Context;
 use record::{Entity, Row, Schema, Type, Value};
 
 use crate::columns::Columns;
@@ -36,8 +37,17 @@ impl Expression {
 
     /// Its value for a record. *Errors*: one sentence of why there is none.
     pub fn eval(&self, record: &Row, now: Timestamp, zone: &TimeZone) -> Result<Value, String> {
+        self.eval_in(record, &Context::new(now, zone.clone()))
+    }
+
+    /// The same for a text that people read: a number of the record that stands in it keeps its digits (`8500.50`).
+    pub fn eval_for_people(&self, record: &Row, now: Timestamp, zone: &TimeZone) -> Result<Value, String> {
+        self.eval_in(record, &Context { keeps_digits: true, ..Context::new(now, zone.clone()) })
+    }
+
+    fn eval_in(&self, record: &Row, context: &Context) -> Result<Value, String> {
         let inputs = |slot: usize| record.values()[self.inputs[slot]].as_ref();
-        self.compiled.eval_at(&inputs, now, zone)
+        self.compiled.eval_in(&inputs, context)
     }
 }
 
@@ -71,5 +81,27 @@ impl Condition {
     /// The same for a formula that may ask what time it is.
     pub fn holds_at(&self, record: &Row, now: Timestamp, zone: &TimeZone) -> Result<bool, String> {
         Ok(self.0.eval(record, now, zone)? == Value::Bool(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_in_a_text_for_people_keeps_its_digits_and_what_is_computed_does_not() {
+        let schema = Schema::of([("amount", Type::Money), ("name", Type::Text { max_length: None })]);
+        let row = Row::new(schema.clone(), vec![Value::Decimal("8500.50".parse().unwrap()), "Acme".into()]);
+        for (text, plain, for_people) in [
+            ("$\"{name}: {amount}\"", "Acme: 8500.5", "Acme: 8500.50"),
+            ("name & \" \" & amount", "Acme 8500.5", "Acme 8500.50"),
+            ("$\"{amount * 2}\"", "17001", "17001"),
+            ("amount", "8500.50", "8500.50"),
+        ] {
+            let formula = Expression::over(text, &schema, None).unwrap();
+            let now = Timestamp::UNIX_EPOCH;
+            let said = [formula.eval(&row, now, &TimeZone::UTC), formula.eval_for_people(&row, now, &TimeZone::UTC)];
+            assert_eq!(said.map(|said| said.unwrap().to_string()), [plain, for_people], "{text}");
+        }
     }
 }

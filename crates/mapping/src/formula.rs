@@ -77,14 +77,13 @@ impl Compiled {
     /// *Errors*: one sentence of why there is no value.
     pub fn eval<'a>(&self, inputs: &Inputs<'a>, zone: Option<&TimeZone>) -> Result<Value, String> {
         // Volatile formulas are refused where rows are written, so no formula there sees this time.
-        self.eval_at(inputs, jiff::Timestamp::UNIX_EPOCH, zone.unwrap_or(&TimeZone::UTC))
+        self.eval_in(inputs, &Context::new(jiff::Timestamp::UNIX_EPOCH, zone.unwrap_or(&TimeZone::UTC).clone()))
     }
 
     /// *Errors*: one sentence of why there is no value.
-    pub fn eval_at<'a>(&self, inputs: &Inputs<'a>, now: jiff::Timestamp, zone: &TimeZone) -> Result<Value, String> {
-        let context = Context::new(now, zone.clone());
-        let row = RowSlots { inputs, places: &self.places, zone };
-        value(self.formula.eval(&row, &context), zone)
+    pub fn eval_in<'a>(&self, inputs: &Inputs<'a>, context: &Context) -> Result<Value, String> {
+        let row = RowSlots { inputs, places: &self.places, zone: &context.zone };
+        value(self.formula.eval(&row, context), &context.zone)
     }
 }
 

@@ -454,6 +454,9 @@ fn append<'a>(out: &mut String, node: &'a Node, env: &mut Env<'a>) -> Result<(),
             match eval(node, env) {
                 Value::Text(text) => out.push_str(&text),
                 Value::Blank => {}
+                Value::Number(n) if env.context.keeps_digits && matches!(node, Node::Slot(_)) => {
+                    out.push_str(&n.to_string());
+                }
                 Value::Number(n) => number::write_decimal(out, n),
                 value @ Value::Error(_) => return Err(value),
                 value => match coerce(env, value, &crate::types::Type::Text) {

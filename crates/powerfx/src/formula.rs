@@ -126,12 +126,15 @@ pub struct Context {
     pub zone: jiff::tz::TimeZone,
     /// The seed of `GUID()`, `Rand()` and `RandBetween()`: the same seed gives the same values.
     pub seed: u64,
+    /// A number of the row that stands by itself in a text keeps its digits, zeros at the end too: `8500.50`, where Power Fx
+    /// writes `8500.5`. What is computed is written as ever.
+    pub keeps_digits: bool,
     pub limits: Limits,
 }
 
 impl Context {
     pub fn new(now: jiff::Timestamp, zone: jiff::tz::TimeZone) -> Self {
-        Self { now, zone, seed: 0, limits: Limits::default() }
+        Self { now, zone, seed: 0, keeps_digits: false, limits: Limits::default() }
     }
 }
 

@@ -148,7 +148,7 @@ impl Answers {
         body.push_str("<dl>");
         for (field, value) in details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null())
         {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let value = hub::flows::form::spoken(value);
             let _ = write!(body, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(field), escaped(&value));
         }
         let until = moment(link.until, &self.project.hub.time_zone);

@@ -102,6 +102,7 @@ pub const ROUTES: &[Route] = &[
     post("/alerts/{alert}/ack", Operate, act::alerts::ack),
     get("/flows", Look, flows::list),
     get("/flows/{instance}", Look, flows::one),
+    get("/flows/{instance}/asks/{decision}", Look, flows::asks),
     get("/flows/{instance}/retry", Operate, act::flows::ask_retry),
     post("/flows/{instance}/retry", Operate, act::flows::retry),
     get("/flows/{instance}/skip", Operate, act::flows::ask_skip),

@@ -20,7 +20,7 @@ use super::program::{Program, What};
 use super::state::{Decision, Doing, State};
 
 pub use asking::{NotTaken, Said, Voted, vote};
-pub use people::{Away, People};
+pub use people::{Away, People, is_channel};
 
 pub const APPROVED: &str = "approved";
 pub const REJECTED: &str = "rejected";

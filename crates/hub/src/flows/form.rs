@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::record::Reader;
 use super::running::ONCE;
 use crate::compile::{Side, Systems};
-use crate::{codes, json};
+use crate::{codes, json, money};
 
 /// The most characters of a text whose field says nothing.
 const TEXT_MAX: usize = 500;
@@ -43,7 +43,7 @@ pub fn take(
         let text = given.iter().rev().find(|(name, _)| *name == field.name).map_or("", |(_, text)| text.trim());
         match one(field, text, zone) {
             Ok(Value::Blank) => {}
-            Ok(value) => drop(filled.insert(field.name.clone(), json::of(&value))),
+            Ok(value) => drop(filled.insert(field.name.clone(), json::of(&shown(field, value)))),
             Err(why) => wrong.push(Wrong { field: field.name.clone(), label: field.label.clone(), why }),
         }
     }
@@ -65,6 +65,14 @@ pub fn take(
         }
     }
     if wrong.is_empty() { Ok(filled) } else { Err(wrong) }
+}
+
+/// The value of a field with the digits of money.
+fn shown(field: &FormField, mut value: Value) -> Value {
+    if field.ty == Type::Money {
+        money::put(&mut value, money::USUAL);
+    }
+    value
 }
 
 fn one(field: &FormField, text: &str, zone: &TimeZone) -> Result<Value, String> {
@@ -173,13 +181,19 @@ pub fn told(fields: &[FormField], filled: &Filled) -> String {
     fields.iter().filter_map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// A value as people read it.
+/// A value as people read it: lines are told one after the other, each with its parts. *Shape*: empty for a blank.
 pub fn spoken(value: &Json) -> String {
     match value {
+        Json::Null => String::new(),
         Json::Bool(true) => "yes".to_owned(),
         Json::Bool(false) => "no".to_owned(),
+        Json::Number(number) => number.to_string(),
         Json::String(text) => text.clone(),
-        other => other.to_string(),
+        Json::Array(lines) => lines.iter().map(spoken).collect::<Vec<_>>().join("; "),
+        Json::Object(parts) => {
+            let parts = parts.iter().filter(|(_, value)| !value.is_null());
+            parts.map(|(name, value)| format!("{name} {}", spoken(value))).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 
@@ -201,7 +215,7 @@ pub fn kept(fields: &[FormField], defaults: &[Value]) -> Json {
             kept["personal"] = json!(true);
         }
         if let Some(default) = defaults.get(at).filter(|default| !default.is_blank()) {
-            kept["default"] = json!(spoken(&json::of(default)));
+            kept["default"] = json!(spoken(&json::of(&shown(field, default.clone()))));
         }
         kept
     };

@@ -16,16 +16,20 @@ use store::{OpResult, cursors};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::form::Filled;
+use super::call::{Call, Calls};
+use super::form::{self, Filled};
 use super::running::{Flows, Running};
 use super::state::State;
 use crate::error::{Error, Stopped};
+use crate::events::news;
 use crate::{codes, json};
 
 /// How often a system is asked for what changed.
 const SWEEP: Duration = Duration::from_secs(60);
 /// The queue is looked at this often for what other processes sent.
 const TICK: Duration = Duration::from_millis(500);
+/// What this process wrote is looked at this soon; a burst of writes is one look.
+pub(super) const GAP: Duration = Duration::from_millis(10);
 const STREAM: &str = "flow";
 /// Up to which slot of its schedule a flow has started.
 const SLOTS: &str = "flow schedule";
@@ -61,6 +65,7 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
     let mut written = flows.store.watch();
     let mut next_sweep = tokio::time::Instant::now();
     loop {
+        let looked = tokio::time::Instant::now();
         if tokio::time::Instant::now() >= next_sweep {
             next_sweep = tokio::time::Instant::now() + SWEEP;
             release(&flows, &name).await?;
@@ -83,13 +88,18 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
                 }
             }
         }
-        while events(&flows, &name, version).await? > 0 {}
+        // A look that finds nothing writes nothing, and so wakes nobody.
+        while has_work(&flows, &name)? && events(&flows, &name, version).await? > 0 {}
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
-            _ = written.changed() => {}
+            () = news(&mut written, looked + GAP) => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }
+}
+
+fn has_work(flows: &Flows, name: &str) -> Result<bool, store::Error> {
+    Ok(flows.store.queue_counts(&queue(name))?.is_some_and(|counts| counts.ready > 0))
 }
 
 /// Takes some events that came in, beside each other; answers how many.
@@ -237,13 +247,18 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
     Ok(())
 }
 
-/// Somebody called, and says for which record.
+/// Somebody called, and says for which record, and what the form has.
 async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result<(), Stopped> {
     let entity = &running.program.entity;
-    let call: serde_json::Value =
-        serde_json::from_slice(&delivery.message.body).map_err(|why| unreadable(&why.to_string()))?;
-    let values: Vec<Value> = entity.key.iter().map(|field| json::value(&call[field.as_str()])).collect();
-    let key = Key::of(values.iter()).map_err(|why| unreadable(&why.to_string()))?;
+    let gone = || unreadable("the flow is not started by calls any more");
+    let calls = Calls::of(&flows.project, &running.flow).ok_or_else(gone)?;
+    let Call { key, by, filled } = calls.read(&delivery.message.body).map_err(|why| unreadable(&why))?;
+    let home = Some(running.flow.in_.as_str());
+    let missing = form::there(&flows.project, &*flows.systems, home, calls.form(), &filled).await?;
+    if !missing.is_empty() {
+        let Fault { what, .. } = form::refused(&missing);
+        return Err(Fault::reject(codes::FORM_WRONG, what).at_key(key.to_string()).fix("call again, corrected").into());
+    }
     let Some(record) = running.reader.get(&key).await? else {
         let what = format!("`{}` has no {} {key}", running.flow.in_, entity.name);
         return Err(Fault::reject(codes::FLOW_RECORD, what)
@@ -252,7 +267,13 @@ async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result
             .fix("call with the key of a record that is there")
             .into());
     };
-    start(flows, running, &key, &record, &format!("called {}", delivery.message.id), true).await?;
+    let told = match form::told(calls.form(), &filled) {
+        filled if filled.is_empty() => "called".to_owned(),
+        filled => format!("called: {filled}"),
+    };
+    let told = Some(NewStep { path: String::new(), what: told, person: by.clone() });
+    let begun = Begun { heard: true, requester: by, form: filled, told, ..Begun::default() };
+    start_as(flows, running, &key, &record, &format!("called {}", delivery.message.id), begun).await?;
     Ok(())
 }
 
@@ -312,6 +333,18 @@ async fn start(
     cause: &str,
     heard: bool,
 ) -> Result<Option<InstanceId>, Stopped> {
+    start_as(flows, running, key, record, cause, Begun { heard, ..Begun::default() }).await
+}
+
+/// The same, with what it begins with.
+async fn start_as(
+    flows: &Flows,
+    running: &Running,
+    key: &Key,
+    record: &Row,
+    cause: &str,
+    begun: Begun,
+) -> Result<Option<InstanceId>, Stopped> {
     if let Some(condition) = &running.program.trigger {
         let zone = &flows.project.hub.time_zone;
         let holds = condition.holds_at(record, flows.store.clock().now(), zone);
@@ -324,22 +357,11 @@ async fn start(
             return Ok(None);
         }
     }
-    Ok(begin(flows, running, key, cause, heard).await?)
+    Ok(begin_as(flows, running, key, cause, begun, Vec::new()).await?)
 }
 
-/// Begins an instance whatever the trigger says; nothing where the cause is known.
-pub(super) async fn begin(
-    flows: &Flows,
-    running: &Running,
-    key: &Key,
-    cause: &str,
-    heard: bool,
-) -> Result<Option<InstanceId>, store::Error> {
-    let begun = Begun { heard, ..Begun::default() };
-    begin_as(flows, running, key, cause, begun, Vec::new()).await
-}
-
-/// The same, with who began it and what they filled in, and what else belongs into its commit.
+/// Begins an instance whatever the trigger says, with who began it and what they filled in, and what else belongs into its
+/// commit; nothing where the cause is known.
 pub(super) async fn begin_as(
     flows: &Flows,
     running: &Running,

@@ -9,7 +9,9 @@ use definition::{Approval, Flow, FormField, Integration, Project, StepKind, Wait
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mapping::{Condition, Expression};
-use record::{Column, Entity, Fault, Row, Schema, Type, Value};
+use record::{Column, Entity, EntityField, Fault, Row, Schema, Type, Value};
+
+use crate::money;
 
 /// A compiled flow.
 #[derive(Debug)]
@@ -21,11 +23,34 @@ pub struct Program {
     pub sight: Arc<Schema>,
     /// Columns of it that are masked wherever people look.
     pub personal: Vec<String>,
+    /// Columns of it that hold money, and how many digits people are shown of each.
+    amounts: Vec<(usize, Digits)>,
     /// Fields that refer to other records, with the entity of those.
     pub references: Vec<(String, String)>,
     pub trigger: Option<Condition>,
     pub steps: Vec<Placed>,
     pub handlers: Vec<Handler>,
+}
+
+/// How many digits after the point people are shown of an amount.
+#[derive(Debug, Clone, Copy)]
+pub enum Digits {
+    Fixed(u32),
+    /// Those of the currency in this column of what the flow sees.
+    By(usize),
+}
+
+impl Digits {
+    /// For a record in the columns of [`Program::sight`].
+    pub fn of(self, record: &Row) -> u32 {
+        match self {
+            Digits::Fixed(digits) => digits,
+            Digits::By(column) => match record.values().get(column) {
+                Some(Value::Text(currency) | Value::Choice(currency)) => money::digits(currency),
+                _ => money::USUAL,
+            },
+        }
+    }
 }
 
 /// A step and its place in the definition.
@@ -114,6 +139,10 @@ pub enum What {
 pub struct Assign {
     pub field: String,
     pub value: Formula,
+    /// Where the field holds money.
+    pub digits: Option<Digits>,
+    /// Masked wherever people look.
+    pub personal: bool,
 }
 
 /// What an approval asks, and of whom.
@@ -143,6 +172,19 @@ impl Formula {
             }
         }
     }
+
+    /// The value as a text that people read: amounts of the record keep their digits. *Shape*: empty for a blank.
+    ///
+    /// *Errors*: as of [`Formula::eval`].
+    pub fn text(&self, record: &Row, now: Timestamp, zone: &TimeZone) -> Result<String, String> {
+        let value = match self {
+            Formula::Fixed(value) => value.clone(),
+            Formula::Computed { text, compiled } => {
+                compiled.eval_for_people(record, now, zone).map_err(|why| format!("`={text}` has no value: {why}"))?
+            }
+        };
+        Ok(if value.is_blank() { String::new() } else { value.to_string() })
+    }
 }
 
 impl Program {
@@ -154,9 +196,28 @@ impl Program {
             Condition::compile(text, &entity).map_err(|problems| compile::broken(&integration.origin, text, &problems))
         });
         let trigger = trigger.transpose()?;
-        let (steps, handlers) = compile::steps(&sight, &flow.steps)?;
+        let (steps, handlers) = compile::steps(project, &entity, &sight, &flow.steps)?;
         let personal = personal(project, &entity, flow);
-        Ok(Program { personal, flow: integration.name.clone(), entity, references, trigger, steps, handlers, sight })
+        let amounts = amounts(project, &entity, &sight);
+        Ok(Program {
+            personal,
+            amounts,
+            flow: integration.name.clone(),
+            entity,
+            references,
+            trigger,
+            steps,
+            handlers,
+            sight,
+        })
+    }
+
+    /// Gives every amount of a record as many digits as its currency has.
+    pub fn show_amounts(&self, record: &mut Row) {
+        for (column, digits) in &self.amounts {
+            let digits = digits.of(record);
+            money::put(record.at_mut(*column), digits);
+        }
     }
 
     /// Where a step stands in the list; nothing where this version has no such step.
@@ -188,8 +249,37 @@ impl Program {
     }
 }
 
+/// The columns that hold money, or lines that may.
+fn amounts(project: &Project, entity: &Entity, sight: &Schema) -> Vec<(usize, Digits)> {
+    let one = |(at, column): (usize, &Column)| {
+        if !matches!(column.ty, Type::Money | Type::Lines(_)) {
+            return None;
+        }
+        let (of, field) = match column.name.split_once('.') {
+            None => ("", entity.field(&column.name)),
+            Some((of, inner)) => match entity.field(of).map(|field| &field.ty) {
+                Some(Type::Reference { to }) => {
+                    (of, to.first().and_then(|name| project.entity(name)).and_then(|other| other.field(inner)))
+                }
+                // Of a form, an answer, or a line.
+                _ => (of, None),
+            },
+        };
+        Some((at, field.map_or(Digits::Fixed(money::USUAL), |field| digits_of(field, of, sight))))
+    };
+    sight.columns().iter().enumerate().filter_map(one).collect()
+}
+
+/// The digits of a money field of the record, or of the record that `of` refers to.
+fn digits_of(field: &EntityField, of: &str, sight: &Schema) -> Digits {
+    let currency = field.currency.as_deref().unwrap_or_default();
+    let Some(formula) = currency.strip_prefix('=') else { return Digits::Fixed(money::digits(currency)) };
+    let name = if of.is_empty() { formula.trim().to_owned() } else { format!("{of}.{}", formula.trim()) };
+    sight.index(&name).map_or(Digits::Fixed(money::USUAL), Digits::By)
+}
+
 /// The personal fields of the record, of what it refers to, and of forms.
-fn personal(project: &Project, entity: &Entity, flow: &Flow) -> Vec<String> {
+pub(super) fn personal(project: &Project, entity: &Entity, flow: &Flow) -> Vec<String> {
     let mut found = Vec::new();
     for field in &entity.fields {
         if field.personal {

@@ -1,12 +1,15 @@
 //! What people were shown when they were asked, and what they filled in: kept with a hash, and compared with it.
 
-use definition::FormField;
+use definition::{FormField, Pattern, Project};
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use store::Store;
 use store::approvals::Approval;
+use store::flows::Instance;
 
 use super::form;
 use super::people::subject_of;
+use super::program::personal;
 use super::state::State;
 
 /// Whether what is kept of a question is what people were shown.
@@ -59,6 +62,45 @@ pub fn kept(store: &Store, approval: &Approval) -> Result<Kept, store::Error> {
         Some((by, digest)) => Kept::Otherwise { by, digest },
         None => Kept::AsShown,
     })
+}
+
+/// What an instance keeps, as people may see it: personal values are `***`.
+pub fn data(project: &Project, instance: &Instance) -> Json {
+    let mut data: Json = serde_json::from_str(&instance.data).unwrap_or_default();
+    let flow = project.integration(&instance.integration).and_then(|integration| match &integration.pattern {
+        Pattern::Flow(flow) => Some(flow),
+        _ => None,
+    });
+    let Some((flow, entity)) = flow.zip(project.entity(&instance.entity)) else { return data };
+    let personal = personal(project, entity, flow);
+    mask(data.get_mut("set"), &personal, "");
+    mask(data.get_mut("form"), &personal, "form.");
+    for (name, decision) in data.get_mut("decisions").and_then(Json::as_object_mut).into_iter().flatten() {
+        mask(decision.get_mut("fields"), &personal, &format!("{name}."));
+    }
+    mask_question(data.get_mut("doing"), &personal);
+    for (_, branch) in data.get_mut("branches").and_then(Json::as_object_mut).into_iter().flatten() {
+        mask_question(branch.get_mut("doing"), &personal);
+    }
+    data
+}
+
+fn mask_question(doing: Option<&mut Json>, personal: &[String]) {
+    let Some(asking) = doing.and_then(|doing| doing.get_mut("asking")) else { return };
+    let of = format!("{}.", asking["name"].as_str().unwrap_or_default());
+    mask(asking.get_mut("shown"), personal, "");
+    for vote in asking.get_mut("votes").and_then(Json::as_array_mut).into_iter().flatten() {
+        mask(vote.get_mut("fields"), personal, &of);
+    }
+}
+
+/// Hides the members that `personal` names, each with what stands before its name there.
+fn mask(of: Option<&mut Json>, personal: &[String], before: &str) {
+    for (name, value) in of.and_then(Json::as_object_mut).into_iter().flatten() {
+        if !value.is_null() && personal.iter().any(|field| field.strip_prefix(before) == Some(name.as_str())) {
+            *value = "***".into();
+        }
+    }
 }
 
 /// What is filled in with the answer to a question, and what stands in each field at first.

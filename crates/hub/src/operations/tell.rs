@@ -1,12 +1,13 @@
 //! What flows say to people, by the same ways and through the same queue as alerts.
 
-use definition::{Project, Way};
+use definition::{Group, Project, Way};
 use jiff::Timestamp;
 use record::{Notice, NoticeKind, Severity};
 use store::flows::Instance;
 
 use super::routes::{Route, routes_of};
 use super::send::{Asks, prepare, queue_as};
+use crate::flows::decide::is_channel;
 
 /// Why somebody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +58,10 @@ pub struct Told {
 
 /// Tells people what an instance of a flow has to say: a text, a question, a reminder.
 ///
-/// Each is told by every way that people.yaml has for
-/// them, but not by a pager, which rings for what is critical only. All messages of one instance are one conversation
-/// in a mail program. *Shape*: `nth` tells several messages of one commit apart; the same instance, revision and `nth`
+/// Each is told by every way that people.yaml has for them, but not by a pager, which rings for what is critical only; a
+/// message, and never a question, also goes to a mail address that people.yaml does not have. A group is asked in its
+/// channel only, where its members are asked themselves. All messages of one instance are one conversation in a mail
+/// program. *Shape*: `nth` tells several messages of one commit apart; the same instance, revision and `nth`
 /// are one message, however often they are queued within a day.
 pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize, now: Timestamp) -> Told {
     let Says { to, why, text, decision, link } = *says;
@@ -68,6 +70,15 @@ pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize,
     for who in to {
         let mut ways = routes_of(project, who);
         ways.retain(|route| route.way != Way::PagerDuty);
+        // Its members are asked one by one; here is the channel that they share.
+        let shared = |group: &Group| Some(&*group.id) == who.strip_prefix("group:") && !group.members.is_empty();
+        if why != Why::Notify && project.groups.iter().any(shared) {
+            ways.retain(|route| is_channel(route.way));
+        }
+        // Whoever asked for something may be anybody of the company, by the address that the record has.
+        if ways.is_empty() && why == Why::Notify && project.hub.mail.is_some() && is_address(who) {
+            ways.push(Route { who: who.clone(), way: Way::Email });
+        }
         if ways.is_empty() {
             told.unheard.push(who.strip_prefix("group:").unwrap_or(who).to_owned());
         }
@@ -78,7 +89,7 @@ pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize,
     if routes.is_empty() {
         return told;
     }
-    let notice = notice(project, instance, why, text, now);
+    let notice = notice(project, instance, why, text, decision, now);
     let id = format!("{}.{}.{nth}", notice.about, instance.revision);
     told.ops.push(prepare());
     let asks = decision.filter(|_| why != Why::Notify).map(|decision| Asks {
@@ -97,7 +108,14 @@ pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize,
     told
 }
 
-fn notice(project: &Project, instance: &Instance, why: Why, text: &str, now: Timestamp) -> Notice {
+fn notice(
+    project: &Project,
+    instance: &Instance,
+    why: Why,
+    text: &str,
+    decision: Option<&str>,
+    now: Timestamp,
+) -> Notice {
     let (name, id) = (&instance.integration, instance.id);
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("a message").trim();
     let before = match why {
@@ -112,7 +130,12 @@ fn notice(project: &Project, instance: &Instance, why: Why, text: &str, now: Tim
     if asks && let Some(integration) = project.integration(name) {
         facts.push(("what it is for".to_owned(), integration.purpose.clone()));
     }
-    let page = |address: &String| if asks { format!("{address}/approvals") } else { address.clone() };
+    // A page that asks who somebody is: whoever reads a channel may have it.
+    let page = |address: &String| match decision.filter(|_| asks) {
+        Some(decision) => format!("{address}/flows/{id}/asks/{decision}"),
+        None if asks => format!("{address}/approvals"),
+        None => address.clone(),
+    };
     Notice {
         about: format!("flow/{name}/{id}"),
         kind: if asks { NoticeKind::Question } else { NoticeKind::Message },
@@ -132,6 +155,14 @@ fn about(project: &Project, instance: &Instance) -> Option<(String, String)> {
     let personal =
         entity.fields.iter().any(|field| field.personal && entity.key.iter().any(|key| **key == *field.name));
     (!personal).then(|| ("about".to_owned(), format!("{} {}", instance.entity, instance.key)))
+}
+
+/// Whether a text is a mail address, so far as one can tell from it: what is none is refused by the mail server.
+pub fn is_address(text: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;:\"()[]\\/".contains(c);
+    text.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && host.contains('.') && !host.contains('@') && !text.contains(odd) && text.len() <= 254
+    })
 }
 
 /// A subject is a line.
@@ -186,9 +217,9 @@ mod tests {
     fn people_are_told_by_every_way_but_a_pager_and_who_is_not_is_named() {
         let project = project(false);
         let to = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let sent = |names: &[&str]| {
+        let sent = |names: &[&str], why| {
             let (to, link) = (to(names), |_: &str| None);
-            let says = Says { to: &to, why: Why::Asked, text: "Raise it?", decision: None, link: &link };
+            let says = Says { to: &to, why, text: "Raise it?", decision: None, link: &link };
             let told = tell(&project, &instance(), &says, 2, Timestamp::UNIX_EPOCH);
             let ids = told.ops.iter().filter_map(|op| match op {
                 store::Op::Queue(store::queue::Op::Send { messages, .. }) => Some(messages[0].message.id.clone()),
@@ -199,12 +230,19 @@ mod tests {
         let one = |route: &str| format!("flow/limits/7.3.2/{route}");
         for (names, ids, unheard) in [
             (&["ann"][..], one("ann/email"), ""),
-            (&["group:desk", "desk"], format!("{} {}", one("desk/email"), one("desk/slack")), ""),
+            // A group is asked in its channel, its members one by one.
+            (&["ann", "group:desk"], format!("{} {}", one("ann/email"), one("desk/slack")), ""),
+            (&["desk", "group:desk"], format!("{} {}", one("desk/email"), one("desk/slack")), ""),
             (&["nobody", "group:quiet", "ann"], one("ann/email"), "nobody quiet"),
             (&["nobody"], String::new(), "nobody"),
         ] {
-            assert_eq!(sent(names), (ids, unheard.to_owned()), "{names:?}");
+            assert_eq!(sent(names, Why::Asked), (ids, unheard.to_owned()), "{names:?}");
         }
+        // News goes to whoever the record names; who decides stands in people.yaml.
+        let (address, both) = (&["sales@contoso.example"][..], format!("{} {}", one("desk/email"), one("desk/slack")));
+        assert_eq!(sent(address, Why::Notify), (one("sales@contoso.example/email"), String::new()));
+        assert_eq!(sent(address, Why::Asked), (String::new(), "sales@contoso.example".to_owned()));
+        assert_eq!(sent(&["group:desk"], Why::Notify), (both, String::new()));
     }
 
     /// A way that keeps what it is given.
@@ -267,11 +305,12 @@ mod tests {
 
     #[test]
     fn a_question_says_what_is_asked_and_a_personal_key_is_not_in_it() {
-        let said =
-            |personal, why, text: &str| notice(&project(personal), &instance(), why, text, Timestamp::UNIX_EPOCH);
+        let said = |personal, why, text: &str| {
+            notice(&project(personal), &instance(), why, text, Some("limit"), Timestamp::UNIX_EPOCH)
+        };
         let asked = said(false, Why::Asked, "\nRaise it?\nIt is for the fair.");
         assert_eq!(asked.subject(), "contoso: please decide: Raise it?");
-        assert_eq!(asked.link.as_deref(), Some("https://hub.contoso.example/approvals"));
+        assert_eq!(asked.link.as_deref(), Some("https://hub.contoso.example/flows/7/asks/limit"));
         assert!(asked.facts.contains(&("about".into(), "request R-1".into())), "{:?}", asked.facts);
         let news = said(true, Why::Notify, "Not approved.");
         assert_eq!(

@@ -108,8 +108,7 @@ fn show(cli: &Cli, project: &Project, store: &Store, approval: &Approval) -> Res
         }
     }
     for (field, value) in details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        say!("  {field}: {value}");
+        say!("  {field}: {}", hub::flows::form::spoken(value));
     }
     for (label, value) in hub::flows::filled_in(store, approval)? {
         say!("  {label} (with the answer): {value}");

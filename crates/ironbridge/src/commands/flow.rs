@@ -201,7 +201,7 @@ fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Res
     let steps = store.flow_steps(instance.id)?;
     if cli.format == Format::Json {
         let mut whole = summary(instance);
-        whole["data"] = serde_json::from_str(&instance.data).unwrap_or_default();
+        whole["data"] = hub::flows::data(project, instance);
         whole["steps"] = steps.iter().map(step_json).collect();
         whole["shown"] = shown::json(store, instance)?;
         say!("{whole:#}");

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use definition::{Pattern, Project, Signed};
 use hub::events::Ordered;
+use hub::flows::Calls;
 use record::Secret;
 use serde_json::{Value, json};
 use store::Store;
@@ -41,8 +42,8 @@ struct Intake {
     header: String,
     keys: Vec<Secret>,
     signed: Option<Signed>,
-    /// The fields of the key, where a call may start a flow.
-    called: Option<Vec<String>>,
+    /// What a call has to say, where one may start a flow.
+    called: Option<Calls>,
 }
 
 struct Webhooks {
@@ -130,7 +131,8 @@ async fn receive(
     }
 }
 
-/// A call that starts a flow: kept first, and answered then. The body says the key of the record, field by field.
+/// A call that starts a flow: kept first, and answered then. The body says the key of the record, field by field,
+/// and what the form has.
 async fn call(
     State(webhooks): State<Arc<Webhooks>>,
     Path(flow): Path<String>,
@@ -138,17 +140,12 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let known = webhooks.intakes.get(&flow).filter(|intake| intake.called.is_some());
-    let Some((intake, key)) = known.filter(|intake| intake.admits(&headers, &query)).map(|i| (i, i.called.as_ref()))
-    else {
+    let known = webhooks.intakes.get(&flow).filter(|intake| intake.admits(&headers, &query));
+    let Some((intake, calls)) = known.and_then(|intake| Some((intake, intake.called.as_ref()?))) else {
         return refusal(StatusCode::UNAUTHORIZED, "no flow of this name takes this key");
     };
-    let said = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-    let is_value = |field: &&String| !said[field.as_str()].is_string() && !said[field.as_str()].is_number();
-    let missing: Vec<&str> = key.into_iter().flatten().filter(is_value).map(String::as_str).collect();
-    if !missing.is_empty() {
-        let what = format!("the body has to be JSON with the key of the record: {}", missing.join(", "));
-        return refusal(StatusCode::BAD_REQUEST, &what);
+    if let Err(why) = calls.read(&body) {
+        return refusal(StatusCode::BAD_REQUEST, &why);
     }
     let id = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if id.len() > ID_BYTES_MAX {
@@ -204,7 +201,7 @@ impl Intake {
             keys: Vec::new(),
             signed: None,
             called: match &integration.pattern {
-                Pattern::Flow(flow) if flow.call => project.entity(entity).map(|entity| entity.key.clone()),
+                Pattern::Flow(flow) => Calls::of(project, flow),
                 _ => None,
             },
         })

@@ -53,8 +53,9 @@ fn a_schedule_starts_one_for_each_record_and_catches_up_once() {
     stage.until("another slot", || slots(&stage, "S-1").len() >= before + 2);
     stage.kill();
     let all = slots(&stage, "S-1");
-    let missed = all.iter().filter(|slot| **slot > down && **slot <= up).count();
-    assert_eq!(missed, 1, "three slots passed while it was down, and are one: {all:?}");
+    // Three slots passed while it was down: the last of them is done, by whenever it was up again.
+    let caught_up = all.iter().find(|slot| **slot > down).unwrap();
+    assert!(*caught_up > up - jiff::SignedDuration::from_secs(4), "{down} to {up}: {all:?}");
     assert!(all.iter().all(|slot| slot.as_second() % 4 == 0), "{all:?}");
     assert_eq!(instances(&stage).iter().filter(|one| one["key"] == "S-1").count(), all.len(), "each slot once");
     assert!(slots(&stage, "S-2").is_empty() && done(&stage, "S-2") == 0, "its `if` is not true");

@@ -36,7 +36,11 @@ purpose: Whoever sells asks for more.
 ";
 
 fn stage() -> Stage {
-    let stage = Stage::unregistered(FLOW);
+    stage_of(FLOW)
+}
+
+fn stage_of(flow: &str) -> Stage {
+    let stage = Stage::unregistered(flow);
     let people = "people:\n  ann: { name: (sample) first, email: ann@contoso.example }\n  bob: { name: (sample) second, email: bob@contoso.example }\n  eve: { name: (sample) third, email: eve@contoso.example }\n";
     let groups = "groups:\n  credit-control: { members: [ann, bob, eve] }\n";
     stage.world.edit("people.yaml", "groups:\n", &format!("{people}{groups}"));
@@ -82,11 +86,11 @@ fn a_form_by_command_is_checked_and_its_fields_are_read_by_later_steps() {
     let id = asked(&stage);
     let shown = stage.say(&["approvals", "show", &id]);
     for part in [
-        "Give Acme 9000.5?",
+        "Give Acme 9000.50?",
         "form.reason: a big order",
         "form.by: ann",
         "granted (granted): money, with a yes, required",
-        "9000.5 stands there at first",
+        "9000.50 stands there at first",
         "--field granted=",
     ] {
         assert!(shown.contains(part), "no `{part}` in:\n{shown}");
@@ -120,8 +124,8 @@ fn a_form_by_command_is_checked_and_its_fields_are_read_by_later_steps() {
     let instance = instances(&stage)[0]["id"].to_string();
     let shown = stage.say(&["flow", "show", &instance]);
     for part in [
-        "started: amount = 9000.5, kind = more, urgent = yes",
-        "answered yes: granted = 8500.5, contact = ***",
+        "started: amount = 9000.50, kind = more, urgent = yes",
+        "answered yes: granted = 8500.50, contact = ***",
         "as shown",
     ] {
         assert!(shown.contains(part), "no `{part}` in:\n{shown}");
@@ -201,7 +205,7 @@ fn a_form_in_the_console_starts_one_and_another_answers() {
     let id = asked(&stage);
     let approve = format!("/approvals/{id}/approve");
     let page = open(&approve);
-    assert!(page.contains("name=\"f.granted\" value=\"9000\"") && !page.contains("f.why"), "{page}");
+    assert!(page.contains("name=\"f.granted\" value=\"9000.00\"") && !page.contains("f.why"), "{page}");
     assert!(open(&format!("/approvals/{id}/reject")).contains("f.why"));
     assert!(send(&approve, "by=bob&f.granted=").contains("it has to be filled in"));
     assert!(question(&stage).is_some());
@@ -211,4 +215,36 @@ fn a_form_in_the_console_starts_one_and_another_answers() {
     assert!(page.contains("Filled in with the answer") && page.contains("as it was shown"), "{page}");
     let audit = stage.say(&["audit", "list"]);
     assert!(audit.contains("flow start") && audit.contains("approve"), "{audit}");
+}
+
+/// What another system fills in is checked before it is kept, and who it asks for does not decide.
+#[test]
+fn a_call_fills_the_form_in_or_hears_what_is_wrong() {
+    let mut stage = stage_of(&FLOW.replace("  in: dynamics\n", "  in: dynamics\n  call: true\n"));
+    stage.start();
+    let url = format!("http://{}", stage.address);
+    let call = |id: &str, body: &str| {
+        let headers = format!("x-hub-key: local-key\r\nidempotency-key: {id}\r\nContent-Type: application/json\r\n");
+        http_with(&url, "POST", "/flows/buyers", &headers, body)
+    };
+    let wrong = call("a", r#"{"number": "B-1", "amount": "lots", "urgent": "perhaps", "by": "eve"}"#);
+    for part in ["amount: `lots` is no amount", "urgent: `perhaps` is neither", "by: it has to be whoever may start"] {
+        assert!(wrong.contains(part), "no {part} in {wrong}");
+    }
+    // What has to be looked up is looked up afterwards, and is a dead letter where it is not there.
+    let body = r#"{"number": "B-1", "amount": 9000.50, "like": "NOPE", "by": "ann@contoso.example"}"#;
+    assert!(call("b", body).contains("\"b\""));
+    let letters = || stage.say(&["dead-letters", "list"]);
+    stage.until("a dead letter", || letters().contains("IB1215"));
+    assert_eq!(instances(&stage).len(), 0, "{}", letters());
+    let body = body.replace("NOPE", "B-2");
+    assert!(call("c", &body).contains("\"c\"") && call("c", &body).contains("\"c\""));
+    let id = asked(&stage);
+    let shown = stage.say(&["approvals", "show", &id]);
+    assert!(shown.contains("Give Acme 9000.50?") && shown.contains("form.by: ann"), "{shown}");
+    let own = stage.say(&["approvals", "approve", &id, "--by", "ann", "--field", "granted=1"]);
+    assert!(own.contains("IB") && question(&stage).is_some(), "{own}");
+    let shown = stage.say(&["flow", "show", &instances(&stage)[0]["id"].to_string()]);
+    assert!(shown.contains("called: amount = 9000.50, like = B-2"), "{shown}");
+    assert_eq!(instances(&stage).len(), 1, "a call that is repeated starts nothing");
 }

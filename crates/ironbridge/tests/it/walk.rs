@@ -118,4 +118,6 @@ fn demo_once_is_a_full_round() {
         let row = said.out.lines().find(|l| l.starts_with(line)).unwrap_or_else(|| panic!("{said:#?}"));
         assert!(row.ends_with("ok"), "{row}");
     }
+    // Whoever asks for a limit can be told what came of it.
+    assert!(!said.err.contains("no way leads there"), "{}", said.err);
 }

@@ -147,10 +147,7 @@ pub fn details(details: &Json) -> Markup {
         @if !record.is_empty() {
             section.card aria-labelledby="record-heading" {
                 h2 #record-heading { "The record, as it was when it was asked" }
-                (facts(record.iter().map(|(field, value)| {
-                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    (field.as_str(), html! { (value) })
-                })))
+                (facts(record.iter().map(|(field, value)| (field.as_str(), html! { (hub::flows::form::spoken(value)) }))))
             }
         }
         @if !rows.is_empty() {

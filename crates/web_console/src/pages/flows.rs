@@ -110,6 +110,15 @@ pub fn found(ask: &Ask) -> Result<Instance, Problem> {
     found.ok_or_else(|| Problem::not_there("instance of a flow", name))
 }
 
+/// Where a message in a channel leads: the newest question of this name, whatever its number.
+pub fn asks(ask: &Ask) -> Result<Response, Problem> {
+    let (instance, decision) = (found(ask)?, ask.name("decision"));
+    let subject = hub::flows::subject(instance.id, decision);
+    let asked = ask.console.store.approval_of(&instance.integration, store::approvals::Kind::Flow, &subject)?;
+    let approval = asked.ok_or_else(|| Problem::not_there("question of this instance", decision))?;
+    Ok(ask::see(&format!("/approvals/{}", approval.id)))
+}
+
 pub fn one(ask: &Ask) -> Result<Response, Problem> {
     let instance = found(ask)?;
     let store = &ask.console.store;
@@ -117,7 +126,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
     let (what, _, fix) = problem(&instance);
     let key = instance.key.to_string();
     let trace = format!("/trace?entity={}&key={}", escaped(&instance.entity), escaped(&key));
-    let data: Json = serde_json::from_str(&instance.data).unwrap_or_default();
+    let data = hub::flows::data(&ask.console.project, &instance);
     let body = html! {
         @if !what.is_empty() {
             section.card.fault {
@@ -187,17 +196,9 @@ fn values(title: &str, values: &Json) -> Markup {
     }
 }
 
-/// A value on a line: an object as its parts.
+/// A value on a line.
 fn spoken(value: &Json) -> String {
-    match value {
-        Json::Null => "(blank)".to_owned(),
-        Json::String(text) => text.clone(),
-        Json::Object(parts) => {
-            let parts = parts.iter().filter(|(_, value)| !value.is_null());
-            parts.map(|(name, value)| format!("{name} {}", spoken(value))).collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    }
+    if value.is_null() { "(blank)".to_owned() } else { hub::flows::form::spoken(value) }
 }
 
 fn commands(ask: &Ask, instance: &Instance) -> Vec<Command> {

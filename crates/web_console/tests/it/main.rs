@@ -9,3 +9,4 @@ mod lists;
 mod roles;
 mod size;
 mod support;
+mod systems;

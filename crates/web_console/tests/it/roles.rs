@@ -22,6 +22,7 @@ fn path(route: &Route) -> String {
         ("{alert}", "1"),
         ("{silence}", "1"),
         ("{instance}", "1"),
+        ("{decision}", "decision"),
         ("{file}", "icon.svg"),
     ];
     let path = names.iter().fold(route.path.to_owned(), |path, (mark, name)| path.replace(mark, name));

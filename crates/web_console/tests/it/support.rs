@@ -10,7 +10,6 @@ use definition::{LoadOptions, load_files};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use record::{Fault, System};
 use store::users::{Op, Role};
 use store::{Clock, Options, Store};
 use tower::ServiceExt;
@@ -18,6 +17,7 @@ use web_console::sessions::{Token, form_token};
 use web_console::{Console, Setup};
 
 use crate::kinds;
+use crate::systems::Systems;
 
 const PROJECT: &[(&str, &str)] = &[
     ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
@@ -40,14 +40,6 @@ const PROJECT: &[(&str, &str)] = &[
         "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: b\nschedule: every 15 minutes\nretry_run: every 2 minutes\nowner: it\npurpose: Things <b>move</b>.\n",
     ),
 ];
-
-struct Nowhere;
-
-impl hub::Systems for Nowhere {
-    fn open(&self, name: &str) -> Result<Arc<dyn System>, Fault> {
-        Err(Fault::ask_person(record::Code("IB0006"), format!("`{name}` lacks a secret")).fix("give it its value"))
-    }
-}
 
 pub struct Bench {
     pub console: Arc<Console>,
@@ -112,7 +104,7 @@ impl Bench {
         let setup = Setup {
             project: Arc::new(project),
             store: store.clone(),
-            systems: Arc::new(Nowhere),
+            systems: Arc::new(Systems),
             kinds: kinds::ALL.to_vec(),
             address: address.parse().unwrap(),
             tls,
@@ -120,7 +112,7 @@ impl Bench {
             explain: |code| (code == "IB0412").then(|| format!("# {code}: A page\n\nText.\n")),
         };
         let console = Console::new(setup).await.unwrap();
-        let answers = web_console::answers(&console.project, &store, Arc::new(Nowhere)).await.unwrap();
+        let answers = web_console::answers(&console.project, &store, Arc::new(Systems)).await.unwrap();
         Bench { router: web_console::router(&console).merge(answers), console, store, now, _dir: dir }
     }
 

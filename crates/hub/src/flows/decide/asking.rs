@@ -163,7 +163,7 @@ impl Walk<'_> {
             .if_changed
             .iter()
             .map(|field| (field.clone(), record.get(field).map_or(serde_json::Value::Null, json::of)));
-        let to = if rule == Rule::InOrder { vec![of[0].clone()] } else { of.clone() };
+        let mut to = if rule == Rule::InOrder { vec![of[0].clone()] } else { of.clone() };
         let asking = Asking {
             name: defined.name.clone(),
             since: sight.now,
@@ -190,6 +190,7 @@ impl Walk<'_> {
         self.note(path, format!("asked {}: {text}", of.join(", ")), None);
         let name = defined.name.clone();
         let (deadline, shown) = (asking.deadline, Box::new(record));
+        to.extend(sight.people.channels_of(who));
         self.effects.push(Effect::Ask { name, text: text.clone(), of, deadline, form, shown });
         self.effects.push(Effect::Tell { to, text, why: "asked", decision: Some(defined.name.clone()) });
         self.does(Doing::Asking(Box::new(asking)));
@@ -214,7 +215,7 @@ impl Walk<'_> {
         let moved = asking
             .shown
             .iter()
-            .find(|(field, shown)| record.get(field).map_or(serde_json::Value::Null, json::of) != **shown);
+            .find(|(field, shown)| !json::alike(&record.get(field).map_or(serde_json::Value::Null, json::of), shown));
         if let Some((field, _)) = moved {
             self.note(path, format!("`{field}` was changed meanwhile: asked again"), None);
             let close =
@@ -267,7 +268,7 @@ impl Walk<'_> {
             };
             self.note(path, told, None);
             self.effects.push(Effect::Tell {
-                to: to.clone(),
+                to: to.iter().cloned().chain(sight.people.channels_of(&escalate.to)).collect(),
                 text: text.clone(),
                 why: "escalated",
                 decision: Some(defined.name.clone()),

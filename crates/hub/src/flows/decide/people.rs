@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use definition::{Calendar, Project};
+use definition::{Calendar, Project, Way};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -20,6 +20,8 @@ pub struct Away {
 pub struct People {
     /// Members by group.
     pub groups: BTreeMap<String, Vec<String>>,
+    /// Groups with members that have a channel of their own besides, which all of them read.
+    pub channels: BTreeSet<String>,
     /// E-mail addresses by id.
     pub people: BTreeMap<String, String>,
     pub away: Vec<Away>,
@@ -29,7 +31,12 @@ pub struct People {
 
 impl People {
     pub fn of(project: &Project) -> People {
+        let has_channel = |group: &&definition::Group| {
+            let ways = project.ways(&group.id).into_iter();
+            !group.members.is_empty() && ways.filter(|(_, lacks)| lacks.is_none()).any(|(way, _)| is_channel(way))
+        };
         People {
+            channels: project.groups.iter().filter(has_channel).map(|group| group.id.clone()).collect(),
             groups: project.groups.iter().map(|group| (group.id.clone(), group.members.clone())).collect(),
             people: project.people.iter().map(|person| (person.id.clone(), person.email.clone())).collect(),
             away: Vec::new(),
@@ -52,6 +59,17 @@ impl People {
                 None => found.push(name.clone()),
             }
         }
+        without_repeats(&mut found);
+        found
+    }
+
+    /// The groups among these names that have a channel, as names of groups, without repeats.
+    pub(super) fn channels_of(&self, names: &[String]) -> Vec<String> {
+        let group = |name: &String| {
+            let group = name.strip_prefix("group:").unwrap_or(name);
+            (self.channels.contains(group) && !self.people.contains_key(name)).then(|| format!("group:{group}"))
+        };
+        let mut found: Vec<String> = names.iter().filter_map(group).collect();
         without_repeats(&mut found);
         found
     }
@@ -91,6 +109,11 @@ impl People {
         without_repeats(of);
         replaced
     }
+}
+
+/// Whether a way leads to where many read: not to mailboxes, and not to a pager.
+pub fn is_channel(way: Way) -> bool {
+    matches!(way, Way::Teams | Way::Slack | Way::Webhook)
 }
 
 fn without_repeats(names: &mut Vec<String>) {

@@ -151,7 +151,7 @@ fn one_answer_decides_and_nobody_decides_about_themselves() {
     let [Effect::Ask { text, of, deadline, .. }, Effect::Tell { .. }] = &asked.effects[..] else {
         panic!("{:?}", asked.effects)
     };
-    assert_eq!((text.as_str(), of.join(" "), *deadline), ("Raise to 9000?", "bob eve".to_owned(), day(5)));
+    assert_eq!((text.as_str(), of.join(" "), *deadline), ("Raise to 9000.00?", "bob eve".to_owned(), day(5)));
     assert_eq!(asked.wake, Some(day(1)));
     let answer = |state: &State, by: &str, approve: bool| {
         vote(state, "decision", by, approve, Said::default(), &case.people, day(0))
@@ -206,7 +206,11 @@ fn a_changed_record_is_asked_again() {
     let voted = vote(&asked.state, "decision", "ann", true, Said::default(), &case.people, day(0)).unwrap();
     let again = case.decide(&voted.state, Event::Go, &case.record(90000, "eve"), day(1)).unwrap();
     assert!(matches!(&again.effects[0], Effect::Close { approved: None, .. }), "{:?}", again.effects);
-    assert!(matches!(&again.effects[1], Effect::Ask { text, .. } if text == "Raise to 90000?"), "{:?}", again.effects);
+    assert!(
+        matches!(&again.effects[1], Effect::Ask { text, .. } if text == "Raise to 90000.00?"),
+        "{:?}",
+        again.effects
+    );
     // What was said of the other amount does not count.
     let Doing::Asking(asking) = &again.state.doing else { panic!("it asks") };
     assert!(asking.votes.is_empty());

@@ -8,7 +8,7 @@ use record::{Fault, Row, Value};
 use super::{Decided, Effect, Event, Note, Sight, Stuck, outside};
 use crate::flows::program::{Assign, Formula, What};
 use crate::flows::state::{Branch, Decision, Doing, Loop, State};
-use crate::{calendar, codes, json};
+use crate::{calendar, codes, json, money};
 
 /// Steps that one look may take: loops are bounded, so this is more than any flow has.
 const STEPS_MAX: usize = 100_000;
@@ -104,7 +104,12 @@ impl Walk<'_> {
                 self.go_to(if holds { at + 1 } else { *otherwise });
             }
             What::Choose { value, cases, otherwise } => {
-                let text = self.text(&path, value)?;
+                let text = match self.value(&path, value)? {
+                    Value::Blank => String::new(),
+                    // A case is named as a number is written: `5000`.
+                    Value::Decimal(number) => number.normalize().to_string(),
+                    value => value.to_string(),
+                };
                 let case = cases.iter().find(|(name, _)| *name == text);
                 self.note(&path, format!("it is {}", if text.is_empty() { "blank" } else { &text }), None);
                 self.go_to(case.map_or(*otherwise, |(_, at)| *at));
@@ -350,14 +355,15 @@ impl Walk<'_> {
         let Some(at) = program.index(&path) else { return Ok(()) };
         match &program.steps[at].what {
             What::Set(set) => {
-                let set = self.assigned(&path, set)?;
-                self.note(&path, format!("set {}", told(&set)), None);
+                let to = set;
+                let set = self.assigned(&path, to)?;
+                self.note(&path, format!("set {}", told(to, &set)), None);
                 self.state.set.extend(set.iter().map(|(field, value)| (field.clone(), json::of(value))));
             }
             What::Write { entity, to, key, set } => {
                 let key: Vec<String> = self.values(&path, key)?.iter().map(ToString::to_string).collect();
-                let set = self.assigned(&path, set)?;
-                let what = format!("wrote {} of {entity} {} in {to}", told(&set), key.join(", "));
+                let values = self.assigned(&path, set)?;
+                let what = format!("wrote {} of {entity} {} in {to}", told(set, &values), key.join(", "));
                 self.note(&path, what, None);
             }
             _ => return Ok(()),
@@ -397,6 +403,7 @@ impl Walk<'_> {
                 put(&format!("item.{name}"), json::value(value));
             }
         }
+        self.sight.program.show_amounts(&mut record);
         record
     }
 
@@ -408,11 +415,10 @@ impl Walk<'_> {
         formulas.iter().map(|formula| self.value(path, formula)).collect()
     }
 
+    /// A text for people.
     pub fn text(&self, path: &str, formula: &Formula) -> Result<String, Fault> {
-        Ok(match self.value(path, formula)? {
-            Value::Blank => String::new(),
-            value => value.to_string(),
-        })
+        let text = formula.text(&self.record(), self.sight.now, self.sight.zone);
+        text.map_err(|why| self.no_value(path, why))
     }
 
     /// A time, or the beginning of a day.
@@ -430,7 +436,15 @@ impl Walk<'_> {
     }
 
     fn assigned(&self, path: &str, set: &[Assign]) -> Result<Vec<(String, Value)>, Fault> {
-        set.iter().map(|assign| Ok((assign.field.clone(), self.value(path, &assign.value)?))).collect()
+        let record = self.record();
+        let one = |assign: &Assign| -> Result<(String, Value), Fault> {
+            let mut value = self.value(path, &assign.value)?;
+            if let Some(digits) = assign.digits {
+                money::put(&mut value, digits.of(&record));
+            }
+            Ok((assign.field.clone(), value))
+        };
+        set.iter().map(one).collect()
     }
 
     fn no_value(&self, path: &str, why: String) -> Fault {
@@ -439,7 +453,10 @@ impl Walk<'_> {
     }
 }
 
-fn told(set: &[(String, Value)]) -> String {
-    let all: Vec<String> = set.iter().map(|(field, value)| format!("{field} = {value}")).collect();
-    all.join(", ")
+fn told(set: &[Assign], values: &[(String, Value)]) -> String {
+    let one = |(assign, (field, value)): (&Assign, &(String, Value))| match assign.personal && !value.is_blank() {
+        true => format!("{field} = ***"),
+        false => format!("{field} = {value}"),
+    };
+    set.iter().zip(values).map(one).collect::<Vec<_>>().join(", ")
 }

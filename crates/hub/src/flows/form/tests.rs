@@ -17,8 +17,8 @@ fn each_type_takes_what_people_write_and_says_what_is_wrong_with_the_rest() {
         assert_eq!(said, expected, "{ty:?} from {text:?}");
     };
     let choice = || Type::Choice { values: ["new".to_owned(), "more".to_owned()].into_iter().collect() };
-    check(Type::Money, " 1250.50 ", Ok("1250.5"));
-    check(Type::Money, "0.1000", Ok("0.1"));
+    check(Type::Money, " 1250.50 ", Ok("1250.50"));
+    check(Type::Money, "0.1000", Ok("0.10"));
     check(Type::Money, "1,250.50", Err("`1,250.50` is no amount; write it like 1250.50"));
     check(Type::Money, "12.123456", Err("it is 12.123456, which has more than 4 digits after the point"));
     check(Type::WholeNumber, "12", Ok("12"));
@@ -61,7 +61,7 @@ fn what_is_missing_too_much_or_for_the_other_answer_is_told() {
     let other = wrong(&[("granted", "5"), ("grant", "5")], true);
     assert_eq!(other, ["grant: the form has no such field; it has: granted, note"]);
     let filled = take(&fields, &given(&[("granted", "5"), ("note", "so")]), Some(true), &zone).unwrap();
-    assert_eq!(told(&fields, &filled), "granted = 5, note = so");
+    assert_eq!(told(&fields, &filled), "granted = 5.00, note = so");
 }
 
 #[test]

@@ -1,19 +1,27 @@
 //! Nested steps as a list with jumps.
 
-use definition::{Assignment, FormField, Given, Step, StepKind};
+use definition::{Assignment, FormField, Given, Project, Step, StepKind};
 use mapping::{Condition, Expression, Problem};
-use record::{Fault, Schema};
+use record::{Entity, Fault, Schema, Type};
 
-use super::{Assign, Formula, Handler, Placed, Question, What};
+use super::{Assign, Digits, Formula, Handler, Placed, Question, What};
 use crate::codes;
 
-pub(super) fn steps(sight: &Schema, steps: &[Step]) -> Result<(Vec<Placed>, Vec<Handler>), Fault> {
-    let mut compiler = Compiler { sight, steps: Vec::new(), handlers: Vec::new() };
+pub(super) fn steps(
+    project: &Project,
+    entity: &Entity,
+    sight: &Schema,
+    steps: &[Step],
+) -> Result<(Vec<Placed>, Vec<Handler>), Fault> {
+    let mut compiler = Compiler { project, entity, sight, steps: Vec::new(), handlers: Vec::new() };
     compiler.all(steps)?;
     Ok((compiler.steps, compiler.handlers))
 }
 
 struct Compiler<'a> {
+    project: &'a Project,
+    /// Whose records the flow is about.
+    entity: &'a Entity,
     sight: &'a Schema,
     steps: Vec<Placed>,
     handlers: Vec<Handler>,
@@ -51,12 +59,12 @@ impl Compiler<'_> {
             },
             StepKind::DelayUntil(text) => What::Until(self.formula(step, text)?),
             StepKind::Terminate(why) => What::End(self.given(step, why)?),
-            StepKind::Set(set) => What::Set(self.assigns(step, set)?),
+            StepKind::Set(set) => What::Set(self.assigns(step, set, Some(self.entity))?),
             StepKind::Write { entity, to, key, set } => What::Write {
                 entity: entity.clone(),
                 to: to.clone(),
                 key: self.formulas(step, key)?,
-                set: self.assigns(step, set)?,
+                set: self.assigns(step, set, self.project.entity(entity).map(|entity| &**entity))?,
             },
             StepKind::Notify { to, text } => What::Notify { to: self.given(step, to)?, text: self.given(step, text)? },
             StepKind::Wait(wait) => What::Wait(*wait),
@@ -159,9 +167,21 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn assigns(&self, step: &Step, set: &[Assignment]) -> Result<Vec<Assign>, Fault> {
+    /// `of` is the entity whose fields are written.
+    fn assigns(&self, step: &Step, set: &[Assignment], of: Option<&Entity>) -> Result<Vec<Assign>, Fault> {
         let one = |assignment: &Assignment| {
-            Ok(Assign { field: assignment.field.clone(), value: self.given(step, &assignment.value)? })
+            let field = of.and_then(|of| of.field(&assignment.field));
+            let personal = field.is_some_and(|field| field.personal);
+            // Only of the record that the flow is about are all fields seen here.
+            let mine = of.is_some_and(|of| *of.name == *self.entity.name);
+            let digits = field.filter(|field| field.ty == Type::Money).map(|field| {
+                match super::digits_of(field, "", self.sight) {
+                    Digits::By(_) if !mine => Digits::Fixed(crate::money::USUAL),
+                    digits => digits,
+                }
+            });
+            let (field, value) = (assignment.field.clone(), self.given(step, &assignment.value)?);
+            Ok(Assign { field, value, digits, personal })
         };
         set.iter().map(one).collect()
     }

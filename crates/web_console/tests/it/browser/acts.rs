@@ -233,6 +233,32 @@ fn flows(window: &Window<'_>, walk: &Walk) {
     ];
     take(window, walk, &cancel);
     assert_eq!(instance().state, store::flows::State::Cancelled);
+    // What somebody has done by hand is left out; an approval never is.
+    let left = || store.flow_instance(store::flows::InstanceId(walk.stage.instance + 1)).unwrap().unwrap();
+    let skip = [
+        Open(&format!("/flows/{}", walk.stage.instance + 1)),
+        Sees("finance refused the customer C-1003"),
+        Click("a.command[href$='/skip']"),
+        Sees("Whatever the step was to do has to be done by hand"),
+        Write("input[name=note]", "done by hand in finance"),
+        GO,
+        Sees("skipped steps[1].then[0]: done by hand in finance"),
+    ];
+    take(window, walk, &skip);
+    assert_eq!((left().state, left().at), (store::flows::State::Running, None));
+    let asks = || store.flow_instance(store::flows::InstanceId(walk.stage.instance - 1)).unwrap().unwrap();
+    let migrate = [
+        Open("/integrations/terms/migrate"),
+        Sees("A question that stands is put again"),
+        Choose("select[name=to]", "2"),
+        GO,
+        Sees("terms"),
+    ];
+    take(window, walk, &migrate);
+    window.until_true("location.pathname === '/integrations/terms'");
+    assert_eq!(asks().version, 2);
+    let again = [Open(&format!("/flows/{}", walk.stage.instance - 1)), Sees("goes on with version 2")];
+    take(window, walk, &again);
 }
 
 /// Everything that was done stands in the audit log, with who did it and why.
@@ -253,7 +279,9 @@ fn audited(window: &Window<'_>, walk: &Walk, narrow: bool) {
         "dead-letters restore",
         "dead-letters retry",
         "flow cancel",
+        "flow migrate",
         "flow retry",
+        "flow skip",
         "pause",
         "resume",
         "retry job cancel",

@@ -1,5 +1,6 @@
 //! A hub that has something to show: of everything that a page can show, at least one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hub::retries::Wanted;
@@ -14,8 +15,10 @@ use store::queue::{self, Message, Problem};
 use store::runs::State;
 use store::{OpResult, Store, approvals, outages};
 
+use crate::kinds;
 use crate::lists::run;
 use crate::support::Bench;
+use crate::systems::Systems;
 
 const PROJECT: &[(&str, &str)] = &[
     ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
@@ -79,7 +82,7 @@ pub struct Stage {
     pub rows: String,
     /// The retry of some rows, which waits for somebody.
     pub job: i64,
-    /// An instance of a flow that cannot go on.
+    /// An instance of a flow that cannot go on; the one after it neither, and the one before it asks.
     pub instance: i64,
 }
 
@@ -136,7 +139,7 @@ async fn fill(bench: &Bench) -> Stage {
             store.commit_one(dead_letters::Op::Supersede { integration, entity, keys: keys.into() }).await.unwrap();
         }
     }
-    let instance = instances(store).await;
+    let instance = instances(bench).await;
     alerts(store).await;
     bench.wait(Duration::from_secs(600));
     Stage { row, message, rows, job: job.0, instance }
@@ -267,12 +270,17 @@ pub async fn outage(store: &Store) {
     store.commit_one(note).await.unwrap();
 }
 
-/// An instance of the flow that asks somebody, and one that failed.
-async fn instances(store: &Store) -> i64 {
-    let version = flows::Op::Version { integration: "terms".into(), fingerprint: "1".into(), definition: "{}".into() };
+/// An instance of the flow that asks somebody, and two that failed; answers the first of these. The flow has been changed
+/// since they began.
+async fn instances(bench: &Bench) -> i64 {
+    let (store, project) = (&bench.store, &bench.console.project);
+    let flows = hub::flows::Flows::new(project.clone(), Arc::new(Systems), store.clone(), kinds::ALL.to_vec());
+    assert_eq!(flows.keep("terms").await.unwrap(), 1);
+    let definition = store.flow_version("terms", 1).unwrap().unwrap().definition;
+    let version = flows::Op::Version { integration: "terms".into(), fingerprint: "changed".into(), definition };
     store.commit_one(version).await.unwrap();
     let mut last = 0;
-    for (number, asks) in [("C-1001", true), ("C-1002", false)] {
+    for (number, asks) in [("C-1001", true), ("C-1002", false), ("C-1003", false)] {
         let start = flows::Start {
             integration: "terms".into(),
             version: 1,
@@ -297,21 +305,25 @@ async fn instances(store: &Store) -> i64 {
             }
             false => json!("ready"),
         };
-        let data = json!({ "at": "steps[0]", "doing": doing, "set": {}, "decisions": {} }).to_string();
-        let problem = (!asks).then(|| json!({ "code": "IB0412", "what": "finance refused the customer C-1002", "do": "look whether finance has it" }).to_string());
+        let at = if asks { "steps[0]" } else { "steps[1].then[0]" };
+        let decided = json!({ "decision": { "outcome": "approved", "by": "cfo", "comment": "good for it", "at": now.to_string() } });
+        let decisions = if asks { json!({}) } else { decided };
+        let data = json!({ "at": at, "doing": doing, "set": {}, "decisions": decisions }).to_string();
+        let problem = (!asks).then(|| json!({ "code": "IB0412", "what": format!("finance refused the customer {number}"), "do": "look whether finance has it" }).to_string());
         let state = if asks { flows::State::Running } else { flows::State::Failed };
         let note = |what: &str, person: Option<&str>| flows::NewStep {
-            path: "steps[0]".into(),
+            path: at.into(),
             what: what.into(),
             person: person.map(str::to_owned),
         };
         let steps =
             vec![note("begun", None), note(if asks { "asks controller, cfo" } else { "finance refused it" }, None)];
-        let to = flows::Move { state, data, problem, steps, wake: None, ..flows::Move::of(&instance) };
+        let at = Some(at.to_owned());
+        let to = flows::Move { state, at, data, problem, steps, wake: None, ..flows::Move::of(&instance) };
         store.commit_one(flows::Op::Move(Box::new(to))).await.unwrap();
         last = id.0;
     }
-    last
+    last - 1
 }
 
 /// What rings: one matter, one that follows from it, one that is over, and a silence.

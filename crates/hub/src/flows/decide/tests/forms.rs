@@ -30,10 +30,10 @@ fn what_was_filled_in_is_read_by_later_steps() {
     let record = flow.record(&[]);
     let first = flow.look(&begun(&flow, "eve"), Event::Go, &record, day(0)).unwrap();
     let Some(Effect::Ask { text, form, shown, .. }) = first.effects.first() else { panic!("{:?}", first.effects) };
-    assert_eq!(text, "Give 9000 for a reason?");
+    assert_eq!(text, "Give 9000.00 for a reason?");
     assert_eq!(
         (&form[0]["name"], &form[0]["default"], &form[1]["with"]),
-        (&json!("granted"), &json!("9000"), &json!("rejected"))
+        (&json!("granted"), &json!("9000.00"), &json!("rejected"))
     );
     assert_eq!(shown.get("form.amount"), Some(&Value::Decimal(9000.into())), "what was filled in is shown");
     let answer = |state: &State, by: &str, approve: bool, fields: serde_json::Value| {
@@ -46,7 +46,7 @@ fn what_was_filled_in_is_read_by_later_steps() {
     // The answer that decides is the one that counts.
     let both = answer(&one.state, "bob", true, json!({ "granted": 7000.50 }));
     let (_, wanted) = flow.run(both.state, &record, day(1));
-    assert_eq!(wanted, ["close decision", "set 7000.5"]);
+    assert_eq!(wanted, ["close decision", "set 7000.50"]);
     let no = answer(&one.state, "bob", false, json!({ "why": "too_much" }));
     assert_eq!(flow.run(no.state, &record, day(1)).1, ["close decision", "set too_much/eve"]);
     // Nobody answered: nothing was filled in.
