@@ -15,17 +15,10 @@ use crate::ask::Ask;
 use crate::page::{DOWN, icon};
 use crate::words::number;
 
-/// Rows that a CSV file holds at most; where there are more, its last line says so, and the page beside the link.
+/// Rows that a CSV file holds at most; where there are more, its last line says where, and the page beside the link.
 const CSV_ROWS_MAX: usize = 10_000;
 /// So many are asked for at a time.
 const CSV_STEP: usize = 1_000;
-
-fn not_all() -> String {
-    format!(
-        "There are more: a file holds the first {} rows. Filter the list to have the others.",
-        number(CSV_ROWS_MAX as u64)
-    )
-}
 
 /// A value as it is sorted, searched and exported.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,24 +125,35 @@ impl<T> List<'_, T> {
     /// The list as a file where that was asked for, else nothing: it is part of a page then.
     pub fn as_file(&mut self, ask: &Ask) -> Option<Result<Response, Problem>> {
         (ask.query("as") == Some("csv")).then(|| {
-            let view = self.view(ask);
+            let (view, part) = (self.view(ask), part(ask));
+            let first = (part - 1) * CSV_ROWS_MAX;
             let mut rows = Vec::new();
             // What is here already comes in one piece.
-            let step = if matches!(self.rows, Rows::Here(..)) { CSV_ROWS_MAX } else { CSV_STEP };
-            let all = loop {
-                let limit = step.min(CSV_ROWS_MAX - rows.len());
-                let page = self.fetch(&view, Slice { skip: rows.len(), limit })?;
-                let (last, more) = (page.rows.len() < limit, page.total > CSV_ROWS_MAX as u64);
+            let step = if matches!(self.rows, Rows::Here(..)) { CSV_ROWS_MAX + 1 } else { CSV_STEP };
+            // One more than a file holds, to know whether there are more.
+            while rows.len() <= CSV_ROWS_MAX {
+                let limit = step.min(CSV_ROWS_MAX + 1 - rows.len());
+                let page = self.fetch(&view, Slice { skip: first + rows.len(), limit })?;
+                let last = page.rows.len() < limit;
                 rows.extend(page.rows);
-                if last || rows.len() >= CSV_ROWS_MAX {
-                    break last || !more;
+                if last {
+                    break;
                 }
-            };
-            let mut text = csv::text(&self.columns, &rows);
-            if !all {
-                text += &format!("{}\r\n", not_all());
             }
-            Ok(crate::ask::csv(self.name, text))
+            let more = rows.len() > CSV_ROWS_MAX;
+            rows.truncate(CSV_ROWS_MAX);
+            let mut text = csv::text(&self.columns, &rows);
+            if more {
+                let (from, until) = (number(first as u64 + 1), number((first + CSV_ROWS_MAX) as u64));
+                let address = ask.console.project.hub.address.as_deref().unwrap_or_default();
+                let next = format!("{address}{}{}", ask.path, view.as_csv(part + 1));
+                csv::sentence(
+                    &mut text,
+                    format!("There are more: this file holds rows {from} to {until}. The next ones: {next}"),
+                );
+            }
+            let name = if part == 1 { self.name.to_owned() } else { format!("{}-{part}", self.name) };
+            Ok(crate::ask::csv(&name, text))
         })
     }
 
@@ -239,10 +243,23 @@ impl<T> List<'_, T> {
                 }
                 @if view.page > 1 { a rel="prev" href=(view.with_page(view.page - 1)) { "Previous" } }
                 @if more { a rel="next" href=(view.with_page(view.page + 1)) { "Next" } }
-                a.csv href=(view.as_csv()) { (icon(DOWN)) "CSV" @if page.total > CSV_ROWS_MAX as u64 { " of the first " (number(CSV_ROWS_MAX as u64)) } }
+                @if page.total > CSV_ROWS_MAX as u64 {
+                    span.csv {
+                        a href=(view.as_csv(1)) { (icon(DOWN)) "CSV of the first " (number(CSV_ROWS_MAX as u64)) }
+                        a href=(view.as_csv(2)) { "of the next" }
+                    }
+                    span.small { "A file holds " (number(CSV_ROWS_MAX as u64)) " rows; its last line says where the next ones are. Fewer rows: filter the list." }
+                } @else {
+                    a.csv href=(view.as_csv(1)) { (icon(DOWN)) "CSV" }
+                }
             }
         }
     }
+}
+
+/// Which file of a list that does not fit into one, counted from one.
+fn part(ask: &Ask) -> usize {
+    ask.query("part").and_then(|part| part.parse().ok()).filter(|n| (1..=100_000).contains(n)).unwrap_or(1)
 }
 
 fn heading<T>(column: &Column<T>, view: &View) -> Markup {

@@ -12,6 +12,11 @@ pub fn text<T>(columns: &[Column<T>], rows: &[T]) -> String {
     out
 }
 
+/// A line that is no row: what whoever reads the file has to know.
+pub fn sentence(out: &mut String, text: String) {
+    line(out, [text].into_iter());
+}
+
 fn plain(value: Plain) -> String {
     match value {
         Plain::Number(n) => n.to_string(),

@@ -89,8 +89,10 @@ impl View {
         View { sort, descending, page: 1, ..self.clone() }.address("")
     }
 
-    pub fn as_csv(&self) -> String {
-        View { page: 1, ..self.clone() }.address("csv")
+    /// The list as a file; of one that does not fit into one, the part with this number, counted from one.
+    pub fn as_csv(&self, part: usize) -> String {
+        let first = View { page: 1, ..self.clone() }.address("csv");
+        if part > 1 { format!("{first}&part={part}") } else { first }
     }
 
     fn address(&self, file: &str) -> String {

@@ -63,6 +63,45 @@ async fn runs_are_found_sorted_and_taken_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_does_not_fit_into_one_file_says_where_the_rest_is() {
+    let bench = Bench::new().await;
+    let all = 20_003;
+    for some in (1..=all).collect::<Vec<i64>>().chunks(2_000) {
+        let start = |_: &i64| {
+            store::Op::from(Op::Start {
+                integration: "things".to_owned(),
+                trigger: Trigger::Command,
+                slot: None,
+                retry_of: None,
+            })
+        };
+        bench.store.commit(some.iter().map(start).collect()).await.unwrap();
+    }
+    let page = bench.get("/runs?integration=things", None).await.text;
+    let next = "?integration=things&amp;as=csv&amp;part=2";
+    for said in ["more than 10,000", "CSV of the first 10,000", next, "its last line says where the next ones are"] {
+        assert!(page.contains(said), "no `{said}` in {page}");
+    }
+    // Each file leads to the next one, and all together are the list.
+    let (mut path, mut numbers, mut names) = ("/runs?integration=things&as=csv".to_owned(), Vec::new(), Vec::new());
+    loop {
+        let file = bench.get(&path, None).await;
+        names.push(file.header("content-disposition").split('"').nth(1).unwrap().to_owned());
+        let mut lines: Vec<&str> = file.text.lines().skip(1).collect();
+        let rest = lines.pop_if(|line| line.starts_with("\"There are more: "));
+        numbers.extend(lines.iter().map(|line| line.split(',').next().unwrap().parse::<i64>().unwrap()));
+        let Some(rest) = rest else { break };
+        assert_eq!(lines.len(), 10_000);
+        path = rest.trim_end_matches('"').rsplit(' ').next().unwrap().to_owned();
+    }
+    assert_eq!(numbers, (1..=all).rev().collect::<Vec<i64>>());
+    assert_eq!(names, ["runs.csv", "runs-2.csv", "runs-3.csv"]);
+    assert!(path.ends_with("part=3"), "{path}");
+    let fits = bench.get("/runs?integration=others", None).await.text;
+    assert!(!fits.contains("part=2") && fits.contains("CSV</a>"), "{fits}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_needs_attention_comes_first() {
     let bench = Bench::new().await;
     assert!(bench.get("/", None).await.text.contains("Nothing. Everything that should have run has run."));
