@@ -144,7 +144,7 @@ fn at(project: &Project, name: &str, kind: Kind, severity: Severity, now: Timest
         saying,
         cause: None,
     };
-    reached(project, &opening, now).into_iter().map(|(route, _)| route).collect()
+    reached(project, &opening, now).into_iter().map(|one| one.route).collect()
 }
 
 /// Who hears of something critical at an hour of the day.

@@ -42,13 +42,14 @@ const TOGETHER: usize = 3;
 
 /// What changes at a moment.
 ///
-/// `wanted` says who is told of an alert now. Each of them is told once, and once that it is over; whoever comes into
-/// question later (by the hour, or because it got worse) is told then. *Shape*: in the order in which it is to be written.
+/// `wanted` says who is told of an alert now, and how bad it is for them. Each of them is told once, and once that it is
+/// over; whoever comes into question later (by the hour, or because it got worse) is told then. *Shape*: in the order in
+/// which it is to be written.
 pub fn evaluate(
     conditions: &[Condition],
     standing: &[Standing],
     silences: &[Silence],
-    wanted: &dyn Fn(&Opening) -> Vec<Route>,
+    wanted: &dyn Fn(&Opening) -> Vec<(Route, Severity)>,
     now: Timestamp,
 ) -> Vec<Change> {
     let holding: BTreeMap<&str, &Condition> = conditions.iter().map(|c| (c.key.as_str(), c)).collect();
@@ -61,7 +62,7 @@ pub fn evaluate(
         .collect();
     // Something is a cause as long as it is open, also while it may come back.
     let open = |key: &str| key_is_open(key, &holding, &known, &ends);
-    let mut to_tell: Vec<(Opening, Vec<Route>)> = Vec::new();
+    let mut to_tell: Vec<(Opening, Vec<(Route, Severity)>)> = Vec::new();
     for condition in conditions {
         let cause = condition.cause.clone().filter(|cause| open(cause));
         let mut opening = opening(condition, cause.clone());
@@ -95,9 +96,8 @@ pub fn evaluate(
             || quiet_until.is_some_and(|until| until > now)
             || silences.iter().any(|silence| covers(silence, &opening, now));
         if !quiet {
-            let severity = opening.saying.severity;
             let mut routes = wanted(&opening);
-            routes.retain(|route| !was_told(told, route, severity));
+            routes.retain(|(route, severity)| !was_told(told, route, *severity));
             if !routes.is_empty() {
                 to_tell.push((opening, routes));
             }
@@ -155,15 +155,15 @@ fn was_told(told: &[Notified], route: &Route, severity: Severity) -> bool {
 
 /// The notices of what opens: one for each alert and route, or one for several where they are many.
 fn tell_openings(
-    to_tell: &[(Opening, Vec<Route>)],
+    to_tell: &[(Opening, Vec<(Route, Severity)>)],
     known: &BTreeMap<&str, &Standing>,
     now: Timestamp,
     changes: &mut Vec<Change>,
 ) {
-    let mut by_route: BTreeMap<&Route, Vec<&Opening>> = BTreeMap::new();
+    let mut by_route: BTreeMap<&Route, Vec<Told<'_>>> = BTreeMap::new();
     for (opening, routes) in to_tell {
-        for route in routes {
-            by_route.entry(route).or_default().push(opening);
+        for (route, severity) in routes {
+            by_route.entry(route).or_default().push((opening, *severity));
         }
     }
     for (route, openings) in by_route {
@@ -171,27 +171,31 @@ fn tell_openings(
             let (_, notices) = known.get(opening.key.as_str())?;
             notices.iter().find(|notice| notice.route == route.name()).map(|notice| notice.about.clone())
         };
-        let (again, new): (Vec<&Opening>, Vec<&Opening>) =
-            openings.into_iter().partition(|opening| earlier(opening).is_some());
-        let single = |opening: &Opening| {
+        let (again, new): (Vec<Told<'_>>, Vec<Told<'_>>) =
+            openings.into_iter().partition(|(opening, _)| earlier(opening).is_some());
+        let single = |told: Told<'_>| {
+            let opening = told.0;
             let opened = known.get(opening.key.as_str()).map_or(now, |(alert, _)| alert.opened);
             let about = earlier(opening).unwrap_or(format!("{}@{}", opening.key, opened.as_millisecond()));
-            tell(route, about, &[opening])
+            tell(route, about, &[told])
         };
         // PagerDuty gathers by itself, and closes each by its own key.
         if new.len() > TOGETHER && route.way != Way::PagerDuty {
-            let about = format!("{SEVERAL}{}@{}", new[0].key, now.as_millisecond());
+            let about = format!("{SEVERAL}{}@{}", new[0].0.key, now.as_millisecond());
             changes.push(Change::Tell(tell(route, about, &new)));
         } else {
-            changes.extend(new.into_iter().map(|opening| Change::Tell(single(opening))));
+            changes.extend(new.into_iter().map(|told| Change::Tell(single(told))));
         }
-        changes.extend(again.into_iter().map(|opening| Change::Tell(single(opening))));
+        changes.extend(again.into_iter().map(|told| Change::Tell(single(told))));
     }
 }
 
-fn tell(route: &Route, about: String, openings: &[&Opening]) -> Tell {
-    let severity = openings.iter().map(|opening| opening.saying.severity).max().unwrap_or(Severity::Warning);
-    let keys = openings.iter().map(|opening| opening.key.clone()).collect();
+/// What somebody is told of, and how bad it is for them.
+type Told<'o> = (&'o Opening, Severity);
+
+fn tell(route: &Route, about: String, openings: &[Told<'_>]) -> Tell {
+    let severity = openings.iter().map(|(_, severity)| *severity).max().unwrap_or(Severity::Warning);
+    let keys = openings.iter().map(|(opening, _)| opening.key.clone()).collect();
     Tell { route: route.clone(), kind: NoticeKind::Opened, severity, about, keys }
 }
 

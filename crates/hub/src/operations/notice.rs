@@ -6,8 +6,9 @@ use record::{Notice, NoticeKind, Severity};
 use store::alerts::{Opening, Severity as Stored};
 
 use super::conditions::moment;
-use super::evaluate::SEVERAL;
+use super::evaluate::{SEVERAL, Tell};
 use super::kind::Kind;
+use super::routes::own;
 
 fn severity(stored: Stored) -> Severity {
     match stored {
@@ -17,17 +18,16 @@ fn severity(stored: Stored) -> Severity {
 }
 
 /// The notice of alerts that open: of one fully, of several as a list.
-pub fn opened(project: &Project, about: &str, alerts: &[&Opening], now: Timestamp) -> Notice {
-    let zone = &project.hub.time_zone;
-    let worst = alerts.iter().map(|alert| alert.saying.severity).max().unwrap_or(Stored::Warning);
+pub fn opened(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestamp) -> Notice {
+    let (zone, about) = (&project.hub.time_zone, &tell.about);
     let [alert] = alerts else {
         // Each says itself what it is about.
         let fact = |alert: &&Opening| (severity(alert.saying.severity).word().to_owned(), alert.saying.title.clone());
         let facts = alerts.iter().map(fact).collect();
         return Notice {
-            about: about.to_owned(),
+            about: about.clone(),
             kind: NoticeKind::Opened,
-            severity: severity(worst),
+            severity: severity(tell.severity),
             title: format!("{}: {} things need somebody", project.hub.name, alerts.len()),
             text: "They began at the same time, so they may have one cause. One notice says when all of them are over."
                 .to_owned(),
@@ -43,13 +43,17 @@ pub fn opened(project: &Project, about: &str, alerts: &[&Opening], now: Timestam
         text += &format!("\n\nWhat it is for: {}", integration.purpose);
     }
     let mut facts = vec![("since".to_owned(), moment(alert.saying.since, zone))];
+    let own = own(project, alert, &tell.route.who);
+    if !own.is_empty() {
+        facts.push(("of yours".to_owned(), own.join(", ")));
+    }
     facts.extend(alert.saying.facts.iter().cloned());
     facts.extend(integration.map(|integration| ("owner".to_owned(), integration.owner.clone())));
     facts.push(("runbook".to_owned(), runbook_command(alert)));
     Notice {
-        about: about.to_owned(),
+        about: about.clone(),
         kind: NoticeKind::Opened,
-        severity: severity(alert.saying.severity),
+        severity: severity(tell.severity),
         title: format!("{}: {}", project.hub.name, alert.saying.title),
         text,
         facts,

@@ -45,63 +45,104 @@ pub fn everyone(project: &Project) -> Vec<Route> {
     routes
 }
 
-/// Who is told of an alert at a moment: those of [`reached`] for whom it is time.
-pub fn wanted(project: &Project, opening: &Opening, now: Timestamp) -> Vec<Route> {
+/// Somebody who comes into question for an alert.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reached {
+    pub route: Route,
+    /// How bad it is for them: whose work only waits for a system is not got out of bed by somebody else's that is late.
+    pub severity: Severity,
+    /// When they are told, where that is not now.
+    pub from: Option<Timestamp>,
+}
+
+/// Who is told of an alert at a moment, and how bad it is for them: those of [`reached`] for whom it is time.
+pub fn wanted(project: &Project, opening: &Opening, now: Timestamp) -> Vec<(Route, Severity)> {
     let reached = reached(project, opening, now).into_iter();
-    reached.filter(|(_, from)| from.is_none()).map(|(route, _)| route).collect()
+    reached.filter(|one| one.from.is_none()).map(|one| (one.route, one.severity)).collect()
 }
 
 /// Who is told of an alert, and when, where that is not now.
 ///
 /// The owner of the integration, or of the system, by every way that it has; a pager rings for what is critical only.
-/// Besides them the hub's `alerts:`, by severity and hour. What is about the hub goes to those, and where there are none
-/// to every owner. A warning waits for the working hours of whoever is told, unless a route says its hours itself; what
-/// is critical does not. *Shape*: sorted, without repeats.
-pub fn reached(project: &Project, opening: &Opening, now: Timestamp) -> Vec<(Route, Option<Timestamp>)> {
+/// Of a system also the owners of what it holds up, and of what waits for it: to these it is a warning. Besides them the
+/// hub's `alerts:`, by severity and hour. What is about the hub goes to those, and where there are none to every owner. A
+/// warning waits for the working hours of whoever is told, unless a route says its hours itself; what is critical does
+/// not. *Shape*: sorted, each route once.
+pub fn reached(project: &Project, opening: &Opening, now: Timestamp) -> Vec<Reached> {
     let severity = opening.saying.severity;
-    let mut owners: Vec<&str> = Vec::new();
+    let mut owners: Vec<(&str, Severity)> = Vec::new();
     if let Some(integration) = project.integration(&opening.integration) {
-        owners.push(&integration.owner);
+        owners.push((&integration.owner, severity));
     } else if let Some(system) = project.system(&opening.system) {
-        owners.extend(system.owner.as_deref());
-        // Of several that it holds up, those; of anything else about it, all that use it.
-        let held = opening.saying.facts.iter().find(|(label, _)| label == "held up");
-        let users = project.integrations.iter().filter(|integration| match held {
-            Some((_, names)) => names.split(", ").any(|name| name == integration.name),
-            None => integration.systems().contains(&opening.system.as_str()),
-        });
-        owners.extend(users.map(|integration| integration.owner.as_str()));
+        owners.extend(system.owner.as_deref().map(|owner| (owner, severity)));
+        let (held, waiting) = (named(opening, HELD_UP), named(opening, WAITS_FOR_IT));
+        owners.extend(project.integrations.iter().filter_map(|integration| {
+            let (name, owner) = (integration.name.as_str(), integration.owner.as_str());
+            if held.contains(&name) {
+                Some((owner, severity))
+            } else if waiting.contains(&name) {
+                Some((owner, Severity::Warning))
+            } else {
+                // Of anything else about it, all that use it.
+                let uses = held.is_empty() && waiting.is_empty() && integration.systems().contains(&&*opening.system);
+                uses.then_some((owner, severity))
+            }
+        }));
     } else if project.hub.alerts.is_empty() {
-        owners.extend(project.integrations.iter().map(|integration| integration.owner.as_str()));
+        owners.extend(project.integrations.iter().map(|integration| (integration.owner.as_str(), severity)));
     }
     if opening.kind == Kind::Approval.word() {
         let asked = opening.saying.facts.iter().find(|(label, _)| label == "asked of");
-        owners.extend(asked.map(|(_, who)| who.as_str()));
+        owners.extend(asked.map(|(_, who)| (who.as_str(), severity)));
     }
-    let pages = |route: &Route| route.way != Way::PagerDuty || severity == Severity::Critical;
-    let in_time = |route: Route| {
+    let in_time = |route: Route, severity: Severity| {
         let from = if severity == Severity::Critical { None } else { works_next(project, &route.who, now) };
-        (route, from)
+        Reached { route, severity, from }
     };
-    let mut all: Vec<(Route, Option<Timestamp>)> =
-        owners.into_iter().flat_map(|who| routes_of(project, who)).filter(pages).map(in_time).collect();
+    let mut all: Vec<Reached> = Vec::new();
+    for (who, severity) in owners {
+        let rings = |route: &Route| route.way != Way::PagerDuty || severity == Severity::Critical;
+        all.extend(routes_of(project, who).into_iter().filter(rings).map(|route| in_time(route, severity)));
+    }
     let time = now.to_zoned(project.hub.time_zone.clone()).time();
     for route in project.hub.alerts.iter().filter(|route| route.severity.iter().any(|word| word == severity.as_str())) {
         let told = route.to.iter().flat_map(|who| routes_of(project, who));
         match route.between {
-            None => all.extend(told.map(in_time)),
-            Some(hours) if contains(hours, time) => all.extend(told.map(|route| (route, None))),
+            None => all.extend(told.map(|route| in_time(route, severity))),
+            Some(hours) if contains(hours, time) => {
+                all.extend(told.map(|route| Reached { route, severity, from: None }));
+            }
             Some(_) => {}
         }
     }
     // Nobody hears of a broken way by that way.
     if let Some(broken) = opening.key.strip_prefix(&format!("{}/", Kind::Notifier.word())) {
-        all.retain(|(route, _)| route.name() != broken);
+        all.retain(|one| one.route.name() != broken);
     }
-    // Who comes twice is told as early as one of them says; nothing is now, and sorts first.
-    all.sort();
-    all.dedup_by(|later, earlier| later.0 == earlier.0);
+    // Who comes twice is told of the worse, as early as one of them says; nothing is now, and sorts first.
+    all.sort_by(|a, b| a.route.cmp(&b.route).then(b.severity.cmp(&a.severity)).then(a.from.cmp(&b.from)));
+    all.dedup_by(|later, earlier| later.route == earlier.route);
     all
+}
+
+/// The label of the integrations that a system holds up: something of theirs is late or does not get through.
+pub(super) const HELD_UP: &str = "held up";
+/// The label of those that nothing is wrong with yet, and that need the system.
+pub(super) const WAITS_FOR_IT: &str = "waits for it";
+
+/// The integrations that a fact of an alert names.
+fn named<'o>(opening: &'o Opening, label: &str) -> Vec<&'o str> {
+    let fact = opening.saying.facts.iter().find(|(name, _)| name == label);
+    fact.map(|(_, names)| names.split(", ").collect()).unwrap_or_default()
+}
+
+/// Of the integrations that an alert of a system names, those that somebody answers for, where there are others too.
+pub(super) fn own<'o>(project: &Project, opening: &'o Opening, who: &str) -> Vec<&'o str> {
+    let mut names = [named(opening, HELD_UP), named(opening, WAITS_FOR_IT)].concat();
+    let all = names.len();
+    let owner = |name: &str| project.integration(name).map(|i| i.owner.strip_prefix("group:").unwrap_or(&i.owner));
+    names.retain(|name| owner(name) == Some(who));
+    if names.len() < all { names } else { Vec::new() }
 }
 
 /// Those who were not told of an open alert because they do not work now, with the moment at which they are.
@@ -110,7 +151,7 @@ pub fn told_later(project: &Project, alert: &Alert, notices: &[Notified], now: T
         return Vec::new();
     }
     let later =
-        reached(project, &Opening::from(alert), now).into_iter().filter_map(|(route, from)| Some((route, from?)));
+        reached(project, &Opening::from(alert), now).into_iter().filter_map(|one| Some((one.route, one.from?)));
     later.filter(|(route, _)| !notices.iter().any(|notice| notice.route == route.name())).collect()
 }
 
@@ -168,7 +209,7 @@ mod tests {
             saying,
             cause: None,
         };
-        wanted(project, &opening, now).iter().map(Route::name).collect::<Vec<_>>().join(" ")
+        wanted(project, &opening, now).iter().map(|(route, _)| route.name()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]

@@ -178,7 +178,8 @@ impl Notes {
 fn now(out: &mut String, project: &Project, integration: &Integration, live: &Live) {
     let zone = &project.hub.time_zone;
     let known = &live.known;
-    *out += &format!("## Now\n\nAs of {}.\n\n", moment(live.now, zone));
+    // On paper it gets old.
+    *out += &format!("## Now\n\nAs of {} {}.\n\n", moment(live.now, zone), live.now.to_zoned(zone.clone()).year());
     for alert in &live.alerts {
         let acked = alert.acked_by.as_ref().map_or(String::new(), |by| format!(" ({by} looks at it)"));
         *out += &format!(
@@ -201,7 +202,7 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
             *out += &format!(
                 "- Run {} ({}) began at {}: {} read, {} written, {} rejected.\n",
                 run.id,
-                run.state,
+                run.state.as_str().replace('_', " "),
                 moment(run.started, zone),
                 counts.read,
                 counts.written(),

@@ -176,13 +176,13 @@ fn write(
 fn not_before(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestamp) -> Option<Timestamp> {
     let at_once = tell.kind == NoticeKind::Opened
         || tell.severity == alerts::Severity::Critical
-        || alerts.iter().any(|alert| wanted(project, alert, now).contains(&tell.route));
+        || alerts.iter().any(|alert| wanted(project, alert, now).iter().any(|(route, _)| *route == tell.route));
     works_next(project, &tell.route.who, now).filter(|_| !at_once)
 }
 
 fn notice_of(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestamp) -> Notice {
     match tell.kind {
-        NoticeKind::Opened => notice::opened(project, &tell.about, alerts, now),
+        NoticeKind::Opened => notice::opened(project, tell, alerts, now),
         NoticeKind::Resolved => notice::resolved(project, &tell.about, alerts, tell.severity, now),
     }
 }

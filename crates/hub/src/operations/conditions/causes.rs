@@ -3,6 +3,7 @@
 use store::looks::Look;
 
 use super::*;
+use crate::operations::routes::{HELD_UP, WAITS_FOR_IT};
 
 /// A system that does not answer, and several integrations that are held up by one system, are one matter: the system.
 pub(super) fn gather_by_system(
@@ -33,13 +34,23 @@ pub(super) fn gather_by_system(
             }
         }
         let held: Vec<&Condition> = found.iter().map(|at| &all[*at]).collect();
-        let saying = saying(project, system, silent, &held);
+        // What nothing is wrong with yet needs a system that does not answer all the same.
+        let mut waiting = if silent.is_some() { users(project, facts, system) } else { Vec::new() };
+        waiting.retain(|name| !names.contains(name));
+        let saying = saying(project, system, silent, &held, &waiting);
         for at in found {
             all[at].cause = Some(key.clone());
         }
         let (integration, system) = (String::new(), system.to_owned());
         all.push(Condition { key, kind: Kind::SystemDown, integration, system, saying, cause: None });
     }
+}
+
+/// The integrations that use a system, and that nobody has paused.
+fn users<'p>(project: &'p Project, facts: &Facts, system: &str) -> Vec<&'p str> {
+    let paused = |name: &str| facts.integrations.iter().any(|known| known.name == name && known.paused);
+    let all = crate::looks::users(project, system).into_iter().map(|user| user.name.as_str());
+    all.filter(|name| !paused(name)).collect()
 }
 
 /// Whether it is worth a person's time, though nothing is held up yet.
@@ -49,8 +60,11 @@ fn has_lasted(look: &Look, facts: &Facts, rules: &Rules) -> bool {
     look.since.checked_add(wait).is_ok_and(|then| then <= facts.now)
 }
 
-/// What is said of a system that does not answer, or holds something up.
-fn saying(project: &Project, system: &str, look: Option<&Look>, held: &[&Condition]) -> Saying {
+/// More purposes than this are counted: all names stand below.
+const PURPOSES: usize = 5;
+
+/// What is said of a system that does not answer, or holds something up; `waiting` is what needs it besides.
+fn saying(project: &Project, system: &str, look: Option<&Look>, held: &[&Condition], waiting: &[&str]) -> Saying {
     let zone = &project.hub.time_zone;
     let names: BTreeSet<&str> = held.iter().map(|condition| condition.integration.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
@@ -67,22 +81,30 @@ fn saying(project: &Project, system: &str, look: Option<&Look>, held: &[&Conditi
         (None, holds) => format!("{system} {}", holds.unwrap_or_default()),
     };
     let purposes = |names: &[&str]| {
-        let known = names.iter().filter_map(|name| project.integration(name));
-        known.map(|i| format!("{}: {}", i.name, i.purpose)).collect::<Vec<_>>().join(" ")
-    };
-    let text = match names.is_empty() {
-        false => format!("What does not happen meanwhile: {}", purposes(&names)),
-        true => {
-            let users: Vec<&str> = crate::looks::users(project, system).iter().map(|user| user.name.as_str()).collect();
-            format!(
-                "Nothing is late because of it yet, and nothing is lost. It is needed for this. {}",
-                purposes(&users)
-            )
+        let known = names.iter().take(PURPOSES).filter_map(|name| project.integration(name));
+        let mut all: Vec<String> = known.map(|i| format!("{}: {}", i.name, i.purpose)).collect();
+        if names.len() > PURPOSES {
+            all.push(format!("And {} more.", names.len() - PURPOSES));
         }
+        all.join(" ")
+    };
+    let text = match (names.is_empty(), waiting.is_empty()) {
+        (true, _) => format!(
+            "Nothing is late because of it yet, and nothing is lost. It is needed for this. {}",
+            purposes(waiting)
+        ),
+        (false, true) => format!("What does not happen meanwhile: {}", purposes(&names)),
+        (false, false) => format!(
+            "What does not happen meanwhile: {} Nothing is late yet of what else needs {system}, and it waits too. {}",
+            purposes(&names),
+            purposes(waiting)
+        ),
     };
     let mut facts = Vec::new();
-    if !names.is_empty() {
-        facts.push(("held up".to_owned(), names.join(", ")));
+    for (label, names) in [(HELD_UP, names.as_slice()), (WAITS_FOR_IT, waiting)] {
+        if !names.is_empty() {
+            facts.push((label.to_owned(), names.join(", ")));
+        }
     }
     let first = held.iter().min_by_key(|condition| condition.saying.since);
     match silence {

@@ -44,7 +44,7 @@ impl Hub {
         &mut self,
         conditions: &[Condition],
         silences: &[Silence],
-        wanted: &dyn Fn(&Opening) -> Vec<Route>,
+        wanted: &dyn Fn(&Opening) -> Vec<(Route, Severity)>,
         now: Timestamp,
     ) {
         for change in evaluate(conditions, &self.standing, silences, wanted, now) {
@@ -114,8 +114,8 @@ impl Hub {
     }
 }
 
-fn always(_: &Opening) -> Vec<Route> {
-    vec![email("it")]
+fn always(opening: &Opening) -> Vec<(Route, Severity)> {
+    vec![(email("it"), opening.saying.severity)]
 }
 
 #[test]
@@ -224,7 +224,7 @@ proptest! {
         let kinds = [Kind::Late, Kind::NotRun, Kind::Paused, Kind::DeadLetters, Kind::Disk];
         let keys: Vec<String> = (0..timelines.len()).map(|n| format!("{}/thing-{n}", kinds[n % kinds.len()].word())).collect();
         let names: Vec<String> = (0..listeners).map(|n| format!("group-{n}")).collect();
-        let wanted = |_: &Opening| names.iter().map(|name| email(name)).collect::<Vec<_>>();
+        let wanted = |o: &Opening| names.iter().map(|name| (email(name), o.saying.severity)).collect::<Vec<_>>();
         // On and off by the minute, and quiet at the end.
         let on: Vec<Vec<bool>> = timelines.iter().map(|timeline| {
             timeline.iter().flat_map(|(on, off)| [vec![true; *on as usize], vec![false; *off as usize]].concat()).collect()
@@ -302,7 +302,8 @@ proptest! {
                 since: at(*from), until: at(from + length),
             }).filter(|silence| silence.since <= at(minute)).collect();
             let there = |n: &usize| listens[*n].get(minute as usize).copied().unwrap_or(true);
-            let wanted = |_: &Opening| (0..listens.len()).filter(there).map(|n| email(&format!("group-{n}"))).collect();
+            let told = |n| (email(&format!("group-{n}")), Severity::Warning);
+            let wanted = |_: &Opening| (0..listens.len()).filter(there).map(told).collect();
             for (n, when) in &acked {
                 if *when == minute && let Some(standing) = hub.standing.iter_mut().find(|(alert, _)| alert.key == key(*n)) {
                     standing.0.acked = Some(at(minute));

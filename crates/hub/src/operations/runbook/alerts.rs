@@ -51,6 +51,7 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
     let name = &integration.name;
     // The one that rings, or any number.
     let stuck = live.and_then(|live| live.known.stuck.as_ref()).map_or(1, |stuck| stuck.first.0);
+    let failed = live.and_then(|live| live.known.ended.as_ref()?.error.as_ref()).map(|error| error.code.as_str());
     let asked = live.and_then(|live| live.approvals.first()).map_or(1, |approval| approval.id.0);
     let step = |what: &str, commands: &[String]| (what.to_owned(), commands.to_vec());
     let systems: Vec<String> =
@@ -72,7 +73,7 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
                 "See the attempts and the error of the last one, and whether it waits for an approval.",
                 &[format!("ironbridge runs {name}"), "ironbridge status".into()],
             ),
-            step("Follow the code of that error.", &["ironbridge explain IB0739".into()]),
+            step("Follow the code of that error.", &[format!("ironbridge explain {}", failed.unwrap_or("IB0739"))]),
             step("See whether its systems answer.", &systems),
             step("Once the cause is gone, the schedule brings the next run; at once:", &[run]),
             step(&format!("Tell {owner} when it will be there."), &[]),
