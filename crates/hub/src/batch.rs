@@ -333,6 +333,8 @@ struct Chunk {
     updated: Vec<record::Key>,
     gone: Vec<record::Key>,
     rejected: Vec<Rejected>,
+    /// Rows that wait for others, with what a dead letter of theirs says from now on.
+    waits: Vec<Rejected>,
     /// Keys that the ledger forgets.
     removed: Vec<record::Key>,
     position: Option<String>,
@@ -445,6 +447,10 @@ impl Run<'_> {
             }
             let letter = rejected.into_dead_letter(&self.job.integration, pair, self.id);
             ops.push(dead_letters::Op::Reject(Box::new(letter)).into());
+        }
+        for waits in chunk.waits {
+            let letter = waits.into_dead_letter(&self.job.integration, pair, self.id);
+            ops.push(dead_letters::Op::Waits(Box::new(letter)).into());
         }
         // A row that waits keeps the run in which it began to.
         for entry in chunk.entries.iter_mut().filter(|entry| entry.state != Settled::Waiting) {

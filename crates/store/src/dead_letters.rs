@@ -169,6 +169,10 @@ impl DeadLetter {
 pub enum Op {
     /// A row was rejected: opens its dead letter, or updates and reopens the one that its key has.
     Reject(Box<Rejection>),
+    /// A row waits for something else now: the dead letter of its key, where one waits, gives that as its reason from now
+    /// on. It was not given up on again, so its count stays. Costs next to nothing while the integration has no dead
+    /// letters.
+    Waits(Box<Rejection>),
     /// These rows were written: closes what waits for their keys as superseded. Answers how many that were. Costs
     /// next to nothing while the integration has no dead letters.
     Supersede { integration: String, entity: String, keys: Vec<Key> },
@@ -212,6 +216,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             }
             Ok(OpResult::Count(closed))
         }
+        Op::Waits(row) => waits(tx, row).map(|()| OpResult::Done),
         Op::Again { id, problem } => {
             let Some(found) = by_id(tx.conn, id)? else {
                 return Err(Refusal::NoDeadLetter { id: id.to_string() }.into());
@@ -269,11 +274,9 @@ fn of_key(tx: &Tx<'_>, integration: &str, entity: &str, key: &Key) -> rusqlite::
     tx.first(sql, (integration, entity, key.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-fn reject(tx: &mut Tx<'_>, row: &Rejection) -> Result<DeadLetterId, Fail> {
-    let queue = queue::ensure(tx, &row.integration)?;
-    let dead = queue::dead_letter_queue(tx, &queue)?;
-    let before = of_key(tx, &row.integration, &row.entity, &row.key)?;
-    let message = Message {
+/// A rejected row as a message of the dead-letter queue.
+fn message_of(row: &Rejection) -> Message {
+    Message {
         id: format!("{}/{}", row.entity, row.key),
         integration: Some(row.integration.clone()),
         entity: Some(row.entity.clone()),
@@ -281,7 +284,14 @@ fn reject(tx: &mut Tx<'_>, row: &Rejection) -> Result<DeadLetterId, Fail> {
         content_type: Some("application/json".into()),
         body: row.record.clone(),
         ..Message::default()
-    };
+    }
+}
+
+fn reject(tx: &mut Tx<'_>, row: &Rejection) -> Result<DeadLetterId, Fail> {
+    let queue = queue::ensure(tx, &row.integration)?;
+    let dead = queue::dead_letter_queue(tx, &queue)?;
+    let before = of_key(tx, &row.integration, &row.entity, &row.key)?;
+    let message = message_of(row);
     let waits = before.is_some_and(|(_, state)| state.is_waiting());
     let seq = queue::put_dead(tx, &dead, before.map(|(seq, _)| seq), !waits, &message)?;
     let run = row.run.map(|run| run.0);
@@ -296,6 +306,27 @@ fn reject(tx: &mut Tx<'_>, row: &Rejection) -> Result<DeadLetterId, Fail> {
     count(tx, &row.integration, state, -1);
     count(tx, &row.integration, State::Open, 1);
     Ok(DeadLetterId::of_seq(seq))
+}
+
+fn waits(tx: &mut Tx<'_>, row: &Rejection) -> Result<(), Fail> {
+    if waiting(tx, &row.integration)? == 0 {
+        return Ok(());
+    }
+    let found = of_key(tx, &row.integration, &row.entity, &row.key)?;
+    let Some((seq, _)) = found.filter(|(_, state)| state.is_waiting()) else { return Ok(()) };
+    let Problem { code, what, place, why, fix, detail } = &row.problem;
+    let said = "SELECT 1 FROM dead_letter WHERE seq = ?1 AND code = ?2 AND what = ?3 AND detail = ?4";
+    if tx.first(said, (seq, code, what, detail), |row| row.get::<_, i64>(0))?.is_some() {
+        return Ok(());
+    }
+    let queue = queue::ensure(tx, &row.integration)?;
+    let dead = queue::dead_letter_queue(tx, &queue)?;
+    queue::put_dead(tx, &dead, Some(seq), false, &message_of(row))?;
+    let cause = groups::join(tx, &row.integration, &row.problem, &row.key.to_string())?;
+    let sql = "UPDATE dead_letter SET code = ?2, what = ?3, place = ?4, why = ?5, fix = ?6, detail = ?7, run = ?8,
+               last_seen = ?9, cause = ?10 WHERE seq = ?1";
+    tx.run(sql, (seq, code, what, place, why, fix, detail, row.run.map(|run| run.0), tx.now, cause))?;
+    Ok(())
 }
 
 fn supersede(tx: &mut Tx<'_>, integration: &str, entity: &str, key: &Key) -> Result<u64, Fail> {

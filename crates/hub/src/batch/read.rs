@@ -115,7 +115,7 @@ impl Run<'_> {
 
     /// Adds a chunk to what goes with the next commit.
     pub(super) fn hold(&mut self, chunk: Chunk) {
-        let Chunk { counts, entries, written, created, updated, gone, rejected, removed, position } = chunk;
+        let Chunk { counts, entries, written, created, updated, gone, rejected, waits, removed, position } = chunk;
         self.held.counts += counts;
         self.held.entries.extend(entries);
         self.held.written.extend(written);
@@ -123,6 +123,7 @@ impl Run<'_> {
         self.held.updated.extend(updated);
         self.held.gone.extend(gone);
         self.held.rejected.extend(rejected);
+        self.held.waits.extend(waits);
         self.held.removed.extend(removed);
         self.held.position = position.or(self.held.position.take());
     }

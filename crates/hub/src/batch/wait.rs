@@ -140,12 +140,18 @@ impl Run<'_> {
     async fn verdict(&mut self, pair: &Pair, orphans: Vec<Orphan>) -> Result<(), Stopped> {
         let now = self.store.clock().now();
         let mut chunk = Chunk::default();
+        let letters = self.store.dead_letters_waiting()?.iter().any(|(name, _)| *name == self.job.integration);
         for orphan in orphans {
             let waited = waited(self.store, orphan.row.waits_since, now)?;
             if waits_on(pair, waited) {
                 chunk.counts.skipped += 1;
                 self.waiting += 1;
                 chunk.entries.push(orphan.waits(pair, self.id));
+                if letters {
+                    let parents = self.unknown_parents(pair, &orphan.row)?;
+                    let rejected = rejected_by_destination(pair, &orphan.row, waits(orphan.fault));
+                    chunk.waits.push(Rejected { parents, ..rejected });
+                }
                 continue;
             }
             let mut fault = orphan.fault;
@@ -198,6 +204,13 @@ impl Run<'_> {
         self.store.commit(vec![self.lease.fence(), ledger::Op::Remove { system, entity, keys }.into()]).await?;
         Ok(())
     }
+}
+
+/// What a dead letter says of a row that goes by itself as soon as its parent is there.
+pub(crate) fn waits(mut fault: Fault) -> Fault {
+    fault.what = format!("{}; it waits for that row, and each run tries it again", fault.what);
+    fault.fix = "nothing, if the other row still comes; else bring it, or correct the reference at its source".to_owned();
+    fault
 }
 
 /// For how long a row has waited that began to in this run.

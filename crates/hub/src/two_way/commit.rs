@@ -19,6 +19,8 @@ pub(super) struct Chunk {
     pub agreements: Vec<agreements::Agreement>,
     pub forgotten: Vec<Key>,
     pub letters: Vec<Letter>,
+    /// What the dead letters of rows say that wait for others now.
+    pub waits: Vec<Letter>,
     /// Keys whose dead letters are closed.
     pub right: Vec<Key>,
     pub entries: Both<Vec<Entry>>,
@@ -73,6 +75,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 }
                 ops.extend(
                     chunk.letters.into_iter().map(|letter| dead_letters::Op::Reject(Box::new(letter.rejection)).into()),
+                );
+                ops.extend(
+                    chunk.waits.into_iter().map(|letter| dead_letters::Op::Waits(Box::new(letter.rejection)).into()),
                 );
                 if !chunk.right.is_empty() {
                     let (integration, entity, keys) = (integration.clone(), entity, chunk.right);

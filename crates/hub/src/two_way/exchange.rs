@@ -15,6 +15,7 @@ use super::memory::{Memory, Stage};
 use super::merge::{Both, Which};
 use super::prepare::Prepared;
 use super::run::{Mode, Run};
+use crate::batch::wait::waits;
 use crate::codes;
 use crate::error::Stopped;
 use crate::gone::Gone;
@@ -389,9 +390,13 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     chunk.counts += Counts { skipped: done.skipped + open - u64::from(tell), ..done };
                     chunk.waiting += u64::from(!tell);
                 }
-                if let (true, Some(fault)) = (tell, why) {
+                let last = why.as_ref().filter(|_| round == Round::Last);
+                if let (true, Some(fault)) = (tell, last) {
                     let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
                     chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
+                } else if let (true, Some(fault)) = (before.told, last) {
+                    let rejected = self.refused(joint, side, &case, &orders, waits((**fault).clone()));
+                    chunk.waits.push(self.letter(joint, side.other(), rejected, &case));
                 }
             }
             Effect::Done { .. } | Effect::Adopted => unreachable!("what is done has not failed"),

@@ -92,6 +92,29 @@ fn what_was_waited_for_in_vain_is_a_dead_letter_until_it_comes_after_all() {
     assert_eq!(world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok().out.trim(), "[]");
 }
 
+#[test]
+fn a_dead_letter_says_what_its_row_waits_for_now() {
+    let world = world("A>X B", "every 15 minutes");
+    world.sql("UPDATE customers SET terms_code = '99' WHERE customer_no = 'A'");
+    assert_eq!(counts(&world.run()), [1, 0, 1, 0, 0]);
+    let letter = || world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok().json()[0].take();
+    let before = letter();
+    assert_ne!(before["code"], "IB0515", "{before:#}");
+    // What was wrong is right now; what is left is that its parent has not come.
+    world.sql("UPDATE customers SET terms_code = '30', updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE customer_no = 'A'");
+    for _ in 0..2 {
+        assert_eq!(counts(&world.run()), [0, 0, 0, 1, 1]);
+        let now = letter();
+        assert_eq!((&now["id"], &now["count"]), (&before["id"], &before["count"]), "{now:#}");
+        assert_eq!((&now["code"], &now["state"]), (&"IB0515".into(), &"open".into()), "{now:#}");
+    }
+    let shown = world.ironbridge(&["dead-letters", "show", before["id"].as_str().unwrap()]).ok().out;
+    assert!(shown.contains("it waits for that row, and each run tries it again"), "{shown}");
+    insert(&world, "X");
+    assert_eq!(counts(&world.run())[0], 2);
+    assert_eq!(world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok().out.trim(), "[]");
+}
+
 /// People who work in finance meanwhile: each customer comes with another one that is no customer without it.
 #[test]
 fn several_entities_are_read_at_one_moment() {

@@ -55,6 +55,26 @@ fn one_for_each_key_updated_and_superseded() {
     let message = bench.store.dead_letter_message(&first).unwrap().unwrap();
     assert_eq!(message.body, br#"{"number":"C-1"}"#);
 
+    // It waits for something else now: another reason and record, and not given up on once more.
+    let waits = |text: &str| {
+        let record = format!(r#"{{"number":"{text}","name":"short"}}"#).into_bytes();
+        let (integration, entity) = ("customers".into(), "customer".into());
+        let row = Rejection { integration, entity, key: key(text), record, problem: problem("IB0515"), run: None };
+        bench.one(Op::Waits(Box::new(row)))
+    };
+    bench.pass(1000);
+    let at = bench.now();
+    for text in ["C-1", "C-2"] {
+        assert_eq!(waits(text), OpResult::Done);
+    }
+    bench.pass(1000);
+    assert_eq!(waits("C-1"), OpResult::Done, "nothing new");
+    let [found] = &all(&bench)[..] else { panic!("one that has no dead letter gets none") };
+    assert_eq!((found.count, found.last_seen, &found.problem), (2, at, &problem("IB0515")));
+    let message = bench.store.dead_letter_message(&first).unwrap().unwrap();
+    assert_eq!(message.body, br#"{"number":"C-1","name":"short"}"#);
+    assert_eq!(bench.store.queue_counts("customers").unwrap().unwrap().dead, 1);
+
     assert_eq!(supersede(&bench, "C-2"), OpResult::Count(0));
     assert_eq!(supersede(&bench, "C-1"), OpResult::Count(1));
     assert_eq!(supersede(&bench, "C-1"), OpResult::Count(0));
