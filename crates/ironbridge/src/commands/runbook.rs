@@ -76,8 +76,10 @@ table{border-collapse:collapse;margin:.5rem 0 1rem}td,th{text-align:left;vertica
 thead:not(:has(th:not(:empty))){display:none}\
 pre{background:#f3f2f1;padding:.6rem .8rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:4px}\
 code{font-family:'Cascadia Mono',Consolas,monospace;font-size:.92em}\
-@media(prefers-color-scheme:dark){body{color:#f3f2f1;background:#1f1f1f}pre{background:#2d2c2b}h2,td,th{border-color:#484644}}\
-@media print{main{max-width:none;padding:0}h3,pre,table{break-inside:avoid}h2,h3{break-after:avoid}pre{border:1px solid #c8c6c4}}";
+@media screen and (prefers-color-scheme:dark){body{color:#f3f2f1;background:#1f1f1f}pre{background:#2d2c2b}h2,td,th{border-color:#484644}}\
+@media print{@page{margin:16mm 15mm}:root{color-scheme:light}body{color:#000;font-size:11pt}a{color:#000}main{max-width:none;padding:0}\
+p,li,tr,pre{break-inside:avoid}h1,h2,h3{break-after:avoid}p,li{orphans:3;widows:3}pre{background:none;border:1px solid #999}\
+a[href^=http]::after{content:\" (\" attr(href) \")\";overflow-wrap:anywhere}}";
 
 #[cfg(test)]
 mod tests {

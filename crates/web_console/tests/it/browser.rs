@@ -7,6 +7,7 @@
 mod acts;
 mod chromium;
 mod keys;
+mod paper;
 mod people;
 mod phone;
 mod stage;

@@ -47,6 +47,19 @@ impl<'c> Window<'c> {
         self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
     }
 
+    /// As on paper, for somebody who sees the screen dark.
+    pub fn paper(&self) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        self.call("Emulation.setEmulatedMedia", json!({ "media": "print", "features": features }));
+    }
+
+    /// The page as it is printed. *Shape*: a PDF.
+    pub fn print(&self) -> Vec<u8> {
+        let how = json!({ "preferCSSPageSize": true, "printBackground": false, "paperWidth": 8.27, "paperHeight": 11.69 });
+        let printed = self.call("Page.printToPDF", how);
+        base64::engine::general_purpose::STANDARD.decode(printed["data"].as_str().unwrap()).unwrap()
+    }
+
     /// Whether our script runs.
     pub fn script_runs(&self, runs: bool) {
         self.call("Emulation.setScriptExecutionDisabled", json!({ "value": !runs }));
