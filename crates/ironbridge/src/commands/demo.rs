@@ -174,6 +174,8 @@ async fn live(cli: &Cli, dir: PathBuf) -> Result<u8, Failure> {
     say!("  hub       {}/ (the console: open it in a browser)", hub.url());
     if new {
         say!("\nThe first sync:");
+        // Whoever asks later whether the definition has changed since is told that it has not.
+        hub.store.commit(vec![hub::digest::in_use(&stage.project)]).await?;
         let report = sync(&hub.store, &stage.project).await?;
         summary(&report, begun);
     }

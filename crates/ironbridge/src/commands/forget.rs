@@ -60,13 +60,23 @@ fn tell(
     done: bool,
 ) -> Result<(), Failure> {
     let parts = [
-        ("journal", found.notes, "notes of what happened to it"),
-        ("dead_letters", found.dead_letters, "dead letters, with what was sent or read"),
-        ("messages", found.messages, "messages that wait: what they would have written is not written"),
-        ("ledger", found.ledger, "rows of the ledger: the hub does not know any more that it wrote it"),
-        ("agreements", found.agreements, "agreements between two systems"),
-        ("flows", found.flows, "instances of flows, with what they have read, set and asked; one under way ends"),
-        ("approvals", found.approvals, "lists of changes of approvals that are decided"),
+        ("journal", found.notes, ["note", "notes"], "of what happened to it"),
+        ("dead_letters", found.dead_letters, ["dead letter,", "dead letters,"], "with what was sent or read"),
+        (
+            "messages",
+            found.messages,
+            ["message that waits:", "messages that wait:"],
+            "what would have been written is not written",
+        ),
+        ("ledger", found.ledger, ["row", "rows"], "of the ledger: the hub does not know any more that it wrote it"),
+        ("agreements", found.agreements, ["agreement", "agreements"], "between two systems"),
+        (
+            "flows",
+            found.flows,
+            ["instance", "instances"],
+            "of flows, with what was read, set and asked; one under way ends",
+        ),
+        ("approvals", found.approvals, ["list", "lists"], "of changes of approvals that are decided"),
     ];
     let open = store.approvals(false, 1_000)?;
     let open = open.iter().filter(|approval| approval.details.contains(&wanted.key_text)).count();
@@ -89,7 +99,7 @@ fn tell(
     }
     if cli.format == Format::Json {
         let removed: serde_json::Map<String, serde_json::Value> =
-            parts.iter().map(|(name, count, _)| ((*name).to_owned(), json!(count))).collect();
+            parts.iter().map(|(name, count, ..)| ((*name).to_owned(), json!(count))).collect();
         say!("{:#}", json!({ "done": done, "removed": removed, "kept": kept, "being_worked_on": found.locked }));
         return Ok(());
     }
@@ -98,8 +108,8 @@ fn tell(
         return Ok(());
     }
     say!("{}", if done { "removed:" } else { "would be removed:" });
-    for (_, count, what) in parts.iter().filter(|(_, count, _)| *count > 0) {
-        say!("  {} {what}", number(*count));
+    for (_, count, [one, several], what) in parts.iter().filter(|(_, count, ..)| *count > 0) {
+        say!("  {} {} {what}", number(*count), if *count == 1 { one } else { several });
     }
     say!("kept:");
     for line in kept {

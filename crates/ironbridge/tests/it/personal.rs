@@ -100,7 +100,7 @@ fn what_the_other_side_repeats_and_what_waits_in_the_queue_is_masked() {
     let look = stage.run(&["forget", "customer", "C-1"]).fails(1, "IB1033");
     assert!(look.out.contains("would be removed:") && look.out.contains("kept:"), "{look:#?}");
     let done = stage.run(&["forget", "customer", "C-1", "--yes", "--note", "asked for"]).ok();
-    for part in ["1 dead letters", "1 messages that wait", "notes of what happened", "the audit log"] {
+    for part in ["1 dead letter,", "1 message that waits", "of what happened", "the audit log"] {
         assert!(done.out.contains(part), "no {part} in {}", done.out);
     }
     assert!(stage.say(&["trace", "customer", "C-1"]).contains("Nothing is known of customer C-1"));

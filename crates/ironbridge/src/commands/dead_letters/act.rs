@@ -23,7 +23,11 @@ pub fn waiting(store: &Store, id: &str) -> Result<DeadLetter, Failure> {
 fn dealt_with(letter: &DeadLetter) -> Failure {
     let by = letter.changed_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let what = format!("the dead letter {} is {}{by} already", short(letter), letter.state);
-    Failure::new(FAILED, DEALT_WITH, what, "nothing; those that wait: ironbridge dead-letters list")
+    let fix = match letter.state {
+        State::Discarded => format!("to have it back first: ironbridge dead-letters restore {}", short(letter)),
+        _ => "nothing; those that wait: ironbridge dead-letters list".to_owned(),
+    };
+    Failure::new(FAILED, DEALT_WITH, what, fix)
 }
 
 /// Somebody else was faster: says what they did.

@@ -164,7 +164,8 @@ pub fn show(cli: &Cli, project: &Project, store: &Store, group: &Group) -> Resul
         say!("  step   {}", cause.step);
     }
     say!("  first  {}", moment(group.first_seen, zone));
-    say!("  last   {}, given up on {} times in all", moment(group.last_seen, zone), number(group.times));
+    let times = if group.times == 1 { "once" } else { &format!("{} times in all", number(group.times)) };
+    say!("  last   {}, given up on {times}", moment(group.last_seen, zone));
     for (name, text) in [("owner", &group.owner), ("note", &group.note), ("link", &group.link)] {
         if let Some(text) = text {
             say!("  {name:<6} {text}");

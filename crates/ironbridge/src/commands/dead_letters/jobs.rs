@@ -67,7 +67,12 @@ pub async fn retry(cli: &Cli, retry: &Retry) -> Result<u8, Failure> {
     );
     since(&store, &job)?;
     let of_rows = group.cause.integration.clone();
+    if let Some(rate) = retry.rate {
+        talk!("`ironbridge up` sends them again, {rate} a minute.");
+    }
     match project.integration(&of_rows).is_some_and(|i| matches!(i.pattern, definition::Pattern::Batch(_))) {
+        true if retry.rate.is_some() => talk!("The run of {of_rows} after that reads their rows."),
+        false if retry.rate.is_some() => {}
         true => talk!("The next run of {of_rows} reads their rows again. Now: ironbridge run {of_rows}"),
         false => talk!("`ironbridge up` delivers them and goes on with the job."),
     }
@@ -125,7 +130,12 @@ fn print_preview(cli: &Cli, project: &Project, wanted: &Wanted, id: &str, found:
         say!("  {} for {to}", number(*count as u64));
     }
     if rows > 0 {
-        say!("  {} of them are rows, which the next run of {} reads again", number(rows as u64), wanted.integration);
+        match (rows, found.letters.len()) {
+            (1, 1) => say!("  it is a row, which the next run of {} reads again", wanted.integration),
+            (rows, _) => {
+                say!("  {} of them are rows, which the next run of {} reads again", number(rows as u64), wanted.integration)
+            }
+        }
     }
     say!("{definition}");
     let there: Vec<_> = found.took_effect.iter().filter(|effect| effect.same_destination).collect();
