@@ -209,7 +209,8 @@ impl Run<'_> {
 /// What a dead letter says of a row that goes by itself as soon as its parent is there.
 pub(crate) fn waits(mut fault: Fault) -> Fault {
     fault.what = format!("{}; it waits for that row, and each run tries it again", fault.what);
-    fault.fix = "nothing, if the other row still comes; else bring it, or correct the reference at its source".to_owned();
+    fault.fix =
+        "nothing, if the other row still comes; else bring it, or correct the reference at its source".to_owned();
     fault
 }
 

@@ -150,8 +150,7 @@ pub fn told_later(project: &Project, alert: &Alert, notices: &[Notified], now: T
     if alert.resolved.is_some() || alert.acked.is_some() || alert.cause.is_some() {
         return Vec::new();
     }
-    let later =
-        reached(project, &Opening::from(alert), now).into_iter().filter_map(|one| Some((one.route, one.from?)));
+    let later = reached(project, &Opening::from(alert), now).into_iter().filter_map(|one| Some((one.route, one.from?)));
     later.filter(|(route, _)| !notices.iter().any(|notice| notice.route == route.name())).collect()
 }
 

@@ -197,7 +197,9 @@ fn silence_ends_and_a_change_of_hour_or_severity_is_told() {
     hub.look(std::slice::from_ref(&late), &[], &always, at(11));
     assert_eq!(hub.count("late/prices", NoticeKind::Opened), 1, "it is late still");
     // At night somebody else is there as well.
-    let night = |_: &Opening| vec![email("it"), email("on-call")];
+    let to =
+        |names: &[&str], o: &Opening| names.iter().map(|name| (email(name), o.saying.severity)).collect::<Vec<_>>();
+    let night = |o: &Opening| to(&["it", "on-call"], o);
     hub.look(std::slice::from_ref(&late), &[], &night, at(12));
     assert_eq!(hub.count("late/prices", NoticeKind::Opened), 2);
     let worse = condition("late/prices", Severity::Critical, at(0));
@@ -205,11 +207,32 @@ fn silence_ends_and_a_change_of_hour_or_severity_is_told() {
     hub.look(std::slice::from_ref(&late), &[], &night, at(14));
     assert_eq!(hub.count("late/prices", NoticeKind::Opened), 4, "each is told once that it got worse");
     hub.of("late/prices").0.acked = Some(at(14));
-    let more = |_: &Opening| vec![email("it"), email("on-call"), email("boss")];
+    let more = |o: &Opening| to(&["it", "on-call", "boss"], o);
     hub.look(std::slice::from_ref(&worse), &[], &more, at(15));
     assert_eq!(hub.count("late/prices", NoticeKind::Opened), 4, "somebody looks at it");
     hub.look(&[], &[], &more, at(16));
     assert_eq!(hub.count("late/prices", NoticeKind::Resolved), 2, "each who was told");
+}
+
+#[test]
+fn whoever_only_waits_is_told_once_though_it_gets_worse_for_others() {
+    let mut hub = Hub::default();
+    let wanted = |o: &Opening| vec![(email("late"), o.saying.severity), (email("waits"), Severity::Warning)];
+    for (minute, severity) in [(0, Severity::Warning), (1, Severity::Critical)] {
+        let down = condition("system-down/crm", severity, at(0));
+        hub.look(&[down], &[], &wanted, at(minute));
+    }
+    let told = |hub: &Hub, who: &str, kind: NoticeKind| {
+        let mine = hub.sent.iter().filter(|(_, tell)| tell.route.who == who && tell.kind == kind);
+        mine.map(|(_, tell)| tell.severity).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&hub, "late", NoticeKind::Opened), [Severity::Warning, Severity::Critical]);
+    assert_eq!(told(&hub, "waits", NoticeKind::Opened), [Severity::Warning]);
+    for minute in 2..9 {
+        hub.look(&[], &[], &wanted, at(minute));
+    }
+    assert_eq!(told(&hub, "late", NoticeKind::Resolved).len(), 1);
+    assert_eq!(told(&hub, "waits", NoticeKind::Resolved), [Severity::Warning], "and its end wakes nobody");
 }
 
 proptest! {

@@ -133,7 +133,11 @@ fn print_preview(cli: &Cli, project: &Project, wanted: &Wanted, id: &str, found:
         match (rows, found.letters.len()) {
             (1, 1) => say!("  it is a row, which the next run of {} reads again", wanted.integration),
             (rows, _) => {
-                say!("  {} of them are rows, which the next run of {} reads again", number(rows as u64), wanted.integration)
+                say!(
+                    "  {} of them are rows, which the next run of {} reads again",
+                    number(rows as u64),
+                    wanted.integration
+                )
             }
         }
     }

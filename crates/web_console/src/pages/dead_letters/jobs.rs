@@ -73,7 +73,7 @@ fn state(job: &Job) -> Markup {
 /// How far it has come, as a bar that says it in words too.
 fn progress(job: &Job) -> Markup {
     let c = &job.counts;
-    let said = format!("{} of {} are through", number(c.ended()), counted(c.all(), "dead letter", "dead letters"));
+    let said = format!("{} of {} are done", number(c.ended()), counted(c.all(), "dead letter", "dead letters"));
     html! { progress max=(c.all().max(1)) value=(c.ended()) aria-label=(said) {} " " (said) }
 }
 

@@ -6,7 +6,8 @@ use super::window::Window;
 use super::{DESK, Looks, Walk};
 
 /// What has no place on paper, as far as it is to be seen.
-const CLICKED: &str = "[...document.querySelectorAll('header.bar, nav, .commands, .filters, .skip, button, input, select')]
+const CLICKED: &str =
+    "[...document.querySelectorAll('header.bar, nav, .commands, .filters, .skip, button, input, select')]
     .filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 90))";
 
 /// Texts that are not dark on white. A colour is `rgb(r, g, b)`.
@@ -28,7 +29,11 @@ async fn pages_are_printed_to_be_read() {
         let window = Window::new(&walk.chromium, DESK);
         window.paper();
         for (name, path, said) in [
-            ("runbook", "/integrations/customers/runbook", &[purpose, "ironbridge pause customers", "Dead letters wait"][..]),
+            (
+                "runbook",
+                "/integrations/customers/runbook",
+                &[purpose, "ironbridge pause customers", "Dead letters wait"][..],
+            ),
             ("runbook-event", "/integrations/orders/runbook", &["A destination takes nothing", "crm-team"]),
             ("group", &group, &["One group because", "ironbridge dead-letters"]),
             ("letter", &letter, &["terms_code", "=Trim(company_name)"]),

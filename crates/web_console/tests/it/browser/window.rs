@@ -55,7 +55,8 @@ impl<'c> Window<'c> {
 
     /// The page as it is printed. *Shape*: a PDF.
     pub fn print(&self) -> Vec<u8> {
-        let how = json!({ "preferCSSPageSize": true, "printBackground": false, "paperWidth": 8.27, "paperHeight": 11.69 });
+        let how =
+            json!({ "preferCSSPageSize": true, "printBackground": false, "paperWidth": 8.27, "paperHeight": 11.69 });
         let printed = self.call("Page.printToPDF", how);
         base64::engine::general_purpose::STANDARD.decode(printed["data"].as_str().unwrap()).unwrap()
     }
