@@ -133,7 +133,7 @@ fn fields(fields: &Json) -> Markup {
                             td role="cell" data-label="Field" { (field["field"].as_str().unwrap_or_default()) }
                             td role="cell" data-label="From" { code { (field["formula"].as_str().unwrap_or_default()) } }
                             td role="cell" data-label="Value" { (value(&field["value"])) }
-                            td role="cell" data-label="Where" { (field["at"].as_str().unwrap_or_default()) }
+                            td.long role="cell" data-label="Where" { (field["at"].as_str().unwrap_or_default()) }
                         }
                     } }
                 }
