@@ -1,13 +1,16 @@
 //! Files that somebody sends: CSV, Excel, JSON and JSON lines, in a folder here, on an SFTP server, in S3 or in Azure.
 //!
-//! *Limits*: CSV and JSON lines are also written. A file from elsewhere is first laid down on this machine, without a name; one
-//! of this machine is read where it is. A row, not a file, has to fit into memory; of an Excel workbook also its texts.
+//! All four are also written.
+//!
+//! *Limits*: a file from elsewhere is first laid down on this machine, without a name; one of this machine is read where it
+//! is. A row, not a file, has to fit into memory; of an Excel workbook also its texts.
 
 mod choose;
 mod cursor;
 mod fault;
 mod format;
 mod pager;
+mod passing;
 mod place;
 mod settings;
 mod sink;

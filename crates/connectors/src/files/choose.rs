@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use record::Fault;
 
-use super::cursor::{Cursor, Known};
+use super::cursor::{Cursor, Known, Midway};
 use super::fault;
 use super::place::Entry;
 use super::settings::{Afterwards, Pattern, Ready, Settings};
@@ -22,11 +22,11 @@ pub(super) struct Listed<'a> {
     pub now: i64,
 }
 
-/// A file to read, and how many of its rows are done if it is still the file with this hash.
+/// A file to read, and how far it was read if it is still the same file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Step {
     pub entry: Entry,
-    pub resume: Option<(u64, u64)>,
+    pub resume: Option<Midway>,
 }
 
 /// Decides. *Shape*: at most one file where each has everything; else all that wait, in their order.
@@ -39,14 +39,15 @@ pub(super) fn choose(settings: &Settings, cursor: Option<&Cursor>, listed: &List
     done.sort_by(|a, b| order(a).cmp(&order(b)));
 
     let mut steps = Vec::new();
-    if let Some((known, rows)) = cursor.and_then(|cursor| cursor.at.as_ref()) {
+    if let Some(at) = cursor.and_then(|cursor| cursor.at.as_ref()) {
+        let known = &at.known;
         let same = waiting.iter().find(|entry| known.is(entry)).or_else(|| done.iter().find(|e| e.name == known.name));
         let changed = waiting.iter().any(|entry| entry.name == known.name);
         match same {
-            Some(entry) => steps.push(Step { entry: (*entry).clone(), resume: Some((known.hash, *rows)) }),
+            Some(entry) => steps.push(Step { entry: (*entry).clone(), resume: Some(at.clone()) }),
             // What is newer has all that this one had; what was sent anew is read like any other.
             None if settings.whole || changed => {}
-            None => return Err(fault::gone(listed.system, &known.name, *rows)),
+            None => return Err(fault::gone(listed.system, &known.name, at.rows)),
         }
     }
     if settings.whole && !steps.is_empty() {

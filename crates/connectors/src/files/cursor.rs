@@ -12,8 +12,18 @@ const REMEMBERED: usize = 200;
 pub(super) struct Cursor {
     /// Files that were read to their ends, in the order in which they were read.
     pub read: Vec<Known>,
-    /// The file that is being read, and how many of its rows are done.
-    pub at: Option<(Known, u64)>,
+    pub at: Option<Midway>,
+}
+
+/// How far into a file reading has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Midway {
+    /// The file; its hash is that of its first bytes.
+    pub known: Known,
+    /// So many of them.
+    pub bytes: u64,
+    /// Rows that are done.
+    pub rows: u64,
 }
 
 /// A file as it was when it was read.
@@ -55,6 +65,23 @@ impl Known {
     }
 }
 
+impl Midway {
+    fn to_json(&self) -> Json {
+        let mut json = self.known.to_json();
+        if let Some(parts) = json.as_array_mut() {
+            parts.extend([json!(self.rows), json!(self.bytes)]);
+        }
+        json
+    }
+
+    fn parse(json: &Json) -> Option<Midway> {
+        let known = Known::parse(json)?;
+        // Before files were hashed as they are read, it was the hash of all their bytes.
+        let bytes = json.get(5).map_or(Some(known.size), Json::as_u64)?;
+        Some(Midway { known, bytes, rows: json.get(4)?.as_u64()? })
+    }
+}
+
 impl Cursor {
     /// `None` for a text that is not of this kind of system.
     pub fn parse(text: &str) -> Option<Cursor> {
@@ -64,7 +91,7 @@ impl Cursor {
         }
         let at = match json.get("at") {
             None | Some(Json::Null) => None,
-            Some(at) => Some((Known::parse(at)?, at.get(4)?.as_u64()?)),
+            Some(at) => Some(Midway::parse(at)?),
         };
         let read = json.get("read")?.as_array()?.iter().map(Known::parse).collect::<Option<_>>()?;
         Some(Cursor { read, at })
@@ -73,12 +100,8 @@ impl Cursor {
     pub fn to_text(&self) -> String {
         let read: Vec<Json> = self.read.iter().map(Known::to_json).collect();
         let mut json = json!({ "files": 1, "read": read });
-        if let Some((known, rows)) = &self.at {
-            let mut at = known.to_json();
-            if let Some(parts) = at.as_array_mut() {
-                parts.push(json!(rows));
-            }
-            json["at"] = at;
+        if let Some(at) = &self.at {
+            json["at"] = at.to_json();
         }
         json.to_string()
     }
@@ -114,8 +137,11 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_went_out() {
-        let mut cursor = Cursor { read: vec![known("a \"1\".csv", 7)], at: Some((known("b.csv", u64::MAX), 5_000)) };
+        let at = Midway { known: known("b.csv", u64::MAX), bytes: 4, rows: 5_000 };
+        let mut cursor = Cursor { read: vec![known("a \"1\".csv", 7)], at: Some(at) };
         assert_eq!(Cursor::parse(&cursor.to_text()), Some(cursor.clone()));
+        let older = Cursor::parse(&cursor.to_text().replace(",5000,4]", ",5000]")).unwrap();
+        assert_eq!(older.at.map(|at| (at.rows, at.bytes)), Some((5_000, 5)));
         cursor.done(known("b.csv", 8), false);
         assert_eq!(
             cursor.to_text(),

@@ -7,13 +7,13 @@ mod excel;
 mod json;
 mod window;
 
-use std::fs::File;
 use std::ops::ControlFlow;
 
 use record::ReadSpec;
 
 pub(super) use self::excel::alone as excel_alone;
 pub use self::excel::sample as excel_sample;
+use super::passing::Passing;
 use super::settings::{Kind, Settings};
 use super::value::Cell;
 
@@ -65,7 +65,7 @@ pub(super) fn noun(kind: Kind) -> &'static str {
 ///
 /// *Errors*: what concerns the whole file. What concerns one row goes to the taker.
 pub(super) fn read(
-    file: File,
+    file: &mut Passing,
     name: &str,
     spec: &ReadSpec,
     settings: &Settings,
@@ -73,7 +73,7 @@ pub(super) fn read(
 ) -> Result<(), Broken> {
     match settings.format.kind_of(name) {
         Kind::Csv => csv::read(file, spec, settings, taker),
-        Kind::Excel => excel::read(file, spec, settings, taker),
+        Kind::Excel => excel::read(file.file()?, spec, settings, taker),
         Kind::Json => json::read_array(file, spec, settings, taker),
         Kind::JsonLines => json::read_lines(file, spec, settings, taker),
     }

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use record::hash::RowHasher;
 use record::{Batch, BatchBuilder, Fault, Page, ReadSpec, Row, Schema, Type, Unreadable, Value};
 use tokio::sync::mpsc;
 
-use super::cursor::{Cursor, Known};
+use super::cursor::{Cursor, Known, Midway};
 use super::fault::{self, Spot};
 use super::format::{self, Broken, Cells, Taker};
+use super::passing::{Passed, Passing};
 use super::place::{Entry, Fetched, is_still};
-use super::settings::{Format, Settings};
+use super::settings::{Format, Kind, Settings};
 use super::value::{self, Cell};
 use crate::sql::pages::{PAGE_BYTES_MAX, Told};
 
@@ -39,25 +41,26 @@ pub(super) enum Ended {
 pub(super) fn file(
     read: &Read,
     entry: &Entry,
-    fetched: Fetched,
+    mut fetched: Fetched,
     skip: u64,
     step: u32,
     cursor: &mut Cursor,
 ) -> Result<(), Ended> {
-    let known = Known::of(entry, fetched.hash);
     let broken = |broken| Ended::Fault(Box::new(explain(&read.system, &entry.name, broken)));
     let watched = match fetched.watched {
         true => Some(fetched.file.try_clone().map_err(|error| broken(error.into()))?),
         false => None,
     };
+    let kind = read.settings.format.kind_of(&entry.name);
+    let whole = match kind {
+        // It is not read from its beginning to its end.
+        Kind::Excel => Some(fetched.hash().map_err(|error| broken(error.into()))?),
+        _ => fetched.hash,
+    };
+    let mut passing = Passing::new(fetched.file, whole.map(|hash| (entry.size, hash)));
     let mut pager = Pager {
         read,
-        spot: Spot {
-            system: &read.system,
-            file: &entry.name,
-            line: 0,
-            noun: format::noun(read.settings.format.kind_of(&entry.name)),
-        },
+        spot: Spot { system: &read.system, file: &entry.name, line: 0, noun: format::noun(kind) },
         entry,
         watched,
         types: read.schema.columns().iter().map(|column| column.ty.clone()).collect(),
@@ -69,10 +72,13 @@ pub(super) fn file(
         rows: 0,
         skip,
         cursor,
-        known,
+        passed: passing.passed(),
         ended: None,
     };
-    format::read(fetched.file, &entry.name, &read.spec, &read.settings, &mut pager).map_err(broken)?;
+    format::read(&mut passing, &entry.name, &read.spec, &read.settings, &mut pager).map_err(broken)?;
+    if pager.ended.is_none() {
+        passing.drain().map_err(|error| broken(error.into()))?;
+    }
     pager.finish()
 }
 
@@ -96,7 +102,7 @@ pub(super) fn look_through(
     let broken = |broken| Ended::Fault(Box::new(explain(&read.system, &entry.name, broken)));
     let types: Vec<Type> = read.schema.columns().iter().map(|column| column.ty.clone()).collect();
     let mut look = Look { read, types: &types, key: key_columns(&read.spec, &read.schema), step, latest };
-    format::read(fetched.file, &entry.name, &read.spec, &read.settings, &mut look).map_err(broken)
+    format::read(&mut Passing::plain(fetched.file), &entry.name, &read.spec, &read.settings, &mut look).map_err(broken)
 }
 
 struct Look<'a> {
@@ -174,7 +180,7 @@ struct Pager<'a> {
     /// Rows that an earlier read has done.
     skip: u64,
     cursor: &'a mut Cursor,
-    known: Known,
+    passed: Rc<Passed>,
     ended: Option<Ended>,
 }
 
@@ -190,7 +196,8 @@ impl Pager<'_> {
         if rows < self.read.spec.rows_per_batch.max(1) && self.batch.bytes() < PAGE_BYTES_MAX {
             return ControlFlow::Continue(());
         }
-        self.cursor.at = Some((self.known.clone(), self.rows));
+        let (bytes, hash) = self.passed.so_far();
+        self.cursor.at = Some(Midway { known: Known::of(self.entry, hash), bytes, rows: self.rows });
         match self.send() {
             Ok(()) => ControlFlow::Continue(()),
             Err(ended) => {
@@ -204,7 +211,10 @@ impl Pager<'_> {
         if self.watched.as_ref().is_some_and(|file| !is_still(file, self.entry)) {
             return Err(Ended::Fault(Box::new(fault::changed(&self.read.system, &self.entry.name))));
         }
-        let batch = std::mem::replace(&mut self.batch, Batch::builder(self.read.schema.clone()));
+        let mut next = Batch::builder(self.read.schema.clone());
+        // The next page is likely to be as large as this one: its memory does not grow step by step.
+        next.reserve(self.batch.rows());
+        let batch = std::mem::replace(&mut self.batch, next);
         let page = Page {
             batch: batch.finish(),
             unreadable: std::mem::take(&mut self.unreadable),
@@ -218,7 +228,8 @@ impl Pager<'_> {
         if let Some(ended) = self.ended.take() {
             return Err(ended);
         }
-        self.cursor.done(self.known.clone(), self.read.settings.whole);
+        let (_, hash) = self.passed.so_far();
+        self.cursor.done(Known::of(self.entry, hash), self.read.settings.whole);
         self.send()
     }
 
@@ -231,6 +242,7 @@ impl Pager<'_> {
         let values = cells.iter().zip(&self.types).map(value).collect();
         let shown = match &cells[wrong] {
             Cell::Text(text) | Cell::Number(text) => text.to_string(),
+            Cell::Plain(text) => (*text).to_owned(),
             Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Cell::Time(at) => at.to_string(),
             Cell::Bool(value) => value.to_string(),

@@ -5,16 +5,15 @@ mod objects;
 mod sftp;
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Seek;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use record::{BoxFuture, Fault, Health, Options};
-use xxhash_rust::xxh3::Xxh3Default;
 
 pub(super) use self::local::is_still;
-use super::fault;
+use super::{fault, passing};
 
 /// A place that can be opened as often as it is needed.
 pub(super) trait Place: Send + Sync {
@@ -62,8 +61,8 @@ pub(super) struct Entry {
 pub(super) struct Fetched {
     /// At its beginning. What came from elsewhere has no name here: it is gone with the process.
     pub file: File,
-    /// Of its bytes.
-    pub hash: u64,
+    /// Of its bytes, where they went through our hands on their way here.
+    pub hash: Option<u64>,
     /// It is the file itself, which others may go on writing.
     pub watched: bool,
 }
@@ -110,20 +109,23 @@ fn is_plain(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0'])
 }
 
-/// The hash of a file, which is at its beginning again after this.
-fn hash(file: &mut File) -> std::io::Result<u64> {
-    let mut hasher = Xxh3Default::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+impl Fetched {
+    /// The hash of its first bytes; it is at its beginning again after this. Blocks.
+    pub fn hash_of(&mut self, bytes: u64) -> std::io::Result<u64> {
+        let hash = passing::hash(&mut self.file, bytes)?;
+        self.file.rewind()?;
+        Ok(hash)
     }
-    file.rewind()?;
-    Ok(hasher.digest())
+
+    /// The hash of all its bytes. Blocks.
+    pub fn hash(&mut self) -> std::io::Result<u64> {
+        let hash = match self.hash {
+            Some(hash) => hash,
+            None => self.hash_of(u64::MAX)?,
+        };
+        self.hash = Some(hash);
+        Ok(hash)
+    }
 }
 
 /// Runs blocking work beside the runtime. *Cancel*: the work goes on to its end, unseen.

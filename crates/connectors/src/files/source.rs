@@ -79,9 +79,10 @@ impl Files {
             && let Some(step) = steps.first()
         {
             let fetched = fetch(&self.system, &*folder, &step.entry).await?;
-            let entry = Known::of(&step.entry, fetched.hash);
-            repeated = step.resume.is_none() && cursor.read.last().is_some_and(|last| last.hash == fetched.hash);
-            if repeated {
+            let last = cursor.read.last().cloned().filter(|_| step.resume.is_none());
+            let (fetched, same) = twin(&self.system, &step.entry, fetched, last.into_iter().collect()).await?;
+            repeated = same.is_some();
+            if let Some(entry) = same {
                 cursor.done(entry, true);
                 steps.clear();
             } else {
@@ -162,6 +163,41 @@ impl Files {
     }
 }
 
+/// The file as it was read before, under whatever name: of the files that are known, the one with the same content.
+async fn twin(
+    system: &str,
+    entry: &Entry,
+    fetched: Fetched,
+    mut known: Vec<Known>,
+) -> Result<(Fetched, Option<Known>), Fault> {
+    known.retain(|known| known.size == entry.size);
+    if known.is_empty() {
+        // It is another one: that is seen without a look at its bytes.
+        return Ok((fetched, None));
+    }
+    let (fetched, hash) = hashed(system, entry, fetched, None).await?;
+    let same = known.iter().any(|known| known.hash == hash);
+    Ok((fetched, same.then(|| Known::of(entry, hash))))
+}
+
+/// The file, and the hash of its first bytes, or of all.
+async fn hashed(
+    system: &str,
+    entry: &Entry,
+    mut fetched: Fetched,
+    bytes: Option<u64>,
+) -> Result<(Fetched, u64), Fault> {
+    let size = entry.size;
+    let hashed = blocking(move || {
+        let hash = match bytes.filter(|bytes| *bytes < size) {
+            Some(bytes) => fetched.hash_of(bytes)?,
+            None => fetched.hash()?,
+        };
+        Ok((fetched, hash))
+    });
+    hashed.await.map_err(|error: std::io::Error| fault::unreachable(system, &format!("`{}`", entry.name), error))
+}
+
 async fn fetch(system: &str, folder: &dyn Folder, entry: &Entry) -> Result<Fetched, Fault> {
     // Gone between the list and the call: the next list says what is there.
     folder.fetch(entry).await?.ok_or_else(|| fault::changed(system, &entry.name))
@@ -176,10 +212,14 @@ fn failed(fault: Fault) -> Ended {
 async fn last_words(mut read: Read, folder: &dyn Folder, steps: &[Step]) -> Result<Read, Ended> {
     let mut contents = HashSet::new();
     for (number, step) in steps.iter().enumerate() {
-        let fetched = fetch(&read.system, folder, &step.entry).await.map_err(failed)?;
-        if !contents.insert(fetched.hash) {
-            // It is left out later too.
-            continue;
+        let mut fetched = fetch(&read.system, folder, &step.entry).await.map_err(failed)?;
+        if steps.iter().filter(|other| other.entry.size == step.entry.size).count() > 1 {
+            let hash;
+            (fetched, hash) = hashed(&read.system, &step.entry, fetched, None).await.map_err(failed)?;
+            if !contents.insert(hash) {
+                // It is left out later too.
+                continue;
+            }
         }
         let entry = step.entry.clone();
         read = blocking(move || {
@@ -211,19 +251,27 @@ async fn drive(
     }
     let read = Arc::new(read);
     for (number, step) in steps.into_iter().enumerate() {
-        let fetched = match first.take() {
+        let mut fetched = match first.take() {
             Some(fetched) => fetched,
             None => fetch(&read.system, folder, &step.entry).await.map_err(failed)?,
         };
-        let is_known = |known: &Known| known.hash == fetched.hash;
-        if !read.settings.whole && step.resume.is_none() && cursor.read.iter().any(is_known) {
-            // The same content once more: it would put old values over new ones.
-            cursor.done(Known::of(&step.entry, fetched.hash), false);
-            let page = empty(&read.schema, &cursor);
-            read.out.send(Ok(Told::Page(page))).await.map_err(|_| Ended::Unheard)?;
-            continue;
+        let mut skip = 0;
+        if let Some(at) = step.resume {
+            let begun;
+            (fetched, begun) = hashed(&read.system, &step.entry, fetched, Some(at.bytes)).await.map_err(failed)?;
+            // Else it is another one under its name.
+            skip = if begun == at.known.hash { at.rows } else { 0 };
+        } else if !read.settings.whole {
+            let same;
+            (fetched, same) = twin(&read.system, &step.entry, fetched, cursor.read.clone()).await.map_err(failed)?;
+            if let Some(same) = same {
+                // The same content once more: it would put old values over new ones.
+                cursor.done(same, false);
+                let page = empty(&read.schema, &cursor);
+                read.out.send(Ok(Told::Page(page))).await.map_err(|_| Ended::Unheard)?;
+                continue;
+            }
         }
-        let skip = step.resume.filter(|(hash, _)| *hash == fetched.hash).map_or(0, |(_, rows)| rows);
         let (reading, entry) = (read.clone(), step.entry);
         let mut at = cursor;
         cursor = blocking(move || {

@@ -13,6 +13,8 @@ use crate::sql::moment::{self, Moment};
 pub(super) enum Cell<'a> {
     Blank,
     Text(Cow<'a, str>),
+    /// A text that was looked through already: nothing that [`suspicious`] finds is in it.
+    Plain(&'a str),
     /// Bytes that should be UTF-8.
     Bytes(&'a [u8]),
     /// A number with its digits, with a point and no thousands.
@@ -30,6 +32,7 @@ pub(super) enum Cell<'a> {
 pub(super) fn read<'a>(cell: &'a Cell<'a>, ty: &Type, format: &Format) -> Result<ValueRef<'a>, String> {
     let text = match cell {
         Cell::Blank => return Ok(ValueRef::Blank),
+        Cell::Plain(text) => return typed(text, ty, format),
         Cell::Text(text) => text,
         Cell::Bytes(bytes) => std::str::from_utf8(bytes)
             .map_err(|_| "these bytes are no UTF-8: is `encoding: windows-1252` missing under `format:`?".to_owned())?,
@@ -44,18 +47,27 @@ pub(super) fn read<'a>(cell: &'a Cell<'a>, ty: &Type, format: &Format) -> Result
         Cell::Time(at) => return time(*at, ty, format),
         Cell::Wrong(why) => return Err(why.clone()),
     };
-    // U+FFFD begins with 0xEF in UTF-8: most texts have neither byte, and that is seen at once.
-    if memchr::memchr2(0, 0xEF, text.as_bytes()).is_some() && text.contains(['\0', '\u{FFFD}']) {
+    if suspicious(text.as_bytes()) && text.contains(['\0', '\u{FFFD}']) {
         return Err(if text.contains('\0') {
             "the text holds a NUL character: the file may be UTF-16, or damaged".to_owned()
         } else {
             "the text holds characters that its encoding does not know".to_owned()
         });
     }
+    typed(text, ty, format)
+}
+
+/// Whether a text may hold a NUL or a U+FFFD, which begins with 0xEF in UTF-8: most texts have neither byte, and that is
+/// seen at once.
+pub(super) fn suspicious(text: &[u8]) -> bool {
+    memchr::memchr2(0, 0xEF, text).is_some()
+}
+
+fn typed<'a>(text: &'a str, ty: &Type, format: &Format) -> Result<ValueRef<'a>, String> {
     if is_text(ty) {
         return Ok(if text.is_empty() { ValueRef::Blank } else { ValueRef::Text(text) });
     }
-    let trimmed = text.trim();
+    let trimmed = trimmed(text);
     if trimmed.is_empty() {
         return Ok(ValueRef::Blank);
     }
@@ -91,6 +103,14 @@ pub(super) fn read<'a>(cell: &'a Cell<'a>, ty: &Type, format: &Format) -> Result
             }
         }
         _ => Ok(ValueRef::Text(text)),
+    }
+}
+
+/// The usual value begins and ends with a sign of ASCII.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 

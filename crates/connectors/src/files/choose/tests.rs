@@ -41,6 +41,10 @@ fn chosen(settings: &Settings, cursor: Option<&Cursor>, here: &[Entry], done: &[
     }
 }
 
+fn midway(name: &str, minute: i64, rows: u64) -> Midway {
+    Midway { known: known(name, minute), bytes: 1, rows }
+}
+
 fn read(files: &[Known]) -> Cursor {
     Cursor { read: files.to_vec(), at: None }
 }
@@ -87,7 +91,7 @@ fn every_file_of_changes_is_read_in_its_order() {
 #[test]
 fn a_cut_read_goes_on_with_its_file() {
     let changes = settings(&[("afterwards", "move to done")]);
-    let cursor = Cursor { read: vec![known("p_1.csv", 1)], at: Some((known("p_2.csv", 2), 500)) };
+    let cursor = Cursor { read: vec![known("p_1.csv", 1)], at: Some(midway("p_2.csv", 2, 500)) };
     let listed = Listed {
         system: "supplier",
         place: "here",
@@ -96,7 +100,7 @@ fn a_cut_read_goes_on_with_its_file() {
         now: 100 * MINUTE,
     };
     let steps = choose(&changes, Some(&cursor), &listed).unwrap();
-    assert_eq!(steps[0].resume, Some((7, 500)));
+    assert_eq!(steps[0].resume, Some(midway("p_2.csv", 2, 500)));
     assert_eq!(steps.iter().map(|step| &*step.entry.name).collect::<Vec<_>>(), ["p_2.csv", "p_3.csv"]);
     assert_eq!(chosen(&changes, Some(&cursor), &[entry("p_3.csv", 3)], &[]), ["IB0624"]);
     assert_eq!(chosen(&changes, Some(&cursor), &[], &[entry("p_2.csv", 9)]), ["p_2.csv"]);
@@ -135,7 +139,7 @@ fn what_is_put_away() {
     let whole = settings(&[("contains", "everything"), ("several", "newest")]);
     assert_eq!(names(&whole, &read(&[known("p_2.csv", 2)])), ["p_1.csv", "p_2.csv"]);
     let changes = settings(&[]);
-    let cursor = Cursor { read: vec![known("p_1.csv", 1), known("p_3.csv", 4)], at: Some((known("p_2.csv", 2), 1)) };
+    let cursor = Cursor { read: vec![known("p_1.csv", 1), known("p_3.csv", 4)], at: Some(midway("p_2.csv", 2, 1)) };
     assert_eq!(names(&changes, &cursor), ["p_1.csv"], "p_3 is another one by now");
     assert!(names(&whole, &Cursor::default()).is_empty());
     assert_eq!(free_name(&here[0], &[]), "p_1.csv");

@@ -5,7 +5,6 @@
 //! of it: line ends of all kinds, spaces in the header, empty lines, a delimiter too many at the end.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::Read;
 
 use memchr::{memchr, memchr_iter, memchr3};
@@ -14,10 +13,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::window::{ROW_BYTES_MAX, Window};
 use super::{Broken, Cells, Taker, bind, declared};
+use crate::files::passing::Passing;
 use crate::files::settings::{Format, Settings};
-use crate::files::value::Cell;
+use crate::files::value::{self, Cell};
 
-pub(super) fn read(file: File, spec: &ReadSpec, settings: &Settings, taker: &mut dyn Taker) -> Result<(), Broken> {
+pub(super) fn read(
+    file: &mut Passing,
+    spec: &ReadSpec,
+    settings: &Settings,
+    taker: &mut dyn Taker,
+) -> Result<(), Broken> {
     rows(Window::open(file, settings.format.encoding)?, spec, settings, taker)
 }
 
@@ -95,6 +100,7 @@ fn header<R: Read>(lines: &mut Lines<R>, format: &Format, whole: bool) -> Result
     let row = Row::new(record, &lines.fields, &all, format.quote);
     let name = |at: usize| match row.cell(at) {
         Cell::Text(text) => text.trim().to_owned(),
+        Cell::Plain(text) => text.trim().to_owned(),
         Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).trim().to_owned(),
         _ => String::new(),
     };
@@ -120,6 +126,8 @@ struct Row<'a> {
     record: &'a [u8],
     /// The record as a text, looked at once and not for each value.
     text: Option<&'a str>,
+    /// The same for what no text may hold.
+    plain: bool,
     fields: &'a [Field],
     wanted: &'a [usize],
     quote: Option<u8>,
@@ -127,7 +135,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(record: &'a [u8], fields: &'a [Field], wanted: &'a [usize], quote: Option<u8>) -> Row<'a> {
-        Row { record, text: std::str::from_utf8(record).ok(), fields, wanted, quote }
+        Row { record, text: std::str::from_utf8(record).ok(), plain: !value::suspicious(record), fields, wanted, quote }
     }
 }
 
@@ -152,6 +160,7 @@ impl Cells for Row<'_> {
             }
             _ => match self.text {
                 // Delimiters and quotes are ASCII: a value begins and ends with a whole character.
+                Some(text) if self.plain => Cell::Plain(&text[field.from..field.to]),
                 Some(text) => Cell::Text(Cow::Borrowed(&text[field.from..field.to])),
                 None => Cell::Bytes(bytes),
             },

@@ -230,6 +230,7 @@ fn digits(number: f64) -> String {
 fn title(cell: &Cell<'static>) -> String {
     match cell {
         Cell::Text(text) => text.trim().to_owned(),
+        Cell::Plain(text) => text.trim().to_owned(),
         Cell::Number(text) => text.clone().into_owned(),
         Cell::Bool(value) => value.to_string(),
         Cell::Time(at) => at.to_string(),

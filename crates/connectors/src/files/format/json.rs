@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
 
@@ -14,13 +13,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::window::{ROW_BYTES_MAX, Window};
 use super::{Broken, Cells, Taker};
+use crate::files::passing::Passing;
 use crate::files::settings::Settings;
 use crate::files::value::Cell;
 
 const FIX: &str = "look at the file; where each line is an object of its own, write `format: { type: json lines }`, and `rows:` where the rows are not at the top";
 
 pub(super) fn read_array(
-    file: File,
+    file: &mut Passing,
     spec: &ReadSpec,
     settings: &Settings,
     taker: &mut dyn Taker,
@@ -29,7 +29,7 @@ pub(super) fn read_array(
 }
 
 pub(super) fn read_lines(
-    file: File,
+    file: &mut Passing,
     spec: &ReadSpec,
     settings: &Settings,
     taker: &mut dyn Taker,

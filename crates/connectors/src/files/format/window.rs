@@ -4,6 +4,8 @@ use std::io::Read;
 
 use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use crate::files::passing::read_some;
+
 /// Bytes that are asked for at a time.
 const STEP: usize = 256 << 10;
 
@@ -118,15 +120,6 @@ impl<R: Read> Window<R> {
                 encoding_rs::CoderResult::InputEmpty => return,
                 encoding_rs::CoderResult::OutputFull => self.buffer.resize(self.buffer.len() + STEP, 0),
             }
-        }
-    }
-}
-
-fn read_some(reader: &mut impl Read, into: &mut [u8]) -> std::io::Result<usize> {
-    loop {
-        match reader.read(into) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            other => return other,
         }
     }
 }

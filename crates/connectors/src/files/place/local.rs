@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use record::{BoxFuture, Fault, Health};
 
-use super::{Entry, Fetched, Folder, blocking, hash, is_plain};
+use super::{Entry, Fetched, Folder, blocking, is_plain};
 use crate::files::fault;
 use crate::files::sink::beside;
 
@@ -93,18 +93,17 @@ impl Folder for Place {
             let path = self.path(listed);
             let opened = blocking({
                 let path = path.clone();
-                move || -> io::Result<(File, Entry, u64)> {
-                    let mut file = File::open(&path)?;
-                    let hash = hash(&mut file)?;
+                move || -> io::Result<(File, Entry)> {
+                    let file = File::open(&path)?;
                     let now = entry("", "", &file.metadata()?);
-                    Ok((file, now, hash))
+                    Ok((file, now))
                 }
             });
             match opened.await {
-                Ok((_, now, _)) if (now.size, now.modified) != (listed.size, listed.modified) => {
+                Ok((_, now)) if (now.size, now.modified) != (listed.size, listed.modified) => {
                     Err(fault::changed(&self.system, &listed.name))
                 }
-                Ok((file, _, hash)) => Ok(Some(Fetched { file, hash, watched: true })),
+                Ok((file, _)) => Ok(Some(Fetched { file, hash: None, watched: true })),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(self.failed(&path, "reading", &error)),
             }

@@ -243,7 +243,7 @@ impl Folder for Bucket {
                 return Err(fault::changed(&self.system, &listed.name));
             }
             file.rewind().map_err(|error| no_room(&self.system, &error))?;
-            Ok(Some(Fetched { file, hash: hasher.digest(), watched: false }))
+            Ok(Some(Fetched { file, hash: Some(hasher.digest()), watched: false }))
         })
     }
 

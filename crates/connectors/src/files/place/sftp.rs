@@ -342,7 +342,7 @@ impl Folder for Session {
                 return Err(fault::changed(&self.system, &listed.name));
             }
             file.rewind().map_err(|error| no_room(&self.system, &error))?;
-            Ok(Some(Fetched { file, hash: hasher.digest(), watched: false }))
+            Ok(Some(Fetched { file, hash: Some(hasher.digest()), watched: false }))
         })
     }
 

@@ -167,6 +167,7 @@ fn found(cell: &Found<'static>) -> Held {
     match cell {
         Found::Blank | Found::Bytes(_) | Found::Wrong(_) => Held::Blank,
         Found::Text(text) => Held::Text(text.clone().into_owned()),
+        Found::Plain(text) => Held::Text((*text).to_owned()),
         Found::Number(text) => {
             let exact = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text));
             exact.map_or_else(|_| Held::Text(text.clone().into_owned()), |number| Held::Number(number.normalize()))

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::excel::{self, Held};
 use crate::files::format::{self, Cells, Taker};
+use crate::files::passing::Passing;
 use crate::files::settings::{Format, Kind, Writes};
 use crate::files::value::{self, Cell as Read1};
 
@@ -118,7 +119,7 @@ impl Rows {
             options: Options::default(),
         };
         let mut taker = Take { rows: self, writes, wrong: None };
-        let read = format::read(file, name, &spec, &writes.reads, &mut taker);
+        let read = format::read(&mut Passing::plain(file), name, &spec, &writes.reads, &mut taker);
         match (taker.wrong, read) {
             (Some(why), _) => Err(why),
             (None, Err(broken)) => Err(format!("{broken:?}")),
@@ -299,6 +300,7 @@ impl Taker for Take<'_> {
     fn row(&mut self, line: u64, cells: &dyn Cells) -> ControlFlow<()> {
         let text = |at: usize| match cells.cell(at) {
             Read1::Text(text) => Some(text.into_owned()),
+            Read1::Plain(text) => Some(text.to_owned()),
             Read1::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
             _ => None,
         };

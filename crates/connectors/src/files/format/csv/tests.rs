@@ -15,6 +15,7 @@ impl Taker for Seen {
             Cell::Blank => String::new(),
             Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Cell::Text(text) => text.into_owned(),
+            Cell::Plain(text) => text.to_owned(),
             other => format!("{other:?}"),
         };
         self.0.push(format!("{line}: {}|{}", text(0), text(1)));
