@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use record::{
     BoxFuture, Catalog, Code, Fault, Field, FieldType, Health, Keeps, Kind, Moment, Options, Queryable, ReadSpec, Sink,
-    Source, System, WriteSpec,
+    Source, System, TableUse, WriteSpec,
 };
 use rustls_platform_verifier::ConfigVerifierExt;
 use tokio_postgres::config::{Host, SslMode};
@@ -173,6 +173,20 @@ impl System for Database {
                 catalog.tables.extend(described.map(|described| described.table));
             }
             Ok(catalog)
+        })
+    }
+
+    fn lacks<'a>(&'a self, uses: &'a [TableUse]) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(async move {
+            let failed = |failure: Failure| fault::source(self, "", &failure);
+            let client = self.connect(Use::Read).await.map_err(failed)?;
+            let user = self.config.get_user().unwrap_or("this user");
+            let mut missing = Vec::new();
+            for of in uses {
+                let lacks = self.in_time(catalog::lacks(&client, of)).await.map_err(failed)?;
+                missing.extend(sql::lacking(user, &of.table, &lacks, "its owner", &sql::quote(user)));
+            }
+            Ok(missing)
         })
     }
 

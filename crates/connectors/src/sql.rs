@@ -21,7 +21,7 @@ pub(crate) mod text;
 pub(crate) mod tls;
 pub(crate) mod watermark;
 
-use record::{Field, FieldType};
+use record::{Field, FieldType, Right};
 
 /// The fields of an entity in every SQL database.
 pub(crate) const ENTITY_FIELDS: &[Field] = &[
@@ -104,6 +104,16 @@ pub(crate) const WATERMARK: Field = Field::new(
     "A column that grows whenever a row changes, so that a run reads only what changed.",
     "{ column: updated_at, overlap: 5 minutes }",
 );
+
+/// What a user may not do with a table, and the grant that is missing; `None` where nothing is.
+pub(crate) fn lacking(user: &str, table: &str, lacks: &[Right], grantor: &str, grantee: &str) -> Option<String> {
+    let reads = lacks.contains(&Right::Select).then_some("read");
+    let writes = lacks.iter().any(|right| *right != Right::Select).then_some("write");
+    let verbs = [reads, writes].into_iter().flatten().collect::<Vec<_>>().join(" or ");
+    let rights = lacks.iter().map(|right| right.word()).collect::<Vec<_>>().join(", ");
+    let says = || format!("`{user}` may not {verbs} `{table}`; as {grantor}: GRANT {rights} ON {table} TO {grantee}");
+    (!lacks.is_empty()).then(says)
+}
 
 /// The name in double quotes, as standard SQL wants it.
 pub(crate) fn quote(name: &str) -> String {

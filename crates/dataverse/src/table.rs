@@ -175,6 +175,7 @@ impl Table {
                 column: Column { name: attribute.name.as_str().into(), ty: attribute.ty() },
                 required: attribute.required,
                 writable: attribute.create || attribute.update,
+                labels: Vec::new(),
             })
             .collect();
         columns.sort_by(|a, b| a.column.name.cmp(&b.column.name));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use definition::{Project, System};
-use record::{Code, Fault, Health};
+use definition::{Direction, Integration, Pattern, Project, StepKind, System};
+use record::{Code, Fault, Health, TableUse};
 
 use crate::compile::Systems;
 
@@ -11,13 +11,52 @@ use crate::compile::Systems;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const SILENT: Code = Code("IB0020");
 
-/// Asks a system of the project, and its catalogue for the tables that the project names.
+/// Asks a system of the project, its catalogue for the tables that the project names, and for the rights to do with them
+/// what the integrations do.
 ///
 /// *Errors*: it does not answer, lets us not in, or is silent for ten seconds.
 pub async fn health(project: &Project, systems: &dyn Systems, name: &str) -> Result<Health, Fault> {
     let defined = project.system(name).expect("the name comes from the project");
-    let answer = tokio::time::timeout(PATIENCE, ask(defined, systems)).await;
+    let answer = tokio::time::timeout(PATIENCE, ask(project, defined, systems)).await;
     answer.unwrap_or_else(|_| Err(silent(name)))
+}
+
+/// What the integrations do with the tables of a system.
+fn uses(project: &Project, defined: &System) -> Vec<TableUse> {
+    let of = |held: &definition::SystemEntity| {
+        let table = held.table.clone()?;
+        let all = || project.integrations.iter().filter(|one| one.entities().contains(&&*held.entity));
+        let reads = all().any(|one| reads(one, &defined.name));
+        let writes = !held.write.is_empty() && all().any(|one| writes(one, &defined.name));
+        Some(TableUse { table, reads, writes })
+    };
+    defined.entities.iter().filter_map(of).collect()
+}
+
+fn reads(integration: &Integration, system: &str) -> bool {
+    match &integration.pattern {
+        Pattern::Batch(batch) => match &batch.direction {
+            Direction::OneWay { from, .. } => from == system,
+            Direction::TwoWay { between, .. } => between.iter().any(|one| one == system),
+        },
+        Pattern::Event(event) => event.from == system,
+        Pattern::Virtual(virtual_) => virtual_.from == system,
+        Pattern::Flow(flow) => flow.in_ == system,
+    }
+}
+
+fn writes(integration: &Integration, system: &str) -> bool {
+    match &integration.pattern {
+        Pattern::Batch(batch) => match &batch.direction {
+            Direction::OneWay { to, .. } => to == system,
+            Direction::TwoWay { between, .. } => between.iter().any(|one| one == system),
+        },
+        Pattern::Event(event) => event.to.iter().any(|one| one == system),
+        Pattern::Virtual(_) => false,
+        Pattern::Flow(flow) => {
+            flow.all_steps().iter().any(|step| matches!(&step.kind, StepKind::Write { to, .. } if to == system))
+        }
+    }
 }
 
 /// It said nothing in time.
@@ -26,15 +65,20 @@ pub(crate) fn silent(name: &str) -> Fault {
     Fault::retry(SILENT, what, None).at_system(name).fix("check its address, and whether a firewall is between")
 }
 
-async fn ask(defined: &System, systems: &dyn Systems) -> Result<Health, Fault> {
+async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Result<Health, Fault> {
     let system = systems.open(&defined.name)?;
     let mut health = system.check().await?;
     if defined.kind.has_catalog {
         let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
         let catalog = system.catalog(&tables).await?;
+        let user = health.user.clone().map_or_else(String::new, |user| format!(" by `{user}`"));
         for table in tables.iter().filter(|table| catalog.table(table).is_none()) {
-            health.missing.push(format!("there is no table `{table}`, or it may not be seen"));
+            health.missing.push(format!(
+                "there is no table `{table}`, or it may not be seen{user}; correct `table:` in systems/{}.yaml, or grant the right to read it",
+                defined.name
+            ));
         }
+        health.missing.extend(system.lacks(&uses(project, defined)).await?);
     }
     Ok(health)
 }

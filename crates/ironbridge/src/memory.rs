@@ -117,6 +117,7 @@ impl System for Memory {
                 column: Column { name: name.as_str().into(), ty: ty.clone() },
                 required: false,
                 writable: true,
+                labels: Vec::new(),
             };
             let columns = known.get(*name)?.columns.iter().map(column).collect();
             Some(Described { name: (*name).to_owned(), columns, keys: Vec::new() })

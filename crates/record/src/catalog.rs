@@ -22,6 +22,18 @@ pub struct TableColumn {
     /// Must have a value when a row is created.
     pub required: bool,
     pub writable: bool,
+    /// The only texts that it holds, where it is an enumeration whose values are texts. *Shape*: empty for any other.
+    pub labels: Vec<String>,
+}
+
+impl TableColumn {
+    /// The only values that it holds, as texts; none where they may be any.
+    pub fn options(&self) -> &[String] {
+        match &self.column.ty {
+            Type::Choice { values } => values,
+            _ => &self.labels,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

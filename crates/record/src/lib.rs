@@ -47,8 +47,8 @@ pub use key::{Key, KeyError, KeyHasher, KeyRules};
 pub use notice::{Notice, NoticeKind, Severity};
 pub use options::{Field, FieldType, Keeps, Kind, OptionValue, Options};
 pub use outside::{
-    Automation, BoxFuture, Happened, Health, Moment, Notify, Page, ReadKind, ReadSpec, Reader, Signal, Sink, Source,
-    System, Unreadable, Watermark, WriteLines, WriteSpec,
+    Automation, BoxFuture, Happened, Health, Moment, Notify, Page, ReadKind, ReadSpec, Reader, Right, Signal, Sink,
+    Source, System, TableUse, Unreadable, Watermark, WriteLines, WriteSpec,
 };
 pub use query::{Query, Queryable};
 pub use registration::{Difference, How, Registration, WantedKey};

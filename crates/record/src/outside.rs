@@ -26,6 +26,14 @@ pub trait System: Send + Sync {
     /// The live catalogue of these tables; a table that does not exist is not in the answer.
     fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>>;
 
+    /// The rights that are missing for what is done with these tables: a sentence for each table, with what to do.
+    /// Changes nothing. *Shape*: empty where nothing is missing, or this kind of system does not tell its rights; a
+    /// table that does not exist is not in the answer.
+    fn lacks<'a>(&'a self, uses: &'a [TableUse]) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        let _ = uses;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// *Errors*: a `Stop` where this kind of system cannot be read in that way.
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault>;
 
@@ -155,6 +163,44 @@ pub enum Happened {
     Created,
     Updated,
     Deleted,
+}
+
+/// What is done with a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableUse {
+    pub table: String,
+    pub reads: bool,
+    pub writes: bool,
+}
+
+/// What a user of a database may do with a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    Select,
+    Insert,
+    Update,
+}
+
+impl TableUse {
+    /// Rows are written by comparing them with what is there, so who writes also reads.
+    pub fn rights(&self) -> &'static [Right] {
+        match (self.reads, self.writes) {
+            (_, true) => &[Right::Select, Right::Insert, Right::Update],
+            (true, false) => &[Right::Select],
+            (false, false) => &[],
+        }
+    }
+}
+
+impl Right {
+    /// As `GRANT` names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Right::Select => "SELECT",
+            Right::Insert => "INSERT",
+            Right::Update => "UPDATE",
+        }
+    }
 }
 
 /// What a system said of itself.

@@ -54,19 +54,24 @@ pub(super) async fn table(session: &mut Connection, name: &str, known: &Known) -
            is_nullable, column_default IS NOT NULL, extra, collation_name
          FROM information_schema.columns WHERE {of} ORDER BY ordinal_position"
     );
-    let mut described = Vec::new();
+    let (mut described, mut labels) = (Vec::new(), Vec::new());
     for row in session.rows(&columns, &bound).await? {
         let column = column(&row, writable);
         let exact = KeyRules::default();
         known.put(name, &column.name, if row[9] == Cell::Null { exact } else { rules(&text(&row[9])) });
         described.push(column);
+        labels.push(enumeration(&text(&row[2])));
     }
     let keys = format!(
         "SELECT index_name, column_name, sub_part IS NOT NULL FROM information_schema.statistics
          WHERE {of} AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index"
     );
     let keys = keys_of(session.rows(&keys, &bound).await?);
-    Ok(Some(Described::new(name, described, keys)))
+    let mut described = Described::new(name, described, keys);
+    for (column, labels) in described.table.columns.iter_mut().zip(labels) {
+        column.labels = labels;
+    }
+    Ok(Some(described))
 }
 
 /// Unique indexes; one over a part of a text, or over an expression, is unique in another way.
@@ -133,6 +138,32 @@ fn declared(data_type: &str, column_type: &str, length: Option<u32>, scale: Opti
     }
 }
 
+/// The labels of `enum('a','b')`: a quote in one is written twice, and a backslash stands before what cannot be seen.
+fn enumeration(column_type: &str) -> Vec<String> {
+    let Some(list) = column_type.strip_prefix("enum(") else { return Vec::new() };
+    let (mut labels, mut label) = (Vec::new(), String::new());
+    let (mut inside, mut signs) = (false, list.chars().peekable());
+    while let Some(sign) = signs.next() {
+        match sign {
+            '\'' if !inside => inside = true,
+            '\'' if signs.next_if_eq(&'\'').is_some() => label.push('\''),
+            '\'' => {
+                inside = false;
+                labels.push(std::mem::take(&mut label));
+            }
+            '\\' if inside => label.extend(signs.next().map(|sign| match sign {
+                '0' => '\0',
+                'n' => '\n',
+                'r' => '\r',
+                other => other,
+            })),
+            sign if inside => label.push(sign),
+            _ => {}
+        }
+    }
+    labels
+}
+
 /// How a collation compares keys.
 fn rules(collation: &str) -> KeyRules {
     let exact = collation.ends_with("_bin") || collation == "binary";
@@ -185,6 +216,8 @@ mod tests {
         check("decimal", "decimal(12,2)", Type::Decimal { scale: Some(2) });
         check("varchar", "varchar(40)", Type::Text { max_length: Some(40) });
         check("enum", "enum('a','b')", Type::Text { max_length: None });
+        assert_eq!(enumeration(r"enum('30','it''s, (so)','a\\b','','Zoë')"), ["30", "it's, (so)", r"a\b", "", "Zoë"]);
+        assert!(enumeration("set('a')").is_empty() && enumeration("varchar(20)").is_empty());
         check("datetime", "datetime(6)", Type::LocalDateTime);
         check("timestamp", "timestamp", Type::DateTime);
         check("uuid", "uuid", Type::Guid);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinaryProtocol, Conn, Opts, OptsBuilder, Params, QueryResult, Row, SslOpts};
 use record::query::Lookup;
-use record::{BoxFuture, Why};
+use record::{BoxFuture, Right, Why};
 
 use super::{Database, catalog, query, value};
 use crate::sql;
-use crate::sql::engine::{Cell, Described, Rows, Session, SqlColumn, Stream, Use};
+use crate::sql::engine::{Cell, Described, Engine, Rows, Session, SqlColumn, Stream, Use};
 use crate::sql::failure::{About, Failure};
 use crate::sql::paged::Plan;
 use crate::sql::tls;
@@ -183,6 +183,27 @@ impl Session for Connection {
         Box::pin(async move {
             let known = self.database.rules.clone();
             catalog::table(self, table, &known).await
+        })
+    }
+
+    /// A statement that is prepared and not run: the server looks at the rights before anything else.
+    fn may<'a>(&'a mut self, table: &'a Described, right: Right) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let dialect = self.database.dialect();
+            let name = dialect.table(&table.table.name);
+            let column = table.columns.iter().find(|column| column.writable).or(table.columns.first());
+            let Some(column) = column.map(|column| dialect.quote(&column.name)) else { return Ok(true) };
+            let statement = match right {
+                Right::Select => format!("SELECT {column} FROM {name}"),
+                Right::Insert => format!("INSERT INTO {name} ({column}) VALUES (NULL)"),
+                Right::Update => format!("UPDATE {name} SET {column} = NULL"),
+            };
+            match self.columns_of(&statement).await {
+                Err(failure) if failure.about() == About::NoRight => Ok(false),
+                Err(failure) if failure.ends_session() => Err(failure),
+                // What else is wrong with it is nothing of rights.
+                _ => Ok(true),
+            }
         })
     }
 

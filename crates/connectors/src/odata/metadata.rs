@@ -77,6 +77,7 @@ impl Metadata {
                 && !set.key.iter().any(|key| **key == *column.name),
             writable: true,
             column: column.clone(),
+            labels: Vec::new(),
         };
         let primary = TableKey { columns: set.key.clone(), primary: true, active: true };
         let comparable = |column: &&Column| !matches!(column.ty, Type::Unknown | Type::Lines(_) | Type::Bytes);

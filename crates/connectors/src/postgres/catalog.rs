@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use record::Column;
 use record::catalog::{Table, TableColumn, TableKey};
+use record::{Column, Right, TableUse};
 use tokio_postgres::Client;
 
 use super::fault::Failure;
@@ -39,6 +39,19 @@ impl Described {
     }
 }
 
+/// The rights that the user lacks on a table, on every column of it.
+pub(super) async fn lacks(client: &Client, of: &TableUse) -> Result<Vec<Right>, Failure> {
+    const HAS: &str = "SELECT coalesce(has_any_column_privilege(to_regclass($1)::oid, $2), true)";
+    let quoted = quote_table(&of.table);
+    let mut lacks = Vec::new();
+    for right in of.rights() {
+        if !client.query_one(HAS, &[&quoted, &right.word()]).await?.get::<_, bool>(0) {
+            lacks.push(*right);
+        }
+    }
+    Ok(lacks)
+}
+
 /// A table or view, or `None` where there is none of this name that the user can see.
 pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Described>, Failure> {
     let quoted = quote_table(name);
@@ -66,6 +79,7 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
             column: Column { name: name.as_str().into(), ty: value::declared(column.type_(), row.get(5)) },
             required: row.get(3),
             writable: writable && row.get::<_, bool>(4),
+            labels: value::labels(column.type_()),
         });
         if filled {
             described.filled.push(name.clone());

@@ -35,6 +35,15 @@ pub(super) fn declared(ty: &PgType, modifier: i32) -> Type {
     }
 }
 
+/// The texts of an enumeration, in its order.
+pub(super) fn labels(ty: &PgType) -> Vec<String> {
+    match ty.kind() {
+        Kind::Domain(of) => labels(of),
+        Kind::Enum(labels) => labels.clone(),
+        _ => Vec::new(),
+    }
+}
+
 /// A column as the text that [`read`] takes. An amount of type `money` has the server's currency sign otherwise.
 pub(super) fn as_text(column: &str, is_money: bool) -> String {
     if is_money { format!("({column})::numeric::text") } else { format!("({column})::text") }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use record::catalog::{Table, TableColumn};
 use record::query::{Function, Lookup};
-use record::{BoxFuture, Health, KeyRules, Type, Value};
+use record::{BoxFuture, Health, KeyRules, Right, Type, Value};
 
 use super::failure::{Failure, Words};
 use super::paged::Plan;
@@ -69,6 +69,7 @@ impl Described {
             column: record::Column { name: column.name.as_str().into(), ty: column.ty.clone() },
             required: column.required,
             writable: column.writable,
+            labels: Vec::new(),
         };
         let table = Table { name: name.to_owned(), columns: columns.iter().map(of).collect(), keys };
         Described { table, columns }
@@ -224,6 +225,9 @@ pub(crate) trait Session: Send {
 
     /// A table or view, or `None` where there is none of this name that the user can see.
     fn describe<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Option<Described>, Failure>>;
+
+    /// Whether the user has a right on a table, where the server tells it. Changes nothing.
+    fn may<'a>(&'a mut self, table: &'a Described, right: Right) -> BoxFuture<'a, Result<bool, Failure>>;
 
     /// The columns of a statement that is not run. *Shape*: in its order, all of them.
     fn columns_of<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Vec<SqlColumn>, Failure>>;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use record::{BoxFuture, Catalog, Fault, Health, Queryable, ReadSpec, Sink, Source, System, WriteSpec};
+use record::{BoxFuture, Catalog, Fault, Health, Queryable, ReadSpec, Sink, Source, System, TableUse, WriteSpec};
 
 use super::engine::{Engine, Use};
 use super::failure::{self, Failure};
-use super::{live, paged, rows};
+use super::{lacking, live, paged, rows};
 
 struct Opened(Arc<dyn Engine>);
 
@@ -44,6 +44,28 @@ impl System for Opened {
                 Ok(catalog)
             };
             described.await.map_err(|failure: Failure| self.failed(&failure))
+        })
+    }
+
+    fn lacks<'a>(&'a self, uses: &'a [TableUse]) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(async move {
+            let asked = async {
+                let mut session = self.0.connect(Use::Read).await?;
+                let mut missing = Vec::new();
+                for of in uses {
+                    let Some(described) = session.describe(&of.table).await? else { continue };
+                    let mut lacks = Vec::new();
+                    for right in of.rights() {
+                        if !session.may(&described, *right).await? {
+                            lacks.push(*right);
+                        }
+                    }
+                    let words = self.0.words();
+                    missing.extend(lacking(words.user, &of.table, &lacks, "an administrator", &words.grantee));
+                }
+                Ok(missing)
+            };
+            asked.await.map_err(|failure: Failure| self.failed(&failure))
         })
     }
 

@@ -45,6 +45,7 @@ pub(super) fn table(connection: &Connection, name: &str) -> rusqlite::Result<Opt
             required: not_null && no_default,
             // 2 and 3 are generated columns.
             writable: kind == "table" && hidden < 2,
+            labels: Vec::new(),
         });
     }
     primary.sort();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use record::BoxFuture;
+use record::{BoxFuture, Right};
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, Query, QueryItem, QueryStream, Row};
 use tokio::net::TcpStream;
@@ -11,7 +11,7 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
 use super::{Database, catalog, fault, query as asked, text};
 use crate::sql;
-use crate::sql::engine::{Cell, Described, Rows, Session, SqlColumn, Stream};
+use crate::sql::engine::{Cell, Described, Engine, Rows, Session, SqlColumn, Stream};
 use crate::sql::failure::Failure;
 use crate::sql::paged::Plan;
 
@@ -165,6 +165,16 @@ impl Session for Connection {
         Box::pin(async move {
             let known = self.database.rules.clone();
             catalog::table(self, table, &known).await
+        })
+    }
+
+    fn may<'a>(&'a mut self, table: &'a Described, right: Right) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let name = self.database.dialect().table(&table.table.name);
+            let bound = [Cell::Text(name), Cell::Text(right.word().to_owned())];
+            let rows = self.rows("SELECT HAS_PERMS_BY_NAME(@P1, 'OBJECT', @P2)", &bound).await?;
+            // Blank where the server does not know the name.
+            Ok(rows.first().and_then(|row| row.first()) != Some(&Cell::Int(0)))
         })
     }
 

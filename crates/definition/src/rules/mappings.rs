@@ -16,6 +16,7 @@ use crate::rules::systems;
 use crate::suggest;
 use crate::yaml;
 
+mod options;
 mod values;
 
 pub(crate) fn check(
@@ -231,6 +232,7 @@ impl Table<'_> {
         self.required(&rules, diagnostics);
         if let Some(table) = catalog.zip(self.model.table.as_ref()).and_then(|(catalog, name)| catalog.table(name)) {
             self.live(table, &rules, diagnostics);
+            self.options(table, &rules, diagnostics);
         }
         self.lines(&rules.read, catalog, diagnostics);
         self.written_lines(&rules.write, diagnostics);

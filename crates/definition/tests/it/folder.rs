@@ -159,6 +159,7 @@ fn a_live_catalogue_knows_tables_columns_and_lengths() {
         column: Column { name: name.into(), ty },
         required: false,
         writable: true,
+        labels: Vec::new(),
     };
     let text = |max: u32| Type::Text { max_length: Some(max) };
     let account = Table {
@@ -207,6 +208,7 @@ fn types_and_lengths_are_checked_from_the_source_on() {
             column: Column { name: name.into(), ty },
             required: false,
             writable: true,
+            labels: Vec::new(),
         });
         let keys = vec![TableKey { columns: vec!["customer_no".into()], primary: true, active: true }];
         let customers = Table { name: "customers".into(), columns: columns.into(), keys };
@@ -245,7 +247,12 @@ fn digits_are_checked_from_system_to_system_and_times_for_their_zone() {
         name: name.into(),
         columns: columns
             .into_iter()
-            .map(|(name, ty)| TableColumn { column: Column { name: name.into(), ty }, required: false, writable: true })
+            .map(|(name, ty)| TableColumn {
+                column: Column { name: name.into(), ty },
+                required: false,
+                writable: true,
+                labels: Vec::new(),
+            })
             .collect(),
         keys: vec![TableKey { columns: vec![key.into()], primary: true, active: true }],
     };
@@ -289,6 +296,38 @@ fn digits_are_checked_from_system_to_system_and_times_for_their_zone() {
     assert!(both.len() == 2 && [zone, digits].iter().all(|one| both.iter().any(|title| title == one)), "{both:#?}");
 }
 
+/// The options of a choice of Dynamics, and the labels of an enumeration of a database.
+#[test]
+fn a_choice_names_what_its_column_holds() {
+    let found = |system: &str, table: &str, name: &str, ty: &Type, labels: &[&str]| {
+        let column = TableColumn {
+            column: Column { name: name.into(), ty: ty.clone() },
+            required: false,
+            writable: true,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        };
+        let table = Table { name: table.into(), columns: vec![column], keys: Vec::new() };
+        let catalogs = [(system.to_owned(), Catalog { tables: vec![table] })].into();
+        let files = super::mutation::fixture();
+        let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, catalogs, ..LoadOptions::default() });
+        let of_choices = loaded.diagnostics.iter().filter(|found| found.code.0 == "IB0305");
+        of_choices.map(|found| format!("{:?}: {}", found.severity, found.title)).collect::<Vec<_>>()
+    };
+    let read = |ty: &Type, labels: &[&str]| found("finance", "customers", "terms_code", ty, labels);
+    let write = |ty: &Type| found("dynamics", "account", "paymenttermscode", ty, &[]);
+    let choice = |values: &[&str]| Type::Choice { values: values.iter().map(|value| (*value).to_owned()).collect() };
+    let (text, none): (_, [&str; 0]) = (Type::Text { max_length: None }, []);
+    assert_eq!(read(&text, &[]), none, "any text may come");
+    assert_eq!(read(&text, &["30", "60", "PP"]), none);
+    let more = "Warning: `terms_code` may be `90` or `120`, which the choice does not name";
+    assert_eq!(read(&text, &["30", "60", "90", "PP", "120"]), [more]);
+    let more = "Warning: `terms_code` may be `90`, which the choice does not name";
+    assert_eq!(read(&choice(&["30", "60", "PP", "90"]), &[]), [more]);
+    assert_eq!(write(&choice(&["1", "4", "10", "11"])), none);
+    assert_eq!(write(&choice(&["1", "4"])), ["Error: `paymenttermscode` is never `10`"]);
+}
+
 #[test]
 fn a_live_catalogue_knows_what_triggers_watch_and_lines_hold() {
     let table = |name: &str, columns: &[&str]| Table {
@@ -300,6 +339,7 @@ fn a_live_catalogue_knows_what_triggers_watch_and_lines_hold() {
                 // Nobody makes orders: the event writes the number of the ERP into rows that are there.
                 required: *name == "totalamount",
                 writable: true,
+                labels: Vec::new(),
             })
             .collect(),
         keys: Vec::new(),
