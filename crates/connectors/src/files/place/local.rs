@@ -36,6 +36,7 @@ impl Place {
         let shown = path.display();
         match error.kind() {
             ErrorKind::NotFound => fault::no_folder(&self.system, &shown.to_string()),
+            ErrorKind::NotADirectory => fault::no_folder(&self.system, &format!("{shown} (it is a file)")),
             ErrorKind::PermissionDenied => fault::not_permitted(&self.system, &format!("{doing} {shown}"), error),
             ErrorKind::StorageFull => {
                 Fault::retry(record::Code("IB0514"), format!("there is no room left for {shown}"), None)
@@ -75,7 +76,8 @@ fn list(folder: &Path, name: &str) -> io::Result<Vec<Entry>> {
 impl Folder for Place {
     fn list<'a>(&'a self, folder: &'a str) -> BoxFuture<'a, Result<Vec<Entry>, Fault>> {
         Box::pin(async move {
-            let (path, name) = (self.folder.join(folder), folder.to_owned());
+            let path = if folder.is_empty() { self.folder.clone() } else { self.folder.join(folder) };
+            let name = folder.to_owned();
             let listed = blocking({
                 let path = path.clone();
                 move || list(&path, &name)

@@ -188,7 +188,16 @@ fn words(error: &object_store::Error) -> (Option<u16>, String) {
     let short = short.replace(['\n', '\r'], " ");
     let Some((_, answer)) = short.split_once("status code: ") else { return (None, short) };
     let status = answer.get(..3).and_then(|status| status.parse().ok());
-    (status, answer.get(4..).unwrap_or_default().to_owned())
+    let answer = answer.get(4..).unwrap_or_default();
+    let element =
+        |name: &str| answer.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>")).map(|it| it.0);
+    // An answer of these services is XML with a code and a sentence.
+    let said = match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => answer.to_owned(),
+    };
+    (status, said)
 }
 
 impl super::Place for Bucket {

@@ -162,7 +162,7 @@ impl Server {
         match tokio::time::timeout(self.timeout, self.log_in()).await {
             Ok(session) => session,
             Err(_) => {
-                let why = format!("no answer within {} seconds", self.timeout.as_secs());
+                let why = format!("no answer within {:?}", self.timeout);
                 Err(fault::unreachable(&self.system, &super::Place::shown(self), why))
             }
         }
