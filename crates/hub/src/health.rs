@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use definition::{Direction, Integration, Pattern, Project, StepKind, System};
+use definition::{Project, System};
 use record::{Code, Fault, Health, TableUse};
 
 use crate::compile::Systems;
@@ -26,37 +26,11 @@ fn uses(project: &Project, defined: &System) -> Vec<TableUse> {
     let of = |held: &definition::SystemEntity| {
         let table = held.table.clone()?;
         let all = || project.integrations.iter().filter(|one| one.entities().contains(&&*held.entity));
-        let reads = all().any(|one| reads(one, &defined.name));
-        let writes = !held.write.is_empty() && all().any(|one| writes(one, &defined.name));
+        let reads = all().any(|one| one.reads(&defined.name));
+        let writes = !held.write.is_empty() && all().any(|one| one.writes(&defined.name));
         Some(TableUse { table, reads, writes })
     };
     defined.entities.iter().filter_map(of).collect()
-}
-
-fn reads(integration: &Integration, system: &str) -> bool {
-    match &integration.pattern {
-        Pattern::Batch(batch) => match &batch.direction {
-            Direction::OneWay { from, .. } => from == system,
-            Direction::TwoWay { between, .. } => between.iter().any(|one| one == system),
-        },
-        Pattern::Event(event) => event.from == system,
-        Pattern::Virtual(virtual_) => virtual_.from == system,
-        Pattern::Flow(flow) => flow.in_ == system,
-    }
-}
-
-fn writes(integration: &Integration, system: &str) -> bool {
-    match &integration.pattern {
-        Pattern::Batch(batch) => match &batch.direction {
-            Direction::OneWay { to, .. } => to == system,
-            Direction::TwoWay { between, .. } => between.iter().any(|one| one == system),
-        },
-        Pattern::Event(event) => event.to.iter().any(|one| one == system),
-        Pattern::Virtual(_) => false,
-        Pattern::Flow(flow) => {
-            flow.all_steps().iter().any(|step| matches!(&step.kind, StepKind::Write { to, .. } if to == system))
-        }
-    }
 }
 
 /// It said nothing in time.

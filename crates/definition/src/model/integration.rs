@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use record::Decimal;
 
-use super::Flow;
+use super::{Flow, StepKind};
 use crate::units::{MinRows, NeededBy, Schedule};
 
 /// Moves one entity, or several of one snapshot, by one pattern.
@@ -59,6 +59,34 @@ impl Integration {
             Pattern::Event(event) => vec![&event.entity],
             Pattern::Virtual(virtual_) => vec![&virtual_.entity],
             Pattern::Flow(flow) => vec![&flow.entity],
+        }
+    }
+
+    /// Whether it takes records from the system.
+    pub fn reads(&self, system: &str) -> bool {
+        match &self.pattern {
+            Pattern::Batch(batch) => match &batch.direction {
+                Direction::OneWay { from, .. } => from == system,
+                Direction::TwoWay { between, .. } => between.iter().any(|one| one == system),
+            },
+            Pattern::Event(event) => event.from == system,
+            Pattern::Virtual(virtual_) => virtual_.from == system,
+            Pattern::Flow(flow) => flow.in_ == system,
+        }
+    }
+
+    /// Whether it writes records into the system.
+    pub fn writes(&self, system: &str) -> bool {
+        match &self.pattern {
+            Pattern::Batch(batch) => match &batch.direction {
+                Direction::OneWay { to, .. } => to == system,
+                Direction::TwoWay { between, .. } => between.iter().any(|one| one == system),
+            },
+            Pattern::Event(event) => event.to.iter().any(|one| one == system),
+            Pattern::Virtual(_) => false,
+            Pattern::Flow(flow) => {
+                flow.all_steps().iter().any(|step| matches!(&step.kind, StepKind::Write { to, .. } if to == system))
+            }
         }
     }
 

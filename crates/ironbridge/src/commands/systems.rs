@@ -69,7 +69,8 @@ fn print(cli: &Cli, found: &[Found]) {
         let (state, version, user) = match &one.health {
             Ok(health) if health.missing.is_empty() => ("ready", health.version.clone(), health.user.clone()),
             Ok(health) => ("something is missing", health.version.clone(), health.user.clone()),
-            Err(_) => ("does not answer", String::new(), None),
+            Err(fault) if fault.is_transient() => ("does not answer", String::new(), None),
+            Err(_) => ("cannot be used", String::new(), None),
         };
         let took = format!("{} ms", one.took.as_millis());
         vec![one.name.clone(), one.kind.to_owned(), state.to_owned(), version, user.unwrap_or_default(), took]

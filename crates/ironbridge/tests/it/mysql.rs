@@ -8,7 +8,7 @@ use crate::support::{World, server};
 /// A world whose finance is a new MariaDB database with the rows that the sample has; `None` without a server.
 pub struct MariaDb {
     pub world: World,
-    url: String,
+    pub url: String,
     runtime: tokio::runtime::Runtime,
 }
 

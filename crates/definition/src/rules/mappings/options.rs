@@ -9,12 +9,16 @@ use super::Table;
 use crate::codes;
 use crate::decoded::Rules;
 use crate::diagnostic::Diagnostic;
+use crate::model::Integration;
 use crate::suggest;
 
 impl Table<'_> {
-    /// What may come and is not named is warned of, since it may never come; what is written and never fits is an error.
+    /// What may come and is not named is warned of where anything is read from here, since it may never come; what is
+    /// written and never fits is an error.
     pub(super) fn options(&self, table: &Live, rules: &Rules, diagnostics: &mut Vec<Diagnostic>) {
-        for at in &rules.read {
+        let reads = |one: &Integration| one.entities().contains(&&*self.entity.name) && one.reads(&self.system.name);
+        let is_read = self.project.integrations.iter().any(reads);
+        for at in rules.read.iter().filter(|_| is_read) {
             let (column, named): (&str, Vec<String>) = match &at.rule.expr {
                 Expr::Choice { source, names } => {
                     (source, names.iter().filter_map(|(_, value)| fit::text(value.as_ref())).collect())
