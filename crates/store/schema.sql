@@ -328,7 +328,6 @@ CREATE TABLE flow_instance (
 CREATE TABLE sqlite_sequence(name,seq);
 CREATE INDEX flow_instance_due ON flow_instance (wake) WHERE wake IS NOT NULL;
 CREATE INDEX flow_instance_of ON flow_instance (integration, state, id);
-CREATE INDEX flow_instance_started ON flow_instance (integration, started);
 CREATE INDEX flow_instance_ended ON flow_instance (ended) WHERE ended IS NOT NULL;
 CREATE TABLE flow_step (
   instance  INTEGER NOT NULL,
@@ -449,3 +448,4 @@ CREATE TABLE system_look (
   wait_ms  INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX approval_open ON approval (id) WHERE state = 'open';
+CREATE INDEX flow_instance_begun ON flow_instance (integration, started, state);

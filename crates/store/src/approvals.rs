@@ -260,6 +260,13 @@ impl Store {
         Ok(found)
     }
 
+    /// How many questions are open, and the newest of them: another answer wherever one was put or closed.
+    pub fn approvals_open_mark(&self) -> Result<(u64, i64), Error> {
+        let sql = "SELECT count(*), coalesce(max(id), 0) FROM approval WHERE state = 'open'";
+        let mark = self.read(|conn| first(conn, sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))))?;
+        Ok(mark.map_or((0, 0), |(count, newest)| (count as u64, newest)))
+    }
+
     /// What was approved for runs, and is not used yet. *Shape*: at most one for each thing that a run asks about.
     pub fn approvals_to_use(&self) -> Result<Vec<Approval>, Error> {
         // In the words of the index, which holds what stands and no more.

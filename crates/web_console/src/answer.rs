@@ -24,6 +24,9 @@ use crate::words::moment;
 /// A sentence or two; the page says so too.
 const COMMENT_MAX: usize = 2_000;
 
+/// What somebody reads who comes too late.
+const DECIDED: &str = "Already decided";
+
 struct Answers {
     project: Arc<Project>,
     store: Store,
@@ -93,7 +96,11 @@ async fn decide(State(answers): State<Arc<Answers>>, Path(token): Path<String>, 
             let body = answers.form(&link, &approval, &sent, &wrong);
             return page(StatusCode::UNPROCESSABLE_ENTITY, &approval.question, &body);
         }
-        Ok(Err(why)) => (StatusCode::CONFLICT, "Nothing was decided".to_owned(), answers.because(why)),
+        Ok(Err(why)) => {
+            let title =
+                if matches!(why, NotDecided::Closed { by: Some(_), .. }) { DECIDED } else { "Nothing was decided" };
+            (StatusCode::CONFLICT, title.to_owned(), answers.because(why))
+        }
         Err(error) => {
             tracing::error!("an answer by a link could not be kept: {error}");
             let text = "Your answer could not be kept. Try again in a minute.".to_owned();
@@ -121,13 +128,12 @@ impl Answers {
             }
         };
         if approval.state != Stands::Open {
-            let text = match (&approval.decided_by, approval.decided) {
-                (Some(by), Some(at)) => {
-                    format!("It was already decided by {by} on {}.", moment(at, &self.project.hub.time_zone))
-                }
-                _ => "Nobody has to answer this any more.".to_owned(),
+            let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) else {
+                return Err(gone(StatusCode::GONE, "Nobody has to answer this any more."));
             };
-            return Err(gone(StatusCode::GONE, &text));
+            let text = format!("It was already decided by {by} on {}.", moment(at, &self.project.hub.time_zone));
+            let text = format!("<p>{}</p><p>{}</p>", escaped(&approval.question), escaped(&text));
+            return Err(Box::new(page(StatusCode::GONE, DECIDED, &text)));
         }
         if self.store.clock().now() >= link.until {
             return Err(gone(StatusCode::GONE, "The time to answer is over."));

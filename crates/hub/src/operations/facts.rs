@@ -1,6 +1,7 @@
 //! What is known at a moment, gathered from the store and the definition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use definition::{Pattern, Project};
 use jiff::civil::Date;
@@ -101,7 +102,7 @@ pub struct Facts {
     /// In the order of the project.
     pub integrations: Vec<Known>,
     /// Questions that are open.
-    pub approvals: Vec<Approval>,
+    pub approvals: Arc<Vec<Approval>>,
     /// Systems in use that did not answer when they were asked last.
     pub silent: Vec<Look>,
     pub expiring: Vec<Expiring>,
@@ -123,6 +124,8 @@ pub struct Gatherer {
     good_runs: BTreeMap<String, Vec<Run>>,
     traffic: BTreeMap<String, Vec<(String, Hourly)>>,
     expiring: Vec<Expiring>,
+    /// The open questions, and by which mark they were read: where nothing is asked or answered nothing is read.
+    questions: Option<((u64, i64), Arc<Vec<Approval>>)>,
 }
 
 impl Gatherer {
@@ -195,8 +198,7 @@ impl Gatherer {
             }
             integrations.push(known);
         }
-        let mut approvals = store.approvals(false, 1_000)?;
-        approvals.retain(|approval| approval.state == Decided::Open);
+        let approvals = self.open_questions(store)?;
         Ok(Facts {
             now,
             started,
@@ -207,6 +209,18 @@ impl Gatherer {
             disk: machine.disk(),
             routes: store.alert_routes()?,
         })
+    }
+
+    fn open_questions(&mut self, store: &Store) -> Result<Arc<Vec<Approval>>, Error> {
+        let mark = store.approvals_open_mark()?;
+        if let Some((_, questions)) = self.questions.as_ref().filter(|(read, _)| *read == mark) {
+            return Ok(questions.clone());
+        }
+        let mut questions = store.approvals(false, 1_000)?;
+        questions.retain(|approval| approval.state == Decided::Open);
+        let questions = Arc::new(questions);
+        self.questions = Some((mark, questions.clone()));
+        Ok(questions)
     }
 
     fn slow(&mut self, project: &Project, store: &Store, machine: &dyn Machine, now: Timestamp) -> Result<(), Error> {

@@ -56,7 +56,7 @@ pub fn live(project: &Project, store: &Store, integration: &Integration) -> Resu
     let now = store.clock().now();
     let facts = Gatherer::default().gather(project, store, &Nothing, now)?;
     let name = &integration.name;
-    let approvals = facts.approvals.into_iter().filter(|approval| approval.integration == *name).collect();
+    let approvals = facts.approvals.iter().filter(|approval| approval.integration == *name).cloned().collect();
     let known = facts.integrations.into_iter().find(|known| known.name == *name).unwrap_or_default();
     let pause = store.pauses()?.into_iter().find(|pause| pause.integration == *name);
     let next = match &integration.pattern {

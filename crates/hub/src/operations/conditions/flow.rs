@@ -61,11 +61,16 @@ impl Of<'_> {
 
 pub(super) fn approvals(project: &Project, facts: &Facts, all: &mut Vec<Condition>) {
     let (zone, calendar) = (&project.hub.time_zone, &project.hub.calendar);
-    for approval in &facts.approvals {
+    for approval in facts.approvals.iter() {
         if project.integration(&approval.integration).is_none() {
             continue;
         }
-        let day = calendar::after(approval.asked, definition::Wait::WorkingDays(1), calendar, zone);
+        // A working day is over at the same time of another day: not before the clock has gone round, in spring an hour less.
+        let at_least = approval.asked.checked_add(jiff::SignedDuration::from_hours(23)).unwrap_or(facts.now);
+        let day = match at_least > facts.now {
+            true => jiff::Timestamp::MAX,
+            false => calendar::after(approval.asked, definition::Wait::WorkingDays(1), calendar, zone),
+        };
         // A quarter of the time for an answer is left.
         let nearly = approval.expires.map(|expires| {
             let whole = expires.duration_since(approval.asked);
