@@ -9,8 +9,8 @@ use crate::parts::command;
 use crate::words::quoted;
 use crate::{Problem, page};
 
-/// Columns of the answer, where a command line has its terminal's.
-const WIDTH: usize = 92;
+/// Columns of the answer: the page breaks its lines itself, as wide as it is.
+const WIDTH: usize = 10_000;
 
 pub fn page(ask: &Ask) -> Result<Response, Problem> {
     let given: Vec<(&Question, String)> =
@@ -73,7 +73,7 @@ fn answer(given: &[(&Question, String)]) -> Markup {
             html! {
                 section.card aria-labelledby="advice-heading" {
                     h2 #advice-heading { "The advice" }
-                    pre { (advise::text(&advice, &answers, WIDTH)) }
+                    pre.advice { (advise::text(&advice, &answers, WIDTH)) }
                     p.do { "The same by hand; with --name NAME it is kept beside the integration: " (command(&typed)) }
                 }
             }

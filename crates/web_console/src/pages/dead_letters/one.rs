@@ -103,7 +103,8 @@ pub fn fault(fault: &Json, code_else: &str, what_else: &str) -> Markup {
         let of = |name: &str| {
             why.get(name).filter(|v| !v.is_null()).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
         };
-        ["status", "code", "text", "request_id"].into_iter().filter_map(of).collect::<Vec<_>>().join(" ")
+        let request = of("request_id").map(|id| format!("(request {id})"));
+        ["status", "code", "text"].into_iter().filter_map(of).chain(request).collect::<Vec<_>>().join(" ")
     });
     html! {
         section.card.fault {
