@@ -1,7 +1,3 @@
-CREATE TABLE sequence (
-  name  TEXT PRIMARY KEY,
-  next  INTEGER NOT NULL
-) WITHOUT ROWID;
 CREATE TABLE lease (
   name    TEXT PRIMARY KEY,
   holder  TEXT,
@@ -72,12 +68,7 @@ CREATE TABLE queue (
   sessions                INTEGER NOT NULL,
   forward_to              TEXT,
   forward_dead_letters_to TEXT,
-  ready                   INTEGER NOT NULL DEFAULT 0,
-  locked                  INTEGER NOT NULL DEFAULT 0,
-  delayed                 INTEGER NOT NULL DEFAULT 0,
-  deferred                INTEGER NOT NULL DEFAULT 0,
-  scheduled               INTEGER NOT NULL DEFAULT 0
-, filed INTEGER NOT NULL DEFAULT 0);
+  filed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX queue_of_parent ON queue (parent) WHERE parent IS NOT NULL;
 CREATE TABLE rule (
   queue   INTEGER NOT NULL REFERENCES queue (id),

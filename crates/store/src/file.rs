@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0015_look.sql"),
     include_str!("../migrations/0016_open_questions.sql"),
     include_str!("../migrations/0017_started.sql"),
+    include_str!("../migrations/0018_unread.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.
