@@ -177,13 +177,14 @@ pub async fn work(
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };
         let (of, systems_of, store_of) = (project.clone(), systems.clone(), store.clone());
-        let sweep =
-            sweep::Sweep { project: of, systems: systems_of, store: store_of, integration: integration.name.clone() };
+        let (name, retyped) = (integration.name.clone(), watch::Sender::new(0));
+        let doubts = retyped.clone();
+        let sweep = sweep::Sweep { project: of, systems: systems_of, store: store_of, integration: name, retyped };
         lanes.spawn(cut_when_stopped(sweep.run(stop.clone()), stop.clone()));
         for to in &event.to {
             let lane =
                 lane::Lane::new(project.clone(), systems.clone(), store.clone(), integration.name.clone(), to.clone());
-            lanes.spawn(cut_when_stopped(lane.run(stop.clone()), stop.clone()));
+            lanes.spawn(cut_when_stopped(lane.run(doubts.subscribe(), stop.clone()), stop.clone()));
         }
     }
     lanes.spawn(cut_when_stopped(forget(project.clone(), store.clone(), stop.clone()), stop.clone()));

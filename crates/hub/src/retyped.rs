@@ -1,7 +1,7 @@
 //! Columns of a source that hold something else than when an integration last ran.
 //!
 //! What a mapping made of a column's type is remembered with the positions of the integration. Where the new type suits
-//! the mapping less than the old one did, the run stops before its first row: a thousand dead letters would say the same.
+//! the mapping less than the old one did, the run stops before its first row: a thousand dead letters would say the same. Events wait then.
 //! A mapping that was changed since, and a position that was reset, begin anew.
 
 use std::collections::BTreeMap;
@@ -42,25 +42,50 @@ pub(crate) fn check(store: &Store, job: &Job) -> Result<Result<Vec<Op>, Fault>, 
             true => stream(&pair.entity.name),
             false => format!("{} in {}", stream(&pair.entity.name), pair.from),
         };
-        let fingerprint = format!("{:016x}", pair.read.fingerprint());
-        let uses = pair.read.uses();
-        let now: BTreeMap<String, Known> = uses.iter().map(|one| (name(one), known(one))).collect();
-        let position = serde_json::to_string(&now).expect("texts and numbers under texts are JSON");
-        let before = store.cursor(&job.integration, &stream)?;
-        if let Some(before) = before.as_ref().filter(|before| before.fingerprint == fingerprint) {
-            if before.position == position {
-                continue;
-            }
-            let was: BTreeMap<String, Known> = serde_json::from_str(&before.position).unwrap_or_default();
-            let worse = |one: &&Use<'_>| was.get(&name(one)).is_some_and(|was| is_worse(one, was));
-            let changed: Vec<&Use<'_>> = uses.iter().filter(worse).collect();
-            if !changed.is_empty() {
-                return Ok(Err(fault(job, pair, &changed, &was, before.updated)));
-            }
+        match compare(store, &job.integration, pair, stream, "reads everything once and writes only what differs")? {
+            Ok(op) => ops.extend(op),
+            Err(fault) => return Ok(Err(fault)),
         }
-        ops.push(cursors::Op::Set { integration: job.integration.clone(), stream, position, fingerprint }.into());
     }
     Ok(Ok(ops))
+}
+
+/// The same of what events are read from, and remembers what is new. Whatever their destinations are, the columns of an
+/// entity are remembered once.
+///
+/// *Errors*: `IB0635`; of our own state.
+pub(crate) async fn note_events(store: &Store, integration: &str, pair: &Pair) -> Result<(), Stopped> {
+    if let Some(op) = compare(store, integration, pair, stream(&pair.entity.name), "delivers what waits")?? {
+        store.commit(vec![op]).await?;
+    }
+    Ok(())
+}
+
+/// What is to be remembered of the columns of one entity, where that is new. `then`: what comes of forgetting them.
+fn compare(
+    store: &Store,
+    integration: &str,
+    pair: &Pair,
+    stream: String,
+    then: &str,
+) -> Result<Result<Option<Op>, Fault>, store::Error> {
+    let fingerprint = format!("{:016x}", pair.read.fingerprint());
+    let uses = pair.read.uses();
+    let now: BTreeMap<String, Known> = uses.iter().map(|one| (name(one), known(one))).collect();
+    let position = serde_json::to_string(&now).expect("texts and numbers under texts are JSON");
+    let before = store.cursor(integration, &stream)?;
+    if let Some(before) = before.as_ref().filter(|before| before.fingerprint == fingerprint) {
+        if before.position == position {
+            return Ok(Ok(None));
+        }
+        let was: BTreeMap<String, Known> = serde_json::from_str(&before.position).unwrap_or_default();
+        let worse = |one: &&Use<'_>| was.get(&name(one)).is_some_and(|was| is_worse(one, was));
+        let changed: Vec<&Use<'_>> = uses.iter().filter(worse).collect();
+        if !changed.is_empty() {
+            return Ok(Err(fault(integration, pair, &changed, &was, before.updated, then)));
+        }
+    }
+    Ok(Ok(Some(cursors::Op::Set { integration: integration.to_owned(), stream, position, fingerprint }.into())))
 }
 
 /// As [`check`], and remembers what is new.
@@ -96,7 +121,14 @@ fn group(word: &str) -> Option<&str> {
     }
 }
 
-fn fault(job: &Job, pair: &Pair, changed: &[&Use<'_>], was: &BTreeMap<String, Known>, noted: jiff::Timestamp) -> Fault {
+fn fault(
+    integration: &str,
+    pair: &Pair,
+    changed: &[&Use<'_>],
+    was: &BTreeMap<String, Known>,
+    noted: jiff::Timestamp,
+    then: &str,
+) -> Fault {
     let table = pair.from_table.as_str();
     let one = |one: &&Use<'_>| {
         let (now, was) = (one.ty.word(), &was[&name(one)].ty);
@@ -121,8 +153,7 @@ fn fault(job: &Job, pair: &Pair, changed: &[&Use<'_>], was: &BTreeMap<String, Kn
         .at_column(first.column)
         .fix(format!(
             "ask whoever changed `{table}` (ALTER TABLE): give the column its type back, or say in the mapping what the \
-             new one means. If it is right as it is: ironbridge state reset {} {}, which reads everything once \
-             and writes only what differs",
-            job.integration, pair.entity.name
+             new one means. If it is right as it is: ironbridge state reset {integration} {}, which {then}",
+            pair.entity.name
         ))
 }

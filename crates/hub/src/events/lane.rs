@@ -23,8 +23,8 @@ use super::route::{Route, Told};
 use super::waits::Waits;
 use super::{LOCK, letters, policy, subscription};
 use crate::compile::Systems;
-use crate::error::Error;
-use crate::patience;
+use crate::error::{Error, Stopped};
+use crate::{patience, retyped};
 
 /// How often the queue is looked at for what other processes sent, and the pauses for what people want.
 const TICK: Duration = Duration::from_millis(500);
@@ -79,11 +79,15 @@ impl Lane {
         }
     }
 
+    /// `retyped` counts up when the columns of the source were found to be others than they were.
+    ///
     /// *Errors*: our own state cannot be used.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    pub async fn run(self, mut retyped: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut guard = Guard::new();
         let mut quiet_until = Instant::now();
         let mut route: Option<Arc<Route>> = None;
+        // What is read is looked at although nothing waits: people are told before something does.
+        let mut doubted = false;
         let mut busy: JoinSet<Result<Ended, Error>> = JoinSet::new();
         let mut written = self.store.watch();
         let mut looked;
@@ -95,19 +99,19 @@ impl Lane {
             self.wake().await?;
             let room = guard.width().saturating_sub(busy.len());
             looked = tokio::time::Instant::now();
-            let works = room > 0 && Instant::now() >= quiet_until && self.has_work()?;
+            let works = room > 0 && Instant::now() >= quiet_until && (doubted || self.has_work()?);
             let paused = works && self.is_paused()?;
             if works && !paused {
                 let ready = match &route {
                     Some(ready) => Ok(ready.clone()),
-                    None => {
-                        let (integration, event) = self.defined();
-                        Route::compile(&self.project, integration, event, &self.to, &*self.systems).await.map(Arc::new)
-                    }
+                    None => self.route().await?,
                 };
                 match ready {
                     Ok(ready) => {
                         route = Some(ready.clone());
+                        if std::mem::replace(&mut doubted, false) {
+                            self.is_up(&mut guard, &mut told).await?;
+                        }
                         for _ in 0..room {
                             let Some(session) = self.next(guard.failures()).await? else { break };
                             let (lane, ready) = (self.clone(), ready.clone());
@@ -118,6 +122,7 @@ impl Lane {
                 }
             }
             tokio::select! {
+                Ok(()) = retyped.changed() => (route, doubted) = (None, true),
                 () = tokio::time::sleep(TICK) => {}
                 // What is paused, or has its hands full, learns nothing from what comes in; in a burst one look serves many.
                 () = news(&mut written, looked + GAP), if guard.failures() == 0 && room > 0 && !paused => {}
@@ -150,6 +155,20 @@ impl Lane {
         }
         busy.shutdown().await;
         Ok(())
+    }
+
+    /// The path of the events, where what they are read from holds what it held before.
+    async fn route(&self) -> Result<Result<Arc<Route>, Fault>, Error> {
+        let (integration, event) = self.defined();
+        let route = match Route::compile(&self.project, integration, event, &self.to, &*self.systems).await {
+            Ok(route) => route,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        match retyped::note_events(&self.store, &self.integration, &route.pair).await {
+            Ok(()) => Ok(Ok(Arc::new(route))),
+            Err(Stopped::Fault(fault)) => Ok(Err(*fault)),
+            Err(Stopped::Store(error)) => Err(error.into()),
+        }
     }
 
     fn has_work(&self) -> Result<bool, store::Error> {

@@ -25,7 +25,7 @@ use super::route::{Read, Route};
 use super::{DESTINATION, letters, subscription, topic};
 use crate::compile::Systems;
 use crate::error::{Error, Stopped};
-use crate::patience;
+use crate::{codes, patience, retyped};
 
 /// An event that was sent just now is not missing yet.
 const GRACE: Duration = Duration::from_secs(5);
@@ -37,6 +37,8 @@ pub(crate) struct Sweep {
     pub systems: Arc<dyn Systems + Send + Sync>,
     pub store: Store,
     pub integration: String,
+    /// Told when the columns of the source are not what they were: whoever delivers looks at them anew.
+    pub retyped: watch::Sender<u64>,
 }
 
 /// What is sent for rows that should have come, by destination and session.
@@ -75,6 +77,9 @@ impl Sweep {
                 Ok(0) => {}
                 Ok(missed) => self.tell(missed, last),
                 Err(Stopped::Fault(fault)) => {
+                    if fault.code == codes::RETYPED {
+                        self.retyped.send_modify(|times| *times += 1);
+                    }
                     tracing::warn!(integration = name, code = %fault.code, what = fault.what, why = crate::watch::why(&fault), "do" = fault.fix, "{name}: changes could not be compared with what came: {fault}; tried again in {every:?}");
                 }
                 Err(Stopped::Store(error)) => return Err(error.into()),
@@ -106,6 +111,7 @@ impl Sweep {
             routes.push((to, Route::compile(&self.project, integration, event, to, &*self.systems).await?));
         }
         let Some((_, first)) = routes.first() else { return Ok(0) };
+        retyped::note_events(&self.store, &self.integration, &first.pair).await?;
         let position = self.store.cursor(&self.integration, STREAM)?.map(|cursor| cursor.position);
         let mut reader = first.changes().read(position.as_deref()).await?;
         if let (ReadKind::Full { why: Some(why) }, true) = (reader.kind(), position.is_some()) {

@@ -1,5 +1,6 @@
 //! `ironbridge pause` and `resume`: an integration starts nothing by itself for a while.
 
+use definition::Pattern;
 use store::pauses::Op;
 
 use crate::cli::Cli;
@@ -9,7 +10,7 @@ use crate::{talk, wiring};
 
 pub async fn pause(cli: &Cli, name: &str, note: &str, length: Option<std::time::Duration>) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
-    wiring::integration(&project, name)?;
+    let integration = wiring::integration(&project, name)?;
     let store = wiring::open_store(&project)?;
     let until = length.and_then(|length| store.clock().now().checked_add(length).ok());
     let pause = Op::Set { integration: name.to_owned(), by: wiring::person(), note: note.to_owned(), until };
@@ -20,9 +21,13 @@ pub async fn pause(cli: &Cli, name: &str, note: &str, length: Option<std::time::
         Some(until) => talk!("{name} starts nothing by itself until {}.", moment(until, &project.hub.time_zone)),
         None => talk!("{name} starts nothing by itself until: ironbridge resume {name}"),
     }
-    talk!(
-        "A run that is under way ends, and events wait in the queue. By hand a batch still runs: ironbridge run {name}"
-    );
+    match integration.pattern {
+        Pattern::Event(_) => talk!("What comes in meanwhile is taken, and waits in the queue: ironbridge queue list"),
+        Pattern::Batch(_) => {
+            talk!("A run that is under way ends. By hand it still runs: ironbridge run {name}");
+        }
+        _ => talk!("What is under way ends; what comes in meanwhile waits."),
+    }
     Ok(0)
 }
 

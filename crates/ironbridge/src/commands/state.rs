@@ -93,7 +93,17 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
             };
             let did = wiring::actor().did("state reset", name).with(serde_json::json!({ "entity": entity })).op();
             while_it_rests(&store, name, [all, vec![did]].concat()).await?;
-            talk!("The next run of {name} reads everything; what is right already is not written again.");
+            match (&integration.pattern, entity) {
+                (Pattern::Event(_), Some(entity)) => {
+                    talk!(
+                        "The columns of {entity} are taken as they are now; what waits is delivered within a minute."
+                    );
+                }
+                (Pattern::Event(_), None) => {
+                    talk!("The next sweep of {name} begins anew: it finds what changes from then on.");
+                }
+                _ => talk!("The next run of {name} reads everything; what is right already is not written again."),
+            }
         }
     }
     Ok(0)

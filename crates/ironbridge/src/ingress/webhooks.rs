@@ -95,7 +95,12 @@ async fn receive(
 ) -> Response {
     let headers = request.headers().clone();
     // Without a good key nobody learns which integrations there are.
-    let no_one = || refusal(StatusCode::UNAUTHORIZED, "no webhook of this name takes this key");
+    let no_one = || {
+        refusal(
+            StatusCode::UNAUTHORIZED,
+            "no webhook of this name takes this key or signature; a signature holds for five minutes",
+        )
+    };
     let known = webhooks.intakes.get(&integration);
     let Some(intake) = known.filter(|intake| intake.signed.is_some() || intake.admits(&headers, &query)) else {
         return no_one();
@@ -222,10 +227,15 @@ impl Intake {
         let text = |name: &str| event[name].as_str().map(str::to_owned);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let is_cloud_event = event["specversion"].is_string();
-        // What names an event, and not the row that it is about.
-        let id = match is_cloud_event {
-            true => text("source").zip(text("id")).map(|(source, id)| format!("{source}|{id}")),
-            false => text("OperationId"),
+        // What names an event, and not the row that it is about. A CloudEvent says it in the body, or in its headers.
+        let of_cloud = match (is_cloud_event, headers.contains_key("ce-specversion")) {
+            (true, _) => text("source").zip(text("id")),
+            (false, true) => header("ce-source").zip(header("ce-id")),
+            (false, false) => None,
+        };
+        let id = match of_cloud {
+            Some((source, id)) => Some(format!("{source}|{id}")),
+            None => text("OperationId").filter(|_| !is_cloud_event),
         };
         let id = id.or_else(|| match self.signed {
             Some(Signed::GitHub) => header("x-github-delivery"),
@@ -320,6 +330,13 @@ mod tests {
         check(&intake, json!({ "id": "C-1", "number": "C-1" }), "", "order|\"C-1\"");
         let cloud = json!({ "id": "e-1", "source": "/shop", "specversion": "1.0", "data": { "number": 7 } });
         check(&intake, cloud, "/shop|e-1", "order|7");
+        // The same one with its attributes in headers, and the row alone in the body.
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("ce-specversion", "1.0"), ("ce-id", "e-1"), ("ce-source", "/shop")] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        let binary = intake.message("orders".into(), &headers, &json!({ "number": 7, "id": "C-1" }), Bytes::new());
+        assert_eq!((binary.id.as_str(), binary.session.as_deref()), ("/shop|e-1", Some("order|7")));
         check(&intake, json!([1, 2]), "", "order");
         intake.ordered_by = Ordered::By("customer.no".into());
         check(&intake, json!({ "number": 7, "customer": { "no": "C-1" } }), "", "order|\"C-1\"");

@@ -107,7 +107,7 @@ fn a_column_that_is_gone_stops_just_what_uses_it() {
 }
 
 /// Makes the customers' table anew, with another type for one column; what it held is kept as far as it can be.
-fn retype(world: &World, from: &str, to: &str) {
+pub fn retype(world: &World, from: &str, to: &str) {
     let conn = rusqlite::Connection::open(world.finance()).unwrap();
     let made: String =
         conn.query_row("SELECT sql FROM sqlite_master WHERE name = 'customers'", [], |row| row.get(0)).unwrap();
@@ -119,20 +119,20 @@ fn retype(world: &World, from: &str, to: &str) {
     .unwrap();
 }
 
+/// How a column of the customers' table is declared.
+pub fn declared(world: &World, column: &str) -> String {
+    let conn = rusqlite::Connection::open(world.finance()).unwrap();
+    let made: String =
+        conn.query_row("SELECT sql FROM sqlite_master WHERE name = 'customers'", [], |row| row.get(0)).unwrap();
+    let at = made.find(column).unwrap();
+    made[at..].split([',', '\n', ')']).next().unwrap().trim().to_owned()
+}
+
 #[test]
 fn a_column_that_was_retyped_stops_just_what_uses_it() {
     let world = World::new(300);
     world.sql(GOOD);
-    let made: String = rusqlite::Connection::open(world.finance())
-        .unwrap()
-        .query_row("SELECT sql FROM sqlite_master WHERE name = 'customers'", [], |row| row.get(0))
-        .unwrap();
-    let column = |name: &str| {
-        let at = made.find(name).unwrap();
-        made[at..].split([',', '\n', ')']).next().unwrap().trim().to_owned()
-    };
-    let limit = column("credit_limit");
-    retype(&world, &limit, "credit_limit NUMERIC");
+    retype(&world, &declared(&world, "credit_limit"), "credit_limit NUMERIC");
     assert!(world.run()["error"].is_null());
     world.sql(&format!("UPDATE customers SET updated_at = {}", ago("+0 seconds")));
     let before = world.accounts();

@@ -3,6 +3,7 @@
 
 use emulator::samples::erp::Trouble;
 
+use crate::reading::{declared, retype};
 use crate::stage::{EVENTS, Stage, to_the_erp};
 
 /// From now on Dynamics says nothing of changes of accounts.
@@ -112,4 +113,46 @@ fn a_row_that_changes_back_after_a_kill_is_written_back_too() {
     stage.start();
     stage.until("the end", || stage.waiting() == 0);
     assert_eq!(stage.buyers(), ["C-1 First 1"]);
+}
+
+#[test]
+fn a_column_that_was_retyped_makes_no_dead_letters_of_events() {
+    let events =
+        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
+    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    retype(&stage.world, &declared(&stage.world, "credit_limit"), "credit_limit NUMERIC");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let come = |stage: &Stage, number: &str, limit: &str| {
+        let now = jiff::Timestamp::now();
+        stage.world.sql(&format!(
+            "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES ('{number}', 'Polled', {limit}, '{now}')"
+        ));
+    };
+    come(&stage, "C-8", "5");
+    stage.until("the first row", || stage.buyers().contains(&"C-8 Polled 5".to_owned()));
+
+    // The sweep sees it, although nothing waits, and says so.
+    retype(&stage.world, "credit_limit NUMERIC", "credit_limit TEXT");
+    stage.until("the column in the status", || stage.say(&["status"]).contains("IB0635"));
+    come(&stage, "C-9", "'much'");
+    let status = stage.say(&["status"]);
+    assert!(status.contains("`credit_limit` of `customers` holds text now, and held decimal"), "{status}");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let letters = stage.json(&["dead-letters", "list"]);
+    assert_eq!((letters.as_array().unwrap().len(), stage.effects("C-9")), (0, 0), "{letters}");
+
+    // It has its type back: what came meanwhile is found.
+    stage.world.sql("UPDATE customers SET credit_limit = '7' WHERE customer_no = 'C-9'");
+    retype(&stage.world, "credit_limit TEXT", "credit_limit NUMERIC");
+    stage.until("the row that came meanwhile", || stage.buyers().contains(&"C-9 Polled 7".to_owned()));
+    stage.until("the end of it", || !stage.say(&["status"]).contains("IB0635"));
+
+    // Somebody says that it is right as it is.
+    retype(&stage.world, "credit_limit NUMERIC", "credit_limit TEXT");
+    stage.until("the column in the status", || stage.say(&["status"]).contains("IB0635"));
+    let said = stage.say(&["state", "reset", "buyers", "customer"]);
+    assert!(said.contains("what waits is delivered"), "{said}");
+    come(&stage, "C-10", "'8'");
+    stage.until("the row after that", || stage.buyers().contains(&"C-10 Polled 8".to_owned()));
 }
