@@ -1,4 +1,12 @@
 //! What the connectors of SQL databases share: cursors, watermarks, paging by key, local times.
+//!
+//! MariaDB, MySQL and SQL Server also share one reader and one writer over [`engine`]; PostgreSQL and SQLite keep writers
+//! of their own, on purpose. PostgreSQL sends a chunk as arrays, one for each column, to one statement that updates,
+//! inserts by `ON CONFLICT (key)` and answers which was which: nothing can come between, and a chunk is two or three
+//! round trips. By [`engine`] it would be a look-up, an update for each changed row and an insert, which a race has to be
+//! answered for. SQLite has no round trips to save: a row is looked up and written by cached statements on one blocking
+//! thread that holds the file's only lock, where a session of futures would hand over to that thread for each row. What
+//! is the same for all five, documents with their lines, and the order of a chunk, is in [`documents`] and used by all.
 
 pub(crate) mod asked;
 pub(crate) mod cell;

@@ -342,7 +342,7 @@ async fn rest() {
     .await;
 }
 
-/// What each kind of system was put through, as a page. `IRONBRIDGE_WRITE_DOCS=1` writes it.
+/// What each kind of system was put through, as a page. `UPDATE_DOCS=1` writes it.
 #[test]
 fn the_page_of_the_suite() {
     let mut page = String::from(
@@ -372,13 +372,13 @@ fn the_page_of_the_suite() {
         page += &format!("{}. {}{}.\n", at + 1, reason[..1].to_uppercase(), &reason[1..]);
     }
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/connectors/conformance.md");
-    if std::env::var_os("IRONBRIDGE_WRITE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
     assert_eq!(
         std::fs::read_to_string(&path).unwrap_or_default(),
         page,
-        "run: IRONBRIDGE_WRITE_DOCS=1 cargo test -p connectors the_page"
+        "run: UPDATE_DOCS=1 cargo test -p connectors the_page"
     );
 }
 
@@ -396,7 +396,7 @@ fn option_names_agree() {
     assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
 }
 
-/// The page of each kind has the option table that its fields make. `IRONBRIDGE_WRITE_DOCS=1` writes it.
+/// The page of each kind has the option table that its fields make. `UPDATE_DOCS=1` writes it.
 #[test]
 fn every_kind_has_its_page() {
     const START: &str = "<!-- options: generated from the field tables -->\n\n";
@@ -409,10 +409,10 @@ fn every_kind_has_its_page() {
             page.split_once(START).unwrap_or_else(|| panic!("{} has no place for options", path.display()));
         let (found, tail) = rest.split_once(END).unwrap();
         let options = connectors::reference::options(kind);
-        if found != options && std::env::var_os("IRONBRIDGE_WRITE_DOCS").is_some() {
+        if found != options && std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(&path, format!("{head}{START}{options}{END}{tail}")).unwrap();
             continue;
         }
-        assert_eq!(found, options, "run: IRONBRIDGE_WRITE_DOCS=1 cargo test -p connectors every_kind_has_its_page");
+        assert_eq!(found, options, "run: UPDATE_DOCS=1 cargo test -p connectors every_kind_has_its_page");
     }
 }

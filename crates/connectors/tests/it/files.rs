@@ -201,6 +201,31 @@ async fn a_file_that_changes_while_it_is_read_is_read_again() {
     assert_eq!(again.rows.len(), 30, "it is another file by now");
 }
 
+/// A file is hashed as it is read: where reading stands names the bytes that were read by then, and their hash.
+#[tokio::test]
+async fn a_large_file_goes_on_by_the_hash_of_what_was_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = |first: u32| format!("number,amount\n{first},1\n{}", "7,12345.67\n".repeat(100_000));
+    put(dir.path(), "p_1.csv", rows(1), 10);
+    let mut spec = spec(CHANGES);
+    spec.rows_per_batch = 40_000;
+    let source = open(&[("folder", dir.path().to_str().unwrap())]).source(spec).unwrap();
+    let whole = read(&*source, None).await.unwrap();
+    assert_eq!((whole.rows.len(), whole.pages.len()), (100_001, 3));
+    let cut = whole.pages[0].cursor.as_deref().unwrap();
+    let at: serde_json::Value = serde_json::from_str(cut).unwrap();
+    let (rows_done, bytes, size) = (&at["at"][4], at["at"][5].as_u64().unwrap(), at["at"][1].as_u64().unwrap());
+    assert!(*rows_done == 40_000 && bytes > 400_000 && bytes < size, "{cut}");
+    let rest = read(&*source, Some(cut)).await.unwrap();
+    assert_eq!((rest.rows.len(), &rest.cursor), (60_001, &whole.cursor), "the same hash at the end, read in two parts");
+    // Another content of the same size and time.
+    let time = std::fs::metadata(dir.path().join("p_1.csv")).unwrap().modified().unwrap();
+    std::fs::write(dir.path().join("p_1.csv"), rows(2)).unwrap();
+    std::fs::File::options().append(true).open(dir.path().join("p_1.csv")).unwrap().set_modified(time).unwrap();
+    let anew = read(&*source, Some(cut)).await.unwrap();
+    assert_eq!((anew.rows.len(), &*anew.rows[0]), (100_001, "2=1"));
+}
+
 #[tokio::test]
 async fn a_file_that_is_gone_in_the_middle_is_told() {
     let dir = tempfile::tempdir().unwrap();
