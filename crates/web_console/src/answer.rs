@@ -107,7 +107,7 @@ async fn decide(State(answers): State<Arc<Answers>>, Path(token): Path<String>, 
             (StatusCode::SERVICE_UNAVAILABLE, "Nothing was decided".to_owned(), text)
         }
     };
-    page(status, &title, &format!("<p>{}</p>", escaped(&text)))
+    page(status, &title, &format!("<p>{}</p><p>{}</p>", escaped(&approval.question), escaped(&text)))
 }
 
 impl Answers {
