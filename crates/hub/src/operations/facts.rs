@@ -125,7 +125,8 @@ pub struct Gatherer {
     traffic: BTreeMap<String, Vec<(String, Hourly)>>,
     expiring: Vec<Expiring>,
     /// The open questions, and by which mark they were read: where nothing is asked or answered nothing is read.
-    questions: Option<((u64, i64), Arc<Vec<Approval>>)>,
+    questions: Arc<Vec<Approval>>,
+    questions_at: Option<(u64, i64)>,
 }
 
 impl Gatherer {
@@ -213,14 +214,12 @@ impl Gatherer {
 
     fn open_questions(&mut self, store: &Store) -> Result<Arc<Vec<Approval>>, Error> {
         let mark = store.approvals_open_mark()?;
-        if let Some((_, questions)) = self.questions.as_ref().filter(|(read, _)| *read == mark) {
-            return Ok(questions.clone());
+        if self.questions_at != Some(mark) {
+            let mut questions = store.approvals(false, 1_000)?;
+            questions.retain(|approval| approval.state == Decided::Open);
+            (self.questions, self.questions_at) = (Arc::new(questions), Some(mark));
         }
-        let mut questions = store.approvals(false, 1_000)?;
-        questions.retain(|approval| approval.state == Decided::Open);
-        let questions = Arc::new(questions);
-        self.questions = Some((mark, questions.clone()));
-        Ok(questions)
+        Ok(self.questions.clone())
     }
 
     fn slow(&mut self, project: &Project, store: &Store, machine: &dyn Machine, now: Timestamp) -> Result<(), Error> {

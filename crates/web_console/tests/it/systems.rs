@@ -34,6 +34,7 @@ impl System for Empty {
             column: Column { name: name.into(), ty: Type::Text { max_length: Some(160) } },
             required: false,
             writable: true,
+            labels: Vec::new(),
         };
         let key = |name: &str, primary| TableKey { columns: vec![name.to_owned()], primary, active: true };
         let table = |name: &&str| Table {
