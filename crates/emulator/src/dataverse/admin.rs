@@ -1,6 +1,7 @@
 //! What tests and the demo ask of the emulator itself, under `/emulator/`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -66,7 +67,11 @@ fn stats(server: &Server) -> Value {
     let counters = server.counters.lock();
     let answers: serde_json::Map<String, Value> =
         counters.answers.iter().map(|(status, count)| (status.to_string(), (*count).into())).collect();
-    json!({ "requests": counters.requests, "answers": answers, "faults": counters.faults, "rows": rows })
+    // This one is under way as well.
+    let under_way = server.under_way.load(Ordering::Relaxed).saturating_sub(1);
+    json!({
+        "requests": counters.requests, "under_way": under_way, "answers": answers, "faults": counters.faults, "rows": rows
+    })
 }
 
 fn ok(body: Value) -> Response {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -77,6 +78,24 @@ pub struct Server {
     posts: mpsc::Sender<Post>,
     /// The engine does one thing at a time; more than the next in line need no thread yet.
     turns: Semaphore,
+    /// Requests that have come and are not answered.
+    pub under_way: AtomicUsize,
+}
+
+/// Counts a request while it is under way, however it ends.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn of(server: &'a Server) -> UnderWay<'a> {
+        server.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(&server.under_way)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What was asked and answered since the start or the last reset.
@@ -110,6 +129,7 @@ pub async fn start(config: Config) -> Result<Handle, Error> {
         meter: Mutex::new(Meter::default()),
         posts,
         turns: Semaphore::new(2),
+        under_way: AtomicUsize::new(0),
     });
     let (stop, stopped) = watch::channel(false);
     let posting = tokio::spawn(post::run(server.clone(), waiting, stopped.clone()));
@@ -204,6 +224,7 @@ async fn handle(
     scheme: &str,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Full<Bytes>>, Cut> {
+    let _under_way = UnderWay::of(&server);
     let (parts, body) = request.into_parts();
     let response = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => answer(&server, scheme, parts, collected.to_bytes()).await?,

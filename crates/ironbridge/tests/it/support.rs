@@ -113,7 +113,14 @@ impl World {
         serde_json::from_str(&http(&self.url, "GET", "/emulator/stats", "")).unwrap()
     }
 
+    /// Begins to count anew, once what a killed process had sent is done.
     pub fn reset_stats(&self) {
+        for _ in 0..500 {
+            if self.stats()["under_way"] == 0 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         http(&self.url, "POST", "/emulator/stats/reset", "");
     }
 

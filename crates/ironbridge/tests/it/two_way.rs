@@ -432,6 +432,60 @@ fn a_row_that_does_not_fit_is_a_dead_letter_until_it_does() {
 }
 
 #[test]
+fn an_amount_has_the_digits_of_its_rows_currency_both_ways_and_the_plan_knows() {
+    let pair = Pair::new();
+    let post = |path: &str, body: Json| {
+        let answer = http(&pair.world.url, "POST", &format!("/api/data/v9.2/{path}"), &body.to_string());
+        assert!(!answer.contains("\"error\""), "{answer}");
+    };
+    let label = json!({ "LocalizedLabels": [{ "Label": "Credit", "LanguageCode": 1033 }] });
+    post(
+        "EntityDefinitions(LogicalName='account')/Attributes",
+        json!({
+            "@odata.type": "Microsoft.Dynamics.CRM.MoneyAttributeMetadata", "SchemaName": "new_credit",
+            "DisplayName": label, "Precision": 4, "PrecisionSource": 2,
+        }),
+    );
+    let yen = "11111111-2222-4333-8444-555555555555";
+    post(
+        "transactioncurrencies",
+        json!({
+            "transactioncurrencyid": yen, "currencyname": "Yen", "isocurrencycode": "JPY", "currencysymbol": "Y",
+            "currencyprecision": 0, "exchangerate": 150,
+        }),
+    );
+    pair.world.edit("systems/dynamics.yaml", "creditlimit: credit_limit", "new_credit: credit_limit");
+    let yen = format!("/transactioncurrencies({yen})");
+    let there = |number: &str| {
+        let path = format!("/api/data/v9.2/accounts(accountnumber='{number}')?$select=new_credit");
+        let row: Json = serde_json::from_str(&http(&pair.world.url, "GET", &path, "")).unwrap();
+        plain(&row["new_credit"].to_string())
+    };
+    let here = |number: &str| pair.finance()[number][2].clone().unwrap();
+    pair.account("C-1", &json!({ "name": "Yen (sample)", "new_credit": 120, "transactioncurrencyid@odata.bind": yen }));
+    pair.client("C-2", "Of the hub (sample)", "", "120.25", "30");
+    pair.client("C-3", "Too fine for any (sample)", "", "120.125", "30");
+    let plan = pair.planned_run();
+    assert_eq!((&plan["create"], &plan["reject"]), (&json!(2), &json!(1)), "{plan:#}");
+    assert_eq!((here("C-1"), there("C-2")), ("120".to_owned(), "120.25".to_owned()));
+
+    // Only the amount has changed: which currency the row has, Dynamics is asked.
+    pair.sql("UPDATE clients SET credit = '120.5' WHERE client_no IN ('C-1', 'C-2')");
+    let plan = pair.planned_run();
+    assert_eq!((&plan["update"], &plan["reject"]), (&json!(1), &json!(2)), "{plan:#}");
+    assert_eq!((there("C-1"), there("C-2")), ("120".to_owned(), "120.5".to_owned()));
+    let letters = pair.letters();
+    let yen = letters.iter().find(|letter| letter["key"] == "C-1").unwrap();
+    assert_eq!(yen["code"], "IB0414", "{yen:#}");
+
+    pair.sql("UPDATE clients SET credit = '121' WHERE client_no = 'C-1'; DELETE FROM clients WHERE client_no = 'C-3'");
+    let plan = pair.planned_run();
+    assert_eq!((&plan["update"], &plan["reject"]), (&json!(1), &json!(0)), "{plan:#}");
+    assert_eq!(there("C-1"), "121");
+    pair.rests();
+}
+
+#[test]
 fn a_kill_at_any_step_is_completed_by_the_next_run() {
     let steps = [("sink.before", 1..=2), ("sink.after", 1..=2), ("commit.before", 2..=4), ("commit.after", 2..=4)];
     for (point, hit) in steps.into_iter().flat_map(|(point, hits)| hits.map(move |hit| (point, hit))) {
