@@ -110,6 +110,7 @@ impl Batch {
 
     /// # Panics
     /// If the row or column is not in the batch.
+    #[inline]
     pub fn get(&self, row: usize, column: usize) -> ValueRef<'_> {
         assert!(column < self.schema.len(), "the column is in the schema");
         match self.cells[row * self.schema.len() + column] {
@@ -135,6 +136,7 @@ impl Batch {
         &self.bytes[span.range()]
     }
 
+    #[inline]
     fn str(&self, span: Span) -> &str {
         &self.texts[span.range()]
     }
@@ -149,6 +151,7 @@ impl BatchBuilder {
     }
 
     /// Adds the next cell: rows are filled from left to right.
+    #[inline]
     pub fn push(&mut self, value: ValueRef<'_>) {
         let batch = &mut self.batch;
         let cell = match value {
@@ -230,6 +233,7 @@ impl<'a> RowRef<'a> {
         &self.batch.schema
     }
 
+    #[inline]
     pub fn at(&self, column: usize) -> ValueRef<'a> {
         self.batch.get(self.row, column)
     }

@@ -81,11 +81,13 @@ impl Page {
     }
 
     /// The key of a row, as a GUID.
+    #[inline]
     pub fn key(&self, row: usize) -> Uuid {
         self.keys[row]
     }
 
     /// A value of a row, by its place in `select`.
+    #[inline]
     pub fn value(&self, row: usize, selected: usize) -> ValueRef<'_> {
         match self.places[selected] {
             Place::Key => ValueRef::Guid(self.keys[row]),
