@@ -107,7 +107,7 @@ pub fn test(project: &Project, route: &str, by: &str, now: Timestamp) -> Notice 
         kind: NoticeKind::Test,
         severity: Severity::Warning,
         title: format!("{}: this is a test", project.hub.name),
-        text: format!("Nothing has happened. {by} wanted to see that alerts arrive here; this is how one looks."),
+        text: format!("Nothing has happened: {by} wanted to see that alerts arrive here; this is how one looks."),
         facts: vec![
             ("way".to_owned(), route.to_owned()),
             ("what would ring".to_owned(), "ironbridge alerts coverage".to_owned()),
