@@ -257,8 +257,11 @@ fn counts(world: &World) -> [u64; 4] {
     ["read", "created", "updated", "unchanged"].map(|name| run[name].as_u64().unwrap_or_else(|| panic!("{run:#}")))
 }
 
+/// What was sent, body by body.
+type Bodies = Arc<Mutex<Vec<String>>>;
+
 /// Business Central, for both directions.
-fn central(to_central: bool) -> (World, Arc<Mutex<Central>>, Arc<Mutex<Vec<String>>>) {
+fn central(to_central: bool) -> (World, Arc<Mutex<Central>>, Bodies) {
     let state = Arc::new(Mutex::new(Central::default()));
     let (inner, at) = (state.clone(), Arc::new(Mutex::new(String::new())));
     let own = at.clone();

@@ -110,7 +110,8 @@ fn plain(line: &str) -> String {
             Some(last) if word == "ms" && last.chars().all(digits) => "N".clone_into(last),
             _ => {}
         }
-        if !distribution && !(word == "VERSION" && words.last().is_some_and(|last| last == "VERSION")) {
+        let is_version = word == "VERSION" && words.last().is_some_and(|last| last == "VERSION");
+        if !distribution && !is_version {
             words.push(word);
         }
     }
