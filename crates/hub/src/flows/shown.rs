@@ -10,7 +10,7 @@ use store::flows::Instance;
 use super::form;
 use super::people::subject_of;
 use super::program::personal;
-use super::state::State;
+use super::state::{Asking, State};
 
 /// Whether what is kept of a question is what people were shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,9 @@ pub fn filled_in(store: &Store, approval: &Approval) -> Result<Vec<(String, Stri
     let Some(instance) = store.flow_instance(id)? else { return Ok(Vec::new()) };
     let state: Option<State> = serde_json::from_str(&instance.data).ok();
     let Some(state) = state else { return Ok(Vec::new()) };
-    let standing = state.asking().find(|(_, asking)| asking.name == name).and_then(|(_, asking)| asking.votes.last());
+    // A question from before questions had names has none.
+    let mine = |asking: &(&str, &Asking)| asking.1.name.is_empty() || asking.1.name == name;
+    let standing = state.asking().find(mine).and_then(|(_, asking)| asking.votes.last());
     let Some(fields) = state.decisions.get(name).map(|made| &made.fields).or(standing.map(|vote| &vote.fields)) else {
         return Ok(Vec::new());
     };
