@@ -302,7 +302,7 @@ fn audited(window: &Window<'_>, walk: &Walk, narrow: bool) {
     // A phone shows no headings to click.
     let sort = if narrow { Choose("select[name=sort]", "action") } else { Click("th a[href*='sort=action']") };
     take(window, walk, &[sort, Sees("alerts acknowledge")]);
-    window.until_true("document.querySelector('tbody td[data-label=What]').textContent === 'alerts acknowledge'");
+    window.until_true("document.querySelector('tbody td[data-label=What]')?.textContent === 'alerts acknowledge'");
 }
 
 fn lists(window: &Window<'_>, walk: &Walk, script: bool) {
