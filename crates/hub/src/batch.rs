@@ -276,6 +276,15 @@ pub(crate) fn start(
     })
 }
 
+/// The next read of this stream begins at the beginning: what was kept while it was read was for going on after a cut.
+pub(crate) async fn begin_anew(store: &Store, lease: &Lease, integration: &str, stream: &str) -> Result<(), Stopped> {
+    if store.cursor(integration, stream)?.is_some() {
+        let reset = cursors::Op::Reset { integration: integration.to_owned(), stream: Some(stream.to_owned()) };
+        store.commit(vec![lease.fence(), reset.into()]).await?;
+    }
+    Ok(())
+}
+
 pub(crate) fn does_not_add_up(counts: &Counts) -> Option<Fault> {
     if counts.adds_up() {
         return None;

@@ -7,7 +7,7 @@ use store::runs::Counts;
 
 use super::wait::Orphan;
 use super::write::rejected_by_destination;
-use super::{Chunk, Run};
+use super::{Chunk, Run, begin_anew};
 use crate::error::Stopped;
 use crate::gone::{Gone, Seen};
 use crate::known::Known;
@@ -45,7 +45,7 @@ impl Run<'_> {
             ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
             _ => Known::default(),
         };
-        let mut ahead: Option<Result<Option<Page>, Fault>> = None;
+        let (mut ahead, mut pages): (Option<Result<Option<Page>, Fault>>, _) = (None, 0);
         loop {
             let page = match ahead.take() {
                 Some(read) => read,
@@ -79,10 +79,13 @@ impl Run<'_> {
             let (done, read) = tokio::join!(self.page(pair, &page, &mut twins, &mut waiting, seen), reader.next());
             self.or_arrive(done, pair, &mut waiting).await?;
             ahead = Some(read);
-            position = page.cursor;
+            (position, pages) = (page.cursor, pages + 1);
             self.progress(pair);
         }
         self.land_all(pair, &mut waiting).await?;
+        if pages > 0 && position.is_none() {
+            begin_anew(self.store, self.lease, &self.job.integration, entity).await?;
+        }
         self.parents_of(pair, waiting).await
     }
 

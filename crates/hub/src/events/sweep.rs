@@ -120,12 +120,12 @@ impl Sweep {
         let (mut missed, mut reached, mut read) = (0, None, false);
         while let Some(page) = reader.next().await? {
             read = true;
-            let Some(cursor) = &page.cursor else { continue };
             if position.is_none() {
                 // The first sweep only finds out where to begin: what was there before is no event.
-                reached = Some(cursor.clone());
+                reached = page.cursor;
                 continue;
             }
+            let Some(cursor) = &page.cursor else { continue };
             let mut sends = self.missing(&routes, &page).await?;
             sends.extend(self.deleted(&routes, &page).await?);
             missed += sends.len() as u64;

@@ -15,7 +15,8 @@ use super::exchange::Round;
 use super::look::{Bad, Found};
 use super::memory::{Memory, Stage};
 use super::merge::{Both, Which};
-use super::run::Run;
+use super::run::{Mode, Run};
+use crate::batch::begin_anew;
 use crate::codes;
 use crate::error::Stopped;
 use crate::gone::{Gone, enough_rows};
@@ -100,26 +101,34 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         }
         let entity = format!("{} of {}", joint.entity.name, joint.name(side));
         self.watch.note(Note::Reading { entity: &entity, everything: everything.as_deref(), left: reader.left() });
+        let mut pages = 0;
         loop {
             let page = match reader.next().await {
                 Ok(Some(page)) => page,
-                Ok(None) => return Ok(seen),
+                Ok(None) => break,
                 Err(fault) if fault.is_transient() => {
                     // Go on after the last page that is committed.
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     reader = with_retries(retry, self.watch, || source.read(position.as_deref())).await?;
                     match reader.next().await {
                         Ok(Some(page)) => page,
-                        Ok(None) => return Ok(seen),
+                        Ok(None) => break,
                         Err(fault) => return Err(fault.into()),
                     }
                 }
                 Err(fault) => return Err(fault.into()),
             };
             self.page(joint, side, &page, &mut seen).await?;
-            position = page.cursor;
+            (position, pages) = (page.cursor, pages + 1);
             self.watch.note(Note::Progress { entity: &entity, counts: self.counts });
         }
+        if pages > 0 && position.is_none() {
+            seen.held = None;
+            if let Mode::Live { lease, .. } = &self.mode {
+                begin_anew(self.store, lease, &self.job.integration, &joint.stream(side)).await?;
+            }
+        }
+        Ok(seen)
     }
 
     async fn page(&mut self, joint: &Joint, side: Which, page: &Page, seen: &mut Seen) -> Result<(), Stopped> {

@@ -76,3 +76,17 @@ fn a_retried_dead_letter_is_read_again_by_the_next_run_and_a_discarded_one_stays
     assert_eq!(of("C-1002")["state"], "discarded");
     world.ironbridge(&["dead-letters", "retry", &id]).fails(1, "IB1034");
 }
+
+#[test]
+fn a_table_without_a_time_of_change_is_read_whole_each_time() {
+    // More rows than come in one page.
+    let world = World::new(6_500);
+    let file = std::fs::read_to_string(world.dir.join("systems/finance.yaml")).unwrap();
+    let line = file.lines().find(|line| line.trim_start().starts_with("watermark:")).unwrap();
+    world.edit("systems/finance.yaml", &format!("{line}\n"), "");
+    assert_eq!(world.run()["read"], 6_500);
+    world.sql("UPDATE customers SET credit_limit = '4711' WHERE customer_no = 'C-1004'");
+    let second = world.run();
+    assert_eq!((&second["read"], &second["updated"]), (&6_500.into(), &1.into()), "{second:#}");
+    assert_eq!(world.accounts(), world.expected());
+}
