@@ -179,12 +179,15 @@ impl std::error::Error for Fault {}
 /// `423 sqlite_busy: database is locked`, with what is known.
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(status) = self.status {
-            write!(f, "{status} ")?;
+        let Why { status, code, text, .. } = self;
+        match (status, code) {
+            (Some(status), _) if code.is_none() && text.is_empty() => return write!(f, "{status}"),
+            (Some(status), _) => write!(f, "{status} ")?,
+            (None, _) => {}
         }
-        if let Some(code) = &self.code {
+        if let Some(code) = code {
             write!(f, "{code}: ")?;
         }
-        f.write_str(&self.text)
+        f.write_str(text)
     }
 }

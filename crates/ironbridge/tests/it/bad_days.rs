@@ -35,6 +35,23 @@ fn nobody_at_the_address_of_dynamics() {
 }
 
 #[test]
+fn what_is_refused_is_not_passed_by_the_chunks_behind_it() {
+    // Two pages, a thousand rows in a chunk, four chunks under way: the last but one of the first page is refused, and
+    // again when its rows are looked at one by one, while those behind it were taken long before.
+    for (refused, again) in [(9, 12), (9, 13), (10, 13)] {
+        let world = World::new(6_500);
+        world.edit("systems/dynamics.yaml", "token: ", "batch_rows: 400, create_rows: 1000, concurrency: 1, token: ");
+        world.fault(&format!("403@every:{refused},403@every:{again}"));
+        let first = world.run();
+        assert_eq!(first["error"]["code"], "IB0503", "requests {refused} and {again}: {first:#}");
+        world.fault("");
+        let next = world.run();
+        assert!(next["error"].is_null(), "requests {refused} and {again}: {next:#}");
+        assert_eq!(world.accounts(), world.expected(), "requests {refused} and {again}: {first:#} {next:#}");
+    }
+}
+
+#[test]
 fn a_table_or_column_that_is_not_there() {
     let world = World::new(20);
     world.edit("systems/dynamics.yaml", "table: account", "table: acount");

@@ -13,13 +13,24 @@ use serde_json::Value as Json;
 
 pub const TOKEN: &str = "local";
 
-/// Everything that one test needs, in a folder of its own. Ends with the test.
+/// Everything that one test needs, in a folder of its own. Ends with the test; where that failed, the folder stays.
 pub struct World {
     pub dir: PathBuf,
     pub url: String,
-    _temporary: tempfile::TempDir,
+    temporary: Option<tempfile::TempDir>,
     runtime: tokio::runtime::Runtime,
     dynamics: Option<Handle>,
+}
+
+impl Drop for World {
+    #[allow(clippy::print_stdout, reason = "a test that failed says where to look")]
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(temporary) = self.temporary.take()
+        {
+            println!("the project is kept: {}", temporary.keep().display());
+        }
+    }
 }
 
 /// What a command said.
@@ -39,7 +50,7 @@ impl World {
         let config = Config { token: Some(TOKEN.to_owned()), ..Config::default() };
         let dynamics = runtime.block_on(emulator::dataverse::start(config)).unwrap();
         let url = dynamics.url.clone();
-        let world = World { dir, url, _temporary: temporary, runtime, dynamics: Some(dynamics) };
+        let world = World { dir, url, temporary: Some(temporary), runtime, dynamics: Some(dynamics) };
         let dir = world.dir.to_str().unwrap().to_owned();
         world.command(&["init", &dir]).ok();
         world.edit("systems/dynamics.yaml", "http://127.0.0.1:7702", &world.url);

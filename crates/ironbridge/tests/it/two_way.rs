@@ -455,6 +455,7 @@ fn an_amount_has_the_digits_of_its_rows_currency_both_ways_and_the_plan_knows() 
         }),
     );
     pair.world.edit("systems/dynamics.yaml", "creditlimit: credit_limit", "new_credit: credit_limit");
+    pair.world.edit("entities/customer.yaml", ", master: finance", "");
     let yen = format!("/transactioncurrencies({yen})");
     let there = |number: &str| {
         let path = format!("/api/data/v9.2/accounts(accountnumber='{number}')?$select=new_credit");
@@ -472,7 +473,7 @@ fn an_amount_has_the_digits_of_its_rows_currency_both_ways_and_the_plan_knows() 
     // Only the amount has changed: which currency the row has, Dynamics is asked.
     pair.sql("UPDATE clients SET credit = '120.5' WHERE client_no IN ('C-1', 'C-2')");
     let plan = pair.planned_run();
-    assert_eq!((&plan["update"], &plan["reject"]), (&json!(1), &json!(2)), "{plan:#}");
+    assert_eq!((&plan["update"], &plan["reject"]), (&json!(1), &json!(1)), "{plan:#}");
     assert_eq!((there("C-1"), there("C-2")), ("120".to_owned(), "120.5".to_owned()));
     let letters = pair.letters();
     let yen = letters.iter().find(|letter| letter["key"] == "C-1").unwrap();
