@@ -19,6 +19,7 @@ pub mod state;
 mod work;
 
 pub use call::{Call, Calls};
+pub use decide::decider;
 pub use intake::{CALLED, prepare, queue};
 pub use people::{Answer, Refused, answer, cancel, may_start, migrate, retry, skip, start, subject_of};
 pub use running::{Flows, Running, fits, people_now};

@@ -12,14 +12,16 @@ use axum::routing::get;
 use definition::Project;
 use hub::Systems;
 use hub::decide::{Answer, NotDecided};
-use hub::flows::form::Wrong;
+use hub::flows::decider;
+use hub::flows::form::{Wrong, clock, spoken_in};
 use hub::flows::links::{Link, Links};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use store::Store;
 use store::approvals::{Approval, State as Stands};
 use store::audit::Actor;
 
 use crate::form;
-use crate::words::moment;
 
 /// A sentence or two; the page says so too.
 const COMMENT_MAX: usize = 2_000;
@@ -99,7 +101,7 @@ async fn decide(State(answers): State<Arc<Answers>>, Path(token): Path<String>, 
         Ok(Err(why)) => {
             let title =
                 if matches!(why, NotDecided::Closed { by: Some(_), .. }) { DECIDED } else { "Nothing was decided" };
-            (StatusCode::CONFLICT, title.to_owned(), answers.because(why))
+            (StatusCode::CONFLICT, title.to_owned(), answers.because(&link, why))
         }
         Err(error) => {
             tracing::error!("an answer by a link could not be kept: {error}");
@@ -131,7 +133,7 @@ impl Answers {
             let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) else {
                 return Err(gone(StatusCode::GONE, "Nobody has to answer this any more."));
             };
-            let text = format!("It was already decided by {by} on {}.", moment(at, &self.project.hub.time_zone));
+            let text = self.too_late(&link, by, at);
             let text = format!("<p>{}</p><p>{}</p>", escaped(&approval.question), escaped(&text));
             return Err(Box::new(page(StatusCode::GONE, DECIDED, &text)));
         }
@@ -144,6 +146,7 @@ impl Answers {
     fn form(&self, link: &Link, approval: &Approval, sent: &Sent, wrong: &[Wrong]) -> String {
         let form = hub::flows::form_of(approval);
         let details: serde_json::Value = serde_json::from_str(&approval.details).unwrap_or_default();
+        let zone = self.zone(link);
         let mut body = String::new();
         if !wrong.is_empty() {
             body.push_str("<p class=\"wrong\" role=\"alert\">Nothing was decided: something is not filled in yet.</p>");
@@ -154,10 +157,10 @@ impl Answers {
         body.push_str("<dl>");
         for (field, value) in details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null())
         {
-            let value = hub::flows::form::spoken(value);
+            let value = spoken_in(value, &zone);
             let _ = write!(body, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(field), escaped(&value));
         }
-        let until = moment(link.until, &self.project.hub.time_zone);
+        let until = clock(link.until, &zone);
         let _ = write!(
             body,
             "</dl><form method=\"post\">{}<label for=\"comment\">Why (for whoever looks later)</label>\
@@ -165,7 +168,7 @@ impl Answers {
              <div class=\"buttons\"><button name=\"answer\" value=\"yes\" class=\"yes\">Yes</button>\
              <button name=\"answer\" value=\"no\">No</button></div></form>\
              <p class=\"small\">You answer as {}, until {}. Nothing is decided before you press a button.</p>",
-            form::fields(&form, &form::given(sent), wrong, None).into_string(),
+            form::fields(&form, &form::given(sent), wrong, None, &self.project.hub.time_zone).into_string(),
             escaped(of(sent, "comment")),
             escaped(&link.person),
             escaped(&until)
@@ -173,7 +176,16 @@ impl Answers {
         body
     }
 
-    fn because(&self, why: NotDecided) -> String {
+    /// The clocks that whoever answers goes by.
+    fn zone(&self, link: &Link) -> TimeZone {
+        self.project.hours(&link.person).1
+    }
+
+    fn too_late(&self, link: &Link, by: &str, at: Timestamp) -> String {
+        format!("It was already decided by {} on {}.", decider(by), clock(at, &self.zone(link)))
+    }
+
+    fn because(&self, link: &Link, why: NotDecided) -> String {
         match why {
             NotDecided::NotAsked { asked } => format!("This is for {}.", asked.join(", ")),
             NotDecided::NotYet { first } => format!("They answer in order, and it is the turn of {first}."),
@@ -184,9 +196,7 @@ impl Answers {
             }
             NotDecided::NoComment => "This answer has to say why. Go back and write a sentence.".to_owned(),
             NotDecided::Expired { .. } => "The time to answer is over.".to_owned(),
-            NotDecided::Closed { by: Some(by), at: Some(at), .. } => {
-                format!("It was already decided by {by} on {}.", moment(at, &self.project.hub.time_zone))
-            }
+            NotDecided::Closed { by: Some(by), at: Some(at), .. } => self.too_late(link, &by, at),
             NotDecided::Closed { .. } => "Nobody has to answer this any more.".to_owned(),
         }
     }

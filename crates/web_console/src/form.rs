@@ -3,7 +3,8 @@
 //! The console shows them, and the page that a link in a mail opens.
 
 use definition::{FormField, With};
-use hub::flows::form::Wrong;
+use hub::flows::form::{Wrong, currency, example, zone_name};
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use record::Type;
 
@@ -24,12 +25,13 @@ pub fn fields(
     typed: &[(String, String)],
     wrong: &[Wrong],
     answer: Option<bool>,
+    zone: &TimeZone,
 ) -> Markup {
     html! { @for (field, default) in form {
         @if answer.is_none() || field.with.goes(answer) {
             @let last = typed.iter().rev().find(|(name, _)| *name == field.name).map(|(_, text)| text.as_str());
             @let bad = wrong.iter().find(|wrong| wrong.field == field.name).map(|wrong| wrong.why.as_str());
-            (one(field, last.unwrap_or(default), bad, answer))
+            (one(field, last.unwrap_or(default), bad, answer, zone))
         }
     } }
 }
@@ -40,7 +42,7 @@ pub fn others(form: &[(FormField, String)], wrong: &[Wrong]) -> Vec<String> {
     wrong.iter().filter(|wrong| !known(wrong)).map(|wrong| format!("{}: {}", wrong.label, wrong.why)).collect()
 }
 
-fn one(field: &FormField, value: &str, wrong: Option<&str>, answer: Option<bool>) -> Markup {
+fn one(field: &FormField, value: &str, wrong: Option<&str>, answer: Option<bool>, zone: &TimeZone) -> Markup {
     let name = format!("{PREFIX}{}", field.name);
     let about = format!("wrong-{}", field.name);
     let described = wrong.map(|_| about.as_str());
@@ -49,7 +51,7 @@ fn one(field: &FormField, value: &str, wrong: Option<&str>, answer: Option<bool>
     let required = field.required && (answer.is_some() || field.with == With::Either);
     html! {
         label {
-            (label(field, answer))
+            (label(field, answer, zone))
             @match &field.ty {
                 Type::Multiline { max_length } => {
                     textarea name=(name) rows="4" maxlength=(max_length.unwrap_or(10_000)) required[required] aria-invalid=[invalid] aria-describedby=[described] { (value) }
@@ -66,7 +68,7 @@ fn one(field: &FormField, value: &str, wrong: Option<&str>, answer: Option<bool>
     }
 }
 
-fn label(field: &FormField, answer: Option<bool>) -> Markup {
+fn label(field: &FormField, answer: Option<bool>, zone: &TimeZone) -> Markup {
     let with = match (answer, field.with) {
         (None, With::Approved) => " (with a yes)",
         (None, With::Rejected) => " (with a no)",
@@ -74,7 +76,11 @@ fn label(field: &FormField, answer: Option<bool>) -> Markup {
     };
     let what = match &field.ty {
         Type::Reference { to } => to.first().map_or(String::new(), |entity| format!(", the key of a {entity}")),
-        Type::Money => ", such as 1250.50".to_owned(),
+        Type::Money => match currency(field) {
+            Some(code) => format!(" in {code}, such as {}", example(field)),
+            None => format!(", such as {}", example(field)),
+        },
+        Type::DateTime => format!(", by the clocks of {}", zone_name(zone)),
         _ => String::new(),
     };
     html! { (field.label) (what) (with) @if !field.required { " (may stay empty)" } }

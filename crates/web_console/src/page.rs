@@ -119,6 +119,7 @@ fn page_with(ask: &Ask, title: &str, commands: &[Command], body: &Markup, live: 
                     }
                     (said(ask))
                     @if live { div #live data-seen=(ask.version) { (body) } } @else { (body) }
+                    p.zone { "Times are those of " (hub::flows::form::zone_name(ask.zone())) "." }
                 }
             }
         }

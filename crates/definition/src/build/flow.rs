@@ -165,6 +165,7 @@ pub(crate) fn form(group: &Group) -> Vec<FormField> {
             ty: super::field_type(field),
             required: field.yes_no("required"),
             personal: field.yes_no("personal"),
+            currency: field.get("currency").and_then(given),
             default: field.get("default").and_then(given),
             with: With::of(field.text("with").unwrap_or_default()),
         })

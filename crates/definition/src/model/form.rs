@@ -14,6 +14,8 @@ pub struct FormField {
     pub ty: Type,
     pub required: bool,
     pub personal: bool,
+    /// Of money: the code of its currency, or what gives one; nothing where nobody says it.
+    pub currency: Option<Given>,
     /// What stands in it before anybody writes something else.
     pub default: Option<Given>,
     pub with: With,

@@ -119,7 +119,7 @@ fn fields(group: &Group, diagnostics: &mut Vec<Diagnostic>) {
             );
         }
         if let Some(code) = field.text("currency")
-            && !(code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
+            && !is_currency(code)
         {
             diagnostics.push(
                 Diagnostic::error(codes::BAD_VALUE, format!("`{code}` is no currency"))
@@ -142,4 +142,9 @@ fn fields(group: &Group, diagnostics: &mut Vec<Diagnostic>) {
             key(lines, diagnostics);
         }
     }
+}
+
+/// Whether a text has the shape of a currency code.
+pub(super) fn is_currency(code: &str) -> bool {
+    code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase())
 }

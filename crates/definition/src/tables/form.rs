@@ -18,6 +18,12 @@ const COMMON: &[Field] = &[
     Field::new("personal", YES_NO, "Personal data: masked wherever people look later.", "true").default("false"),
     Field::new("max_length", whole(1, 10_000), "Of a text: the most characters.", "200"),
     Field::new("scale", whole(0, 10), "Of a decimal: digits after the point.", "3"),
+    Field::new(
+        "currency",
+        Shape::TextOrFormula,
+        "Of money: a currency code, which stands beside it; with an answer also a formula that gives one.",
+        "GBP",
+    ),
     Field::new("values", Shape::Many(&TEXT), "Of a choice: its names.", "[new, more]"),
     Field::new("entity", Shape::Ref(Thing::Entity), "Of a reference: the entity whose key is filled in.", "customer"),
 ];

@@ -480,6 +480,10 @@ fn a_form_starts_a_flow() {
         ("{ entity: credit_request, in: dynamics, form: { by: { type: text } } }", "IB1214"),
         ("{ entity: credit_request, in: dynamics, form: { of: { type: reference, entity: price } } }", "IB1214"),
         ("{ entity: credit_request, in: dynamics, form: { sum: { type: money, default: =requested } } }", "IB1214"),
+        ("{ entity: credit_request, in: dynamics, form: { sum: { type: money, currency: JPY } } }", ""),
+        ("{ entity: credit_request, in: dynamics, form: { sum: { type: money, currency: pounds } } }", "IB0114"),
+        ("{ entity: credit_request, in: dynamics, form: { sum: { type: money, currency: =\"GBP\" } } }", "IB1214"),
+        ("{ entity: credit_request, in: dynamics, form: { sum: { type: text, currency: GBP } } }", "IB0118"),
         ("{ entity: credit_request, in: dynamics, form: { sum: { type: lines } } }", "IB0115"),
         ("{ entity: credit_request, in: dynamics, form: { sum: { type: text, with: approved } } }", "IB0110"),
         (

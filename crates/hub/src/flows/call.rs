@@ -109,7 +109,7 @@ mod tests {
 
     fn field(name: &str, ty: Type, required: bool) -> FormField {
         let (name, label) = (name.to_owned(), name.to_owned());
-        FormField { name, label, ty, required, personal: false, default: None, with: With::Either }
+        FormField { name, label, ty, required, personal: false, currency: None, default: None, with: With::Either }
     }
 
     #[test]

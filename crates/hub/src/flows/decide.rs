@@ -27,6 +27,11 @@ pub const REJECTED: &str = "rejected";
 /// Who decided, where nobody answered in time.
 pub const DEADLINE: &str = "deadline";
 
+/// Who decided, as a sentence names them.
+pub fn decider(by: &str) -> &str {
+    if by == DEADLINE { "the deadline" } else { by }
+}
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use definition::{FormField, Project, With};
+use definition::{FormField, Given, Project, With};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use record::{Fault, Key, Type, Value};
 use serde_json::{Value as Json, json};
@@ -70,9 +71,39 @@ pub fn take(
 /// The value of a field with the digits of money.
 fn shown(field: &FormField, mut value: Value) -> Value {
     if field.ty == Type::Money {
-        money::put(&mut value, money::USUAL);
+        money::put(&mut value, money::digits(currency(field).unwrap_or_default()));
     }
     value
+}
+
+/// The code of the currency of a field of money, where that is known.
+pub fn currency(field: &FormField) -> Option<&str> {
+    match field.currency.as_ref().filter(|_| field.ty == Type::Money)? {
+        Given::Fixed(Value::Text(code) | Value::Choice(code)) => Some(code),
+        _ => None,
+    }
+}
+
+/// An amount as an example, with the digits of the currency.
+pub fn example(field: &FormField) -> String {
+    let digits = money::digits(currency(field).unwrap_or_default());
+    match digits {
+        0 => "1250".to_owned(),
+        digits => format!("1250.{:0<1$}", 5, digits as usize),
+    }
+}
+
+/// An amount that its currency can pay: nobody pays half a yen.
+fn payable(field: &FormField, value: Value) -> Result<Value, String> {
+    let (Some(code), Value::Decimal(amount)) = (currency(field), &value) else { return Ok(value) };
+    let digits = money::digits(code);
+    match amount.normalize().scale() <= digits {
+        true => Ok(value),
+        false => Err(match digits {
+            0 => format!("it is {amount}, and {code} has no digits after the point"),
+            _ => format!("it is {amount}, and {code} has {digits} digits after the point"),
+        }),
+    }
 }
 
 fn one(field: &FormField, text: &str, zone: &TimeZone) -> Result<Value, String> {
@@ -93,7 +124,7 @@ fn one(field: &FormField, text: &str, zone: &TimeZone) -> Result<Value, String> 
         Type::Reference { .. } => whole(text, TEXT_MAX, false),
         Type::WholeNumber => fitted("whole number", "12"),
         Type::Decimal { .. } => fitted("number", "12.5"),
-        Type::Money => fitted("amount", "1250.50"),
+        Type::Money => payable(field, fitted("amount", &example(field))?),
         Type::Date => fitted("date", "2026-03-31"),
         Type::DateTime => fitted("time", "2026-03-31 09:30"),
         Type::YesNo => match text.to_ascii_lowercase().as_str() {
@@ -176,9 +207,53 @@ pub fn refused(wrong: &[Wrong]) -> Fault {
 pub fn told(fields: &[FormField], filled: &Filled) -> String {
     let one = |field: &FormField| {
         let value = filled.get(&field.name)?;
-        Some(format!("{} = {}", field.name, if field.personal { "***".to_owned() } else { spoken(value) }))
+        Some(format!("{} = {}", field.name, value_of(field, value)))
     };
     fields.iter().filter_map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What stands in a field, as people read it: an amount with its currency, and `***` for what is personal.
+pub fn value_of(field: &FormField, value: &Json) -> String {
+    match (field.personal, currency(field)) {
+        (true, _) => "***".to_owned(),
+        (false, Some(code)) => format!("{} {code}", spoken(value)),
+        (false, None) => spoken(value),
+    }
+}
+
+/// A value as people read it, with each time as clocks show it there: `2026-03-31 10:30 (Europe/London)`.
+pub fn spoken_in(value: &Json, zone: &TimeZone) -> String {
+    spoken(&on_clocks(value, zone))
+}
+
+/// Every text that is a moment in UTC, as [`json::of`] writes one, as clocks show it.
+fn on_clocks(value: &Json, zone: &TimeZone) -> Json {
+    let is_moment = |text: &str| text.len() >= 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z');
+    match value {
+        Json::String(text) if is_moment(text) => {
+            text.parse().map_or_else(|_| value.clone(), |at| clock(at, zone).into())
+        }
+        Json::Array(lines) => lines.iter().map(|line| on_clocks(line, zone)).collect(),
+        Json::Object(parts) => parts
+            .iter()
+            .map(|(name, part)| (name.clone(), on_clocks(part, zone)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        value => value.clone(),
+    }
+}
+
+/// A moment as clocks show it in a time zone, which is named; seconds only where there are some.
+pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    let there = at.to_zoned(zone.clone());
+    let time = there.strftime(if there.second() == 0 { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" });
+    format!("{time} ({})", zone_name(zone))
+}
+
+/// `Europe/London`, or how far it is from UTC.
+pub fn zone_name(zone: &TimeZone) -> String {
+    zone.iana_name()
+        .map_or_else(|| Timestamp::UNIX_EPOCH.to_zoned(zone.clone()).strftime("UTC%:z").to_string(), str::to_owned)
 }
 
 /// A value as people read it: lines are told one after the other, each with its parts. *Shape*: empty for a blank.
@@ -197,9 +272,15 @@ pub fn spoken(value: &Json) -> String {
     }
 }
 
-/// Fields as JSON, for what a question keeps; `defaults` are what stands in them at first.
-pub fn kept(fields: &[FormField], defaults: &[Value]) -> Json {
+fn fixed(code: String) -> Given {
+    Given::Fixed(Value::Text(code))
+}
+
+/// Fields as JSON, for what a question keeps; `defaults` are what stands in them at first, and `currencies` their codes.
+pub fn kept(fields: &[FormField], defaults: &[Value], currencies: &[Value]) -> Json {
     let one = |(at, field): (usize, &FormField)| {
+        let code = currencies.get(at).filter(|code| !code.is_blank()).map(Value::to_string);
+        let field = &FormField { currency: code.map(fixed), ..field.clone() };
         let mut kept = json!({
             "name": field.name, "label": field.label, "type": field.ty.word(), "required": field.required,
             "with": field.with.word(),
@@ -210,6 +291,9 @@ pub fn kept(fields: &[FormField], defaults: &[Value]) -> Json {
             Type::Choice { values } => kept["values"] = json!(&values[..]),
             Type::Reference { to } => kept["entity"] = json!(to.first()),
             _ => {}
+        }
+        if let Some(code) = currency(field) {
+            kept["currency"] = json!(code);
         }
         if field.personal {
             kept["personal"] = json!(true);
@@ -249,6 +333,7 @@ pub fn asked(kept: &Json) -> Vec<(FormField, String)> {
             ty,
             required: kept["required"] == true,
             personal: kept["personal"] == true,
+            currency: kept["currency"].as_str().map(|code| fixed(code.to_owned())),
             default: None,
             with: With::of(&text("with")),
         };

@@ -5,7 +5,7 @@ mod compile;
 use std::ops::Range;
 use std::sync::Arc;
 
-use definition::{Approval, Flow, FormField, Integration, Project, StepKind, Wait};
+use definition::{Approval, Flow, FormField, Given, Integration, Project, StepKind, Wait};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mapping::{Condition, Expression};
@@ -153,6 +153,8 @@ pub struct Question {
     pub not: Option<Formula>,
     /// What stands at first in each field of its form.
     pub defaults: Vec<Formula>,
+    /// The currency of each field of its form; blank where nobody says it.
+    pub currencies: Vec<Formula>,
 }
 
 /// A fixed value, or a formula over what the flow sees.
@@ -198,7 +200,7 @@ impl Program {
         let trigger = trigger.transpose()?;
         let (steps, handlers) = compile::steps(project, &entity, &sight, &flow.steps)?;
         let personal = personal(project, &entity, flow);
-        let amounts = amounts(project, &entity, &sight);
+        let amounts = amounts(project, &entity, flow, &sight);
         Ok(Program {
             personal,
             amounts,
@@ -250,7 +252,7 @@ impl Program {
 }
 
 /// The columns that hold money, or lines that may.
-fn amounts(project: &Project, entity: &Entity, sight: &Schema) -> Vec<(usize, Digits)> {
+fn amounts(project: &Project, entity: &Entity, flow: &Flow, sight: &Schema) -> Vec<(usize, Digits)> {
     let one = |(at, column): (usize, &Column)| {
         if !matches!(column.ty, Type::Money | Type::Lines(_)) {
             return None;
@@ -262,12 +264,31 @@ fn amounts(project: &Project, entity: &Entity, sight: &Schema) -> Vec<(usize, Di
                     (of, to.first().and_then(|name| project.entity(name)).and_then(|other| other.field(inner)))
                 }
                 // Of a form, an answer, or a line.
-                _ => (of, None),
+                _ => return Some((at, digits_filled_in(flow, of, inner, sight))),
             },
         };
         Some((at, field.map_or(Digits::Fixed(money::USUAL), |field| digits_of(field, of, sight))))
     };
     sight.columns().iter().enumerate().filter_map(one).collect()
+}
+
+/// The digits of what somebody fills in: in the form that starts the flow, or with the answer that has the name `of`.
+fn digits_filled_in(flow: &Flow, of: &str, name: &str, sight: &Schema) -> Digits {
+    let mut forms = forms(flow).filter(|(form, _)| *form == of).flat_map(|(_, fields)| fields);
+    match forms.find(|field| field.name == name).and_then(|field| field.currency.as_ref()) {
+        Some(Given::Fixed(code)) => Digits::Fixed(money::digits(&code.to_string())),
+        Some(Given::Formula(text)) => sight.index(text.trim()).map_or(Digits::Fixed(money::USUAL), Digits::By),
+        None => Digits::Fixed(money::USUAL),
+    }
+}
+
+/// The forms of a flow, by what formulas call them.
+fn forms(flow: &Flow) -> impl Iterator<Item = (&str, &[FormField])> {
+    let answers = flow.all_steps().into_iter().filter_map(|step| match &step.kind {
+        StepKind::Approve(approval) => Some((approval.name.as_str(), approval.form.as_slice())),
+        _ => None,
+    });
+    answers.chain(flow.form.as_deref().map(|form| ("form", form)))
 }
 
 /// The digits of a money field of the record, or of the record that `of` refers to.
@@ -290,11 +311,7 @@ pub(super) fn personal(project: &Project, entity: &Entity, flow: &Flow) -> Vec<S
         let inner = other.fields.iter().filter(|inner| inner.personal);
         found.extend(inner.map(|inner| format!("{}.{}", field.name, inner.name)));
     }
-    let forms = flow.all_steps().into_iter().filter_map(|step| match &step.kind {
-        StepKind::Approve(approval) => Some((approval.name.as_str(), approval.form.as_slice())),
-        _ => None,
-    });
-    for (of, fields) in forms.chain(flow.form.as_deref().map(|form| ("form", form))) {
+    for (of, fields) in forms(flow) {
         let fields = fields.iter().filter(|field| field.personal);
         found.extend(fields.map(|field| format!("{of}.{}", field.name)));
     }

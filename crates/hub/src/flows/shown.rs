@@ -128,7 +128,7 @@ pub fn filled_in(store: &Store, approval: &Approval) -> Result<Vec<(String, Stri
     };
     let told = form.into_iter().filter_map(|(field, _)| {
         let value = fields.get(&field.name)?;
-        Some((field.label, if field.personal { "***".to_owned() } else { form::spoken(value) }))
+        Some((field.label.clone(), form::value_of(&field, value)))
     });
     Ok(told.collect())
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use definition::{Project, With};
 use hub::decide::{Answer, NotDecided};
-use hub::flows::Kept;
+use hub::flows::form::{clock, currency};
+use hub::flows::{Kept, decider};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use store::Store;
@@ -13,7 +14,7 @@ use store::away::Away;
 
 use crate::cli::{Approvals as Command, Cli, Decision, Format};
 use crate::failure::{BAD_WINDOW, FAILED, Failure, NO_SUCH_NAME, NOT_ASKED, USAGE};
-use crate::output::{ago, moment, number, table};
+use crate::output::{ago, number, table};
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
@@ -91,24 +92,24 @@ fn show(cli: &Cli, project: &Project, store: &Store, approval: &Approval) -> Res
     }
     let zone = &project.hub.time_zone;
     say!("{}", approval.question);
-    say!("asked of {} at {}; it is {}", approval.asked_of, moment(approval.asked, zone), approval.word(now));
+    say!("asked of {} at {}; it is {}", approval.asked_of, clock(approval.asked, zone), approval.word(now));
     if let (true, Some(expires)) = (matches!(approval.state, State::Open | State::Approved), approval.expires) {
         let what = if approval.has_expired(now) { "it held until" } else { "it holds until" };
-        say!("{what} {}", moment(expires, zone));
+        say!("{what} {}", clock(expires, zone));
     }
     if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) {
         let comment = approval.comment.as_ref().map_or_else(String::new, |comment| format!(": {comment}"));
-        say!("decided by {by} at {}{comment}", moment(at, zone));
+        say!("decided by {} at {}{comment}", decider(by), clock(at, zone));
     }
     // Of a flow: the record as it was shown.
     if let Some(deadline) = details["deadline"].as_str().and_then(|at| at.parse().ok()) {
-        let until = moment(deadline, zone);
+        let until = clock(deadline, zone);
         if approval.state == State::Open {
             say!("it is to be answered until {until}");
         }
     }
     for (field, value) in details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        say!("  {field}: {}", hub::flows::form::spoken(value));
+        say!("  {field}: {}", hub::flows::form::spoken_in(value, zone));
     }
     for (label, value) in hub::flows::filled_in(store, approval)? {
         say!("  {label} (with the answer): {value}");
@@ -174,6 +175,9 @@ fn asks(field: &definition::FormField, default: &str) -> String {
     let mut said = format!("{} ({}): {}", field.name, field.label, field.ty.word());
     match &field.ty {
         record::Type::Choice { values } => said += &format!(", one of {}", values.join(", ")),
+        record::Type::Money if currency(field).is_some() => {
+            said += &format!(" in {}", currency(field).unwrap_or_default());
+        }
         record::Type::Reference { to } => said += &format!(" to a {}", to.first().map_or("record", String::as_str)),
         _ => {}
     }
@@ -218,7 +222,7 @@ async fn decide(
     let systems = OpenSystems::new(project.clone());
     if let Some((instance, _)) = hub::flows::subject_of(&approval) {
         let answered = hub::flows::answer(project, &systems, store, &approval, &answer, vec![did]).await;
-        match answered.map_err(|why| super::flow::refused(instance, why))? {
+        match answered.map_err(|why| super::flow::refused(&project.hub.time_zone, instance, why))? {
             Some(true) => talk!("Approved by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
             Some(false) => talk!("Rejected by {by}; `ironbridge up` goes on with it: ironbridge flow show {instance}"),
             None => talk!("The answer of {by} counts; others are still asked: ironbridge flow show {instance}"),
@@ -238,7 +242,7 @@ async fn decide(
             return Err(Failure::new(USAGE, NOT_ASKED, what, fix));
         }
         Err(NotDecided::Expired { at }) => {
-            let until = moment(at, &project.hub.time_zone);
+            let until = clock(at, &project.hub.time_zone);
             let what = format!("approval {id} has expired: it was to be answered until {until}");
             let fix = format!("let it look and ask again: ironbridge run {}", approval.integration);
             return Err(Failure::new(FAILED, NOT_ASKED, what, fix));
@@ -255,7 +259,11 @@ async fn decide(
         Err(NotDecided::Closed { state, by, at }) => {
             let what = match (by, at) {
                 (Some(by), Some(at)) => {
-                    format!("approval {id} was already decided by {by} on {}", moment(at, &project.hub.time_zone))
+                    format!(
+                        "approval {id} was already decided by {} on {}",
+                        decider(&by),
+                        clock(at, &project.hub.time_zone)
+                    )
                 }
                 (by, _) => {
                     format!("approval {id} is {state}{} already", by.map_or_else(String::new, |by| format!(" by {by}")))
@@ -310,7 +318,7 @@ async fn away(
     if until <= since || until <= now || stand_in == Some(person) {
         let what = match stand_in == Some(person) {
             true => format!("{person} cannot answer for {person}"),
-            false => format!("that has ended by {}", moment(until, &project.hub.time_zone)),
+            false => format!("that has ended by {}", clock(until, &project.hub.time_zone)),
         };
         return Err(Failure::new(USAGE, BAD_WINDOW, what, "say a later --until, and somebody else as --stand-in"));
     }
@@ -325,7 +333,7 @@ async fn away(
     let detail = json!({ "until": until.to_string(), "stand_in": stand_in });
     let did = wiring::actor().did("approvals away", person).because(Some(note)).with(detail).op();
     store.commit(vec![store::away::Op::Set(absence).into(), did]).await?;
-    let until = moment(until, &project.hub.time_zone);
+    let until = clock(until, &project.hub.time_zone);
     match stand_in {
         Some(other) => talk!("Until {until} {other} is asked instead of {person}, also for what waits already."),
         None => {
@@ -365,7 +373,7 @@ fn who_is_away(cli: &Cli, project: &Project, store: &Store) -> Result<u8, Failur
     let zone = &project.hub.time_zone;
     let rows = away.into_iter().map(|away| {
         let instead = away.stand_in.unwrap_or_default();
-        vec![away.person, moment(away.since, zone), moment(away.until, zone), instead, away.note]
+        vec![away.person, clock(away.since, zone), clock(away.until, zone), instead, away.note]
     });
     say!("{}", table(&["person", "from", "until", "instead", "note"], rows.collect()));
     Ok(0)

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use definition::{Pattern, Project, Standing};
 use hub::flows::decide::NotTaken;
+use hub::flows::form::clock;
 use hub::flows::state::{Doing, State};
 use hub::flows::{Flows, Refused};
+use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use store::Store;
 use store::audit::Actor;
@@ -37,13 +39,17 @@ pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
         Command::Show { id, .. } => show(cli, project, &store, &find(&store, *id)?),
         Command::Cancel { id, why, by } => {
             let id = find(&store, *id)?.id;
-            hub::flows::cancel(&store, id, &actor(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
+            hub::flows::cancel(&store, id, &actor(by.as_deref()), why)
+                .await
+                .map_err(|why| refused(&project.hub.time_zone, id, why))?;
             talk!("Instance {id} is cancelled; what it has written stays.");
             Ok(0)
         }
         Command::Retry { id, by } => {
             let id = find(&store, *id)?.id;
-            hub::flows::retry(&store, id, &actor(by.as_deref())).await.map_err(|why| refused(id, why))?;
+            hub::flows::retry(&store, id, &actor(by.as_deref()))
+                .await
+                .map_err(|why| refused(&project.hub.time_zone, id, why))?;
             talk!("Instance {id} tries its step again as soon as `ironbridge up` runs: ironbridge flow show {id}");
             Ok(0)
         }
@@ -51,7 +57,9 @@ pub async fn flow(cli: &Cli, command: &Command) -> Result<u8, Failure> {
             let id = find(&store, *id)?.id;
             let systems = Arc::new(OpenSystems::new(project.clone()));
             let flows = Flows::new(project.clone(), systems, store.clone(), wiring::kinds());
-            hub::flows::skip(&flows, id, &actor(by.as_deref()), why).await.map_err(|why| refused(id, why))?;
+            hub::flows::skip(&flows, id, &actor(by.as_deref()), why)
+                .await
+                .map_err(|why| refused(&project.hub.time_zone, id, why))?;
             talk!(
                 "Instance {id} goes on with the next step as soon as `ironbridge up` runs: ironbridge flow show {id}"
             );
@@ -112,7 +120,7 @@ async fn start(
     };
     let by = actor(by);
     let begun = hub::flows::start(&flows, name, &key, &by.name, &by, given).await;
-    let id = begun.map_err(|why| refused(InstanceId(0), why))?;
+    let id = begun.map_err(|why| refused(&project.hub.time_zone, InstanceId(0), why))?;
     let held = store.flow_instance(id)?.is_some_and(|instance| instance.state == Stands::Held);
     say!("instance {id} of {name} has begun, for {entity} {key}");
     if held {
@@ -289,13 +297,15 @@ async fn migrate(project: &Arc<Project>, store: Store, id: i64, to: u32, by: Opt
     let instance = find(&store, id)?;
     let systems = Arc::new(OpenSystems::new(project.clone()));
     let flows = Flows::new(project.clone(), systems, store, wiring::kinds());
-    hub::flows::migrate(&flows, instance.id, to, &actor(by)).await.map_err(|why| refused(instance.id, why))?;
+    hub::flows::migrate(&flows, instance.id, to, &actor(by))
+        .await
+        .map_err(|why| refused(&project.hub.time_zone, instance.id, why))?;
     talk!("Instance {id} goes on with version {to}.");
     Ok(0)
 }
 
 /// Why something was not done, for whoever typed it.
-pub fn refused(id: InstanceId, why: Refused) -> Failure {
+pub fn refused(zone: &TimeZone, id: InstanceId, why: Refused) -> Failure {
     let look = format!("see how it stands: ironbridge flow show {id}");
     match why {
         Refused::Fault(fault) => (*fault).into(),
@@ -310,26 +320,19 @@ pub fn refused(id: InstanceId, why: Refused) -> Failure {
             let what = format!("{step} of instance {id} is not left out: {why}");
             Failure::new(FAILED, NOT_SKIPPED, what, format!("mend it and try again: ironbridge flow retry {id}"))
         }
-        Refused::NotTaken(why) => not_taken(&why),
+        Refused::NotTaken(why) => not_taken(&why, zone),
         Refused::Form(wrong) => hub::flows::form::refused(&wrong).into(),
     }
 }
 
-fn on(at: jiff::Timestamp) -> String {
-    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d at %H:%M").to_string()
-}
-
-fn not_taken(why: &NotTaken) -> Failure {
+fn not_taken(why: &NotTaken, zone: &TimeZone) -> Failure {
     let (what, fix) = match why {
         NotTaken::NothingAsked => (
             "nothing is asked any more".to_owned(),
             "see what waits for an answer: ironbridge approvals list".to_owned(),
         ),
         NotTaken::Decided { by, at } => {
-            let what = match by.as_str() {
-                hub::flows::decide::DEADLINE => format!("it was already decided by the deadline on {}", on(*at)),
-                by => format!("it was already decided by {by} on {}", on(*at)),
-            };
+            let what = format!("it was already decided by {} on {}", hub::flows::decider(by), clock(*at, zone));
             (what, "see what waits for an answer: ironbridge approvals list".to_owned())
         }
         NotTaken::NotAsked { of } => {

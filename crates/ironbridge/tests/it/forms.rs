@@ -24,7 +24,7 @@ steps:
     ask: =$\"Give {name} {form.amount}?\"
     of: { one_of: [group:credit-control] }
     form:
-      granted: { type: money, required: true, default: =form.amount, with: approved }
+      granted: { type: money, currency: =\"GBP\", required: true, default: =form.amount, with: approved }
       contact: { type: text, personal: true }
       why: { type: choice, values: [late, unknown], required: true, with: rejected }
     deadline: { after: 5 working days, outcome: rejected }
@@ -89,7 +89,7 @@ fn a_form_by_command_is_checked_and_its_fields_are_read_by_later_steps() {
         "Give Acme 9000.50?",
         "form.reason: a big order",
         "form.by: ann",
-        "granted (granted): money, with a yes, required",
+        "granted (granted): money in GBP, with a yes, required",
         "9000.50 stands there at first",
         "--field granted=",
     ] {
@@ -118,14 +118,14 @@ fn a_form_by_command_is_checked_and_its_fields_are_read_by_later_steps() {
     stage.until("the write", || stage.buyers().contains(&"B-1 Acme 8500.5".to_owned()));
     let shown = stage.say(&["approvals", "show", &id]);
     assert!(
-        shown.contains("granted (with the answer): 8500.5") && shown.contains("contact (with the answer): ***"),
+        shown.contains("granted (with the answer): 8500.50 GBP") && shown.contains("contact (with the answer): ***"),
         "{shown}"
     );
     let instance = instances(&stage)[0]["id"].to_string();
     let shown = stage.say(&["flow", "show", &instance]);
     for part in [
         "started: amount = 9000.50, kind = more, urgent = yes",
-        "answered yes: granted = 8500.50, contact = ***",
+        "answered yes: granted = 8500.50 GBP, contact = ***",
         "as shown",
     ] {
         assert!(shown.contains(part), "no `{part}` in:\n{shown}");

@@ -3,14 +3,14 @@
 use axum::response::Response;
 use definition::FormField;
 use hub::decide::{Answer, NotDecided};
-use hub::flows::form::Wrong;
+use hub::flows::decider;
+use hub::flows::form::{Wrong, clock};
 use maud::{Markup, html};
 use store::approvals::Approval;
 
 use super::{Question, mistakes};
 use crate::ask::{Ask, see};
 use crate::pages::approvals::{details, found};
-use crate::words::moment;
 use crate::{Problem, form};
 
 /// As whom somebody decides: as themselves; where nobody signs in, as whoever they say, as with the command.
@@ -61,10 +61,10 @@ fn put<'q>(ask: &'q Ask, approve: bool, wrong: &[Wrong]) -> Result<Question<'q>,
         fields: html! {
             (mistakes(&form::others(&form, wrong)))
             (who_field(ask, &approval))
-            (form::fields(&form, &typed, wrong, Some(approve)))
+            (form::fields(&form, &typed, wrong, Some(approve), ask.zone()))
             label { "Why, for whoever looks later" input name="comment" maxlength="500" autocomplete="off" required[!approve] value=[ask.form("comment")]; }
         },
-        below: Some(details(&serde_json::from_str(&approval.details).unwrap_or_default())),
+        below: Some(details(ask, &serde_json::from_str(&approval.details).unwrap_or_default())),
         ask,
     })
 }
@@ -105,7 +105,7 @@ fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
             "one of them decides; an admin says who a user is in people.yaml",
         )),
         Err(NotDecided::Expired { at }) => Err(Problem::not_done(
-            format!("approval {} has expired: it was to be answered until {}", approval.id, moment(at, ask.zone())),
+            format!("approval {} has expired: it was to be answered until {}", approval.id, clock(at, ask.zone())),
             format!("let it look and ask again: run {} now", approval.integration),
         )),
         Err(NotDecided::NotYet { first }) => Err(Problem::not_done(
@@ -116,7 +116,7 @@ fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
             Err(Problem::not_done("this answer has to say why", "nothing was changed; go back and write a sentence"))
         }
         Err(NotDecided::Closed { by: Some(by), at: Some(at), .. }) => Err(Problem::not_done(
-            format!("approval {} was already decided by {by} on {}", approval.id, moment(at, ask.zone())),
+            format!("approval {} was already decided by {} on {}", approval.id, decider(&by), clock(at, ask.zone())),
             "nothing was changed; see what else waits for an answer",
         )),
         Err(NotDecided::Closed { state, by, .. }) => {

@@ -107,7 +107,7 @@ fn question<'q>(ask: &'q Ask, wrong: &[Wrong], more: &[String]) -> Result<Questi
                 @let input = format!("{KEY}{part}");
                 label { "The " (part) " of the " (flow.entity) input name=(input) value=[ask.form(&input).or_else(|| ask.query(part))] maxlength="500" autocomplete="off" required; }
             }
-            (form::fields(&fields, &typed, wrong, Some(true)))
+            (form::fields(&fields, &typed, wrong, Some(true), ask.zone()))
         },
         below: None,
         ask,

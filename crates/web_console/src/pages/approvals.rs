@@ -101,7 +101,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
                 ("Asked of", html! { (approval.asked_of.trim_start_matches("group:")) }),
                 ("Asked", clock(ask, approval.asked)),
                 ("Expires", html! { @if let Some(until) = until { (clock(ask, until)) } @else { "never" } }),
-                ("Decided", html! { @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { "by " (by) " at " (clock(ask, at)) } @else { "not yet" } }),
+                ("Decided", html! { @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { "by " (hub::flows::decider(by)) " at " (clock(ask, at)) } @else { "not yet" } }),
                 ("Shown", html! { (as_shown(ask, &approval)?) }),
                 ("Comment", html! { (approval.comment.as_deref().unwrap_or_default()) }),
                 ("Done by", html! { @if let Some(run) = approval.used_by { a href={ "/runs/" (run) } { "run " (run) } } }),
@@ -112,7 +112,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
             section.card aria-labelledby="filled-heading" { h2 #filled-heading { "Filled in with the answer" }
                 (facts(filled.iter().map(|(label, value)| (label.as_str(), html! { (value) })))) }
         }
-        (details(&shown))
+        (details(ask, &shown))
         p.do { (command(&format!("ironbridge approvals show {}", approval.id))) }
     };
     Ok(ask::html(page::page(ask, &format!("Approval {}", approval.id), &commands, &body)))
@@ -137,7 +137,7 @@ pub fn as_shown(ask: &Ask, approval: &Approval) -> Result<Markup, Problem> {
 }
 
 /// What to look at before deciding: the rows, and what the destination would start because of them.
-pub fn details(details: &Json) -> Markup {
+pub fn details(ask: &Ask, details: &Json) -> Markup {
     let rows = details["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
     let starts = details["starts"].as_array().map(Vec::as_slice).unwrap_or_default();
     let record: Vec<_> =
@@ -147,7 +147,7 @@ pub fn details(details: &Json) -> Markup {
         @if !record.is_empty() {
             section.card aria-labelledby="record-heading" {
                 h2 #record-heading { "The record, as it was when it was asked" }
-                (facts(record.iter().map(|(field, value)| (field.as_str(), html! { (hub::flows::form::spoken(value)) }))))
+                (facts(record.iter().map(|(field, value)| (field.as_str(), html! { (hub::flows::form::spoken_in(value, ask.zone())) }))))
             }
         }
         @if !rows.is_empty() {

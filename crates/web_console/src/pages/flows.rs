@@ -150,8 +150,8 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
         }
         @if !mine.is_empty() { section.card aria-labelledby="asked-heading" { h2 #asked-heading { "What people were asked" } (asked(ask, &mine)?) } }
         section.card aria-labelledby="steps-heading" { h2 #steps-heading { "What it has done" } (steps(ask, &store.flow_steps(instance.id)?)) }
-        (values("What it has set", &data["set"]))
-        (values("What was decided", &data["decisions"]))
+        (values(ask, "What it has set", &data["set"]))
+        (values(ask, "What was decided", &data["decisions"]))
     };
     let title = format!("{} of {} {key}", instance.integration, instance.entity);
     Ok(ask::html(page::page(ask, &title, &commands(ask, &instance), &body)))
@@ -160,7 +160,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
 fn asked(ask: &Ask, mine: &[Approval]) -> Result<Markup, Problem> {
     Ok(html! { ul.now { @for approval in mine {
         li { (super::approvals::state(approval.state)) " " a href={ "/approvals/" (approval.id) } { (approval.question) } ", asked of " (approval.asked_of) " " (time(ask, approval.asked))
-            @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { ", decided by " (by) " " (time(ask, at)) }
+            @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { ", decided by " (hub::flows::decider(by)) " " (time(ask, at)) }
             @if let Some(comment) = &approval.comment { ": " (comment) }
             " " (super::approvals::as_shown(ask, approval)?) }
     } } })
@@ -185,20 +185,20 @@ fn steps(ask: &Ask, steps: &[Step]) -> Markup {
 }
 
 /// Values that later steps read.
-fn values(title: &str, values: &Json) -> Markup {
+fn values(ask: &Ask, title: &str, values: &Json) -> Markup {
     let Some(values) = values.as_object().filter(|values| !values.is_empty()) else { return html! {} };
     html! {
         section.card { h2 { (title) }
             dl.facts.tall { @for (name, value) in values {
-                div { dt { (name) } dd { (spoken(value)) } }
+                div { dt { (name) } dd { (spoken(ask, value)) } }
             } }
         }
     }
 }
 
 /// A value on a line.
-fn spoken(value: &Json) -> String {
-    if value.is_null() { "(blank)".to_owned() } else { hub::flows::form::spoken(value) }
+fn spoken(ask: &Ask, value: &Json) -> String {
+    if value.is_null() { "(blank)".to_owned() } else { hub::flows::form::spoken_in(value, ask.zone()) }
 }
 
 fn commands(ask: &Ask, instance: &Instance) -> Vec<Command> {

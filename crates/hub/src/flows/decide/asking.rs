@@ -9,7 +9,7 @@ use record::Fault;
 use super::walk::Walk;
 use super::{APPROVED, DEADLINE, Effect, Note, People, REJECTED};
 use crate::flows::form::{self, Filled};
-use crate::flows::program::Question;
+use crate::flows::program::{Formula, Question};
 use crate::flows::state::{Asking, Comment, Decision, Doing, Rule, State, Vote};
 use crate::{calendar, codes, json};
 
@@ -137,9 +137,10 @@ impl Walk<'_> {
             Deciders::InOrder(who) => (who, Rule::InOrder),
             Deciders::SomeOf { who, at_least } => (who, Rule::AtLeast(*at_least)),
         };
-        let defaults: Result<Vec<_>, Fault> =
-            question.defaults.iter().map(|default| self.value(path, default)).collect();
-        let form = form::kept(&defined.form, &defaults?);
+        let values = |formulas: &[Formula]| -> Result<Vec<_>, Fault> {
+            formulas.iter().map(|formula| self.value(path, formula)).collect()
+        };
+        let form = form::kept(&defined.form, &values(&question.defaults)?, &values(&question.currencies)?);
         let mut of = sight.people.resolve(who);
         of.retain(|person| Some(person) != not.as_ref());
         for (person, instead) in sight.people.stand_ins(&mut of, not.as_deref(), &[], sight.now) {

@@ -2,7 +2,7 @@ use super::*;
 
 fn field(name: &str, ty: Type) -> FormField {
     let (name, label) = (name.to_owned(), name.to_owned());
-    FormField { name, label, ty, required: false, personal: false, default: None, with: With::Either }
+    FormField { name, label, ty, required: false, personal: false, currency: None, default: None, with: With::Either }
 }
 
 #[test]
@@ -70,9 +70,45 @@ fn what_a_question_keeps_of_a_form_is_the_form() {
     let reference = Type::Reference { to: ["customer".to_owned()].into_iter().collect() };
     let types = [Type::Text { max_length: Some(7) }, Type::Decimal { scale: Some(3) }, Type::Money, choice, reference];
     let fields: Vec<FormField> = types.into_iter().map(|ty| field("f", ty)).collect();
-    let kept = kept(&fields, &[Value::text("x"), Value::Blank]);
+    let kept = kept(&fields, &[Value::text("x"), Value::Blank], &[Value::Blank, Value::Blank, Value::text("JPY")]);
     let asked = asked(&kept);
-    assert_eq!(asked.iter().map(|(field, _)| field.clone()).collect::<Vec<_>>(), fields);
+    let mut expected = fields;
+    expected[2].currency = Some(Given::Fixed(Value::text("JPY")));
+    assert_eq!(asked.iter().map(|(field, _)| field.clone()).collect::<Vec<_>>(), expected);
     assert_eq!(asked[0].1, "x");
     assert_eq!(super::asked(&Json::Null), []);
+}
+
+#[test]
+fn an_amount_has_its_currency_and_the_digits_of_it() {
+    let zone = TimeZone::UTC;
+    let check = |code: &str, text: &str, expected: Result<&str, &str>| {
+        let field = FormField { currency: Some(Given::Fixed(Value::text(code))), ..field("f", Type::Money) };
+        let taken = take(std::slice::from_ref(&field), &[("f".to_owned(), text.to_owned())], None, &zone);
+        let said = taken.map(|filled| told(&[field], &filled)).map_err(|wrong| wrong[0].why.clone());
+        assert_eq!(said, expected.map(str::to_owned).map_err(str::to_owned), "{text} {code}");
+    };
+    check("GBP", "8500.5", Ok("f = 8500.50 GBP"));
+    check("JPY", "8500", Ok("f = 8500 JPY"));
+    check("JPY", "8500.00", Ok("f = 8500 JPY"));
+    check("KWD", "1.5", Ok("f = 1.500 KWD"));
+    check("JPY", "8500.5", Err("it is 8500.5, and JPY has no digits after the point"));
+    check("GBP", "1.005", Err("it is 1.005, and GBP has 2 digits after the point"));
+    check("JPY", "much", Err("`much` is no amount; write it like 1250"));
+    check("KWD", "much", Err("`much` is no amount; write it like 1250.500"));
+}
+
+#[test]
+fn times_are_read_as_clocks_show_them_and_the_zone_is_named() {
+    let check = |zone: &str, value: Json, expected: &str| {
+        assert_eq!(spoken_in(&value, &TimeZone::get(zone).unwrap()), expected, "{value}");
+    };
+    check("Europe/London", json!("2026-07-01T08:30:00Z"), "2026-07-01 09:30 (Europe/London)");
+    check("America/New_York", json!("2026-01-01T02:30:05.250Z"), "2025-12-31 21:30:05 (America/New_York)");
+    // A date has no zone, and a text that looks much like a time stays what it is.
+    check("Europe/London", json!("2026-07-01"), "2026-07-01");
+    check("Europe/London", json!("2026-99-01T08:30:00Z"), "2026-99-01T08:30:00Z");
+    let lines = json!([{ "line": 1, "due": "2026-07-01T08:30:00Z" }]);
+    check("Europe/London", lines, "line 1, due 2026-07-01 09:30 (Europe/London)");
+    assert_eq!(zone_name(&TimeZone::fixed(jiff::tz::offset(-3))), "UTC-03:00");
 }

@@ -74,7 +74,9 @@ impl Compiler<'_> {
                 let blank = Given::Fixed(record::Value::Blank);
                 let default = |field: &FormField| self.given(step, field.default.as_ref().unwrap_or(&blank));
                 let defaults = approval.form.iter().map(default).collect::<Result<_, Fault>>()?;
-                What::Approve(Box::new(Question { defined: approval.clone(), ask, not, defaults }))
+                let currency = |field: &FormField| self.given(step, field.currency.as_ref().unwrap_or(&blank));
+                let currencies = approval.form.iter().map(currency).collect::<Result<_, Fault>>()?;
+                What::Approve(Box::new(Question { defined: approval.clone(), ask, not, defaults, currencies }))
             }
         };
         self.push(step, what);

@@ -16,10 +16,12 @@ async fn asked(walk: &Walk) -> [String; 2] {
     let mut kind = field("kind", "What kind", "choice", "either");
     kind["values"] = json!(["new", "more"]);
     let mut granted = field("granted", "How much", "money", "approved");
-    granted["default"] = json!("9000");
+    granted["default"] = json!("9000.00");
+    granted["currency"] = json!("GBP");
     let details = json!({
         "instance": instance.0, "deadline": "2025-12-30T17:00:00Z",
         "record": { "number": "C-1001", "name": "Adatum Ltd (sample)", "email": "***", "terms": "45",
+            "asked_for_at": "2025-07-01T08:30:00Z",
             "a_name_that_is_rather_long_for_a_phone": "ALSOAVALUEWITHOUTANYSPACETHATISLONGERTHANAPHONEISWIDE" },
         "form": [granted, kind, field("why_not", "What is missing", "multiline", "rejected")],
     });
@@ -64,6 +66,15 @@ async fn on_a_phone_one_of_two_decides_and_the_other_reads_who_did() {
         looks.at(&first, "answer-phone");
         second.open(&addresses[1]);
         second.until("You answer as cfo");
+        // Each by the clocks that they go by.
+        for (window, time, until) in [
+            (&first, "2025-07-01 09:30 (Europe/London)", "2025-12-30 17:00 (Europe/London)"),
+            (&second, "2025-07-01 04:30 (America/New_York)", "2025-12-30 12:00 (America/New_York)"),
+        ] {
+            let text = window.text();
+            assert!(text.contains(time) && text.contains(&format!("until {until}")), "{text}");
+            assert!(text.contains("How much in GBP, such as 1250.50 (with a yes)"), "{text}");
+        }
         assert!(open(&walk), "opening decides nothing");
         // Every button is as large as a thumb, and nothing has to be turned or enlarged.
         let small = "[...document.querySelectorAll('button, input, select')].filter(e => e.getBoundingClientRect().height < 40).length";
@@ -111,7 +122,7 @@ async fn on_a_phone_one_of_two_decides_and_the_other_reads_who_did() {
     let yes = of_flow[0].state == State::Approved;
     let told: Vec<String> = filled.iter().map(|(label, value)| format!("{label}: {value}")).collect();
     match yes {
-        true => assert_eq!(told, ["How much: 8500.50", "What kind: new"]),
+        true => assert_eq!(told, ["How much: 8500.50 GBP", "What kind: new"]),
         false => assert_eq!(told, ["What kind: more", "What is missing: no balance sheet"]),
     }
 }

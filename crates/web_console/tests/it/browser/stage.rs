@@ -24,7 +24,7 @@ const PROJECT: &[(&str, &str)] = &[
     ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
     (
         "people.yaml",
-        "people:\n  controller: { name: Controller (sample), email: controller@contoso.example }\n  cfo: { name: CFO (sample), email: cfo@contoso.example }\n\
+        "people:\n  controller: { name: Controller (sample), email: controller@contoso.example }\n  cfo: { name: CFO (sample), email: cfo@contoso.example, time_zone: America/New_York }\n\
          groups:\n  it: { email: it@contoso.example }\n  crm-team: { email: crm-team@contoso.example }\n  finance: { members: [controller, cfo] }\n",
     ),
     (
@@ -69,7 +69,7 @@ const PROJECT: &[(&str, &str)] = &[
     ),
     (
         "integrations/terms.yaml",
-        "integration: terms\npattern: flow\ntrigger: { entity: customer, in: dynamics, rows: [created], form: { wanted: { type: choice, values: [\"30\", \"60\"], required: true, label: Terms wanted }, amount: { type: money, label: Expected a year }, until: { type: date }, urgent: { type: yes_no }, reason: { type: multiline, required: true, label: Why }, like: { type: reference, entity: customer, label: As for } } }\nvolume: { expected: 30 a day, ceiling: 200 a day }\nsteps:\n  - approve: decision\n    ask: =$\"May {number} have terms {terms}?\"\n    of: { one_of: [group:finance] }\n    remind: every 1 working day\n    deadline: { after: 5 working days, outcome: rejected }\n  - if: =decision.outcome = \"approved\"\n    then: [ { write: { entity: customer, to: finance, key: =number, set: { terms: =terms } } } ]\nowner: it\npurpose: Payment terms are agreed by people, not by code.\n",
+        "integration: terms\npattern: flow\ntrigger: { entity: customer, in: dynamics, rows: [created], form: { wanted: { type: choice, values: [\"30\", \"60\"], required: true, label: Terms wanted }, amount: { type: money, currency: GBP, label: Expected a year }, until: { type: date }, urgent: { type: yes_no }, reason: { type: multiline, required: true, label: Why }, like: { type: reference, entity: customer, label: As for } } }\nvolume: { expected: 30 a day, ceiling: 200 a day }\nsteps:\n  - approve: decision\n    ask: =$\"May {number} have terms {terms}?\"\n    of: { one_of: [group:finance] }\n    remind: every 1 working day\n    deadline: { after: 5 working days, outcome: rejected }\n  - if: =decision.outcome = \"approved\"\n    then: [ { write: { entity: customer, to: finance, key: =number, set: { terms: =terms } } } ]\nowner: it\npurpose: Payment terms are agreed by people, not by code.\n",
     ),
 ];
 

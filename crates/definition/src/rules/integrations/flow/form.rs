@@ -9,6 +9,7 @@ use crate::codes;
 use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
 use crate::model::FormField;
+use crate::rules::entities::is_currency;
 use crate::tables::entity::BY_TYPE;
 
 /// Which form it is.
@@ -49,6 +50,7 @@ pub(super) fn check(group: &Group, of: Of, entity: &Entity, seen: &Seen<'_>, dia
         name(entry, of, diagnostics);
         keys(entry, field, diagnostics);
         refers(field, seen, diagnostics);
+        currency(field, of, diagnostics);
         default(field, of, diagnostics);
     }
 }
@@ -116,14 +118,29 @@ fn refers(field: &Group, seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn default(field: &Group, of: Of, diagnostics: &mut Vec<Diagnostic>) {
-    if of == Of::Trigger && matches!(field.get("default"), Some(Data::Formula(_))) {
+fn currency(field: &Group, of: Of, diagnostics: &mut Vec<Diagnostic>) {
+    computes_nothing(field, "currency", of, "write a code such as `GBP`, or leave it out", diagnostics);
+    if let Some(code) = field.text("currency").filter(|code| !is_currency(code)) {
         diagnostics.push(
-            Diagnostic::error(codes::FORM, "a form that starts a flow has no record to compute from")
-                .at(field.at("default"), "whoever fills it in names the record")
-                .help("write a fixed text, or leave it out"),
+            Diagnostic::error(codes::BAD_VALUE, format!("`{code}` is no currency"))
+                .at(field.at("currency"), "a currency has a code of three capital letters")
+                .help("write it like `currency: GBP`"),
         );
     }
+}
+
+fn computes_nothing(field: &Group, key: &str, of: Of, help: &str, diagnostics: &mut Vec<Diagnostic>) {
+    if of == Of::Trigger && matches!(field.get(key), Some(Data::Formula(_))) {
+        diagnostics.push(
+            Diagnostic::error(codes::FORM, "a form that starts a flow has no record to compute from")
+                .at(field.at(key), "whoever fills it in names the record")
+                .help(help.to_owned()),
+        );
+    }
+}
+
+fn default(field: &Group, of: Of, diagnostics: &mut Vec<Diagnostic>) {
+    computes_nothing(field, "default", of, "write a fixed text, or leave it out", diagnostics);
     let (Some(text), Some(Data::List(_))) = (field.text("default"), field.get("values")) else { return };
     let values = field.strings("values");
     if !values.iter().any(|value| value == text) {

@@ -270,6 +270,9 @@ impl Steps<'_> {
             if let Some(formula) = field.formula("default") {
                 self.formula(formula, &wanted.map_or(Expect::Any, Expect::Type), diagnostics);
             }
+            if let Some(formula) = field.formula("currency") {
+                self.formula(formula, &Expect::Type(Fx::Text), diagnostics);
+            }
         }
         self.named(step, "approve", Kind::Approval, diagnostics);
     }
