@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use record::{
     BoxFuture, Catalog, Fault, Field, FieldType, Health, Keeps, Kind, Options, ReadSpec, Sink, Source, System,
-    WriteSpec,
+    TableUse, WriteSpec,
 };
 
 pub use format::excel_sample;
@@ -219,6 +219,28 @@ impl System for Folder {
 
     fn catalog<'a>(&'a self, _: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
         Box::pin(std::future::ready(Ok(Catalog::default())))
+    }
+
+    fn lacks<'a>(&'a self, uses: &'a [TableUse]) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        let refused = uses.iter().any(|of| of.writes) && self.place.takes_files() == Some(false);
+        let shown = self.place.shown();
+        let says = || {
+            format!(
+                "no file can be put into {shown}; as its owner: chmod g+w {shown}, with the user that runs the hub in its group"
+            )
+        };
+        Box::pin(std::future::ready(Ok(refused.then(says).into_iter().collect())))
+    }
+
+    fn untold(&self, uses: &[TableUse]) -> Vec<String> {
+        let unknown = uses.iter().any(|of| of.writes) && self.place.takes_files().is_none();
+        let shown = self.place.shown();
+        let says = || {
+            format!(
+                "whether files can be put into {shown}: only putting one tells; its user needs the right to create, rename and replace files there"
+            )
+        };
+        unknown.then(says).into_iter().collect()
     }
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {

@@ -14,6 +14,7 @@
 pub mod conformance;
 pub mod dataverse;
 pub mod files;
+pub(crate) mod folder;
 pub(crate) mod http;
 pub mod mysql;
 pub mod notify;

@@ -16,7 +16,7 @@ mod session;
 mod value;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mysql_async::{Opts, OptsBuilder};
@@ -60,6 +60,8 @@ pub(crate) struct Database {
     ca: Option<PathBuf>,
     timeout: Duration,
     rules: Known,
+    /// Who we are to the server, as `GRANT` names it: known once it has let us in.
+    account: Arc<OnceLock<String>>,
 }
 
 /// Opens a MariaDB or MySQL system; see [`crate::registry::Entry::open`].
@@ -92,6 +94,7 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
         ca: options.text("ca").map(PathBuf::from),
         timeout: options.duration("timeout").unwrap_or(Duration::from_secs(30)),
         rules: Known::default(),
+        account: Arc::default(),
     }))
 }
 
@@ -109,7 +112,11 @@ impl Engine for Database {
             databases: "mariadb -e 'SHOW DATABASES'",
             describe: "mariadb -e 'DESCRIBE {}'",
             shell: "mariadb -e 'SHOW TABLES'",
-            grantee: format!("'{}'@'%'", self.opts.user().unwrap_or("root")),
+            grantee: self
+                .account
+                .get()
+                .cloned()
+                .unwrap_or_else(|| session::account(self.opts.user().unwrap_or("root"))),
             tls: "name the certificate that signed the server's under `ca:`; on a network that you trust, write ?sslmode=disable behind `url:`",
         }
     }

@@ -4,6 +4,7 @@
 
 mod beat;
 mod cards;
+mod greet;
 mod mail;
 mod post;
 
@@ -13,6 +14,7 @@ use record::{Code, Fault, Notify, Secret};
 
 pub use beat::beat;
 pub use cards::{pagerduty, slack, teams, webhook};
+pub use greet::greet;
 pub use mail::{html, text};
 
 /// A notice that did not get through.

@@ -14,7 +14,7 @@ mod source;
 
 use std::sync::Arc;
 
-use record::{BoxFuture, Catalog, Code, Fault, Health, Options, ReadSpec, Sink, Source, System, WriteSpec};
+use record::{BoxFuture, Catalog, Code, Fault, Health, Options, ReadSpec, Sink, Source, System, TableUse, WriteSpec};
 use tokio::sync::OnceCell;
 
 use crate::http::Client;
@@ -93,7 +93,7 @@ impl System for Opened {
                 Some(server) => format!("OData {}, {server}", metadata.version),
                 None => format!("OData {}", metadata.version),
             };
-            Ok(Health { version, user: None, missing: Vec::new() })
+            Ok(Health { version, ..Health::default() })
         })
     }
 
@@ -102,6 +102,22 @@ impl System for Opened {
             let metadata = self.0.metadata().await?;
             Ok(Catalog { tables: tables.iter().filter_map(|name| metadata.table(name)).collect() })
         })
+    }
+
+    fn untold(&self, uses: &[TableUse]) -> Vec<String> {
+        let says = |of: &TableUse| {
+            let needs = match (of.writes, of.deletes) {
+                (true, true) => "GET, POST, PATCH and DELETE",
+                (true, false) => "GET, POST and PATCH",
+                (false, true) => "GET and DELETE",
+                (false, false) => return None,
+            };
+            Some(format!(
+                "whether `{}` may be written: the service tells it only to a write; its user has to be allowed {needs} there",
+                of.table
+            ))
+        };
+        uses.iter().filter_map(says).collect()
     }
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {

@@ -159,7 +159,12 @@ impl System for Database {
                     sql::quote(user)
                 ));
             }
-            Ok(Health { version: format!("PostgreSQL {version}"), user: Some(user.to_owned()), missing })
+            Ok(Health {
+                version: format!("PostgreSQL {version}"),
+                user: Some(user.to_owned()),
+                missing,
+                ..Health::default()
+            })
         })
     }
 

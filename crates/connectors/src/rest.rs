@@ -10,7 +10,9 @@ pub(crate) mod template;
 
 use std::sync::Arc;
 
-use record::{BoxFuture, Catalog, Fault, Health, Options, Queryable, ReadSpec, Sink, Source, System, WriteSpec};
+use record::{
+    BoxFuture, Catalog, Fault, Health, Options, Queryable, ReadSpec, Sink, Source, System, TableUse, WriteSpec,
+};
 
 use crate::http::Client;
 pub use options::KIND;
@@ -30,12 +32,23 @@ impl System for Api {
     fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
         Box::pin(async move {
             let server = self.client.reachable().await?;
-            Ok(Health { version: server.unwrap_or_else(|| "a REST API".to_owned()), user: None, missing: Vec::new() })
+            Ok(Health { version: server.unwrap_or_else(|| "a REST API".to_owned()), ..Health::default() })
         })
     }
 
     fn catalog<'a>(&'a self, _: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
         Box::pin(std::future::ready(Ok(Catalog::default())))
+    }
+
+    fn untold(&self, uses: &[TableUse]) -> Vec<String> {
+        let written = uses.iter().filter(|of| of.writes || of.deletes);
+        let says = |of: &TableUse| {
+            let (entity, system) = (&of.table, self.client.system());
+            format!(
+                "whether `{entity}` may be written: an API tells it only to a write; its key has to be allowed what `{entity}` of systems/{system}.yaml sends (`exists:`, `create:`, `update:`, `delete:`)"
+            )
+        };
+        written.map(says).collect()
     }
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {

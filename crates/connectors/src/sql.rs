@@ -115,12 +115,26 @@ pub(crate) const WATERMARK: Field = Field::new(
 
 /// What a user may not do with a table, and the grant that is missing; `None` where nothing is.
 pub(crate) fn lacking(user: &str, table: &str, lacks: &[Right], grantor: &str, grantee: &str) -> Option<String> {
-    let reads = lacks.contains(&Right::Select).then_some("read");
-    let writes = lacks.iter().any(|right| *right != Right::Select).then_some("write");
-    let verbs = [reads, writes].into_iter().flatten().collect::<Vec<_>>().join(" or ");
     let rights = lacks.iter().map(|right| right.word()).collect::<Vec<_>>().join(", ");
+    let verbs = verbs(lacks);
     let says = || format!("`{user}` may not {verbs} `{table}`; as {grantor}: GRANT {rights} ON {table} TO {grantee}");
     (!lacks.is_empty()).then(says)
+}
+
+/// `read, write or delete from`, for a sentence that names a table next.
+pub(crate) fn verbs(lacks: &[Right]) -> String {
+    let has = |right: &Right| lacks.contains(right);
+    let verbs = [
+        ("read", has(&Right::Select)),
+        ("write", has(&Right::Insert) || has(&Right::Update)),
+        ("delete from", has(&Right::Delete)),
+    ];
+    let verbs: Vec<&str> = verbs.into_iter().filter_map(|(verb, lacks)| lacks.then_some(verb)).collect();
+    match verbs.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, before)) => format!("{} or {last}", before.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// The name in double quotes, as standard SQL wants it.

@@ -10,6 +10,7 @@ mod catalog;
 mod fault;
 mod functions;
 mod query;
+mod rights;
 mod sink;
 mod source;
 mod value;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use record::{
     BoxFuture, Catalog, Fault, Field, FieldType, Health, Keeps, Kind, Moment, Options, Queryable, ReadSpec, Sink,
-    Source, System, WriteSpec,
+    Source, System, TableUse, WriteSpec,
 };
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -78,13 +79,18 @@ impl System for Database {
             if tables == 0 {
                 missing.push(format!("`{}` holds no table: is it the right file?", database.file.display()));
             }
-            Ok(Health { version: format!("SQLite {}", rusqlite::version()), user: None, missing })
+            Ok(Health { version: format!("SQLite {}", rusqlite::version()), user: None, missing, ..Health::default() })
         })
     }
 
     fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
         let tables: Vec<String> = tables.iter().map(|table| (*table).to_owned()).collect();
         self.blocking(move |database| catalog::read(database, &tables))
+    }
+
+    fn lacks<'a>(&'a self, uses: &'a [TableUse]) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        let uses = uses.to_vec();
+        self.blocking(move |database| rights::lacks(database, &uses))
     }
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {

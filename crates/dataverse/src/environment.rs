@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use record::{
     Automation, BoxFuture, Catalog, Difference, Fault, Health, Published, ReadSpec, Registration, Signal, Sink, Source,
-    System, VirtualTable, WantedKey, WriteSpec,
+    System, TableUse, VirtualTable, WantedKey, WriteSpec,
 };
 
 use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::refusal::WRITE;
-use crate::{automation, context, keys, publish, register, sink, source};
+use crate::{automation, context, keys, publish, register, rights, sink, source};
 
 /// A Dataverse environment. Cheap to clone; clones share their token, their pace and what they know of tables.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl System for Environment {
                 _ => None,
             };
             let version = version.map_or_else(|| "Dataverse Web API v9.2".to_owned(), |v| format!("Dataverse {v}"));
-            Ok(Health { version, user, missing: Vec::new() })
+            Ok(Health { version, user, ..Health::default() })
         })
     }
 
@@ -52,6 +52,10 @@ impl System for Environment {
             }
             Ok(catalog)
         })
+    }
+
+    fn lacks<'a>(&'a self, uses: &'a [TableUse]) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(rights::lacks(&self.client, uses))
     }
 
     fn source(&self, spec: ReadSpec) -> Result<Arc<dyn Source>, Fault> {

@@ -29,6 +29,7 @@ mod lines;
 mod publish;
 mod refusal;
 mod register;
+mod rights;
 mod rows;
 mod sink;
 mod source;

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use definition::{Project, System};
-use record::{Code, Fault, Health, TableUse};
+use definition::{Deletes, Integration, Pattern, Project, System, SystemEntity};
+use record::{Code, Fault, Health, ReadSpec, TableUse};
 
-use crate::compile::Systems;
+use crate::compile::{self, Systems};
 
 /// Longer than this nobody looks at a line that does not move.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 const SILENT: Code = Code("IB0020");
 
+/// How long it may take to show that rows can be read. Who is slower than that reads all the same.
+const PROBE: Duration = Duration::from_secs(4);
+
 /// Asks a system of the project, its catalogue for the tables that the project names, and for the rights to do with them
-/// what the integrations do.
+/// what the integrations do; changes nothing there.
 ///
 /// *Errors*: it does not answer, lets us not in, or is silent for ten seconds.
 pub async fn health(project: &Project, systems: &dyn Systems, name: &str) -> Result<Health, Fault> {
@@ -21,20 +24,56 @@ pub async fn health(project: &Project, systems: &dyn Systems, name: &str) -> Res
     answer.unwrap_or_else(|_| Err(silent(name)))
 }
 
-/// What the integrations do with the tables of a system.
-fn uses(project: &Project, defined: &System) -> Vec<TableUse> {
-    let of = |held: &definition::SystemEntity| {
-        let table = held.table.clone()?;
-        let all = || project.integrations.iter().filter(|one| one.entities().contains(&&*held.entity));
-        let reads = all().any(|one| one.reads(&defined.name));
-        let writes = !held.write.is_empty() && all().any(|one| one.writes(&defined.name));
-        Some(TableUse { table, reads, writes })
+/// What the integrations do with an entity of a system.
+fn uses(project: &Project, defined: &System, held: &SystemEntity) -> TableUse {
+    let all = || project.integrations.iter().filter(|one| one.entities().contains(&&*held.entity));
+    let writes = |one: &Integration| one.writes(&defined.name);
+    TableUse {
+        table: held.table.clone().unwrap_or_else(|| held.entity.clone()),
+        reads: all().any(|one| one.reads(&defined.name)),
+        writes: !held.write.is_empty() && all().any(writes),
+        deletes: all().any(|one| writes(one) && deletes(one)),
+    }
+}
+
+/// Whether rows that are gone from its source are deleted.
+fn deletes(integration: &Integration) -> bool {
+    match &integration.pattern {
+        Pattern::Batch(batch) => batch.deletes == Deletes::Delete,
+        Pattern::Event(event) => event.trigger.deleted,
+        Pattern::Virtual(_) | Pattern::Flow(_) => false,
+    }
+}
+
+/// The fault of a read of this entity that may not be done, or cannot.
+///
+/// *Errors*: what says nothing of this entity.
+async fn unreadable(
+    system: &dyn record::System,
+    defined: &System,
+    held: &SystemEntity,
+) -> Result<Option<Fault>, Fault> {
+    let spec = ReadSpec {
+        table: held.table.clone().unwrap_or_default(),
+        columns: Vec::new(),
+        declared: held.columns.clone(),
+        watermark: held.watermark.clone(),
+        key: Vec::new(),
+        rows_per_batch: 1,
+        time_zone: defined.time_zone.clone(),
+        fields: compile::plain(&held.read, |field, column| (field.to_owned(), column.to_owned())),
+        options: held.options.clone(),
     };
-    defined.entities.iter().filter_map(of).collect()
+    let probe = async { system.source(spec)?.probe().await };
+    match tokio::time::timeout(PROBE, probe).await {
+        Ok(Err(fault)) if fault.is_transient() => Err(fault),
+        Ok(Err(fault)) => Ok(Some(fault)),
+        Ok(Ok(())) | Err(_) => Ok(None),
+    }
 }
 
 /// It said nothing in time.
-pub(crate) fn silent(name: &str) -> Fault {
+pub fn silent(name: &str) -> Fault {
     let what = format!("`{name}` did not answer within {} seconds", PATIENCE.as_secs());
     Fault::retry(SILENT, what, None).at_system(name).fix("check its address, and whether a firewall is between")
 }
@@ -42,6 +81,7 @@ pub(crate) fn silent(name: &str) -> Fault {
 async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Result<Health, Fault> {
     let system = systems.open(&defined.name)?;
     let mut health = system.check().await?;
+    let mut uses: Vec<TableUse> = defined.entities.iter().map(|held| uses(project, defined, held)).collect();
     if defined.kind.has_catalog {
         let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
         let catalog = system.catalog(&tables).await?;
@@ -52,7 +92,18 @@ async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Resu
                 defined.name
             ));
         }
-        health.missing.extend(system.lacks(&uses(project, defined)).await?);
+        uses.retain(|of| catalog.table(&of.table).is_some());
+    }
+    health.missing.extend(system.lacks(&uses).await?);
+    health.untold = system.untold(&uses);
+    for held in &defined.entities {
+        let of = self::uses(project, defined, held);
+        if !of.reads || !uses.contains(&of) {
+            continue;
+        }
+        if let Some(fault) = unreadable(&*system, defined, held).await? {
+            health.missing.push(format!("`{}` cannot be read: {fault}; {}", held.entity, fault.fix));
+        }
     }
     Ok(health)
 }

@@ -107,7 +107,7 @@ impl Table {
 
 impl System for Memory {
     fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
-        Box::pin(async { Ok(Health { version: "tables in memory".to_owned(), user: None, missing: Vec::new() }) })
+        Box::pin(async { Ok(Health { version: "tables in memory".to_owned(), ..Health::default() }) })
     }
 
     fn catalog<'a>(&'a self, tables: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {

@@ -33,7 +33,7 @@ impl Ways for ProjectWays {
         };
         notify::open(match route.way {
             Way::Email => {
-                let mail = project.hub.mail.as_ref().ok_or_else(none)?;
+                let from = project.hub.mail.as_ref().ok_or_else(none)?.from.clone();
                 let mut to = project.addresses(&route.who);
                 if to.is_empty() && is_address(&route.who) {
                     to.push(route.who.clone());
@@ -41,11 +41,7 @@ impl Ways for ProjectWays {
                 if to.is_empty() {
                     return Err(none());
                 }
-                let mut server = secret(project, &mail.server)?;
-                if let Some(folder) = server.reveal().strip_prefix("file:") {
-                    server = Secret::new(format!("file:{}", project.dir.join(folder).display()));
-                }
-                Channel::Mail { server, from: mail.from.clone(), to }
+                Channel::Mail { server: mail_server(project)?, from, to }
             }
             Way::Teams => Channel::Teams(address()?),
             Way::Slack => Channel::Slack(address()?),
@@ -56,6 +52,21 @@ impl Ways for ProjectWays {
             }
         })
     }
+}
+
+/// Where mails are handed to, with its secrets.
+///
+/// *Errors*: the project has no `mail:`, or it lacks a secret.
+pub fn mail_server(project: &Project) -> Result<Secret, Fault> {
+    let mail = project.hub.mail.as_ref().ok_or_else(|| {
+        Fault::ask_person(NO_WAY, "the hub has no `mail:` in ironbridge.yaml")
+            .fix("write one: `mail: { server: …, from: … }`")
+    })?;
+    let server = secret(project, &mail.server)?;
+    Ok(match server.reveal().strip_prefix("file:") {
+        Some(folder) => Secret::new(format!("file:{}", project.dir.join(folder).display())),
+        None => server,
+    })
 }
 
 /// A text with each `${…}` replaced.

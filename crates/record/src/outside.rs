@@ -28,10 +28,17 @@ pub trait System: Send + Sync {
 
     /// The rights that are missing for what is done with these tables: a sentence for each table, with what to do.
     /// Changes nothing. *Shape*: empty where nothing is missing, or this kind of system does not tell its rights; a
-    /// table that does not exist is not in the answer.
+    /// table that does not exist is not in the answer. What may be read is also told by [`Source::probe`].
     fn lacks<'a>(&'a self, uses: &'a [TableUse]) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
         let _ = uses;
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// What this kind of system tells only to who does it: a sentence for each table that is written, with what a
+    /// write there needs. *Shape*: empty where [`System::lacks`] tells it.
+    fn untold(&self, uses: &[TableUse]) -> Vec<String> {
+        let _ = uses;
+        Vec::new()
     }
 
     /// *Errors*: a `Stop` where this kind of system cannot be read in that way.
@@ -168,9 +175,12 @@ pub enum Happened {
 /// What is done with a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableUse {
+    /// The name of the entity where this kind of system has no tables.
     pub table: String,
     pub reads: bool,
     pub writes: bool,
+    /// Rows that are gone from the source are deleted here.
+    pub deletes: bool,
 }
 
 /// What a user of a database may do with a table.
@@ -179,16 +189,20 @@ pub enum Right {
     Select,
     Insert,
     Update,
+    Delete,
 }
 
 impl TableUse {
     /// Rows are written by comparing them with what is there, so who writes also reads.
-    pub fn rights(&self) -> &'static [Right] {
-        match (self.reads, self.writes) {
-            (_, true) => &[Right::Select, Right::Insert, Right::Update],
-            (true, false) => &[Right::Select],
-            (false, false) => &[],
-        }
+    pub fn rights(&self) -> impl Iterator<Item = Right> + use<> {
+        let TableUse { reads, writes, deletes, .. } = *self;
+        let wanted = [
+            (Right::Select, reads || writes || deletes),
+            (Right::Insert, writes),
+            (Right::Update, writes),
+            (Right::Delete, deletes),
+        ];
+        wanted.into_iter().filter_map(|(right, wanted)| wanted.then_some(right))
     }
 }
 
@@ -199,12 +213,13 @@ impl Right {
             Right::Select => "SELECT",
             Right::Insert => "INSERT",
             Right::Update => "UPDATE",
+            Right::Delete => "DELETE",
         }
     }
 }
 
 /// What a system said of itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Health {
     /// Product and version, in its own words.
     pub version: String,
@@ -212,6 +227,8 @@ pub struct Health {
     pub user: Option<String>,
     /// Sentences about what is missing, each with what to do.
     pub missing: Vec<String>,
+    /// Sentences about what could not be asked without doing it.
+    pub untold: Vec<String>,
 }
 
 /// What to read from one table (or query) of a system.
@@ -267,6 +284,12 @@ pub trait Source: Send + Sync {
         let what = "this source has no watermark to read a window of time by";
         Box::pin(std::future::ready(Err(Fault::stop(Code("IB0736"), what)
             .fix("read everything instead: ironbridge state reset, and run; what is right is not written again"))))
+    }
+
+    /// Asks for as little as shows whether the rows may be read: for systems that do not tell their rights. Changes
+    /// nothing. *Errors*: what a read would say.
+    fn probe(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     /// The rows with these values of [`ReadSpec::key`], in the order asked; `None` where there is none.

@@ -22,6 +22,11 @@ pub(super) trait Place: Send + Sync {
 
     /// Where it is, for people.
     fn shown(&self) -> String;
+
+    /// Whether files can be put there; `None` where only putting one tells.
+    fn takes_files(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// An open folder. Dropping it ends the connection. Folders in it have names without a slash at their ends; the folder

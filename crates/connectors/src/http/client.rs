@@ -277,6 +277,8 @@ pub(crate) fn refusal(system: &str, status: u16, after: Option<Duration>, bytes:
         500.. => Fault::retry(Code("IB0508"), format!("`{system}` failed on its side"), after)
             .scope(Scope::Row)
             .fix("nothing: it is tried again by itself; if it stays so, ask the system's owner about this row"),
+        _ if !changes => Fault::reject(Code("IB0512"), format!("`{system}` refuses a question"))
+            .fix("compare the request in the system's file with what the other system says beside `why`"),
         _ => Fault::reject(Code("IB0512"), format!("`{system}` refuses the row"))
             .fix("correct the row in the source; what the other system said stands beside `why`"),
     };

@@ -23,7 +23,7 @@ pub(super) fn health(who: &[Cell], words: &Words<'_>) -> Health {
             words.database, words.database, words.grantee
         ));
     }
-    Health { version: product(&version), user: Some(user), missing }
+    Health { version: product(&version), user: Some(user), missing, ..Health::default() }
 }
 
 /// `MariaDB 10.11.19` for `10.11.19-MariaDB-0+deb12u1`, and `MySQL 8.0.36` for `8.0.36-0ubuntu0.22.04.1`.

@@ -33,8 +33,10 @@ impl Connection {
         let opts = if database.encrypted { encrypted(database).await? } else { database.opts.clone() };
         in_time(database.timeout, async {
             let mut conn = Conn::new(opts.clone()).await?;
-            let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
-            let mariadb = version.is_some_and(|version| version.contains("MariaDB"));
+            let known: Option<(String, String)> = conn.query_first("SELECT VERSION(), CURRENT_USER()").await?;
+            let (version, user) = known.unwrap_or_default();
+            let mariadb = version.contains("MariaDB");
+            database.account.get_or_init(|| account(&user));
             for setting in settings(database.timeout, purpose, mariadb) {
                 conn.query_drop(setting).await?;
             }
@@ -50,6 +52,13 @@ impl Connection {
         let conn = self.conn.as_mut().expect("a connection is given up only when it is dropped");
         (conn, &mut self.busy, self.database.timeout)
     }
+}
+
+/// `'ironbridge'@'10.0.0.%'`, as `GRANT` wants it, for what `CURRENT_USER()` says; from any host where it says none.
+pub(super) fn account(user: &str) -> String {
+    let (name, host) = user.rsplit_once('@').unwrap_or((user, "%"));
+    let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
+    format!("{}@{}", quoted(name), quoted(host))
 }
 
 /// What a statement came to. One that did not end in time is still under way.
@@ -197,6 +206,7 @@ impl Session for Connection {
                 Right::Select => format!("SELECT {column} FROM {name}"),
                 Right::Insert => format!("INSERT INTO {name} ({column}) VALUES (NULL)"),
                 Right::Update => format!("UPDATE {name} SET {column} = NULL"),
+                Right::Delete => format!("DELETE FROM {name} WHERE {column} IS NULL"),
             };
             match self.columns_of(&statement).await {
                 Err(failure) if failure.about() == About::NoRight => Ok(false),

@@ -26,20 +26,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Mail {
     pub fn new(server: &Secret, from: &str, to: &[String]) -> Result<Mail, Fault> {
-        let wrong = |what: String, fix: &str| Fault::ask_person(NOT_SENT, what).fix(fix);
         rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         if let Some(folder) = server.reveal().strip_prefix("file:") {
             let to = to.iter().map(|address| parse(address)).collect::<Result<Vec<_>, _>>()?;
             return Ok(Mail { transport: Transport::Folder(folder.into()), from: parse(from)?, to });
         }
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(server.reveal()).map_err(|why| {
-            wrong(
-                format!("the address of the mail server cannot be used: {why}"),
-                "write `mail: { server: \"smtp://user:password@host:587?tls=required\", … }`, with the password as ${env:…}",
-            )
-        })?;
         let to = to.iter().map(|address| parse(address)).collect::<Result<Vec<_>, _>>()?;
-        let transport = Transport::Smtp(transport.timeout(Some(TIMEOUT)).build());
+        let transport = Transport::Smtp(connect(server)?);
         Ok(Mail { transport, from: parse(from)?, to })
     }
 
@@ -61,6 +54,20 @@ impl Mail {
         let rich = SinglePart::builder().header(ContentType::TEXT_HTML).body(html(notice));
         builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(rich))
     }
+}
+
+/// *Errors*: an address that is none. Does no IO.
+pub(super) fn connect(server: &Secret) -> Result<AsyncSmtpTransport<Tokio1Executor>, Fault> {
+    let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(server.reveal()).map_err(|why| {
+        let why = match server.reveal().contains("://") {
+            true => why.to_string(),
+            false => "it has no smtp:// before it".to_owned(),
+        };
+        Fault::ask_person(NOT_SENT, format!("the address of the mail server cannot be used: {why}")).fix(
+            "write `mail: { server: \"smtp://user:password@host:587?tls=required\", … }`, with the password as ${env:…}",
+        )
+    })?;
+    Ok(transport.timeout(Some(TIMEOUT)).build())
 }
 
 fn parse(address: &str) -> Result<Mailbox, Fault> {

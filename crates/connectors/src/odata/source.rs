@@ -98,6 +98,23 @@ impl Source for Rows {
         })
     }
 
+    /// One row, of what a read would ask for.
+    fn probe(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let client = &self.service.client;
+            let mut options = vec![("$top", "1".to_owned())];
+            options.extend(self.spec.options.text("only").map(|only| ("$filter", only.to_owned())));
+            let path = self.service.path(&self.spec.table, &options);
+            let answer = client.send(&Method::GET, &path, Sent::default()).await?.ok_or_else(|| {
+                Fault::ask_person(Code("IB0602"), format!("`{}` has nothing at {path}", client.system()))
+                    .at_system(client.system())
+                    .at_table(&self.spec.table)
+                    .fix("compare `table:` with `$metadata`, and ask whether the service shows it to this user")
+            })?;
+            source::list(client, &answer.json, "value", "table").map(drop)
+        })
+    }
+
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
         Box::pin(async move {
             let what = self.what().await?;

@@ -42,11 +42,14 @@ impl Described {
 /// The rights that the user lacks on a table, on every column of it.
 pub(super) async fn lacks(client: &Client, of: &TableUse) -> Result<Vec<Right>, Failure> {
     const HAS: &str = "SELECT coalesce(has_any_column_privilege(to_regclass($1)::oid, $2), true)";
+    // Rows are deleted as a whole: no column has that right.
+    const HAS_ALL: &str = "SELECT coalesce(has_table_privilege(to_regclass($1)::oid, $2), true)";
     let quoted = quote_table(&of.table);
     let mut lacks = Vec::new();
     for right in of.rights() {
-        if !client.query_one(HAS, &[&quoted, &right.word()]).await?.get::<_, bool>(0) {
-            lacks.push(*right);
+        let asked = if right == Right::Delete { HAS_ALL } else { HAS };
+        if !client.query_one(asked, &[&quoted, &right.word()]).await?.get::<_, bool>(0) {
+            lacks.push(right);
         }
     }
     Ok(lacks)

@@ -200,6 +200,17 @@ impl Source for Rows {
         })
     }
 
+    /// The first page, as a read asks for it: an API that limits the length of pages may have its own idea of the least.
+    fn probe(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let Some(asked) = self.list.clone() else { return Ok(()) };
+            let rows = asked.rows.clone();
+            let pages = Pages::start(self.what.clone(), asked, Stand::of(None)).await?;
+            let answer = pages.answer.unwrap_or_default();
+            list(&self.what.client, &answer.json, &rows, "list").map(drop)
+        })
+    }
+
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {
         Box::pin(async move {
             if let Some(find) =

@@ -56,8 +56,8 @@ impl System for Opened {
                     let Some(described) = session.describe(&of.table).await? else { continue };
                     let mut lacks = Vec::new();
                     for right in of.rights() {
-                        if !session.may(&described, *right).await? {
-                            lacks.push(*right);
+                        if !session.may(&described, right).await? {
+                            lacks.push(right);
                         }
                     }
                     let words = self.0.words();

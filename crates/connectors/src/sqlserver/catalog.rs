@@ -45,7 +45,12 @@ pub(super) fn health(row: &[Cell], words: &Words<'_>) -> Health {
             words.user, words.database, words.grantee
         ));
     }
-    Health { version: format!("SQL Server {} {}", at(0), at(1)).trim_end().to_owned(), user: Some(at(2)), missing }
+    Health {
+        version: format!("SQL Server {} {}", at(0), at(1)).trim_end().to_owned(),
+        user: Some(at(2)),
+        missing,
+        ..Health::default()
+    }
 }
 
 /// A table or view, or `None` where there is none of this name that the user can see. What its columns compare as one is

@@ -1,6 +1,6 @@
 //! The metadata of tables, columns, keys and relationships, as JSON and as answers.
 
-mod describe;
+pub(super) mod describe;
 mod query;
 
 use std::sync::Arc;

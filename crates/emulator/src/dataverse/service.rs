@@ -16,6 +16,8 @@ use super::wire::{Condition, Request, Response, below_root};
 use super::write::{self, Caller};
 use super::{builtin, bulk, bulk_delete, define, definitions, provider, read, storage, value};
 
+const RETRIEVE_USER_PRIVILEGES: &str = "Microsoft.Dynamics.CRM.RetrieveUserPrivileges";
+
 /// Answers one request that is not a batch.
 pub fn answer(engine: &mut Engine, request: &Request) -> Response {
     let result = if request.method == "GET" {
@@ -101,6 +103,9 @@ fn below_row(
     let id = address.require(engine, table)?;
     let is_nav = |name: &str| engine.catalog.nav(&table.name, name).is_some();
     match (request.method.as_str(), rest) {
+        ("GET", [name]) if table.name == "systemuser" && name.name == RETRIEVE_USER_PRIVILEGES => {
+            Ok(user_privileges(engine, request))
+        }
         ("GET", [name]) => read::member(engine, request, table, id, &name.name),
         ("GET", [name, last]) if last.name == "$value" => read::plain_value(engine, table, id, &name.name),
         ("GET", [nav, last]) if last.name == "$ref" => read::references(engine, request, table, id, &nav.name),
@@ -331,6 +336,22 @@ fn who_am_i(request: &Request) -> Response {
     object.text("OrganizationId", &builtin::ORGANIZATION.to_string());
     object.end();
     Response::json(200, out)
+}
+
+/// `systemusers(…)/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()`: whoever is here may do everything.
+fn user_privileges(engine: &Engine, request: &Request) -> Response {
+    let all = engine.catalog.tables.values().flat_map(|table| definitions::describe::privileges(table));
+    let role = |privilege: definitions::describe::Privilege| {
+        serde_json::json!({
+            "Depth": "Global", "PrivilegeId": privilege.id, "BusinessUnitId": builtin::BUSINESS_UNIT,
+            "PrivilegeName": privilege.name,
+        })
+    };
+    let body = serde_json::json!({
+        "@odata.context": request.link("$metadata#Microsoft.Dynamics.CRM.RetrieveUserPrivilegesResponse"),
+        "RolePrivileges": all.map(role).collect::<Vec<_>>(),
+    });
+    Response::json(200, body.to_string())
 }
 
 /// `RetrieveTotalRecordCount(EntityNames=['account'])`, which has no cap.

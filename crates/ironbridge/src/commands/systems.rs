@@ -11,7 +11,10 @@ use crate::cli::{Cli, Format, Systems as Command};
 use crate::failure::{FAILED, Failure};
 use crate::output::table;
 use crate::wiring::{self, OpenSystems};
-use crate::{say, talk};
+use crate::{say, talk, ways};
+
+/// The name under which the mail server of the hub stands beside the systems.
+const MAIL: &str = "mail";
 
 /// What was found out about one system.
 struct Found {
@@ -25,7 +28,8 @@ struct Found {
 pub async fn systems(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     let Command::Check { system } = command;
     let project = wiring::project(cli)?;
-    if let Some(name) = system {
+    let with_mail = project.hub.mail.is_some() && system.as_ref().is_none_or(|name| name == MAIL);
+    if let Some(name) = system.as_ref().filter(|_| !with_mail) {
         wiring::system(&project, name)?;
     }
     let wanted = project.systems.iter().filter(|defined| system.as_ref().is_none_or(|name| defined.name == *name));
@@ -40,6 +44,9 @@ pub async fn systems(cli: &Cli, command: &Command) -> Result<u8, Failure> {
     for answer in asked {
         found.push(answer.await.map_err(anyhow::Error::from)?);
     }
+    if with_mail {
+        found.push(mail(&project).await);
+    }
     print(cli, &found);
     let good = |found: &Found| found.health.as_ref().is_ok_and(|health| health.missing.is_empty());
     Ok(if found.iter().all(good) { 0 } else { FAILED })
@@ -52,6 +59,14 @@ async fn ask(project: &Project, open: &OpenSystems, name: &str) -> Found {
     Found { name: name.to_owned(), kind: defined.kind.name, took: start.elapsed(), health }
 }
 
+/// Asks the server that mails are handed to.
+async fn mail(project: &Project) -> Found {
+    let start = Instant::now();
+    let asked = async { connectors::notify::greet(&ways::mail_server(project)?).await };
+    let health = tokio::time::timeout(hub::PATIENCE, asked).await.unwrap_or_else(|_| Err(hub::silent(MAIL)));
+    Found { name: MAIL.to_owned(), kind: "smtp", took: start.elapsed(), health }
+}
+
 fn print(cli: &Cli, found: &[Found]) {
     if cli.format == Format::Json {
         let items = found.iter().map(|one| {
@@ -60,6 +75,7 @@ fn print(cli: &Cli, found: &[Found]) {
                 "system": one.name, "kind": one.kind, "answers": health.is_some(), "took_ms": one.took.as_millis() as u64,
                 "version": health.map(|health| &health.version), "user": health.and_then(|health| health.user.as_ref()),
                 "missing": health.map(|health| &health.missing),
+                "untold": health.map(|health| &health.untold),
                 "error": one.health.as_ref().err().map(hub::json::fault),
             })
         });
@@ -78,7 +94,10 @@ fn print(cli: &Cli, found: &[Found]) {
     say!("{}", table(&["system", "kind", "state", "version", "user", "took"], found.iter().map(row).collect()));
     for one in found {
         match &one.health {
-            Ok(health) => health.missing.iter().for_each(|missing| talk!("\n{}: {missing}", one.name)),
+            Ok(health) => {
+                health.missing.iter().for_each(|missing| talk!("\n{}: {missing}", one.name));
+                health.untold.iter().for_each(|untold| talk!("\n{}: not asked: {untold}", one.name));
+            }
             Err(fault) => {
                 talk!("\n{}: {fault}\n  do: {}\n  more: ironbridge explain {}", one.name, fault.fix, fault.code)
             }

@@ -1,17 +1,20 @@
 //! `systems check`, walked with each kind of system through what goes wrong there: what a person reads then is kept in
 //! `systems.txt`. `UPDATE_DOCS=1` writes it.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::mysql::MariaDb;
 use crate::postgres::Database;
 use crate::services::{CSDL, ITEM, SHOP, ok, project, serve, shop};
-use crate::support::{TOKEN, World, server};
+use crate::support::{Said, TOKEN, World, binary, said, server};
 
 /// What is said of one kind of system, step by step.
 struct Walk {
@@ -31,7 +34,7 @@ impl Walk {
         let world = project(&ITEM.replace("  changed_at: { type: datetime }\n", ""), from, to, &[("shop", SHOP)]);
         shop(&world, "");
         // No definition holds a secret.
-        for secret in ["right", "wrong", "stranger", "ill", "sample", "c2FtcGxl", TOKEN] {
+        for secret in ["right", "wrong", "stranger", "clerk", "ill", "sample", "c2FtcGxl", TOKEN] {
             std::fs::write(world.dir.join(format!("{secret}.secret")), secret).unwrap();
         }
         let hidden = vec![(world.dir.display().to_string(), "PROJECT")];
@@ -44,14 +47,18 @@ impl Walk {
 
     /// Looks at the system with this connection; it answers within seconds, whatever there is.
     fn step(&mut self, what: &str, connection: &str, exit: i32) {
+        self.look(what, connection, exit, |world| world.ironbridge(&["systems", "check", "tested"]));
+    }
+
+    fn look(&mut self, what: &str, connection: &str, exit: i32, ask: impl Fn(&World) -> Said) {
         let Walk { kind, entity, .. } = self;
-        let kind = kind.split(' ').next().unwrap();
+        let kind = kind.split(' ').next().filter(|kind| *kind != "mail").unwrap_or("sqlite");
         let text = format!(
             "system: tested\nkind: {kind}\nowner: finance-it\nconnection: {connection}\nentities:\n  item:\n{entity}"
         );
         std::fs::write(self.world.dir.join("systems/tested.yaml"), text).unwrap();
         let begun = Instant::now();
-        let said = self.world.ironbridge(&["systems", "check", "tested"]);
+        let said = ask(&self.world);
         assert!(begun.elapsed() < Duration::from_secs(14), "{what}: {:?}", begun.elapsed());
         assert_eq!(said.code, Some(exit), "{}: {what}: {said:#?}", self.kind);
         let mut text = said.out + &said.err;
@@ -146,6 +153,16 @@ const TABLE: &str = "    table: items\n    alternate_key: number\n    read: { nu
 
 const TYPO: &str = "    table: itmes\n    alternate_key: number\n    read: { number: number, name: name, price: price }\n    write: { number: number, name: name, price: price }\n";
 
+/// As somebody for whom the rights of files count, also where an administrator runs the tests.
+fn as_anybody(world: &World) -> Said {
+    let ask = binary();
+    let mut command = Command::new("setpriv");
+    command.args(["--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"]).arg(ask.get_program());
+    command.envs(ask.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.arg("-C").arg(&world.dir).args(["systems", "check", "tested"]);
+    said(command.output().unwrap())
+}
+
 #[test]
 fn sqlite() {
     let mut walk = Walk::new("sqlite", TABLE, true);
@@ -158,6 +175,21 @@ fn sqlite() {
         .execute_batch("PRAGMA user_version = 1")
         .unwrap();
     walk.step("the file holds nothing", "{ file: empty.db }", 1);
+    let own = walk.world.dir.join("own");
+    std::fs::create_dir(&own).unwrap();
+    let make = "CREATE TABLE items (number TEXT PRIMARY KEY, name TEXT, price NUMERIC)";
+    rusqlite::Connection::open(own.join("shop.db")).unwrap().execute_batch(make).unwrap();
+    let mode = |what: &Path, mode| std::fs::set_permissions(what, PermissionsExt::from_mode(mode)).unwrap();
+    mode(&own, 0o555);
+    walk.look("the folder takes no files", "{ file: own/shop.db }", 1, as_anybody);
+    mode(&own, 0o755);
+    mode(&own.join("shop.db"), 0o444);
+    walk.look("the file may only be read", "{ file: own/shop.db }", 1, as_anybody);
+    rusqlite::Connection::open(walk.world.dir.join("views.db"))
+        .unwrap()
+        .execute_batch(&format!("{}; CREATE VIEW items AS SELECT * FROM goods", make.replace("items", "goods")))
+        .unwrap();
+    walk.step("the table is a view", "{ file: views.db }", 1);
     walk.end();
 }
 
@@ -225,10 +257,25 @@ fn files() {
     walk.end();
 }
 
+const WRITTEN_FILE: &str = "    file: items.csv\n    columns: { number: text, name: text }\n    alternate_key: number\n    write: { number: number, name: name }\n";
+
+#[test]
+fn files_that_are_written() {
+    let mut walk = Walk::new("files that are written", WRITTEN_FILE, true);
+    let out = walk.world.dir.join("out");
+    std::fs::create_dir(&out).unwrap();
+    walk.step("all is well", "{ folder: out }", 0);
+    std::fs::set_permissions(&out, PermissionsExt::from_mode(0o555)).unwrap();
+    walk.look("the folder takes no files", "{ folder: out }", 1, as_anybody);
+    walk.end();
+}
+
 #[test]
 fn files_over_sftp() {
     let (Some(url), Some(dir)) = (server("IRONBRIDGE_TEST_SFTP"), server("IRONBRIDGE_TEST_SFTP_DIR")) else { return };
     let dir = PathBuf::from(dir);
+    // A folder of its own: what other tests leave beside it does not count.
+    std::fs::create_dir_all(dir.join("home/walked")).unwrap();
     let mut walk = Walk::new("files over SFTP", FILE, false);
     let (user, host) = url.trim_start_matches("sftp://").split_once('@').unwrap();
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap().trim().to_owned();
@@ -240,13 +287,19 @@ fn files_over_sftp() {
         format!("{{ url: \"sftp://{user}@{host}{}/{folder}\", host_key: \"{host_key}\", {proof} }}", dir.display())
     };
     let key = "key: \"${file:key}\"";
-    walk.step("all is well", &to(host, "home", key), 0);
-    walk.step("the password is wrong", &to(host, "home", "password: \"${file:wrong.secret}\""), 1);
+    walk.step("all is well", &to(host, "home/walked", key), 0);
+    walk.step("the password is wrong", &to(host, "home/walked", "password: \"${file:wrong.secret}\""), 1);
     walk.step("there is no such folder", &to(host, "nowhere", key), 1);
     let other = read("client_key.pub").split(' ').take(2).collect::<Vec<_>>().join(" ");
-    walk.step("it is another server", &to(host, "home", key).replace(&host_key, &other), 1);
-    walk.step("the server is down", &to(&nobody(), "home", key), 1);
-    walk.step("the server never answers", &to(&silent(), "home", &format!("{key}, timeout: 1 second")), 1);
+    walk.step("it is another server", &to(host, "home/walked", key).replace(&host_key, &other), 1);
+    walk.step("the server is down", &to(&nobody(), "home/walked", key), 1);
+    walk.step("the server never answers", &to(&silent(), "home/walked", &format!("{key}, timeout: 1 second")), 1);
+    walk.end();
+    let mut walk = Walk::new("files over SFTP that are written", WRITTEN_FILE, true);
+    std::fs::write(walk.world.dir.join("key"), read("client_key")).unwrap();
+    walk.hide(user, "USER");
+    walk.hide(dir.display().to_string(), "HOME");
+    walk.step("all is well", &to(host, "home/walked", key), 0);
     walk.end();
 }
 
@@ -321,19 +374,44 @@ fn refused(asked: &crate::services::Asked) -> Option<crate::services::Answer> {
 
 #[test]
 fn rest() {
-    let (url, _) = serve(|asked| refused(asked).unwrap_or_else(|| ok(json!({ "items": [] }))));
-    let entity = "    alternate_key: number\n    columns: { number: text }\n    list: { request: GET /items, rows: items, next: next }\n    read: { number: number }\n";
-    service(Walk::new("rest", entity, false), &url, "right", |url, token| {
-        format!("{{ url: \"{url}\", bearer: \"${{file:{token}.secret}}\" }}")
+    let (url, _) = serve(|asked| {
+        refused(asked).unwrap_or_else(|| match asked.path.as_str() {
+            "/" | "/items" => ok(json!({ "items": [] })),
+            "/secrets" => (403, String::new(), json!({ "message": "not yours" }).to_string()),
+            "/strange" => (400, String::new(), json!({ "message": "say which year" }).to_string()),
+            _ => (404, String::new(), String::new()),
+        })
     });
+    let entity = "    alternate_key: number\n    columns: { number: text }\n    list: { request: GET /items, rows: items, next: next }\n    read: { number: number }\n";
+    let to = |url: &str, token: &str| format!("{{ url: \"{url}\", bearer: \"${{file:{token}.secret}}\" }}");
+    let mut walk = Walk::new("rest", entity, false);
+    for (what, path) in [
+        ("the list may not be read", "GET /secrets"),
+        ("there is no such list", "GET /itmes"),
+        ("the API does not like the request", "GET /strange"),
+    ] {
+        let other = entity.replace("GET /items", path);
+        walk.entity = Box::leak(other.into_boxed_str());
+        walk.step(what, &to(&url, "right"), 1);
+    }
+    walk.entity = Box::leak(entity.replace("rows: items", "rows: data").into_boxed_str());
+    walk.step("the rows are somewhere else", &to(&url, "right"), 1);
+    walk.entity = entity;
+    service(walk, &url, "right", to);
+    let entity = "    alternate_key: number\n    create: POST /items\n    exists: \"GET /items?ref={number}\"\n    write: { number: number, name: name }\n";
+    let mut walk = Walk::new("rest that is written", entity, true);
+    walk.step("all is well", &to(&url, "right"), 0);
+    walk.end();
 }
 
 #[test]
 fn odata() {
     let (url, _) = serve(|asked| {
         refused(asked).unwrap_or_else(|| match asked.path.split('?').next() {
-            Some("/$metadata") => (200, "Content-Type: application/xml\r\n".into(), CSDL.to_owned()),
-            Some("/secrets") => (403, String::new(), json!({ "error": { "message": "not yours" } }).to_string()),
+            Some("/$metadata" | "/closed/$metadata") => {
+                (200, "Content-Type: application/xml\r\n".into(), CSDL.to_owned())
+            }
+            Some("/closed/items") => (403, String::new(), json!({ "error": { "message": "not yours" } }).to_string()),
             _ => ok(json!({ "value": [] })),
         })
     });
@@ -343,7 +421,11 @@ fn odata() {
     walk.entity = "    table: itmes\n    alternate_key: number\n    read: { number: number }\n";
     walk.step("there is no such set", &to(&url, "right"), 1);
     walk.entity = entity;
+    walk.step("the set may not be read", &to(&format!("{url}/closed"), "right"), 1);
     service(walk, &url, "right", to);
+    let mut walk = Walk::new("odata that is written", TABLE, true);
+    walk.step("all is well", &to(&url, "right"), 0);
+    walk.end();
 }
 
 #[test]
@@ -353,12 +435,24 @@ fn dataverse() {
     let mut walk = Walk::new("dataverse", entity, true);
     let dynamics = walk.world.url.clone();
     // A stranger, and what is ill, stand before the local Dynamics.
-    let (front, _) = serve(move |asked| match asked.header("authorization") {
-        "Bearer stranger" | "Bearer ill" => refused(asked).unwrap(),
-        token => {
+    let (front, _) = serve(move |asked| {
+        let of = |token: &str| {
             let content = asked.header("content-type");
-            let headers = format!("Authorization: {token}\r\nContent-Type: {content}\r\n");
-            forwarded(&dynamics, asked, &headers)
+            forwarded(&dynamics, asked, &format!("Authorization: {token}\r\nContent-Type: {content}\r\n"))
+        };
+        match asked.header("authorization") {
+            "Bearer stranger" | "Bearer ill" => refused(asked).unwrap(),
+            // A role that may only read, and that sees the rows of its own business unit.
+            "Bearer clerk" if asked.path.contains("RetrieveUserPrivileges") => {
+                let (status, headers, body) = of(&format!("Bearer {TOKEN}"));
+                let mut roles: Json = serde_json::from_str(&body).unwrap();
+                let privileges = roles["RolePrivileges"].as_array_mut().unwrap();
+                privileges.retain(|one| one["PrivilegeName"].as_str().unwrap().starts_with("prvRead"));
+                privileges.iter_mut().for_each(|one| one["Depth"] = json!("Local"));
+                (status, headers, roles.to_string())
+            }
+            "Bearer clerk" => of(&format!("Bearer {TOKEN}")),
+            token => of(token),
         }
     });
     let to = |url: &str, token: &str| format!("{{ url: \"{url}\", token: \"${{file:{token}.secret}}\" }}");
@@ -366,6 +460,13 @@ fn dataverse() {
         "    table: acount\n    alternate_key: accountnumber\n    write: { accountnumber: number, name: name }\n";
     walk.step("there is no such table", &to(&front, TOKEN), 1);
     walk.entity = entity;
+    walk.step("the role may only read", &to(&front, "clerk"), 1);
+    let entity =
+        "    table: account\n    alternate_key: accountnumber\n    read: { number: accountnumber, name: name }\n";
+    let mut read = Walk::new("dataverse that is read", entity, false);
+    read.step("all is well", &to(&front, TOKEN), 0);
+    read.step("the role sees a part of the rows", &to(&front, "clerk"), 1);
+    read.end();
     service(walk, &front, TOKEN, to);
 }
 
@@ -385,4 +486,64 @@ fn forwarded(to: &str, asked: &crate::services::Asked, headers: &str) -> crate::
     let content = head.lines().find(|line| line.to_lowercase().starts_with("content-type:")).unwrap_or_default();
     let content = if content.is_empty() { String::new() } else { format!("{content}\r\n") };
     (status, content, body.to_owned())
+}
+
+/// A mail server that says hello, has STARTTLS or not, and takes one password. It takes no mail.
+fn mail_server(starttls: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let say = |text: &str| (&stream).write_all(format!("{text}\r\n").as_bytes()).ok();
+            say("220 mail.contoso.example ESMTP");
+            while let Some(Ok(line)) = lines.next() {
+                match line.split(' ').next().unwrap_or_default() {
+                    "EHLO" if starttls => say("250-mail.contoso.example\r\n250 STARTTLS"),
+                    "EHLO" => say("250-mail.contoso.example\r\n250 AUTH PLAIN"),
+                    "STARTTLS" => say("454 TLS not available at the moment"),
+                    // `hub`, `right`.
+                    "AUTH" if line.ends_with("AGh1YgByaWdodA==") => say("235 go on"),
+                    "AUTH" => say("535 5.7.8 authentication credentials invalid"),
+                    _ => say("250 ok"),
+                };
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn mail() {
+    let mut walk = Walk::new("mail", TABLE, true);
+    let (dir, plain, starttls) = (walk.world.dir.clone(), mail_server(false), mail_server(true));
+    std::fs::write(dir.join("a-file"), "").unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let no_mail_server = other.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in other.incoming().flatten() {
+            stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").ok();
+        }
+    });
+    walk.world.edit("ironbridge.yaml", "file:mails", "${file:mail.secret}");
+    let silent = silent();
+    for (what, server, exit) in [
+        ("all is well", format!("smtp://hub:right@{plain}"), 0),
+        ("the password is wrong", format!("smtp://hub:wrong@{plain}"), 1),
+        ("the server has no STARTTLS", format!("smtp://hub:right@{plain}?tls=required"), 1),
+        ("its STARTTLS is ill", format!("smtp://hub:right@{starttls}?tls=required"), 1),
+        ("it wants TLS before a password", format!("smtp://hub:right@{starttls}"), 1),
+        ("the server is down", format!("smtp://hub:right@{}", nobody()), 1),
+        ("the server never answers", format!("smtp://hub:right@{silent}"), 1),
+        ("it is no mail server", format!("smtp://{no_mail_server}"), 1),
+        ("the address is none", "mail.contoso.example".to_owned(), 1),
+        ("mails are files", "file:mails".to_owned(), 0),
+        ("mails are files in a file", "file:a-file".to_owned(), 1),
+    ] {
+        std::fs::write(dir.join("mail.secret"), server).unwrap();
+        walk.look(what, "{ file: shop.db }", exit, |world| world.ironbridge(&["systems", "check", "mail"]));
+    }
+    let both = walk.world.ironbridge(&["systems", "check"]);
+    assert!(both.out.contains("smtp") && both.out.contains("tested"), "{both:?}");
+    walk.end();
 }

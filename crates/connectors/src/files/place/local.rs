@@ -10,6 +10,7 @@ use record::{BoxFuture, Fault, Health};
 use super::{Entry, Fetched, Folder, blocking, is_plain};
 use crate::files::fault;
 use crate::files::sink::beside;
+use crate::folder::takes_files;
 
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -20,6 +21,10 @@ pub(super) struct Place {
 impl super::Place for Place {
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Folder>, Fault>> {
         Box::pin(async move { Ok(Box::new(self.clone()) as Box<dyn Folder>) })
+    }
+
+    fn takes_files(&self) -> Option<bool> {
+        Some(takes_files(&self.folder))
     }
 
     fn shown(&self) -> String {
@@ -167,7 +172,7 @@ impl Folder for Place {
     }
 
     fn health(&self) -> BoxFuture<'_, Result<Health, Fault>> {
-        Box::pin(async move { Ok(Health { version: "a folder".to_owned(), user: None, missing: Vec::new() }) })
+        Box::pin(async move { Ok(Health { version: "a folder".to_owned(), ..Health::default() }) })
     }
 }
 

@@ -285,7 +285,7 @@ impl Folder for Bucket {
     }
 
     fn health(&self) -> BoxFuture<'_, Result<Health, Fault>> {
-        Box::pin(async move { Ok(Health { version: self.product.to_owned(), user: None, missing: Vec::new() }) })
+        Box::pin(async move { Ok(Health { version: self.product.to_owned(), ..Health::default() }) })
     }
 }
 

@@ -406,7 +406,7 @@ impl Folder for Session {
 
     fn health(&self) -> BoxFuture<'_, Result<Health, Fault>> {
         Box::pin(async move {
-            Ok(Health { version: "SFTP version 3".to_owned(), user: Some(self.user.clone()), missing: Vec::new() })
+            Ok(Health { version: "SFTP version 3".to_owned(), user: Some(self.user.clone()), ..Health::default() })
         })
     }
 }

@@ -51,10 +51,45 @@ pub fn table(catalog: &Catalog, table: &Table) -> Value {
         "ExternalCollectionName": external.map(|external| &external.collection),
         "IntroducedVersion": "1.0.0.0",
     });
+    all["Privileges"] = privileges(table).map(|privilege| privilege.describe()).collect();
     for name in ["Attributes", "Keys", "OneToManyRelationships", "ManyToOneRelationships", "ManyToManyRelationships"] {
         all[name] = part(catalog, table, name).unwrap_or_default().into();
     }
     all
+}
+
+/// A right to do something with the rows of a table.
+pub struct Privilege {
+    pub name: String,
+    pub id: Uuid,
+    ty: &'static str,
+}
+
+impl Privilege {
+    fn describe(&self) -> Value {
+        json!({
+            "CanBeBasic": true,
+            "CanBeLocal": true,
+            "CanBeDeep": true,
+            "CanBeGlobal": true,
+            "CanBeEntityReference": false,
+            "CanBeParentEntityReference": false,
+            "Name": self.name,
+            "PrivilegeId": self.id,
+            "PrivilegeType": self.ty,
+        })
+    }
+}
+
+/// The privileges that there are for a table; here every user has them all.
+pub fn privileges(table: &Table) -> impl Iterator<Item = Privilege> {
+    let types = ["Create", "Read", "Write", "Delete", "Assign", "Share", "Append", "AppendTo"];
+    types.into_iter().zip(1_u128..).map(|(ty, at)| Privilege {
+        name: format!("prv{ty}{}", table.schema_name),
+        // Its own, and the same whenever it is asked for.
+        id: Uuid::from_u128(table.id.as_u128() ^ at << 64),
+        ty,
+    })
 }
 
 /// The rows of one of a table's collections; nothing if it has no such collection.
