@@ -41,6 +41,7 @@ pub mod schedule;
 mod sort;
 mod story;
 mod try_row;
+mod twins;
 pub mod two_way;
 pub mod upkeep;
 mod watch;

@@ -13,6 +13,7 @@ use crate::gone::{self, Gone};
 use crate::known::Known;
 use crate::pair::Pair;
 use crate::reject::{Rejected, keyless};
+use crate::twins::Twins;
 
 /// The rows of one page with their keys, ready to be compared with the ledger.
 #[derive(Default)]
@@ -69,13 +70,6 @@ pub(crate) struct Sorted {
     pub left_out: Vec<Key>,
     /// Rows of which not even the key can be read.
     pub keyless: u64,
-}
-
-/// Keys of this run that were not in the ledger, by their hash as the destination compares them.
-#[derive(Default)]
-pub(crate) struct Twins {
-    keys: HashMap<u128, Key, ByHash>,
-    hasher: KeyHasher,
 }
 
 /// The keys of a page's rows; `known` says which of the rows need none.
@@ -369,19 +363,6 @@ fn twice_in_page(keys: &[Key], has_key: &[bool], rules: KeyRules) -> HashMap<Key
         }
     }
     twice
-}
-
-impl Twins {
-    /// Remembers a key; answers with an earlier one of another spelling.
-    fn meet(&mut self, key: &Key, rules: KeyRules) -> Option<Key> {
-        match self.keys.entry(self.hasher.hash(key, rules)) {
-            std::collections::hash_map::Entry::Occupied(met) => (met.get() != key).then(|| met.get().clone()),
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(key.clone());
-                None
-            }
-        }
-    }
 }
 
 /// Puts a row after the row of the same page that it points to. A cycle keeps its order.

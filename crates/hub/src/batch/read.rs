@@ -13,7 +13,8 @@ use crate::gone::{Gone, Seen};
 use crate::known::Known;
 use crate::lines;
 use crate::pair::Pair;
-use crate::sort::{self, Candidate, Sorted, Twins};
+use crate::sort::{self, Candidate, Sorted};
+use crate::twins::Twins;
 use crate::watch::Note;
 
 /// Pages of unchanged rows share a commit for so long: a sync for each of them would cost more than comparing them.

@@ -17,7 +17,8 @@ use crate::lines;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::renumber;
-use crate::sort::{self, Candidate, Decision, Sorted, Twins};
+use crate::sort::{self, Candidate, Decision, Sorted};
+use crate::twins::Twins;
 use crate::watch::Note;
 
 impl Planner<'_> {
