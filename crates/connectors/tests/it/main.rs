@@ -16,6 +16,7 @@ mod mysql;
 mod mysql_keys;
 mod notify;
 mod odata;
+mod odd_names;
 mod postgres;
 mod rest;
 mod sqlite;

@@ -109,6 +109,26 @@ fn finance_reaches_dynamics_and_a_second_run_writes_nothing() {
     assert!(said.err.contains("credit_limit") && !said.err.contains("sample@"), "{said:#?}");
 }
 
+/// What an `ENUM` may hold is compared with the choice that reads it, and its rows are read as texts.
+#[test]
+fn the_labels_of_an_enumeration_are_known() {
+    let Some(maria) = MariaDb::new("labels", 20) else { return };
+    let world = &maria.world;
+    let odd = "terms_code NOT IN ('30', '60', 'PP')";
+    let as_labels = |labels: &str| format!("ALTER TABLE customers MODIFY terms_code ENUM({labels})");
+    maria.sql(&[&format!("DELETE FROM customers WHERE {odd}"), &as_labels("'30', '60', 'PP'")]);
+    world.sql(&format!("DELETE FROM customers WHERE {odd}"));
+    let said = world.ironbridge(&["check", "--online"]).ok();
+    assert!(!said.out.contains("IB0305") && !said.err.contains("IB0305"), "{said:#?}");
+    assert!(world.run()["error"].is_null());
+    assert_eq!(world.accounts(), world.expected());
+    maria.sql(&[&as_labels("'30', '60', 'PP', '90 ''days'''")]);
+    let said = world.ironbridge(&["check", "--online"]).ok();
+    let warned = format!("{}{}", said.out, said.err);
+    let expected = "`terms_code` may be `90 'days'`, which the choice does not name";
+    assert!(warned.contains("IB0305") && warned.contains(expected), "{said:#?}");
+}
+
 /// Customers to a table of MariaDB: created, left alone, updated, refused one by one.
 #[test]
 fn a_table_is_written_by_its_key() {

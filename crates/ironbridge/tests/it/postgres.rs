@@ -95,6 +95,28 @@ fn finance_reaches_dynamics_and_a_second_run_writes_nothing() {
     assert_eq!(world.accounts(), world.expected());
 }
 
+/// What an enumeration may hold is compared with the choice that reads it, and its rows are read as texts.
+#[test]
+fn the_labels_of_an_enumeration_are_known() {
+    let Some(postgres) = Postgres::new("labels", 20) else { return };
+    let world = &postgres.world;
+    postgres.sql(
+        "CREATE TYPE finance.terms AS ENUM ('30', '60', 'PP');
+         DELETE FROM finance.customers WHERE terms_code NOT IN ('30', '60', 'PP');
+         ALTER TABLE finance.customers ALTER COLUMN terms_code TYPE finance.terms USING terms_code::finance.terms",
+    );
+    world.sql("DELETE FROM customers WHERE terms_code NOT IN ('30', '60', 'PP')");
+    let said = world.ironbridge(&["check", "--online"]).ok();
+    assert!(!said.out.contains("IB0305") && !said.err.contains("IB0305"), "{said:#?}");
+    assert!(world.run()["error"].is_null());
+    assert_eq!(world.accounts(), world.expected());
+    postgres.sql("ALTER TYPE finance.terms ADD VALUE '90 ''days'''");
+    let said = world.ironbridge(&["check", "--online"]).ok();
+    let warned = format!("{}{}", said.out, said.err);
+    let expected = "`terms_code` may be `90 'days'`, which the choice does not name";
+    assert!(warned.contains("IB0305") && warned.contains(expected), "{said:#?}");
+}
+
 #[test]
 fn systems_check_says_who_answers_and_what_is_missing() {
     let Some(postgres) = Postgres::new("systems", 10) else { return };

@@ -182,11 +182,16 @@ fn found(cell: &Found<'static>) -> Held {
 ///
 /// *Errors*: one sentence: it would have more rows or cells than a workbook that is written as a whole may have.
 pub(super) fn bytes<'a>(writes: &Writes, rows: impl Iterator<Item = &'a [Cell]> + Clone) -> Result<Vec<u8>, String> {
-    let count = rows.clone().count();
-    if count >= ROWS_MAX || count.saturating_mul(writes.columns.len()) > CELLS_MAX {
-        return Err(format!("{count} rows of {} columns", writes.columns.len()));
-    }
+    fits(rows.clone().count(), writes.columns.len())?;
     fill(writes, rows).map_err(|why| why.to_string())
+}
+
+/// *Errors*: how much there is, where that is more than one workbook takes below its row of names.
+fn fits(rows: usize, columns: usize) -> Result<(), String> {
+    match rows < ROWS_MAX && rows.saturating_mul(columns) <= CELLS_MAX {
+        true => Ok(()),
+        false => Err(format!("{rows} rows of {columns} columns")),
+    }
 }
 
 fn fill<'a>(writes: &Writes, rows: impl Iterator<Item = &'a [Cell]> + Clone) -> Result<Vec<u8>, XlsxError> {
@@ -255,6 +260,21 @@ fn excel(at: DateTime) -> Result<ExcelDateTime, XlsxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The last row of a sheet is the 1,048,576th, and the first one holds the names.
+    #[test]
+    fn a_workbook_takes_so_many_rows_and_cells() {
+        assert_eq!(fits(1_048_575, 1), Ok(()));
+        assert_eq!(fits(1_048_576, 1), Err("1048576 rows of 1 columns".into()));
+        assert_eq!(fits(500_000, 4), Ok(()));
+        assert_eq!(fits(500_001, 4), Err("500001 rows of 4 columns".into()));
+        assert!(fits(0, 0).is_ok() && fits(usize::MAX, 2).is_err());
+        // The writer agrees on which row is the last.
+        let mut book = Workbook::new();
+        let sheet = book.add_worksheet();
+        let last = u32::try_from(ROWS_MAX - 1).expect("a row of a sheet");
+        assert!(sheet.write_string(last, 0, "last").is_ok() && sheet.write_string(last + 1, 0, "one more").is_err());
+    }
 
     #[test]
     fn what_does_not_fit_is_said() {
