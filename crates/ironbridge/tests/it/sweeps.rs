@@ -115,6 +115,29 @@ fn a_row_that_changes_back_after_a_kill_is_written_back_too() {
     assert_eq!(stage.buyers(), ["C-1 First 1"]);
 }
 
+/// Where the source cannot say what changed, the place that its first sweep reached is no place to go on from: rows that
+/// lie behind it have not changed because of that.
+#[test]
+fn a_source_without_a_time_of_change_sends_nothing_that_did_not_change() {
+    let events =
+        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
+    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    let finance = std::fs::read_to_string(stage.world.dir.join("systems/finance.yaml")).unwrap();
+    let line = finance.lines().find(|line| line.trim_start().starts_with("watermark:")).unwrap();
+    stage.world.edit("systems/finance.yaml", &format!("{line}\n"), "");
+    // More rows than come in one page.
+    stage.world.sql(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5200)
+         INSERT INTO customers (customer_no, company_name, credit_limit, updated_at)
+         SELECT printf('N-%05d', i), 'Client ' || i || ' (sample)', '100', '2026-01-01T00:00:00Z' FROM n",
+    );
+    stage.start();
+    let said = |stage: &Stage| stage.log().matches("cannot say what changed").count();
+    stage.until("three sweeps", || said(&stage) >= 3);
+    assert_eq!((stage.waiting(), stage.sweeps()), (0, String::new()));
+    assert_eq!(stage.buyers(), Vec::<String>::new(), "nothing of it has changed");
+}
+
 #[test]
 fn a_column_that_was_retyped_makes_no_dead_letters_of_events() {
     let events =

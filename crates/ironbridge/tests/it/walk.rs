@@ -51,6 +51,24 @@ fn a_changed_row_writes_one_and_the_plan_shows_old_and_new() {
 }
 
 #[test]
+fn a_plan_shows_the_first_rows_of_each_kind_or_every_row() {
+    let world = World::new(CUSTOMERS);
+    let count = |out: &str| out.lines().filter(|line| line.starts_with("+ create customer ")).count();
+    let plan = world.ironbridge(&["plan", "customers"]);
+    let (_, more) = plan.out.split_once("… and ").unwrap();
+    let more: usize = more.split(' ').next().unwrap().parse().unwrap();
+    let detailed = world.ironbridge(&["plan", "customers", "--detailed"]);
+    assert_eq!((plan.code, detailed.code, count(&plan.out)), (Some(3), Some(3), 10), "{plan:#?}");
+    assert_eq!(count(&detailed.out), 10 + more, "{detailed:#?}");
+    assert!(!detailed.out.contains("… and ") && !detailed.out.contains(".example"), "the e-mail is personal");
+    let json = world.ironbridge(&["--format", "json", "plan", "customers"]).out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let creates = json["rows"].as_array().unwrap().iter().filter(|row| row["effect"] == "create").count();
+    assert_eq!((creates, json["create"].as_u64()), (10 + more, Some(creates as u64)));
+    assert!(world.accounts().is_empty());
+}
+
+#[test]
 fn bad_rows_are_dead_letters_until_they_are_good() {
     let world = World::new(CUSTOMERS);
     world.run();
