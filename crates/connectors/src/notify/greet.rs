@@ -77,5 +77,5 @@ fn refused(error: &smtp::Error, user: Option<&str>) -> Fault {
             "compare host and port in `mail: server:` of ironbridge.yaml, and try them from the machine that runs the hub",
         ),
     };
-    fault.why(Why { status, code: None, text, request_id: None })
+    fault.why(Why { status, code: None, text: text.trim().to_owned(), request_id: None })
 }
