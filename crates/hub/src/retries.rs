@@ -216,10 +216,8 @@ fn next(job: &Job, started_in_last_minute: u64) -> Next {
     }
     if let Some(stop_after) = job.stop_after {
         if begun >= stop_after && counts.started == 0 {
-            return Next::Pause(format!(
-                "the first {begun} are through: {}; look, and go on with the rest",
-                told(counts)
-            ));
+            let first = if begun == 1 { "the first one is".to_owned() } else { format!("the first {begun} are") };
+            return Next::Pause(format!("{first} through: {}; look, and go on with the rest", told(counts)));
         }
         most = most.min(stop_after.saturating_sub(begun));
     }

@@ -251,8 +251,13 @@ impl Client {
     async fn refused(&self, answer: reqwest::Response, changes: bool) -> Fault {
         let status = answer.status().as_u16();
         let after = retry_after(answer.headers());
+        let request_id = request_id(answer.headers());
         let bytes = self.body(answer, changes).await.unwrap_or_default();
-        refusal(self.system(), status, after, &bytes, changes)
+        let mut fault = refusal(self.system(), status, after, &bytes, changes);
+        if let Some(why) = &mut fault.why {
+            why.request_id = request_id;
+        }
+        fault
     }
 }
 
@@ -322,6 +327,15 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     let wait = until.duration_since(now.map_or_else(Timestamp::now, |now| now.timestamp()));
     Some(wait.try_into().unwrap_or_default())
+}
+
+/// What the other side calls this request: its owner finds it there by that. *Source*: the names that gateways and clouds
+/// use; there is no standard.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let names = ["x-request-id", "request-id", "x-ms-request-id", "x-correlation-id", "x-amzn-requestid", "x-trace-id"];
+    let first = names.iter().find_map(|name| headers.get(*name)?.to_str().ok())?;
+    let id: String = first.chars().filter(|c| c.is_ascii_graphic()).take(100).collect();
+    (!id.is_empty()).then_some(id)
 }
 
 /// The other side's own words, from the members that APIs use for them.

@@ -286,3 +286,17 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
     assert_eq!((written.effect, written.remote_id.as_deref()), (Effected::Updated, Some("7")));
     assert_eq!(server.lines(), ["POST /orders", "GET /orders?ref=O-1", "PUT /orders/7"]);
 }
+
+#[tokio::test]
+async fn what_the_other_side_calls_a_request_stands_in_the_fault() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/named" => Response(422, "X-Request-Id: R-77 a\r\n".into(), r#"{"message":"no"}"#.into()),
+        _ => Response(422, String::new(), r#"{"message":"no"}"#.into()),
+    });
+    let system = system(&server, &[]);
+    let list = |path| [("list.request", path)];
+    for (path, id) in [("GET /named", Some("R-77a")), ("GET /nameless", None)] {
+        let fault = pages(&*source(&*system, &list(path), &[("id", TEXT)]), None).await.unwrap_err();
+        assert_eq!(fault.why.unwrap().request_id.as_deref(), id, "{path}");
+    }
+}

@@ -22,7 +22,8 @@ pub(super) fn of(integration: &str, pair: &Pair, run: RunId, chunk: &Chunk) -> i
     }
     let rejected = chunk.rejected.iter().map(|rejected| {
         let why = rejected.faults.first().map(|fault| format!("{} {fault}", fault.code)).unwrap_or_default();
-        Note { detail: why, ..note(&rejected.key.to_string(), What::DeadLetter) }
+        let request = rejected.faults.first().and_then(|fault| fault.why.as_ref()?.request_id.clone());
+        Note { detail: why, request, ..note(&rejected.key.to_string(), What::DeadLetter) }
     });
     let rejected: Vec<Note> = rejected.collect();
     let rejected = (!rejected.is_empty()).then_some(journal::Op::Note(rejected));

@@ -204,20 +204,20 @@ pub fn refused(wrong: &[Wrong]) -> Fault {
 }
 
 /// What a form says in one line. Personal values are `***`; *shape*: empty where nothing was filled in.
-pub fn told(fields: &[FormField], filled: &Filled) -> String {
+pub fn told(fields: &[FormField], filled: &Filled, zone: &TimeZone) -> String {
     let one = |field: &FormField| {
         let value = filled.get(&field.name)?;
-        Some(format!("{} = {}", field.name, value_of(field, value)))
+        Some(format!("{} = {}", field.name, value_of(field, value, zone)))
     };
     fields.iter().filter_map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// What stands in a field, as people read it: an amount with its currency, and `***` for what is personal.
-pub fn value_of(field: &FormField, value: &Json) -> String {
+pub fn value_of(field: &FormField, value: &Json, zone: &TimeZone) -> String {
     match (field.personal, currency(field)) {
         (true, _) => "***".to_owned(),
         (false, Some(code)) => format!("{} {code}", spoken(value)),
-        (false, None) => spoken(value),
+        (false, None) => spoken_in(value, zone),
     }
 }
 

@@ -267,7 +267,7 @@ async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result
             .fix("call with the key of a record that is there")
             .into());
     };
-    let told = match form::told(calls.form(), &filled) {
+    let told = match form::told(calls.form(), &filled, &flows.project.hub.time_zone) {
         filled if filled.is_empty() => "called".to_owned(),
         filled => format!("called: {filled}"),
     };

@@ -100,7 +100,7 @@ pub async fn start(
             .into());
     }
     let cause = format!("by hand {by} {}", flows.store.clock().now());
-    let first = match form::told(&form, &filled) {
+    let first = match form::told(&form, &filled, zone) {
         filled if filled.is_empty() => "started".to_owned(),
         filled => format!("started: {filled}"),
     };
@@ -141,7 +141,7 @@ pub async fn answer(
     let (id, name) = subject_of(approval).ok_or(Refused::NoInstance)?;
     let people = super::running::people_now(project, store)?;
     let (form, filled, wrong) = filled(project, systems, approval, approve, fields).await?;
-    let words = form::told(&form, &filled);
+    let words = form::told(&form, &filled, &project.hub.time_zone);
     let said = Said { comment, filled: Some((&filled, &words)) };
     for _ in 0..TRIES {
         let now_open = store.approval(approval.id)?.is_some_and(|now| now.state == approvals::State::Open);

@@ -88,7 +88,9 @@ impl Flows {
                 .fix("move its instances to a version that is there: ironbridge flow migrate, or cancel them")
         };
         let stored = self.store.flow_version(name, version).map_err(unusable)?;
-        let stored = stored.ok_or_else(|| gone("is not kept".to_owned()))?;
+        let stored = stored.ok_or_else(|| {
+            gone("is not kept".to_owned()).fix(format!("see those that are: ironbridge flow versions {name}"))
+        })?;
         let then = self.read(&stored.definition).map_err(&gone)?;
         let (integration, flow) = flow_of(&then, name).ok_or_else(|| gone("is not in what is kept".to_owned()))?;
         let program = Program::compile(&then, integration, flow)?;

@@ -1,6 +1,7 @@
 //! What people were shown when they were asked, and what they filled in: kept with a hash, and compared with it.
 
 use definition::{FormField, Pattern, Project};
+use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use store::Store;
@@ -112,7 +113,7 @@ pub fn form_of(approval: &Approval) -> Vec<(FormField, String)> {
 /// What was filled in with the answer that decided a question: label and value. Personal values are `***`.
 ///
 /// *Errors*: of our own state.
-pub fn filled_in(store: &Store, approval: &Approval) -> Result<Vec<(String, String)>, store::Error> {
+pub fn filled_in(store: &Store, approval: &Approval, zone: &TimeZone) -> Result<Vec<(String, String)>, store::Error> {
     let form = form_of(approval);
     let Some((id, name)) = subject_of(approval).filter(|_| !form.is_empty() && approval.decided.is_some()) else {
         return Ok(Vec::new());
@@ -128,7 +129,7 @@ pub fn filled_in(store: &Store, approval: &Approval) -> Result<Vec<(String, Stri
     };
     let told = form.into_iter().filter_map(|(field, _)| {
         let value = fields.get(&field.name)?;
-        Some((field.label.clone(), form::value_of(&field, value)))
+        Some((field.label.clone(), form::value_of(&field, value, zone)))
     });
     Ok(told.collect())
 }

@@ -279,7 +279,8 @@ async fn commit(
                 let (flow, person) = (instance.integration.clone(), person.to_owned());
                 Some(links.token(&Link { flow, instance: instance.id, decision, person, until }))
             };
-            let says = tell::Says { to, why, text, decision: decision.as_deref(), link: &link };
+            let until = asking.as_ref().map(|(_, asking)| asking.deadline);
+            let says = tell::Says { to, why, text, decision: decision.as_deref(), until, link: &link };
             let told = tell::tell(&flows.project, instance, &says, nth, now);
             ops.extend(told.ops);
             steps.extend(told.unheard.into_iter().map(|who| unheard(instance, who)));

@@ -8,6 +8,7 @@ use store::flows::Instance;
 use super::routes::{Route, routes_of};
 use super::send::{Asks, prepare, queue_as};
 use crate::flows::decide::is_channel;
+use crate::flows::form::clock;
 
 /// Why somebody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Says<'a> {
     pub text: &'a str,
     /// The name of the decision that they are asked for.
     pub decision: Option<&'a str>,
+    /// Until when it is to be answered.
+    pub until: Option<Timestamp>,
     /// Makes the last part of the address with which a person answers.
     pub link: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -64,7 +67,7 @@ pub struct Told {
 /// program. *Shape*: `nth` tells several messages of one commit apart; the same instance, revision and `nth`
 /// are one message, however often they are queued within a day.
 pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize, now: Timestamp) -> Told {
-    let Says { to, why, text, decision, link } = *says;
+    let Says { to, why, text, decision, until, link } = *says;
     let mut told = Told::default();
     let mut routes: Vec<Route> = Vec::new();
     for who in to {
@@ -102,8 +105,13 @@ pub fn tell(project: &Project, instance: &Instance, says: &Says<'_>, nth: usize,
         let own = project.people.iter().any(|person| person.id == route.who) && route.way == Way::Email;
         let answers = project.hub.address.as_ref().filter(|_| own && why != Why::Notify);
         let link = answers.and_then(|address| Some(format!("{address}/answer/{}", link(&route.who)?)));
-        let mine = link.map(|link| Notice { link: Some(link), ..notice.clone() });
-        told.ops.push(queue_as(id, route, mine.as_ref().unwrap_or(&notice), asks.as_ref()));
+        let mut mine = notice.clone();
+        mine.link = link.or(mine.link);
+        // By the clocks of whoever reads it.
+        if let Some(until) = until.filter(|_| why != Why::Notify) {
+            mine.facts.push(("answer until".to_owned(), clock(until, &project.hours(&route.who).1)));
+        }
+        told.ops.push(queue_as(id, route, &mine, asks.as_ref()));
     }
     told
 }
@@ -219,8 +227,17 @@ mod tests {
         let to = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let sent = |names: &[&str], why| {
             let (to, link) = (to(names), |_: &str| None);
-            let says = Says { to: &to, why, text: "Raise it?", decision: None, link: &link };
+            let until = Some(Timestamp::UNIX_EPOCH);
+            let says = Says { to: &to, why, text: "Raise it?", decision: None, until, link: &link };
             let told = tell(&project, &instance(), &says, 2, Timestamp::UNIX_EPOCH);
+            // A question says until when, by the clocks of whoever reads it.
+            for op in &told.ops {
+                if let store::Op::Queue(store::queue::Op::Send { messages, .. }) = op {
+                    let says_when =
+                        String::from_utf8_lossy(&messages[0].message.body).contains("1970-01-01 01:00 (Europe/London)");
+                    assert_eq!(says_when, why != Why::Notify, "{names:?}");
+                }
+            }
             let ids = told.ops.iter().filter_map(|op| match op {
                 store::Op::Queue(store::queue::Op::Send { messages, .. }) => Some(messages[0].message.id.clone()),
                 _ => None,
@@ -284,7 +301,7 @@ mod tests {
         for (nth, (why, decision)) in
             [(Why::Asked, Some("limit")), (Why::Reminder, Some("limit")), (Why::Notify, None)].into_iter().enumerate()
         {
-            let says = Says { to: &to, why, text: "Raise it?", decision, link: &link };
+            let says = Says { to: &to, why, text: "Raise it?", decision, until: None, link: &link };
             let mut ops = tell(&project, &instance(), &says, nth, store.clock().now()).ops;
             ops.push(Op::Ask(Box::new(question.clone())).into());
             store.commit(ops).await.unwrap();
@@ -295,7 +312,8 @@ mod tests {
         assert_eq!(*kept.0.lock().unwrap(), ["contoso: Raise it?"], "news is told all the same");
         assert_eq!(store.queue_counts(super::super::NOTICES).unwrap().unwrap().ready, 0);
         // One that stands is asked.
-        let says = Says { to: &to, why: Why::Asked, text: "And now?", decision: Some("limit"), link: &link };
+        let says =
+            Says { to: &to, why: Why::Asked, text: "And now?", decision: Some("limit"), until: None, link: &link };
         let mut ops = tell(&project, &instance(), &says, 9, store.clock().now()).ops;
         ops.push(Op::Ask(Box::new(Question { digest: "b".into(), ..question })).into());
         store.commit(ops).await.unwrap();

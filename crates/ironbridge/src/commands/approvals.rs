@@ -111,7 +111,7 @@ fn show(cli: &Cli, project: &Project, store: &Store, approval: &Approval) -> Res
     for (field, value) in details["record"].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         say!("  {field}: {}", hub::flows::form::spoken_in(value, zone));
     }
-    for (label, value) in hub::flows::filled_in(store, approval)? {
+    for (label, value) in hub::flows::filled_in(store, approval, zone)? {
         say!("  {label} (with the answer): {value}");
     }
     if details["record"].is_object() {

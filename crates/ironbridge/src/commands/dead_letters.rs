@@ -125,7 +125,7 @@ pub(super) fn summary(letter: &DeadLetter) -> Json {
         "entity": letter.entity, "key": letter.key_text, "code": letter.problem.code, "what": letter.problem.what,
         "where": letter.problem.place, "why": letter.problem.why, "do": letter.problem.fix,
         "state": letter.state.to_string(), "count": letter.count, "first_seen": letter.first_seen.to_string(),
-        "last_seen": letter.last_seen.to_string(), "run": letter.run.map(|run| run.0), "group": letter.cause,
+        "last_seen": letter.last_seen.to_string(), "run": letter.run.map(|run| run.0), "group": groups::id_of(&letter.cause),
         "changed": letter.changed.map(|at| at.to_string()), "changed_by": letter.changed_by, "note": letter.note,
         "goes": letter.goes.map(|at| at.to_string()),
     })

@@ -232,11 +232,15 @@ fn show(cli: &Cli, project: &Project, store: &Store, instance: &Instance) -> Res
     say!("{}", table(&["when", "step", "what", "who"], rows.collect()));
     shown::show(store, instance, zone)?;
     if let Some(problem) = problem(instance) {
-        talk!("\n{}", problem["do"].as_str().unwrap_or_default());
-        if instance.state == Stands::Failed {
-            talk!(
-                "Then: ironbridge flow retry {id}, or leave the step out: ironbridge flow skip {id} --why REASON, or: ironbridge flow cancel {id} --why REASON"
-            );
+        let fix = problem["do"].as_str().unwrap_or_default();
+        match instance.state == Stands::Failed {
+            false => talk!("\ndo: {fix}"),
+            true => {
+                let first = fix.strip_suffix(", then: ironbridge flow retry").unwrap_or(fix);
+                talk!("\ndo: {first}, then: ironbridge flow retry {id}");
+                talk!("or leave the step out: ironbridge flow skip {id} --why REASON");
+                talk!("or end it: ironbridge flow cancel {id} --why REASON");
+            }
         }
     }
     if state(instance).is_some_and(|state| !instance.state.is_over() && state.asking().next().is_some()) {

@@ -92,7 +92,11 @@ fn tell(
         "files that people have made: saved plans, exports, support bundles, backups of the state folder".to_owned(),
     ];
     if open > 0 {
-        kept.push(format!("{open} approvals that wait for an answer and name it: decide them, then run this again"));
+        let waits = match open {
+            1 => "an approval that waits for an answer and names it: decide it".to_owned(),
+            several => format!("{several} approvals that wait for an answer and name it: decide them"),
+        };
+        kept.push(format!("{waits}, then run this again"));
     }
     if found.locked > 0 {
         kept.push(format!("{} messages that are being worked on right now", number(found.locked)));

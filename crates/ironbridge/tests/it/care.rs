@@ -14,7 +14,7 @@ fn groups(world: &World) -> Vec<Json> {
 }
 
 fn short(group: &Json) -> String {
-    format!("g{}", &group["group"].as_str().unwrap()[..8])
+    group["group"].as_str().unwrap()[..9].to_owned()
 }
 
 #[test]

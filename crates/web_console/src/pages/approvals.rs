@@ -107,7 +107,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
                 ("Done by", html! { @if let Some(run) = approval.used_by { a href={ "/runs/" (run) } { "run " (run) } } }),
             ]))
         }
-        @let filled = hub::flows::filled_in(&ask.console.store, &approval)?;
+        @let filled = hub::flows::filled_in(&ask.console.store, &approval, ask.zone())?;
         @if !filled.is_empty() {
             section.card aria-labelledby="filled-heading" { h2 #filled-heading { "Filled in with the answer" }
                 (facts(filled.iter().map(|(label, value)| (label.as_str(), html! { (value) })))) }

@@ -61,7 +61,7 @@ fn what_is_missing_too_much_or_for_the_other_answer_is_told() {
     let other = wrong(&[("granted", "5"), ("grant", "5")], true);
     assert_eq!(other, ["grant: the form has no such field; it has: granted, note"]);
     let filled = take(&fields, &given(&[("granted", "5"), ("note", "so")]), Some(true), &zone).unwrap();
-    assert_eq!(told(&fields, &filled), "granted = 5.00, note = so");
+    assert_eq!(told(&fields, &filled, &zone), "granted = 5.00, note = so");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn an_amount_has_its_currency_and_the_digits_of_it() {
     let check = |code: &str, text: &str, expected: Result<&str, &str>| {
         let field = FormField { currency: Some(Given::Fixed(Value::text(code))), ..field("f", Type::Money) };
         let taken = take(std::slice::from_ref(&field), &[("f".to_owned(), text.to_owned())], None, &zone);
-        let said = taken.map(|filled| told(&[field], &filled)).map_err(|wrong| wrong[0].why.clone());
+        let said = taken.map(|filled| told(&[field], &filled, &zone)).map_err(|wrong| wrong[0].why.clone());
         assert_eq!(said, expected.map(str::to_owned).map_err(str::to_owned), "{text} {code}");
     };
     check("GBP", "8500.5", Ok("f = 8500.50 GBP"));

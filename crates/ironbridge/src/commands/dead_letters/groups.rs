@@ -108,7 +108,7 @@ const HEADS: [&str; 14] = [
 fn row_of_csv(group: &Group) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     vec![
-        group.id.clone(),
+        id_of(&group.id),
         group.cause.integration.clone(),
         group.cause.step.clone(),
         group.cause.code.clone(),
@@ -125,10 +125,15 @@ fn row_of_csv(group: &Group) -> Vec<String> {
     ]
 }
 
+/// As commands take it. *Shape*: empty where there is no group.
+pub fn id_of(cause: &str) -> String {
+    if cause.is_empty() { String::new() } else { format!("g{cause}") }
+}
+
 pub fn summary(group: &Group, now: Timestamp) -> Json {
     let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
     json!({
-        "group": group.id, "integration": group.cause.integration, "step": group.cause.step, "code": group.cause.code,
+        "group": id_of(&group.id), "integration": group.cause.integration, "step": group.cause.step, "code": group.cause.code,
         "message": group.cause.message, "waiting": group.waiting, "retrying": group.retrying, "times": group.times,
         "first_seen": group.first_seen.to_string(), "last_seen": group.last_seen.to_string(), "owner": group.owner,
         "note": group.note, "link": group.link, "hold_until": at(group.hold_until), "held": group.is_held(now),

@@ -275,7 +275,7 @@ fn summary(store: &Store, job: &Job) -> Result<Json, Failure> {
     let c = &job.counts;
     let since = if job.cause.is_empty() { 0 } else { store.dead_letters_since(&job.cause, job.as_of)? };
     Ok(json!({
-        "job": job.id.0, "integration": job.integration, "group": job.cause, "state": job.state.as_str(),
+        "job": job.id.0, "integration": job.integration, "group": super::groups::id_of(&job.cause), "state": job.state.as_str(),
         "note": job.note, "made": job.made.to_string(), "by": job.by.name, "why": job.why,
         "as_of": job.as_of.to_string(), "stop_after": job.stop_after, "per_minute": job.per_minute,
         "dead_letters": c.all(), "waiting": c.waiting, "started": c.started, "ok": c.ok, "failed": c.failed,

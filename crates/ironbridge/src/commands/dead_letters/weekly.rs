@@ -32,7 +32,7 @@ pub fn weekly(cli: &Cli) -> Result<u8, Failure> {
         let count: u64 = waiting.iter().map(|group| group.waiting).sum();
         let named = waiting.iter().take(NAMED).map(|group| {
             json!({
-                "group": group.id, "code": group.cause.code, "message": group.cause.message, "waiting": group.waiting,
+                "group": super::groups::id_of(&group.id), "code": group.cause.code, "message": group.cause.message, "waiting": group.waiting,
                 "owner": group.owner, "hold_until": group.hold_until.map(|at| at.to_string()), "reviewed_by": group.reviewed_by,
             })
         });

@@ -78,7 +78,9 @@ pub fn add(dir: &Path) -> Result<(), Failure> {
     write(&people, &before.replacen("groups:\n", &format!("people:\n{persons}groups:\n{groups}"), 1))?;
     let hub = dir.join("ironbridge.yaml");
     let before = std::fs::read_to_string(&hub)?;
-    write(&hub, &format!("{}\n{}\n", before.trim_end(), line(HUB, "calendar:")))?;
+    // Links in mails lead to the console of the demo.
+    let address = format!("address: http://{}", super::HUB);
+    write(&hub, &format!("{}\n{}\n{address}\n", before.trim_end(), line(HUB, "calendar:")))?;
     for (file, text) in EXAMPLE {
         write(&dir.join(file), &format!("# yaml-language-server: $schema=../schema.json\n{text}"))?;
     }
@@ -119,7 +121,9 @@ pub fn credit(dir: &Path, amount: u32, customer: &str, by: &str) -> Result<u8, F
         talk!("Up to 5,000 nobody is asked. What becomes of it: {at} trace credit_request {number}");
     } else {
         talk!("Credit control is asked: {at} approvals list");
-        talk!("Then, with the number that stands there: {at} approvals approve 1 --by controller");
+        // Nobody decides about their own request.
+        let who = if by == "controller@contoso.example" { "deputy" } else { "controller" };
+        talk!("Then, with the number that stands there: {at} approvals approve NUMBER --by {who}");
     }
     Ok(0)
 }

@@ -81,7 +81,8 @@ pub fn verify(cli: &Cli, store: &Store, instance: &Instance) -> Result<u8, Failu
         return Ok(0);
     }
     let forgotten = all.iter().filter(|(_, kept)| *kept == Kept::Forgotten).count();
-    talk!("{} questions of instance {}: what is kept is what was shown.", all.len() - forgotten, instance.id);
+    let questions = web_console::words::counted((all.len() - forgotten) as u64, "question", "questions");
+    talk!("{questions} of instance {}: what is kept is what was shown.", instance.id);
     if forgotten > 0 {
         talk!("Of {forgotten} nothing is kept any more: their time was over, or the record was forgotten.");
     }

@@ -118,7 +118,7 @@ async fn on_a_phone_one_of_two_decides_and_the_other_reads_who_did() {
     let all = walk.bench.store.approvals(true, 100).unwrap();
     let of_flow: Vec<_> = all.iter().filter(|approval| approval.kind == Kind::Flow).collect();
     assert_eq!(of_flow.len(), 1);
-    let filled = hub::flows::filled_in(&walk.bench.store, of_flow[0]).unwrap();
+    let filled = hub::flows::filled_in(&walk.bench.store, of_flow[0], &jiff::tz::TimeZone::UTC).unwrap();
     let yes = of_flow[0].state == State::Approved;
     let told: Vec<String> = filled.iter().map(|(label, value)| format!("{label}: {value}")).collect();
     match yes {
