@@ -155,7 +155,7 @@ impl System for Database {
             let mut missing = Vec::new();
             if tables == 0 {
                 missing.push(format!(
-                    "`{user}` may read no table of `{database}`; as its owner: GRANT SELECT ON customers TO {}",
+                    "`{user}` may read no table of `{database}`; as its owner: GRANT SELECT ON <table> TO {}",
                     sql::quote(user)
                 ));
             }

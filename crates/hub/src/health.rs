@@ -82,19 +82,25 @@ async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Resu
     let system = systems.open(&defined.name)?;
     let mut health = system.check().await?;
     let mut uses: Vec<TableUse> = defined.entities.iter().map(|held| uses(project, defined, held)).collect();
+    let mut missing = Vec::new();
     if defined.kind.has_catalog {
         let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
         let catalog = system.catalog(&tables).await?;
         let user = health.user.clone().map_or_else(String::new, |user| format!(" by `{user}`"));
         for table in tables.iter().filter(|table| catalog.table(table).is_none()) {
-            health.missing.push(format!(
+            missing.push(format!(
                 "there is no table `{table}`, or it may not be seen{user}; correct `table:` in systems/{}.yaml, or grant the right to read it",
                 defined.name
             ));
         }
         uses.retain(|of| catalog.table(&of.table).is_some());
     }
-    health.missing.extend(system.lacks(&uses).await?);
+    let lacks = system.lacks(&uses).await?;
+    if defined.kind.has_catalog && !lacks.is_empty() {
+        // What it may not do with these tables says more than that it may do nothing at all.
+        health.missing.clear();
+    }
+    health.missing.extend(missing.into_iter().chain(lacks));
     health.untold = system.untold(&uses);
     for held in &defined.entities {
         let of = self::uses(project, defined, held);

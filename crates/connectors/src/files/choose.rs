@@ -91,11 +91,17 @@ pub(super) fn choose(settings: &Settings, cursor: Option<&Cursor>, listed: &List
     Ok(steps)
 }
 
-/// Why a file that is there is not read yet, where one is not.
+/// Why a file that is there is not read yet, where one is not; and where none was ever read, that none has such a name.
 pub(super) fn left(settings: &Settings, cursor: Option<&Cursor>, listed: &Listed<'_>) -> Option<String> {
     let is_read = |entry: &Entry| cursor.is_some_and(|cursor| cursor.read.iter().any(|known| known.is(entry)));
     let mut waiting: Vec<&Entry> =
         listed.here.iter().filter(|entry| is_wanted(settings, &entry.name) && !is_read(entry)).collect();
+    let never = cursor.is_none() && !listed.done.iter().any(|entry| was_wanted(settings, &entry.name));
+    if never && waiting.is_empty() && !listed.here.is_empty() {
+        let (place, pattern, others) = (listed.place, &settings.pattern.0, listed.here.len());
+        let others = if others == 1 { "1 other is".to_owned() } else { format!("{others} others are") };
+        return Some(format!("no file in {place} has a name like `{pattern}`, and {others} there (`file:`)"));
+    }
     waiting.sort_by(|a, b| order(a).cmp(&order(b)));
     let not_ready = |entry: &&Entry| Some((entry.name.clone(), is_ready(settings, entry, listed).err()?.why));
     let (name, why) = waiting.iter().find_map(not_ready)?;

@@ -130,6 +130,50 @@ async fn a_key_in_the_query_is_in_each_request_and_in_no_cursor() {
 }
 
 #[tokio::test]
+async fn a_key_that_does_not_change_is_in_each_request() {
+    for (connection, name, expected) in [
+        (vec![("bearer", "secret")], "authorization", "Bearer secret"),
+        (vec![("api_key.header", "X-Key"), ("api_key.value", "secret")], "x-key", "secret"),
+        // `hub:secret`.
+        (vec![("basic.user", "hub"), ("basic.password", "secret")], "authorization", "Basic aHViOnNlY3JldA=="),
+    ] {
+        let server = Server::start(move |request| match request.header(name) {
+            Some(found) if found == expected && request.path == "/things" => {
+                json("{\"rows\":[{\"id\":\"1\"}],\"next\":\"/things?after=1\"}".to_owned())
+            }
+            Some(found) if found == expected => json("{\"rows\":[{\"id\":\"2\"}]}".to_owned()),
+            found => Response(401, String::new(), format!("{found:?}")),
+        });
+        let entity = [("list.request", "GET /things"), ("list.rows", "rows"), ("list.next", "next")];
+        let source = source(&*system(&server, &connection), &entity, &[("id", TEXT)]);
+        assert_eq!(keys(&pages(&*source, None).await.unwrap().1), "1 2", "{expected}");
+        source.probe().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_and_whoever_is_asked_too_often_says_for_how_long() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = asked.clone();
+    let server = Server::start(move |_| {
+        let page = seen.fetch_add(1, Ordering::Relaxed);
+        let next = if page < 5 { "\"/things\"" } else { "null" };
+        json(format!("{{\"rows\":[{{\"id\":\"{page}\"}}],\"next\":{next}}}"))
+    });
+    let entity = [("list.request", "GET /things"), ("list.rows", "rows"), ("list.next", "next")];
+    // One in a hundred milliseconds.
+    let slowly = system(&server, &[("requests_a_minute", "600")]);
+    let begun = std::time::Instant::now();
+    let read = pages(&*source(&*slowly, &entity, &[("id", TEXT)]), None).await.unwrap();
+    assert_eq!((keys(&read.1).as_str(), asked.load(Ordering::Relaxed)), ("0 1 2 3 4 5", 6));
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(480), "{:?}", begun.elapsed());
+
+    let busy = Server::start(|_| Response(429, "Retry-After: 7\r\n".into(), String::new()));
+    let fault = pages(&*source(&*system(&busy, &[]), &entity, &[("id", TEXT)]), None).await.unwrap_err();
+    assert_eq!(fault.now, Now::RetryAfter(Some(std::time::Duration::from_secs(7))), "{fault}");
+}
+
+#[tokio::test]
 async fn one_way_to_sign_in() {
     let server = Server::start(|_| json("[]"));
     let mut connection = options(&[("bearer", "a"), ("basic.user", "b"), ("basic.password", "c")]);

@@ -126,6 +126,10 @@ fn a_file_is_ready_when_its_sender_says_so() {
     assert_eq!(why(None, &[entry("p_1.csv", 99)]).as_deref(), Some(waits));
     assert_eq!(why(None, &[entry("p_1.csv", 99), entry("all.done", 99)]), None);
     assert_eq!(why(Some(&read(&[known("p_1.csv", 99)])), &[entry("p_1.csv", 99)]), None);
+    let misnamed = "no file in here has a name like `p_*.csv`, and 1 other is there (`file:`)";
+    assert_eq!(why(None, &[entry("q_1.csv", 99)]).as_deref(), Some(misnamed));
+    assert_eq!(why(None, &[]), None, "where nothing is, nothing is misnamed");
+    assert_eq!(why(Some(&read(&[known("p_1.csv", 99)])), &[entry("q_1.csv", 99)]), None, "the last one was put away");
     // A clock that is ahead makes nobody read half a file.
     assert!(chosen(&settings(&[]), None, &[entry("p_1.csv", 105)], &[]).is_empty());
 }
