@@ -127,6 +127,8 @@ impl Database {
         connection.busy_timeout(self.timeout)?;
         // A column that does not exist is an error, and not a text of its own name.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+        // Otherwise a statement is compiled again whenever something is bound that its plan might depend on.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // The file is somebody else's: neither its schema nor its text is trusted to run code.
         connection.pragma_update(None, "trusted_schema", false)?;
         if access.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {

@@ -53,7 +53,7 @@ impl Plain {
                 ValueRef::Blank | ValueRef::Text("") => !field.needed,
                 ValueRef::Text(text) => {
                     fits(value, &field.ty)
-                        && !(field.is_key && text.trim().is_empty())
+                        && !(field.is_key && text.chars().all(char::is_whitespace))
                         && field.pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
                 }
                 value => fits(value, &field.ty),

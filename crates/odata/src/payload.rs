@@ -30,11 +30,22 @@ pub enum Metadata {
 /// A text in JSON's quotes.
 pub fn quoted(out: &mut String, text: &str) {
     out.push('"');
+    // Most texts have nothing to escape, which is seen of all their bytes together sooner than of one after the other.
+    if text.bytes().fold(false, |any, byte| any | is_escaped(byte)) {
+        escaped(out, text)
+    } else {
+        out.push_str(text)
+    }
+    out.push('"');
+}
+
+fn is_escaped(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+fn escaped(out: &mut String, text: &str) {
     let mut start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| is_escaped(*byte)) {
         out.push_str(&text[start..at]);
         match byte {
             b'"' => out.push_str("\\\""),
@@ -42,14 +53,11 @@ pub fn quoted(out: &mut String, text: &str) {
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),
             b'\t' => out.push_str("\\t"),
-            other => {
-                let _ = write!(out, "\\u{other:04x}");
-            }
+            other => written(out, format_args!("\\u{other:04x}")),
         }
         start = at + 1;
     }
     out.push_str(&text[start..]);
-    out.push('"');
 }
 
 /// One value of a property. *Shape*: a blank is `null`; a date is midnight UTC.

@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use record::query::{Expr, Order};
 use record::{Batch, Decimal, Schema, Value, ValueRef};
 use uuid::Uuid;
@@ -17,6 +19,78 @@ pub struct Ask {
     pub count: bool,
     /// Where the page before ended.
     pub after: Option<Position>,
+}
+
+impl Ask {
+    /// The question as a text: another one for another question. *Shape*: for every request, so that it is written without
+    /// what makes `Debug` long.
+    pub(crate) fn text(&self) -> String {
+        let Ask { select, filter, order, skip, top, page, count, after } = self;
+        let mut out = String::with_capacity(160);
+        select.iter().for_each(|at| written(&mut out, format_args!("{at},")));
+        written(&mut out, format_args!(";{skip},{},{page},{count}", top.map_or(-1, i128::from)));
+        if let Some(filter) = filter {
+            out.push('?');
+            expression(&mut out, filter);
+        }
+        for order in order {
+            out.push(if order.descending { '>' } else { '<' });
+            expression(&mut out, &order.by);
+        }
+        match after {
+            None => {}
+            Some(Position::Rows(rows)) => written(&mut out, format_args!("#{rows}")),
+            Some(Position::Values(values)) => values.iter().for_each(|one| value(&mut out, one)),
+        }
+        out
+    }
+}
+
+fn expression(out: &mut String, expr: &Expr) {
+    let mut list = |name: &str, parts: &[Expr]| {
+        out.push_str(name);
+        out.push('(');
+        parts.iter().for_each(|part| expression(out, part));
+        out.push(')');
+    };
+    match expr {
+        Expr::And(parts) => list("and", parts),
+        Expr::Or(parts) => list("or", parts),
+        Expr::Not(part) => list("not", std::slice::from_ref(part)),
+        Expr::Call(function, parts) => list(function.name(), parts),
+        Expr::Column(name) => text(out, 'c', name),
+        Expr::Value(one) => value(out, one),
+        Expr::Compare(comparison, left, right) => {
+            written(out, format_args!("{comparison:?}("));
+            expression(out, left);
+            expression(out, right);
+            out.push(')');
+        }
+        Expr::In(of, values) => {
+            out.push_str("in(");
+            expression(out, of);
+            values.iter().for_each(|one| value(out, one));
+            out.push(')');
+        }
+    }
+}
+
+fn value(out: &mut String, one: &Value) {
+    match one {
+        Value::Text(of) => text(out, 't', of),
+        other => written(out, format_args!("v{other:?}")),
+    }
+}
+
+/// A text, and before it how long it is: what is in it cannot be taken for what follows.
+fn text(out: &mut String, kind: char, of: &str) {
+    written(out, format_args!("{kind}{}:", of.len()));
+    out.push_str(of);
+}
+
+fn written(out: &mut String, what: std::fmt::Arguments<'_>) {
+    // Writing into a text cannot fail.
+    let _ = out.write_fmt(what);
 }
 
 /// A place in an order: what a next link carries.
@@ -108,5 +182,55 @@ fn shortest(number: Decimal) -> Decimal {
         _ if number.scale() == 0 => number,
         Ok(digits) if digits % 10 != 0 => number,
         _ => number.normalize(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use record::query::{Comparison, Function};
+
+    use super::*;
+
+    #[test]
+    fn no_two_questions_have_one_text() {
+        let column = |name: &str| Box::new(Expr::column(name));
+        let value = |of: &str| Box::new(Expr::Value(Value::text(of)));
+        let filters = [
+            Expr::Compare(Comparison::Equal, column("a"), value("b")),
+            Expr::Compare(Comparison::Less, column("a"), value("b")),
+            Expr::Compare(Comparison::Equal, column("a"), value("b)t1:c")),
+            Expr::Compare(Comparison::Equal, column("a"), Box::new(Expr::Value(Value::Int(1)))),
+            Expr::Compare(Comparison::Equal, column("a"), value("1")),
+            Expr::In(column("a"), vec![Value::text("b"), Value::text("c")]),
+            Expr::In(column("a"), vec![Value::text("b,c")]),
+            Expr::And(vec![*column("a"), *column("b")]),
+            Expr::Or(vec![*column("a"), *column("b")]),
+            Expr::And(vec![*column("a"), Expr::And(vec![*column("b")])]),
+            Expr::Not(column("a")),
+            Expr::Call(Function::ToLower, vec![*column("a")]),
+            Expr::Call(Function::Trim, vec![*column("a")]),
+        ];
+        let order = |descending: bool| vec![Order { by: *column("a"), descending }];
+        let one = Ask { select: vec![1, 2], page: 10, ..Ask::default() };
+        let mut asks = vec![
+            one.clone(),
+            Ask { select: vec![12], ..one.clone() },
+            Ask { select: vec![1], skip: 2, ..one.clone() },
+            Ask { skip: 1, ..one.clone() },
+            Ask { top: Some(0), ..one.clone() },
+            Ask { top: Some(1), ..one.clone() },
+            Ask { page: 1, ..one.clone() },
+            Ask { count: true, ..one.clone() },
+            Ask { order: order(false), ..one.clone() },
+            Ask { order: order(true), ..one.clone() },
+            Ask { after: Some(Position::Rows(1)), ..one.clone() },
+            Ask { after: Some(Position::Values(vec![Value::Int(1)])), ..one.clone() },
+            Ask { after: Some(Position::Values(vec![Value::text("1")])), ..one.clone() },
+            Ask { after: Some(Position::Values(vec![Value::Blank])), ..one.clone() },
+        ];
+        asks.extend(filters.map(|filter| Ask { filter: Some(filter), ..one.clone() }));
+        let texts: std::collections::HashSet<String> = asks.iter().map(Ask::text).collect();
+        assert_eq!(texts.len(), asks.len(), "{texts:#?}");
+        assert_eq!(one.text(), one.clone().text());
     }
 }

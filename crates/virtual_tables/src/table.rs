@@ -82,9 +82,8 @@ impl Table {
 
     /// The answer to a question, or why there is none.
     pub async fn ask(&self, ask: &Ask) -> Result<Arc<Page>, Refused> {
-        let question = format!("{ask:?}");
         let timeout = self.exposed.timeout;
-        self.guard.answer(&self.exposed.from, question, timeout, || self.work(ask)).await
+        self.guard.answer(&self.exposed.from, ask.text(), timeout, || self.work(ask)).await
     }
 
     async fn work(&self, ask: &Ask) -> Result<Page, Refused> {

@@ -62,9 +62,9 @@ impl<'a> Gathered<'a> {
         self.schema.clone()
     }
 
-    /// The next value, which is a text: nothing of it is copied on the way.
-    pub fn push_text(&mut self, text: &str) {
-        self.rows.push(ValueRef::Text(text));
+    /// The next value, as the source has it: nothing of it is copied on the way.
+    pub fn push_as_it_is(&mut self, value: ValueRef<'_>) {
+        self.rows.push(value);
         self.at += 1;
     }
 

@@ -86,6 +86,13 @@ pub(crate) trait Dialect {
         None
     }
 
+    /// Whether these columns together have an index that orders rows as [`Dialect::column`] compares them, no two rows have
+    /// the same in them, and none of them is ever blank: then the index alone finds where a page begins.
+    fn seeks(&self, order: &[&str]) -> bool {
+        let _ = order;
+        false
+    }
+
     /// What bounds a beginning of this column from both sides, for the index, and whether that is the test itself
     /// already. *Shape*: `column` is the SQL of it.
     fn begins(&self, name: &str, column: &str, from: &str, before: &str) -> Option<(String, bool)> {
@@ -135,8 +142,19 @@ pub(crate) fn write(dialect: &dyn Dialect, from: &str, schema: &Schema, query: &
     let columns = if columns.is_empty() { dialect.returned("", &Type::Unknown) } else { columns.join(", ") };
     let order: Vec<String> = query.order.iter().map(|order| writer.order(order)).collect();
     let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", order.join(", ")) };
-    let page = dialect.page(query.limit.min(i64::MAX as u64), query.skip.min(i64::MAX as u64), !order.is_empty());
-    let rows = format!("SELECT {columns} FROM {from}{filter}{order}{page}");
+    let (limit, skip) = (query.limit.min(i64::MAX as u64), query.skip.min(i64::MAX as u64));
+    let page = |limit, skip| dialect.page(limit, skip, !order.is_empty());
+    let rows = match writer.first_of_page(query) {
+        // The rows before the page are counted in the index, and not looked at.
+        Some((columns_of_order, comparison)) => {
+            let first = format!("SELECT {columns_of_order} FROM {from}{order}{}", page(1, skip));
+            format!(
+                "SELECT {columns} FROM {from} WHERE ({columns_of_order}) {comparison} ({first}){order}{}",
+                page(limit, 0)
+            )
+        }
+        None => format!("SELECT {columns} FROM {from}{filter}{order}{}", page(limit, skip)),
+    };
     let count = query.count.then(|| format!("SELECT count(*) FROM {from}{filter}"));
     let bound = writer.bound;
     if dialect.is_numbered() {
@@ -195,6 +213,24 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// The columns that a page of the whole table begins with and how they compare with its first row, where the index
+    /// finds that row.
+    fn first_of_page(&self, query: &Query) -> Option<(String, &'static str)> {
+        if query.skip == 0 || query.filter.is_some() {
+            return None;
+        }
+        let column = |order: &Order| match &order.by {
+            Expr::Column(name) => Some(name.clone()),
+            _ => None,
+        };
+        let names: Vec<String> = query.order.iter().map(column).collect::<Option<_>>()?;
+        let descending = query.order.first()?.descending;
+        let is_one_way = query.order.iter().all(|order| order.descending == descending);
+        let seeks = is_one_way && self.dialect.seeks(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let columns: Vec<String> = names.iter().map(|name| self.dialect.column(name, self.type_of(name))).collect();
+        seeks.then(|| (columns.join(", "), if descending { "<=" } else { ">=" }))
+    }
+
     fn type_of(&self, name: &str) -> &Type {
         self.schema.index(name).map_or(&Type::Unknown, |at| &self.schema.columns()[at].ty)
     }

@@ -16,13 +16,19 @@ pub(crate) struct Times {
 ///
 /// *Errors*: one sentence that does not hold the value.
 pub(crate) fn read(text: &str, ty: &Type, times: &Times) -> Result<Value, String> {
-    let trimmed = text.trim();
     match ty {
         Type::Text { .. } | Type::Multiline { .. } | Type::Unknown => return Ok(Value::text(text)),
         Type::Bytes => return Ok(Value::Bytes(text.as_bytes().to_vec())),
-        // Loaders of CSV leave empty texts where they mean nothing.
-        _ if trimmed.is_empty() => return Ok(Value::Blank),
         _ => {}
+    }
+    let trimmed = match text.as_bytes() {
+        // What begins and ends with a letter or a digit is not looked through.
+        [first, .., last] if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() => text,
+        _ => text.trim(),
+    };
+    // Loaders of CSV leave empty texts where they mean nothing.
+    if trimmed.is_empty() {
+        return Ok(Value::Blank);
     }
     match ty {
         Type::WholeNumber => trimmed.parse().map(Value::Int).map_err(|_| cannot(ty, "a text")),

@@ -44,13 +44,16 @@ struct Shared {
     loose: OnceLock<Vec<String>>,
     /// Columns that keep everything as a text but blanks and bytes.
     texts: OnceLock<Vec<String>>,
+    /// What no two rows have in common, and is never blank.
+    primary: OnceLock<Vec<String>>,
     short: Mutex<HashSet<String>>,
 }
 
 impl Table {
     pub fn new(database: Database, spec: ReadSpec) -> Table {
-        let (schema, loose, texts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let shared = Shared { database, spec, kept: Kept::default(), schema, loose, texts, short: Mutex::default() };
+        let (schema, loose, texts, primary) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let shared =
+            Shared { database, spec, kept: Kept::default(), schema, loose, texts, primary, short: Mutex::default() };
         Table { shared: Arc::new(shared) }
     }
 
@@ -94,7 +97,8 @@ impl Queryable for Table {
             let schema = self.schema().await?;
             let from = format!("{} AS t", super::source::plan::from(&self.shared.spec));
             let names = |of: &'a OnceLock<Vec<String>>| of.get().map(Vec::as_slice).unwrap_or_default();
-            let lite = Lite { loose: names(&self.shared.loose), texts: names(&self.shared.texts) };
+            let Shared { loose, texts, primary, .. } = &*self.shared;
+            let lite = Lite { loose: names(loose), texts: names(texts), primary: names(primary) };
             let statements = write(&lite, &from, &schema, query);
             if let Some(answer) = self.shared.in_place(&schema, &statements, query) {
                 return answer;
@@ -160,26 +164,28 @@ impl Shared {
             connection.busy_timeout(Duration::ZERO)?;
             let until = Instant::now() + IN_PLACE;
             connection.progress_handler(1_000, Some(move || Instant::now() > until))?;
-            let answer = self.answer(&connection, schema, statements, query)?;
+            let answered = self.answer(&connection, schema, statements, query);
             connection.progress_handler(0, None::<fn() -> bool>)?;
             connection.busy_timeout(self.database.timeout)?;
-            Ok(answer)
+            Ok(answered)
         })();
         match answered {
-            Ok(answer) => {
+            Ok(Ok(answer)) => {
                 self.kept.keep(connection);
                 Some(Ok(answer))
             }
-            Err(Failed::Sql(error))
+            // A statement that was ended leaves the connection as good as it was, and what it has prepared.
+            Ok(Err(Failed::Sql(error)))
                 if matches!(
                     error.sqlite_error_code(),
                     Some(ErrorCode::OperationInterrupted | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
                 ) =>
             {
                 self.note(statements, false);
+                self.kept.keep(connection);
                 None
             }
-            Err(failed) => Some(Err(self.fault(failed))),
+            Ok(Err(failed)) | Err(failed) => Some(Err(self.fault(failed))),
         }
     }
 
@@ -223,6 +229,8 @@ impl Shared {
         }
         self.loose.get_or_init(|| loose);
         self.texts.get_or_init(|| texts);
+        let primary = self.primary(connection)?;
+        self.primary.get_or_init(|| primary);
         Ok(self.schema.get_or_init(|| schema).clone())
     }
 
@@ -242,6 +250,22 @@ impl Shared {
         Some(is_text && !declared.contains("INT"))
     }
 
+    /// The columns of the primary key, where none of them can be blank; nothing of a view and of a `query:`.
+    fn primary(&self, connection: &Connection) -> rusqlite::Result<Vec<String>> {
+        if self.spec.options.text("query").is_some() {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT name, type, \"notnull\" FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
+        let mut statement = connection.prepare(sql)?;
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?));
+        let all: Vec<(String, String, bool)> =
+            statement.query_map([&self.spec.table], read)?.collect::<rusqlite::Result<_>>()?;
+        // SQLite lets a primary key be blank, but for the one that is the number of the row.
+        let is_row_number = matches!(all.as_slice(), [(_, ty, _)] if ty.eq_ignore_ascii_case("INTEGER"));
+        let is_firm = is_row_number || all.iter().all(|(_, _, never_blank)| *never_blank);
+        Ok(all.into_iter().map(|(name, ..)| name).filter(|_| is_firm).collect())
+    }
+
     fn answer(
         &self,
         connection: &Connection,
@@ -259,14 +283,13 @@ impl Shared {
         while let Some(row) = rows.next()? {
             for (at, column) in wanted.columns().iter().enumerate() {
                 let cell = row.get_ref(at)?;
-                if let (ValueRef::Text(bytes), Type::Text { .. }) = (cell, &column.ty)
-                    && let Ok(text) = std::str::from_utf8(bytes)
-                {
-                    gathered.push_text(text);
-                    continue;
+                match value::as_it_is(cell, &column.ty) {
+                    Some(value) => gathered.push_as_it_is(value),
+                    None => {
+                        let value = value::read(cell, &column.ty, &times);
+                        gathered.push(value).map_err(|fault| Failed::Fault(Box::new(fault)))?;
+                    }
                 }
-                let value = value::read(cell, &column.ty, &times);
-                gathered.push(value).map_err(|fault| Failed::Fault(Box::new(fault)))?;
             }
         }
         drop(rows);
@@ -296,6 +319,7 @@ fn bind(value: &Value, sort: Sort) -> Sql {
 struct Lite<'a> {
     loose: &'a [String],
     texts: &'a [String],
+    primary: &'a [String],
 }
 
 impl Lite<'_> {
@@ -366,6 +390,13 @@ impl Dialect for Lite<'_> {
             Some(name) if sort == Sort::Text && self.is_loose(name) => format!("{side} COLLATE BINARY"),
             _ => side,
         }
+    }
+
+    fn seeks(&self, order: &[&str]) -> bool {
+        // Its own rule of comparing is that of its index.
+        let is_by_index = |name: &&str| !self.is_loose(name) && self.primary.iter().any(|known| known == name);
+        let is_total = self.primary.iter().all(|name| order.contains(&name.as_str()));
+        !self.primary.is_empty() && is_total && order.iter().all(is_by_index)
     }
 
     fn begins(&self, name: &str, column: &str, from: &str, before: &str) -> Option<(String, bool)> {

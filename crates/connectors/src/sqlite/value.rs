@@ -75,6 +75,16 @@ pub(super) fn read(cell: ValueRef<'_>, ty: &Type, times: &Times) -> Result<Value
     }
 }
 
+/// The cell where nothing has to be made of it: nothing of it is copied.
+pub(super) fn as_it_is<'a>(cell: ValueRef<'a>, ty: &Type) -> Option<record::ValueRef<'a>> {
+    match (cell, ty) {
+        (ValueRef::Null, _) => Some(record::ValueRef::Blank),
+        (ValueRef::Integer(number), Type::WholeNumber) => Some(record::ValueRef::Int(number)),
+        (ValueRef::Text(bytes), Type::Text { .. }) => std::str::from_utf8(bytes).ok().map(record::ValueRef::Text),
+        _ => None,
+    }
+}
+
 /// The cell as it is stored: for cursors and keys, where it has to compare as it did.
 pub(super) fn raw(cell: ValueRef<'_>) -> Value {
     match cell {

@@ -18,6 +18,7 @@ use definition::{Pattern, Project, Signed};
 use hub::events::Ordered;
 use hub::flows::Calls;
 use record::Secret;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::Store;
 use store::queue::{ID_BYTES_MAX, Message, Op};
@@ -29,6 +30,8 @@ use crate::wiring;
 
 /// The most that one event may hold. Dataverse shortens its own at 256 KB.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// The most events of one list: they are kept together, and others wait meanwhile.
+const EVENTS_MAX: usize = 1_000;
 /// A sender that needs longer for its body holds a connection that others want.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -54,8 +57,7 @@ struct Webhooks {
 /// A body as the message that it would be if its source had posted it; nothing for what would be refused.
 pub fn message(project: &Project, integration: &str, body: Vec<u8>) -> Option<Message> {
     let intake = Intake::of(project, project.integration(integration)?)?;
-    let json = serde_json::from_slice::<Value>(&body).ok()?;
-    Some(intake.message(integration.to_owned(), &HeaderMap::new(), &json, body.into()))
+    intake.messages(integration, &HeaderMap::new(), body.into()).ok()?.pop()
 }
 
 /// One way in for each event integration and each flow whose source has `webhooks:`.
@@ -116,11 +118,11 @@ async fn receive(
     {
         return no_one();
     }
-    let Ok(event) = serde_json::from_slice::<Value>(&body) else {
-        return refusal(StatusCode::BAD_REQUEST, "the body is not JSON");
+    let messages = match intake.messages(&integration, &headers, body) {
+        Ok(messages) => messages,
+        Err(why) => return refusal(StatusCode::BAD_REQUEST, why),
     };
-    let message = intake.message(integration, &headers, &event, body);
-    let send = Op::Send { queue: intake.topic.clone(), messages: vec![message.into()] };
+    let send = Op::Send { queue: intake.topic.clone(), messages: messages.into_iter().map(Into::into).collect() };
     match webhooks.store.commit_one(send).await {
         Ok(_) => StatusCode::ACCEPTED.into_response(),
         Err(error) => {
@@ -223,31 +225,66 @@ impl Intake {
         })
     }
 
-    fn message(&self, integration: String, headers: &HeaderMap, event: &Value, body: Bytes) -> Message {
+    /// The events of a body: one object, or a list of them, of which each is an event of its own. *Shape*: bodies byte for
+    /// byte as they came.
+    ///
+    /// *Errors*: what the sender has to send instead.
+    fn messages(&self, integration: &str, headers: &HeaderMap, body: Bytes) -> Result<Vec<Message>, &'static str> {
+        let Ok(event) = serde_json::from_slice::<Value>(&body) else { return Err("the body is not JSON") };
+        match event {
+            Value::Object(_) => Ok(vec![self.message(integration.to_owned(), headers, &event, None, body)]),
+            Value::Array(events) if events.len() > EVENTS_MAX => Err("a list holds at most 1,000 events"),
+            Value::Array(events) if !events.iter().all(Value::is_object) => {
+                Err("a list of events has a JSON object for each of them")
+            }
+            Value::Array(events) => {
+                let each = serde_json::from_slice::<Vec<&RawValue>>(&body).map_err(|_| "the body is not JSON")?;
+                let one = |(at, (event, raw)): (usize, (&Value, &RawValue))| {
+                    self.message(integration.to_owned(), headers, event, Some(at), body.slice_ref(raw.get().as_bytes()))
+                };
+                Ok(events.iter().zip(each).enumerate().map(one).collect())
+            }
+            _ => Err("an event is a JSON object, or a list of them"),
+        }
+    }
+
+    /// What names an event, and not the row that it is about; nothing where nobody says it. What only the request says, the
+    /// events of a list have in common: there it goes with the place in the list.
+    fn id(&self, headers: &HeaderMap, event: &Value, place: Option<usize>) -> String {
         let text = |name: &str| event[name].as_str().map(str::to_owned);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let is_cloud_event = event["specversion"].is_string();
-        // What names an event, and not the row that it is about. A CloudEvent says it in the body, or in its headers.
-        let of_cloud = match (is_cloud_event, headers.contains_key("ce-specversion")) {
-            (true, _) => text("source").zip(text("id")),
-            (false, true) => header("ce-source").zip(header("ce-id")),
-            (false, false) => None,
+        let said = match (event["specversion"].is_string(), self.signed) {
+            (true, _) => text("source").zip(text("id")).map(|(source, id)| format!("{source}|{id}")),
+            (false, Some(Signed::Stripe)) => text("OperationId").or_else(|| text("id")),
+            (false, _) => text("OperationId"),
         };
-        let id = match of_cloud {
-            Some((source, id)) => Some(format!("{source}|{id}")),
-            None => text("OperationId").filter(|_| !is_cloud_event),
+        let of_request = || {
+            // A CloudEvent with its attributes in headers.
+            let of_cloud = header("ce-specversion").and_then(|_| header("ce-source").zip(header("ce-id")));
+            let id = of_cloud
+                .map(|(source, id)| format!("{source}|{id}"))
+                .or_else(|| header("x-github-delivery").filter(|_| self.signed == Some(Signed::GitHub)))
+                .or_else(|| header("idempotency-key"))
+                .or_else(|| header("webhook-id"))?;
+            Some(place.map_or_else(|| id.clone(), |place| format!("{id}#{place}")))
         };
-        let id = id.or_else(|| match self.signed {
-            Some(Signed::GitHub) => header("x-github-delivery"),
-            Some(Signed::Stripe) => text("id"),
-            _ => None,
-        });
-        let id = id.or_else(|| header("idempotency-key")).or_else(|| header("webhook-id"));
+        said.or_else(of_request).filter(|id| id.len() <= ID_BYTES_MAX).unwrap_or_default()
+    }
+
+    fn message(
+        &self,
+        integration: String,
+        headers: &HeaderMap,
+        event: &Value,
+        place: Option<usize>,
+        body: Bytes,
+    ) -> Message {
+        let text = |name: &str| event[name].as_str().map(str::to_owned);
         let table_and_id = text("PrimaryEntityName").zip(text("PrimaryEntityId"));
         let session = table_and_id.map(|(table, id)| format!("{table}|{id}"));
-        let row = if is_cloud_event { &event["data"] } else { event };
+        let row = if event["specversion"].is_string() { &event["data"] } else { event };
         Message {
-            id: id.filter(|id| id.len() <= ID_BYTES_MAX).unwrap_or_default(),
+            id: self.id(headers, event, place),
             integration: Some(integration),
             entity: Some(self.entity.clone()),
             // Events of one row keep their order; what names no row keeps the order of all.
@@ -258,7 +295,7 @@ impl Intake {
             }
             .or_else(|| Some(self.entity.clone())),
             correlation: text("CorrelationId"),
-            content_type: header("content-type"),
+            content_type: headers.get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned),
             body: body.into(),
             ..Message::default()
         }
@@ -320,7 +357,7 @@ mod tests {
             Intake { topic, entity, key, ordered_by: Ordered::ByRow, header, keys, signed: None, called: None };
         let check = |intake: &Intake, event: Value, id: &str, session: &str| {
             let body = Bytes::from(event.to_string());
-            let message = intake.message("orders".into(), &HeaderMap::new(), &event, body.clone());
+            let message = intake.message("orders".into(), &HeaderMap::new(), &event, None, body.clone());
             assert_eq!((message.id.as_str(), message.session.as_deref()), (id, Some(session)), "{event}");
             assert_eq!(message.body, body);
         };
@@ -335,12 +372,38 @@ mod tests {
         for (name, value) in [("ce-specversion", "1.0"), ("ce-id", "e-1"), ("ce-source", "/shop")] {
             headers.insert(name, value.parse().unwrap());
         }
-        let binary = intake.message("orders".into(), &headers, &json!({ "number": 7, "id": "C-1" }), Bytes::new());
+        let binary =
+            intake.message("orders".into(), &headers, &json!({ "number": 7, "id": "C-1" }), None, Bytes::new());
         assert_eq!((binary.id.as_str(), binary.session.as_deref()), ("/shop|e-1", Some("order|7")));
-        check(&intake, json!([1, 2]), "", "order");
         intake.ordered_by = Ordered::By("customer.no".into());
         check(&intake, json!({ "number": 7, "customer": { "no": "C-1" } }), "", "order|\"C-1\"");
         intake.ordered_by = Ordered::All;
         check(&intake, json!({ "number": 7 }), "", "order");
+    }
+
+    #[test]
+    fn a_list_is_as_many_events_and_none_of_them_is_taken_for_another() {
+        let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
+        let (key, keys) = (vec!["number".into()], Vec::new());
+        let intake =
+            Intake { topic, entity, key, ordered_by: Ordered::ByRow, header, keys, signed: None, called: None };
+        let mut headers = HeaderMap::new();
+        headers.insert("idempotency-key", "k".parse().unwrap());
+        let read = |body: &str| intake.messages("orders", &headers, Bytes::from(body.to_owned()));
+        let list =
+            r#" [ {"number": 7,  "net": 1.50}, {"specversion":"1.0","source":"/s","id":"e","data":{"number":8}} ] "#;
+        let seen: Vec<_> = read(list).unwrap().into_iter().map(|m| (m.id, m.session.unwrap(), m.body)).collect();
+        assert_eq!(seen[0], ("k#0".into(), "order|7".into(), br#"{"number": 7,  "net": 1.50}"#.to_vec()));
+        assert_eq!((seen[1].0.as_str(), seen[1].1.as_str(), seen.len()), ("/s|e", "order|8", 2));
+        assert_eq!(read(r#"{"number":7}"#).unwrap()[0].id, "k");
+        assert!(read("[]").unwrap().is_empty());
+        for (body, why) in [
+            ("7", "an event is a JSON object, or a list of them"),
+            ("[{}, 7]", "a list of events has a JSON object for each of them"),
+            ("[{}", "the body is not JSON"),
+            (&format!("[{{}}{}]", ",{}".repeat(EVENTS_MAX)), "a list holds at most 1,000 events"),
+        ] {
+            assert_eq!(read(body).err(), Some(why), "{body:.20}");
+        }
     }
 }

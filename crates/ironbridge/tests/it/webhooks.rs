@@ -83,6 +83,9 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
     check("/webhooks/changes", "x-hub-key: wrong\r\n", event, " 401 ");
     check("/webhooks/other", "x-hub-key: local-key\r\n", event, " 401 ");
     check("/webhooks/changes", "x-hub-key: local-key\r\n", "not json", " 400 ");
+    check("/webhooks/changes", "x-hub-key: local-key\r\n", "[1]", " 400 ");
+    // A list is as many events.
+    check("/webhooks/changes", "x-hub-key: local-key\r\n", r#"[{"customer": "C-1"}, {"customer": "C-2"}]"#, " 202 ");
     check("/webhooks/changes", "x-hub-key: local-key\r\n", &format!("\"{}\"", "x".repeat(1 << 20)), " 413 ");
     // A sender that signs what it sends, and names its deliveries.
     let signed = r#"{"ref": "main"}"#;
@@ -102,7 +105,8 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
     let queue =
         store.queues().unwrap().into_iter().find(|queue| queue.contains("changes") && queue.ends_with("dynamics"));
     let waiting = store.peek(&queue.expect("the destination has a subscription"), 0, 10).unwrap().unwrap();
-    assert_eq!(waiting.len(), 2);
+    assert_eq!(waiting.len(), 4);
+    assert_eq!(waiting[3].message.body, br#"{"customer": "C-2"}"#);
     let signed = store.peek("events/signed/subscriptions/dynamics", 0, 10).unwrap().unwrap();
     assert_eq!((signed.len(), signed[0].message.id.as_str()), (1, "d-1"));
 }

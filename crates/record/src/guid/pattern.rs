@@ -17,6 +17,8 @@ struct Run {
     min: u32,
     max: u32,
     count: u128,
+    /// Where all texts of it have one length and there are few: how many.
+    fixed: Option<u64>,
 }
 
 const COUNT_MAX: u128 = 1 << 122;
@@ -58,7 +60,8 @@ impl Pattern {
             let count = count(alphabet.len(), min, max)?;
             let place = |c: u8| alphabet.binary_search(&char::from(c)).ok().map(|place| place as u16);
             let ascii = (0..128).map(place).collect();
-            runs.push(Run { alphabet, ascii, min, max, count });
+            let fixed = u64::try_from(count).ok().filter(|_| min == max);
+            runs.push(Run { alphabet, ascii, min, max, count, fixed });
         }
         // A run that may be empty leaves the next one beside the one before it.
         let unclear = runs.iter().enumerate().any(|(at, run)| run.min == 0 && at + 1 < runs.len() && at > 0);
@@ -84,12 +87,9 @@ impl Pattern {
     fn short(&self, mut bytes: &[u8]) -> Option<u128> {
         let mut number: u128 = 0;
         for run in &self.runs {
-            if run.min != run.max {
-                return None;
-            }
+            let count = run.fixed?;
             let (digits, rest) = bytes.split_at_checked(run.min as usize)?;
             bytes = rest;
-            let count = u64::try_from(run.count).ok()?;
             let radix = run.alphabet.len() as u64;
             let mut value = 0u64;
             for byte in digits {

@@ -100,3 +100,56 @@ async fn a_question_that_turns_long_is_answered() {
         assert_eq!(asked(&*table, Some(ends.clone()), "no").await, ["name 99999"]);
     }
 }
+
+/// Where a page begins is found in the index where there is one that can say it, and counted where there is none.
+#[tokio::test]
+async fn each_page_follows_the_one_before_it_whatever_the_key_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.db");
+    let rows = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < 11)
+        INSERT INTO {} SELECT CASE WHEN x % 4 = 0 THEN {} ELSE substr('aAbB', x % 4 + 1, 1) END, x FROM n";
+    let made = Connection::open(&file).unwrap();
+    for (table, columns, instead) in [
+        ("firm", "(a TEXT NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b))", "''"),
+        ("alone", "(a TEXT NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b)) WITHOUT ROWID", "''"),
+        ("loose", "(a TEXT COLLATE NOCASE NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (b, a))", "'c'"),
+        ("blank", "(a TEXT, b INTEGER, PRIMARY KEY (a, b))", "NULL"),
+        ("keyless", "(a TEXT NOT NULL, b INTEGER NOT NULL)", "''"),
+    ] {
+        made.execute_batch(&format!("CREATE TABLE {table} {columns}")).unwrap();
+        made.execute_batch(&rows.replacen("{}", table, 1).replacen("{}", instead, 1)).unwrap();
+    }
+    made.execute_batch(
+        "CREATE TABLE numbered (a TEXT, b INTEGER PRIMARY KEY);
+         INSERT INTO numbered SELECT a, rowid * 3 FROM keyless; CREATE VIEW shown AS SELECT * FROM firm",
+    )
+    .unwrap();
+    let page = async |table: &dyn Queryable, order: &[(&str, bool)], skip, limit| -> Vec<String> {
+        let order = order.iter().map(|(by, descending)| Order { by: Expr::column(*by), descending: *descending });
+        let (columns, within) = (vec!["a".into(), "b".into()], Duration::from_secs(5));
+        let query = Query { columns, order: order.collect(), skip, limit, within, ..Query::default() };
+        let answer = table.query(&query).await.unwrap();
+        answer.rows.rows().map(|row| format!("{} {}", row.at(0), row.at(1))).collect()
+    };
+    for name in ["firm", "alone", "loose", "blank", "keyless", "numbered", "shown"] {
+        let table = questions(&file, name, &["a", "b"]);
+        for order in [
+            vec![("a", false), ("b", false)],
+            vec![("a", true), ("b", true)],
+            vec![("a", true), ("b", false)],
+            vec![("b", false)],
+            vec![("a", false)],
+        ] {
+            // Rows that are alike in all that they are ordered by come in any order, and in the same one as long as
+            // nobody asks in another way: those are only counted.
+            let total = order != [("a", false)];
+            let all = page(&*table, &order, 0, 100).await;
+            assert_eq!(all.len(), 12);
+            for skip in 0..=13 {
+                let (found, rest) = (page(&*table, &order, skip, 4).await, &all[all.len().min(skip as usize)..]);
+                assert_eq!(found.len(), rest.len().min(4), "{name} by {order:?} from {skip}");
+                assert!(!total || found == rest[..found.len()], "{name} by {order:?} from {skip}: {found:?}, {all:?}");
+            }
+        }
+    }
+}
