@@ -36,6 +36,7 @@ mod reading;
 mod references;
 mod refused;
 mod renumbered;
+mod rights;
 mod second_run;
 mod services;
 mod signals;

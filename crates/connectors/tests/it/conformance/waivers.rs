@@ -18,7 +18,8 @@ const FILE_LINES: &str = "a file is no table, and a row of it has no lines";
 const FILE_MESSAGES: &str =
     "a file has no place for a note; a chunk that comes again is its own file (files/writing.rs)";
 const FILE_LOCKS: &str = "a file is put in its place as a whole, and nobody waits for a lock";
-const FILE_RIGHTS: &str = "the tests are run by an administrator, whom no right of a folder stops";
+const FILE_RIGHTS: &str =
+    "no right of a folder stops an administrator: ironbridge/tests/it/rights.rs is run as somebody else";
 const FILE_ROOM: &str = "a disk that is really full is in full_disk.rs";
 const FILE_TABLES: &str = "files have names, not tables";
 const FILE_CATALOG: &str = "files have no catalogue";
@@ -117,7 +118,7 @@ pub const ALL: &[Waived] = &[
         "sqlite",
         &[
             (WrongPassword, "a SQLite file has none"),
-            (RevokedRight, "the rights are those of the file, and an administrator has them all"),
+            (RevokedRight, "the rights are those of the file, and are in ironbridge/tests/it/rights.rs"),
             (NoRoom, "a limit of pages belongs to one connection: a disk that is really full is in full_disk.rs"),
             (CutWhileReading, NO_NETWORK),
             (CutWhileWriting, NO_NETWORK),
