@@ -64,7 +64,10 @@ fn refused(error: &smtp::Error, user: Option<&str>) -> Fault {
             .fix("ask its owner whether this machine may hand mails to it"),
         Some(_) => Fault::retry(NOT_SENT, "the mail server takes nothing at the moment", None)
             .fix("nothing: notices wait, and are sent when it does"),
-        None if error.is_tls() || text.contains("STARTTLS") || text.contains("certificate") => {
+        // What is in the clear is no message of TLS.
+        None if ["STARTTLS", "certificate", "corrupt message"].iter().any(|word| text.contains(word))
+            || error.is_tls() =>
+        {
             Fault::ask_person(NOT_SENT, "the mail server and the hub agree on no encryption").fix(
                 "write smtps:// where the server speaks TLS from the start (port 465), `?tls=required` where it has STARTTLS (587); this machine must trust its certificate",
             )

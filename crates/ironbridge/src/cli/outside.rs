@@ -7,8 +7,11 @@ use clap::{Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub enum Systems {
-    /// Asks each system, or one, whether it answers, who we are there, and what is missing.
-    Check { system: Option<String> },
+    /// Asks each system and the mail server, or one, whether it answers, who we are there, and what is missing.
+    Check {
+        /// A system of the project, or `mail`.
+        system: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -63,7 +63,11 @@ async fn ask(project: &Project, open: &OpenSystems, name: &str) -> Found {
 async fn mail(project: &Project) -> Found {
     let start = Instant::now();
     let asked = async { connectors::notify::greet(&ways::mail_server(project)?).await };
-    let health = tokio::time::timeout(hub::PATIENCE, asked).await.unwrap_or_else(|_| Err(hub::silent(MAIL)));
+    let health = tokio::time::timeout(hub::PATIENCE, asked).await.unwrap_or_else(|_| {
+        Err(hub::silent(MAIL).fix(
+            "compare host and port in `mail: server:` of ironbridge.yaml; a server that speaks TLS from the start (port 465) is smtps://",
+        ))
+    });
     Found { name: MAIL.to_owned(), kind: "smtp", took: start.elapsed(), health }
 }
 

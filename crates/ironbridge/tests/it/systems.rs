@@ -1,7 +1,8 @@
 //! `systems check`, walked with each kind of system through what goes wrong there: what a person reads then is kept in
 //! `systems.txt`. `UPDATE_DOCS=1` writes it.
 
-use std::io::{BufRead, BufReader, Write};
+mod mail;
+
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -481,64 +482,4 @@ fn forwarded(to: &str, asked: &crate::services::Asked, headers: &str) -> crate::
     let content = head.lines().find(|line| line.to_lowercase().starts_with("content-type:")).unwrap_or_default();
     let content = if content.is_empty() { String::new() } else { format!("{content}\r\n") };
     (status, content, body.to_owned())
-}
-
-/// A mail server that says hello, has STARTTLS or not, and takes one password. It takes no mail.
-fn mail_server(starttls: bool) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let say = |text: &str| (&stream).write_all(format!("{text}\r\n").as_bytes()).ok();
-            say("220 mail.contoso.example ESMTP");
-            while let Some(Ok(line)) = lines.next() {
-                match line.split(' ').next().unwrap_or_default() {
-                    "EHLO" if starttls => say("250-mail.contoso.example\r\n250 STARTTLS"),
-                    "EHLO" => say("250-mail.contoso.example\r\n250 AUTH PLAIN"),
-                    "STARTTLS" => say("454 TLS not available at the moment"),
-                    // `hub`, `right`.
-                    "AUTH" if line.ends_with("AGh1YgByaWdodA==") => say("235 go on"),
-                    "AUTH" => say("535 5.7.8 authentication credentials invalid"),
-                    _ => say("250 ok"),
-                };
-            }
-        }
-    });
-    address
-}
-
-#[test]
-fn mail() {
-    let mut walk = Walk::new("mail", TABLE, true);
-    let (dir, plain, starttls) = (walk.world.dir.clone(), mail_server(false), mail_server(true));
-    std::fs::write(dir.join("a-file"), "").unwrap();
-    let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let no_mail_server = other.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in other.incoming().flatten() {
-            stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").ok();
-        }
-    });
-    walk.world.edit("ironbridge.yaml", "file:mails", "${file:mail.secret}");
-    let silent = silent();
-    for (what, server, exit) in [
-        ("all is well", format!("smtp://hub:right@{plain}"), 0),
-        ("the password is wrong", format!("smtp://hub:wrong@{plain}"), 1),
-        ("the server has no STARTTLS", format!("smtp://hub:right@{plain}?tls=required"), 1),
-        ("its STARTTLS is ill", format!("smtp://hub:right@{starttls}?tls=required"), 1),
-        ("it wants TLS before a password", format!("smtp://hub:right@{starttls}"), 1),
-        ("the server is down", format!("smtp://hub:right@{}", nobody()), 1),
-        ("the server never answers", format!("smtp://hub:right@{silent}"), 1),
-        ("it is no mail server", format!("smtp://{no_mail_server}"), 1),
-        ("the address is none", "mail.contoso.example".to_owned(), 1),
-        ("mails are files", "file:mails".to_owned(), 0),
-        ("mails are files in a file", "file:a-file".to_owned(), 1),
-    ] {
-        std::fs::write(dir.join("mail.secret"), server).unwrap();
-        walk.look(what, "{ file: shop.db }", exit, |world| world.ironbridge(&["systems", "check", "mail"]));
-    }
-    let both = walk.world.ironbridge(&["systems", "check"]);
-    assert!(both.out.contains("smtp") && both.out.contains("tested"), "{both:?}");
-    walk.end();
 }

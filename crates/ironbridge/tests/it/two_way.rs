@@ -150,24 +150,6 @@ fn customer(name: &str, mail: &str, credit: &str, terms: &str) -> Customer {
     [name, mail, credit, terms].map(|text| Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
-/// The place of a read that has ended is no place to go on from: what changed on its first page is found.
-#[test]
-fn a_side_without_a_time_of_change_is_read_whole_each_time() {
-    let pair = Pair::new();
-    pair.world.edit("systems/finance.yaml", "    watermark: { column: updated_at, overlap: 5 minutes }\n", "");
-    // More rows than come in one page.
-    pair.sql(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5200)
-         INSERT INTO clients (client_no, company, credit, terms) SELECT printf('C-%05d', i), 'Client ' || i || ' (sample)', '100', '30' FROM n",
-    );
-    assert_eq!(pair.good_run()["created"], 5_200);
-    pair.sql("UPDATE clients SET company = 'Renamed (sample)' WHERE client_no = 'C-00007'");
-    let second = pair.good_run();
-    assert_eq!(second["updated"], 1, "{second:#}");
-    assert_eq!(pair.dynamics()["C-00007"][0].as_deref(), Some("Renamed (sample)"));
-    assert_eq!(pair.finance(), pair.dynamics());
-}
-
 #[test]
 fn each_side_gets_what_the_other_has_and_then_it_rests() {
     let pair = Pair::new();
