@@ -214,7 +214,7 @@ impl Picture<'_> {
 fn colours(kind: &StepKind) -> (&'static str, &'static str) {
     match kind {
         StepKind::Approve(_) => ("#fdf0d9", "#8a5a00"),
-        StepKind::Set(_) | StepKind::Write { .. } => ("#e4eef7", "#24527a"),
+        StepKind::Set(_) | StepKind::Read { .. } | StepKind::Write { .. } => ("#e4eef7", "#24527a"),
         StepKind::Wait(_) | StepKind::DelayUntil(_) | StepKind::WaitFor { .. } => ("#eef0f2", "#4a5560"),
         StepKind::Notify { .. } => ("#e6f2e9", "#2f6b45"),
         StepKind::Terminate(_) => ("#f9e4e2", "#96281b"),
@@ -249,6 +249,7 @@ fn words(kind: &StepKind) -> (&'static str, String) {
             ("approve", format!("{}: {how} {}", approval.name, who.join(", ")))
         }
         StepKind::Set(set) => ("set", set.iter().map(|one| one.field.clone()).collect::<Vec<_>>().join(", ")),
+        StepKind::Read { entity, from, .. } => ("read", format!("{entity} in {from}")),
         StepKind::Write { entity, to, .. } => ("write", format!("{entity} in {to}")),
         StepKind::Notify { to, .. } => ("notify", given(to)),
         StepKind::Wait(wait) => ("wait", waited(*wait)),

@@ -288,7 +288,11 @@ pub(crate) fn mentions(formula: &str, name: &str) -> bool {
 
 fn writes(integration: &Integration, entity: &str) -> bool {
     let Pattern::Flow(flow) = &integration.pattern else { return false };
-    steps(&flow.steps).iter().any(|step| matches!(&step.kind, StepKind::Write { entity: of, .. } if of == entity))
+    let uses = |kind: &StepKind| match kind {
+        StepKind::Write { entity: of, .. } | StepKind::Read { entity: of, .. } => of == entity,
+        _ => false,
+    };
+    steps(&flow.steps).iter().any(|step| uses(&step.kind))
 }
 
 /// Every step, those within conditions too.
@@ -325,7 +329,7 @@ pub(crate) fn names_field(integration: &Integration, entity: &str, field: &str) 
             StepKind::Notify { to, text } => given(to) || given(text),
             StepKind::Switch { value, .. } => mentions(value, field),
             StepKind::ForEach { field: list, .. } => own && list == field,
-            StepKind::Child { key, .. } => key.iter().any(|key| mentions(key, field)),
+            StepKind::Read { key, .. } | StepKind::Child { key, .. } => key.iter().any(|key| mentions(key, field)),
             StepKind::WaitFor { condition, .. } | StepKind::DelayUntil(condition) => mentions(condition, field),
             StepKind::Terminate(why) => given(why),
             StepKind::Wait(_) | StepKind::Parallel(_) | StepKind::Scope { .. } => false,

@@ -22,7 +22,9 @@ mod integration;
 mod reach;
 mod testcase;
 
-pub use flow::{Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, Given, Step, StepKind};
+pub use flow::{
+    Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, Given, Step, StepKind, read_by_a_step,
+};
 pub use form::{FormField, With};
 pub use integration::{
     ApproveRun, Batch, Conflict, DeadLetterRules, Deletes, Direction, Drift, Event, Integration, Missed, Overlap,

@@ -227,6 +227,10 @@ fn left(list: &[Step], name: &str, found: &mut Vec<String>) {
             StepKind::ForEach { field, .. } => found.push(format!(
                 "the loop over `{field}`: map it as lines of the destination's record, or as an entity of its own"
             )),
+            StepKind::Read { entity, from, .. } => found.push(format!(
+                "what {} reads of `{entity}` in `{from}`: an event reads only what its record refers to",
+                step.origin
+            )),
             StepKind::Child { flow, .. } => found.push(format!("the child flow `{flow}`: start it by its own trigger")),
             StepKind::WaitFor { .. } | StepKind::DelayUntil(_) | StepKind::Wait(_) => {
                 found.push(format!("the wait of {}: an event goes at once", step.origin))

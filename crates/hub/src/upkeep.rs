@@ -84,7 +84,15 @@ async fn forget(project: &Project, store: &Store) -> Result<(), Error> {
         all(store, || flows::Op::Forget { before, max: AT_ONCE }.into()).await?;
     }
     let personal = project.entities.iter().filter(|entity| entity.fields.iter().any(|field| field.personal));
-    let entities: Vec<String> = personal.map(|entity| entity.name.to_string()).collect();
+    let mut entities: Vec<String> = personal.map(|entity| entity.name.to_string()).collect();
+    // A step may have read a record with personal fields.
+    for integration in &project.integrations {
+        let definition::Pattern::Flow(flow) = &integration.pattern else { continue };
+        let is_personal = |kind: &definition::StepKind| matches!(kind, definition::StepKind::Read { entity, .. } if entities.contains(entity));
+        if !entities.contains(&flow.entity) && flow.all_steps().iter().any(|step| is_personal(&step.kind)) {
+            entities.push(flow.entity.clone());
+        }
+    }
     match now.checked_sub(span(retention.personal)) {
         Ok(before) if !entities.is_empty() => {
             all(store, || forget::Op::Personal { entities: entities.clone(), before, max: AT_ONCE }.into()).await

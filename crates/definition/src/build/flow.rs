@@ -85,6 +85,12 @@ fn kind(step: &Group, path: &str, files: &Files) -> Option<StepKind> {
         "terminate" => StepKind::Terminate(given(step.get("terminate")?)?),
         "approve" => StepKind::Approve(approval(step)?),
         "set" => StepKind::Set(assignments(step)),
+        "read" => StepKind::Read {
+            name: string(step, "read"),
+            entity: string(step, "entity"),
+            from: string(step, "from"),
+            key: keys(step)?,
+        },
         "write" => {
             let write = step.group("write")?;
             StepKind::Write {

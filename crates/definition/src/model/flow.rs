@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use record::Type;
+
 use super::{FormField, Trigger};
 use crate::units::{Schedule, Wait};
 
@@ -29,11 +31,11 @@ pub struct Flow {
 
 impl Flow {
     pub(super) fn systems(&self) -> Vec<&str> {
-        let written = self.all_steps().into_iter().filter_map(|step| match &step.kind {
-            StepKind::Write { to, .. } => Some(to.as_str()),
+        let others = self.all_steps().into_iter().filter_map(|step| match &step.kind {
+            StepKind::Write { to: other, .. } | StepKind::Read { from: other, .. } => Some(other.as_str()),
             _ => None,
         });
-        std::iter::once(self.in_.as_str()).chain(written).collect()
+        std::iter::once(self.in_.as_str()).chain(others).collect()
     }
 
     /// Every step, those within others too, in the order in which they stand.
@@ -101,6 +103,13 @@ pub enum StepKind {
     Approve(Approval),
     /// Fields of the record that the flow is about.
     Set(Vec<Assignment>),
+    /// Another record, whose fields later formulas read by this name.
+    Read {
+        name: String,
+        entity: String,
+        from: String,
+        key: Vec<String>,
+    },
     Write {
         entity: String,
         to: String,
@@ -139,6 +148,7 @@ impl StepKind {
             | StepKind::Terminate(_)
             | StepKind::Approve(_)
             | StepKind::Set(_)
+            | StepKind::Read { .. }
             | StepKind::Write { .. }
             | StepKind::Notify { .. }
             | StepKind::Wait(_) => Vec::new(),
@@ -149,11 +159,16 @@ impl StepKind {
     pub fn answer(&self) -> Option<&str> {
         match self {
             StepKind::Approve(approval) => Some(&approval.name),
-            StepKind::Scope { name, .. } => Some(name),
+            StepKind::Scope { name, .. } | StepKind::Read { name, .. } => Some(name),
             StepKind::Child { name, .. } | StepKind::WaitFor { name, .. } => name.as_deref(),
             _ => None,
         }
     }
+}
+
+/// Whether a step that reads a record gives later formulas fields of this type: one value, and no other record.
+pub fn read_by_a_step(ty: &Type) -> bool {
+    !matches!(ty, Type::Lines(_) | Type::Reference { .. } | Type::Choices { .. })
 }
 
 /// A fixed text, or Power Fx without the `=`.

@@ -119,6 +119,7 @@ pub(crate) const STEPS: &[(&str, &Table)] = &[
     ("scope", &SCOPE),
     ("approve", &APPROVE),
     ("set", &SET),
+    ("read", &READ),
     ("write", &WRITE),
     ("notify", &NOTIFY),
     ("child_flow", &CHILD_FLOW),
@@ -355,6 +356,17 @@ const SET: Table = Table {
     doc: "Writes fields of the record that the flow is about, where it came from.",
     parts: &[&[
         Field::new("set", Shape::Assignments, "Each field with its value.", "{ outcome: =\"approved\" }").required()
+    ]],
+};
+
+const READ: Table = Table {
+    name: "a step that reads",
+    doc: "Reads another record; later formulas read its fields as `NAME.field`, and `NAME.outcome` is `found` or `missing`.",
+    parts: &[&[
+        Field::new("read", Shape::Name, "By which name later formulas read it.", "account").required(),
+        Field::new("entity", Shape::Ref(Thing::Entity), "The entity.", "customer").required(),
+        Field::new("from", Shape::Ref(Thing::System), "The system.", "finance").required(),
+        Field::new("key", Shape::OneOrMany(&Shape::Formula), "The key of the record.", "=customer.number").required(),
     ]],
 };
 

@@ -38,7 +38,7 @@ const AROUND: &[(&str, &str)] = &[
     ),
     (
         "systems/finance.yaml",
-        "system: finance\nkind: postgres\nowner: it\nconnection: { url: \"${env:FINANCE}\" }\nentities:\n  customer: { table: customers, alternate_key: no, read: { number: no }, write: { no: number, credit: credit_limit } }\n",
+        "system: finance\nkind: postgres\nowner: it\nconnection: { url: \"${env:FINANCE}\" }\nentities:\n  customer: { table: customers, alternate_key: no, read: { number: no, credit_limit: credit }, write: { no: number, credit: credit_limit } }\n",
     ),
     (
         "systems/erp.yaml",

@@ -409,6 +409,30 @@ const WAYS: &[(&str, &str)] = &[
         "  - ASKS({ granted: { type: money, required: true, default: =requested, with: approved }, of: { type: reference, entity: customer } })\n  - if: =decision.outcome = \"approved\" && decision.granted > 5\n    then: [ { write: { entity: customer, to: finance, key: =decision.of, set: { credit_limit: =decision.granted } } } ]\n",
         "",
     ),
+    (
+        "  - { read: account, entity: customer, from: finance, key: =customer.number }\n  - if: =account.outcome = \"found\" && account.credit_limit > 5\n    then: [ { wait: 1 day }, { set: { outcome: =account.name } } ]\n",
+        "",
+    ),
+    (
+        "  - if: =requested > 5\n    then: [ { read: account, entity: customer, from: finance, key: =number }, { set: { outcome: =account.name } } ]\n    else: [ { set: { outcome: =account.name } } ]\n",
+        "IB1207",
+    ),
+    (
+        "  - { read: account, entity: customer, from: finance, key: [=number, =number] }\n  - { set: { outcome: =account.name } }\n",
+        "IB0306",
+    ),
+    (
+        "  - { read: account, entity: customer, from: finance, key: =number }\n  - { set: { outcome: =account.nme } }\n",
+        "IB0303",
+    ),
+    (
+        "  - { read: account, entity: customer, from: finance, key: =number }\n  - if: =account.outcome = \"gone\"\n    then: [ { set: { outcome: =\"x\" } } ]\n",
+        "IB1209",
+    ),
+    (
+        "  - { read: customer, entity: customer, from: finance, key: =number }\n  - { set: { outcome: =\"x\" } }\n",
+        "IB0121",
+    ),
     ("  - ASKS({ outcome: { type: text } })\n  - { set: { outcome: =decision.outcome } }\n", "IB1214"),
     (
         "  - ASKS({ kind: { type: choice, values: [a, b], default: c } })\n  - { set: { outcome: =decision.outcome } }\n",

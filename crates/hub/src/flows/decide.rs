@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use record::{Fault, Row, Value};
 use serde_json::Value as Json;
 
+use super::form::Filled;
 use super::program::{Program, What};
 use super::state::{Decision, Doing, State};
 
@@ -49,6 +50,8 @@ pub struct Sight<'a> {
     pub record: &'a Row,
     /// How child flows have ended, by their cause.
     pub children: &'a BTreeMap<String, &'static str>,
+    /// With [`Event::Done`] of a step that reads: the record by its fields; nothing where there is none.
+    pub found: Option<&'a Filled>,
     pub now: Timestamp,
     pub calendar: &'a Calendar,
     pub zone: &'a TimeZone,
@@ -78,6 +81,8 @@ pub enum Effect {
     Stop { flow: String, cause: String },
     /// Fields of the record, in the system where it came from; [`Event::Done`] follows.
     Set(Vec<(String, Value)>),
+    /// Another record is read; [`Event::Done`] follows, with it in [`Sight::found`].
+    Read { entity: String, from: String, key: Vec<Value> },
     /// Fields of another record; [`Event::Done`] follows.
     Write { entity: String, to: String, key: Vec<Value>, set: Vec<(String, Value)> },
 }
@@ -85,7 +90,7 @@ pub enum Effect {
 impl Effect {
     /// Whether it is done in another system.
     pub fn is_outside(&self) -> bool {
-        matches!(self, Effect::Set(_) | Effect::Write { .. })
+        matches!(self, Effect::Set(_) | Effect::Read { .. } | Effect::Write { .. })
     }
 }
 
@@ -128,7 +133,7 @@ pub fn decide(state: &State, event: Event, sight: &Sight<'_>) -> Result<Decided,
 pub fn outside<'s>(state: &'s State, program: &Program) -> Option<&'s str> {
     let wants = |at: &str| {
         let step = program.index(at).map(|at| &program.steps[at].what);
-        matches!(step, Some(What::Set(_) | What::Write { .. }))
+        matches!(step, Some(What::Set(_) | What::Read { .. } | What::Write { .. }))
     };
     state.ways().find_map(|(_, at, doing)| at.filter(|at| *doing == Doing::Ready && wants(at)))
 }
@@ -182,6 +187,7 @@ pub fn skipped(state: &State, program: &Program, at: &str) -> Result<State, &'st
         }
         What::Each { after, .. } => *after,
         What::Set(_)
+        | What::Read { .. }
         | What::Write { .. }
         | What::Notify { .. }
         | What::Wait(_)

@@ -5,7 +5,7 @@ mod compile;
 use std::ops::Range;
 use std::sync::Arc;
 
-use definition::{Approval, Flow, FormField, Given, Integration, Project, StepKind, Wait};
+use definition::{Approval, Flow, FormField, Given, Integration, Project, StepKind, Wait, read_by_a_step};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mapping::{Condition, Expression};
@@ -108,6 +108,12 @@ pub enum What {
         after: usize,
     },
     Set(Vec<Assign>),
+    Read {
+        name: String,
+        entity: String,
+        from: String,
+        key: Vec<Formula>,
+    },
     Write {
         entity: String,
         to: String,
@@ -311,6 +317,11 @@ pub(super) fn personal(project: &Project, entity: &Entity, flow: &Flow) -> Vec<S
         let inner = other.fields.iter().filter(|inner| inner.personal);
         found.extend(inner.map(|inner| format!("{}.{}", field.name, inner.name)));
     }
+    for step in flow.all_steps() {
+        let StepKind::Read { name, entity, .. } = &step.kind else { continue };
+        let Some(other) = project.entity(entity) else { continue };
+        found.extend(other.fields.iter().filter(|field| field.personal).map(|field| format!("{name}.{}", field.name)));
+    }
     for (of, fields) in forms(flow) {
         let fields = fields.iter().filter(|field| field.personal);
         found.extend(fields.map(|field| format!("{of}.{}", field.name)));
@@ -350,6 +361,14 @@ fn sight(project: &Project, entity: &Entity, flow: &Flow) -> (Arc<Schema>, Vec<(
     for step in flow.all_steps() {
         if let StepKind::Approve(approval) = &step.kind {
             columns.extend(filled(&approval.name, &approval.form));
+        }
+        if let StepKind::Read { name, entity, .. } = &step.kind
+            && let Some(other) = project.entity(entity)
+        {
+            let fields = other.fields.iter().filter(|field| read_by_a_step(&field.ty));
+            columns.extend(
+                fields.map(|field| Column { name: format!("{name}.{}", field.name).into(), ty: field.ty.clone() }),
+            );
         }
         if let Some(name) = step.kind.answer() {
             let text = || Type::Text { max_length: None };

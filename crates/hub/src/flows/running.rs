@@ -9,6 +9,7 @@ use record::{Fault, Key, Kind, RetryPolicy, Row, Value};
 use store::Store;
 
 use super::decide::{Away, Effect, People};
+use super::form::Filled;
 use super::program::{Program, What};
 use super::record::{Reader, Writer};
 use crate::codes;
@@ -151,14 +152,27 @@ impl Flows {
         key: &Key,
         record: &Row,
         effect: &Effect,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Filled>, Fault> {
         match effect {
+            Effect::Read { entity, from, key } => {
+                let side = Side::open(&self.project, &*self.systems, from)?;
+                let entity = self.project.entity(entity).expect("a checked project names entities that exist");
+                // A key with a blank part names nothing.
+                let Some(key) = Key::of(key).ok().filter(|_| !key.iter().any(Value::is_blank)) else { return Ok(None) };
+                let found = Reader::compile(&self.project, &side, entity, &ONCE).await?.get(&key).await?;
+                let plain = |name: &str| entity.field(name).is_some_and(|field| definition::read_by_a_step(&field.ty));
+                let kept = |row: Row| {
+                    let fields = row.iter().filter(|(name, value)| plain(name) && !value.is_blank());
+                    fields.map(|(name, value)| (name.to_owned(), crate::json::of(value))).collect()
+                };
+                return Ok(found.map(kept));
+            }
             Effect::Set(set) => {
                 let home = Side::open(&self.project, &*self.systems, &running.flow.in_)?;
                 let fields: Vec<&str> = set.iter().map(|(field, _)| field.as_str()).collect();
                 let entity = &running.program.entity;
                 let writer = Writer::compile(&self.project, &home, entity, &fields, &ONCE).await?;
-                writer.set(&key.parts(), set, Some(record)).await
+                writer.set(&key.parts(), set, Some(record)).await?;
             }
             Effect::Write { entity, to, key, set } => {
                 let side = Side::open(&self.project, &*self.systems, to)?;
@@ -170,14 +184,15 @@ impl Flows {
                     Ok(of) if readable => Reader::compile(&self.project, &side, entity, &ONCE).await?.get(&of).await?,
                     _ => None,
                 };
-                writer.set(key, set, base.as_ref()).await
+                writer.set(key, set, base.as_ref()).await?;
             }
             Effect::Ask { .. }
             | Effect::Close { .. }
             | Effect::Tell { .. }
             | Effect::Begin { .. }
-            | Effect::Stop { .. } => Ok(()),
+            | Effect::Stop { .. } => {}
         }
+        Ok(None)
     }
 }
 
@@ -237,6 +252,11 @@ pub async fn fits(project: &Project, integration: &Integration, systems: &dyn Sy
     Reader::compile(project, &home, &program.entity, &ONCE).await?;
     for step in &program.steps {
         let (entity, to, set) = match &step.what {
+            What::Read { entity, from, .. } => {
+                let entity = project.entity(entity).expect("a checked project names entities that exist");
+                Reader::compile(project, &Side::open(project, systems, from)?, entity, &ONCE).await?;
+                continue;
+            }
             What::Set(set) => (&program.entity, flow.in_.as_str(), set),
             What::Write { entity, to, set, .. } => {
                 (project.entity(entity).expect("a checked project names entities that exist"), to.as_str(), set)

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::children::{end_child, end_children};
 use super::decide::{self, Decided, Effect, Event, Note, Sight, Stuck};
+use super::form::Filled;
 use super::intake;
 use super::links::{Link, Links};
 use super::people::withdraw;
@@ -129,7 +130,7 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
     let state = read(instance).map_err(|fault| here(fault.into()))?;
     let people = flows.people_now().map_err(|error| here(error.into()))?;
     let children = children(flows, instance, &state).map_err(|error| here(error.into()))?;
-    let see = |state: &State, event| {
+    let see = |state: &State, event, found: Option<&Filled>| {
         decide::decide(
             state,
             event,
@@ -138,6 +139,7 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
                 people: &people,
                 record: &record,
                 children: &children,
+                found,
                 now: flows.store.clock().now(),
                 calendar: &flows.project.hub.calendar,
                 zone: &flows.project.hub.time_zone,
@@ -145,7 +147,7 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
         )
     };
     let stuck = |stuck: Box<Stuck>| Failed { at: stuck.at, stopped: stuck.fault.into(), reached: Some(stuck.reached) };
-    let before = see(&state, Event::Go).map_err(stuck)?;
+    let before = see(&state, Event::Go, None).map_err(stuck)?;
     let decided = match before.effects.iter().find(|effect| effect.is_outside()) {
         None => before,
         Some(effect) => {
@@ -158,10 +160,10 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
             let failpoint = |name| flows.store.failpoints().hit(name).map_err(store::Error::from);
             failpoint("sink.before").map_err(|error| there(error.into()))?;
             let done = flows.perform(&running, &instance.key, &record, effect).await;
-            done.map_err(|fault| there(fault.into()))?;
+            let found = done.map_err(|fault| there(fault.into()))?;
             failpoint("sink.after").map_err(|error| there(error.into()))?;
             // The write is there, and what comes after it cannot be done.
-            let after = see(&before.state, Event::Done).map_err(|stuck: Box<Stuck>| Failed {
+            let after = see(&before.state, Event::Done, found.as_ref()).map_err(|stuck: Box<Stuck>| Failed {
                 at: stuck.at,
                 stopped: stuck.fault.into(),
                 reached: Some(Box::new(joined(before.clone(), *stuck.reached))),
@@ -410,9 +412,12 @@ fn inside(store: &Store, running: &Running, instance: &Instance, effect: Effect)
                 (None, _) => Vec::new(),
             }
         }
-        Effect::Tell { .. } | Effect::Begin { .. } | Effect::Stop { .. } | Effect::Set(_) | Effect::Write { .. } => {
-            Vec::new()
-        }
+        Effect::Tell { .. }
+        | Effect::Begin { .. }
+        | Effect::Stop { .. }
+        | Effect::Set(_)
+        | Effect::Read { .. }
+        | Effect::Write { .. } => Vec::new(),
     })
 }
 

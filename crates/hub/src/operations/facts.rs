@@ -79,6 +79,8 @@ pub struct Known {
     /// How often a flow has started within a day, and how many starts wait for room.
     pub started: u64,
     pub held: u64,
+    /// How many started on each of the days before that, the oldest first. *Shape*: empty where nobody has to know.
+    pub days_before: Vec<u64>,
     pub stuck: Option<Stuck>,
 }
 
@@ -184,10 +186,13 @@ impl Gatherer {
                         known.backlog.push(Backlog { to: to.clone(), waiting, oldest });
                     }
                 }
-                Pattern::Flow(_) => {
+                Pattern::Flow(flow) => {
                     let day = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
                     known.started = store.flow_started_since(name, day)?;
                     known.held = store.flow_count(name, flows::State::Held)?;
+                    if known.held > 0 || known.started * 5 >= flow.ceiling * 4 {
+                        known.days_before = days_before(store, name, known.started, now)?;
+                    }
                     known.stuck = stuck(store, name)?;
                 }
                 Pattern::Virtual(_) => {}
@@ -248,6 +253,18 @@ impl Gatherer {
         self.expiring.dedup();
         Ok(())
     }
+}
+
+/// How many instances of a flow started on each of the seven days before the last, the oldest first.
+fn days_before(store: &Store, name: &str, last: u64, now: Timestamp) -> Result<Vec<u64>, Error> {
+    let (mut days, mut since) = (Vec::new(), last);
+    for day in 2..=8 {
+        let before = now.checked_sub(SignedDuration::from_hours(24 * day)).unwrap_or(now);
+        let more = store.flow_started_since(name, before)?;
+        days.insert(0, more.saturating_sub(since));
+        since = more;
+    }
+    Ok(days)
 }
 
 fn stuck(store: &Store, name: &str) -> Result<Option<Stuck>, Error> {

@@ -133,6 +133,40 @@ fn a_form_by_command_is_checked_and_its_fields_are_read_by_later_steps() {
     assert!(!shown.contains("Smith"), "{shown}");
 }
 
+/// A step reads another record of another system, for the steps after it and for whoever decides.
+#[test]
+fn a_step_reads_another_record() {
+    let read = "  - { read: there, entity: customer, from: warehouse, key: =number }\n  - approve: decision\n    ask: =$\"Give {name} {form.amount}, which has {there.credit_limit} as {there.name}?\"\n";
+    let flow = FLOW.replace("  - approve: decision\n    ask: =$\"Give {name} {form.amount}?\"\n", read);
+    assert_ne!(flow, FLOW);
+    let mut stage = stage_of(&flow);
+    let read = "    read: { number: code, name: title, credit_limit: money }\n    write: {";
+    stage.world.edit("systems/warehouse.yaml", "    write: {", read);
+    stage.sql("UPDATE buyers SET title = 'Acme there', money = '12.5' WHERE code = 'B-1'");
+    stage.start();
+    stage.say(&["flow", "start", "buyers", "B-1", "--by", "ann", "--field", "amount=7000"]);
+    let id = asked(&stage);
+    let shown = stage.say(&["approvals", "show", &id]);
+    for part in
+        ["Give Acme 7000.00, which has 12.50 as Acme there?", "there.credit_limit: 12.50", "there.outcome: found"]
+    {
+        assert!(shown.contains(part), "no `{part}` in:\n{shown}");
+    }
+    let instance = instances(&stage)[0]["id"].to_string();
+    let shown = stage.say(&["flow", "show", &instance]);
+    assert!(shown.contains("read customer B-1 in warehouse"), "{shown}");
+    // What was read stays what it was for those who decide, whatever becomes of it there.
+    stage.sql("UPDATE buyers SET money = '99' WHERE code = 'B-1'");
+    stage.say(&["approvals", "approve", &id, "--by", "bob", "--field", "granted=50"]);
+    stage.until("the write", || stage.buyers().contains(&"B-1 Acme there 50".to_owned()));
+    // One that is not there is no failure.
+    stage.sql("DELETE FROM buyers WHERE code = 'B-2'");
+    stage.say(&["flow", "start", "buyers", "B-2", "--by", "ann", "--field", "amount=7000"]);
+    let id = asked(&stage);
+    let shown = stage.say(&["approvals", "show", &id]);
+    assert!(shown.contains("which has  as ?") && shown.contains("there.outcome: missing"), "{shown}");
+}
+
 /// What was approved is kept with a hash, and whoever changes it is found out.
 #[test]
 fn what_was_shown_is_kept_with_a_hash() {

@@ -113,7 +113,7 @@ purpose: A test.
     fn decide(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Box<Stuck>> {
         let zone = TimeZone::UTC;
         let (people, calendar, children) = (&self.people, &self.calendar, NO_CHILDREN);
-        let sight = Sight { program: &self.program, people, record, children, now, calendar, zone: &zone };
+        let sight = Sight { program: &self.program, people, record, children, found: None, now, calendar, zone: &zone };
         decide(state, event, &sight)
     }
 

@@ -132,6 +132,11 @@ impl Walk<'_> {
                 self.effects.push(Effect::Set(set));
                 return Ok(false);
             }
+            What::Read { entity, from, key, .. } => {
+                let key = self.values(&path, key)?;
+                self.effects.push(Effect::Read { entity: entity.clone(), from: from.clone(), key });
+                return Ok(false);
+            }
             What::Write { entity, to, key, set } => {
                 let key = self.values(&path, key)?;
                 let set = self.assigned(&path, set)?;
@@ -359,6 +364,19 @@ impl Walk<'_> {
                 let set = self.assigned(&path, to)?;
                 self.note(&path, format!("set {}", told(to, &set)), None);
                 self.state.set.extend(set.iter().map(|(field, value)| (field.clone(), json::of(value))));
+            }
+            What::Read { name, entity, from, key } => {
+                let key: Vec<String> = self.values(&path, key)?.iter().map(ToString::to_string).collect();
+                let key = key.join(", ");
+                let (outcome, what) = match self.sight.found {
+                    Some(_) => ("found", format!("read {entity} {key} in {from}")),
+                    None => ("missing", format!("{from} has no {entity} {key}")),
+                };
+                self.note(&path, what, None);
+                self.answer(Some(name), outcome);
+                if let (Some(found), Some(decision)) = (self.sight.found, self.state.decisions.get_mut(name)) {
+                    decision.fields.clone_from(found);
+                }
             }
             What::Write { entity, to, key, set } => {
                 let key: Vec<String> = self.values(&path, key)?.iter().map(ToString::to_string).collect();

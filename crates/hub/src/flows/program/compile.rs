@@ -60,6 +60,12 @@ impl Compiler<'_> {
             StepKind::DelayUntil(text) => What::Until(self.formula(step, text)?),
             StepKind::Terminate(why) => What::End(self.given(step, why)?),
             StepKind::Set(set) => What::Set(self.assigns(step, set, Some(self.entity))?),
+            StepKind::Read { name, entity, from, key } => What::Read {
+                name: name.clone(),
+                entity: entity.clone(),
+                from: from.clone(),
+                key: self.formulas(step, key)?,
+            },
             StepKind::Write { entity, to, key, set } => What::Write {
                 entity: entity.clone(),
                 to: to.clone(),

@@ -18,6 +18,10 @@ impl Of<'_> {
         if held > 0 {
             counts.push(("held".into(), held.to_string()));
         }
+        let days: Vec<String> = self.known.days_before.iter().map(u64::to_string).collect();
+        if !days.is_empty() {
+            counts.push(("the seven days before".into(), days.join(", ")));
+        }
         let saying = Saying {
             severity: if over { Severity::Critical } else { Severity::Warning },
             title: format!("{name} has started {started} times in a day, and its ceiling is {ceiling}"),

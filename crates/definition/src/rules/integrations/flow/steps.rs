@@ -49,6 +49,7 @@ enum Kind {
     Scope,
     Child,
     Wait,
+    Read,
 }
 
 impl Kind {
@@ -58,6 +59,7 @@ impl Kind {
             Kind::Scope => ["done", "failed"],
             Kind::Child => ["done", "cancelled"],
             Kind::Wait => ["happened", "timed_out"],
+            Kind::Read => ["found", "missing"],
         }
     }
 }
@@ -124,6 +126,7 @@ impl Steps<'_> {
                 return true;
             }
             Some("approve") => self.approval(step, diagnostics),
+            Some("read") => self.read(step, diagnostics),
             Some("set") => {
                 self.assignments(step, self.entity, diagnostics);
                 if let Some(home) = self.home {
@@ -167,13 +170,14 @@ impl Steps<'_> {
     fn formula(&self, formula: &crate::decoded::Formula, wanted: &Expect, diagnostics: &mut Vec<Diagnostic>) {
         let unsure = |answer: &&Answer| !self.sure.contains(&answer.name) && mentions(&formula.text, &answer.name);
         if let Some(answer) = self.answers.iter().find(unsure) {
+            let (done, asked) = if answer.kind == Kind::Read { ("read", "read") } else { ("answered", "asked") };
             diagnostics.push(
                 Diagnostic::error(
                     codes::FLOW_UNDECIDED,
-                    format!("`{}` may not have been answered when this is read", answer.name),
+                    format!("`{}` may not have been {done} when this is needed", answer.name),
                 )
                 .at(formula.at, "a way leads here that passes it by")
-                .also(answer.at, "it is asked here")
+                .also(answer.at, format!("it is {asked} here"))
                 .help(format!(
                     "read it beside the step that asks, or keep it in a field there: - {{ set: {{ outcome: ={}.outcome }} }}",
                     answer.name
@@ -321,6 +325,39 @@ impl Steps<'_> {
                     .help("write one formula for each part, in this order"),
             );
         }
+    }
+
+    /// Later formulas read what its system reads of it.
+    fn read(&mut self, step: &Group, diagnostics: &mut Vec<Diagnostic>) {
+        let parts = self.key_parts(step, diagnostics);
+        if let Some(entity) = step.text("entity").and_then(|name| self.seen.entity(name)) {
+            let of = format!("the key is: {}", entity.key.join(", "));
+            self.key_fits(step, parts, entity, of, diagnostics);
+            if let Some(from) = step.text("from") {
+                let held = self.seen.held(from, &entity.name, step.at("from"), diagnostics);
+                let found = held.is_none_or(|(_, held)| held.key_columns(entity).is_some());
+                if !found && !self.seen.entity_is_broken(from, &entity.name) {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            codes::KEY_NOT_MAPPED,
+                            format!("`{}` cannot be found by its key in `{from}`", entity.name),
+                        )
+                        .at(step.at("from"), format!("no plain columns of systems/{from}.yaml are its key"))
+                        .help(format!("read {} from plain columns there", entity.key.join(", "))),
+                    );
+                }
+            }
+            for taken in ["outcome", "by", "comment"] {
+                if entity.field(taken).is_some() {
+                    diagnostics.push(
+                        Diagnostic::error(codes::DEFINED_TWICE, format!("`{}` has a field `{taken}`", entity.name))
+                            .at(step.at("entity"), "formulas could not tell it from what came of this step")
+                            .help("read an entity without it: give the field another name"),
+                    );
+                }
+            }
+        }
+        self.named(step, "read", Kind::Read, diagnostics);
     }
 
     fn write(&self, write: &Group, diagnostics: &mut Vec<Diagnostic>) {

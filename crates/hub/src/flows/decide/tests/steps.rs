@@ -69,7 +69,7 @@ impl Flow {
 
     pub fn look(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Box<Stuck>> {
         let (people, calendar, children, zone) = (&self.people, &self.calendar, &self.children, TimeZone::UTC);
-        let sight = Sight { program: &self.program, people, record, children, now, calendar, zone: &zone };
+        let sight = Sight { program: &self.program, people, record, children, found: None, now, calendar, zone: &zone };
         decide(state, event, &sight)
     }
 
@@ -104,6 +104,7 @@ fn short(effect: &Effect) -> String {
         Effect::Stop { flow, cause } => format!("stop {flow} {cause}"),
         Effect::Begin { flow, cause, .. } => format!("begin {flow} {cause}"),
         Effect::Set(set) => format!("set {}", set[0].1),
+        Effect::Read { from, .. } => format!("read {from}"),
         Effect::Write { to, .. } => format!("write {to}"),
     }
 }

@@ -267,10 +267,26 @@ impl Steps<'_> {
             );
             return;
         }
-        let fields = if kind == Kind::Approval { crate::build::form(step) } else { Vec::new() };
-        let fields = fields.iter().map(|field| (format!("{name}.{}", field.name), form::fx(field))).collect();
+        let fields = match kind {
+            Kind::Approval => {
+                crate::build::form(step).iter().map(|field| (field.name.clone(), form::fx(field))).collect()
+            }
+            Kind::Read => self.read_there(step),
+            Kind::Scope | Kind::Child | Kind::Wait => Vec::new(),
+        };
+        let fields = fields.into_iter().map(|(field, ty)| (format!("{name}.{field}"), ty)).collect();
         self.answers.push(Answer { name: name.to_owned(), kind, at, fields });
         self.sure.push(name.to_owned());
+    }
+
+    /// The fields of a record that a step reads, as far as its system gives them.
+    fn read_there(&self, step: &Group) -> Vec<(String, Fx)> {
+        let Some(entity) = step.text("entity").and_then(|name| self.seen.entity(name)) else { return Vec::new() };
+        let system = step.text("from").and_then(|name| self.seen.project.system(name));
+        let Some(held) = system.and_then(|system| system.entity(&entity.name)) else { return Vec::new() };
+        let is_read = |field: &&record::EntityField| held.read.iter().any(|rule| rule.target == *field.name);
+        let plain = entity.fields.iter().filter(|field| crate::model::read_by_a_step(&field.ty)).filter(is_read);
+        plain.map(|field| (field.name.to_string(), mapping::formula_type(&field.name, &field.ty))).collect()
     }
 
     /// What the outcome of something is compared with is one of its outcomes.
