@@ -230,6 +230,17 @@ pub(crate) fn change(pair: &Pair, key: &Key, current: Option<&Current>) -> Optio
     Some(Change { op, key: key.clone(), columns, remote_id: current.remote_id.clone(), if_version: None })
 }
 
+/// The entry of a row that this run is about to delete or deactivate. Like any row that is on its way it waits, and it has
+/// no content.
+pub(crate) fn leaving(entry: &Entry, run: runs::RunId) -> Entry {
+    Entry { state: State::Waiting, content_hash: 0, generation: run.0 as u64, ..entry.clone() }
+}
+
+/// Whether the hub has deactivated the row, or may have.
+pub(crate) fn has_left(entry: &Entry) -> bool {
+    entry.state == State::Deactivated || entry.state == State::Waiting && entry.content_hash == 0
+}
+
 /// A row that the destination would not part with.
 pub(crate) fn rejected(entry: &Entry, fault: Fault) -> Rejected {
     Rejected {

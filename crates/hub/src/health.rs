@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use definition::{Deletes, Integration, Pattern, Project, System, SystemEntity};
-use record::{Code, Fault, Health, ReadSpec, TableUse};
+use record::{Catalog, Code, Fault, Health, ReadSpec, TableUse};
 
 use crate::compile::{self, Systems};
 
@@ -45,14 +45,8 @@ fn deletes(integration: &Integration) -> bool {
     }
 }
 
-/// The fault of a read of this entity that may not be done, or cannot.
-///
-/// *Errors*: what says nothing of this entity.
-async fn unreadable(
-    system: &dyn record::System,
-    defined: &System,
-    held: &SystemEntity,
-) -> Result<Option<Fault>, Fault> {
+/// The fault of a read of this entity that may not be done, or cannot; a transient one says nothing of that.
+async fn unreadable(system: &dyn record::System, defined: &System, held: &SystemEntity) -> Option<Fault> {
     let spec = ReadSpec {
         table: held.table.clone().unwrap_or_default(),
         columns: Vec::new(),
@@ -66,9 +60,8 @@ async fn unreadable(
     };
     let probe = async { system.source(spec)?.probe().await };
     match tokio::time::timeout(PROBE, probe).await {
-        Ok(Err(fault)) if fault.is_transient() => Err(fault),
-        Ok(Err(fault)) => Ok(Some(fault)),
-        Ok(Ok(())) | Err(_) => Ok(None),
+        Ok(Err(fault)) => Some(fault),
+        Ok(Ok(())) | Err(_) => None,
     }
 }
 
@@ -78,11 +71,28 @@ pub fn silent(name: &str) -> Fault {
     Fault::retry(SILENT, what, None).at_system(name).fix("check its address, and whether a firewall is between")
 }
 
+/// What the integrations do with the entities of a system, but for tables that are not there.
+fn known_uses(project: &Project, defined: &System, catalog: Option<&Catalog>) -> Vec<TableUse> {
+    let all = defined.entities.iter().map(|held| uses(project, defined, held));
+    all.filter(|of| catalog.is_none_or(|catalog| catalog.table(&of.table).is_some())).collect()
+}
+
+/// The rights that the integrations lack in a system: a sentence for each table, with what to do. `catalog` is that of
+/// the tables which the project names, where this kind of system has one.
+pub async fn lacks(
+    project: &Project,
+    defined: &System,
+    system: &dyn record::System,
+    catalog: Option<&Catalog>,
+) -> Result<Vec<String>, Fault> {
+    system.lacks(&known_uses(project, defined, catalog)).await
+}
+
 async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Result<Health, Fault> {
     let system = systems.open(&defined.name)?;
     let mut health = system.check().await?;
-    let mut uses: Vec<TableUse> = defined.entities.iter().map(|held| uses(project, defined, held)).collect();
     let mut missing = Vec::new();
+    let mut known = None;
     if defined.kind.has_catalog {
         let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
         let catalog = system.catalog(&tables).await?;
@@ -93,8 +103,9 @@ async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Resu
                 defined.name
             ));
         }
-        uses.retain(|of| catalog.table(&of.table).is_some());
+        known = Some(catalog);
     }
+    let uses = known_uses(project, defined, known.as_ref());
     let lacks = system.lacks(&uses).await?;
     if defined.kind.has_catalog && !lacks.is_empty() {
         // What it may not do with these tables says more than that it may do nothing at all.
@@ -107,8 +118,14 @@ async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Resu
         if !of.reads || !uses.contains(&of) {
             continue;
         }
-        if let Some(fault) = unreadable(&*system, defined, held).await? {
-            health.missing.push(format!("`{}` cannot be read: {fault}; {}", held.entity, fault.fix));
+        let entity = &held.entity;
+        match unreadable(&*system, defined, held).await {
+            // It has answered; that it is busy is no right that is missing.
+            Some(fault) if fault.is_transient() => {
+                health.untold.push(format!("whether `{entity}` may be read: {fault}"))
+            }
+            Some(fault) => health.missing.push(format!("`{entity}` cannot be read: {fault}; {}", fault.fix)),
+            None => {}
         }
     }
     Ok(health)

@@ -207,7 +207,7 @@ pub(crate) fn sort(
             allowed: false,
             waits_since: entry.as_ref().filter(|e| e.state == State::Waiting).map(|e| e.generation),
             made: false,
-            comes_back: entry.as_ref().is_some_and(|e| e.state == State::Deactivated),
+            comes_back: entry.as_ref().is_some_and(gone::has_left),
             remote_id: entry.and_then(|e| e.remote_id),
         });
     }

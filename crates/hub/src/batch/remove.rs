@@ -1,7 +1,7 @@
 //! The end of a run: what is gone from the source is deleted or deactivated, and the source hears what is committed.
 
 use record::{Now, Scope};
-use store::ledger::{Entry, State as Settled};
+use store::ledger::{self, Entry, State as Settled};
 use store::runs::Counts;
 
 use super::{Chunk, Run};
@@ -92,23 +92,49 @@ impl Run<'_> {
         }
         self.guard.within(self.job, &self.counts, [0, 0, changes.len() as u64])?;
         if !changes.is_empty() {
+            self.let_go(pair, &of).await?;
+        }
+        for attempt in 1.. {
+            if changes.is_empty() {
+                break;
+            }
             self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
             let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
             self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
-            for (entry, outcome) in of.into_iter().zip(outcomes) {
+            let (mut again, mut again_of, mut last) = (Vec::new(), Vec::new(), None);
+            for ((change, entry), outcome) in changes.drain(..).zip(of.drain(..)).zip(outcomes) {
                 match outcome {
                     Ok(_) => {
                         chunk.counts.deleted += 1;
                         chunk.settle_gone(pair, entry);
                     }
+                    Err(fault) if fault.is_transient() => {
+                        again.push(change);
+                        again_of.push(entry);
+                        last = Some(fault);
+                    }
                     Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
                         chunk.rejected.push(gone::rejected(entry, fault));
+                        chunk.entries.push(entry.clone());
                     }
                     Err(fault) => return Err(fault.into()),
                 }
             }
+            if let Some(fault) = last {
+                self.before_again(attempt, fault).await?;
+            }
+            (changes, of) = (again, again_of);
         }
         self.commit(pair, chunk).await
+    }
+
+    /// Remembers which rows are about to go: should the process end before it remembers that they did, and the source have
+    /// them again as they were, they are not taken for being as they were written.
+    async fn let_go(&self, pair: &Pair, entries: &[&Entry]) -> Result<(), Stopped> {
+        let entries = entries.iter().map(|entry| gone::leaving(entry, self.id)).collect();
+        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+        let put = ledger::Op::Put { system, entity, entries };
+        Ok(self.store.commit(vec![self.lease.fence(), put.into()]).await.map(drop)?)
     }
 }
 

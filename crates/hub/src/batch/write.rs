@@ -116,18 +116,22 @@ impl Run<'_> {
                 }
             }
             if let Some(fault) = last {
-                let Now::RetryAfter(asked) = fault.now else { unreachable!("only transient faults are kept") };
-                let (of, _) = self.job.retry.worst_case();
-                let Some(delay) = self.job.retry.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < of)
-                else {
-                    return Err(fault.into());
-                };
-                self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1, of });
-                tokio::time::sleep(delay).await;
+                self.before_again(attempt, fault).await?;
             }
             (changes, of) = (again, again_of);
         }
         Ok(orphans)
+    }
+
+    /// Waits before rows are tried again. *Errors*: the fault, once they were tried often enough.
+    pub(super) async fn before_again(&self, attempt: u32, fault: Fault) -> Result<(), Fault> {
+        let Now::RetryAfter(asked) = fault.now else { unreachable!("only transient faults are tried again") };
+        let (of, _) = self.job.retry.worst_case();
+        let delay = self.job.retry.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < of);
+        let Some(delay) = delay else { return Err(fault) };
+        self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1, of });
+        tokio::time::sleep(delay).await;
+        Ok(())
     }
 
     /// What the run has done, with what is not committed yet and what is on its way.

@@ -69,6 +69,48 @@ fn a_row_that_is_gone_becomes_inactive_and_active_again_when_it_returns() {
     assert_eq!(inactive(&world), Vec::<String>::new());
 }
 
+/// The hub deactivates a row, or deletes it, and is killed before it remembers that; meanwhile the source has it again, as
+/// it was.
+#[test]
+fn a_row_that_returns_before_anybody_remembers_that_it_went_is_there() {
+    for deletes in ["deactivate", "delete"] {
+        let world = world(&format!("deletes: {deletes}\nmax_deletes: 20 %"));
+        let gone = some(&world, 2);
+        let rows = sql_list(&gone);
+        world.sql(&format!(
+            "CREATE TABLE kept AS SELECT * FROM customers WHERE customer_no IN ({rows});
+                            DELETE FROM customers WHERE customer_no IN ({rows})"
+        ));
+        assert_ne!(world.with_failpoints(&["run", "customers"], "sink.after@1=abort").code, Some(0));
+        let states = world.states();
+        assert!(gone.iter().all(|key| states.get(key).is_none_or(|state| *state == 1)), "{deletes}: {states:?}");
+        world.sql("INSERT INTO customers SELECT * FROM kept");
+        let run = world.run();
+        assert!(run["error"].is_null(), "{run:#}");
+        let states = world.states();
+        assert!(gone.iter().all(|key| states.get(key) == Some(&0)), "{deletes}: {run:#} {states:?}");
+        assert_eq!(world.accounts(), world.expected(), "{deletes}");
+        world.reset_stats();
+        world.run();
+        assert_eq!(world.rows_written(), 0, "{deletes}");
+    }
+}
+
+/// Half of an answer says nothing of the other rows: they are asked for again, and are nobody's dead letters.
+#[test]
+fn a_removal_whose_answer_was_cut_is_repeated() {
+    let world = world("deletes: deactivate\nmax_deletes: 50 %");
+    let gone = some(&world, 10);
+    world.sql(&format!("DELETE FROM customers WHERE customer_no IN ({})", sql_list(&gone)));
+    world.fault("half-batch@every:2");
+    let run = world.run();
+    world.fault("");
+    assert!(run["error"].is_null(), "{run:#}");
+    assert_eq!((&run["deleted"], &run["rejected"]), (&json!(10), &json!(0)), "{run:#}");
+    let states = world.states();
+    assert!(gone.iter().all(|key| states[key] == 1), "{states:?}");
+}
+
 #[test]
 fn a_row_that_is_gone_is_deleted_and_rows_of_others_stay() {
     let world = world("deletes: delete\nmax_deletes: 20 %");

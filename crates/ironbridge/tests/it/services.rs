@@ -286,10 +286,10 @@ fn items_of_business_central_reach_the_shop() {
         let columns = json!({ "number": format!("I-{number}"), "displayName": "Nail", "unitPrice": 0.1 });
         state.lock().unwrap().put(&format!("id-{number}"), &columns);
     }
-    state.lock().unwrap().busy = true;
     world.ironbridge(&["check", "--online"]).ok();
     let systems = world.ironbridge(&["systems", "check", "bc"]).ok();
     assert!(systems.out.contains("ready") && systems.out.contains("OData 4.0"), "{systems:?}");
+    state.lock().unwrap().busy = true;
     assert_eq!(counts(&world), [5, 5, 0, 0], "a token that ended, a busy service, three pages");
     assert_eq!(shop(&world, "")[4], "I-5 Nail 0.1");
     state.lock().unwrap().put("id-3", &json!({ "displayName": "Nail, long" }));

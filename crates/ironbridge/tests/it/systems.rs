@@ -198,6 +198,8 @@ fn database(mut walk: Walk, url: &str) {
     walk.step("the password is wrong", &to(&at(url, None, Some("tester:wrong"))), 1);
     walk.step("the user may see nothing", &to(&at(url, None, Some("walked_stranger:sample"))), 1);
     walk.step("the user may read and not write", &to(&at(url, None, Some("walked_clerk:sample"))), 1);
+    let online = walk.world.ironbridge(&["check", "--online"]);
+    assert!(online.code == Some(1) && online.err.contains("GRANT INSERT, UPDATE ON items TO"), "{online:#?}");
     walk.step("there is no such database", &to(&format!("{}/nowhere", url.rsplit_once('/').unwrap().0)), 1);
     walk.step("the server is down", &to(&at(url, Some(&nobody()), None)), 1);
     let slow =
