@@ -299,6 +299,8 @@ fn audited(window: &Window<'_>, walk: &Walk, narrow: bool) {
         Click(".filters a"),
     ];
     take(window, walk, &look);
+    // The whole list is there before it is sorted: a click on the page before would be lost.
+    window.until_true("document.readyState === 'complete' && !location.search.includes('maintenance')");
     // A phone shows no headings to click.
     let sort = if narrow { Choose("select[name=sort]", "action") } else { Click("th a[href*='sort=action']") };
     take(window, walk, &[sort, Sees("alerts acknowledge")]);
