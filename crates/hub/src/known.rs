@@ -11,6 +11,9 @@ use crate::pair::Pair;
 /// Beyond this many rows the ledger is asked row by row, so that the table stays below 96 MB.
 const ROWS_MAX: u64 = 4_000_000;
 
+/// Hashes that are put in together.
+const SOME: usize = 1024;
+
 /// The source hashes of written rows, each with whether the read has met it.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
@@ -33,13 +36,19 @@ impl Known {
         let load = move || {
             let mut known = Known::of(rows as usize);
             let mut room = rows;
+            let mut some = Vec::with_capacity(SOME);
             store.ledger_written(&to, &entity, mapping, |hash| {
                 // More may have been written since they were counted.
                 if room > 0 {
                     room -= 1;
-                    known.insert(hash);
+                    some.push(hash);
+                }
+                if some.len() == SOME {
+                    known.insert_all(&some);
+                    some.clear();
                 }
             })?;
+            known.insert_all(&some);
             Ok(known)
         };
         tokio::task::spawn_blocking(load).await.expect("reading the ledger does not panic, and is not aborted")
@@ -50,6 +59,19 @@ impl Known {
         Known { slots: vec![0; slots], met: vec![0; slots.div_ceil(64)], any_met: false }
     }
 
+    /// Brings the slots of these hashes near, all of them at once: each is in another place of the memory, and looked for
+    /// one after the other, each would be waited for.
+    pub fn fetch(&self, hashes: &[u128]) {
+        if !self.slots.is_empty() {
+            std::hint::black_box(hashes.iter().fold(0, |all, hash| all ^ self.slots[self.place(*hash)] as u64));
+        }
+    }
+
+    fn insert_all(&mut self, hashes: &[u128]) {
+        self.fetch(hashes);
+        hashes.iter().for_each(|hash| self.insert(*hash));
+    }
+
     fn insert(&mut self, hash: u128) {
         if let Err(free) = self.find(hash)
             && hash != 0
@@ -58,9 +80,14 @@ impl Known {
         }
     }
 
+    /// Where the search for a hash begins.
+    fn place(&self, hash: u128) -> usize {
+        (((hash >> 64) * self.slots.len() as u128) >> 64) as usize
+    }
+
     /// The slot of a hash, or the free slot where it belongs. There is always a free one.
     fn find(&self, hash: u128) -> Result<usize, usize> {
-        let mut at = (((hash >> 64) * self.slots.len() as u128) >> 64) as usize;
+        let mut at = self.place(hash);
         loop {
             match self.slots[at] {
                 0 => return Err(at),

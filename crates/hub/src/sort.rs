@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use definition::Drift;
 use mapping::{Read, Wanted, content};
 use record::hash::{ByHash, RowHasher};
-use record::{Change, Current, Fault, Key, KeyHasher, KeyRules, Op, Page, Row, Schema, Value};
+use record::{Change, Current, Fault, Key, KeyHasher, KeyRules, Op, Page, Row, RowRef, Schema, Value};
 use store::ledger::{Entry, State};
 
 use crate::codes;
@@ -85,11 +85,10 @@ pub(crate) fn keys(pair: &Pair, page: &Page, known: &mut Known) -> Result<Keyed,
     // A row whose lines have changed is a row that has changed.
     let lines = pair.read.children().iter().filter_map(|lines| page.batch.schema().index(&lines.of));
     let lines: Vec<usize> = lines.collect();
-    for row in page.batch.rows() {
-        let hash = hasher.hash(keyed.binding.iter().chain(&lines).map(|column| row.at(*column)));
-        keyed.hashes.push(hash);
-        keyed.as_written.push(known.meet(hash));
-    }
+    let hash = |row: RowRef<'_>| hasher.hash(keyed.binding.iter().chain(&lines).map(|column| row.at(*column)));
+    keyed.hashes = page.batch.rows().map(hash).collect();
+    known.fetch(&keyed.hashes);
+    keyed.as_written = keyed.hashes.iter().map(|hash| known.meet(*hash)).collect();
     if keyed.as_written.iter().all(|as_written| *as_written) {
         return Ok(keyed);
     }
