@@ -17,6 +17,8 @@ use crate::money;
 #[derive(Debug)]
 pub struct Program {
     pub flow: String,
+    /// Who sees to it: a person or a group.
+    pub owner: String,
     pub entity: Arc<Entity>,
     /// What formulas see: the fields of the record, those of what it refers to (`customer.name`), those of the line that
     /// a loop is about (`item.product`), and what came of earlier steps (`decision.outcome`).
@@ -211,6 +213,7 @@ impl Program {
             personal,
             amounts,
             flow: integration.name.clone(),
+            owner: integration.owner.clone(),
             entity,
             references,
             trigger,

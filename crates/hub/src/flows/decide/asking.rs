@@ -268,6 +268,14 @@ impl Walk<'_> {
                 false => format!("escalated to {}", to.join(", ")),
             };
             self.note(path, told, None);
+            if to.is_empty() {
+                let outcome = &defined.deadline_outcome;
+                let text = format!(
+                    "Nobody else may decide “{text}”: it was escalated, and whoever is named there asked for it or was asked already. Without an answer its deadline decides: {outcome}."
+                );
+                let to = vec![sight.program.owner.clone()];
+                self.effects.push(Effect::Tell { to, text, why: "notify", decision: None });
+            }
             self.effects.push(Effect::Tell {
                 to: to.iter().cloned().chain(sight.people.channels_of(&escalate.to)).collect(),
                 text: text.clone(),

@@ -198,6 +198,26 @@ fn clocks_remind_escalate_and_end() {
     assert_eq!(late, Err(NotTaken::Decided { by: DEADLINE.into(), at: day(5) }));
 }
 
+/// Whoever asked does not decide because others did not answer: the owner hears that nobody is left.
+#[test]
+fn an_escalation_to_whoever_asked_is_told_to_the_owner() {
+    let case = Case::new("{ one_of: [ann], not: =requested_by }");
+    let record = case.record(9000, "director");
+    let asked = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+    let escalated = case.decide(&asked.state, Event::Go, &record, day(2)).unwrap();
+    assert_eq!(told(&escalated)[0], "escalated, and there is nobody else who may decide");
+    let Some(Effect::Tell { to, text, why: "notify", decision: None }) = escalated.effects.first() else {
+        panic!("{:?}", escalated.effects)
+    };
+    assert_eq!(to, &["it"]);
+    assert!(text.contains("Raise to 9000.00?") && text.ends_with("its deadline decides: rejected."), "{text}");
+    let answer = |by: &str| {
+        vote(&escalated.state, "decision", by, true, Said::default(), &case.people, day(3)).map(|v| v.outcome)
+    };
+    assert_eq!(answer("director"), Err(NotTaken::Excluded));
+    assert_eq!(answer("ann"), Ok(Some(true)));
+}
+
 #[test]
 fn a_changed_record_is_asked_again() {
     let case = Case::new("{ all_of: [ann, bob] }");
