@@ -7,6 +7,7 @@
 use store::Store;
 
 use crate::pair::Pair;
+use crate::slots;
 
 /// Beyond this many rows the ledger is asked row by row, so that the table stays below 96 MB.
 const ROWS_MAX: u64 = 4_000_000;
@@ -63,7 +64,9 @@ impl Known {
     /// one after the other, each would be waited for.
     pub fn fetch(&self, hashes: &[u128]) {
         if !self.slots.is_empty() {
-            std::hint::black_box(hashes.iter().fold(0, |all, hash| all ^ self.slots[self.place(*hash)] as u64));
+            std::hint::black_box(
+                hashes.iter().fold(0, |all, hash| all ^ self.slots[slots::first(*hash, self.slots.len())] as u64),
+            );
         }
     }
 
@@ -80,19 +83,14 @@ impl Known {
         }
     }
 
-    /// Where the search for a hash begins.
-    fn place(&self, hash: u128) -> usize {
-        (((hash >> 64) * self.slots.len() as u128) >> 64) as usize
-    }
-
     /// The slot of a hash, or the free slot where it belongs. There is always a free one.
     fn find(&self, hash: u128) -> Result<usize, usize> {
-        let mut at = self.place(hash);
+        let mut at = slots::first(hash, self.slots.len());
         loop {
             match self.slots[at] {
                 0 => return Err(at),
                 found if found == hash => return Ok(at),
-                _ => at = if at + 1 == self.slots.len() { 0 } else { at + 1 },
+                _ => at = slots::after(at, self.slots.len()),
             }
         }
     }

@@ -38,6 +38,7 @@ mod renumber;
 pub mod retries;
 pub mod retyped;
 pub mod schedule;
+mod slots;
 mod sort;
 mod story;
 mod try_row;

@@ -6,6 +6,8 @@
 
 use record::{Key, KeyHasher, KeyRules};
 
+use crate::slots;
+
 /// Keys of a run that were not in the ledger.
 #[derive(Default)]
 pub(crate) struct Twins {
@@ -33,7 +35,7 @@ impl Twins {
             self.grow(rules);
         }
         let hash = self.hasher.hash(key, rules);
-        let mut slot = self.first(hash);
+        let mut slot = slots::first(hash, self.slots.len());
         while self.slots[slot] != 0 {
             if self.slots[slot] >> PLACE_BITS == tag(hash) {
                 let met = self.at(place(self.slots[slot]));
@@ -41,7 +43,7 @@ impl Twins {
                     return (met != *key).then_some(met);
                 }
             }
-            slot = self.after(slot);
+            slot = slots::after(slot, self.slots.len());
         }
         self.slots[slot] = tag(hash) << PLACE_BITS | (self.keys.len() as u64 + 1);
         let bytes = key.as_bytes();
@@ -60,9 +62,9 @@ impl Twins {
         let mut begin = 0;
         while begin < self.keys.len() {
             let hash = self.hasher.hash(&self.at(begin), rules);
-            let mut slot = self.first(hash);
+            let mut slot = slots::first(hash, self.slots.len());
             while self.slots[slot] != 0 {
-                slot = self.after(slot);
+                slot = slots::after(slot, self.slots.len());
             }
             self.slots[slot] = tag(hash) << PLACE_BITS | (begin as u64 + 1);
             begin += LENGTH_BYTES + self.length(begin);
@@ -77,14 +79,6 @@ impl Twins {
     fn at(&self, begin: usize) -> Key {
         let bytes = &self.keys[begin + LENGTH_BYTES..][..self.length(begin)];
         Key::from_bytes(bytes).expect("it was a key before it was put here")
-    }
-
-    fn first(&self, hash: u128) -> usize {
-        (((hash >> 64) * self.slots.len() as u128) >> 64) as usize
-    }
-
-    fn after(&self, slot: usize) -> usize {
-        if slot + 1 == self.slots.len() { 0 } else { slot + 1 }
     }
 }
 

@@ -16,7 +16,7 @@ use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::source::plan::Plan;
-use super::{Database, fault, value};
+use super::{Database, catalog, fault, value};
 use crate::sql::asked::{Gathered, Kept};
 use crate::sql::query::{Dialect, Sort, Statements, accepts, write};
 use crate::sql::text::Times;
@@ -255,15 +255,19 @@ impl Shared {
         if self.spec.options.text("query").is_some() {
             return Ok(Vec::new());
         }
-        let sql = "SELECT name, type, \"notnull\" FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
-        let mut statement = connection.prepare(sql)?;
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?));
-        let all: Vec<(String, String, bool)> =
-            statement.query_map([&self.spec.table], read)?.collect::<rusqlite::Result<_>>()?;
-        // SQLite lets a primary key be blank, but for the one that is the number of the row.
-        let is_row_number = matches!(all.as_slice(), [(_, ty, _)] if ty.eq_ignore_ascii_case("INTEGER"));
-        let is_firm = is_row_number || all.iter().all(|(_, _, never_blank)| *never_blank);
-        Ok(all.into_iter().map(|(name, ..)| name).filter(|_| is_firm).collect())
+        let table = catalog::table(connection, &self.spec.table)?;
+        let key = table.and_then(|table| table.keys.into_iter().find(|key| key.primary));
+        let key = key.map(|key| key.columns).unwrap_or_default();
+        for name in &key {
+            let (declared, _, never_blank, ..) = connection.column_metadata(None, self.spec.table.as_str(), name)?;
+            // SQLite lets a primary key be blank, but for the one that is the number of the row.
+            let is_integer = declared.is_some_and(|word| word.to_bytes().eq_ignore_ascii_case(b"INTEGER"));
+            let is_row_number = is_integer && key.len() == 1;
+            if !(never_blank || is_row_number) {
+                return Ok(Vec::new());
+            }
+        }
+        Ok(key)
     }
 
     fn answer(
