@@ -118,15 +118,7 @@ fn fields(group: &Group, diagnostics: &mut Vec<Diagnostic>) {
                     .help("add it, for example `currency: GBP`, or `currency: =currency` where a field says it"),
             );
         }
-        if let Some(code) = field.text("currency")
-            && !is_currency(code)
-        {
-            diagnostics.push(
-                Diagnostic::error(codes::BAD_VALUE, format!("`{code}` is no currency"))
-                    .at(field.at("currency"), "a currency has a code of three capital letters")
-                    .help("write it like `currency: GBP`, or `currency: =currency` where a field says it"),
-            );
-        }
+        currency(field, "write it like `currency: GBP`, or `currency: =currency` where a field says it", diagnostics);
         if let Some(Data::List(values)) = field.get("values")
             && values.is_empty()
         {
@@ -144,7 +136,14 @@ fn fields(group: &Group, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Whether a text has the shape of a currency code.
-pub(super) fn is_currency(code: &str) -> bool {
-    code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase())
+/// A fixed currency has the shape of a code.
+pub(super) fn currency(field: &Group, help: &str, diagnostics: &mut Vec<Diagnostic>) {
+    let is_code = |code: &str| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    if let Some(code) = field.text("currency").filter(|code| !is_code(code)) {
+        diagnostics.push(
+            Diagnostic::error(codes::BAD_VALUE, format!("`{code}` is no currency"))
+                .at(field.at("currency"), "a currency has a code of three capital letters")
+                .help(help.to_owned()),
+        );
+    }
 }

@@ -190,7 +190,7 @@ impl Gatherer {
                     let day = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
                     known.started = store.flow_started_since(name, day)?;
                     known.held = store.flow_count(name, flows::State::Held)?;
-                    if known.held > 0 || known.started * 5 >= flow.ceiling * 4 {
+                    if known.nears(flow.ceiling) {
                         known.days_before = days_before(store, name, known.started, now)?;
                     }
                     known.stuck = stuck(store, name)?;
@@ -252,6 +252,13 @@ impl Gatherer {
         self.expiring.sort();
         self.expiring.dedup();
         Ok(())
+    }
+}
+
+impl Known {
+    /// Whether so many start that people hear of it: four fifths of the ceiling, or more than there is room for.
+    pub fn nears(&self, ceiling: u64) -> bool {
+        ceiling > 0 && (self.held > 0 || self.started * 5 >= ceiling * 4)
     }
 }
 

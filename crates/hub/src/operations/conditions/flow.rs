@@ -5,7 +5,7 @@ use super::*;
 impl Of<'_> {
     pub(super) fn volume(&self, ceiling: u64) -> Option<Condition> {
         let (name, started, held) = (&self.integration.name, self.known.started, self.known.held);
-        if ceiling == 0 || held == 0 && started * 5 < ceiling * 4 {
+        if !self.known.nears(ceiling) {
             return None;
         }
         let over = held > 0 || started >= ceiling;

@@ -9,7 +9,7 @@ use crate::codes;
 use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
 use crate::model::FormField;
-use crate::rules::entities::is_currency;
+use crate::rules::entities;
 use crate::tables::entity::BY_TYPE;
 
 /// Which form it is.
@@ -120,13 +120,7 @@ fn refers(field: &Group, seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
 
 fn currency(field: &Group, of: Of, diagnostics: &mut Vec<Diagnostic>) {
     computes_nothing(field, "currency", of, "write a code such as `GBP`, or leave it out", diagnostics);
-    if let Some(code) = field.text("currency").filter(|code| !is_currency(code)) {
-        diagnostics.push(
-            Diagnostic::error(codes::BAD_VALUE, format!("`{code}` is no currency"))
-                .at(field.at("currency"), "a currency has a code of three capital letters")
-                .help("write it like `currency: GBP`"),
-        );
-    }
+    entities::currency(field, "write it like `currency: GBP`", diagnostics);
 }
 
 fn computes_nothing(field: &Group, key: &str, of: Of, help: &str, diagnostics: &mut Vec<Diagnostic>) {
