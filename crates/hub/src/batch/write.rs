@@ -79,6 +79,7 @@ impl Run<'_> {
         self.guard.within(self.job, &so_far, [created, of.len() as u64 - created, 0])?;
         let creates = of.iter().filter(|at| currents[**at].is_none()).map(|at| &rows[*at]);
         self.intend(pair, creates).await?;
+        self.doubt(pair, of.iter().map(|at| &rows[*at])).await?;
         let mut orphans = Vec::new();
         for attempt in 1.. {
             if changes.is_empty() {
@@ -160,12 +161,32 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What the ledger says of these rows may not hold for much longer: something else is about to be written. Should the
+    /// run end before it remembers that, and the source change back meanwhile, they are not taken for being as they were.
+    async fn doubt(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
+        let keys: Vec<record::Key> = rows.map(|row| row.key.clone()).collect();
+        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+        let known = self.store.ledger_get(&system, &entity, &keys)?.into_iter().flatten();
+        let is_doubted = |entry: &Entry| (entry.source_hash, entry.content_hash) == (UNKNOWN, UNKNOWN);
+        let sure = known.filter(|entry| entry.state == Settled::Written && !is_doubted(entry));
+        let doubted = |entry: Entry| Entry { source_hash: UNKNOWN, content_hash: UNKNOWN, ..entry };
+        let entries: Vec<Entry> = sure.map(doubted).collect();
+        if !entries.is_empty() {
+            let put = ledger::Op::Put { system, entity, entries };
+            self.store.commit(vec![self.lease.fence(), put.into()]).await?;
+        }
+        Ok(())
+    }
+
     async fn current(&self, pair: &Pair, rows: &[Candidate]) -> Result<Vec<Option<Current>>, Fault> {
         let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
         let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
         with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &columns)).await
     }
 }
+
+/// The hash of what nobody knows. No row has it.
+const UNKNOWN: u128 = 0;
 
 pub(super) fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
     let created = match written.effect {

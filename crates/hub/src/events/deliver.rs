@@ -278,7 +278,7 @@ async fn write(
 pub(super) async fn doubt(store: &Store, pair: &Pair, known: Option<&Entry>) -> Result<(), store::Error> {
     match known {
         Some(entry) if entry.state == State::Written && entry.content_hash != UNKNOWN => {
-            let doubted = put(pair, Entry { content_hash: UNKNOWN, ..entry.clone() });
+            let doubted = put(pair, Entry { source_hash: UNKNOWN, content_hash: UNKNOWN, ..entry.clone() });
             patience::commit_one(store, doubted).await.map(drop)
         }
         _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use record::{Change, Current, Effected, Fault, Key, Now, Op, Scope};
+use store::agreements;
 use store::ledger::{Entry, State as Settled};
 use store::runs::{self, Counts};
 
@@ -130,10 +131,11 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
     async fn write(
         &mut self,
         joint: &Joint,
-        writing: Vec<(Case, Both<Option<Order>>, Memory)>,
+        mut writing: Vec<(Case, Both<Option<Order>>, Memory)>,
         round: Round,
         chunk: &mut Chunk,
     ) -> Result<(), Stopped> {
+        self.remember(joint, &mut writing).await?;
         let first = |orders: &Both<Option<Order>>| {
             let creates = |side: &Which| orders[*side].as_ref().is_some_and(|order| order.kind == Kind::Create);
             Which::BOTH.into_iter().find(creates).unwrap_or(Which::Right)
@@ -160,6 +162,41 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         }
         for ((case, orders, memory), effects) in writing.into_iter().zip(effects) {
             self.record(joint, case, orders, memory, effects, round, chunk);
+        }
+        Ok(())
+    }
+
+    /// Remembers which fields and rows are about to be written or removed, of rows that both sides had: should the run end
+    /// before it remembers that they were, they are not taken for somebody's change.
+    async fn remember(
+        &mut self,
+        joint: &Joint,
+        writing: &mut [(Case, Both<Option<Order>>, Memory)],
+    ) -> Result<(), Stopped> {
+        let Mode::Live { lease, .. } = &self.mode else { return Ok(()) };
+        let mut agreements = Vec::new();
+        for (case, orders, after) in writing {
+            let Some(before) = case.memory.as_ref() else { continue };
+            let settled = before.stage == Stage::Agreed && before.agreed.joined && before.decided.is_none();
+            let kinds = Both::of(|side| orders[side].as_ref().map(|order| order.kind));
+            let agreed = match (kinds.left, kinds.right) {
+                _ if !settled || before.mapping == 0 => continue,
+                (Some(Kind::Remove), None) => before.agreed.while_removing(Which::Right),
+                (None, Some(Kind::Remove)) => before.agreed.while_removing(Which::Left),
+                (None | Some(Kind::Update), None | Some(Kind::Update)) => before.agreed.while_sending(&after.agreed),
+                _ => continue,
+            };
+            if agreed == before.agreed {
+                continue;
+            }
+            let memory = Memory { agreed, rows: Both::default(), ..before.clone() };
+            agreements.push(memory.clone().into_agreement(case.canonical.clone(), &joint.entity));
+            case.memory = Some(memory);
+        }
+        if !agreements.is_empty() {
+            let (integration, entity) = (self.job.integration.clone(), joint.entity.name.to_string());
+            let put = agreements::Op::Put { integration, entity, agreements };
+            self.store.commit(vec![lease.fence(), put.into()]).await?;
         }
         Ok(())
     }
@@ -370,7 +407,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
                 chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
                 chunk.counts += Counts { skipped: done.skipped + open - 1, ..done };
-                let memory = Memory { stage: Stage::Rejected, decided: None, since: None, told: true, ..undone };
+                let agreed = undone.agreed.closed();
+                let memory =
+                    Memory { stage: Stage::Rejected, decided: None, since: None, told: true, agreed, ..undone };
                 chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
             }
             Effect::Waits(why) => {

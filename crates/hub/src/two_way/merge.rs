@@ -104,9 +104,30 @@ pub(crate) struct Version<'a> {
 pub(crate) struct Mark {
     /// The hash of the value that the side had, or is expected to have.
     pub read: u64,
-    /// The hash of the value that it was given and has not given back yet, and how often it was given that.
+    /// The hash of the value that it was given and has not given back yet, and how often it was given that. Never: it is
+    /// the value that the side has if it was given one, which nobody knows.
     pub sent: Option<u64>,
     pub tries: u8,
+}
+
+impl Mark {
+    fn is_open(self) -> bool {
+        self.sent.is_some() && self.tries == 0
+    }
+
+    /// Whether the side has what it was about to be given.
+    fn has_arrived(self, hash: u64) -> bool {
+        self.is_open() && self.sent == Some(hash) && self.read != hash
+    }
+
+    /// Whether nobody but the hub has changed the value.
+    fn stands(self, hash: u64) -> bool {
+        self.read == hash || self.has_arrived(hash)
+    }
+
+    fn closed(self) -> Mark {
+        if self.is_open() { Mark { read: self.read, ..Mark::default() } } else { self }
+    }
 }
 
 /// What both sides of a row were when they last agreed.
@@ -116,6 +137,39 @@ pub(crate) struct Agreed {
     pub joined: bool,
     /// In the entity's order; `None` for a field that neither side reads, or that is new.
     pub fields: Vec<Option<Both<Mark>>>,
+}
+
+impl Agreed {
+    /// What is remembered while `after` is being brought about: should nobody learn what became of that, each field that a
+    /// side is given may be as it was, or as it was to be.
+    pub fn while_sending(&self, after: &Agreed) -> Agreed {
+        let one = |before: Mark, after: Mark| match after.sent {
+            _ if after == before => before,
+            None => before,
+            // A side that is not asked is given it again.
+            Some(_) if after.read == 0 => Mark::default(),
+            Some(_) => Mark { read: before.read, sent: Some(after.read), tries: 0 },
+        };
+        let both = |(before, after): (&Option<Both<Mark>>, &Option<Both<Mark>>)| match (before, after) {
+            (Some(before), Some(after)) => Some(Both::of(|side| one(before[side], after[side]))),
+            _ => *before,
+        };
+        Agreed { joined: self.joined, fields: self.fields.iter().zip(&after.fields).map(both).collect() }
+    }
+
+    /// What is remembered while a row is removed because it is gone from the other side: should nobody learn whether it
+    /// was, and the other side have it again as it was, that is a change, and no row which has been lost here.
+    pub fn while_removing(&self, gone_from: Which) -> Agreed {
+        let mut agreed = self.clone();
+        agreed.fields.iter_mut().flatten().for_each(|marks| marks[gone_from] = Mark::default());
+        agreed
+    }
+
+    /// The same where nothing was sent.
+    pub fn closed(self) -> Agreed {
+        let closed = |marks: Option<Both<Mark>>| marks.map(|marks| Both::of(|side| marks[side].closed()));
+        Agreed { joined: self.joined, fields: self.fields.into_iter().map(closed).collect() }
+    }
 }
 
 /// What one side is to do.
@@ -189,7 +243,7 @@ fn one_sided(
     // What was never agreed on counts as changed.
     let changed = rules.fields.iter().zip(values).enumerate().any(|(at, (field, value))| {
         let mark = agreed.fields.get(at).and_then(Option::as_ref);
-        field.reads[there] && mark.is_none_or(|mark| mark[there].read != hash(value))
+        field.reads[there] && mark.is_none_or(|mark| !mark[there].stands(hash(value)))
     });
     match decided {
         Some(side) if side == there => created(rules, sides, absent),
@@ -318,7 +372,8 @@ impl One<'_> {
         if self.value.left == self.value.right || keeps(Which::Left) || keeps(Which::Right) {
             return settled(seen);
         }
-        let changed = Both::of(|side| self.before.is_none_or(|mark| mark[side].read != hashes[side]));
+        let changed = Both::of(|side| self.before.is_none_or(|mark| !mark[side].stands(hashes[side])));
+        let arrived = |side: Which| self.before.is_some_and(|mark| mark[side].has_arrived(hashes[side]));
         let winner = match (takes.left, takes.right) {
             (false, false) => return settled(seen),
             (false, true) => Which::Left,
@@ -326,6 +381,9 @@ impl One<'_> {
             (true, true) => match (changed.left, changed.right) {
                 (true, false) => Which::Left,
                 (false, true) => Which::Right,
+                // It was written by a run that did not remember it, and the side where it came from has changed back.
+                (false, false) if arrived(Which::Right) => Which::Left,
+                (false, false) if arrived(Which::Left) => Which::Right,
                 // They differ, and they did when this was settled: one of them does not keep what it is given.
                 (false, false) => return settled(self.before.copied().unwrap_or(seen)),
                 (true, true) => match in_dispute {
@@ -351,9 +409,9 @@ impl One<'_> {
     fn give(&self, side: Which, hashes: Both<u64>) -> Outcome {
         let from = side.other();
         let before = self.before.copied().unwrap_or_default();
-        let again = before[side].sent == Some(hashes[from]);
+        let again = before[side].sent == Some(hashes[from]) && !before[side].is_open();
         let mut marks = before;
-        marks[from].read = hashes[from];
+        marks[from] = Mark { read: hashes[from], ..before[from].closed() };
         // A master says the same again and again; what has come back differently twice is how the side keeps it.
         let comes_back_so = before[side].tries >= 2 && before[side].read == hashes[side] || before[side].tries >= 3;
         if again && comes_back_so && !self.rule.takes[from] {

@@ -63,6 +63,26 @@ fn a_clock_of_the_hub_that_is_wrong_hides_nothing() {
     assert_eq!(world.accounts(), world.expected());
 }
 
+/// The change is written and the run ends without remembering it: killed, or because nobody knows what became of it.
+#[test]
+fn a_row_that_changes_back_after_a_write_that_nobody_remembers_is_written_back() {
+    for end in ["sink.after@1=abort", "sink.after@1=error"] {
+        let (world, keys) = world();
+        let before = world.accounts();
+        let old = before[&keys[0]].credit_limit.clone().unwrap();
+        change(&world, &keys[0], "7777.5", &ago("+0 seconds"));
+        let said = world.with_failpoints(&["run", "customers"], end);
+        assert_ne!(said.code, Some(0), "{end}: {said:#?}");
+        assert_eq!(world.accounts()[&keys[0]].credit_limit.as_deref(), Some("7777.5"), "{end}: it was written");
+        change(&world, &keys[0], &old, &ago("+0 seconds"));
+        let run = world.run();
+        assert!(run["error"].is_null() && world.accounts() == before, "{end}: {run:#}");
+        world.reset_stats();
+        world.run();
+        assert_eq!(world.rows_written(), 0, "{end}");
+    }
+}
+
 #[test]
 fn a_column_that_is_gone_stops_just_what_uses_it() {
     let (world, keys) = world();

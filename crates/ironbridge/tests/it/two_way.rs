@@ -508,6 +508,28 @@ fn a_kill_at_any_step_is_completed_by_the_next_run() {
     }
 }
 
+/// A run that has written one side ends before it remembers that. What it wrote there is nobody's change: the other side,
+/// where the value came from, may say something else by then, or what it said before.
+#[test]
+fn what_a_killed_run_wrote_is_nobodys_change() {
+    for (end, then) in [("abort", "First (sample)"), ("abort", "Third (sample)"), ("error", "First (sample)")] {
+        let pair = Pair::new();
+        pair.client("C-1", "First (sample)", "", "100", "30");
+        pair.good_run();
+        let name = |name: &str| pair.sql(&format!("UPDATE clients SET company = '{name}' WHERE client_no = 'C-1'"));
+        name("Second (sample)");
+        let said = pair.world.with_failpoints(&["run", "customers-two-way"], &format!("sink.after@1={end}"));
+        assert_ne!(said.code, Some(0), "{said:#?}");
+        assert_eq!(pair.dynamics()["C-1"][0].as_deref(), Some("Second (sample)"), "it was written");
+        name(then);
+        pair.good_run();
+        assert_eq!(pair.letters(), Vec::<Json>::new(), "{end}, {then}");
+        assert_eq!(pair.finance()["C-1"][0].as_deref(), Some(then), "{end}");
+        assert_eq!(pair.finance(), pair.dynamics(), "{end}, {then}");
+        pair.rests();
+    }
+}
+
 #[test]
 fn it_stands_in_status_runs_and_state_like_any_other() {
     let pair = Pair::new();

@@ -353,6 +353,70 @@ proptest! {
         prop_assert_eq!(&half.sides.right.row, &whole.sides.right.row);
     }
 
+    /// Where a killed exchange remembers what it was about to write, whoever it came from may change it again, or back:
+    /// what the hub has written itself, or has not, is nobody's change.
+    #[test]
+    fn what_a_killed_exchange_wrote_is_nobodys_change(
+        world in world(), edits in vec((0..FIELDS, value()), 1..4), more in vec((0..FIELDS, value()), 0..4),
+        side in which(), back in any::<bool>(), done in any::<bool>(),
+    ) {
+        let mut world = world.lossless();
+        world.rules.conflict = Conflict::Ask;
+        let first = world.settle();
+        if !(first.dispute.is_none() && world.sides.left.row.is_some() && world.sides.right.row.is_some()) { return Ok(()) }
+        let set = |edits: Vec<(usize, Value)>| edits.into_iter().map(|(at, value)| Edit::Set(side, at, value)).collect::<Vec<_>>();
+        let was = world.sides[side].row.clone();
+        apply(&mut world, &set(edits));
+        let (before, merged) = (world.agreed.clone().unwrap(), world.merge(None));
+        let mut half = world.clone();
+        half.exchange(None);
+        if done {
+            world.sides = half.sides;
+        }
+        world.agreed = Some(before.while_sending(&merged.agreed));
+        if back {
+            // Only what the side says itself; where it is told, it has been told.
+            for at in 0..FIELDS {
+                if world.rules.fields[at].takes[side.other()] {
+                    world.sides[side].row.as_mut().unwrap()[at] = was.as_ref().unwrap()[at].clone();
+                }
+            }
+        }
+        apply(&mut world, &set(more));
+        let said = world.sides[side].row.clone().unwrap();
+        let last = world.settle();
+        prop_assert!(last.dispute.is_none(), "{:?}", last);
+        for (at, field) in world.rules.fields.iter().enumerate() {
+            let now = Both::of(|side| world.sides[side].row.as_ref().unwrap()[at].clone());
+            if field.takes[side.other()] && field.reads.left && field.reads.right && !said[at].is_blank() {
+                prop_assert!(now[side] == said[at] && now[side.other()] == said[at], "field {}: {:?}", at, now);
+            }
+        }
+        let agreed = world.agreed.clone().unwrap();
+        prop_assert_eq!(agreed.clone().closed(), agreed, "nothing is left open");
+    }
+
+    /// A row that a killed exchange has removed, and that comes back where it was gone, is not removed there.
+    #[test]
+    fn what_comes_back_after_a_killed_removal_stays(world in world(), side in which(), done in any::<bool>()) {
+        let mut world = world;
+        let first = world.settle();
+        let Some(row) = world.sides[side].row.clone() else { return Ok(()) };
+        if first.dispute.is_some() || world.sides[side.other()].row.is_none() { return Ok(()) }
+        world.sides[side].row = None;
+        let merged = world.merge(None);
+        if merged.write[side.other()] != Write::Remove { return Ok(()) }
+        world.agreed = world.agreed.map(|agreed| agreed.while_removing(side));
+        if !done {
+            prop_assert_eq!(&world.merge(None).write[side.other()], &Write::Remove, "it goes on");
+        }
+        if done {
+            world.sides[side.other()].row = None;
+        }
+        world.sides[side].row = Some(row);
+        prop_assert_ne!(&world.merge(None).write[side], &Write::Remove);
+    }
+
     /// A decision settles a dispute for good.
     #[test]
     fn a_decision_ends_the_dispute(world in world(), edits in vec(edit(), 1..6), side in which()) {
