@@ -297,7 +297,8 @@ impl Lane {
             lost = self.keep(token) => Err(lost.into()),
         };
         match ended {
-            // Somebody else has the session now, and goes on with it; or a commit was done whose answer was lost.
+            // Somebody else has the session now, and goes on with it; or a commit was done whose answer was lost; or what
+            // was to come back was purged just now.
             Err(Error::Store(error)) if lost(&error) => self.give_back(token).await.map(|()| Ended::Well),
             Err(Error::Store(error)) if error.may_pass() => {
                 patience::tell(&error);
@@ -466,7 +467,7 @@ fn spread(seq: i64, attempt: u32) -> f64 {
 }
 
 fn lost(error: &store::Error) -> bool {
-    matches!(error.refusal(), Some(Refusal::SessionLost { .. } | Refusal::LockLost { .. }))
+    matches!(error.refusal(), Some(Refusal::SessionLost { .. } | Refusal::LockLost { .. } | Refusal::NoMessage { .. }))
 }
 
 enum Next {

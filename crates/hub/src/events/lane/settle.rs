@@ -3,7 +3,7 @@
 use definition::Payload;
 use record::Key;
 use store::dead_letters::{self, DeadLetterId, Filter, State};
-use store::queue::{Delivery, LockToken, Op as QueueOp, Problem, SessionToken};
+use store::queue::{Delivery, LockToken, Op as QueueOp, Place, Problem, SessionToken};
 use store::{Op, ledger};
 
 use super::{Lane, Next};
@@ -54,8 +54,14 @@ impl Lane {
             patience::commit(&self.store, ops).await?;
             return Ok(Next::More);
         }
-        // What it held goes back to its place, all in the same commit.
-        let waiting = std::mem::take(&mut hold.waiting);
+        // What it held goes back to its place, all in the same commit. Somebody may have purged some of it.
+        let held = std::mem::take(&mut hold.waiting);
+        let mut waiting = Vec::with_capacity(held.len());
+        for seq in held {
+            let found = self.store.peek(&self.queue, seq, 1)?.unwrap_or_default();
+            waiting
+                .extend(found.first().filter(|one| one.seq == seq && one.place == Place::Deferred).map(|one| one.seq));
+        }
         *hold = Hold::default();
         let receive = |seqs| QueueOp::ReceiveDeferred { queue: self.queue.clone(), session: Some(session), seqs };
         for chunk in waiting.chunks(1000) {
