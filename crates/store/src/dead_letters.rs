@@ -134,6 +134,13 @@ pub struct DeadLetter {
     pub goes: Option<Timestamp>,
 }
 
+impl DeadLetter {
+    /// The system that an event did not get into; `None` for what is no event.
+    pub fn destination(&self) -> Option<&str> {
+        self.queue.split_once("/subscriptions/").map(|(_, system)| system)
+    }
+}
+
 /// Which dead letters a list shows. The default is all of them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {

@@ -102,7 +102,7 @@ fn list(
     let rows = found.iter().map(|letter| {
         vec![
             short(letter).to_owned(),
-            letter.integration.clone(),
+            path(letter),
             letter.key_text.clone(),
             letter.problem.code.clone(),
             cut(&letter.problem.what, 72),
@@ -119,9 +119,16 @@ fn list(
     Ok(0)
 }
 
+/// The integration, and of an event the destination too: each has dead letters of its own.
+fn path(letter: &DeadLetter) -> String {
+    let to = letter.destination().map(|to| format!(" to {to}")).unwrap_or_default();
+    format!("{}{to}", letter.integration)
+}
+
 pub(super) fn summary(letter: &DeadLetter) -> Json {
     json!({
         "id": letter.id.as_str(), "kind": letter.kind.to_string(), "integration": letter.integration,
+        "to": letter.destination(),
         "entity": letter.entity, "key": letter.key_text, "code": letter.problem.code, "what": letter.problem.what,
         "where": letter.problem.place, "why": letter.problem.why, "do": letter.problem.fix,
         "state": letter.state.to_string(), "count": letter.count, "first_seen": letter.first_seen.to_string(),

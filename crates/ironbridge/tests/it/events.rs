@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::stage::{ERP, EVENTS, Stage};
+use crate::stage::{ERP, EVENTS, Stage, to_the_erp};
 
 #[test]
 fn reach_the_other_system_as_rows_are_now_and_only_those_that_the_trigger_wants() {
@@ -117,6 +117,25 @@ fn a_bad_row_is_a_dead_letter_that_holds_its_later_events_until_somebody_retries
 }
 
 #[test]
+fn what_was_purged_from_behind_a_dead_letter_is_not_missed() {
+    let mut stage = Stage::new();
+    stage.sql("CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'unknown code'); END;");
+    stage.start();
+    stage.account("C-1", "Poison", 1);
+    stage.until("the dead letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().len() == 1);
+    stage.account("C-1", "Better", 2);
+    stage.until("the held event", || stage.waiting() == 1);
+    let refused = stage.run(&["queue", "purge", "buyers"]);
+    assert!(refused.code == Some(1) && refused.err.contains("everything that waits"), "{refused:#?}");
+    assert!(stage.say(&["queue", "purge", "buyers", "--yes"]).contains("1 message"));
+    let id = stage.json(&["dead-letters", "list"])[0]["id"].as_str().unwrap().to_owned();
+    stage.say(&["dead-letters", "retry", &id]);
+    stage.until("the row as it is", || stage.buyers() == ["C-1 Better 2"] && stage.waiting() == 0);
+    stage.account("C-1", "Best", 3);
+    stage.until("what came later", || stage.buyers() == ["C-1 Best 3"] && stage.waiting() == 0);
+}
+
+#[test]
 fn what_had_no_webhook_is_found_by_change_tracking_and_what_had_one_is_not_sent_again() {
     let mut stage = Stage::with(&format!("{EVENTS}sweep: every 1 second\n"));
     stage.account("C-0", "Before the hub", 1);
@@ -204,6 +223,38 @@ fn an_erp_behind_an_api_gets_each_row_once_and_its_number_comes_home() {
     stage.until("quiet", || stage.waiting_for("erp") == 0);
     let refs: Vec<String> = erp.rows().iter().map(|row| row["ref"].as_str().unwrap().to_owned()).collect();
     assert_eq!(refs.len(), 5, "each of them once: {refs:?}");
+}
+
+#[test]
+fn each_destination_has_its_own_progress_and_its_own_dead_letters() {
+    use emulator::samples::erp::Trouble;
+    let (mut stage, _runtime, erp) = to_the_erp(&EVENTS.replace("to: [warehouse]", "to: [erp, warehouse]"));
+    stage.start();
+    erp.trouble(Trouble::Down);
+    stage.account("C-1", "Acme", 1);
+    stage.account("C-2", "Poison", 2);
+    // One is closed, and the other does not wait for it.
+    stage.until("the open one", || stage.buyers() == ["C-1 Acme 1", "C-2 Poison 2"] && stage.waiting() == 0);
+    stage.until("the outage of the other", || stage.say(&["status"]).contains("erp down since"));
+    let status = stage.say(&["status"]);
+    assert!(status.contains(", 2 wait") && !status.contains("warehouse down"), "{status}");
+    assert_eq!(stage.waiting_for("erp"), 2);
+    erp.trouble(Trouble::None);
+    stage.until("the rest", || stage.waiting_for("erp") == 0);
+    assert_eq!(erp.rows().len(), 1);
+    // What one refuses is a dead letter there, and held there; the other goes on.
+    let letters = stage.json(&["dead-letters", "list"]);
+    let of: Vec<_> = letters.as_array().unwrap().iter().map(|l| (l["key"].as_str(), l["to"].as_str())).collect();
+    assert_eq!(of, [(Some("C-2"), Some("erp"))], "{letters:#}");
+    assert!(stage.say(&["dead-letters", "list"]).contains("buyers to erp"));
+    stage.account("C-2", "Honey", 3);
+    stage.until("the change", || stage.buyers()[1] == "C-2 Honey 3" && stage.waiting_for("erp") == 1);
+    assert_eq!((erp.rows().len(), stage.effects("C-1"), stage.effects("C-2")), (1, 1, 2));
+    stage.say(&["dead-letters", "retry", letters[0]["id"].as_str().unwrap()]);
+    stage.until("what was held", || erp.rows().len() == 2 && stage.waiting_for("erp") == 0);
+    let written: Vec<String> = erp.written().iter().map(|(_, row)| format!("{} {}", row["ref"], row["name"])).collect();
+    assert_eq!(written, [r#""C-1" "Acme""#, r#""C-2" "Honey""#]);
+    assert_eq!(stage.effects("C-2"), 2, "a retry is for the one that refused");
 }
 
 const ORDER: &str = "entity: order

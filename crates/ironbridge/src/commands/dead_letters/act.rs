@@ -58,7 +58,7 @@ pub async fn retry(cli: &Cli, id: &str, note: Option<&str>) -> Result<u8, Failur
             talk!("`ironbridge up` sends it; whether the way works at all: ironbridge alerts test");
         }
         Kind::Message => {
-            say!("{short} is sent again to {}", letter.queue.rsplit('/').next().unwrap_or_default());
+            say!("{short} is sent again to {}", letter.destination().unwrap_or(&letter.queue));
             talk!("`ironbridge up` delivers it; see what became of it: ironbridge dead-letters show {short}");
         }
         Kind::Row => {
@@ -78,7 +78,7 @@ pub async fn edit(cli: &Cli, id: &str, set: &[(String, String)], note: &str) -> 
         Ok(copy) => {
             let sent = edit::send(&store, &letter, copy, &wiring::actor(), note).await;
             or_dealt_with(&store, &letter, sent)?;
-            say!("a changed copy of {short} is sent to {}", letter.queue.rsplit('/').next().unwrap_or_default());
+            say!("a changed copy of {short} is sent to {}", letter.destination().unwrap_or(&letter.queue));
             talk!("What was sent first stays beside it. What became of it: ironbridge dead-letters show {short}");
             return Ok(0);
         }

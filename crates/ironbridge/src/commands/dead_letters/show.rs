@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use store::Store;
 use store::dead_letters::{DeadLetter, Kind, State};
 
-use super::{cut, one, short, summary};
+use super::{cut, one, path, short, summary};
 use crate::cli::{Cli, Format};
 use crate::failure::Failure;
 use crate::output::{moment, table};
@@ -54,7 +54,7 @@ pub fn print(project: &definition::Project, store: &Store, letter: &DeadLetter) 
     let detail: Json = serde_json::from_str(&letter.problem.detail).unwrap_or_default();
     let bold = anstyle::Style::new().bold();
     let name = format!("{} {}", letter.entity, letter.key_text);
-    say!("{bold}{} of {}{bold:#}  ({})", name.trim_end(), letter.integration, letter.id);
+    say!("{bold}{} of {}{bold:#}  ({})", name.trim_end(), path(letter), letter.id);
     say!("  state  {}, seen {} time{}", letter.state, letter.count, if letter.count == 1 { "" } else { "s" });
     if let (Some(by), Some(at)) = (&letter.changed_by, letter.changed) {
         let note = letter.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
