@@ -174,8 +174,9 @@ impl From<hub::Error> for Failure {
     fn from(error: hub::Error) -> Failure {
         if let Some((holder, until)) = error.busy() {
             let what = format!("this integration is being run by {holder} right now");
+            let left = until.duration_since(jiff::Timestamp::now()).as_secs().max(0) + 1;
             let fix = format!(
-                "wait for that run to end, and run again; if that process is gone, its hold ends at {until:.0}"
+                "wait for that run to end, and run again; if that process is gone, its hold ends within {left} seconds"
             );
             return Failure::new(FAILED, BUSY, what, fix);
         }

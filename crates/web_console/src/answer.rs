@@ -202,11 +202,14 @@ impl Answers {
     }
 }
 
-const STYLE: &str = "body{font:18px/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.2rem;color:#1b2733;background:#fff}\
-h1{font-size:1.4rem}dl div{display:flex;gap:1rem;border-bottom:1px solid #dde3ea;padding:.35rem 0}dt{flex:0 0 40%;color:#51606f;overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}\
-label{display:block;margin-top:1rem}textarea,input,select{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.6rem;margin-top:.2rem;border:1px solid #8795a5;border-radius:.3rem;background:#fff;color:inherit}.wrong{display:block;color:#b10e1c;font-weight:600}[aria-invalid]{border-color:#b10e1c}\
-.buttons{display:flex;gap:.8rem;margin:1rem 0}button{flex:1;font:inherit;padding:.9rem;border:1px solid #24527a;border-radius:.5rem;background:#fff;color:#24527a}\
-button.yes{background:#24527a;color:#fff}.small{font-size:.9rem;color:#51606f}";
+/// Small, since it stands in the page; the colours of both themes are variables, as in the console's.
+const STYLE: &str = ":root{color-scheme:light dark;--text:#1b2733;--back:#fff;--soft:#51606f;--line:#dde3ea;--edge:#8795a5;--accent:#24527a;--on:#fff;--bad:#b10e1c}\
+@media (prefers-color-scheme:dark){:root{--text:#f3f2f1;--back:#1b1a19;--soft:#bebbb8;--line:#3b3a39;--edge:#8a8886;--accent:#62abf5;--on:#06192b;--bad:#ff9c9c}}\
+body{font:18px/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:1.2rem;color:var(--text);background:var(--back)}\
+h1{font-size:1.4rem}dl div{display:flex;gap:1rem;border-bottom:1px solid var(--line);padding:.35rem 0}dt{flex:0 0 40%;color:var(--soft);overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}\
+label{display:block;margin-top:1rem}textarea,input,select{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.6rem;margin-top:.2rem;border:1px solid var(--edge);border-radius:.3rem;background:var(--back);color:inherit}.wrong{display:block;color:var(--bad);font-weight:600}[aria-invalid]{border-color:var(--bad)}\
+.buttons{display:flex;gap:.8rem;margin:1rem 0}button{flex:1;font:inherit;padding:.9rem;border:1px solid var(--accent);border-radius:.5rem;background:var(--back);color:var(--accent)}\
+button.yes{background:var(--accent);color:var(--on)}.small{font-size:.9rem;color:var(--soft)}";
 
 fn page(status: StatusCode, title: &str, body: &str) -> Response {
     let title = escaped(title);

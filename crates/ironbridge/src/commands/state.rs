@@ -139,7 +139,9 @@ async fn while_it_rests(store: &Store, name: &str, mut ops: Vec<store::Op>) -> R
         }),
         Err(error) if matches!(error.refusal(), Some(Refusal::LeaseHeld { .. })) => {
             let what = format!("{name} runs right now, and its position moves with it");
-            let fix = format!("wait for its end (ironbridge status), or stop it first: ironbridge pause {name}");
+            let fix = format!(
+                "wait for its end (ironbridge status); so that no other begins meanwhile: ironbridge pause {name}"
+            );
             return Err(Failure::new(FAILED, WRONG_STATE, what, fix));
         }
         Err(error) => return Err(error.into()),
