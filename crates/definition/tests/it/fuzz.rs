@@ -117,8 +117,13 @@ const PATHS: &[&str] = &[
     "environments/production.yaml",
 ];
 
+/// More with the environment variable that proptest has for it.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(120)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn bytes_give_an_answer(path in proptest::sample::select(PATHS), bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -19,7 +19,7 @@ use crate::chaos::{Chance, from_environment};
 use crate::stage::{EVENTS, Stage, to_the_erp};
 
 /// How long the hub gets at the end to bring everything over.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 #[test]
 fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
@@ -31,21 +31,26 @@ fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
 }
 
 /// An ERP that can be killed: every connection is cut, whatever it was doing.
-struct Erp {
+pub struct Erp {
     file: PathBuf,
     address: SocketAddr,
     running: Option<(tokio::runtime::Runtime, erp::Handle)>,
 }
 
 impl Erp {
-    fn kill(&mut self) {
+    pub fn new(stage: &Stage, runtime: tokio::runtime::Runtime, handle: erp::Handle) -> Erp {
+        let address = handle.url.trim_start_matches("http://").parse().unwrap();
+        Erp { file: stage.world.dir.join("data/erp.db"), address, running: Some((runtime, handle)) }
+    }
+
+    pub fn kill(&mut self) {
         if let Some((runtime, handle)) = self.running.take() {
             drop(handle);
             runtime.shutdown_background();
         }
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         if self.running.is_none() {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             let handle = runtime.block_on(erp::start(&self.file, self.address, "local-key")).unwrap();
@@ -53,7 +58,7 @@ impl Erp {
         }
     }
 
-    fn trouble(&self, trouble: Trouble) {
+    pub fn trouble(&self, trouble: Trouble) {
         if let Some((_, handle)) = &self.running {
             handle.trouble(trouble);
         }
@@ -72,7 +77,7 @@ impl Erp {
     }
 
     /// Every write that took effect, in order: whether it made the row, and what it said.
-    fn written(&self) -> Vec<(bool, Json)> {
+    pub fn written(&self) -> Vec<(bool, Json)> {
         let written = self.bodies("SELECT made, body FROM written ORDER BY at");
         written.into_iter().map(|(made, body)| (made == 1, body)).collect()
     }
@@ -85,12 +90,11 @@ fn one_story(seed: u64) {
         "after_dead_letter: continue\nwrite_back: [erp_number]\nsweep: every 2 seconds",
     );
     let (mut stage, runtime, handle) = to_the_erp(&events);
-    let address = handle.url.trim_start_matches("http://").parse().unwrap();
-    let mut erp = Erp { file: stage.world.dir.join("data/erp.db"), address, running: Some((runtime, handle)) };
+    let mut erp = Erp::new(&stage, runtime, handle);
     stage.start();
     stage.until("the first sweep", || !stage.sweeps().is_empty());
     let mut expected = BTreeMap::new();
-    let mut checker = Checker { seed, died: BTreeMap::new(), full: 0 };
+    let mut checker = Checker::new(seed, &["events/buyers/subscriptions/erp"]);
     for round in 0..8 {
         for _ in 0..=chance.below(3) {
             let number = format!("C-{}", chance.below(5));
@@ -110,7 +114,7 @@ fn one_story(seed: u64) {
         let gone = stage.up.as_mut().unwrap().try_wait().unwrap().is_some();
         if gone || chance.below(3) == 0 {
             stage.kill();
-            checker.look(&stage, &erp);
+            look(&mut checker, &stage, &erp);
             let point = chance.one_of(&["sink.before", "sink.after", "commit.before", "commit.after"]);
             // An error before a commit is a disk that is full; one after it is a disk whose sync failed: who knows what
             // is on it.
@@ -122,7 +126,7 @@ fn one_story(seed: u64) {
     erp.start();
     erp.trouble(Trouble::None);
     stage.kill();
-    checker.look(&stage, &erp);
+    look(&mut checker, &stage, &erp);
     stage.start();
     for (number, name) in &mut expected {
         if name == "Poison" {
@@ -151,7 +155,7 @@ fn one_story(seed: u64) {
     let letters = stage.json(&["dead-letters", "list"]);
     assert_eq!(letters, Json::Array(Vec::new()), "seed {seed}: each was overtaken by a better event");
     stage.kill();
-    checker.look(&stage, &erp);
+    look(&mut checker, &stage, &erp);
     // Whoever asks is told of each row's end.
     for number in expected.keys() {
         let told = stage.json(&["trace", "customer", number]);
@@ -169,20 +173,29 @@ fn told_of_what_differs(
     differ.map(|(number, _)| stage.say(&["trace", "customer", number])).collect()
 }
 
+fn look(checker: &mut Checker, stage: &Stage, erp: &Erp) {
+    effects_are_once_and_in_order(checker.seed, erp);
+    checker.look(stage);
+}
+
 /// Follows what happens to every message, from one death of the hub to the next.
-struct Checker {
+pub struct Checker {
     seed: u64,
+    queues: &'static [&'static str],
     /// How often a message was in the hands of a hub that died.
     died: BTreeMap<i64, u32>,
     /// How often the disk was full. A lock runs out where it is full for long, and that counts.
-    full: u32,
+    pub full: u32,
 }
 
 impl Checker {
+    pub fn new(seed: u64, queues: &'static [&'static str]) -> Checker {
+        Checker { seed, queues, died: BTreeMap::new(), full: 0 }
+    }
+
     /// Holds what has happened so far, while nothing happens.
-    fn look(&mut self, stage: &Stage, erp: &Erp) {
+    pub fn look(&mut self, stage: &Stage) {
         let seed = self.seed;
-        effects_are_once_and_in_order(seed, erp);
         let store = store::Store::open(stage.world.dir.join(".ironbridge"), store::Options::default()).unwrap();
         let mut notes = Vec::new();
         let mut place = 0;
@@ -209,12 +222,14 @@ impl Checker {
             }
         }
         // What waits has not ended, is in one place, and was delivered as often as it failed or its hub died with it.
-        let queue = "events/buyers/subscriptions/erp";
-        let waiting: Vec<Peeked> = store.peek(queue, 0, 1000).unwrap().unwrap_or_default();
+        let waiting = |queue: &&str| store.peek(queue, 0, 1000).unwrap().unwrap_or_default();
+        let waiting: Vec<Peeked> = self.queues.iter().flat_map(waiting).collect();
+        let mut places = BTreeSet::new();
         let dead: Vec<i64> =
             store.dead_letters(&store::dead_letters::Filter::default(), 1000).unwrap().iter().map(|l| l.seq).collect();
         for peeked in &waiting {
             let seq = peeked.seq;
+            assert!(places.insert(seq), "seed {seed}: message {seq} waits in two places");
             assert!(!ended.contains(&seq), "seed {seed}: message {seq} has ended, and waits");
             assert!(!dead.contains(&seq), "seed {seed}: message {seq} is a dead letter, and waits");
             let failures = counted.get(&seq).copied().unwrap_or_default();

@@ -335,7 +335,7 @@ fn lines_that_nothing_tells_apart_are_refused_before_anything_is_read() {
 #[test]
 fn chaos_leaves_each_order_with_its_lines() {
     let first = from_environment("IRONBRIDGE_SEED", 1);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 1).min(40) {
+    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 1) {
         println!("seed {seed}");
         one_story(seed);
     }

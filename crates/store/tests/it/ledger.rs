@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use store::ledger::{Entry, Op, State, Totals};
 use store::{Error, OpResult, leases};
 
-use crate::support::{Bench, key};
+use crate::support::{Bench, cases, key};
 
 fn entry(text: &str, state: State, hash: u128) -> Entry {
     Entry {
@@ -81,7 +81,7 @@ fn a_refused_commit_leaves_the_totals_alone() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(24), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The kept totals are what counting would give, whatever was put, removed or cleared, one by one or together.
     #[test]

@@ -9,7 +9,7 @@ use store::queue::{LockToken, Message, NewMessage, Op, Place, Problem, Sent, Ses
 use store::{Error, OpResult};
 
 use self::plain::{Held, Known, LOCK, MAX_DELIVERIES, Model, TTL, WINDOW};
-use crate::support::Bench;
+use crate::support::{Bench, cases};
 
 /// The system under test beside its model.
 struct Pair {
@@ -374,13 +374,8 @@ fn steps() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
     proptest::collection::vec((0u8..120, any::<u8>(), any::<u8>()), 1..120)
 }
 
-/// `PROPTEST_CASES`, or few.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(32)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(32), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_queue_does_what_its_model_does(steps in steps()) {

@@ -66,3 +66,8 @@ fn open(dir: &std::path::Path, now: &Arc<AtomicI64>, failpoints: Failpoints) -> 
 pub fn key(text: &str) -> Key {
     Key::of(&[text.into()]).unwrap()
 }
+
+/// `PROPTEST_CASES`, or few.
+pub fn cases(few: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(few)
+}
