@@ -252,9 +252,8 @@ impl Story {
             let rest: Vec<_> = buyers.keys().filter(|key| !there.contains_key(*key) && !told.contains(*key)).collect();
             assert!(rest.is_empty(), "{which}: {rest:?} are gone from Dynamics, and here");
         }
-        for key in told.iter().filter(|key| good.contains_key(*key)) {
-            panic!("{which}: {key} is as it should be, and a dead letter: {letters:#}");
-        }
+        let needless = told.iter().find(|key| good.contains_key(*key));
+        assert_eq!(needless, None, "{which}: it is as it should be, and a dead letter: {letters:#}");
         let before = self.effects();
         let again = world.run();
         assert!(again["error"].is_null(), "{which}: {again:#}");
