@@ -13,6 +13,7 @@ mod query;
 mod rights;
 mod sink;
 mod source;
+mod usual;
 mod value;
 
 use std::path::{Path, PathBuf};

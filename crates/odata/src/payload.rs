@@ -30,13 +30,37 @@ pub enum Metadata {
 /// A text in JSON's quotes.
 pub fn quoted(out: &mut String, text: &str) {
     out.push('"');
-    // Most texts have nothing to escape, which is seen of all their bytes together sooner than of one after the other.
-    if text.bytes().fold(false, |any, byte| any | is_escaped(byte)) {
+    if has_escaped(text.as_bytes()) {
         escaped(out, text)
     } else {
         out.push_str(text)
     }
     out.push('"');
+}
+
+/// Whether any byte has to be escaped. Most texts are short and have none, which is seen of eight bytes at a time.
+#[inline]
+fn has_escaped(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let any = |word: u64| any_escaped(word) != 0;
+    match text.last_chunk::<8>() {
+        // The last eight may be looked at twice.
+        Some(last) => words.iter().any(|word| any(u64::from_le_bytes(*word))) || any(u64::from_le_bytes(*last)),
+        None => rest.iter().any(|byte| is_escaped(*byte)),
+    }
+}
+
+/// Not zero where one of eight bytes has to be escaped.
+///
+/// *Source*: "Determine if a word has a byte less than n" of Bit Twiddling Hacks; a byte is another one where their
+/// difference is less than one.
+#[inline]
+fn any_escaped(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word;
+    let is = |byte: u8| less(word ^ (EACH * u64::from(byte)), 1);
+    (less(word, b' ') | is(b'"') | is(b'\\')) & HIGH
 }
 
 fn is_escaped(byte: u8) -> bool {
@@ -61,7 +85,21 @@ fn escaped(out: &mut String, text: &str) {
 }
 
 /// One value of a property. *Shape*: a blank is `null`; a date is midnight UTC.
+#[inline]
 pub fn value(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
+    match value {
+        ValueRef::Text(text) => quoted(out, text),
+        ValueRef::Blank => out.push_str("null"),
+        ValueRef::Int(number) if !style.numbers_as_text => whole(out, number),
+        ValueRef::Decimal(number) if !style.numbers_as_text => decimal(out, &number),
+        ValueRef::Date(date) => day(out, date),
+        ValueRef::Guid(guid) => quoted_guid(out, guid),
+        rarer => rare(out, rarer, ty, style),
+    }
+}
+
+/// What a page has less often.
+fn rare(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
     match value {
         ValueRef::Blank | ValueRef::Rows(_) | ValueRef::Bytes(_) => out.push_str("null"),
         ValueRef::Bool(yes) => out.push_str(if yes { "true" } else { "false" }),
@@ -77,15 +115,17 @@ pub fn value(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
         ValueRef::LocalDateTime(at) => {
             written(out, format_args!("\"{}\"", TimeZone::UTC.to_timestamp(at).unwrap_or_default()));
         }
-        ValueRef::Guid(guid) => {
-            out.push('"');
-            out.push_str(guid.hyphenated().encode_lower(&mut [0; 36]));
-            out.push('"');
-        }
+        ValueRef::Guid(guid) => quoted_guid(out, guid),
         ValueRef::Time(time) => written(out, format_args!("\"{time}\"")),
         ValueRef::Text(text) | ValueRef::Choice(text) => quoted(out, text),
         ValueRef::Reference(reference) => quoted(out, &reference.to_string()),
     }
+}
+
+fn quoted_guid(out: &mut String, guid: Uuid) {
+    out.push('"');
+    out.push_str(guid.hyphenated().encode_lower(&mut [0; 36]));
+    out.push('"');
 }
 
 fn written(out: &mut String, what: std::fmt::Arguments<'_>) {
@@ -112,10 +152,7 @@ fn whole(out: &mut String, number: i64) {
     padded(out, number.unsigned_abs(), 1);
 }
 
-/// Every two digits, one after the other.
-const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
-                     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-
+/// At least so many digits.
 fn padded(out: &mut String, number: u64, least: usize) {
     if number >= 100 || least > 2 {
         padded(out, number / 100, least.saturating_sub(2).max(1));
@@ -123,14 +160,20 @@ fn padded(out: &mut String, number: u64, least: usize) {
     } else if number >= 10 || least == 2 {
         pair(out, number);
     } else {
-        let at = number as usize * 2 + 1;
-        out.push_str(&PAIRS[at..=at]);
+        digit(out, number);
     }
 }
 
+#[inline]
 fn pair(out: &mut String, number: u64) {
-    let at = number as usize * 2;
-    out.push_str(&PAIRS[at..at + 2]);
+    digit(out, number / 10);
+    digit(out, number);
+}
+
+/// The last digit of a number.
+#[inline]
+fn digit(out: &mut String, number: u64) {
+    out.push(char::from(b'0' + (number % 10) as u8));
 }
 
 fn decimal(out: &mut String, number: &Decimal) {
@@ -145,25 +188,36 @@ fn decimal(out: &mut String, number: &Decimal) {
     if number.is_sign_negative() && digits > 0 {
         out.push('-');
     }
-    let one = 10u64.pow(scale);
-    padded(out, digits / one, 1);
-    if scale > 0 {
-        out.push('.');
-        padded(out, digits % one, scale as usize);
+    match scale {
+        0 => padded(out, digits, 1),
+        // What money has, without a division that the processor takes long for.
+        1 => fraction(out, digits / 10, digits % 10, 1),
+        2 => fraction(out, digits / 100, digits % 100, 2),
+        scale => {
+            let one = 10u64.pow(scale);
+            fraction(out, digits / one, digits % one, scale);
+        }
     }
+}
+
+fn fraction(out: &mut String, whole: u64, part: u64, digits: u32) {
+    padded(out, whole, 1);
+    out.push('.');
+    padded(out, part, digits as usize);
 }
 
 /// Midnight UTC.
 fn day(out: &mut String, date: Date) {
-    let Ok(year) = u64::try_from(date.year()) else {
+    let Ok(year @ 0..=9999) = u64::try_from(date.year()) else {
         let _ = write!(out, "\"{date}T00:00:00Z\"");
         return;
     };
     out.push('"');
-    padded(out, year, 4);
+    pair(out, year / 100);
+    pair(out, year % 100);
     for part in [date.month(), date.day()] {
         out.push('-');
-        padded(out, part.unsigned_abs().into(), 2);
+        pair(out, part.unsigned_abs().into());
     }
     out.push_str("T00:00:00Z\"");
 }
@@ -249,5 +303,35 @@ mod tests {
         check(Value::Date("2026-11-23".parse().unwrap()), Edm::Date, false, "\"2026-11-23T00:00:00Z\"");
         check(Value::text("a\"b\\c\u{1}\nü"), Edm::String, false, "\"a\\\"b\\\\c\\u0001\\nü\"");
         check(Value::Blank, Edm::String, false, "null");
+        check(Value::Date("-000001-12-31".parse().unwrap()), Edm::Date, false, "\"-000001-12-31T00:00:00Z\"");
+        check(Value::Date("9999-12-31".parse().unwrap()), Edm::Date, false, "\"9999-12-31T00:00:00Z\"");
+        for (text, expected) in
+            [("12.5", "12.5"), ("0.07", "0.07"), ("-100.10", "-100.10"), ("7.003", "7.003"), ("-0.00", "0.00")]
+        {
+            check(decimal(text), Edm::Decimal(None), false, expected);
+        }
+    }
+
+    /// Wherever it stands, and whatever stands around it.
+    #[test]
+    fn what_has_to_be_escaped_is_found_everywhere() {
+        for length in 0..40 {
+            for other in ["a", "!", "#", "[", "]", " ", "\u{7f}", "ü", "東", "\u{10ffff}"] {
+                let plain = other.repeat(length);
+                let mut out = String::new();
+                quoted(&mut out, &plain);
+                assert_eq!(out, format!("\"{plain}\""));
+                for (at, _) in plain.char_indices() {
+                    for (special, written) in
+                        [("\"", "\\\""), ("\\", "\\\\"), ("\n", "\\n"), ("\u{1f}", "\\u001f"), ("\0", "\\u0000")]
+                    {
+                        let (mut text, mut out) = (plain.clone(), String::new());
+                        text.insert_str(at, special);
+                        quoted(&mut out, &text);
+                        assert_eq!(out, format!("\"{}{written}{}\"", &plain[..at], &plain[at..]));
+                    }
+                }
+            }
+        }
     }
 }

@@ -13,6 +13,10 @@ use uuid::Uuid;
 
 use crate::{Reference, Row, Schema, ValueRef};
 
+mod unread;
+
+pub use unread::UnreadBuilder;
+
 /// Rows with a shared schema. *Shape*: at most 4 GiB of text; immutable once built.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -113,7 +117,21 @@ impl Batch {
     #[inline]
     pub fn get(&self, row: usize, column: usize) -> ValueRef<'_> {
         assert!(column < self.schema.len(), "the column is in the schema");
-        match self.cells[row * self.schema.len() + column] {
+        self.value(&self.cells[row * self.schema.len() + column])
+    }
+
+    /// The values of one column, from the first row on.
+    ///
+    /// # Panics
+    /// If the column is not in the batch.
+    pub fn column(&self, column: usize) -> impl ExactSizeIterator<Item = ValueRef<'_>> {
+        assert!(column < self.schema.len(), "the column is in the schema");
+        self.cells.chunks_exact(self.schema.len()).map(move |row| self.value(&row[column]))
+    }
+
+    #[inline]
+    fn value(&self, cell: &Cell) -> ValueRef<'_> {
+        match *cell {
             Cell::Blank => ValueRef::Blank,
             Cell::Bool(v) => ValueRef::Bool(v),
             Cell::Int(v) => ValueRef::Int(v),

@@ -187,13 +187,13 @@ impl Selection {
         };
         let places = properties.iter().map(place).collect::<Option<_>>()?;
         let key: Vec<usize> = self.key.iter().map(|at| column(*at)).collect::<Option<_>>()?;
+        if !plain.takes(&answer.rows, rows, &binding) {
+            return None;
+        }
         let is_hashed = exposed.scheme == Scheme::Hashed;
         let (mut guids, mut keys) = (Vec::with_capacity(rows), Vec::new());
         let mut parts: Vec<ValueRef<'_>> = Vec::with_capacity(key.len());
         for row in answer.rows.rows().take(rows) {
-            if !plain.takes(row, &binding) {
-                return None;
-            }
             parts.clear();
             parts.extend(key.iter().map(|column| row.at(*column)));
             guids.push(if is_hashed {

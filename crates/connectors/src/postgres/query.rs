@@ -190,7 +190,7 @@ impl Table {
         if let Some(session) = guard.session.take() {
             self.keep(session);
         }
-        Ok(gathered.answer(count))
+        Ok(gathered.answer(count)?)
     }
 }
 

@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use record::query::{Answer, Query};
-use record::{Batch, BatchBuilder, Code, Fault, ReadSpec, Schema, Value, ValueRef};
+use record::{Code, Fault, ReadSpec, Schema, UnreadBuilder, Value};
 
 /// Sessions that are kept open for the next question.
 const KEPT: usize = 16;
+
+/// Why a text cannot be read.
+pub(crate) const NOT_UTF_8: &str = "this text is not UTF-8";
 
 /// Rows that there is room for before they come: more of them make it as they do.
 const ROOM: usize = 512;
@@ -40,8 +43,8 @@ pub(crate) struct Gathered<'a> {
     system: &'a str,
     spec: &'a ReadSpec,
     schema: Arc<Schema>,
-    rows: BatchBuilder,
-    at: usize,
+    /// What needs nothing made of it is put there at once.
+    pub rows: UnreadBuilder,
 }
 
 impl<'a> Gathered<'a> {
@@ -52,9 +55,9 @@ impl<'a> Gathered<'a> {
             columns.columns()[at].clone()
         });
         let schema = Schema::new(wanted.collect());
-        let mut rows = Batch::builder(schema.clone());
+        let mut rows = UnreadBuilder::new(schema.clone());
         rows.reserve(usize::try_from(query.limit).unwrap_or(ROOM).min(ROOM));
-        Gathered { system, spec, rows, schema, at: 0 }
+        Gathered { system, spec, rows, schema }
     }
 
     /// The columns of the answer.
@@ -62,33 +65,34 @@ impl<'a> Gathered<'a> {
         self.schema.clone()
     }
 
-    /// The next value, as the source has it: nothing of it is copied on the way.
-    pub fn push_as_it_is(&mut self, value: ValueRef<'_>) {
-        self.rows.push(value);
-        self.at += 1;
-    }
-
     /// The next value, row by row. *Errors*: a value that cannot be read: there is no answer without it.
     pub fn push(&mut self, value: Result<Value, String>) -> Result<(), Fault> {
         match value {
             Ok(value) => {
                 self.rows.push(value.as_ref());
-                self.at += 1;
                 Ok(())
             }
-            Err(why) => {
-                let table = &self.spec.table;
-                let column = &self.schema.columns()[self.at % self.schema.len()].name;
-                Err(Fault::reject(Code("IB0606"), format!("a row of `{table}` cannot be read: {why}"))
-                    .at_system(self.system)
-                    .at_table(table)
-                    .at_column(&**column)
-                    .fix("correct the value in the source"))
-            }
+            Err(why) => Err(match self.rows.unreadable() {
+                Some(before) => unreadable(self.system, self.spec, &self.schema, before, NOT_UTF_8),
+                None => unreadable(self.system, self.spec, &self.schema, self.rows.cells(), &why),
+            }),
         }
     }
 
-    pub fn answer(self, count: Option<u64>) -> Answer {
-        Answer { rows: self.rows.finish(), count }
+    /// *Errors*: a text that is none: there is no answer without it.
+    pub fn answer(self, count: Option<u64>) -> Result<Answer, Fault> {
+        let Gathered { system, spec, schema, rows } = self;
+        let rows = rows.finish().map_err(|cell| unreadable(system, spec, &schema, cell, NOT_UTF_8))?;
+        Ok(Answer { rows, count })
     }
+}
+
+/// Why there is no page: `cell` is counted over all its rows.
+fn unreadable(system: &str, spec: &ReadSpec, schema: &Schema, cell: usize, why: &str) -> Fault {
+    let (table, columns) = (&spec.table, schema.columns());
+    Fault::reject(Code("IB0606"), format!("a row of `{table}` cannot be read: {why}"))
+        .at_system(system)
+        .at_table(table)
+        .at_column(&*columns[cell % columns.len()].name)
+        .fix("correct the value in the source")
 }

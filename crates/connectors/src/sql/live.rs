@@ -101,7 +101,7 @@ impl Table {
             }
         }
         self.kept.keep(asking);
-        Ok(gathered.answer(count))
+        Ok(gathered.answer(count)?)
     }
 
     fn too_many(&self, values: usize) -> Fault {

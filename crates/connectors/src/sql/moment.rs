@@ -51,15 +51,17 @@ pub(crate) fn parse(text: &str) -> Option<Moment> {
 }
 
 /// `2026-11-23` and nothing else: most dates are written so, and a page has hundreds.
-pub(crate) fn day(text: &str) -> Option<Date> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text.as_bytes() else { return None };
-    let number = |digits: &[u8]| {
-        digits
-            .iter()
-            .try_fold(0i16, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0')))
-    };
-    let (month, day) = (number(&[m1, m2])?, number(&[d1, d2])?);
-    Date::new(number(&[y1, y2, y3, y4])?, month as i8, day as i8).ok()
+#[inline]
+pub(crate) fn day(text: &[u8]) -> Option<Date> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
+    let digit = |digit: u8| i16::from(digit.wrapping_sub(b'0'));
+    let digits = [y1, y2, y3, y4, m1, m2, d1, d2];
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let year = digit(y1) * 1_000 + digit(y2) * 100 + digit(y3) * 10 + digit(y4);
+    let (month, day) = (digit(m1) * 10 + digit(m2), digit(d1) * 10 + digit(d2));
+    Date::new(year, month as i8, day as i8).ok()
 }
 
 /// `+02`, `+0200`, `+02:00`: PostgreSQL writes the first, ISO 8601 the others.

@@ -7,6 +7,11 @@
 use record::query::{Comparison, Expr, Function, Order, Query};
 use record::{Schema, Type, Value};
 
+mod first;
+
+use first::First;
+pub(crate) use first::Onwards;
+
 /// What an expression gives, as far as SQL has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
@@ -88,7 +93,7 @@ pub(crate) trait Dialect {
 
     /// Whether these columns together have an index that orders rows as [`Dialect::column`] compares them, no two rows have
     /// the same in them, and none of them is ever blank: then the index alone finds where a page begins.
-    fn seeks(&self, order: &[&str]) -> bool {
+    fn seeks(&self, order: &[(&str, &Type)]) -> bool {
         let _ = order;
         false
     }
@@ -106,6 +111,8 @@ pub(crate) trait Dialect {
 pub(crate) struct Statements {
     pub rows: String,
     pub bound: Vec<(Value, Sort)>,
+    /// The rows from a known one on, where that is a way to find them; nothing else is bound then.
+    pub onwards: Option<Onwards>,
     /// `SELECT count(*)`, where it was asked for, and what is bound there.
     pub count: Option<String>,
     pub count_bound: Vec<(Value, Sort)>,
@@ -144,28 +151,23 @@ pub(crate) fn write(dialect: &dyn Dialect, from: &str, schema: &Schema, query: &
     let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", order.join(", ")) };
     let (limit, skip) = (query.limit.min(i64::MAX as u64), query.skip.min(i64::MAX as u64));
     let page = |limit, skip| dialect.page(limit, skip, !order.is_empty());
-    let rows = match writer.first_of_page(query) {
-        // The rows before the page are counted in the index, and not looked at.
-        Some((columns_of_order, comparison)) => {
-            let first = format!("SELECT {columns_of_order} FROM {from}{order}{}", page(1, skip));
-            format!(
-                "SELECT {columns} FROM {from} WHERE ({columns_of_order}) {comparison} ({first}){order}{}",
-                page(limit, 0)
-            )
-        }
+    let first = First::of(dialect, schema, query);
+    let onwards = first.as_ref().and_then(|first| first.onwards(dialect, from, &columns, &order, query));
+    let rows = match first {
+        Some(first) => first.page(dialect, from, &columns, &order, limit, skip),
         None => format!("SELECT {columns} FROM {from}{filter}{order}{}", page(limit, skip)),
     };
     let count = query.count.then(|| format!("SELECT count(*) FROM {from}{filter}"));
     let bound = writer.bound;
     if dialect.is_numbered() {
-        return Statements { rows, bound, count, count_bound };
+        return Statements { rows, bound, onwards, count, count_bound };
     }
     let (rows, bound_by_place) = by_place(&rows, &bound);
     let (count, count_bound) = match count.map(|count| by_place(&count, &count_bound)) {
         Some((count, bound)) => (Some(count), bound),
         None => (None, Vec::new()),
     };
-    Statements { rows, bound: bound_by_place, count, count_bound }
+    Statements { rows, bound: bound_by_place, onwards, count, count_bound }
 }
 
 /// Whether an expression can be written: each column has a type that SQL and we mean alike.
@@ -213,26 +215,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The columns that a page of the whole table begins with and how they compare with its first row, where the index
-    /// finds that row.
-    fn first_of_page(&self, query: &Query) -> Option<(String, &'static str)> {
-        if query.skip == 0 || query.filter.is_some() {
-            return None;
-        }
-        let column = |order: &Order| match &order.by {
-            Expr::Column(name) => Some(name.clone()),
-            _ => None,
-        };
-        let names: Vec<String> = query.order.iter().map(column).collect::<Option<_>>()?;
-        let descending = query.order.first()?.descending;
-        let is_one_way = query.order.iter().all(|order| order.descending == descending);
-        let seeks = is_one_way && self.dialect.seeks(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let columns: Vec<String> = names.iter().map(|name| self.dialect.column(name, self.type_of(name))).collect();
-        seeks.then(|| (columns.join(", "), if descending { "<=" } else { ">=" }))
-    }
-
     fn type_of(&self, name: &str) -> &Type {
-        self.schema.index(name).map_or(&Type::Unknown, |at| &self.schema.columns()[at].ty)
+        type_of(self.schema, name)
     }
 
     fn order(&mut self, order: &Order) -> String {
@@ -466,6 +450,10 @@ impl Writer<'_> {
             _ => Sort::Bool,
         }
     }
+}
+
+fn type_of<'s>(schema: &'s Schema, name: &str) -> &'s Type {
+    schema.index(name).map_or(&Type::Unknown, |at| &schema.columns()[at].ty)
 }
 
 /// The column that is compared as the source does it.

@@ -44,7 +44,10 @@ pub(crate) fn read(text: &str, ty: &Type, times: &Times) -> Result<Value, String
         Type::Guid => trimmed.parse().map(Value::Guid).map_err(|_| cannot(ty, "a text")),
         Type::Time => trimmed.parse().map(Value::Time).map_err(|_| cannot(ty, "a text")),
         Type::Date => {
-            match moment::day(trimmed).map(|day| Moment::Civil(day.into())).or_else(|| moment::parse(trimmed)) {
+            match moment::day(trimmed.as_bytes())
+                .map(|day| Moment::Civil(day.into()))
+                .or_else(|| moment::parse(trimmed))
+            {
                 Some(Moment::Civil(civil)) => Ok(Value::Date(civil.date())),
                 _ => Err(cannot(ty, "a text")),
             }

@@ -6,6 +6,8 @@
 //! takes longer than reading a row. It gets [`IN_PLACE`] and waits for no lock; one that needs more is ended, and begun
 //! again on a thread that may wait.
 
+mod marks;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,9 +15,12 @@ use std::time::{Duration, Instant};
 use record::query::{Answer, Expr, Function, Query};
 use record::{BoxFuture, Fault, Queryable, ReadSpec, Schema, Type, Value};
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
+
+use marks::Marks;
 
 use super::source::plan::Plan;
+use super::usual::Usual;
 use super::{Database, catalog, fault, value};
 use crate::sql::asked::{Gathered, Kept};
 use crate::sql::query::{Dialect, Sort, Statements, accepts, write};
@@ -38,7 +43,7 @@ pub(super) struct Table {
 struct Shared {
     database: Database,
     spec: ReadSpec,
-    kept: Kept<Connection>,
+    kept: Kept<Session>,
     schema: OnceLock<Arc<Schema>>,
     /// Columns of text that SQLite may compare by other rules than their characters.
     loose: OnceLock<Vec<String>>,
@@ -47,6 +52,12 @@ struct Shared {
     /// What no two rows have in common, and is never blank.
     primary: OnceLock<Vec<String>>,
     short: Mutex<HashSet<String>>,
+}
+
+/// A connection, and what it knows of the table.
+struct Session {
+    connection: Connection,
+    marks: Marks,
 }
 
 impl Table {
@@ -77,7 +88,7 @@ impl Queryable for Table {
             let schema = schema.clone();
             return Box::pin(async move { Ok(schema) });
         }
-        self.blocking(|shared| shared.with(Duration::ZERO, |connection| shared.schema(connection)))
+        self.blocking(|shared| shared.with(Duration::ZERO, |session| shared.schema(&session.connection)))
     }
 
     fn accepts(&self, expr: &Expr, schema: &Schema) -> bool {
@@ -107,7 +118,7 @@ impl Queryable for Table {
             self.blocking(move |shared| {
                 let began = Instant::now();
                 let answer =
-                    shared.with(query.within, |connection| shared.answer(connection, &schema, &statements, &query))?;
+                    shared.with(query.within, |session| shared.answer(session, &schema, &statements, &query))?;
                 shared.note(&statements, began.elapsed() <= SHORT);
                 Ok(answer)
             })
@@ -130,18 +141,18 @@ impl From<rusqlite::Error> for Failed {
 
 impl Shared {
     /// Works with a connection that is kept; one that failed is closed.
-    fn with<T>(&self, within: Duration, work: impl FnOnce(&Connection) -> Result<T, Failed>) -> Result<T, Fault> {
+    fn with<T>(&self, within: Duration, work: impl FnOnce(&mut Session) -> Result<T, Failed>) -> Result<T, Fault> {
         let worked = (|| {
-            let mut connection = match self.kept.take() {
-                Some(connection) => connection,
+            let mut session = match self.kept.take() {
+                Some(session) => session,
                 None => self.connect()?,
             };
             let within = if within.is_zero() { self.database.timeout } else { within };
             let until = Instant::now() + within;
-            connection.progress_handler(1_000, Some(move || Instant::now() > until))?;
-            let result = work(&connection)?;
-            connection.progress_handler(0, None::<fn() -> bool>)?;
-            self.kept.keep(connection);
+            session.connection.progress_handler(1_000, Some(move || Instant::now() > until))?;
+            let result = work(&mut session)?;
+            session.connection.progress_handler(0, None::<fn() -> bool>)?;
+            self.kept.keep(session);
             Ok(result)
         })();
         worked.map_err(|failed| self.fault(failed))
@@ -159,19 +170,19 @@ impl Shared {
         if !self.short.lock().expect("nothing panics while it looks here").contains(&statements.rows) {
             return None;
         }
-        let mut connection = self.kept.take()?;
+        let mut session = self.kept.take()?;
         let answered = (|| {
-            connection.busy_timeout(Duration::ZERO)?;
+            session.connection.busy_timeout(Duration::ZERO)?;
             let until = Instant::now() + IN_PLACE;
-            connection.progress_handler(1_000, Some(move || Instant::now() > until))?;
-            let answered = self.answer(&connection, schema, statements, query);
-            connection.progress_handler(0, None::<fn() -> bool>)?;
-            connection.busy_timeout(self.database.timeout)?;
+            session.connection.progress_handler(1_000, Some(move || Instant::now() > until))?;
+            let answered = self.answer(&mut session, schema, statements, query);
+            session.connection.progress_handler(0, None::<fn() -> bool>)?;
+            session.connection.busy_timeout(self.database.timeout)?;
             Ok(answered)
         })();
         match answered {
             Ok(Ok(answer)) => {
-                self.kept.keep(connection);
+                self.kept.keep(session);
                 Some(Ok(answer))
             }
             // A statement that was ended leaves the connection as good as it was, and what it has prepared.
@@ -182,7 +193,7 @@ impl Shared {
                 ) =>
             {
                 self.note(statements, false);
-                self.kept.keep(connection);
+                self.kept.keep(session);
                 None
             }
             Ok(Err(failed)) | Err(failed) => Some(Err(self.fault(failed))),
@@ -201,11 +212,11 @@ impl Shared {
         }
     }
 
-    fn connect(&self) -> Result<Connection, Failed> {
+    fn connect(&self) -> Result<Session, Failed> {
         let connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         super::functions::teach(&connection, self.times())?;
-        Ok(connection)
+        Ok(Session { connection, marks: Marks::default() })
     }
 
     fn times(&self) -> Times {
@@ -272,31 +283,16 @@ impl Shared {
 
     fn answer(
         &self,
-        connection: &Connection,
+        session: &mut Session,
         schema: &Schema,
         statements: &Statements,
         query: &Query,
     ) -> Result<Answer, Failed> {
+        let Session { connection, marks } = session;
         // Rows and their count are of one moment.
         let _moment = if statements.count.is_some() { Some(connection.unchecked_transaction()?) } else { None };
-        let mut statement = connection.prepare_cached(&statements.rows)?;
-        let bound = statements.bound.iter().map(|(value, sort)| bind(value, *sort));
-        let mut rows = statement.query(rusqlite::params_from_iter(bound))?;
         let mut gathered = Gathered::new(&self.database.system, &self.spec, schema, query);
-        let (wanted, times) = (gathered.schema(), self.times());
-        while let Some(row) = rows.next()? {
-            for (at, column) in wanted.columns().iter().enumerate() {
-                let cell = row.get_ref(at)?;
-                match value::as_it_is(cell, &column.ty) {
-                    Some(value) => gathered.push_as_it_is(value),
-                    None => {
-                        let value = value::read(cell, &column.ty, &times);
-                        gathered.push(value).map_err(|fault| Failed::Fault(Box::new(fault)))?;
-                    }
-                }
-            }
-        }
-        drop(rows);
+        self.rows(connection, marks, statements, &mut gathered)?;
         let count = match &statements.count {
             None => None,
             Some(sql) => {
@@ -306,7 +302,68 @@ impl Shared {
                 Some(count.unsigned_abs())
             }
         };
-        Ok(gathered.answer(count))
+        gathered.answer(count).map_err(|fault| Failed::Fault(Box::new(fault)))
+    }
+
+    fn rows(
+        &self,
+        connection: &Connection,
+        marks: &mut Marks,
+        statements: &Statements,
+        gathered: &mut Gathered<'_>,
+    ) -> Result<(), Failed> {
+        let bound = statements.bound.iter().map(|(value, sort)| bind(value, *sort));
+        let Some(onwards) = &statements.onwards else {
+            return self.read(connection, &statements.rows, bound, gathered, |_, _| ());
+        };
+        let mut version = connection.prepare_cached("PRAGMA data_version")?;
+        let (version, _moment) = marks::version(&mut version)?;
+        marks.are_of(version);
+        let known = marks.before(&onwards.order, onwards.skip);
+        let note = |at: u64, row: &Row<'_>| {
+            // A key that cannot be read is no place to go on from; the page says so itself.
+            if (at == 0 || at + 1 == onwards.limit)
+                && let Ok(key) = marks::key(row, &onwards.key)
+            {
+                marks.note(&onwards.order, onwards.skip + at, key);
+            }
+        };
+        match known {
+            Some((key, further)) => {
+                let further = Sql::Integer(i64::try_from(further).unwrap_or(i64::MAX));
+                let bound = key.into_iter().chain([further]);
+                self.read(connection, &onwards.rows, bound, gathered, note)
+            }
+            None => self.read(connection, &statements.rows, bound, gathered, note),
+        }
+    }
+
+    /// Gathers the rows of a statement. `seen` is told each of them with how many came before it.
+    fn read(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        bound: impl Iterator<Item = Sql>,
+        gathered: &mut Gathered<'_>,
+        mut seen: impl FnMut(u64, &Row<'_>),
+    ) -> Result<(), Failed> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(bound))?;
+        let (wanted, times) = (gathered.schema(), self.times());
+        let usual: Vec<Usual> = wanted.columns().iter().map(|column| Usual::of(&column.ty)).collect();
+        let mut before = 0;
+        while let Some(row) = rows.next()? {
+            seen(before, row);
+            before += 1;
+            for (at, usual) in usual.iter().enumerate() {
+                let cell = row.get_ref(at)?;
+                if !usual.put(cell, &mut gathered.rows) {
+                    let value = value::read(cell, &wanted.columns()[at].ty, &times);
+                    gathered.push(value).map_err(|fault| Failed::Fault(Box::new(fault)))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -396,10 +453,13 @@ impl Dialect for Lite<'_> {
         }
     }
 
-    fn seeks(&self, order: &[&str]) -> bool {
-        // Its own rule of comparing is that of its index.
-        let is_by_index = |name: &&str| !self.is_loose(name) && self.primary.iter().any(|known| known == name);
-        let is_total = self.primary.iter().all(|name| order.contains(&name.as_str()));
+    fn seeks(&self, order: &[(&str, &Type)]) -> bool {
+        // Its own rule of comparing is that of its index, and nothing is made of it before.
+        let is_by_index = |(name, ty): &(&str, &Type)| {
+            let is_stored = !matches!(ty, Type::DateTime | Type::Date | Type::Guid);
+            is_stored && !self.is_loose(name) && self.primary.iter().any(|known| known == name)
+        };
+        let is_total = self.primary.iter().all(|name| order.iter().any(|(by, _)| by == name));
         !self.primary.is_empty() && is_total && order.iter().all(is_by_index)
     }
 

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use record::{Decimal, Type, Value};
 use rusqlite::types::ValueRef;
 
+use crate::sql::asked::NOT_UTF_8;
 use crate::sql::text::{self, Times, cannot};
 use crate::sql::watermark::UNIX_SECONDS_MAX;
 
@@ -61,7 +62,7 @@ pub(super) fn read(cell: ValueRef<'_>, ty: &Type, times: &Times) -> Result<Value
         ValueRef::Integer(number) => integer(number, ty, times),
         ValueRef::Real(number) => real(number, ty),
         ValueRef::Text(bytes) => {
-            let text = std::str::from_utf8(bytes).map_err(|_| "this text is not UTF-8".to_owned())?;
+            let text = std::str::from_utf8(bytes).map_err(|_| NOT_UTF_8.to_owned())?;
             text::read(text, ty, times)
         }
         ValueRef::Blob(bytes) => match ty {
@@ -72,16 +73,6 @@ pub(super) fn read(cell: ValueRef<'_>, ty: &Type, times: &Times) -> Result<Value
                 Err(_) => Err(cannot(ty, "bytes")),
             },
         },
-    }
-}
-
-/// The cell where nothing has to be made of it: nothing of it is copied.
-pub(super) fn as_it_is<'a>(cell: ValueRef<'a>, ty: &Type) -> Option<record::ValueRef<'a>> {
-    match (cell, ty) {
-        (ValueRef::Null, _) => Some(record::ValueRef::Blank),
-        (ValueRef::Integer(number), Type::WholeNumber) => Some(record::ValueRef::Int(number)),
-        (ValueRef::Text(bytes), Type::Text { .. }) => std::str::from_utf8(bytes).ok().map(record::ValueRef::Text),
-        _ => None,
     }
 }
 
@@ -198,8 +189,7 @@ fn real(number: f64, ty: &Type) -> Result<Value, String> {
     if !number.is_finite() {
         return Err("this number is infinite".to_owned());
     }
-    let places = if let Type::Decimal { scale: Some(scale) } = ty { *scale } else { 4 };
-    if let Some(short) = short(number, places) {
+    if let Some(short) = short(number, places(ty)) {
         return Ok(Value::Decimal(short));
     }
     let exact =
@@ -217,16 +207,27 @@ fn real(number: f64, ty: &Type) -> Result<Value, String> {
     Ok(Value::Decimal(clean))
 }
 
+/// How many places a number with a fraction usually has.
+pub(super) fn places(ty: &Type) -> u32 {
+    if let Type::Decimal { scale: Some(scale) } = ty { *scale } else { 4 }
+}
+
 /// The number of few digits that this float was written as; nothing where there is none. It is the only one: two numbers
 /// of fifteen digits never have the same float.
-fn short(number: f64, places: u32) -> Option<Decimal> {
+#[inline]
+pub(super) fn short(number: f64, places: u32) -> Option<Decimal> {
     const TENS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
     let factor = *TENS.get(places as usize)?;
-    let digits = (number * factor).round();
-    if digits.abs() >= 1e15 || digits / factor != number {
+    let moved = number * factor;
+    if moved.is_nan() || moved.abs() >= 1e15 {
         return None;
     }
-    let (mut digits, mut places) = (digits as i64, places);
+    // The nearest whole number, where there is one at all: what is not nearest is seen by the way back.
+    let digits = (moved + 0.5f64.copysign(moved)) as i64;
+    if digits as f64 / factor != number {
+        return None;
+    }
+    let (mut digits, mut places) = (digits, places);
     while places > 0 && digits % 10 == 0 {
         (digits, places) = (digits / 10, places - 1);
     }

@@ -8,3 +8,4 @@ mod publish;
 mod rest;
 mod servers;
 mod stock;
+mod ways;

@@ -6,20 +6,31 @@ pub struct Pattern {
     runs: Vec<Run>,
     /// How many texts there are: asked for with every row.
     count: u128,
+    /// Where all texts have one length and there are few: how each byte of one counts.
+    places: Option<Vec<Place>>,
+}
+
+/// A place in a text of ASCII that has one length.
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    /// The run that it is of.
+    run: usize,
+    /// How many characters may stand there.
+    radix: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Run {
     /// Sorted, without repeats.
     alphabet: Vec<char>,
-    /// By the code of a character of ASCII, its place in the alphabet.
-    ascii: Vec<Option<u16>>,
+    /// By the code of a character of ASCII, its place in the alphabet; [`NONE`] where it is not in there.
+    ascii: Box<[u16; 256]>,
     min: u32,
     max: u32,
     count: u128,
-    /// Where all texts of it have one length and there are few: how many.
-    fixed: Option<u64>,
 }
+
+const NONE: u16 = u16::MAX;
 
 const COUNT_MAX: u128 = 1 << 122;
 const ALPHABET_MAX: usize = 256;
@@ -58,16 +69,18 @@ impl Pattern {
                 return None;
             }
             let count = count(alphabet.len(), min, max)?;
-            let place = |c: u8| alphabet.binary_search(&char::from(c)).ok().map(|place| place as u16);
-            let ascii = (0..128).map(place).collect();
-            let fixed = u64::try_from(count).ok().filter(|_| min == max);
-            runs.push(Run { alphabet, ascii, min, max, count, fixed });
+            let mut ascii = Box::new([NONE; 256]);
+            for (place, c) in alphabet.iter().enumerate().filter(|(_, c)| c.is_ascii()) {
+                ascii[*c as usize] = place as u16;
+            }
+            runs.push(Run { alphabet, ascii, min, max, count });
         }
         // A run that may be empty leaves the next one beside the one before it.
         let unclear = runs.iter().enumerate().any(|(at, run)| run.min == 0 && at + 1 < runs.len() && at > 0);
         let count =
             runs.iter().try_fold(1u128, |all, run| all.checked_mul(run.count).filter(|all| *all <= COUNT_MAX))?;
-        (!unclear && !runs.is_empty() && count > 1).then_some(Pattern { runs, count })
+        let places = places(&runs).filter(|_| u64::try_from(count).is_ok());
+        (!unclear && !runs.is_empty() && count > 1).then_some(Pattern { runs, count, places })
     }
 
     /// How many texts there are.
@@ -77,29 +90,23 @@ impl Pattern {
 
     pub fn number(&self, text: &str) -> Option<u128> {
         match self.short(text.as_bytes()) {
-            Some(number) => Some(number),
+            Some(number) => Some(number.into()),
             None => self.long(text),
         }
     }
 
-    /// Of a text of ASCII whose runs have one length each and few texts, in the arithmetic of 64 bits; nothing for another
-    /// one.
-    fn short(&self, mut bytes: &[u8]) -> Option<u128> {
-        let mut number: u128 = 0;
-        for run in &self.runs {
-            let count = run.fixed?;
-            let (digits, rest) = bytes.split_at_checked(run.min as usize)?;
-            bytes = rest;
-            let radix = run.alphabet.len() as u64;
-            let mut value = 0u64;
-            for byte in digits {
-                value = value * radix + u64::from((*run.ascii.get(usize::from(*byte))?)?);
+    /// Of a text of ASCII, where all texts have one length and there are few; nothing for another one.
+    fn short(&self, text: &[u8]) -> Option<u64> {
+        let places = self.places.as_ref().filter(|places| places.len() == text.len())?;
+        let mut number = 0u64;
+        for (place, byte) in places.iter().zip(text) {
+            let digit = self.runs[place.run].ascii[usize::from(*byte)];
+            if digit == NONE {
+                return None;
             }
-            if count > 1 {
-                number = number * u128::from(count) + u128::from(value);
-            }
+            number = number * place.radix + u64::from(digit);
         }
-        bytes.is_empty().then_some(number)
+        Some(number)
     }
 
     fn long(&self, text: &str) -> Option<u128> {
@@ -152,8 +159,8 @@ impl Pattern {
 
 impl Run {
     fn place(&self, c: char) -> Option<usize> {
-        match self.ascii.get(c as usize) {
-            Some(place) => place.map(usize::from),
+        match self.ascii.get(c as usize).filter(|_| c.is_ascii()) {
+            Some(place) => (*place != NONE).then_some(usize::from(*place)),
             None => self.alphabet.binary_search(&c).ok(),
         }
     }
@@ -161,6 +168,15 @@ impl Run {
     fn of_length(&self, length: u32) -> Option<u128> {
         (self.alphabet.len() as u128).checked_pow(length)
     }
+}
+
+/// The places of a text whose runs have one length each.
+fn places(runs: &[Run]) -> Option<Vec<Place>> {
+    let of = |(run, of): (usize, &Run)| {
+        let place = Place { run, radix: of.alphabet.len() as u64 };
+        (of.min == of.max).then(|| vec![place; of.min as usize])
+    };
+    runs.iter().enumerate().map(of).collect::<Option<Vec<_>>>().map(|all| all.concat())
 }
 
 /// How many texts of these lengths an alphabet has.
@@ -240,12 +256,16 @@ mod tests {
             ("SKU-\\d{6}", &["SKU-000000", "SKU-000777", "SKU-999999"]),
             ("[A-Z]{1,3}[0-9]{1,4}", &["A0", "ZZZ9999", "AB12"]),
             ("[a-f0-9.-]{0,12}", &["a", "..-", "0123456789ab"]),
+            ("[a-zäöü]{4}[0-9]", &["abcd1", "äöüz9"]),
+            ("[A-Z0-9]{12}", &["ZZZZZZZZZZZZ", "000000000001"]),
+            ("[A-Z0-9]{13}", &["ZZZZZZZZZZZZZ", "0000000000001"]),
         ] {
             let parsed = Pattern::parse(pattern).unwrap_or_else(|| panic!("{pattern} can be packed"));
             for text in texts {
                 let number = parsed.number(text).unwrap_or_else(|| panic!("{text} is of {pattern}"));
                 assert!(number < parsed.count());
                 assert_eq!(parsed.text(number).as_deref(), Some(*text), "{pattern}");
+                assert_eq!(parsed.long(text), Some(number), "{text} of {pattern}, a character at a time");
             }
         }
     }
