@@ -38,6 +38,7 @@ use crate::sort::Keyed;
 use crate::two_way;
 use crate::watch::Watch;
 use crate::window::Window;
+pub use hold::left_behind;
 use hold::{begin, end, keep};
 use wait::Orphan;
 

@@ -49,7 +49,7 @@ mod watch;
 mod window;
 pub mod worker;
 
-pub use batch::{Job, Report, Start, StopAfter, run};
+pub use batch::{Job, Report, Start, StopAfter, left_behind, run};
 pub use compile::{Systems, compile};
 pub use consent::{Asks, Consent, When};
 pub use error::Error;

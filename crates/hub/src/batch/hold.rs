@@ -56,11 +56,8 @@ pub(crate) async fn begin(store: &Store, integration: &str, start: &Start) -> Re
     };
     let results = match store.commit(ops(None)).await {
         Err(error) if matches!(error.refusal(), Some(Refusal::LeaseHeld { .. })) => {
-            // A holder on this machine that is no longer alive keeps nobody waiting: its epoch fences it off for good.
-            let held = store.lease(integration)?.filter(|held| is_gone(&held.holder, &start.holder));
-            let Some(held) = held else { return Err(error.into()) };
-            let release = leases::Op::Release { name: held.name, epoch: held.epoch };
-            store.commit(ops(Some(release.into()))).await?
+            let Some(release) = left_behind(store, integration, &start.holder)? else { return Err(error.into()) };
+            store.commit(ops(Some(release))).await?
         }
         results => results?,
     };
@@ -74,6 +71,13 @@ pub(crate) async fn begin(store: &Store, integration: &str, start: &Start) -> Re
         }
     }
     Ok((lease.expect("Take answers with the lease"), run.expect("Start answers with the run")))
+}
+
+/// What takes the lease of an integration back from a holder on this machine that is no longer alive, and so keeps nobody
+/// waiting: its epoch fences it off for good. Nothing where somebody works.
+pub fn left_behind(store: &Store, integration: &str, ours: &str) -> Result<Option<Op>, store::Error> {
+    let held = store.lease(integration)?.filter(|held| is_gone(&held.holder, ours));
+    Ok(held.map(|held| leases::Op::Release { name: held.name, epoch: held.epoch }.into()))
 }
 
 /// Whether `holder` (`machine/process`) was a process of our machine that has ended. Unknown counts as alive.

@@ -131,8 +131,10 @@ fn read(name: &str, file: &Path) -> Result<State, Failure> {
 /// Commits under the integration's lease: never while it runs.
 async fn while_it_rests(store: &Store, name: &str, mut ops: Vec<store::Op>) -> Result<(), Failure> {
     let length = Duration::from_secs(15);
-    let take = leases::Op::Take { name: name.to_owned(), holder: wiring::holder(), length };
-    let lease = match store.commit(vec![take.into()]).await {
+    let holder = wiring::holder();
+    let mut taking: Vec<store::Op> = hub::left_behind(store, name, &holder)?.into_iter().collect();
+    taking.push(leases::Op::Take { name: name.to_owned(), holder, length }.into());
+    let lease = match store.commit(taking).await {
         Ok(results) => results.into_iter().find_map(|result| match result {
             OpResult::Lease(lease) => Some(lease),
             _ => None,

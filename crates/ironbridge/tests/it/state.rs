@@ -76,6 +76,14 @@ fn a_position_stays_while_a_run_moves_it() {
 }
 
 #[test]
+fn a_run_that_was_killed_on_this_machine_holds_nobody_up() {
+    let world = World::new(30);
+    assert_eq!(world.with_failpoints(&["run", "customers"], "sink.after@1=abort").code, None);
+    world.ironbridge(&["state", "reset", "customers"]).ok();
+    assert!(world.run()["error"].is_null());
+}
+
+#[test]
 fn a_paused_integration_says_so_and_resumes() {
     let world = World::new(10);
     world.ironbridge(&["pause", "customers", "--note", "finance closes the year", "--for", "2 hours"]).ok();
