@@ -112,6 +112,9 @@ impl Writer {
         let writer = Arc::clone(self);
         let pages = Arc::clone(self);
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
+            // Between two waits for the disk it works for less than a millisecond, and everybody waits for it. Where the
+            // kernel knows nothing of that, it is as slow as before.
+            let _ = scheduling::take_turns_of(scheduling::SHORTEST);
             let hook = move |_: &mut rusqlite::hooks::Wal, now: i32| {
                 pages.log_pages.store(now.max(0) as u32, Ordering::Relaxed);
                 Ok(())
