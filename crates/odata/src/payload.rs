@@ -256,9 +256,11 @@ impl<'a> Members<'a> {
             written(out, format_args!("\"@odata.type\":\"#{NAMESPACE}.{of}\""));
             written(out, format_args!(",\"@odata.id\":\"{name}({key})\",\"@odata.readLink\":\"{name}({key})\""));
         }
-        for ((name, ty), one) in self.names.iter().zip(values) {
+        let mut values = values.into_iter();
+        for (name, ty) in &self.names {
             out.push_str(name);
-            value(out, one, *ty, self.style);
+            // Looked at only now, and written at once: it need not be kept anywhere in between.
+            value(out, values.next().unwrap_or_default(), *ty, self.style);
         }
     }
 }

@@ -114,7 +114,7 @@ impl Batch {
 
     /// # Panics
     /// If the row or column is not in the batch.
-    #[inline]
+    #[inline(always)] // millions of them: what is made here is looked at by whoever asked, and not put down in between
     pub fn get(&self, row: usize, column: usize) -> ValueRef<'_> {
         assert!(column < self.schema.len(), "the column is in the schema");
         self.value(&self.cells[row * self.schema.len() + column])
@@ -129,7 +129,7 @@ impl Batch {
         self.cells.chunks_exact(self.schema.len()).map(move |row| self.value(&row[column]))
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&self, cell: &Cell) -> ValueRef<'_> {
         match *cell {
             Cell::Blank => ValueRef::Blank,
@@ -228,6 +228,7 @@ impl BatchBuilder {
 }
 
 impl Span {
+    #[inline]
     fn new(at: usize, len: usize) -> Span {
         Span {
             at: u32::try_from(at).expect("readers close a batch long before its text reaches 4 GiB"),

@@ -109,7 +109,8 @@ impl Scheme {
                 }
                 let mut packed: u128 = 0;
                 for (part, value) in parts.iter().zip(values) {
-                    packed = packed.checked_mul(part.radix())?.checked_add(part.number(*value)?)?;
+                    // Each number is less than its radix, and all of them together fit: that is how the scheme was chosen.
+                    packed = packed * part.radix() + part.number(*value)?;
                 }
                 Some(spread(packed))
             }

@@ -161,7 +161,7 @@ impl Page {
     }
 
     /// A value of a row, by its place in `select`.
-    #[inline]
+    #[inline(always)]
     pub fn value(&self, row: usize, selected: usize) -> ValueRef<'_> {
         match self.places[selected] {
             Place::Key => ValueRef::Guid(self.keys[row]),

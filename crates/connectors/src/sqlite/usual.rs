@@ -32,7 +32,7 @@ impl Usual {
 
     /// Puts the cell, as [`super::value::read`] reads it, or says that it is not as usual. Whether a text is UTF-8 is seen
     /// at the end of the page.
-    #[inline]
+    #[inline(always)]
     pub fn put(self, cell: ValueRef<'_>, page: &mut UnreadBuilder) -> bool {
         match (cell, self) {
             (ValueRef::Null, _) => page.push_blank(),

@@ -1,5 +1,7 @@
 //! Patterns that say how few texts there are: `[A-Z0-9]{8,22}`, `SKU-\d{6}`, `[A-Z]{2}[0-9]{1,9}`.
 
+use std::sync::Arc;
+
 /// A text as a sequence of runs, each of an alphabet. *Shape*: at most 122 bits of texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
@@ -13,8 +15,8 @@ pub struct Pattern {
 /// A place in a text of ASCII that has one length.
 #[derive(Debug, Clone, PartialEq)]
 struct Place {
-    /// The run that it is of.
-    run: usize,
+    /// [`Run::ascii`] of the run that it is of.
+    digits: Arc<[u16; 256]>,
     /// How many characters may stand there.
     radix: u64,
 }
@@ -24,7 +26,7 @@ struct Run {
     /// Sorted, without repeats.
     alphabet: Vec<char>,
     /// By the code of a character of ASCII, its place in the alphabet; [`NONE`] where it is not in there.
-    ascii: Box<[u16; 256]>,
+    ascii: Arc<[u16; 256]>,
     min: u32,
     max: u32,
     count: u128,
@@ -69,11 +71,11 @@ impl Pattern {
                 return None;
             }
             let count = count(alphabet.len(), min, max)?;
-            let mut ascii = Box::new([NONE; 256]);
+            let mut ascii = [NONE; 256];
             for (place, c) in alphabet.iter().enumerate().filter(|(_, c)| c.is_ascii()) {
                 ascii[*c as usize] = place as u16;
             }
-            runs.push(Run { alphabet, ascii, min, max, count });
+            runs.push(Run { alphabet, ascii: Arc::new(ascii), min, max, count });
         }
         // A run that may be empty leaves the next one beside the one before it.
         let unclear = runs.iter().enumerate().any(|(at, run)| run.min == 0 && at + 1 < runs.len() && at > 0);
@@ -100,7 +102,7 @@ impl Pattern {
         let places = self.places.as_ref().filter(|places| places.len() == text.len())?;
         let mut number = 0u64;
         for (place, byte) in places.iter().zip(text) {
-            let digit = self.runs[place.run].ascii[usize::from(*byte)];
+            let digit = place.digits[usize::from(*byte)];
             if digit == NONE {
                 return None;
             }
@@ -172,11 +174,11 @@ impl Run {
 
 /// The places of a text whose runs have one length each.
 fn places(runs: &[Run]) -> Option<Vec<Place>> {
-    let of = |(run, of): (usize, &Run)| {
-        let place = Place { run, radix: of.alphabet.len() as u64 };
-        (of.min == of.max).then(|| vec![place; of.min as usize])
+    let of = |run: &Run| {
+        let place = Place { digits: run.ascii.clone(), radix: run.alphabet.len() as u64 };
+        (run.min == run.max).then(|| vec![place; run.min as usize])
     };
-    runs.iter().enumerate().map(of).collect::<Option<Vec<_>>>().map(|all| all.concat())
+    runs.iter().map(of).collect::<Option<Vec<_>>>().map(|all| all.concat())
 }
 
 /// How many texts of these lengths an alphabet has.
