@@ -203,8 +203,10 @@ fn alone(file: &std::path::Path) -> String {
     let filter = time("WHERE warehouse = ?1 AND quantity > 50 ORDER BY sku, warehouse LIMIT 50", &|n| {
         vec![WAREHOUSES[n as usize % 5].to_owned()]
     });
-    let page =
-        time("ORDER BY sku, warehouse LIMIT 501 OFFSET cast(?1 AS INTEGER)", &|n| vec![(n % 20 * 450).to_string()]);
+    // From a row that the hub knows: each page was asked for before, and nobody writes.
+    let onwards = "WHERE sku >= ?1 ORDER BY sku, warehouse LIMIT 500
+        OFFSET (SELECT count(*) FROM stock WHERE sku = ?1 AND warehouse < ?2)";
+    let page = time(onwards, &|n| vec![format!("SKU-{:06}", n % 20 * 90), WAREHOUSES[0].to_owned()]);
     format!(
         "the SQL alone: quick find p50 {find:.3} ms, filter {filter:.3} ms, half of all {half:.3} ms, page {page:.3} ms"
     )
