@@ -163,8 +163,15 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
 /// The row that an event is about, through the mappings; or what there is to be done instead.
 async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(Row, Mapped), Verdict>, store::Error> {
     let nothing = |key, what| Ok(Err(Verdict::Done(Done::nothing(key, what))));
-    let (row, absent) = match route.row(told).await {
-        Ok(Brought::Row(row, absent)) => (row, absent),
+    let (row, absent, deleted) = match route.row(told).await {
+        Ok(Brought::Row(row, absent)) => (row, absent, None),
+        Ok(Brought::Again(row, key)) => {
+            // Whether the one before it was removed by a try that nobody remembers, the destination is asked.
+            let (to, entity) = (&route.pair.to, &route.pair.entity.name);
+            let known = store.ledger_get(to, entity, std::slice::from_ref(&key))?.pop().flatten();
+            doubt(store, &route.pair, known.as_ref()).await?;
+            (row, Vec::new(), Some(key))
+        }
         Ok(Brought::Deleted(key)) => return remove::remove(route, store, key).await.map(Err),
         Ok(Brought::LeftOut) => return nothing(None, "not what the trigger wants"),
         Ok(Brought::Gone) => return nothing(None, "the row is gone"),
@@ -172,6 +179,8 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
     };
     match route.map(&row, &absent) {
         Ok(Read::Mapped(mapped)) => Ok(Ok((row, *mapped))),
+        // What is there now is not wanted, and what was wanted is gone.
+        Ok(Read::LeftOut { .. }) if deleted.is_some() => remove::remove(route, store, deleted).await.map(Err),
         Ok(Read::LeftOut { key, why }) => nothing(key, why),
         Ok(Read::Bad { key, faults, fields }) => {
             let hash = row_hash(&row);

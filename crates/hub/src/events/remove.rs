@@ -1,6 +1,6 @@
 //! A row that was deleted in the source is deleted in the destination, where the hub had written it.
 
-use record::{Change, Effected, Fault, Key, Op, Row, Schema, Value};
+use record::{Change, Effected, Fault, Key, Op, Row, Schema, Scope, Value};
 use store::Store;
 use store::ledger::{self, Entry, State};
 
@@ -8,6 +8,7 @@ use super::deliver::{Done, Verdict, doubt, judge_of};
 use super::route::Route;
 use crate::codes;
 use crate::outage::unanswered;
+use crate::pair::Pair;
 
 /// *Errors*: our own state cannot be read.
 pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Result<Verdict, store::Error> {
@@ -33,21 +34,39 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
         let remote_id = current.remote_id.or_else(|| known.remote_id.as_deref().map(Into::into));
         let columns = Row::new(Schema::new(Vec::new()), Vec::new());
         let change = Change { op: Op::Delete, key: wanted, columns, remote_id, if_version: None };
+        // A row that comes back as it was is not to be taken for being there still.
+        doubt(store, pair, Some(&known)).await?;
         store.failpoints().hit("sink.before")?;
         let outcome = pair.sink.apply(&[change]).await;
         store.failpoints().hit("sink.after")?;
         let outcome = outcome.and_then(|all| all.into_iter().next().unwrap_or_else(|| Err(unanswered(&pair.to))));
         match outcome {
             Ok(written) => debug_assert!(matches!(written.effect, Effected::Deleted | Effected::Unchanged)),
-            Err(fault) => {
-                doubt(store, pair, Some(&known)).await?;
+            Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
+        }
+        // Its own event may have found the row that has just been removed, and all well.
+        match there_again(pair, &key).await {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                let what = format!("a row of `{}` came back while the one before it was removed", pair.entity.name);
+                let fault = Fault::retry(codes::DOES_NOT_ADD_UP, what, None).scope(Scope::Row).at_system(&pair.from);
                 return Ok(judge_of(route, fault, Some(key), None));
             }
+            Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
         }
     }
     let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
     let forget = ledger::Op::Remove { system, entity, keys: vec![key.clone()] };
     Ok(Verdict::Done(Done { more: vec![forget.into()], ..Done::nothing(Some(key), "deleted") }))
+}
+
+/// The row that the source has under the key of one that was deleted there: another one, which an event that comes late
+/// says nothing of. Nothing where the source cannot be asked by keys.
+pub(super) async fn there_again(pair: &Pair, key: &Key) -> Result<Option<Row>, Fault> {
+    if !pair.source_by_key {
+        return Ok(None);
+    }
+    Ok(pair.source.get(std::slice::from_ref(key)).await?.into_iter().next().flatten())
 }
 
 /// The place in the ledger where the keys of delivered rows are found by their ids in the source: a row that is gone

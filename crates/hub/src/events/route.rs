@@ -27,6 +27,8 @@ pub(crate) enum Brought {
     Row(Row, Vec<String>),
     /// The source has it no longer, and that is what the event is about: its key, where it can be told.
     Deleted(Option<Key>),
+    /// That, and a row that the source has under its key by now: another one.
+    Again(Row, Key),
     /// The trigger does not want it.
     LeftOut,
     /// The source has it no longer.
@@ -158,6 +160,10 @@ impl Route {
     pub async fn row(&self, told: &Told<'_>) -> Result<Brought, Fault> {
         match self.brought(told).await? {
             Brought::Row(row, absent) => Ok(Brought::Row(self.with_lines(row).await?, absent)),
+            Brought::Deleted(Some(key)) => Ok(match remove::there_again(&self.pair, &key).await? {
+                Some(row) => Brought::Again(self.with_lines(row).await?, key),
+                None => Brought::Deleted(Some(key)),
+            }),
             other => Ok(other),
         }
     }

@@ -5,7 +5,7 @@ use crate::stage::{EVENTS, Stage};
 use crate::support::{binary, said};
 
 /// Runs `dataverse register`; answers its exit code and what it said.
-fn register(stage: &Stage, more: &[&str]) -> (i32, String) {
+pub fn register(stage: &Stage, more: &[&str]) -> (i32, String) {
     let dir = stage.world.dir.to_str().unwrap();
     let args = ["-C", dir, "dataverse", "register", "buyers"].into_iter().chain(more.iter().copied());
     let said = said(binary().args(args).env("HOOK_KEY", "local-key").output().unwrap());
@@ -82,6 +82,32 @@ fn a_row_that_is_deleted_there_is_deleted_here_if_the_hub_wrote_it() {
     // It comes back under its number: a new row.
     stage.account("C-1", "Again", 4);
     stage.until("the new one", || stage.buyers().contains(&"C-1 Again 4".to_owned()));
+}
+
+/// The hub dies with the deletion in its hands, before or after it was done. A new row of the same key, whose events are
+/// in nobody's way, comes meanwhile; the deletion comes again once its lock has run out.
+#[test]
+fn a_deletion_that_comes_late_leaves_the_row_that_came_after_it() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    for point in ["sink.before", "sink.after"] {
+        let mut stage = Stage::unregistered(&format!("{events}sweep: every 1 second\n"));
+        assert_eq!(register(&stage, &["--url", &format!("http://{}", stage.address), "--yes"]).0, 0);
+        stage.start();
+        stage.until("the first sweep", || !stage.sweeps().is_empty());
+        stage.account("C-1", "Acme", 1);
+        stage.until("the row", || stage.buyers() == ["C-1 Acme 1"] && stage.waiting() == 0);
+        stage.kill();
+        stage.start_with(&format!("{point}@1=abort"));
+        stage.dynamics("DELETE", "accounts(accountnumber='C-1')", "");
+        while stage.up.as_mut().unwrap().try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        stage.kill();
+        stage.account("C-1", "Acme", 1);
+        stage.start();
+        stage.until("the end", || stage.waiting() == 0 && stage.say(&["trace", "customer", "C-1"]).contains("try 2"));
+        assert_eq!(stage.buyers(), ["C-1 Acme 1"], "{point}: {}", stage.say(&["trace", "customer", "C-1"]));
+    }
 }
 
 #[test]
