@@ -14,6 +14,7 @@ mod deadlines;
 mod design;
 mod drift;
 mod drill;
+mod drill_deleted;
 mod drill_sent;
 mod events;
 mod examples;
