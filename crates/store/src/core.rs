@@ -133,6 +133,8 @@ impl Core {
     }
 
     fn write(&mut self, now: Ms, commits: &[&[Op]]) -> Result<Vec<Answer>, Attempt> {
+        let mut tx = Tx::begin(&self.conn, now, &mut self.queues).map_err(Attempt::Whole)?;
+        // Inside of the transaction, because outside of it the file's locks would be taken once more.
         if let Some(room) = &self.room {
             let mut page_count = self.conn.prepare_cached("PRAGMA page_count").map_err(Attempt::Whole)?;
             room.follow(page_count.query_row([], |row| row.get(0)).map_err(Attempt::Whole)?);
@@ -141,7 +143,6 @@ impl Core {
             self.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(Attempt::Whole)?;
             self.limit = pages;
         }
-        let mut tx = Tx::begin(&self.conn, now, &mut self.queues).map_err(Attempt::Whole)?;
         queue::let_time_pass(&mut tx)?;
         let mut answers = Vec::with_capacity(commits.len());
         for ops in commits {
