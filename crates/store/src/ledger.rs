@@ -25,6 +25,9 @@ pub enum State {
     Deactivated,
 }
 
+/// The hash of what nobody knows. No row has it.
+pub const UNKNOWN: u128 = 0;
+
 /// One row of the ledger, for a key of one entity of one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -41,6 +44,16 @@ pub struct Entry {
     /// The destination's own identity of the row, and the version that it last told us.
     pub remote_id: Option<String>,
     pub version: Option<String>,
+}
+
+impl Entry {
+    /// What is remembered before something else is written: should nobody learn what became of that, and the source change
+    /// back meanwhile, the row is not taken for being as it was. `None` where nothing is taken for granted as it is.
+    pub fn doubted(&self) -> Option<Entry> {
+        let is_doubted = (self.source_hash, self.content_hash) == (UNKNOWN, UNKNOWN);
+        let doubted = || Entry { source_hash: UNKNOWN, content_hash: UNKNOWN, ..self.clone() };
+        (self.state == State::Written && !is_doubted).then(doubted)
+    }
 }
 
 /// A row of the ledger while it is scanned: borrowed, without the parts that comparing does not need.

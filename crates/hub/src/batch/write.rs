@@ -161,16 +161,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the ledger says of these rows may not hold for much longer: something else is about to be written. Should the
-    /// run end before it remembers that, and the source change back meanwhile, they are not taken for being as they were.
+    /// Something else is about to be written to these rows: see [`Entry::doubted`].
     async fn doubt(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
         let keys: Vec<record::Key> = rows.map(|row| row.key.clone()).collect();
         let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
         let known = self.store.ledger_get(&system, &entity, &keys)?.into_iter().flatten();
-        let is_doubted = |entry: &Entry| (entry.source_hash, entry.content_hash) == (UNKNOWN, UNKNOWN);
-        let sure = known.filter(|entry| entry.state == Settled::Written && !is_doubted(entry));
-        let doubted = |entry: Entry| Entry { source_hash: UNKNOWN, content_hash: UNKNOWN, ..entry };
-        let entries: Vec<Entry> = sure.map(doubted).collect();
+        let entries: Vec<Entry> = known.filter_map(|entry| entry.doubted()).collect();
         if !entries.is_empty() {
             let put = ledger::Op::Put { system, entity, entries };
             self.store.commit(vec![self.lease.fence(), put.into()]).await?;
@@ -184,9 +180,6 @@ impl Run<'_> {
         with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &columns)).await
     }
 }
-
-/// The hash of what nobody knows. No row has it.
-const UNKNOWN: u128 = 0;
 
 pub(super) fn settle(pair: &Pair, candidate: &Candidate, was_there: bool, written: Written, chunk: &mut Chunk) {
     let created = match written.effect {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use record::hash::RowHasher;
 use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope, Value};
 use store::Store;
-use store::ledger::{self, Entry, State};
+use store::ledger::{self, Entry, State, UNKNOWN};
 use store::queue::Problem;
 
 use super::remove;
@@ -63,9 +63,6 @@ pub(crate) struct AtHome {
     /// Fields and values.
     pub told: String,
 }
-
-/// The hash of content that nobody knows: the destination is asked.
-const UNKNOWN: u128 = 0;
 
 /// Asked once: what fails for a while waits in the queue, and not in a loop.
 const ONCE: RetryPolicy = RetryPolicy {
@@ -282,15 +279,11 @@ async fn write(
     }))
 }
 
-/// What the ledger says of a row holds no longer: a write of something else was tried, and nobody knows what became of it.
-/// Without this a row that changed back meanwhile would be taken for unchanged.
+/// Something else is about to be written to this row: see [`Entry::doubted`].
 pub(super) async fn doubt(store: &Store, pair: &Pair, known: Option<&Entry>) -> Result<(), store::Error> {
-    match known {
-        Some(entry) if entry.state == State::Written && entry.content_hash != UNKNOWN => {
-            let doubted = put(pair, Entry { source_hash: UNKNOWN, content_hash: UNKNOWN, ..entry.clone() });
-            patience::commit_one(store, doubted).await.map(drop)
-        }
-        _ => Ok(()),
+    match known.and_then(Entry::doubted) {
+        Some(doubted) => patience::commit_one(store, put(pair, doubted)).await.map(drop),
+        None => Ok(()),
     }
 }
 

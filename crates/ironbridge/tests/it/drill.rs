@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use store::journal::What;
 use store::queue::{Peeked, Place};
 
-use crate::chaos::{Chance, from_environment};
+use crate::chaos::{Chance, stories};
 use crate::stage::{EVENTS, Stage, to_the_erp};
 
 /// How long the hub gets at the end to bring everything over.
@@ -23,11 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 
 #[test]
 fn nothing_is_lost_and_nothing_is_there_twice_whatever_happens() {
-    let first = from_environment("IRONBRIDGE_SEED", 7);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 1) {
-        println!("seed {seed}");
-        one_story(seed);
-    }
+    stories(7, 1, one_story);
 }
 
 /// An ERP that can be killed: every connection is cut, whatever it was doing.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::chaos::{Chance, from_environment};
+use crate::chaos::{Chance, stories};
 use crate::drill::{Checker, PATIENCE};
 use crate::signals::register;
 use crate::stage::{EVENTS, Stage};
@@ -21,11 +21,7 @@ const TRIGGERS: &str = "CREATE TABLE idle (code TEXT);
 
 #[test]
 fn what_goes_and_comes_back_is_there_or_not_as_in_dynamics() {
-    let first = from_environment("IRONBRIDGE_SEED", 7);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 1) {
-        println!("seed {seed}");
-        one_story(seed);
-    }
+    stories(7, 1, one_story);
 }
 
 fn one_story(seed: u64) {

@@ -14,17 +14,13 @@ use emulator::samples::erp::Trouble;
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
-use crate::chaos::{Chance, from_environment};
+use crate::chaos::{Chance, stories};
 use crate::drill::{Checker, Erp, PATIENCE};
 use crate::stage::{EVENTS, Stage, to_the_erp};
 
 #[test]
 fn what_was_acknowledged_arrives_everywhere_once_and_in_order() {
-    let first = from_environment("IRONBRIDGE_SEED", 7);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 1) {
-        println!("seed {seed}");
-        one_story(seed);
-    }
+    stories(7, 1, one_story);
 }
 
 /// What the website says of a customer. The amount is the number of the event, and tells it from all others.

@@ -4,7 +4,7 @@ use emulator::samples::erp;
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
-use crate::chaos::{Chance, from_environment};
+use crate::chaos::{Chance, stories};
 use crate::support::{Said, World, http};
 
 const ORDER: &str = "\
@@ -334,11 +334,7 @@ fn lines_that_nothing_tells_apart_are_refused_before_anything_is_read() {
 /// Orders and their lines change at random, and everything goes wrong: at the end each order has its lines, once.
 #[test]
 fn chaos_leaves_each_order_with_its_lines() {
-    let first = from_environment("IRONBRIDGE_SEED", 1);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 1) {
-        println!("seed {seed}");
-        one_story(seed);
-    }
+    stories(1, 1, one_story);
 }
 
 fn one_story(seed: u64) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
-use crate::chaos::{Chance, adds_up, from_environment};
+use crate::chaos::{Chance, adds_up, stories};
 use crate::stage::{DYNAMICS, WAREHOUSE};
 use crate::support::{World, http};
 
@@ -41,11 +41,7 @@ const TABLES: &str = "CREATE TABLE buyers (code TEXT PRIMARY KEY, title TEXT, ma
 
 #[test]
 fn ends_with_a_copy_of_dynamics() {
-    let first = from_environment("IRONBRIDGE_SEED", 1);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 2) {
-        println!("seed {seed}");
-        one_story(seed);
-    }
+    stories(1, 2, one_story);
 }
 
 struct Story {

@@ -9,17 +9,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
-use crate::chaos::{Chance, from_environment};
+use crate::chaos::{Chance, stories};
 use crate::support::http;
 use crate::two_way::Pair;
 
 #[test]
 fn ends_with_both_sides_equal_or_a_person_asked() {
-    let first = from_environment("IRONBRIDGE_SEED", 1);
-    for seed in first..first + from_environment("IRONBRIDGE_SEEDS", 2) {
-        println!("seed {seed}");
-        one_story(seed);
-    }
+    stories(1, 2, one_story);
 }
 
 struct Story {
