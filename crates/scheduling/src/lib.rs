@@ -1,6 +1,6 @@
 //! How soon a thread that was waiting runs again.
 //!
-//! Linux gives every thread turns of some milliseconds, and since 6.12 one that wakes waits for the end of somebody else's
+//! Linux gives every thread turns of some milliseconds, and since 6.6 one that wakes waits for the end of somebody else's
 //! turn where all processors are busy. For a thread that works for half a millisecond between two waits for the disk that
 //! is most of its time, and everybody who waits for it waits as well. One that asks for shorter turns gets no more of the
 //! processor than before, but gets it when it wakes.
@@ -13,7 +13,7 @@ pub const SHORTEST: Duration = Duration::from_micros(100);
 
 /// Asks for turns of this length for the thread that calls. It needs no rights, and changes no priority.
 ///
-/// Kernels before 6.12 take it and do nothing, and wake threads early by themselves. A thread that was given another policy
+/// Kernels before 6.12 take it and do nothing; those before 6.6 have woken threads early by themselves. A thread that was given another policy
 /// than the usual one (`chrt`) keeps that.
 ///
 /// *Errors*: what the kernel says; [`io::ErrorKind::Unsupported`] where it is not Linux.
