@@ -77,41 +77,44 @@ fn known_uses(project: &Project, defined: &System, catalog: Option<&Catalog>) ->
     all.filter(|of| catalog.is_none_or(|catalog| catalog.table(&of.table).is_some())).collect()
 }
 
-/// The rights that the integrations lack in a system: a sentence for each table, with what to do. `catalog` is that of
-/// the tables which the project names, where this kind of system has one.
-pub async fn lacks(
+/// What a system says of itself, and the rights that the integrations lack there: a sentence for each table, with what to
+/// do. With it the catalogue of the tables that the project names, where this kind of system has one.
+pub async fn standing(
     project: &Project,
     defined: &System,
     system: &dyn record::System,
-    catalog: Option<&Catalog>,
-) -> Result<Vec<String>, Fault> {
-    system.lacks(&known_uses(project, defined, catalog)).await
+) -> Result<(Health, Option<Catalog>), Fault> {
+    let mut health = system.check().await?;
+    let tables: Vec<&str> = tables(defined).collect();
+    let catalog = if defined.kind.has_catalog { Some(system.catalog(&tables).await?) } else { None };
+    let lacks = system.lacks(&known_uses(project, defined, catalog.as_ref())).await?;
+    if catalog.is_some() && !lacks.is_empty() {
+        // What it may not do with these tables says more than that it may do nothing at all.
+        health.missing.clear();
+    }
+    health.missing.extend(lacks);
+    Ok((health, catalog))
+}
+
+/// The tables of a system that the project names.
+fn tables(defined: &System) -> impl Iterator<Item = &str> {
+    defined.entities.iter().filter_map(|held| held.table.as_deref())
 }
 
 async fn ask(project: &Project, defined: &System, systems: &dyn Systems) -> Result<Health, Fault> {
     let system = systems.open(&defined.name)?;
-    let mut health = system.check().await?;
-    let mut missing = Vec::new();
-    let mut known = None;
-    if defined.kind.has_catalog {
-        let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
-        let catalog = system.catalog(&tables).await?;
+    let (mut health, catalog) = standing(project, defined, &*system).await?;
+    if let Some(catalog) = &catalog {
         let user = health.user.clone().map_or_else(String::new, |user| format!(" by `{user}`"));
-        for table in tables.iter().filter(|table| catalog.table(table).is_none()) {
-            missing.push(format!(
+        let missing = tables(defined).filter(|table| catalog.table(table).is_none()).map(|table| {
+            format!(
                 "there is no table `{table}`, or it may not be seen{user}; correct `table:` in systems/{}.yaml, or grant the right to read it",
                 defined.name
-            ));
-        }
-        known = Some(catalog);
+            )
+        });
+        health.missing.extend(missing);
     }
-    let uses = known_uses(project, defined, known.as_ref());
-    let lacks = system.lacks(&uses).await?;
-    if defined.kind.has_catalog && !lacks.is_empty() {
-        // What it may not do with these tables says more than that it may do nothing at all.
-        health.missing.clear();
-    }
-    health.missing.extend(missing.into_iter().chain(lacks));
+    let uses = known_uses(project, defined, catalog.as_ref());
     health.untold = system.untold(&uses);
     for held in &defined.entities {
         let of = self::uses(project, defined, held);

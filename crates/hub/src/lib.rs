@@ -54,7 +54,7 @@ pub use compile::{Systems, compile};
 pub use consent::{Asks, Consent, When};
 pub use error::Error;
 pub use gone::{Gone, Limits};
-pub use health::{PATIENCE, health, lacks, silent};
+pub use health::{PATIENCE, health, silent, standing};
 pub use lines::LineSource;
 pub use pair::Pair;
 pub use plan::{Plan, PlannedEffect, PlannedRow, Saved, SavedRow, plan};

@@ -198,15 +198,7 @@ async fn ask(cli: &Cli, project: &Arc<Project>) -> (BTreeMap<String, Catalog>, b
     for defined in &project.systems {
         let asked = async {
             let system = systems.open(&defined.name)?;
-            let mut health = system.check().await?;
-            let tables: Vec<&str> = defined.entities.iter().filter_map(|held| held.table.as_deref()).collect();
-            let catalog = if defined.kind.has_catalog { Some(system.catalog(&tables).await?) } else { None };
-            let lacks = hub::lacks(project, defined, &*system, catalog.as_ref()).await?;
-            if !lacks.is_empty() {
-                // What it may not do with these tables says more than that it may do nothing at all.
-                health.missing = lacks;
-            }
-            Ok::<_, Fault>((health, catalog))
+            hub::standing(project, defined, &*system).await
         };
         match asked.await {
             Ok((health, catalog)) => {
