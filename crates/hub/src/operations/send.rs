@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 use super::routes::Route;
 use crate::error::Error;
+use crate::patience;
 
 /// The queue of notices.
 pub const NOTICES: &str = "hub/notices";
@@ -151,14 +152,17 @@ fn is_moot(store: &Store, body: &[u8]) -> Result<bool, store::Error> {
 
 /// Delivers notices until it is told to stop.
 ///
-/// *Errors*: only when our own state cannot be used.
+/// *Errors*: only when our own state cannot be used, and not for a while.
 pub async fn send(
     store: Store,
     ways: Arc<dyn Ways>,
     mut urgent: mpsc::Receiver<Urgent>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
-    store.commit(vec![prepare()]).await?;
+    tokio::select! {
+        prepared = patience::commit(&store, vec![prepare()]) => drop(prepared?),
+        _ = stop.changed() => return Ok(()),
+    }
     let mut sending: JoinSet<(String, Option<Duration>)> = JoinSet::new();
     let mut busy: Vec<String> = Vec::new();
     let mut resting: BTreeMap<String, Instant> = BTreeMap::new();

@@ -321,6 +321,32 @@ mod tests {
         assert_eq!(kept.0.lock().unwrap().last().unwrap(), "contoso: please decide: And now?");
     }
 
+    #[tokio::test]
+    async fn notices_are_sent_where_the_first_commit_failed() {
+        for fails in ["commit.before@1=error", "commit.after@1=error"] {
+            let (project, dir) = (project(false), tempfile::tempdir().unwrap());
+            let failpoints = fails.parse().unwrap();
+            let store = store::Store::open(dir.path(), store::Options { failpoints, ..Default::default() }).unwrap();
+            let (kept, (stop, stopping)) = (Kept(std::sync::Arc::default()), tokio::sync::watch::channel(false));
+            let (_urgent, from_watcher) = tokio::sync::mpsc::channel(1);
+            let ways = std::sync::Arc::new(Kept(kept.0.clone()));
+            let sending = tokio::spawn(crate::operations::send(store.clone(), ways, from_watcher, stopping));
+            while store.queue_counts(super::super::NOTICES).unwrap().is_none() {
+                assert!(!sending.is_finished(), "{fails}: nobody sends");
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            let (to, link) = (["ann".to_owned()], |_: &str| None);
+            let says = Says { to: &to, why: Why::Notify, text: "Raised.", decision: None, until: None, link: &link };
+            store.commit(tell(&project, &instance(), &says, 1, store.clock().now()).ops).await.unwrap();
+            while kept.0.lock().unwrap().is_empty() {
+                assert!(!sending.is_finished(), "{fails}: nobody sends any more");
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            stop.send(true).unwrap();
+            sending.await.unwrap().unwrap();
+        }
+    }
+
     #[test]
     fn a_question_says_what_is_asked_and_a_personal_key_is_not_in_it() {
         let said = |personal, why, text: &str| {
