@@ -177,7 +177,7 @@ impl Run<'_> {
     ) -> Result<(), Stopped> {
         let so_far = self.counts_with(chunk);
         self.guard.within(self.job, &so_far, [of.len() as u64, 0, 0])?;
-        self.intend(pair, of.iter().map(|at| &rows[*at])).await?;
+        self.foretell(pair, self.intended(pair, of.iter().map(|at| &rows[*at]))).await?;
         Ok(self.store.failpoints().hit("sink.before").map_err(store::Error::from)?)
     }
 

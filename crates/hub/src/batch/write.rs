@@ -78,8 +78,9 @@ impl Run<'_> {
         let so_far = self.counts_with(chunk);
         self.guard.within(self.job, &so_far, [created, of.len() as u64 - created, 0])?;
         let creates = of.iter().filter(|at| currents[**at].is_none()).map(|at| &rows[*at]);
-        self.intend(pair, creates).await?;
-        self.doubt(pair, of.iter().map(|at| &rows[*at])).await?;
+        let mut entries = self.doubted(pair, of.iter().map(|at| &rows[*at]))?;
+        entries.extend(self.intended(pair, creates));
+        self.foretell(pair, entries).await?;
         let mut orphans = Vec::new();
         for attempt in 1.. {
             if changes.is_empty() {
@@ -144,30 +145,27 @@ impl Run<'_> {
         counts
     }
 
-    /// Remembers which rows are about to be created, where rows that are gone are removed: should the process end
-    /// before it remembers that they were, and the source lose them, they are known as ours all the same.
-    pub(super) async fn intend(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
+    /// What is remembered of rows that are about to be created, where rows that are gone are removed: should the process
+    /// end before it remembers that they were, and the source lose them, they are known as ours all the same.
+    pub(super) fn intended<'r>(&self, pair: &Pair, rows: impl Iterator<Item = &'r Candidate>) -> Vec<Entry> {
         if pair.gone == Gone::Ignore {
-            return Ok(());
+            return Vec::new();
         }
         let run = self.id.0 as u64;
-        let intended = |row: &Candidate| Entry { generation: run, ..entry(row, pair, Settled::Waiting, None) };
-        let entries: Vec<Entry> = rows.map(intended).collect();
-        if !entries.is_empty() {
-            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
-            let put = ledger::Op::Put { system, entity, entries };
-            self.store.commit(vec![self.lease.fence(), put.into()]).await?;
-        }
-        Ok(())
+        rows.map(|row| Entry { generation: run, ..entry(row, pair, Settled::Waiting, None) }).collect()
     }
 
-    /// Something else is about to be written to these rows: see [`Entry::doubted`].
-    async fn doubt(&self, pair: &Pair, rows: impl Iterator<Item = &Candidate>) -> Result<(), Stopped> {
+    /// What is remembered of rows to which something else is about to be written: see [`Entry::doubted`].
+    fn doubted<'r>(&self, pair: &Pair, rows: impl Iterator<Item = &'r Candidate>) -> Result<Vec<Entry>, Stopped> {
         let keys: Vec<record::Key> = rows.map(|row| row.key.clone()).collect();
-        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
-        let known = self.store.ledger_get(&system, &entity, &keys)?.into_iter().flatten();
-        let entries: Vec<Entry> = known.filter_map(|entry| entry.doubted()).collect();
+        let known = self.store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten();
+        Ok(known.filter_map(|entry| entry.doubted()).collect())
+    }
+
+    /// Remembers what is about to happen to rows; of two entries for one the last stands.
+    pub(super) async fn foretell(&self, pair: &Pair, entries: Vec<Entry>) -> Result<(), Stopped> {
         if !entries.is_empty() {
+            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
             let put = ledger::Op::Put { system, entity, entries };
             self.store.commit(vec![self.lease.fence(), put.into()]).await?;
         }

@@ -104,9 +104,7 @@ fn one_story(seed: u64) {
             _ => erp.start(),
         }
         erp.trouble(chance.one_of(&[Trouble::None, Trouble::None, Trouble::Down, Trouble::Busy, Trouble::LoseAnswer]));
-        let full = chance.below(6) == 0;
-        stage.disk_is_full(full);
-        checker.full += u32::from(full);
+        checker.disk_may_be_full(&stage, &mut chance);
         let gone = stage.up.as_mut().unwrap().try_wait().unwrap().is_some();
         if gone || chance.below(3) == 0 {
             stage.kill();
@@ -181,12 +179,19 @@ pub struct Checker {
     /// How often a message was in the hands of a hub that died.
     died: BTreeMap<i64, u32>,
     /// How often the disk was full. A lock runs out where it is full for long, and that counts.
-    pub full: u32,
+    full: u32,
 }
 
 impl Checker {
     pub fn new(seed: u64, queues: &'static [&'static str]) -> Checker {
         Checker { seed, queues, died: BTreeMap::new(), full: 0 }
+    }
+
+    /// One time in six the disk is full from now on, otherwise it is not.
+    pub fn disk_may_be_full(&mut self, stage: &Stage, chance: &mut Chance) {
+        let full = chance.below(6) == 0;
+        stage.disk_is_full(full);
+        self.full += u32::from(full);
     }
 
     /// Holds what has happened so far, while nothing happens.

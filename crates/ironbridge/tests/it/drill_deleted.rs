@@ -40,9 +40,7 @@ fn one_story(seed: u64) {
         for _ in 0..=chance.below(4) {
             somebody_works(&stage, &mut chance);
         }
-        let full = chance.below(6) == 0;
-        stage.disk_is_full(full);
-        checker.full += u32::from(full);
+        checker.disk_may_be_full(&stage, &mut chance);
         let gone = stage.up.as_mut().unwrap().try_wait().unwrap().is_some();
         if gone || chance.below(3) == 0 {
             stage.kill();

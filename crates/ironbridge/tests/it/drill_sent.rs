@@ -116,9 +116,7 @@ impl Story {
             conn.execute_batch("BEGIN IMMEDIATE").unwrap();
             conn
         });
-        let full = self.chance.below(6) == 0;
-        self.stage.disk_is_full(full);
-        self.checker.full += u32::from(full);
+        self.checker.disk_may_be_full(&self.stage, &mut self.chance);
         let gone = self.stage.up.as_mut().unwrap().try_wait().unwrap().is_some();
         let kill = gone || self.chance.below(3) == 0;
         let before = self.chance.below(4);

@@ -53,24 +53,25 @@ impl First {
     /// begins, but for the rows that have the same there: those are counted too, so that no row of the page is compared
     /// with where it began.
     pub fn page(&self, dialect: &dyn Dialect, from: &str, columns: &str, order: &str, limit: u64, skip: u64) -> String {
-        let (reaches, before) = if self.descending { ("<=", ">") } else { (">=", "<") };
-        let [leading, others @ ..] = self.columns.as_slice() else { return String::new() };
         let found: Vec<String> = (0..self.columns.len()).map(|at| format!("c{at}")).collect();
         let named: Vec<String> = self.columns.iter().zip(&found).map(|(by, name)| format!("{by} AS {name}")).collect();
         let first = format!("SELECT {} FROM {from}{order}{}", named.join(", "), dialect.page(1, skip, true));
-        let page = format!(
-            "SELECT {columns} FROM {from} WHERE {leading} {reaches} (SELECT c0 FROM ib_first){order}{}",
-            dialect.page(limit, 0, true)
-        );
-        let counted = if others.is_empty() {
-            String::new()
-        } else {
-            let (others, found) = (others.join(", "), found[1..].join(", "));
-            format!(
-                " OFFSET (SELECT count(*) FROM {from} WHERE {leading} = (SELECT c0 FROM ib_first) AND ({others}) {before} (SELECT {found} FROM ib_first))"
-            )
-        };
-        format!("WITH ib_first AS MATERIALIZED ({first}) {page}{counted}")
+        let others = format!("(SELECT {} FROM ib_first)", found[1..].join(", "));
+        let (reached, before) = self.reach(from, "(SELECT c0 FROM ib_first)", &others);
+        let page = format!("SELECT {columns} FROM {from} WHERE {reached}{order}{}", dialect.page(limit, 0, true));
+        let before = before.map_or_else(String::new, |before| format!(" OFFSET {before}"));
+        format!("WITH ib_first AS MATERIALIZED ({first}) {page}{before}")
+    }
+
+    /// What leads to the rows from one on, by what that row has in the first column of the order and in the others; and how
+    /// many rows with the same in the first column are before it, where there can be any.
+    fn reach(&self, from: &str, leading: &str, others: &str) -> (String, Option<String>) {
+        let (reaches, before) = if self.descending { ("<=", ">") } else { (">=", "<") };
+        let (first, rest) = (&self.columns[0], self.columns[1..].join(", "));
+        let before =
+            || format!("(SELECT count(*) FROM {from} WHERE {first} = {leading} AND ({rest}) {before} {others})");
+        let reached = format!("{first} {reaches} {leading}");
+        (reached, (!rest.is_empty()).then(before))
     }
 
     /// The same page from a known row; nothing where a page does not tell the key of its rows.
@@ -82,24 +83,16 @@ impl First {
         order: &str,
         query: &Query,
     ) -> Option<Onwards> {
-        let (reaches, before) = if self.descending { ("<=", ">") } else { (">=", "<") };
-        let [leading, others @ ..] = self.columns.as_slice() else { return None };
         let place = |name: &String| query.columns.iter().position(|column| column == name);
         let key: Vec<usize> = self.names.iter().map(place).collect::<Option<_>>()?;
         let params: Vec<String> = (1..=key.len() + 1).map(|number| dialect.param(number, &Value::Blank)).collect();
         let [first, rest @ .., further] = params.as_slice() else { return None };
-        let counted = if others.is_empty() {
-            String::new()
-        } else {
-            let (others, rest) = (others.join(", "), rest.join(", "));
-            format!("(SELECT count(*) FROM {from} WHERE {leading} = {first} AND ({others}) {before} ({rest})) + ")
-        };
+        let (reached, before) = self.reach(from, first, &format!("({})", rest.join(", ")));
+        let before = before.map_or_else(String::new, |before| format!("{before} + "));
         let (limit, skip) = (query.limit, query.skip);
         let page = dialect.page(limit, 0, true);
         Some(Onwards {
-            rows: format!(
-                "SELECT {columns} FROM {from} WHERE {leading} {reaches} {first}{order}{page} OFFSET {counted}{further}"
-            ),
+            rows: format!("SELECT {columns} FROM {from} WHERE {reached}{order}{page} OFFSET {before}{further}"),
             order: order.to_owned(),
             key,
             skip,
