@@ -7,7 +7,7 @@ use record::{Column, ReadSpec, Schema, Type, Value};
 use rusqlite::{Connection, Statement};
 
 use crate::sql::cursor::Cursor;
-use crate::sql::moment::Dst;
+use crate::sql::moment::{self, Dst};
 use crate::sql::text::Times;
 use crate::sql::watermark::{Clock, Numbers};
 use crate::sql::{order, quote};
@@ -32,7 +32,8 @@ pub(in crate::sqlite) struct Plan {
     pub by_rowid: bool,
 }
 
-/// Which rows a read of changes is at: those without a watermark are read each time, before the others.
+/// Which rows a read of changes is at: those without a watermark, or with an empty text, are read each time, before the
+/// others.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Phase {
     Blanks,
@@ -92,12 +93,12 @@ impl Plan {
         let mut all: Vec<String> = Vec::new();
         if let Some(watermark) = &self.watermark {
             match (phase, lower) {
-                (Phase::Blanks, _) => all.push(format!("{watermark} IS NULL")),
+                (Phase::Blanks, _) => all.push(format!("({watermark} IS NULL OR {watermark} = '')")),
                 (Phase::Values, Some(lower)) => {
                     bound.push(lower.clone());
                     all.push(format!("{watermark} >= ?{}", bound.len()));
                 }
-                (Phase::Values, None) => all.push(format!("{watermark} IS NOT NULL")),
+                (Phase::Values, None) => all.push(format!("{watermark} <> ''")),
             }
             if let Some(until) = &cursor.until {
                 bound.push(until.clone());
@@ -165,6 +166,23 @@ pub(super) fn rowid(connection: &Connection, spec: &ReadSpec) -> rusqlite::Resul
 /// Grows with each change of the schema and with each `VACUUM`.
 pub(super) fn layout(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "schema_version", |row| row.get(0))
+}
+
+/// The last watermark that there is. What is no time stands behind the times, and does not hide them: it is read each time.
+pub(super) fn last(connection: &Connection, column: &str, from: &str) -> rusqlite::Result<Value> {
+    let max = |only: &str| {
+        let sql = format!("SELECT max(t.{}) FROM {from} AS t{only}", quote(column));
+        connection.query_row(&sql, [], |row| row.get_ref(0).map(value::raw))
+    };
+    let last = max("")?;
+    match &last {
+        Value::Text(text) if text.is_empty() => Ok(Value::Blank),
+        Value::Text(text) if moment::parse(text).is_none() => {
+            let time = max(&format!(" WHERE t.{} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'", quote(column)))?;
+            Ok(if time.is_blank() { last } else { time })
+        }
+        _ => Ok(last),
+    }
 }
 
 pub(super) fn clock(connection: &Connection, spec: &ReadSpec) -> rusqlite::Result<Clock> {

@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use super::plan::{self, Phase, Plan};
 use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::pages::{self, PAGE_BYTES_MAX, Told};
-use crate::sql::quote;
 use crate::sqlite::{Database, fault, value};
 
 /// The reader was dropped, or something failed.
@@ -82,8 +81,7 @@ impl Read<'_> {
         if cursor.after.is_empty()
             && let Some(watermark) = &self.spec.watermark
         {
-            let sql = format!("SELECT max(t.{}) FROM {} AS t", quote(&watermark.column), plan.from);
-            let last = connection.query_row(&sql, [], |row| row.get_ref(0).map(value::raw)).map_err(failed)?;
+            let last = plan::last(connection, &watermark.column, &plan.from).map_err(failed)?;
             if let (Some((from, to)), false) = (window, last.is_blank()) {
                 cursor.since = Some(clock.at(&last, from, plan.numbers).ok_or_else(no_window)?);
                 cursor.until = Some(clock.at(&last, to, plan.numbers).ok_or_else(no_window)?);
@@ -101,7 +99,7 @@ impl Read<'_> {
         let mut phase = match (&plan.watermark, cursor.after.first()) {
             _ if window.is_some() => Phase::Values,
             (None, _) => Phase::Values,
-            (Some(_), Some(first)) if !first.is_blank() => Phase::Values,
+            (Some(_), Some(first)) if !first.is_blank() && *first != Value::text("") => Phase::Values,
             (Some(_), _) => Phase::Blanks,
         };
         // The last page carries the cursor of the ended read, so a page waits until the next one is known.
