@@ -106,6 +106,11 @@ mod tests {
         check(daily, "2026-10-24T12:00:00Z", &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
         let quarter = Schedule::Every(Duration::from_secs(900));
         check(quarter, "2026-03-29T00:59:59Z", &["2026-03-29T01:00:00Z", "2026-03-29T01:15:00Z"]);
+        // What is due each half hour is due in each of the two hours that have one name.
+        let half = |after, expected: &[&str]| check(Schedule::Cron("*/30 * * * *".into()), after, expected);
+        half("2026-03-29T00:31:00Z", &["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]);
+        let fold = ["00:00", "00:30", "01:00", "01:30", "02:00"].map(|at| format!("2026-10-25T{at}:00Z"));
+        half("2026-10-24T23:31:00Z", &fold.each_ref().map(String::as_str));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub const QUEUE: &str = "hub/runs";
 /// How often the clock is looked at. A slot is never early, and late by this at most.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How far ahead of the clock a run may have been: clocks that are put right by a little are no reason to run again.
+const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
 /// How long the id of a due run is remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
@@ -78,6 +81,12 @@ pub(crate) fn due_now(
         Overlap::Skip => begun.max(last.finished.unwrap_or(last.started)),
         Overlap::QueueOne => begun.max(last.started),
     };
+    // It ran while the clock was ahead: what was due since then is not known, and waiting for that time to come would be
+    // to stand still.
+    if since.duration_since(now) > AHEAD {
+        let slot = schedule::latest(&batch.schedule, zone, Timestamp::UNIX_EPOCH, now)?;
+        return Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Schedule });
+    }
     let slot = match batch.missed {
         Missed::RunOnce => schedule::latest(&batch.schedule, zone, since, now),
         Missed::RunAll => schedule::next(&batch.schedule, zone, begun).filter(|slot| *slot <= now),
@@ -408,6 +417,15 @@ mod tests {
         long.get_mut("things").unwrap().finished = Some(at("10:31:00"));
         check(&long, "10:32:00", None);
         check_with("overlap: queue_one\n", &long, "10:32:00", Some(("10:30:00", Trigger::Schedule)));
+        // The clock was days ahead, and is right again: the last slot, and not none until those days have passed.
+        let mut ahead = ran(State::Ok, "10:15:01", Some("10:15:00"));
+        let run = ahead.get_mut("things").unwrap();
+        for at in [run.slot.as_mut(), Some(&mut run.started), run.finished.as_mut()].into_iter().flatten() {
+            *at += jiff::SignedDuration::from_hours(72);
+        }
+        for line in ["", "missed: run_all\n", "missed: skip\n", "overlap: queue_one\n"] {
+            check_with(line, &ahead, "10:32:00", Some(("10:30:00", Trigger::Schedule)));
+        }
         // A run by hand after the slot has done what the slot asked for.
         check(&ran(State::Ok, "10:15:30", None), "10:16:00", None);
     }
