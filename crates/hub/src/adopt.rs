@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use record::{Change, Current, Fault, Op, RetryPolicy, Row, Schema, Value};
+use store::Store;
 
 use crate::codes;
 use crate::outage::with_retries;
@@ -31,15 +32,20 @@ pub(crate) enum Existing {
 }
 
 /// Looks for the rows that would be created otherwise; puts what is found once into `currents`.
+///
+/// *Errors*: the inner result is the fault of the destination.
 pub(crate) async fn existing(
+    store: &Store,
     retry: &RetryPolicy,
     watch: &dyn Watch,
     pair: &Pair,
     rows: &[Candidate],
     currents: &mut [Option<Current>],
-) -> Result<Vec<Existing>, Fault> {
+) -> Result<Result<Vec<Existing>, Fault>, store::Error> {
     let mut answers = vec![Existing::None; rows.len()];
-    renumber::moved(retry, watch, pair, rows, currents, &mut answers).await?;
+    if let Err(fault) = renumber::moved(store, retry, watch, pair, rows, currents, &mut answers).await? {
+        return Ok(Err(fault));
+    }
     let by = &pair.match_existing;
     let (mut asked, mut values) = (Vec::new(), Vec::new());
     for (at, row) in rows.iter().enumerate().filter(|(at, _)| !by.is_empty() && currents[*at].is_none()) {
@@ -51,10 +57,13 @@ pub(crate) async fn existing(
         }
     }
     if asked.is_empty() {
-        return Ok(answers);
+        return Ok(Ok(answers));
     }
     let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
-    let found = with_retries(retry, watch, || pair.sink.find(by, &values, &columns)).await?;
+    let found = match with_retries(retry, watch, || pair.sink.find(by, &values, &columns)).await {
+        Ok(found) => found,
+        Err(fault) => return Ok(Err(fault)),
+    };
     let mut adopted: HashMap<Arc<str>, Vec<usize>> = HashMap::new();
     for (at, found) in asked.into_iter().zip(found) {
         let has_key = |row: &Current| {
@@ -81,7 +90,7 @@ pub(crate) async fn existing(
             currents[at] = None;
         }
     }
-    Ok(answers)
+    Ok(Ok(answers))
 }
 
 /// The decision about a row, now that it is known whether it was there before.

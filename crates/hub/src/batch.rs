@@ -213,7 +213,8 @@ pub(crate) fn compares(store: &Store, job: &Job) -> Result<bool, store::Error> {
     let Some(every) = job.compare_live.filter(|_| job.window.is_none()) else { return Ok(false) };
     let Some(last) = store.cursor(&job.integration, COMPARED)? else { return Ok(false) };
     let since = store.clock().now().duration_since(last.updated);
-    Ok(jiff::SignedDuration::try_from(every).is_ok_and(|every| since >= every))
+    // Where the clock was ahead the last time, nobody knows how long ago that was.
+    Ok(since.is_negative() || jiff::SignedDuration::try_from(every).is_ok_and(|every| since >= every))
 }
 
 /// Remembers when the destination was last compared; the first run counts as that.
@@ -390,21 +391,20 @@ impl Run<'_> {
     /// Reads and writes one entity; answers with the rows whose parents are not there yet, too.
     async fn pair(&mut self, pair: &Pair) -> Result<(Seen, Vec<Orphan>), Stopped> {
         let entity = &*pair.entity.name;
-        let mut seen = Seen::new(pair);
+        let mut seen = Seen::new(pair, self.store.ledger_totals(&pair.to, entity)?.written);
         if let Some(window) = &self.job.window {
             let reader = window.open(self.job, pair, self.watch).await?;
             let orphans = self.read_window(pair, reader, &mut seen).await?;
             return Ok((seen, orphans));
         }
         self.revive(pair).await?;
-        let totals = self.store.ledger_totals(&pair.to, entity)?;
-        let waits = totals.waiting;
-        seen.known = totals.written;
+        let waits = wait::waiting(self.store, self.job, pair)?.len() as u64;
         let (position, everything) = start(self.store, self.job, pair, self.compare, waits)?;
         let mut orphans = self.read(pair, position, everything, &mut seen).await?;
         if seen.deletions && !seen.whole {
             // The source names what it deleted by ids of its own, and the ledger knows keys.
             let why = "rows were deleted in the source; comparing every key shows which".to_owned();
+            seen.begin_anew(pair);
             orphans = self.read(pair, None, Some(why), &mut seen).await?;
         }
         // Where rows that are gone are removed, that deals with these too.
@@ -443,11 +443,11 @@ impl Run<'_> {
         let mut codes: Vec<String> = Vec::new();
         for rejected in chunk.rejected {
             codes.push(rejected.faults.first().map(|f| f.code.to_string()).unwrap_or_default());
-            if !rejected.keeps_ledger {
+            if let Some(standing) = rejected.standing {
                 chunk.entries.push(Entry {
                     key: rejected.key.clone(),
                     source_hash: rejected.source_hash,
-                    content_hash: 0,
+                    content_hash: standing,
                     mapping: pair.fingerprint(),
                     state: Settled::Rejected,
                     generation: self.id.0 as u64,

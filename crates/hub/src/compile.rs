@@ -104,7 +104,7 @@ pub async fn compile(
             return Err(not_yet(name, "reading lines from a list within a column (`each:`), in a batch,"));
         }
         if gone != Gone::Ignore {
-            alone(project, integration, name, &to)?;
+            alone(project, integration, name, &from, &to)?;
         }
         pairs.push(pair(project, name, &from, &to, &entities, gone, &retry).await?.pair);
     }
@@ -431,7 +431,13 @@ fn patience(project: &Project, entity: &record::Entity, to: &str) -> Duration {
 }
 
 /// What is gone from one source may be in another: two integrations that write one entity into one system cannot tell.
-fn alone(project: &Project, integration: &Integration, entity: &str, to: &Side<'_>) -> Result<(), Fault> {
+fn alone(
+    project: &Project,
+    integration: &Integration,
+    entity: &str,
+    from: &Side<'_>,
+    to: &Side<'_>,
+) -> Result<(), Fault> {
     let writes = |other: &&Integration| match &other.pattern {
         Pattern::Batch(batch) => {
             batch.entities.iter().any(|name| name == entity)
@@ -439,6 +445,10 @@ fn alone(project: &Project, integration: &Integration, entity: &str, to: &Side<'
                     Direction::OneWay { to: target, .. } => *target == to.defined.name,
                     Direction::TwoWay { between, .. } => between.contains(&to.defined.name),
                 }
+        }
+        // What events bring from the same source is in it.
+        Pattern::Event(event) => {
+            event.entity == entity && event.from != from.defined.name && event.to.contains(&to.defined.name)
         }
         _ => false,
     };

@@ -13,7 +13,7 @@ use record::{
     Change, Column, Current, Decimal, Fault, Key, KeyHasher, KeyRules, Op, RetryPolicy, Row, Schema, Type, Value,
 };
 use store::Store;
-use store::ledger::{Entry, State};
+use store::ledger::{Entry, LEFT, State, UNKNOWN};
 use store::runs;
 
 use crate::batch::Job;
@@ -77,13 +77,18 @@ pub(crate) struct Seen {
 pub(crate) struct Missing {
     /// Rows that the destination has.
     pub written: Vec<Entry>,
-    /// Dead letters that were never written.
+    /// Dead letters, and rows that wait, of which nothing was ever written.
     pub never_written: Vec<Entry>,
 }
 
 impl Seen {
-    pub fn new(pair: &Pair) -> Seen {
-        Seen { rules: pair.sink.key_rules(), ..Seen::default() }
+    pub fn new(pair: &Pair, known: u64) -> Seen {
+        Seen { rules: pair.sink.key_rules(), known, ..Seen::default() }
+    }
+
+    /// Before a read of everything that follows a read of changes: what that one has seen may be gone by now.
+    pub fn begin_anew(&mut self, pair: &Pair) {
+        *self = Seen::new(pair, self.known);
     }
 
     pub fn add(&mut self, keyed: &Keyed, rejected: &[Rejected], left_out: Vec<Key>, keyless: u64) {
@@ -122,13 +127,10 @@ impl Seen {
         }
         for entry in store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten() {
             match entry.state {
-                State::Written => missing.written.push(entry),
-                // It was written before its last version was rejected.
-                State::Rejected if entry.remote_id.is_some() => missing.written.push(entry),
-                State::Rejected => missing.never_written.push(entry),
-                // It was on its way when a run was cut off.
-                State::Waiting => missing.written.push(entry),
                 State::Deactivated => {}
+                // No version of it was written that anybody knows of.
+                _ if entry.standing() == UNKNOWN => missing.never_written.push(entry),
+                _ => missing.written.push(entry),
             }
         }
         Ok(missing)
@@ -230,15 +232,9 @@ pub(crate) fn change(pair: &Pair, key: &Key, current: Option<&Current>) -> Optio
     Some(Change { op, key: key.clone(), columns, remote_id: current.remote_id.clone(), if_version: None })
 }
 
-/// The entry of a row that this run is about to delete or deactivate. Like any row that is on its way it waits, and it has
-/// no content.
+/// The entry of a row that this run is about to delete or deactivate. Like any row that is on its way it waits.
 pub(crate) fn leaving(entry: &Entry, run: runs::RunId) -> Entry {
-    Entry { state: State::Waiting, content_hash: 0, generation: run.0 as u64, ..entry.clone() }
-}
-
-/// Whether the hub has deactivated the row, or may have.
-pub(crate) fn has_left(entry: &Entry) -> bool {
-    entry.state == State::Deactivated || entry.state == State::Waiting && entry.content_hash == 0
+    Entry { content_hash: LEFT, ..entry.waiting(run.0 as u64) }
 }
 
 /// A row that the destination would not part with.
@@ -251,16 +247,22 @@ pub(crate) fn rejected(entry: &Entry, fault: Fault) -> Rejected {
         fields: Vec::new(),
         remote_id: entry.remote_id.clone(),
         parents: Vec::new(),
-        keeps_ledger: true,
+        standing: None,
     }
 }
 
-/// A dead letter that is gone from the source: the destination has a row of its key all the same. Somebody else's, or
+/// Whether the destination has another row under the key than the one that the hub wrote: somebody has replaced it.
+pub(crate) fn is_another(entry: &Entry, current: Option<&Current>) -> bool {
+    let there = current.and_then(|current| current.remote_id.as_deref());
+    entry.remote_id.as_deref().zip(there).is_some_and(|(known, there)| !known.eq_ignore_ascii_case(there))
+}
+
+/// A row is gone from the source, and the destination has one of its key that the hub never wrote: somebody else's, or
 /// ours from a run that was cut between writing and remembering; that is for a person to say.
 pub(crate) fn not_known_as_ours(pair: &Pair) -> Fault {
     let entity = &pair.entity.name;
     let what = format!(
-        "a row of `{entity}` that was rejected is gone from `{}`, and `{}` has a row of its key that the hub does not know as its own",
+        "a row of `{entity}` is gone from `{}`, and `{}` has a row of its key that the hub does not know as its own",
         pair.from, pair.to
     );
     Fault::reject(codes::NOT_KNOWN_AS_OURS, what)

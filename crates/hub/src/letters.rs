@@ -67,8 +67,7 @@ fn read_again(
         let known = store.ledger_get(to, &letter.entity, std::slice::from_ref(key))?.pop().flatten();
         // A row that waits has everything read that may bring it.
         let generation = store.last_run(&integration.name)?.map_or(0, |run| run.id.0 as u64);
-        let entries: Vec<Entry> =
-            known.into_iter().map(|entry| Entry { state: ledger::State::Waiting, generation, ..entry }).collect();
+        let entries: Vec<Entry> = known.into_iter().map(|entry| entry.waiting(generation)).collect();
         ops.push(ledger::Op::Put { system: to.clone(), entity: letter.entity.clone(), entries }.into());
     }
     Ok(ops)

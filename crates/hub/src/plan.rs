@@ -241,7 +241,5 @@ fn column(pair: &Pair, name: &str, old: Option<&Value>, new: &Value) -> PlannedC
 
 /// A seen without rows: what an entity starts with.
 fn seen(store: &Store, pair: &Pair) -> Result<Seen, store::Error> {
-    let mut seen = Seen::new(pair);
-    seen.known = store.ledger_totals(&pair.to, &pair.entity.name)?.written;
-    Ok(seen)
+    Ok(Seen::new(pair, store.ledger_totals(&pair.to, &pair.entity.name)?.written))
 }

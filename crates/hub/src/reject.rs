@@ -23,8 +23,9 @@ pub(crate) struct Rejected {
     pub remote_id: Option<String>,
     /// The rows that it points to and that the hub has not written: once one of them is, this one is tried again.
     pub parents: Vec<(String, Key)>,
-    /// The ledger keeps what it has of the row: it was written, and what is wrong with it now came later.
-    pub keeps_ledger: bool,
+    /// What the ledger has of it in the destination from now on: see [`store::ledger::Entry::standing`]. `None` where it
+    /// keeps what it has: the row was written, and what is wrong with it now came later.
+    pub standing: Option<u128>,
 }
 
 /// Where the detail of a dead letter names the rows that it waits for.

@@ -2,7 +2,8 @@
 //!
 //! In the destination the row keeps its own id, which the ledger knows: the row is found by it and gets its key back. A
 //! source says nothing of the kind; there a row is taken for renumbered only where everything speaks for it: it matches
-//! by `match_existing` one row that the hub wrote, under a key that the source has no longer.
+//! by `match_existing` one row that the hub wrote, or has its key but for capitals, and the source has the old key no
+//! longer.
 
 use std::sync::Arc;
 
@@ -12,19 +13,23 @@ use store::Store;
 use crate::adopt::Existing;
 use crate::outage::with_retries;
 use crate::pair::Pair;
-use crate::sort::Candidate;
+use crate::sort::{self, Candidate};
 use crate::watch::Watch;
 
-/// Finds rows that the hub wrote, and that the destination has no longer under their key.
+/// Finds rows that the hub wrote, and that the destination has no longer under their key. A row which the hub has written
+/// under another key since is the row of that one.
+///
+/// *Errors*: the inner result is the fault of the destination.
 pub(crate) async fn moved(
+    store: &Store,
     retry: &RetryPolicy,
     watch: &dyn Watch,
     pair: &Pair,
     rows: &[Candidate],
     currents: &mut [Option<Current>],
     existing: &mut [Existing],
-) -> Result<(), Fault> {
-    let (mut asked, mut ids) = (Vec::new(), Vec::new());
+) -> Result<Result<(), Fault>, store::Error> {
+    let (mut asked, mut ids): (_, Vec<Arc<str>>) = (Vec::new(), Vec::new());
     for (at, row) in rows.iter().enumerate().filter(|(at, _)| currents[*at].is_none()) {
         if let Some(id) = &row.remote_id {
             asked.push(at);
@@ -32,19 +37,28 @@ pub(crate) async fn moved(
         }
     }
     if ids.is_empty() {
-        return Ok(());
+        return Ok(Ok(()));
     }
     let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
-    let found = with_retries(retry, watch, || pair.sink.by_id(&ids, &columns)).await?;
-    for (at, row) in asked.into_iter().zip(found) {
+    let found = match with_retries(retry, watch, || pair.sink.by_id(&ids, &columns)).await {
+        Ok(found) => found,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let there: Vec<&str> = ids.iter().zip(&found).filter(|(_, row)| row.is_some()).map(|(id, _)| &**id).collect();
+    let known = store.ledger_of_remote(&pair.to, &pair.entity.name, &there)?;
+    for ((at, id), row) in asked.into_iter().zip(&ids).zip(found) {
         let Some(row) = row else { continue };
+        if known.iter().any(|(known, key)| *known == **id && *key != rows[at].key) {
+            continue;
+        }
         currents[at] = Some(under_key(pair, &rows[at], row));
         existing[at] = Existing::One;
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
-/// Turns matches with keys of their own into renumbered rows, where that is what they are.
+/// Turns matches with keys of their own, and rows whose key is spelled otherwise there, into renumbered rows, where that is
+/// what they are.
 ///
 /// *Errors*: the inner result is the fault of a system.
 pub(crate) async fn renumbered(
@@ -59,19 +73,19 @@ pub(crate) async fn renumbered(
     if !pair.source_by_key {
         return Ok(Ok(()));
     }
-    let ids: Vec<Arc<str>> = existing
-        .iter()
-        .filter_map(|found| if let Existing::Keyed(rows) = found { Some(rows) } else { None })
-        .flat_map(|rows| rows.iter().filter_map(|row| row.remote_id.clone()))
-        .collect();
-    let ids: Vec<&str> = ids.iter().map(|id| &**id).collect();
+    let matches = |at: usize| match (&existing[at], &currents[at]) {
+        (Existing::Keyed(matches), _) => matches.clone(),
+        (Existing::None, Some(row)) if sort::twin_in_destination(pair, &rows[at], row).is_some() => vec![row.clone()],
+        _ => Vec::new(),
+    };
+    let matches: Vec<Vec<Current>> = (0..rows.len()).map(matches).collect();
+    let ids: Vec<&str> = matches.iter().flatten().filter_map(|row| row.remote_id.as_deref()).collect();
     let known = store.ledger_of_remote(&pair.to, &pair.entity.name, &ids)?;
     let mut taken: Vec<Key> = Vec::new();
     for (at, candidate) in rows.iter().enumerate() {
-        let Existing::Keyed(matches) = &existing[at] else { continue };
-        let mut ours = matches.iter().filter_map(|row| {
+        let mut ours = matches[at].iter().filter_map(|row| {
             let id = row.remote_id.as_deref()?;
-            known.iter().find(|(known, _)| known == id).map(|(_, key)| (row, key))
+            known.iter().find(|(known, key)| known == id && *key != candidate.key).map(|(_, key)| (row, key))
         });
         let (Some((row, old)), None) = (ours.next(), ours.next()) else { continue };
         if taken.contains(old) {

@@ -6,7 +6,7 @@ use definition::Drift;
 use mapping::{Read, Wanted, content};
 use record::hash::{ByHash, RowHasher};
 use record::{Change, Current, Fault, Key, KeyHasher, KeyRules, Op, Page, Row, RowRef, Schema, Value};
-use store::ledger::{Entry, State};
+use store::ledger::{Entry, LEFT, State, UNKNOWN};
 
 use crate::codes;
 use crate::gone::{self, Gone};
@@ -28,6 +28,8 @@ pub(crate) struct Keyed {
     as_written: Vec<bool>,
     /// The keys that more than one row of the page has, each with the key of another such row.
     twice: HashMap<Key, Key>,
+    /// The rows that cannot be read: a hash of what can, and the key, where that is among it.
+    unreadable: Vec<(u128, Option<Key>)>,
 }
 
 /// A row that differs from what was last written, or that the ledger does not know.
@@ -42,8 +44,8 @@ pub(crate) struct Candidate {
     pub record: Row,
     /// The destination's id of the row, where the ledger knows it.
     pub remote_id: Option<String>,
-    /// The hub has deactivated it, and now it is in the source again.
-    pub comes_back: bool,
+    /// What the ledger has of it in the destination: see [`Entry::standing`].
+    pub standing: u128,
     /// The run in which it began to wait for a row that it points to.
     pub waits_since: Option<u64>,
     /// This run has created it without what it points to, and is about to complete it.
@@ -82,6 +84,11 @@ pub(crate) fn keys(pair: &Pair, page: &Page, known: &mut Known) -> Result<Keyed,
     })?;
     let mut hasher = RowHasher::default();
     let mut keyed = Keyed { binding, ..Keyed::default() };
+    for unreadable in &page.unreadable {
+        let row = record::Batch::from_rows(unreadable.row.schema().clone(), [&unreadable.row]);
+        let key = pair.read.bind(row.schema()).ok().and_then(|binding| pair.read.key(row.row(0), &binding));
+        keyed.unreadable.push((hasher.hash(row.row(0).values()), key));
+    }
     // A row whose lines have changed is a row that has changed.
     let lines = pair.read.children().iter().filter_map(|lines| page.batch.schema().index(&lines.of));
     let lines: Vec<usize> = lines.collect();
@@ -108,7 +115,8 @@ pub(crate) fn keys(pair: &Pair, page: &Page, known: &mut Known) -> Result<Keyed,
 impl Keyed {
     /// The keys that the ledger is to be asked for.
     pub fn asked(&self) -> impl Iterator<Item = &Key> {
-        self.keys.iter().zip(&self.as_written).filter(|(_, as_written)| !**as_written).map(|(key, _)| key)
+        let rows = self.keys.iter().zip(&self.as_written).filter(|(_, as_written)| !**as_written).map(|(key, _)| key);
+        rows.chain(self.unreadable.iter().filter_map(|(_, key)| key.as_ref()))
     }
 }
 
@@ -155,7 +163,7 @@ pub(crate) fn sort(
                 fields,
                 remote_id: entry.as_ref().and_then(|e| e.remote_id.clone()),
                 parents: Vec::new(),
-                keeps_ledger: false,
+                standing: Some(standing(entry.as_ref())),
             });
         };
         if let Some(other) = keyed.twice.get(key) {
@@ -206,28 +214,30 @@ pub(crate) fn sort(
             allowed: false,
             waits_since: entry.as_ref().filter(|e| e.state == State::Waiting).map(|e| e.generation),
             made: false,
-            comes_back: entry.as_ref().is_some_and(gone::has_left),
+            standing: standing(entry.as_ref()),
             remote_id: entry.and_then(|e| e.remote_id),
         });
     }
-    for unreadable in &page.unreadable {
-        let row = record::Batch::from_rows(unreadable.row.schema().clone(), [&unreadable.row]);
-        let source_hash = hasher.hash(row.row(0).values());
-        let key = pair.read.bind(row.schema()).ok().and_then(|binding| pair.read.key(row.row(0), &binding));
+    for (unreadable, (source_hash, key)) in page.unreadable.iter().zip(&keyed.unreadable) {
+        let entry = key.as_ref().and_then(|_| ledger.next().flatten());
         sorted.keyless += u64::from(key.is_none());
         sorted.rejected.push(Rejected {
-            key: key.unwrap_or_else(|| keyless(source_hash)),
-            source_hash,
+            key: key.clone().unwrap_or_else(|| keyless(*source_hash)),
+            source_hash: *source_hash,
             faults: vec![unreadable.fault.clone()],
             source: unreadable.row.clone(),
             fields: Vec::new(),
-            remote_id: None,
+            standing: Some(standing(entry.as_ref())),
+            remote_id: entry.and_then(|entry| entry.remote_id),
             parents: Vec::new(),
-            keeps_ledger: false,
         });
     }
     parents_first(pair, &mut sorted.candidates);
     sorted
+}
+
+fn standing(entry: Option<&Entry>) -> u128 {
+    entry.map_or(UNKNOWN, Entry::standing)
 }
 
 /// What to do with a candidate, now that the destination has said what it holds.
@@ -279,7 +289,10 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
     }
     let changed = |(name, value): &(&str, &Value)| !pair.write.holds(&current.columns, name, value);
     let changed: Vec<(&str, &Value)> = wanted.columns.iter().filter(changed).collect();
-    let returns = matches!(pair.gone, Gone::Deactivate { returns_active: true }) && candidate.comes_back;
+    // Where the mapping itself says whether a row is active, that holds.
+    let returns = matches!(pair.gone, Gone::Deactivate { returns_active: true })
+        && candidate.standing == LEFT
+        && wanted.columns.get(gone::STATE).is_none();
     if returns {
         let mut change = change(candidate, changed.into_iter(), Some(current));
         let (column, value) = gone::active_again();
@@ -318,7 +331,7 @@ fn change<'a>(
 }
 
 /// The destination's own spelling of the key, where it is not ours: it belongs to another row of the source.
-fn twin_in_destination(pair: &Pair, candidate: &Candidate, current: &Current) -> Option<Key> {
+pub(crate) fn twin_in_destination(pair: &Pair, candidate: &Candidate, current: &Current) -> Option<Key> {
     let ours = candidate.wanted.key.parts();
     // A lookup points to one row however its key is spelled.
     let there: Option<Vec<&Value>> = pair

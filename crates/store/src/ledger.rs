@@ -28,13 +28,20 @@ pub enum State {
 /// The hash of what nobody knows. No row has it.
 pub const UNKNOWN: u128 = 0;
 
+/// Instead of a content, of a row that is rejected or waits: the destination has it from the hub, or may have. No row has it.
+pub const OURS: u128 = 1;
+
+/// The same of a row that the hub has made inactive there because it was gone, or may have.
+pub const LEFT: u128 = 2;
+
 /// One row of the ledger, for a key of one entity of one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub key: Key,
     /// Of the raw source row.
     pub source_hash: u128,
-    /// Of the target's columns, normalised.
+    /// Of the target's columns, normalised. Of a row that is rejected or waits: [`OURS`], [`LEFT`], or nothing that says
+    /// anything.
     pub content_hash: u128,
     /// The fingerprint of the mapping that made the one from the other.
     pub mapping: u64,
@@ -53,6 +60,22 @@ impl Entry {
         let is_doubted = (self.source_hash, self.content_hash) == (UNKNOWN, UNKNOWN);
         let doubted = || Entry { source_hash: UNKNOWN, content_hash: UNKNOWN, ..self.clone() };
         (self.state == State::Written && !is_doubted).then(doubted)
+    }
+
+    /// What is remembered of the row instead of a content while it is rejected or waits.
+    pub fn standing(&self) -> u128 {
+        match self.state {
+            State::Deactivated => LEFT,
+            State::Written => OURS,
+            State::Rejected | State::Waiting if matches!(self.content_hash, OURS | LEFT) => self.content_hash,
+            State::Rejected | State::Waiting if self.remote_id.is_some() => OURS,
+            State::Rejected | State::Waiting => UNKNOWN,
+        }
+    }
+
+    /// The same row, waiting since a run.
+    pub fn waiting(&self, since: u64) -> Entry {
+        Entry { state: State::Waiting, content_hash: self.standing(), generation: since, ..self.clone() }
     }
 }
 

@@ -74,6 +74,11 @@ impl Run<'_> {
                 chunk.rejected.push(gone::rejected(entry, gone::gone_and_moved(pair, entry)));
                 continue;
             }
+            if gone::is_another(entry, current.as_ref()) {
+                chunk.removed.push(entry.key.clone());
+                chunk.rejected.push(gone::rejected(entry, gone::not_known_as_ours(pair)));
+                continue;
+            }
             match gone::change(pair, key, current.as_ref()) {
                 Some(change) => {
                     let proof = || self.proofs.of_gone(pair, &entry.key, effect, current.as_ref());

@@ -5,7 +5,7 @@
 //! another integration: the row stays in the ledger as waiting, and each run tries it again, until what should bring its
 //! parent has had two chances. Then it is a dead letter, which comes back by itself once the parent is there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use record::{Fault, Key, Row, Schema, Value};
 use store::Store;
-use store::dead_letters::Filter;
-use store::ledger::{self, Entry, State as Settled};
+use store::dead_letters::{self, Filter};
+use store::ledger::{self, Entry, OURS, State as Settled, UNKNOWN};
 use store::runs::RunId;
 
 use super::write::{entry, rejected_by_destination};
@@ -36,12 +36,17 @@ impl Orphan {
     /// What the ledger says of it until its parent is there.
     pub fn waits(&self, pair: &Pair, run: RunId) -> Entry {
         let since = self.row.waits_since.unwrap_or(run.0 as u64);
-        Entry { generation: since, ..entry(&self.row, pair, Settled::Waiting, None) }
+        let standing = match self.row.standing {
+            // It was made without what it points to.
+            UNKNOWN if self.row.made => OURS,
+            standing => standing,
+        };
+        Entry { content_hash: standing, generation: since, ..entry(&self.row, pair, Settled::Waiting, None) }
     }
 }
 
-/// The dead letters of orphans that are looked at in one run.
-const REVIVED_MAX: usize = 1_000;
+/// Dead letters of orphans that are looked at at a time.
+const LETTERS: usize = 1_000;
 
 impl Run<'_> {
     /// Rows whose parents came later among the rows of the same entity; answers those that still have none.
@@ -107,12 +112,11 @@ impl Run<'_> {
                         .is_ok_and(|key| all.contains(&(to.of.to_string(), key.to_string()))),
                     _ => false,
                 };
-                if orphan.row.wanted.columns.values().iter().chain(orphan.row.wanted.on_create.values()).any(among)
-                    && tried.insert((which, orphan.row.key.clone()))
+                // What is only written when the row is created could not be added after that.
+                if orphan.row.wanted.columns.values().iter().any(among) && tried.insert((which, orphan.row.key.clone()))
                 {
                     let mut row = orphan.row.clone();
                     row.wanted.columns = without(&row.wanted.columns, among);
-                    row.wanted.on_create = without(&row.wanted.on_create, among);
                     bare.push(row);
                     of.push(at);
                 }
@@ -181,8 +185,8 @@ impl Run<'_> {
 
     /// Dead letters that lacked a parent which is there now become waiting rows again.
     pub(super) async fn revive(&mut self, pair: &Pair) -> Result<(), Stopped> {
-        let waits = |entry: Entry| Entry { state: Settled::Waiting, generation: self.id.0 as u64, ..entry };
-        let entries: Vec<Entry> = revivable(self.store, self.job, pair)?.into_iter().map(waits).collect();
+        let revivable = revivable(self.store, self.job, pair)?;
+        let entries: Vec<Entry> = revivable.iter().map(|entry| entry.waiting(self.id.0 as u64)).collect();
         if !entries.is_empty() {
             let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
             self.store.commit(vec![self.lease.fence(), ledger::Op::Put { system, entity, entries }.into()]).await?;
@@ -190,20 +194,44 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// After a whole read only these wait: what else the ledger has as waiting is of rows that the source has no longer.
+    /// After a whole read only these wait: what else the ledger has as waiting is of rows that the source has no longer,
+    /// unless somebody has asked for it while the read went on.
     pub(super) async fn forget_waiting(&self, pair: &Pair, orphans: &[Orphan]) -> Result<(), Stopped> {
-        let still: HashSet<&[u8]> = orphans.iter().map(|orphan| orphan.row.key.as_bytes()).collect();
+        let still: HashSet<&Key> = orphans.iter().map(|orphan| &orphan.row.key).collect();
         let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
-        let mut keys = Vec::new();
-        self.store.ledger_scan(&system, &entity, |seen| {
-            if seen.state == Settled::Waiting && !still.contains(seen.key) {
-                keys.extend(Key::from_bytes(seen.key).ok());
-            }
-            ControlFlow::Continue(())
-        })?;
-        self.store.commit(vec![self.lease.fence(), ledger::Op::Remove { system, entity, keys }.into()]).await?;
+        let before = waiting(self.store, self.job, pair)?.into_iter().filter(|(_, since)| *since < self.id.0 as u64);
+        let keys: Vec<Key> = before.map(|(key, _)| key).filter(|key| !still.contains(key)).collect();
+        let (integration, of) = (self.job.integration.clone(), entity.clone());
+        let letters = dead_letters::Op::Supersede { integration, entity: of, keys: keys.clone() };
+        let forget = ledger::Op::Remove { system, entity, keys };
+        self.store.commit(vec![self.lease.fence(), forget.into(), letters.into()]).await?;
         Ok(())
     }
+}
+
+/// The rows of an integration that wait, each with the run in which it began to. Another integration that writes the same
+/// entity there has rows of its own.
+pub(crate) fn waiting(store: &Store, job: &Job, pair: &Pair) -> Result<Vec<(Key, u64)>, store::Error> {
+    let (system, entity) = (&pair.to, &pair.entity.name);
+    if store.ledger_totals(system, entity)?.waiting == 0 {
+        return Ok(Vec::new());
+    }
+    let mut all = Vec::new();
+    store.ledger_scan(system, entity, |seen| {
+        if seen.state == Settled::Waiting {
+            all.extend(Key::from_bytes(seen.key).ok().map(|key| (key, seen.generation)));
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut ours = HashMap::new();
+    for (_, since) in &all {
+        if !ours.contains_key(since) {
+            let run = store.run(RunId(*since as i64))?;
+            ours.insert(*since, run.is_none_or(|run| run.integration == job.integration));
+        }
+    }
+    all.retain(|(_, since)| ours[since]);
+    Ok(all)
 }
 
 /// What a dead letter says of a row that goes by itself as soon as its parent is there.
@@ -230,20 +258,28 @@ pub(crate) fn waits_on(pair: &Pair, waited: SignedDuration) -> bool {
 
 /// The dead letters that lacked a parent which is there now.
 pub(crate) fn revivable(store: &Store, job: &Job, pair: &Pair) -> Result<Vec<Entry>, store::Error> {
-    let filter = Filter {
+    let mut filter = Filter {
         integration: Some(job.integration.clone()),
         entity: Some(pair.entity.name.to_string()),
         code: Some(codes::REFERENCE_MISSING.to_string()),
+        states: vec![dead_letters::State::Open, dead_letters::State::Retrying],
         ..Filter::default()
     };
     let mut keys = Vec::new();
-    for letter in store.dead_letters(&filter, REVIVED_MAX)?.into_iter().filter(|letter| letter.state.is_waiting()) {
-        for (entity, parent) in parents_in(&letter.problem.detail) {
-            let known = store.ledger_get(&pair.to, &entity, &[parent])?;
-            if known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
-                keys.extend(letter.key.clone());
-                break;
+    loop {
+        let letters = store.dead_letters(&filter, LETTERS)?;
+        for letter in &letters {
+            for (entity, parent) in parents_in(&letter.problem.detail) {
+                let known = store.ledger_get(&pair.to, &entity, &[parent])?;
+                if known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
+                    keys.extend(letter.key.clone());
+                    break;
+                }
             }
+        }
+        match letters.last().filter(|_| letters.len() == LETTERS) {
+            Some(last) => filter.after = Some(last.place()),
+            None => break,
         }
     }
     let entries = store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use record::{Current, Effected, Fault, Now, Scope, Written};
-use store::ledger::{self, Entry, State as Settled};
+use store::ledger::{self, Entry, LEFT, OURS, State as Settled};
 use store::runs::Counts;
 
 use super::create::Flight;
@@ -43,7 +43,8 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let mut currents = self.current(pair, rows).await?;
-        let mut existing = adopt::existing(&self.job.retry, self.watch, pair, rows, &mut currents).await?;
+        let mut existing =
+            adopt::existing(self.store, &self.job.retry, self.watch, pair, rows, &mut currents).await??;
         renumber::renumbered(self.store, &self.job.retry, self.watch, pair, rows, &mut currents, &mut existing)
             .await??;
         let (mut changes, mut of) = (Vec::new(), Vec::new());
@@ -67,9 +68,7 @@ impl Run<'_> {
                     of.push(at);
                 }
                 Decision::Drifted(fault) => {
-                    chunk
-                        .rejected
-                        .push(Rejected { keeps_ledger: true, ..rejected_by_destination(pair, candidate, fault) });
+                    chunk.rejected.push(Rejected { standing: None, ..rejected_by_destination(pair, candidate, fault) });
                 }
                 Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
             }
@@ -152,7 +151,14 @@ impl Run<'_> {
             return Vec::new();
         }
         let run = self.id.0 as u64;
-        rows.map(|row| Entry { generation: run, ..entry(row, pair, Settled::Waiting, None) }).collect()
+        // What the hub had deactivated comes back active, if this is not the end of it.
+        let may_be_there = |row: &Candidate| if row.standing == LEFT { LEFT } else { OURS };
+        let on_its_way = |row| Entry {
+            content_hash: may_be_there(row),
+            generation: run,
+            ..entry(row, pair, Settled::Waiting, None)
+        };
+        rows.map(on_its_way).collect()
     }
 
     /// What is remembered of rows to which something else is about to be written: see [`Entry::doubted`].
@@ -231,6 +237,6 @@ pub(super) fn rejected_by_destination(pair: &Pair, candidate: &Candidate, fault:
         fields: pair.write.explain(&candidate.record),
         remote_id: candidate.remote_id.clone(),
         parents: Vec::new(),
-        keeps_ledger: false,
+        standing: Some(candidate.standing),
     }
 }

@@ -112,7 +112,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         source: row.clone(),
         record,
         remote_id: known.as_ref().and_then(|entry| entry.remote_id.clone()),
-        comes_back: known.as_ref().is_some_and(|entry| entry.state == State::Deactivated),
+        standing: known.as_ref().map_or(UNKNOWN, Entry::standing),
         waits_since: None,
         made: false,
         allowed: true,
@@ -189,7 +189,7 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
                 fields,
                 remote_id: None,
                 parents: Vec::new(),
-                keeps_ledger: false,
+                standing: None,
             };
             Ok(Err(Verdict::Dead { key, problem: rejected.problem(&route.pair), row: Some(hash) }))
         }
@@ -227,7 +227,7 @@ async fn write(
         Err(fault) => return Ok(Err(fault)),
     };
     let rows = std::slice::from_ref(candidate);
-    let existing = match adopt::existing(&ONCE, &Log, pair, rows, &mut currents).await {
+    let existing = match adopt::existing(store, &ONCE, &Log, pair, rows, &mut currents).await? {
         Ok(existing) => existing,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -351,7 +351,7 @@ fn problem(route: &Route, fault: Fault, row: Option<(&Candidate, &Row)>) -> Prob
         fields: row.map(|(candidate, _)| route.pair.write.explain(&candidate.record)).unwrap_or_default(),
         remote_id: None,
         parents: Vec::new(),
-        keeps_ledger: false,
+        standing: None,
     };
     rejected.problem(&route.pair)
 }

@@ -35,6 +35,10 @@ impl Planner<'_> {
                     self.reject(pair, &entry.key, entry.source_hash, vec![gone::gone_and_moved(pair, entry)]);
                     continue;
                 }
+                if gone::is_another(entry, current.as_ref()) {
+                    self.reject(pair, &entry.key, entry.source_hash, vec![gone::not_known_as_ours(pair)]);
+                    continue;
+                }
                 if gone::change(pair, key, current.as_ref()).is_none() {
                     self.plan.unchanged += 1;
                     continue;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use record::{Change, Current, Key, Page, ReadKind, Reader, Reference, Value};
-use store::ledger::{Entry, State};
+use store::ledger::Entry;
 
 use super::waiting::Waiting;
 use super::{PlannedEffect, PlannedRow, Planner, column, seen};
@@ -32,12 +32,12 @@ impl Planner<'_> {
         }
         // What a run would take up again, as the ledger would have it then.
         let revived = wait::revivable(self.store, self.job, pair)?.into_iter();
-        let revived: HashMap<Key, Entry> =
-            revived.map(|e| (e.key.clone(), Entry { state: State::Waiting, generation: u64::MAX, ..e })).collect();
-        let waits = self.store.ledger_totals(&pair.to, &pair.entity.name)?.waiting + revived.len() as u64;
+        let revived: HashMap<Key, Entry> = revived.map(|entry| (entry.key.clone(), entry.waiting(u64::MAX))).collect();
+        let waits = (wait::waiting(self.store, self.job, pair)?.len() + revived.len()) as u64;
         let (position, everything) = batch::start(self.store, self.job, pair, self.compare, waits)?;
         self.read_from(at, pair, position, everything, &revived, &mut seen).await?;
         if seen.deletions && !seen.whole {
+            seen.begin_anew(pair);
             self.read_from(at, pair, None, None, &revived, &mut seen).await?;
         }
         Ok(seen)
@@ -126,7 +126,7 @@ impl Planner<'_> {
         let keys: Vec<Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
         let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
         let mut currents = with_retries(retry, watch, || pair.sink.current(&keys, &columns)).await?;
-        let mut existing = adopt::existing(retry, watch, pair, rows, &mut currents).await?;
+        let mut existing = adopt::existing(self.store, retry, watch, pair, rows, &mut currents).await??;
         renumber::renumbered(self.store, retry, watch, pair, rows, &mut currents, &mut existing).await??;
         for found in &existing {
             if let Existing::Renumbered(old) = found {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use record::{Fault, Key, Reference, Value};
+use record::{Fault, Key, Reference, Row, Value};
 
 use super::{PlannedEffect, PlannedRow, Planner};
 use crate::batch::wait;
@@ -23,19 +23,22 @@ pub(super) struct Waiting {
     row: PlannedRow,
     /// What it points to and the destination does not have.
     missing: Vec<Arc<Reference>>,
-    /// Everything that it points to.
-    all: Vec<Reference>,
+    /// Everything that it points to, and that can be added once it is made.
+    later: Vec<Reference>,
+    /// Of what is missing: what can only be written when it is made.
+    at_once: Vec<Arc<Reference>>,
     /// It would be made without what it points to, to be completed.
     tried: bool,
 }
 
 impl Waiting {
     pub fn new(pair: usize, candidate: &Candidate, row: PlannedRow, missing: Vec<Arc<Reference>>) -> Waiting {
-        let wanted = candidate.wanted.columns.values().iter().chain(candidate.wanted.on_create.values());
-        let all = wanted.filter_map(|value| match value {
-            Value::Reference(reference) => Some((**reference).clone()),
-            _ => None,
-        });
+        let references = |row: &Row| -> Vec<Reference> {
+            let reference = |value: &Value| if let Value::Reference(to) = value { Some((**to).clone()) } else { None };
+            row.values().iter().filter_map(reference).collect()
+        };
+        let on_create = references(&candidate.wanted.on_create);
+        let at_once = missing.iter().filter(|to| on_create.iter().any(|one| *one == ***to)).cloned().collect();
         Waiting {
             pair,
             key: candidate.key.clone(),
@@ -44,7 +47,8 @@ impl Waiting {
             waits_since: candidate.waits_since.filter(|run| *run != u64::MAX),
             row,
             missing,
-            all: all.collect(),
+            later: references(&candidate.wanted.columns),
+            at_once,
             tried: false,
         }
     }
@@ -101,11 +105,14 @@ impl Planner<'_> {
         let mut any = false;
         let mut waiting = std::mem::take(&mut self.waiting);
         for row in &mut waiting {
-            if row.tried || !row.all.iter().any(among) {
+            if row.tried || !row.later.iter().any(among) {
                 continue;
             }
             row.tried = true;
-            if row.missing.iter().all(|reference| among(reference) || self.would_be_there(reference)) {
+            let comes = |reference: &&Arc<Reference>| {
+                among(reference) && !row.at_once.contains(reference) || self.would_be_there(reference)
+            };
+            if row.missing.iter().all(|reference| comes(&reference)) {
                 self.would_be_made(row);
                 any = true;
             }

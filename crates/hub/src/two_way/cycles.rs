@@ -9,7 +9,7 @@ use super::Joint;
 use super::decide::{Case, Kind, Order};
 use super::exchange::Round;
 use super::memory::{Memory, Stage};
-use super::merge::{Both, Mark, Which, hash};
+use super::merge::{Both, Mark, Which, given, hash};
 use super::run::Run;
 use crate::error::Stopped;
 use crate::plan::PlannedRow;
@@ -66,9 +66,11 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         bare[side] = orders[side].clone().map(|order| Order { wanted, ..order });
         let mut memory = Memory { stage: Stage::Waiting, since: case.memory.as_ref()?.since, ..memory.clone() };
         let blank = Mark { read: hash(&Value::Blank), ..Mark::default() };
+        let mut blanks = Both { left: blank, right: blank };
+        blanks[side] = given(&Value::Blank, &Value::Blank);
         for at in pointers {
             if let Some(marks) = memory.agreed.fields.get_mut(at) {
-                *marks = Some(Both { left: blank, right: blank });
+                *marks = Some(blanks);
             }
         }
         Some((bare, memory))

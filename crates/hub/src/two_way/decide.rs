@@ -85,7 +85,7 @@ pub(crate) fn decide(joint: &Joint, case: &Case) -> Verdict {
                 fields: bad.fields.clone(),
                 remote_id: None,
                 parents: Vec::new(),
-                keeps_ledger: false,
+                standing: None,
             };
             let known = before.is_some_and(|memory| {
                 same_mapping && memory.stage == Stage::Rejected && memory.rows[side] == Some(bad.hash)
@@ -117,10 +117,17 @@ pub(crate) fn decide(joint: &Joint, case: &Case) -> Verdict {
         let memory = Memory { stage: Stage::Disputed, decided: None, since: None, told: true, ..memory };
         return Verdict::Dispute { dispute, memory, known };
     }
+    // A row that `where:` leaves out is there all the same, and is not written over. Nothing is agreed on by that.
+    let is_in_the_way = |side| matches!(case.found[side], Found::LeftOut) && merged.write[side] == Write::Create;
+    if Which::BOTH.into_iter().any(is_in_the_way) {
+        let agreed = agreed.cloned().unwrap_or_default();
+        let memory = Memory { stage: Stage::Agreed, agreed, decided: None, since: None, told: false, ..memory };
+        return Verdict::Rest { memory: Some(memory), unchanged: 0, skipped: 2 };
+    }
     memory.agreed = merged.agreed;
     let mut orders: Both<Option<Order>> = Both::default();
     for side in Which::BOTH {
-        let order = match order(joint, side, &merged.write[side], &loaded, &echo) {
+        orders[side] = match order(joint, side, &merged.write[side], &loaded, &echo) {
             Ok(order) => order,
             Err(faults) => {
                 let from = side.other();
@@ -133,20 +140,21 @@ pub(crate) fn decide(joint: &Joint, case: &Case) -> Verdict {
                     fields: joint.write(side).explain(&row.record),
                     remote_id: None,
                     parents: Vec::new(),
-                    keeps_ledger: false,
+                    standing: None,
                 };
                 // Nothing was agreed on: the row is merged anew once a side has changed.
                 memory.agreed = agreed.cloned().unwrap_or_default();
                 return reject(from, rejected, memory, known(Stage::Rejected));
             }
         };
-        // A row that `where:` leaves out is there all the same, and is not written over.
-        let in_the_way = matches!(case.found[side], Found::LeftOut);
-        orders[side] = order.filter(|order| !(in_the_way && order.kind == Kind::Create));
     }
-    if memory.asleep && loaded.left.is_some() && loaded.right.is_some() {
-        memory.asleep = false;
-        for side in Which::BOTH.into_iter().filter(|side| joint.into(*side).gone == RETURNS) {
+    if (memory.asleep || memory.leaving) && loaded.left.is_some() && loaded.right.is_some() {
+        (memory.asleep, memory.leaving) = (false, false);
+        // Where the mapping itself says whether a row is active, that holds.
+        let wakes = |side: &Which| {
+            joint.into(*side).gone == RETURNS && !joint.write(*side).columns().iter().any(|name| *name == gone::STATE)
+        };
+        for side in Which::BOTH.into_iter().filter(wakes) {
             wake(joint, side, &mut orders[side], loaded[side].expect("both sides have the row"));
         }
     }
@@ -163,7 +171,7 @@ pub(crate) fn decide(joint: &Joint, case: &Case) -> Verdict {
 
 const RETURNS: Gone = Gone::Deactivate { returns_active: true };
 
-/// The row that the hub made inactive is active again, since the other side has it again.
+/// The row that the hub made inactive, perhaps, is active again, since the other side has it again.
 fn wake(joint: &Joint, side: Which, order: &mut Option<Order>, own: &Loaded) {
     if order.is_none()
         && let Ok(wanted) = joint.write(side).apply_fields(&own.record, &[])

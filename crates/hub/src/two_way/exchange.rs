@@ -166,8 +166,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         Ok(())
     }
 
-    /// Remembers which fields and rows are about to be written or removed, of rows that both sides had: should the run end
-    /// before it remembers that they were, they are not taken for somebody's change.
+    /// Remembers which fields and rows are about to be written, created or removed: should the run end before it remembers
+    /// that they were, they are not taken for somebody's change.
     async fn remember(
         &mut self,
         joint: &Joint,
@@ -176,20 +176,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         let Mode::Live { lease, .. } = &self.mode else { return Ok(()) };
         let mut agreements = Vec::new();
         for (case, orders, after) in writing {
-            let Some(before) = case.memory.as_ref() else { continue };
-            let settled = before.stage == Stage::Agreed && before.agreed.joined && before.decided.is_none();
-            let kinds = Both::of(|side| orders[side].as_ref().map(|order| order.kind));
-            let agreed = match (kinds.left, kinds.right) {
-                _ if !settled || before.mapping == 0 => continue,
-                (Some(Kind::Remove), None) => before.agreed.while_removing(Which::Right),
-                (None, Some(Kind::Remove)) => before.agreed.while_removing(Which::Left),
-                (None | Some(Kind::Update), None | Some(Kind::Update)) => before.agreed.while_sending(&after.agreed),
-                _ => continue,
-            };
-            if agreed == before.agreed {
-                continue;
-            }
-            let memory = Memory { agreed, rows: Both::default(), ..before.clone() };
+            let Some(memory) = underway(joint, case, orders, after) else { continue };
             agreements.push(memory.clone().into_agreement(case.canonical.clone(), &joint.entity));
             case.memory = Some(memory);
         }
@@ -361,7 +348,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     chunk.counts += Counts { read: 1, updated: 1, ..Counts::default() };
                     let now = self.store.clock().now().as_millisecond();
                     let before = case.memory.clone().unwrap_or_else(|| Memory::new(joint.fingerprint));
-                    let memory = Memory { stage: Stage::Waiting, since: Some(now), keys: memory.keys, ..before };
+                    let agreed = before.agreed.clone().closed();
+                    let memory =
+                        Memory { stage: Stage::Waiting, since: Some(now), keys: memory.keys, agreed, ..before };
                     chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
                     return;
                 }
@@ -387,7 +376,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             match removed.map(|side| joint.into(side).gone) {
                 // It is still there, and nobody is to take it for a new one.
                 Some(Gone::Deactivate { .. }) => {
-                    self.settle(joint, &case, Memory { asleep: true, ..memory }, chunk);
+                    self.settle(joint, &case, Memory { asleep: true, leaving: false, ..memory }, chunk);
                 }
                 Some(_) => {
                     chunk.right.push(case.key());
@@ -400,7 +389,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         };
         // One side is written, perhaps, and the other is not: nothing new is agreed on.
         let before = case.memory.clone().unwrap_or_else(|| Memory::new(joint.fingerprint));
-        let undone = Memory { agreed: before.agreed, mapping: joint.fingerprint, told: before.told, ..memory };
+        let Memory { agreed, told, leaving, .. } = before;
+        let undone = Memory { agreed, told, leaving, mapping: joint.fingerprint, ..memory };
         let open = 2 - (done.written() + done.unchanged + done.skipped).min(2);
         match effect {
             Effect::Refused(fault) => {
@@ -408,8 +398,15 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
                 chunk.counts += Counts { skipped: done.skipped + open - 1, ..done };
                 let agreed = undone.agreed.closed();
-                let memory =
-                    Memory { stage: Stage::Rejected, decided: None, since: None, told: true, agreed, ..undone };
+                let memory = Memory {
+                    stage: Stage::Rejected,
+                    decided: None,
+                    since: None,
+                    told: true,
+                    leaving: false,
+                    agreed,
+                    ..undone
+                };
                 chunk.agreements.push(memory.into_agreement(case.canonical, &joint.entity));
             }
             Effect::Waits(why) => {
@@ -433,7 +430,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 if let (true, Some(fault)) = (tell, last) {
                     let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
                     chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
-                } else if let (true, Some(fault)) = (before.told, last) {
+                } else if let (true, Some(fault)) = (told, last) {
                     let rejected = self.refused(joint, side, &case, &orders, waits((**fault).clone()));
                     chunk.waits.push(self.letter(joint, side.other(), rejected, &case));
                 }
@@ -491,7 +488,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             fields,
             remote_id: None,
             parents: Vec::new(),
-            keeps_ledger: false,
+            standing: None,
             key,
         }
     }
@@ -514,6 +511,36 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         self.counts += counts;
         self.settled += counts.unchanged + counts.written() + counts.rejected + counts.skipped;
     }
+}
+
+/// What is remembered of a row while these orders are carried out; nothing where what is known already says as much.
+fn underway(joint: &Joint, case: &Case, orders: &Both<Option<Order>>, after: &Memory) -> Option<Memory> {
+    let kinds = Both::of(|side| orders[side].as_ref().map(|order| order.kind));
+    let before = case.memory.as_ref();
+    let decided = before.is_some_and(|memory| memory.decided.is_some());
+    if let Some(side) = Which::BOTH.into_iter().find(|side| kinds[*side] == Some(Kind::Create)) {
+        if decided || before.is_some_and(|memory| memory.agreed.joined) {
+            return None;
+        }
+        let before = before.cloned().unwrap_or_else(|| Memory::new(joint.fingerprint));
+        let agreed = after.agreed.while_creating(&joint.rules, side, case.found[side.other()].row()?.record.values());
+        let (rows, keys, mapping) = (Both::default(), after.keys.clone(), joint.fingerprint);
+        return Some(Memory { stage: Stage::Waiting, agreed, rows, keys, mapping, ..before });
+    }
+    let before =
+        before.filter(|memory| memory.stage == Stage::Agreed && memory.agreed.joined && memory.mapping != 0)?;
+    if decided {
+        return None;
+    }
+    let (agreed, leaving) = match Which::BOTH.into_iter().find(|side| kinds[*side] == Some(Kind::Remove)) {
+        Some(side) => {
+            let sleeps = matches!(joint.into(side).gone, Gone::Deactivate { .. });
+            (before.agreed.while_removing(side.other()), sleeps)
+        }
+        None => (before.agreed.while_sending(&after.agreed), before.leaving),
+    };
+    let says_more = agreed != before.agreed || leaving != before.leaving;
+    says_more.then(|| Memory { agreed, leaving, rows: Both::default(), ..before.clone() })
 }
 
 fn counted(op: Op, kind: Kind, effect: Effected, was_there: bool) -> Counts {

@@ -37,6 +37,8 @@ pub(crate) struct Memory {
     pub told: bool,
     /// One side has lost it, and the hub has made it inactive on the other.
     pub asleep: bool,
+    /// The hub was about to do that, and nobody knows whether it did.
+    pub leaving: bool,
 }
 
 const VERSION: u8 = 1;
@@ -53,6 +55,7 @@ impl Memory {
             since: None,
             told: false,
             asleep: false,
+            leaving: false,
         }
     }
 
@@ -69,7 +72,7 @@ impl Memory {
             Some(Which::Left) => 1,
             Some(Which::Right) => 2,
         });
-        let flags = [self.agreed.joined, self.told, self.since.is_some(), self.asleep];
+        let flags = [self.agreed.joined, self.told, self.since.is_some(), self.asleep, self.leaving];
         out.push(flags.iter().enumerate().map(|(bit, flag)| u8::from(*flag) << bit).sum());
         out.extend_from_slice(&self.mapping.to_le_bytes());
         out.extend(self.since.iter().flat_map(|since| since.to_le_bytes()));
@@ -117,7 +120,7 @@ impl Memory {
         let flags = rest.byte()?;
         let mut memory = Memory::new(rest.word()?);
         (memory.stage, memory.decided) = (stage, decided);
-        (memory.told, memory.asleep) = (flags & 2 != 0, flags & 8 != 0);
+        (memory.told, memory.asleep, memory.leaving) = (flags & 2 != 0, flags & 8 != 0, flags & 16 != 0);
         if flags & 4 != 0 {
             memory.since = Some(rest.word()? as i64);
         }
@@ -211,6 +214,7 @@ mod tests {
             since: Some(-5),
             told: true,
             asleep: true,
+            leaving: true,
             ..Memory::new(42)
         };
         let kept = memory.clone().into_agreement(Key::of(&[Value::text("c-1")]).unwrap(), &entity_then);

@@ -165,8 +165,26 @@ impl Agreed {
         agreed
     }
 
+    /// What is remembered while a row is created on `side`, and this is to be agreed on: should nobody learn what became of
+    /// that, what stands there as it was given is nobody's change. Whatever else stands there may be of a row that somebody
+    /// has made under the same key. `values`: those of the other side.
+    pub fn while_creating(&self, rules: &Rules, side: Which, values: &[Value]) -> Agreed {
+        let one = |((marks, rule), value): ((&Option<Both<Mark>>, &Field), &Value)| {
+            let given = (*marks)?[side];
+            // A master that has nothing has said nothing.
+            let says = rule.takes[side.other()] || !value.is_blank();
+            let mut open = Both::<Mark>::default();
+            open[side] = Mark { read: 0, sent: Some(given.read), tries: 0 };
+            (given.sent.is_some() && given.read != 0 && says).then_some(open)
+        };
+        Agreed { joined: false, fields: self.fields.iter().zip(&rules.fields).zip(values).map(one).collect() }
+    }
+
     /// The same where nothing was sent.
     pub fn closed(self) -> Agreed {
+        if !self.joined {
+            return Agreed::default();
+        }
         let closed = |marks: Option<Both<Mark>>| marks.map(|marks| Both::of(|side| marks[side].closed()));
         Agreed { joined: self.joined, fields: self.fields.into_iter().map(closed).collect() }
     }
@@ -438,7 +456,7 @@ impl One<'_> {
 }
 
 /// The mark of a side that is given a value for the first time.
-fn given(value: &Value, echo: &Value) -> Mark {
+pub(crate) fn given(value: &Value, echo: &Value) -> Mark {
     Mark { read: hash(echo), sent: Some(hash(value)), tries: 1 }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Seen {
     keyless: u64,
     /// Hashes of the canonical keys; empty where nobody asks what is gone.
     keys: HashSet<u128>,
-    /// The side said that rows were deleted, by ids that are its own.
+    /// The side said that rows were deleted, by ids that are its own, or has rows that `where:` leaves out now.
     deletions: bool,
     /// The place to go on from, once what is gone was dealt with.
     pub held: Option<String>,
@@ -135,9 +135,12 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         let removes = joint.rules.removes_in[side.other()];
         let mut candidates = Vec::new();
         for (canonical, memory, found) in self.sorted(joint, side, page, seen)? {
-            if let (Found::LeftOut, joined) = (&found, memory.as_ref().is_some_and(|memory| memory.agreed.joined))
-                && !(joined && removes)
-            {
+            if matches!(found, Found::LeftOut) {
+                // Where both sides had the row, it is gone from this one: like any other that is, once everything was read.
+                if removes && memory.is_some_and(|memory| memory.agreed.joined && !memory.asleep) {
+                    seen.keys.remove(&named(&canonical));
+                    seen.deletions = true;
+                }
                 self.count(Counts { read: 1, skipped: 1, ..Counts::default() });
                 continue;
             }
@@ -259,13 +262,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         let other = side.other();
         let (mut at, mut keys) = (Vec::new(), Vec::new());
         for (index, case) in cases.iter_mut().enumerate() {
-            let Found::Row(loaded) = &case.found[side] else {
-                if matches!(case.found[side], Found::LeftOut) {
-                    at.push(index);
-                    keys.push(case.key());
-                }
-                continue;
-            };
+            let Found::Row(loaded) = &case.found[side] else { continue };
             // The agreement knows the row by another spelling: where that is there as well, they are two rows.
             let known = case.memory.as_ref().and_then(|memory| memory.keys[side].clone());
             if let Some(spelled) = known.filter(|spelled| *spelled != loaded.key) {

@@ -30,7 +30,10 @@ fn plan(world: &World, exit: i32) -> Json {
 
 /// A run does what the plan said, and adds up.
 fn run_as_planned(world: &World) -> Json {
-    let plan = plan(world, 3);
+    run_as(plan(world, 3), world)
+}
+
+fn run_as(plan: Json, world: &World) -> Json {
     let run = world.run();
     assert!(run["error"].is_null(), "{run:#}");
     for (planned, done) in [
@@ -38,6 +41,7 @@ fn run_as_planned(world: &World) -> Json {
         ("update", "updated"),
         ("delete", "deleted"),
         ("unchanged", "unchanged"),
+        ("reject", "rejected"),
         ("read", "read"),
     ] {
         assert_eq!(plan[planned], run[done], "{planned}: {plan:#} {run:#}");
@@ -194,4 +198,166 @@ fn a_kill_anywhere_ends_in_the_same_state() {
             assert_eq!(plan(&world, 0)["delete"], json!(0));
         }
     }
+}
+
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+/// Sets aside a customer, so that the hub deactivates or deletes it.
+fn leave(world: &World, key: &str) {
+    world.sql(&format!(
+        "CREATE TABLE kept AS SELECT * FROM customers WHERE customer_no = '{key}';
+         DELETE FROM customers WHERE customer_no = '{key}'"
+    ));
+    let run = world.run();
+    assert_eq!(run["deleted"], json!(1), "{run:#}");
+}
+
+/// What keeps a row that has come back from being written at first does not keep it inactive.
+#[test]
+fn a_row_that_returns_with_a_fault_is_active_once_it_is_right() {
+    for (wrong, right) in [("terms_code = '99'", "terms_code = '60'"), ("parent_no = 'X'", "parent_no = NULL")] {
+        let world = world("deletes: deactivate\nmax_deletes: 20 %");
+        let key = some(&world, 1).remove(0);
+        leave(&world, &key);
+        world.sql(&format!(
+            "INSERT INTO customers SELECT * FROM kept; UPDATE customers SET {wrong} WHERE customer_no = '{key}'"
+        ));
+        let run = world.run();
+        assert_eq!(run["updated"], json!(0), "{wrong}: {run:#}");
+        world.sql(&format!("UPDATE customers SET {right} WHERE customer_no = '{key}'"));
+        run_as_planned(&world);
+        assert_eq!(world.states()[&key], 0, "{wrong}, then {right}");
+        assert_eq!(world.accounts(), world.expected());
+        world.reset_stats();
+        world.run();
+        assert_eq!(world.rows_written(), 0, "{wrong}");
+    }
+}
+
+/// Where finance says which customers are active, one that returns is as finance says.
+#[test]
+fn a_row_that_returns_is_as_its_mapping_says() {
+    let world = World::new(60);
+    world.sql("DELETE FROM customers WHERE customer_no IS NULL OR terms_code NOT IN ('30','60','PP'); UPDATE customers SET parent_no = NULL");
+    world.edit("integrations/customers.yaml", "schedule:", "deletes: deactivate\nmax_deletes: 20 %\nschedule:");
+    let name = "      name: name\n";
+    world.edit(
+        "systems/dynamics.yaml",
+        name,
+        &format!("{name}      statecode: '=If(name = \"Closed (sample)\", 1, 0)'\n"),
+    );
+    assert!(world.run()["error"].is_null());
+    let key = some(&world, 1).remove(0);
+    world.sql(&format!("UPDATE customers SET company_name = 'Closed (sample)' WHERE customer_no = '{key}'"));
+    world.run();
+    assert_eq!(world.states()[&key], 1);
+    world.sql(&format!(
+        "CREATE TABLE kept AS SELECT * FROM customers WHERE customer_no = '{key}';
+         DELETE FROM customers WHERE customer_no = '{key}'"
+    ));
+    assert!(world.run()["error"].is_null());
+    world.sql("INSERT INTO customers SELECT * FROM kept");
+    world.run();
+    assert_eq!(world.states()[&key], 1, "finance says that it is closed");
+    world.sql(&format!("UPDATE customers SET company_name = 'Open (sample)' WHERE customer_no = '{key}'"));
+    world.run();
+    assert_eq!(world.states()[&key], 0);
+}
+
+#[test]
+fn a_retry_makes_nothing_active_that_a_person_has_made_inactive() {
+    let world = world("deletes: deactivate\nmax_deletes: 20 %");
+    let key = some(&world, 1).remove(0);
+    let terms =
+        |code: &str| world.sql(&format!("UPDATE customers SET terms_code = '{code}' WHERE customer_no = '{key}'"));
+    let conn = rusqlite::Connection::open(world.finance()).unwrap();
+    let sql = "SELECT terms_code FROM customers WHERE customer_no = ?1";
+    let good: String = conn.query_row(sql, [&key], |row| row.get(0)).unwrap();
+    terms("99");
+    assert_eq!(world.run()["rejected"], json!(1));
+    let path = format!("/api/data/v9.2/accounts(accountnumber='{key}')");
+    http(&world.url, "PATCH", &path, r#"{"statecode": 1, "statuscode": 2}"#);
+    assert_eq!(world.states()[&key], 1);
+    terms(&good);
+    let letters = world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok().json();
+    let letter = letters.as_array().unwrap().iter().find(|letter| letter["key"] == json!(key)).unwrap();
+    world.ironbridge(&["dead-letters", "retry", &letter["id"].as_str().unwrap()[..8]]).ok();
+    let run = world.run();
+    assert_eq!((&run["error"], &run["rejected"]), (&Json::Null, &json!(0)), "{run:#}");
+    assert_eq!(world.states()[&key], 1, "{run:#}");
+    assert_eq!(told(&world, &key), [""; 0]);
+}
+
+/// The codes of a row's dead letters.
+fn told(world: &World, key: &str) -> Vec<String> {
+    let letters = world.ironbridge(&["--format", "json", "dead-letters", "list", "customers"]).ok().json();
+    let own = letters.as_array().unwrap().iter().filter(|letter| letter["key"] == key);
+    own.map(|letter| letter["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The hub never wrote it: it waited for another row, and somebody made one of its key by hand.
+#[test]
+fn a_row_that_only_waited_takes_nobodys_row_with_it() {
+    let world = world("deletes: delete\nmax_deletes: 20 %");
+    world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, terms_code, parent_no, updated_at)
+         VALUES ('W-1', 'Waits', '30', 'X', {NOW}), ('W-2', 'Waits too', '30', 'X', {NOW})"
+    ));
+    assert_eq!(world.run()["waiting"], json!(2));
+    http(&world.url, "POST", "/api/data/v9.2/accounts", r#"{"name": "By hand", "accountnumber": "W-1"}"#);
+    world.sql("DELETE FROM customers WHERE customer_no LIKE 'W-%'");
+    run_as(plan(&world, 0), &world);
+    assert!(world.states().contains_key("W-1"), "a row that the hub never wrote is gone");
+    assert_eq!((told(&world, "W-1"), told(&world, "W-2")), (vec!["IB0707".to_owned()], Vec::new()));
+}
+
+#[test]
+fn a_row_that_somebody_has_replaced_is_left_to_a_person() {
+    let world = world("deletes: delete\nmax_deletes: 20 %");
+    let key = some(&world, 1).remove(0);
+    let path = format!("/api/data/v9.2/accounts(accountnumber='{key}')");
+    http(&world.url, "DELETE", &path, "");
+    let theirs = json!({ "name": "Another one (sample)", "accountnumber": key });
+    http(&world.url, "POST", "/api/data/v9.2/accounts", &theirs.to_string());
+    world.sql(&format!("DELETE FROM customers WHERE customer_no = '{key}'"));
+    run_as(plan(&world, 0), &world);
+    assert!(world.states().contains_key(&key), "a row that the hub never wrote is gone");
+    assert_eq!(told(&world, &key), ["IB0707"]);
+    assert_eq!(world.run()["rejected"], json!(0), "it is told once");
+}
+
+/// A row that cannot be read is known as ours all the same.
+#[test]
+fn a_row_that_cannot_be_read_goes_like_any_other() {
+    let world = World::new(60);
+    world.sql("DELETE FROM customers WHERE customer_no IS NULL OR terms_code NOT IN ('30','60','PP'); UPDATE customers SET parent_no = NULL");
+    let declared = crate::reading::declared(&world, "credit_limit");
+    crate::reading::retype(&world, &declared, "credit_limit NUMERIC");
+    world.edit("integrations/customers.yaml", "schedule:", "deletes: delete\nmax_deletes: 20 %\nschedule:");
+    assert!(world.run()["error"].is_null());
+    let key = some(&world, 1).remove(0);
+    world.sql(&format!("UPDATE customers SET credit_limit = 'much' WHERE customer_no = '{key}'"));
+    assert_eq!(world.run()["rejected"], json!(1));
+    world.sql(&format!("DELETE FROM customers WHERE customer_no = '{key}'"));
+    let run = run_as_planned(&world);
+    assert_eq!((&run["deleted"], told(&world, &key).len()), (&json!(1), 0), "{run:#}");
+    assert!(!world.states().contains_key(&key));
+}
+
+/// What events bring from another system is in no row of this source.
+#[test]
+fn what_comes_from_elsewhere_by_events_is_not_taken_for_gone() {
+    let world = world("deletes: delete");
+    let read = |file: &str| std::fs::read_to_string(world.dir.join(file)).unwrap();
+    let write = |file: &str, text: &str| std::fs::write(world.dir.join(file), text).unwrap();
+    write("systems/second.yaml", &read("systems/finance.yaml").replace("system: finance", "system: second"));
+    let events = "integration: events\npattern: event\nentity: customer\nfrom: second\nto: [dynamics]\n\
+                  trigger: { rows: [created, updated] }\nsweep: every 1 minute\nowner: finance-it\n\
+                  because: Somebody waits on the telephone.\npurpose: Urgent customers of another system.\n";
+    write("integrations/events.yaml", events);
+    let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0706");
+    assert!(said.err.contains("`customers` and `events` both write `customer`"), "{said:#?}");
+    // What they bring from this one is here as well.
+    write("integrations/events.yaml", &events.replace("from: second", "from: finance"));
+    assert!(world.run()["error"].is_null());
 }

@@ -53,6 +53,23 @@ fn a_watermark_misses_nothing_that_it_can_know() {
 }
 
 #[test]
+fn a_stamp_that_is_no_time_hides_nothing() {
+    let (world, keys) = world();
+    world.edit("systems/finance.yaml", "      changed_at: updated_at\n", "");
+    world.run();
+    for (at, stamp) in ["''", "'unknown'"].into_iter().enumerate() {
+        change(&world, &keys[at], "71", stamp);
+        world.run();
+        // Its row is read each time, and so is what changed since.
+        change(&world, &keys[at], "72", stamp);
+        change(&world, &keys[at + 2], "73", &ago("+0 seconds"));
+        let run = world.run();
+        assert_eq!(run["updated"], json!(2), "{stamp}: {run:#}");
+    }
+    assert_eq!(world.accounts(), world.expected());
+}
+
+#[test]
 fn a_clock_of_the_hub_that_is_wrong_hides_nothing() {
     let (world, keys) = world();
     for (at, offset) in [86_400_i64, -86_400, 30 * 86_400, -30 * 86_400].into_iter().enumerate() {
@@ -277,6 +294,37 @@ fn a_place_that_dynamics_has_forgotten_is_healed_by_reading_everything_and_sayin
     // Then it goes on by changes.
     let said = run();
     assert!(!said.err.contains("everything") && said.out.contains("0 read"), "{said:#?}");
+}
+
+/// A deletion has a run read everything once more; what goes while it does so, and was among the changes, is gone as well.
+#[test]
+fn a_row_that_changes_and_goes_in_one_run_is_gone() {
+    let world = copies();
+    let run = || world.ironbridge(&["--format", "json", "run", "copies"]).ok().json();
+    run();
+    let keys: Vec<String> = world.accounts().into_keys().collect();
+    let account = |key: &str| format!("/api/data/v9.2/accounts(accountnumber='{key}')");
+    let copies = |title: &str| {
+        let conn = rusqlite::Connection::open(world.dir.join("data/copies.db")).unwrap();
+        let sql = "SELECT count(*) FROM copies WHERE no = ?1 AND title LIKE ?2";
+        conn.query_row(sql, [&keys[0], title], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    http(&world.url, "PATCH", &account(&keys[0]), r#"{"name": "Renamed (sample)"}"#);
+    http(&world.url, "DELETE", &account(&keys[1]), "");
+    world.fault("slow:500ms");
+    let both = std::thread::scope(|scope| {
+        let running = scope.spawn(run);
+        while copies("Renamed (sample)") == 0 && !running.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        // The read of everything waits for its first answer.
+        world.fault("");
+        http(&world.url, "DELETE", &account(&keys[0]), "");
+        running.join().unwrap()
+    });
+    assert_eq!(both["updated"], json!(1), "{both:#}");
+    run();
+    assert_eq!(copies("%"), 0, "a row that is gone stays for ever: {both:#}");
 }
 
 #[test]

@@ -14,13 +14,18 @@ fn world(rows: &str, schedule: &str) -> World {
 
 /// Rows as `number>parent`, changed in this order.
 fn insert(world: &World, rows: &str) {
-    for row in rows.split_whitespace() {
+    world.sql(&inserts(rows));
+}
+
+fn inserts(rows: &str) -> String {
+    let row = |row: &str| {
         let (number, parent) = row.split_once('>').unwrap_or((row, ""));
-        world.sql(&format!(
+        format!(
             "INSERT INTO customers (customer_no, company_name, terms_code, parent_no, updated_at)
-             VALUES ('{number}', 'Sample {number}', '30', NULLIF('{parent}', ''), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
-        ));
-    }
+             VALUES ('{number}', 'Sample {number}', '30', NULLIF('{parent}', ''), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));"
+        )
+    };
+    rows.split_whitespace().map(row).collect()
 }
 
 /// What Dynamics has, as `number>parent`.
@@ -166,4 +171,81 @@ fn several_entities_are_read_at_one_moment() {
         assert_eq!((&run["waiting"], &run["rejected"]), (&json!(0), &json!(0)), "round {round}: {run:#}");
         assert!(run["created"].as_u64() > Some(1), "round {round}: {run:#}");
     }
+}
+
+/// A second finance system, whose customers another integration brings into the same Dynamics.
+fn with_another_source(world: &World, rows: &str) {
+    let read = |file: &str| std::fs::read_to_string(world.dir.join(file)).unwrap();
+    let write = |file: &str, text: String| std::fs::write(world.dir.join(file), text).unwrap();
+    let system = read("systems/finance.yaml").replace("system: finance", "system: second");
+    write("systems/second.yaml", system.replace("finance.db", "second.db"));
+    let integration = read("integrations/customers.yaml").replace("integration: customers", "integration: others");
+    write("integrations/others.yaml", integration.replace("from: finance", "from: second"));
+    // An empty copy.
+    std::fs::copy(world.finance(), world.dir.join("data/second.db")).unwrap();
+    let conn = rusqlite::Connection::open(world.dir.join("data/second.db")).unwrap();
+    conn.execute_batch(&format!("DELETE FROM customers; {}", inserts(rows))).unwrap();
+}
+
+/// What one integration waits for is nothing that another one may forget, though both write the same table.
+#[test]
+fn a_row_goes_on_waiting_whatever_other_integrations_bring() {
+    let world = world("A>X B", "every 15 minutes");
+    // Longer ago than the overlap: what is not waited for is not read again.
+    world.sql("UPDATE customers SET updated_at = '2020-01-01T00:00:00Z' WHERE customer_no = 'A'");
+    with_another_source(&world, "T");
+    let others = || counts(&world.ironbridge(&["--format", "json", "run", "others"]).ok().json());
+    assert_eq!(counts(&world.run()), [1, 0, 0, 1, 1]);
+    assert_eq!(others(), [1, 0, 0, 0, 0]);
+    assert_eq!(others(), [0; 5]);
+    assert_eq!(counts(&world.run()), [0, 0, 0, 1, 1], "what waits here was forgotten there");
+    insert(&world, "X");
+    assert_eq!(counts(&world.run()), [2, 0, 0, 0, 0]);
+    assert_eq!(accounts(&world), "A>X B T X");
+}
+
+/// A pointer that is only written when a row is created cannot be added later: the row waits for what it points to.
+#[test]
+fn a_pointer_that_is_only_written_once_is_never_left_out() {
+    let world = world("A>B B>X", "every 15 minutes");
+    world.edit(
+        "systems/dynamics.yaml",
+        "parentaccountid: parent",
+        "parentaccountid: { value: parent, only_on: create }",
+    );
+    let waits = |count: &str| {
+        let plan = world.ironbridge(&["--format", "json", "plan", "customers"]).json();
+        let run = world.run();
+        assert_eq!(plan["wait"].to_string(), count, "{plan:#}");
+        for (planned, done) in [("create", "created"), ("update", "updated"), ("wait", "waiting")] {
+            assert_eq!(plan[planned], run[done], "{plan:#} {run:#}");
+        }
+        counts(&run)
+    };
+    assert_eq!(waits("2"), [0, 0, 0, 2, 2]);
+    insert(&world, "X");
+    assert_eq!(waits("0"), [3, 0, 0, 0, 0]);
+    assert_eq!(accounts(&world), "A>B B>X X");
+}
+
+/// More dead letters than are looked at at a time, most of them closed or without a parent still: none of them is forgotten.
+#[test]
+fn each_dead_letter_is_taken_up_again_however_many_there_are() {
+    let world = world("A>X", "every 1 second");
+    world.edit(
+        "integrations/customers.yaml",
+        "schedule:",
+        "stop_after: { rejected: 10000, or: 100 %, first_rows_alike: 10000 }\nschedule:",
+    );
+    let many: Vec<String> = (0..1_005).map(|at| format!("W-{at}>Y")).collect();
+    insert(&world, &many.join(" "));
+    world.sql("UPDATE customers SET updated_at = '2020-01-01T00:00:00Z'");
+    insert(&world, "B");
+    assert_eq!(counts(&world.run()), [1, 0, 0, 1_006, 1_006]);
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    assert_eq!(counts(&world.run()), [0, 0, 1_006, 0, 0]);
+    insert(&world, "X");
+    assert_eq!(counts(&world.run())[0], 1);
+    assert_eq!(counts(&world.run())[0], 1, "the run after the one that brought X brings A");
+    assert_eq!(accounts(&world), "A>X B X");
 }

@@ -116,3 +116,53 @@ fn a_row_that_finance_gave_another_key_keeps_its_account_where_it_matches() {
         assert!(!ids(&world).contains_key(&key), "{failpoint}");
     }
 }
+
+/// The account of one customer has got the number of another one, which finance makes later: then it is that one's.
+#[test]
+fn an_account_that_is_another_customers_by_now_is_not_taken_back() {
+    let (world, keys) = world("");
+    let before = ids(&world);
+    rename_in_dynamics(&world, &before[&keys[0]], "NEW-1");
+    world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, terms_code, updated_at) VALUES ('NEW-1', 'New (sample)', '30', {NOW})"
+    ));
+    let run = world.run();
+    assert_eq!((&run["created"], &run["updated"]), (&json!(0), &json!(1)), "{run:#}");
+    world.sql(&format!(
+        "UPDATE customers SET credit_limit = '12.50', updated_at = {NOW} WHERE customer_no = '{}'",
+        keys[0]
+    ));
+    let plan = world.ironbridge(&["--format", "json", "plan", "customers"]).json();
+    let run = world.run();
+    assert_eq!((&run["created"], &run["updated"]), (&json!(1), &json!(0)), "{run:#}");
+    assert_eq!((&plan["create"], &plan["update"]), (&run["created"], &run["updated"]));
+    assert_eq!(ids(&world)["NEW-1"], before[&keys[0]]);
+    assert_eq!(world.accounts(), world.expected());
+}
+
+/// Finance corrects the capitals of a number: Dynamics takes the two for one, and so does the hub.
+#[test]
+fn a_number_whose_capitals_were_changed_is_the_same_customer() {
+    for deletes in ["ignore", "delete"] {
+        let (world, keys) = world(&format!("deletes: {deletes}\nmax_deletes: 50 %\n"));
+        let before = ids(&world);
+        let new = keys[0].to_lowercase();
+        world.sql(&format!(
+            "UPDATE customers SET customer_no = '{new}', credit_limit = '12.50', updated_at = {NOW} WHERE customer_no = '{}'",
+            keys[0]
+        ));
+        let plan = world.ironbridge(&["--format", "json", "plan", "customers"]).json();
+        let run = world.run();
+        assert_eq!((&run["created"], &run["updated"], &run["deleted"]), (&json!(0), &json!(1), &json!(0)), "{run:#}");
+        assert_eq!(
+            (&plan["update"], &plan["reject"], &plan["delete"]),
+            (&json!(1), &run["rejected"], &json!(0)),
+            "{plan:#}"
+        );
+        assert_eq!(ids(&world)[&new], before[&keys[0]]);
+        assert_eq!(world.accounts(), world.expected());
+        world.reset_stats();
+        world.run();
+        assert_eq!(world.rows_written(), 0);
+    }
+}

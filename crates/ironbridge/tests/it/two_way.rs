@@ -530,6 +530,36 @@ fn what_a_killed_run_wrote_is_nobodys_change() {
     }
 }
 
+/// A run creates a row and ends before it remembers that. What stands there is nobody's change, and what finance says
+/// meanwhile goes there; what somebody has changed there is for a person, since nobody can tell the row from another one
+/// that was made under its number.
+#[test]
+fn what_a_killed_run_created_is_nobodys_change() {
+    for (point, created) in [("sink.after@1=abort", true), ("sink.after@1=error", true), ("sink.before@1=abort", false)]
+    {
+        let pair = Pair::new();
+        pair.client("C-1", "First (sample)", "old@sample.example", "100", "");
+        let said = pair.world.with_failpoints(&["run", "customers-two-way"], point);
+        assert_ne!(said.code, Some(0), "{said:#?}");
+        assert_eq!(pair.dynamics().contains_key("C-1"), created, "{point}");
+        pair.sql("UPDATE clients SET company = 'Second (sample)', credit = NULL, terms = '30' WHERE client_no = 'C-1'");
+        let plan = pair.planned_run();
+        assert_eq!(plan["reject"], 0, "{point}: {plan:#}");
+        assert_eq!(pair.letters(), Vec::<Json>::new(), "{point}");
+        // Dynamics masters the address, and has said nothing of it.
+        assert_eq!(pair.finance()["C-1"], customer("Second (sample)", "old@sample.example", "", "30"), "{point}");
+        assert_eq!(pair.dynamics()["C-1"], customer("Second (sample)", "", "", "30"), "{point}");
+        pair.rests();
+    }
+    let pair = Pair::new();
+    pair.client("C-1", "First (sample)", "", "100", "30");
+    pair.world.with_failpoints(&["run", "customers-two-way"], "sink.before@1=abort");
+    pair.account("C-1", &json!({ "name": "Made by hand (sample)", "creditlimit": 7 }));
+    let plan = pair.planned_run();
+    assert_eq!(plan["reject"], 1, "{plan:#}");
+    assert_eq!(pair.finance()["C-1"][0].as_deref(), Some("First (sample)"));
+}
+
 #[test]
 fn it_stands_in_status_runs_and_state_like_any_other() {
     let pair = Pair::new();
@@ -595,6 +625,70 @@ fn what_is_gone_from_finance_is_inactive_in_dynamics_until_it_comes_back() {
     pair.planned_run();
     assert_eq!(pair.world.states()["C-1"], 0);
     assert_eq!(pair.dynamics()["C-1"][0].as_deref(), Some("One again (sample)"));
+    pair.rests();
+}
+
+/// The hub makes a row inactive, or has not yet, and is killed before it remembers that; meanwhile finance has the row
+/// again, as it was.
+#[test]
+fn a_row_that_returns_before_anybody_remembers_that_it_went_is_active() {
+    for (point, states) in [("sink.after@1=abort", 1), ("sink.after@1=error", 1), ("sink.before@1=abort", 0)] {
+        let pair = Pair::with("conflict: ask", "conflict: ask\ndeletes: deactivate\nmax_deletes: 60 %");
+        pair.client("C-1", "One (sample)", "", "", "30");
+        pair.client("C-2", "Two (sample)", "", "", "30");
+        pair.good_run();
+        pair.sql("CREATE TABLE aside AS SELECT * FROM clients; DELETE FROM clients WHERE client_no = 'C-1'");
+        let said = pair.world.with_failpoints(&["run", "customers-two-way"], point);
+        assert_ne!(said.code, Some(0), "{said:#?}");
+        assert_eq!(pair.world.states()["C-1"], states, "{point}");
+        pair.sql("INSERT INTO clients SELECT * FROM aside WHERE client_no = 'C-1'");
+        pair.planned_run();
+        assert_eq!(pair.world.states()["C-1"], 0, "{point}");
+        assert_eq!(pair.finance(), pair.dynamics(), "{point}");
+        pair.rests();
+        // And it goes like any other, also where a run has begun with that.
+        pair.sql("DELETE FROM clients WHERE client_no = 'C-1'");
+        pair.world.with_failpoints(&["run", "customers-two-way"], "sink.before@1=abort");
+        pair.planned_run();
+        assert_eq!(pair.world.states()["C-1"], 1, "{point}");
+        pair.rests();
+    }
+}
+
+#[test]
+fn a_row_that_where_leaves_out_is_gone_and_one_that_it_always_left_out_was_never_agreed_on() {
+    let pair = Pair::with("conflict: ask", "conflict: ask\ndeletes: delete\nmax_deletes: 60 %");
+    let table = "    table: clients";
+    pair.world.edit("systems/finance.yaml", table, &format!("{table}\n    where: =company <> \"Closed (sample)\""));
+    pair.client("C-1", "One (sample)", "", "", "30");
+    pair.client("C-2", "Two (sample)", "", "", "30");
+    pair.client("C-3", "Closed (sample)", "", "", "30");
+    pair.account("C-3", &json!({ "name": "Three (sample)", "paymenttermscode": 4 }));
+    pair.planned_run();
+    assert_eq!(pair.dynamics().keys().collect::<Vec<_>>(), ["C-1", "C-2", "C-3"]);
+    pair.rests();
+    // It enters for the first time: what the two say differs, and nobody has changed it.
+    let company = |number: &str, name: &str| {
+        pair.sql(&format!("UPDATE clients SET company = '{name}' WHERE client_no = '{number}'"));
+    };
+    company("C-3", "Reopened (sample)");
+    let plan = pair.planned_run();
+    assert_eq!((&plan["reject"], &plan["update"]), (&json!(1), &json!(0)), "{plan:#}");
+    assert_eq!(pair.dynamics()["C-3"][0].as_deref(), Some("Three (sample)"));
+    pair.sql("UPDATE clients SET company = 'Three (sample)', terms = '60' WHERE client_no = 'C-3'");
+    pair.good_run();
+    pair.rests();
+    // And it leaves.
+    company("C-1", "Closed (sample)");
+    let plan = pair.planned_run();
+    assert_eq!(plan["delete"], 1, "{plan:#}");
+    assert_eq!(pair.dynamics().keys().collect::<Vec<_>>(), ["C-2", "C-3"]);
+    assert!(pair.finance().contains_key("C-1"), "it is only left out");
+    pair.rests();
+    company("C-1", "One again (sample)");
+    pair.planned_run();
+    assert_eq!(pair.finance()["C-1"], pair.dynamics()["C-1"]);
+    assert_eq!(pair.letters(), Vec::<Json>::new());
     pair.rests();
 }
 

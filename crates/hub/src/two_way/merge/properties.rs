@@ -396,6 +396,36 @@ proptest! {
         prop_assert_eq!(agreed.clone().closed(), agreed, "nothing is left open");
     }
 
+    /// A row that a killed exchange has created, or has not, and that is edited where it came from meanwhile: nobody is
+    /// asked, and the edit holds.
+    #[test]
+    fn what_a_killed_creation_left_is_nobodys_change(
+        world in world(), more in vec((0..FIELDS, value()), 0..4), side in which(), done in any::<bool>(),
+    ) {
+        let mut world = world.lossless();
+        world.rules.conflict = Conflict::Ask;
+        (world.agreed, world.sides[side.other()].row) = (None, None);
+        let Some(row) = world.sides[side].row.clone() else { return Ok(()) };
+        let merged = world.merge(None);
+        if merged.write[side.other()] != Write::Create { return Ok(()) }
+        let mut whole = world.clone();
+        whole.exchange(None);
+        if done {
+            world.sides[side.other()].row = whole.sides[side.other()].row.clone();
+        }
+        world.agreed = Some(merged.agreed.while_creating(&world.rules, side.other(), &row));
+        apply(&mut world, &more.into_iter().map(|(at, value)| Edit::Set(side, at, value)).collect::<Vec<_>>());
+        let said = world.sides[side].row.clone().unwrap();
+        let last = world.settle();
+        prop_assert!(last.dispute.is_none(), "{:?}", last);
+        for (at, field) in world.rules.fields.iter().enumerate() {
+            let now = Both::of(|side| world.sides[side].row.as_ref().unwrap()[at].clone());
+            if field.takes[side.other()] && field.reads.left && field.reads.right && !said[at].is_blank() {
+                prop_assert!(now[side] == said[at] && now[side.other()] == said[at], "field {}: {:?}", at, now);
+            }
+        }
+    }
+
     /// A row that a killed exchange has removed, and that comes back where it was gone, is not removed there.
     #[test]
     fn what_comes_back_after_a_killed_removal_stays(world in world(), side in which(), done in any::<bool>()) {
