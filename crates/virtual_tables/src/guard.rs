@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::Instant;
 
 use crate::ask::Page;
 use crate::codes;
@@ -34,10 +35,8 @@ pub(crate) struct Guard {
 #[derive(Default)]
 struct Health {
     failures: u32,
-    /// Until when nobody asks.
+    /// Until when nobody asks. Then one query finds out whether it is well again, and the others wait that long once more.
     paused: Option<Instant>,
-    /// One query finds out whether it is well again.
-    probing: bool,
 }
 
 #[derive(Clone)]
@@ -86,7 +85,11 @@ impl Guard {
         }
         if flights.len() >= KEPT {
             let cache = self.cache;
-            flights.retain(|_, flight| !flight.answer.initialized() || flight.started.elapsed() < cache);
+            // One without an answer that nobody waits for was given up.
+            flights.retain(|_, flight| match flight.answer.initialized() {
+                true => flight.started.elapsed() < cache,
+                false => Arc::strong_count(&flight.answer) > 1,
+            });
         }
         let flight = Flight { answer: Arc::default(), started: Instant::now() };
         if flights.len() < KEPT {
@@ -130,9 +133,8 @@ impl Guard {
         let mut health = self.health.lock().expect("nothing panics while it looks here");
         let Some(until) = health.paused else { return Ok(()) };
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() && !health.probing {
-            health.probing = true;
-            // A probe that is given up must not keep the others out for ever.
+        if left.is_zero() {
+            // Nobody may wait for its answer any more: the next probe does not depend on it.
             health.paused = Some(Instant::now() + PAUSE);
             return Ok(());
         }
@@ -143,7 +145,6 @@ impl Guard {
 
     fn note(&self, refused: Option<&Refused>) {
         let mut health = self.health.lock().expect("nothing panics while it looks here");
-        health.probing = false;
         if !refused.is_some_and(Refused::is_of_the_source) {
             *health = Health::default();
             return;
@@ -181,6 +182,34 @@ mod tests {
         let refused = ask(&guard, "q", Ok(Page::default())).await.unwrap_err();
         assert_eq!((refused.status, refused.code), (503, codes::UNAVAILABLE));
         assert!(refused.retry_after.is_some() && refused.message.contains("left alone"));
+    }
+
+    /// Whoever asked first after the pause closes the connection before the source has answered.
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_nobody_waits_for_any_more_keeps_nobody_out_for_ever() {
+        let guard = Guard::new(Duration::ZERO);
+        for _ in 0..FAILURES {
+            ask(&guard, "q", Err(down())).await.unwrap_err();
+        }
+        tokio::time::advance(PAUSE).await;
+        let never = guard.answer("stock", "q".into(), Duration::from_secs(5), std::future::pending);
+        assert!(tokio::time::timeout(Duration::from_millis(10), never).await.is_err());
+        assert_eq!(ask(&guard, "q", Ok(Page::default())).await.unwrap_err().status, 503);
+        tokio::time::advance(PAUSE).await;
+        ask(&guard, "q", Ok(Page::default())).await.unwrap();
+        ask(&guard, "q", Ok(Page::default())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn questions_that_were_given_up_leave_room_for_others() {
+        let guard = Guard::new(Duration::from_secs(60));
+        for n in 0..KEPT {
+            let never = guard.answer("stock", n.to_string(), Duration::from_secs(5), std::future::pending);
+            assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
+        }
+        ask(&guard, "another", Ok(Page::default())).await.unwrap();
+        let refused = Err(Refused::new(501, codes::UNSUPPORTED, "asked again"));
+        ask(&guard, "another", refused).await.unwrap();
     }
 
     #[tokio::test]
