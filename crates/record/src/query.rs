@@ -101,6 +101,12 @@ pub trait Queryable: Send + Sync {
     /// Whether it can give rows without a filter that names some.
     fn lists(&self) -> bool;
 
+    /// Whether it can give the rows of this filter, which holds only what [`Queryable::accepts`] said yes to.
+    fn finds(&self, filter: Option<&Expr>) -> bool {
+        let _ = filter;
+        self.lists()
+    }
+
     /// Whether [`Function::KeyGuid`] can be computed where the rows are.
     fn hashes_keys(&self) -> bool;
 
@@ -119,7 +125,9 @@ pub trait Queryable: Send + Sync {
         Box::pin(async { Ok(Lookup::Scan) })
     }
 
-    /// *Shape*: filter and order hold only what [`Queryable::accepts`] said yes to.
+    /// *Shape*: filter and order hold only what [`Queryable::accepts`] said yes to, and the rows are some that it
+    /// [`Queryable::finds`]. Where it had to look through more rows than the limit, the answer is that many of them, whether
+    /// they pass or not: nobody knows what else there is.
     ///
     /// *Errors*: `IB06xx`. *Cancel*: safe; the source stops working on it within its time-out.
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>>;
@@ -165,6 +173,17 @@ impl Expr {
                 left.columns(found);
                 right.columns(found);
             }
+        }
+    }
+
+    /// Whether one of these functions is computed anywhere in it.
+    pub fn calls(&self, functions: &[Function]) -> bool {
+        match self {
+            Expr::Column(_) | Expr::Value(_) => false,
+            Expr::Call(function, all) => functions.contains(function) || all.iter().any(|expr| expr.calls(functions)),
+            Expr::And(all) | Expr::Or(all) => all.iter().any(|expr| expr.calls(functions)),
+            Expr::Not(inner) | Expr::In(inner, _) => inner.calls(functions),
+            Expr::Compare(_, left, right) => left.calls(functions) || right.calls(functions),
         }
     }
 

@@ -89,8 +89,7 @@ impl Table {
     async fn work(&self, ask: &Ask) -> Result<Page, Refused> {
         let compiled = self.compiled().await?;
         let plan = self.plan(&compiled, ask);
-        let names_rows = plan.filter.is_some();
-        if !compiled.source.lists() && !names_rows {
+        if !compiled.source.finds(plan.filter.as_ref()) {
             if self.exposed.refuse_without_filter || ask.filter.is_some() {
                 let message = format!(
                     "`{}` cannot list its rows: a query has to say which it wants, by `eq` or `in` on the key or a field that can be looked up",
@@ -101,7 +100,7 @@ impl Table {
             return Ok(Page::default().counted(ask.count.then_some(0)));
         }
         let answered = match &plan.order {
-            Some(order) if plan.rest.is_empty() && compiled.where_.is_ok() && compiled.source.lists() => {
+            Some(order) if plan.rest.is_empty() && plan.asks_where && compiled.source.lists() => {
                 self.by_the_source(&compiled, ask, &plan, order).await
             }
             _ => self.by_the_hub(&compiled, ask, &plan).await,
@@ -243,15 +242,18 @@ impl Table {
             }
         }
         let wanted = ask.top.unwrap_or(u64::MAX).min(ask.page);
+        // Whether the values of a row say where it stands: what a source computes may have other digits and letters here.
+        let tells = order.iter().all(|order| is_kept(&order.by));
         // One row more says whether there is another page.
         let limit = if ask.top.is_some_and(|top| top <= ask.page) { wanted } else { wanted + 1 };
         let mut filter = plan.filter.clone();
         let skip = match &ask.after {
-            Some(Position::Values(values)) if values.len() == order.len() => {
+            Some(Position::Values(values)) if tells && values.len() == order.len() => {
                 // The count is of all pages; only the first one is asked for it with its rows.
                 filter = Some(Expr::and(filter, beyond(order, values)));
                 0
             }
+            Some(Position::Rows(rows)) if !tells => *rows,
             Some(_) => return Err(Refused::new(400, codes::MALFORMED, "this next link is of another query")),
             None => ask.skip,
         };
@@ -273,6 +275,9 @@ impl Table {
         let more = answer.rows.len() as u64 > wanted;
         let last = usize::try_from(wanted).unwrap_or(usize::MAX);
         let next = last.checked_sub(1).filter(|_| more).map(|last| {
+            if !tells {
+                return Position::Rows(skip.saturating_add(wanted));
+            }
             let row = answer.rows.row(last);
             let cell = |name: &str| row.get(name).map(|cell| cell.to_owned()).unwrap_or_default();
             Position::Values(order.iter().map(|order| order.by.value(&cell)).collect())
@@ -409,6 +414,15 @@ impl Table {
 /// The keys of rows that have them.
 fn with_keys(seen: &[Seen]) -> impl Iterator<Item = (&Uuid, Key)> {
     seen.iter().filter_map(|row| Some((&row.guid, row.key.clone()?)))
+}
+
+/// Whether an expression is what a column holds, and nothing that is computed of it.
+fn is_kept(by: &Expr) -> bool {
+    match by {
+        Expr::Column(_) => true,
+        Expr::Call(Function::Filled | Function::AsStored | Function::KeyGuid, of) => of.iter().all(is_kept),
+        _ => false,
+    }
 }
 
 /// A reference compares by the text that it is shown as.

@@ -6,6 +6,7 @@ use record::{Code, Effect, Fault, Why};
 use tokio_postgres::error::SqlState;
 
 use super::Database;
+use crate::sql::failure::not_computed;
 
 /// Why a statement has no result.
 #[derive(Debug)]
@@ -156,6 +157,11 @@ pub(super) fn source(database: &Database, table: &str, failure: &Failure) -> Fau
             .fix("try the read by hand in psql"),
     };
     place(fault.why(failure.why()), database, table)
+}
+
+/// A user's question that a value of the table makes no sense to.
+pub(super) fn question(database: &Database, table: &str, failure: &Failure) -> Fault {
+    place(not_computed(table).why(failure.why()), database, table)
 }
 
 /// A failed write of a whole chunk.

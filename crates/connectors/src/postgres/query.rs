@@ -42,12 +42,16 @@ struct Session {
 struct Columns {
     schema: Arc<Schema>,
     money: Vec<bool>,
+    /// Floats of four bytes, which are other numbers to the server than what it shows.
+    short: Vec<bool>,
     /// The zone of a column that keeps times without one.
     zones: Vec<Option<String>>,
     /// Columns that always have a value.
     filled: Vec<String>,
     /// Texts are kept in UTF-8, so that their bytes are those that are hashed.
     utf8: bool,
+    /// Capital letters are known beyond those of English: a database of the locale `C` knows no others.
+    letters: bool,
 }
 
 impl Table {
@@ -94,7 +98,7 @@ impl Table {
         let sql = format!("SELECT {wanted} FROM {}", self.from);
         let statement = self.database.in_time(async { Ok(session.client.prepare(&sql).await?) }).await?;
         let zone = self.spec.time_zone.as_ref().and_then(TimeZone::iana_name);
-        let (mut schema, mut money, mut zones) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut schema, mut money, mut short, mut zones) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (name, column) in self.spec.columns.iter().zip(statement.columns()) {
             let mut ty = value::declared(column.type_(), column.type_modifier());
             let mut of = None;
@@ -106,10 +110,14 @@ impl Table {
             }
             schema.push(Column { name: name.as_str().into(), ty });
             money.push(*column.type_() == PgType::MONEY);
+            short.push(*column.type_() == PgType::FLOAT4);
             zones.push(of);
         }
-        let sql = "SELECT current_setting('server_encoding') = 'UTF8'";
-        let utf8 = self.database.in_time(async { Ok(session.client.query_one(sql, &[]).await?.try_get(0)?) }).await?;
+        // The 196th character is a capital letter in Unicode and in every encoding of one byte that has letters there.
+        let sql = "SELECT e = 'UTF8', lower(chr(n)) = chr(n + 32) FROM (SELECT e, CASE WHEN e = 'UTF8' OR
+            pg_encoding_max_length(pg_char_to_encoding(e)) = 1 THEN 196 ELSE 65 END AS n FROM current_setting('server_encoding') AS e) AS x";
+        let server = self.database.in_time(async { Ok(session.client.query_one(sql, &[]).await?) }).await?;
+        let (utf8, letters) = (server.try_get(0)?, server.try_get(1)?);
         let filled = match self.spec.options.text("query") {
             Some(_) => Vec::new(),
             None => {
@@ -119,7 +127,7 @@ impl Table {
                 rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
             }
         };
-        let columns = Arc::new(Columns { schema: Schema::new(schema), money, zones, filled, utf8 });
+        let columns = Arc::new(Columns { schema: Schema::new(schema), money, short, zones, filled, utf8, letters });
         Ok(self.columns.get_or_init(|| columns).clone())
     }
 
@@ -249,7 +257,8 @@ impl Queryable for Table {
     }
 
     fn accepts(&self, expr: &Expr, schema: &Schema) -> bool {
-        accepts(expr, schema)
+        let letters = self.columns.get().is_none_or(|columns| columns.letters);
+        accepts(expr, schema) && (letters || !expr.calls(&[Function::ToLower, Function::ToUpper]))
     }
 
     fn lists(&self) -> bool {
@@ -265,7 +274,11 @@ impl Queryable for Table {
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
-        Box::pin(async move { self.answer(query).await.map_err(|failure| self.failed(&failure)) })
+        let failed = |failure: Failure| match failure.is_of_a_row() {
+            true => fault::question(&self.database, &self.spec.table, &failure),
+            false => self.failed(&failure),
+        };
+        Box::pin(async move { self.answer(query).await.map_err(failed) })
     }
 }
 
@@ -287,6 +300,7 @@ impl Dialect for Postgres<'_> {
             // Enumerations and documents compare as their texts; for texts this changes nothing.
             (Type::Text { .. } | Type::Multiline { .. }, _) => format!("({column})::text"),
             (Type::Money | Type::Decimal { .. }, Some(at)) if self.columns.money[at] => format!("({column})::numeric"),
+            (Type::Decimal { .. }, Some(at)) if self.columns.short[at] => format!("({column})::text::numeric"),
             (Type::DateTime, Some(at)) => match &self.columns.zones[at] {
                 Some(zone) => format!("({column} AT TIME ZONE '{zone}')"),
                 None => column,
@@ -326,6 +340,10 @@ impl Dialect for Postgres<'_> {
             Some(Sort::Instant) => format!("({a} AT TIME ZONE 'UTC')"),
             _ => a.to_owned(),
         };
+        // No overflow is an error of the user's; and the least of nothing and a number would be the number.
+        let places = |number: &str| {
+            format!("(CASE WHEN {number} IS NOT NULL THEN least(greatest({number}, 0), 2000000000)::int END)")
+        };
         let extract = |what: &str| match sorts.first() {
             Some(Sort::Date) if matches!(what, "HOUR" | "MINUTE" | "SECOND") => {
                 format!("trunc(extract({what} FROM {a}::timestamp))::bigint")
@@ -340,10 +358,8 @@ impl Dialect for Postgres<'_> {
             Function::IndexOf => format!("(strpos({a}, {b}) - 1)::bigint"),
             Function::Substring => match parts.get(2) {
                 // An overflow of `from + length` is no error of the user's.
-                Some(length) => format!(
-                    "left(substr({a}, least({b}, 2000000000)::int + 1), least(greatest({length}, 0), 2000000000)::int)"
-                ),
-                None => format!("substr({a}, least({b}, 2000000000)::int + 1)"),
+                Some(length) => format!("left(substr({a}, {} + 1), {})", places(b), places(length)),
+                None => format!("substr({a}, {} + 1)", places(b)),
             },
             Function::ToLower => format!("lower({a})"),
             Function::ToUpper => format!("upper({a})"),

@@ -58,13 +58,8 @@ impl Table {
     }
 
     /// The values that a filter wants in a column, where it says so.
-    fn named<'q>(query: &'q Query, column: &str) -> Option<Vec<&'q Value>> {
-        let parts: Vec<&Expr> = match &query.filter {
-            Some(Expr::And(all)) => all.iter().collect(),
-            Some(one) => vec![one],
-            None => Vec::new(),
-        };
-        parts.into_iter().find_map(|part| match part {
+    fn named<'q>(filter: &'q Expr, column: &str) -> Option<Vec<&'q Value>> {
+        conjuncts(filter).iter().find_map(|part| match part {
             Expr::Compare(Comparison::Equal, left, right) => match (&**left, &**right) {
                 (Expr::Column(name), Expr::Value(value)) if name == column => Some(vec![value]),
                 _ => None,
@@ -74,28 +69,28 @@ impl Table {
         })
     }
 
-    async fn fetch(&self, query: &Query) -> Result<Vec<Vec<Value>>, Fault> {
-        if let Some(find) = &self.find {
-            let named: Option<Vec<Vec<&Value>>> = find.by.iter().map(|column| Self::named(query, column)).collect();
-            if let Some(named) = named {
-                return self.found(find, &named).await;
-            }
+    /// How the rows of a filter are come by. *Shape*: nothing where there is no way to them, or only by too many requests.
+    fn way<'w>(&'w self, filter: Option<&'w Expr>) -> Option<Way<'w>> {
+        let Some(filter) = filter else { return self.all.as_ref().map(Way::List) };
+        if conjuncts(filter).iter().any(|part| *part == Expr::Or(Vec::new())) {
+            return Some(Way::Nothing);
         }
-        if let Some(get) = &self.get {
-            let named: Option<Vec<Vec<&Value>>> =
-                self.what.spec.key.iter().map(|column| Self::named(query, column)).collect();
-            if let Some(named) = named.filter(|named| !named.is_empty()) {
-                return self.got(get, &named).await;
-            }
-        }
-        self.listed(query).await
+        let named = |columns: &[String], several: usize| {
+            let named: Vec<Vec<&Value>> =
+                columns.iter().map(|column| Self::named(filter, column)).collect::<Option<_>>()?;
+            let requests =
+                named.iter().try_fold(1usize, |all, values| all.checked_mul(values.len().div_ceil(several)))?;
+            (!named.is_empty() && requests <= REQUESTS_MAX).then(|| combinations(&named, several))
+        };
+        let by_find = self.find.as_ref().and_then(|find| Some(Way::Find(find, named(&find.by, find.several())?)));
+        let by_get = || self.get.as_ref().and_then(|get| Some(Way::Get(get, named(&self.what.spec.key, 1)?)));
+        by_find.or_else(by_get).or_else(|| self.all.as_ref().map(Way::List))
     }
 
     /// By `find`: several values of one field in one request, as far as it takes them.
-    async fn found(&self, find: &Find, named: &[Vec<&Value>]) -> Result<Vec<Vec<Value>>, Fault> {
+    async fn found(&self, find: &Find, choices: Vec<Vec<Vec<&Value>>>) -> Result<Vec<Vec<Value>>, Fault> {
         let mut rows = Vec::new();
-        let several = if named.len() == 1 { find.at_most } else { 1 };
-        for chosen in combinations(named, several) {
+        for chosen in choices {
             let path = self.fill(&find.request, &find.by, &chosen)?;
             let answer = self.what.client.send(&find.request.method, &path, Sent::default()).await?;
             let Some(answer) = answer else { continue };
@@ -114,9 +109,9 @@ impl Table {
         Ok(rows)
     }
 
-    async fn got(&self, get: &Template, named: &[Vec<&Value>]) -> Result<Vec<Vec<Value>>, Fault> {
+    async fn got(&self, get: &Template, choices: Vec<Vec<Vec<&Value>>>) -> Result<Vec<Vec<Value>>, Fault> {
         let mut rows = Vec::new();
-        for chosen in combinations(named, 1) {
+        for chosen in choices {
             let path = self.fill(get, &self.what.spec.key, &chosen)?;
             if let Some(answer) = self.what.client.send(&get.method, &path, Sent::default()).await?
                 && answer.json.is_object()
@@ -127,13 +122,8 @@ impl Table {
         Ok(rows)
     }
 
-    async fn listed(&self, query: &Query) -> Result<Vec<Vec<Value>>, Fault> {
-        let Some(all) = &self.all else {
-            let system = self.what.client.system();
-            return Err(Fault::stop(Code("IB0510"), format!("`{system}` has no request for these rows"))
-                .at_system(system)
-                .fix("write `list: { request: GET /… }` in the system's file"));
-        };
+    /// The list, and no more of it than the limit.
+    async fn listed(&self, all: &source::Rows, limit: u64) -> Result<Vec<Vec<Value>>, Fault> {
         let mut reader = all.read(None).await?;
         let mut rows = Vec::new();
         while let Some(page) = reader.next().await? {
@@ -143,7 +133,7 @@ impl Table {
             if let Some(unreadable) = page.unreadable.into_iter().next() {
                 return Err(unreadable.fault);
             }
-            if rows.len() as u64 >= query.limit {
+            if rows.len() as u64 >= limit {
                 break;
             }
         }
@@ -167,6 +157,13 @@ impl Table {
                 .at_system(system)
                 .fix("name only fields of `by:` in `find:`, and of the entity's key in `get:`")
         })
+    }
+
+    fn no_way(&self) -> Fault {
+        let system = self.what.client.system();
+        Fault::stop(Code("IB0510"), format!("`{system}` has no request for these rows"))
+            .at_system(system)
+            .fix("write `list: { request: GET /… }` in the system's file")
     }
 
     fn no_rows(&self, path: &str) -> Fault {
@@ -209,18 +206,30 @@ impl Queryable for Table {
         self.all.is_some()
     }
 
+    fn finds(&self, filter: Option<&Expr>) -> bool {
+        self.way(filter).is_some()
+    }
+
     fn hashes_keys(&self) -> bool {
         false
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
         Box::pin(async move {
-            let nothing = matches!(&query.filter, Some(Expr::Or(none)) if none.is_empty())
-                || matches!(&query.filter, Some(Expr::And(all)) if all.contains(&Expr::Or(Vec::new())));
-            let rows = if nothing { Vec::new() } else { self.fetch(query).await? };
+            let mut is_cut = false;
+            let rows = match self.way(query.filter.as_ref()).ok_or_else(|| self.no_way())? {
+                Way::Nothing => Vec::new(),
+                Way::Find(find, choices) => self.found(find, choices).await?,
+                Way::Get(get, choices) => self.got(get, choices).await?,
+                Way::List(all) => {
+                    let rows = self.listed(all, query.limit).await?;
+                    is_cut = rows.len() as u64 >= query.limit;
+                    rows
+                }
+            };
             let fits = |row: &Vec<Value>| {
                 let cell = |name: &str| self.schema.index(name).map(|at| row[at].clone()).unwrap_or_default();
-                query.filter.as_ref().is_none_or(|filter| filter.holds(&cell))
+                is_cut || query.filter.as_ref().is_none_or(|filter| filter.holds(&cell))
             };
             let places: Vec<usize> = query.columns.iter().filter_map(|name| self.schema.index(name)).collect();
             let wanted = Schema::new(places.iter().map(|at| self.schema.columns()[*at].clone()).collect());
@@ -233,12 +242,36 @@ impl Queryable for Table {
     }
 }
 
+/// How rows are come by, with what each request names.
+enum Way<'w> {
+    /// There are none.
+    Nothing,
+    Find(&'w Find, Vec<Vec<Vec<&'w Value>>>),
+    Get(&'w Template, Vec<Vec<Vec<&'w Value>>>),
+    List(&'w source::Rows),
+}
+
+impl Find {
+    /// How many values one request names.
+    fn several(&self) -> usize {
+        if self.by.len() == 1 { self.at_most } else { 1 }
+    }
+}
+
+/// The parts of a filter that must all hold.
+fn conjuncts(filter: &Expr) -> &[Expr] {
+    match filter {
+        Expr::And(all) => all,
+        one => std::slice::from_ref(one),
+    }
+}
+
 /// The column that a field is read from, or a column by its own name.
 fn column_of<'s>(spec: &'s ReadSpec, field: &'s str) -> &'s str {
     spec.fields.iter().find(|(name, _)| name == field).map_or(field, |(_, column)| column)
 }
 
-/// One choice of each field, for each request; the last field several at a time. *Shape*: at most [`REQUESTS_MAX`].
+/// One choice of each field for each request, or so many values of it.
 fn combinations<'v>(named: &[Vec<&'v Value>], several: usize) -> Vec<Vec<Vec<&'v Value>>> {
     let mut all: Vec<Vec<Vec<&Value>>> = vec![Vec::new()];
     for values in named {
@@ -248,7 +281,6 @@ fn combinations<'v>(named: &[Vec<&'v Value>], several: usize) -> Vec<Vec<Vec<&'v
             .flat_map(|before| {
                 chunks.iter().map(|chunk| before.iter().cloned().chain([chunk.clone()]).collect::<Vec<_>>())
             })
-            .take(REQUESTS_MAX)
             .collect();
     }
     all

@@ -130,6 +130,20 @@ pub(crate) fn source(words: &Words<'_>, timeout: Duration, table: &str, failure:
     whole(Side::Source, words, timeout, table, failure)
 }
 
+/// A user's question that has no answer.
+pub(crate) fn question(words: &Words<'_>, timeout: Duration, table: &str, failure: &Failure) -> Fault {
+    match failure.is_of_a_row() {
+        true => place(not_computed(table).why(failure.why()), words, table),
+        false => source(words, timeout, table, failure),
+    }
+}
+
+/// The server is well, and a value makes no sense to what was asked about it.
+pub(crate) fn not_computed(table: &str) -> Fault {
+    Fault::reject(Code("IB0605"), format!("what was asked cannot be computed for every row of `{table}`"))
+        .fix("ask for less: numbers that are smaller, or no calculation")
+}
+
 /// A failed write of a whole chunk.
 pub(crate) fn sink(words: &Words<'_>, timeout: Duration, table: &str, failure: &Failure) -> Fault {
     let mut fault = whole(Side::Destination, words, timeout, table, failure);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use record::query::{Answer, Expr, Function, Lookup, Query};
+use record::query::{Answer, Comparison, Expr, Function, Lookup, Query};
 use record::{BoxFuture, Code, Fault, Queryable, ReadSpec, Schema, Value};
 
 use super::asked::{Gathered, Kept};
@@ -115,14 +115,20 @@ impl Table {
     fn decides(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Column(name) => self.plan.get().is_none_or(|plan| plan.is_decided(name)),
-            Expr::Value(value) => is_kept_whole(value),
+            Expr::Value(_) => true,
             Expr::And(all) | Expr::Or(all) => all.iter().all(|expr| self.decides(expr)),
             Expr::Call(function, all) => {
                 let blank = |expr: &Expr| matches!(expr, Expr::Value(Value::Blank));
                 self.engine.computes(*function) && all.iter().all(|expr| !blank(expr) && self.decides(expr))
             }
             Expr::Not(inner) => self.decides(inner),
-            Expr::In(inner, list) => self.decides(inner) && list.iter().all(is_kept_whole),
+            Expr::In(inner, _) => self.decides(inner),
+            // Whether there is a value at all is the same for everybody.
+            Expr::Compare(Comparison::Equal | Comparison::NotEqual, left, right)
+                if matches!((&**left, &**right), (Expr::Column(_), Expr::Value(Value::Blank))) =>
+            {
+                true
+            }
             Expr::Compare(_, left, right) => self.decides(left) && self.decides(right),
         }
     }
@@ -172,16 +178,10 @@ impl Queryable for Table {
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
         let within = if query.within.is_zero() { self.engine.timeout() } else { query.within };
-        Box::pin(async move { self.answer(query, within).await.map_err(|failure| self.failed(within, &failure)) })
-    }
-}
-
-/// Servers keep six digits of a second at least.
-fn is_kept_whole(value: &Value) -> bool {
-    match value {
-        Value::Instant(at) => at.subsec_nanosecond() % 1_000 == 0,
-        Value::Time(at) => at.subsec_nanosecond() % 1_000 == 0,
-        _ => true,
+        Box::pin(async move {
+            let failed = |failure| failure::question(&self.engine.words(), within, &self.spec.table, &failure);
+            self.answer(query, within).await.map_err(failed)
+        })
     }
 }
 
@@ -202,7 +202,11 @@ fn cells(bound: &[(Value, Sort)]) -> Vec<Cell> {
         Value::Bool(yes) => Cell::Int(i64::from(*yes)),
         Value::Int(number) => Cell::Int(*number),
         Value::Float(number) => Cell::Float(*number),
-        Value::Instant(at) => Cell::Text(cell::civil(jiff::tz::TimeZone::UTC.to_datetime(*at), 6)),
+        Value::Instant(at) => {
+            // A place in an order has the digits of its column; beyond six only SQL Server keeps any, and takes seven.
+            let digits = if at.subsec_nanosecond() % 1_000 == 0 { 6 } else { 7 };
+            Cell::Text(cell::civil(jiff::tz::TimeZone::UTC.to_datetime(*at), digits))
+        }
         Value::Text(text) | Value::Choice(text) => Cell::Text(text.clone()),
         other => Cell::Text(other.to_string()),
     };

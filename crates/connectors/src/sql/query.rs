@@ -79,6 +79,11 @@ pub(crate) trait Dialect {
         true
     }
 
+    /// Digits of a second that its columns keep at most: what has more of them is between two values.
+    fn second_digits(&self) -> u32 {
+        6
+    }
+
     /// Whether placeholders are numbered. Those that are not are written by [`Dialect::param`] as [`marked`], and
     /// become a `?` each in the end.
     fn is_numbered(&self) -> bool {
@@ -174,11 +179,37 @@ pub(crate) fn write(dialect: &dyn Dialect, from: &str, schema: &Schema, query: &
 pub(crate) fn accepts(expr: &Expr, schema: &Schema) -> bool {
     match expr {
         Expr::Column(name) => schema.index(name).is_some_and(|at| sort_of(&schema.columns()[at].ty).is_some()),
-        Expr::Value(value) => value.is_blank() || sort_of_value(value).is_some(),
+        Expr::Value(value) => value.is_blank() || sort_of_value(value).is_some() && floor(value, 6).is_none(),
         Expr::And(all) | Expr::Or(all) | Expr::Call(_, all) => all.iter().all(|expr| accepts(expr, schema)),
         Expr::Not(inner) => accepts(inner, schema),
         Expr::In(inner, list) => accepts(inner, schema) && list.iter().all(|value| sort_of_value(value).is_some()),
-        Expr::Compare(_, left, right) => accepts(left, schema) && accepts(right, schema),
+        Expr::Compare(Comparison::Equal | Comparison::NotEqual, left, right)
+            if matches!((&**left, &**right), (Expr::Column(_), Expr::Value(Value::Blank))) =>
+        {
+            true
+        }
+        Expr::Compare(_, left, right) => match (&**left, &**right) {
+            (side, Expr::Value(value)) | (Expr::Value(value), side) if !matches!(side, Expr::Value(_)) => {
+                accepts(side, schema) && (value.is_blank() || sort_of_value(value).is_some())
+            }
+            (left, right) => accepts(left, schema) && accepts(right, schema),
+        },
+    }
+}
+
+/// The last moment or time before this one with no more digits of a second; nothing where it has no more itself.
+fn floor(value: &Value, digits: u32) -> Option<Value> {
+    let step = 10_i32.pow(9 - digits.min(9));
+    match value {
+        Value::Instant(at) => {
+            let over = at.subsec_nanosecond().rem_euclid(step);
+            (over > 0).then(|| Value::Instant(*at - jiff::SignedDuration::from_nanos(over.into())))
+        }
+        Value::Time(at) => {
+            let over = at.subsec_nanosecond() % step;
+            (over > 0).then(|| Value::Time(*at - jiff::SignedDuration::from_nanos(over.into())))
+        }
+        _ => None,
     }
 }
 
@@ -295,6 +326,17 @@ impl Writer<'_> {
         {
             return self.compared(op.mirrored(), right, left, wanted);
         }
+        if let Expr::Value(value) = right
+            && let Some(before) = floor(value, self.dialect.second_digits())
+        {
+            let op = match op {
+                Comparison::Equal => return self.truth(!wanted),
+                Comparison::NotEqual => return self.truth(wanted),
+                Comparison::Less | Comparison::LessOrEqual => Comparison::LessOrEqual,
+                Comparison::Greater | Comparison::GreaterOrEqual => Comparison::Greater,
+            };
+            return self.compared(op, left, &Expr::Value(before), wanted);
+        }
         match right {
             Expr::Value(Value::Blank) => {
                 let equal = match op {
@@ -349,6 +391,8 @@ impl Writer<'_> {
     }
 
     fn one_of(&mut self, inner: &Expr, list: &[Value], wanted: bool) -> String {
+        let digits = self.dialect.second_digits();
+        let list: Vec<&Value> = list.iter().filter(|value| floor(value, digits).is_none()).collect();
         if list.is_empty() {
             return self.truth(!wanted);
         }
@@ -358,13 +402,13 @@ impl Writer<'_> {
         };
         // Where equality has a way of its own, each value takes it.
         if let Some(name) = column
-            && self.dialect.equal(name, self.type_of(name), &list[0]).is_some()
+            && self.dialect.equal(name, self.type_of(name), list[0]).is_some()
         {
-            let each = list.iter().map(|value| Expr::equal(inner.clone(), value.clone())).collect();
+            let each = list.iter().map(|value| Expr::equal(inner.clone(), (*value).clone())).collect();
             return self.test(&Expr::Or(each), wanted);
         }
         let inner = self.side(inner);
-        let params: Vec<String> = list.iter().map(|value| self.compared_param(value.clone())).collect();
+        let params: Vec<String> = list.iter().map(|value| self.compared_param((*value).clone())).collect();
         let params = params.join(", ");
         if wanted {
             format!("{inner} IN ({params})")

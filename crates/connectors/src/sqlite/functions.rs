@@ -21,7 +21,13 @@ pub(super) fn teach(connection: &Connection, times: Times) -> rusqlite::Result<(
         let name = format!("ib_{}", function.name());
         connection.create_scalar_function(name.as_str(), -1, flags, move |context| Ok(apply(*function, context)))?;
     }
-    for (name, ty) in [("ib_as_instant", Type::DateTime), ("ib_as_date", Type::Date), ("ib_as_guid", Type::Guid)] {
+    for (name, ty) in [
+        ("ib_as_instant", Type::DateTime),
+        ("ib_as_date", Type::Date),
+        ("ib_as_guid", Type::Guid),
+        ("ib_as_yes_no", Type::YesNo),
+        ("ib_as_number", Type::Decimal { scale: None }),
+    ] {
         let times = times.clone();
         connection.create_scalar_function(name, 1, flags, move |context| {
             // What cannot be read is no value: the row itself says so when it is returned.

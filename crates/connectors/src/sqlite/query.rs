@@ -49,6 +49,8 @@ struct Shared {
     loose: OnceLock<Vec<String>>,
     /// Columns that keep everything as a text but blanks and bytes.
     texts: OnceLock<Vec<String>>,
+    /// Columns of a table that keep every text that is a number as the number.
+    numbers: OnceLock<Vec<String>>,
     /// What no two rows have in common, and is never blank.
     primary: OnceLock<Vec<String>>,
     short: Mutex<HashSet<String>>,
@@ -62,9 +64,17 @@ struct Session {
 
 impl Table {
     pub fn new(database: Database, spec: ReadSpec) -> Table {
-        let (schema, loose, texts, primary) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let shared =
-            Shared { database, spec, kept: Kept::default(), schema, loose, texts, primary, short: Mutex::default() };
+        let shared = Shared {
+            database,
+            spec,
+            kept: Kept::default(),
+            schema: OnceLock::new(),
+            loose: OnceLock::new(),
+            texts: OnceLock::new(),
+            numbers: OnceLock::new(),
+            primary: OnceLock::new(),
+            short: Mutex::default(),
+        };
         Table { shared: Arc::new(shared) }
     }
 
@@ -108,8 +118,9 @@ impl Queryable for Table {
             let schema = self.schema().await?;
             let from = format!("{} AS t", super::source::plan::from(&self.shared.spec));
             let names = |of: &'a OnceLock<Vec<String>>| of.get().map(Vec::as_slice).unwrap_or_default();
-            let Shared { loose, texts, primary, .. } = &*self.shared;
-            let lite = Lite { loose: names(loose), texts: names(texts), primary: names(primary) };
+            let Shared { loose, texts, numbers, primary, .. } = &*self.shared;
+            let lite =
+                Lite { loose: names(loose), texts: names(texts), numbers: names(numbers), primary: names(primary) };
             let statements = write(&lite, &from, &schema, query);
             if let Some(answer) = self.shared.in_place(&schema, &statements, query) {
                 return answer;
@@ -238,6 +249,12 @@ impl Shared {
                 None => loose.push(name),
             }
         }
+        // SQLite reads a text as a number where the word of its column says so, as ours does: of a table, not of a view.
+        let is_of_a_table = |name: &str| connection.column_metadata(None, self.spec.table.as_str(), name).is_ok();
+        let numbers = schema.columns().iter().filter(|column| is_number(&column.ty) && is_of_a_table(&column.name));
+        let numbers = numbers.map(|column| column.name.to_string()).collect();
+        let numbers = if self.spec.options.text("query").is_some() { Vec::new() } else { numbers };
+        self.numbers.get_or_init(|| numbers);
         self.loose.get_or_init(|| loose);
         self.texts.get_or_init(|| texts);
         let primary = self.primary(connection)?;
@@ -380,12 +397,21 @@ fn bind(value: &Value, sort: Sort) -> Sql {
 struct Lite<'a> {
     loose: &'a [String],
     texts: &'a [String],
+    numbers: &'a [String],
     primary: &'a [String],
+}
+
+fn is_number(ty: &Type) -> bool {
+    matches!(ty, Type::WholeNumber | Type::Decimal { .. } | Type::Money)
 }
 
 impl Lite<'_> {
     fn is_loose(&self, column: &str) -> bool {
         self.loose.iter().any(|known| known == column)
+    }
+
+    fn is_primary(&self, column: &str) -> bool {
+        self.primary.iter().any(|known| known == column)
     }
 }
 
@@ -397,6 +423,11 @@ impl Dialect for Lite<'_> {
             Type::DateTime => format!("ib_as_instant({column})"),
             Type::Date => format!("ib_as_date({column})"),
             Type::Guid => format!("ib_as_guid({column})"),
+            Type::YesNo => format!("ib_as_yes_no({column})"),
+            // A text is no number, and nothing at all where it is empty; to SQLite it is more than any number.
+            ty if is_number(ty) && !self.is_primary(name) => {
+                format!("CASE typeof({column}) WHEN 'text' THEN ib_as_number({column}) ELSE {column} END")
+            }
             _ => column,
         }
     }
@@ -431,6 +462,10 @@ impl Dialect for Lite<'_> {
         column.to_owned()
     }
 
+    fn second_digits(&self) -> u32 {
+        9
+    }
+
     fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
         if let Value::Text(text) = value
             && self.is_loose(name)
@@ -439,6 +474,12 @@ impl Dialect for Lite<'_> {
             let column = format!("t.{}", quote(name));
             let sql = format!("({column} = {{}} AND {column} COLLATE BINARY = {{}})");
             return Some((sql, vec![Value::text(text), Value::text(text)]));
+        }
+        // No text is a number in a column of numbers, and its index finds them.
+        if matches!(value, Value::Int(_) | Value::Decimal(_) | Value::Float(_))
+            && self.numbers.iter().any(|known| known == name)
+        {
+            return Some((format!("t.{} = {{}}", quote(name)), vec![value.clone()]));
         }
         let (Type::Guid, Value::Guid(guid)) = (ty, value) else { return None };
         let (lower, upper) = (guid.to_string(), guid.to_string().to_uppercase());
@@ -457,7 +498,7 @@ impl Dialect for Lite<'_> {
         // Its own rule of comparing is that of its index, and nothing is made of it before.
         let is_by_index = |(name, ty): &(&str, &Type)| {
             let is_stored = !matches!(ty, Type::DateTime | Type::Date | Type::Guid);
-            is_stored && !self.is_loose(name) && self.primary.iter().any(|known| known == name)
+            is_stored && !self.is_loose(name) && self.is_primary(name)
         };
         let is_total = self.primary.iter().all(|name| order.iter().any(|(by, _)| by == name));
         !self.primary.is_empty() && is_total && order.iter().all(is_by_index)

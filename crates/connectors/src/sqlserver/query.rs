@@ -37,6 +37,10 @@ impl Dialect for Asked<'_> {
             Type::Text { .. } | Type::Multiline { .. } => {
                 format!("(CONVERT(nvarchar(max), {expression}) {BY_CHARACTERS})")
             }
+            // Its ticks are thirds of a hundredth of a second, and compared as such; shown are the milliseconds.
+            Type::DateTime | Type::LocalDateTime if base(&self.plan.place(name).column.declared) == "datetime" => {
+                format!("CAST({expression} AS datetime2(3))")
+            }
             _ => expression.clone(),
         }
     }
@@ -188,6 +192,10 @@ impl Dialect for Asked<'_> {
     fn conditions_are_values(&self) -> bool {
         false
     }
+
+    fn second_digits(&self) -> u32 {
+        7
+    }
 }
 
 /// The hash of [`record::guid::hashed`], in SQL. The bytes of a text in UTF-8 are known from SQL Server 2019 on.
@@ -216,7 +224,7 @@ mod tests {
 
     fn plan() -> Plan {
         let columns = [("sku", "varchar(10)"), ("name", "nvarchar(160)"), ("quantity", "int"), ("active", "bit")];
-        let more = [("counted", "datetime2(3)"), ("id", "uniqueidentifier")];
+        let more = [("counted", "datetime2(3)"), ("seen", "datetime"), ("id", "uniqueidentifier")];
         Plan::for_tests(&SqlServer, columns.into_iter().chain(more).map(|(name, ty)| column(name, ty, false)).collect())
     }
 
@@ -255,6 +263,10 @@ mod tests {
         check(
             compare(Comparison::Equal, "id", Value::Guid("6f9619ff-8b86-d011-b42d-00cf4fc964ff".parse().unwrap())),
             "t.[id] = CAST(@P1 AS uniqueidentifier)",
+        );
+        check(
+            compare(Comparison::Equal, "seen", Value::Instant("2026-07-01T11:00:00.123Z".parse().unwrap())),
+            "CAST(t.[seen] AS datetime2(3)) = CAST(@P1 AS datetimeoffset(7))",
         );
         check(Expr::column("active"), "(t.[active] = 1)");
         check(Expr::Not(Box::new(Expr::column("active"))), "NOT ((t.[active] = 1))");

@@ -3,6 +3,7 @@
 mod collations;
 mod filters;
 mod hostile;
+mod odd_values;
 mod protocol;
 mod publish;
 mod rest;

@@ -230,7 +230,7 @@ impl<'a> Root<'a> {
             top: self.options.top,
             page: preferred.unwrap_or(PAGE).min(PAGE),
             count: self.options.count == Some(true),
-            after: self.position()?,
+            after: self.position(table)?,
         };
         let page = ask_for(table, &ask).await?;
         let mut pieces = Pieces::for_bytes(256 + page.len() * (50 + wanted.fetched.len() * 30));
@@ -261,9 +261,16 @@ impl<'a> Root<'a> {
         })
     }
 
-    fn position(&self) -> Result<Option<Position>, Refused> {
+    fn position(&self, table: &Shown) -> Result<Option<Position>, Refused> {
         let Some(text) = &self.options.skiptoken else { return Ok(None) };
-        token::read(text).map(Some).ok_or_else(|| malformed("`$skiptoken` is none that this service gave"))
+        let position = token::read(text, &self.question(table));
+        position.map(Some).ok_or_else(|| malformed("`$skiptoken` is none that this service gave for this query"))
+    }
+
+    /// Which rows in which order: a place in them is none in others.
+    fn question(&self, table: &Shown) -> String {
+        let Options { filter, orderby, aliases, .. } = &self.options;
+        format!("{} {filter:?} {orderby:?} {aliases:?}", table.set.name)
     }
 
     /// The same question, from the next row on. *Shape*: as it came, with only the place and the rest of `$top` new.
@@ -275,7 +282,7 @@ impl<'a> Root<'a> {
         };
         let mut parts: Vec<String> = self.head.query.split('&').filter(keeps).map(str::to_owned).collect();
         parts.extend(self.options.top.map(|top| format!("$top={}", top.saturating_sub(page))));
-        parts.push(format!("$skiptoken={}", token::write(position)));
+        parts.push(format!("$skiptoken={}", token::write(position, &self.question(table))));
         format!("{}{}?{}", self.base, table.set.name, parts.join("&"))
     }
 

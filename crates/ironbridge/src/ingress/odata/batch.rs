@@ -72,7 +72,8 @@ async fn one(service: &Service, admitted: &[&str], head: &Head, outer: &HeaderMa
         Ok(head) => answer(service, admitted, &head).await,
     };
     let reply = replied.unwrap_or_else(|refused| Reply::refused(&refused, &id));
-    reply.log(&id, &part.method, &part.url);
+    // A query may hold a key, or somebody's name.
+    reply.log(&id, &part.method, part.url.split('?').next().unwrap_or_default());
     reply
 }
 

@@ -133,12 +133,15 @@ impl Head {
     }
 }
 
+/// What version 4.01 writes without its `$`: to leave it out as an option of somebody's own would be another answer.
+const WITH_DOLLAR: [&str; 9] = ["select", "filter", "orderby", "top", "skip", "count", "expand", "search", "apply"];
+
 /// The options of a query. *Errors*: what is not OData; an option that the standard or we do not have.
 pub(super) fn options(query: &str) -> Result<Options, Refused> {
     if query.len() > super::QUERY_BYTES_MAX {
         return Err(Refused::new(400, codes::MALFORMED, "the query is longer than 128 KB"));
     }
-    Options::parse(query).map_err(|error| match &error.problem {
+    let options = Options::parse(query).map_err(|error| match &error.problem {
         Problem::UnknownOption(name) if ["$compute", "$schemaversion", "$index"].contains(&name.as_str()) => {
             Refused::new(501, codes::UNSUPPORTED, format!("the query option `{}` is not supported", shown(name)))
         }
@@ -150,7 +153,13 @@ pub(super) fn options(query: &str) -> Result<Options, Refused> {
             codes::MALFORMED,
             format!("{problem} at position {} of `{}`", error.at, shown(&error.text)),
         ),
-    })
+    })?;
+    match options.custom.iter().find(|(name, _)| WITH_DOLLAR.contains(&name.as_str())) {
+        Some((name, _)) => {
+            Err(Refused::new(400, codes::MALFORMED, format!("`{name}` is no query option: it is written `${name}`")))
+        }
+        None => Ok(options),
+    }
 }
 
 /// The beginning of what somebody sent: an answer does not grow with a question.

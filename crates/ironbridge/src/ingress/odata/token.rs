@@ -1,26 +1,33 @@
 //! `$skiptoken`: a place in an order, as text that means nothing to anybody else.
 
-use record::Value;
+use record::hash::RowHasher;
+use record::{Value, ValueRef};
 use serde_json::{Value as Json, json};
 use virtual_tables::Position;
 
-/// *Shape*: letters and digits alone.
-pub(super) fn write(position: &Position) -> String {
+/// `question` tells what the place is one of. *Shape*: letters and digits alone.
+pub(super) fn write(position: &Position, question: &str) -> String {
     let json = match position {
         Position::Rows(rows) => json!(rows),
         Position::Values(values) => Json::Array(values.iter().map(value).collect()),
     };
-    json.to_string().bytes().map(|byte| format!("{byte:02x}")).collect()
+    let place = json.to_string();
+    mark(question).into_iter().chain(place.bytes()).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Nothing for what is none of ours.
-pub(super) fn read(text: &str) -> Option<Position> {
+/// The question in four bytes.
+fn mark(question: &str) -> [u8; 4] {
+    (RowHasher::default().hash([ValueRef::Text(question)]) as u32).to_be_bytes()
+}
+
+/// Nothing for what is none of ours, or a place of another question.
+pub(super) fn read(text: &str, question: &str) -> Option<Position> {
     if text.len() % 2 == 1 || text.len() > 32_768 || !text.is_ascii() {
         return None;
     }
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
-    match serde_json::from_slice(&bytes?).ok()? {
+    match serde_json::from_slice(bytes?.strip_prefix(&mark(question))?).ok()? {
         Json::Array(values) => Some(Position::Values(values.iter().map(read_value).collect::<Option<_>>()?)),
         Json::Number(rows) => Some(Position::Rows(rows.as_u64()?)),
         _ => None,
@@ -78,10 +85,13 @@ mod tests {
             Value::Instant("2026-11-23T10:00:00.1234567Z".parse().unwrap()),
         ];
         for position in [Position::Values(values), Position::Rows(4_000)] {
-            assert_eq!(read(&write(&position)), Some(position));
+            let token = write(&position, "by name");
+            assert_eq!(read(&token, "by price"), None);
+            assert_eq!(read(&token, "by name"), Some(position));
         }
-        for foreign in ["", "x", "zz", "5", "ff", "7b7d", "226122", "ü", "5b5b5d5d"] {
-            assert_eq!(read(foreign), None, "{foreign}");
+        let whole = write(&Position::Rows(4_000), "");
+        for foreign in ["", "x", "zz", "5", "ff", "7b7d", "226122", "ü", "5b5b5d5d", &whole[..8], &whole[8..]] {
+            assert_eq!(read(foreign, ""), None, "{foreign}");
         }
     }
 }

@@ -94,6 +94,14 @@ fn what_is_wrong_is_refused_precisely() {
     let longer = format!("quantity in ({})", vec!["1"; 2_001].join(","));
     let deep = format!("{}quantity eq 1{}", "(".repeat(2_000), ")".repeat(2_000));
     let nots = format!("{}active", "not ".repeat(1_500));
+    // The place that a next link holds is one of its own question, and of no other.
+    let next = served.json("/odata/warehouse/stock?$orderby=sku")["@odata.nextLink"].as_str().unwrap().to_owned();
+    let token = next.split_once("$skiptoken=").unwrap().1.to_owned();
+    let elsewhere = |options: &str| format!("{options}&$skiptoken={token}");
+    assert_eq!(
+        served.send("GET", &format!("/odata/warehouse/stock?{}", elsewhere("$orderby=sku%20asc")), "", "").status,
+        200
+    );
     for (filter, status) in [
         ("quantity", 400),
         ("nothing eq 1", 400),
@@ -163,10 +171,15 @@ fn what_is_wrong_is_refused_precisely() {
         ("$levels=1", 400),
         ("$skiptoken=zz", 400),
         ("$skiptoken=5b315d", 400),
+        (&elsewhere("$orderby=price"), 400),
+        (&elsewhere("$orderby=sku&$filter=quantity%20gt%205"), 400),
+        (&elsewhere("$orderby=sku%20desc"), 400),
         ("$format=atom", 406),
         ("$filter=%FF", 400),
         ("$filter=%C3%28", 400),
         ("$filter=%", 400),
+        ("filter=quantity%20eq%201", 400),
+        ("top=5", 400),
         ("custom=1&$top=1", 200),
         ("$top=1&code=secret", 200),
         ("$format=json&$top=1", 200),

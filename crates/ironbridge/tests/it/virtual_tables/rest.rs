@@ -185,3 +185,93 @@ fn a_source_that_does_not_answer_is_waited_for_a_while_and_then_left_alone() {
     // What it is, is known without it.
     assert_eq!(served.send("GET", "/odata/courier/$metadata", "Accept: application/xml\r\n", "").status, 200);
 }
+
+/// Drawers of cupboards, which are known by both and listed in pages of a hundred.
+fn cupboards() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            let mut header = String::new();
+            while reader.read_line(&mut header).unwrap() > 2 {
+                header.clear();
+            }
+            let path = line.split(' ').nth(1).unwrap();
+            let row = |cupboard: &str, drawer: usize| {
+                format!(r#"{{"cupboard":"{cupboard}","drawer":{drawer},"holds":"screws"}}"#)
+            };
+            let body = match path.strip_prefix("/drawers/").and_then(|rest| rest.split_once('/')) {
+                Some((cupboard, drawer)) => row(cupboard, drawer.parse().unwrap()),
+                None => {
+                    let rows: Vec<String> = (0..30).map(|n| row(["A", "B"][n / 20], n)).collect();
+                    format!("[{}]", rows.join(","))
+                }
+            };
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    url
+}
+
+/// Rows that are known by two fields, and a question that names one of them, or more pairs than there are requests for.
+#[test]
+fn what_a_question_does_not_name_is_looked_for_in_the_list_or_refused() {
+    let url = cupboards();
+    let serve = |list: &str, more: &str| {
+        let system = format!(
+            "system: workshop\nkind: rest\nconnection: {{ url: \"{url}\" }}\nentities:\n  drawer:\n    get: \"GET /drawers/{{cupboard}}/{{number}}\"\n{list}    columns: {{ cupboard: text, drawer: whole_number, holds: text }}\n    read: {{ cupboard: cupboard, number: drawer, content: holds }}\n"
+        );
+        Served::with(
+            tempfile::tempdir().unwrap(),
+            &[
+                (
+                    "entities/drawer.yaml",
+                    "entity: drawer\nkey: [cupboard, number]\nfields: { cupboard: { type: text, pattern: \"[A-Z]\" }, number: { type: whole_number }, content: { type: text } }\n",
+                ),
+                ("systems/workshop.yaml", &system),
+                (
+                    "systems/dynamics.yaml",
+                    "system: dynamics\nkind: dataverse\nconnection: { url: \"http://127.0.0.1:1\" }\nentities: { drawer: { virtual_table: new_drawer, primary_name: content } }\n",
+                ),
+                (
+                    "integrations/drawers.yaml",
+                    &format!(
+                        "integration: drawers\npattern: virtual\nentity: drawer\nfrom: workshop\nto: dynamics\n{more}owner: it\npurpose: The workshop sees what is where.\n"
+                    ),
+                ),
+            ],
+        )
+    };
+    let list = "    list: { request: GET /drawers }\n";
+    let ask = |served: &Served, filter: &str| {
+        let options = query(&[("$filter", filter), ("$count", "true")]);
+        let answer = served.send("GET", &format!("/odata/workshop/drawers?{options}"), "", "");
+        let json: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        (answer.status, json["@odata.count"].as_u64(), answer.body)
+    };
+    let pairs =
+        "cupboard in ('A','B') and number in (0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25)";
+    let whole = serve(list, "");
+    let found = |filter: &str| ask(&whole, filter).1;
+    assert_eq!(found("cupboard eq 'B'"), Some(10));
+    assert_eq!(found("cupboard eq 'A' and number eq 3"), Some(1));
+    assert_eq!(found(pairs), Some(26), "fifty-two pairs are found in the list");
+    // The second cupboard begins behind the rows that may be looked through.
+    let short = serve(list, "max_rows: 15\n");
+    let (status, _, body) = ask(&short, "cupboard eq 'B'");
+    assert!(status == 501 && body.contains("IB0903"), "{status} {body}");
+    let unlisted = serve("", "");
+    for filter in ["cupboard eq 'B'", pairs] {
+        let (status, _, body) = ask(&unlisted, filter);
+        assert!(status == 501 && body.contains("IB0911"), "{filter}: {status} {body}");
+    }
+    assert_eq!(ask(&unlisted, "cupboard eq 'A' and number in (3,4)").1, Some(2));
+}

@@ -15,7 +15,7 @@ pub fn copy(kind: &str, database: &str, file: &Path) -> Option<String> {
     let mut statements = tables(kind);
     statements.extend(inserts(&rows, "stock", 12));
     statements.extend(inserts(&rows, "items", 2));
-    run(kind, database, &statements)
+    run(kind, database, "", &statements)
 }
 
 /// A new database of this name with the same tables, and rows of stock with these keys and nothing else.
@@ -25,7 +25,7 @@ pub fn table(kind: &str, database: &str, keys: &[(&str, &str)]) -> Option<String
         format!("INSERT INTO stock (sku, warehouse, class) VALUES ('{sku}', '{warehouse}', 'F')")
     };
     statements.extend(keys.iter().map(insert));
-    run(kind, database, &statements)
+    run(kind, database, "", &statements)
 }
 
 fn tables(kind: &str) -> Vec<String> {
@@ -33,12 +33,13 @@ fn tables(kind: &str) -> Vec<String> {
     vec![format!("CREATE TABLE stock ({stock})"), "CREATE TABLE items (item_no INT PRIMARY KEY, name TEXT)".to_owned()]
 }
 
-fn run(kind: &str, database: &str, statements: &[String]) -> Option<String> {
+/// A new database of this name, made in this way and by these statements; `None` without a server.
+pub fn run(kind: &str, database: &str, how: &str, statements: &[String]) -> Option<String> {
     let variable = if kind == "postgres" { "IRONBRIDGE_TEST_POSTGRES" } else { "IRONBRIDGE_TEST_MARIADB" };
     let server = crate::support::server(variable)?;
     let (address, url) =
         (server.rsplit_once('/').unwrap().0, format!("{}/{database}", server.rsplit_once('/').unwrap().0));
-    let create = [format!("DROP DATABASE IF EXISTS {database}"), format!("CREATE DATABASE {database}")];
+    let create = [format!("DROP DATABASE IF EXISTS {database}"), format!("CREATE DATABASE {database} {how}")];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         if kind == "postgres" {
