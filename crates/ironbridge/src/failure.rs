@@ -24,6 +24,8 @@ pub struct Failure {
 
 pub const NO_DEMO: Code = Code("IB0001");
 pub const NO_SUCH_NAME: Code = Code("IB0002");
+/// What cannot be undone was asked for without `--yes`.
+pub const NOT_CONFIRMED: Code = Code("IB0021");
 pub const PROTECTED: Code = Code("IB0003");
 pub const CANNOT_LISTEN: Code = Code("IB0004");
 pub const FOLDER_NOT_EMPTY: Code = Code("IB0005");

@@ -23,7 +23,7 @@ use crate::tx::{Count, Tx};
 use crate::words::words;
 
 pub use cause::{Cause, TAKEN_OUT};
-pub use groups::{Edit, Group, Said, Unreviewed};
+pub use groups::{Edit, Group, Said, Unreviewed, group_name};
 pub(crate) use reads::problem;
 use reads::{by_id, read_problem};
 

@@ -8,7 +8,7 @@ use store::queue::{Message, Op, Peeked, Place};
 use store::{OpResult, Store};
 
 use crate::cli::{Cli, Format, Queue};
-use crate::failure::{FAILED, Failure, NO_SUCH_NAME, USAGE};
+use crate::failure::{FAILED, Failure, NO_SUCH_NAME, NOT_CONFIRMED, USAGE};
 use crate::output::{ago, number, table};
 use crate::{ingress, say, talk, wiring};
 
@@ -180,7 +180,7 @@ async fn purge(store: &Store, path: &str, max: usize, yes: bool) -> Result<u8, F
             true => format!("this drops everything that waits in {path}, {}, for good", messages(all)),
             false => format!("this drops the {max} oldest of {} in {path}, for good", messages(all)),
         };
-        return Err(Failure::new(FAILED, NO_SUCH_NAME, what, "add --yes if you mean it"));
+        return Err(Failure::new(FAILED, NOT_CONFIRMED, what, "nothing is dropped yet: add --yes if you mean it"));
     }
     let did = wiring::actor().did("queue purge", path).with(json!({ "max": max, "waited": counts.ready })).op();
     match store.commit(vec![Op::Purge { queue: path.to_owned(), max }.into(), did]).await?.first() {

@@ -12,6 +12,11 @@ use crate::queue::Problem;
 use crate::time::{Ms, from_ms, to_ms};
 use crate::tx::{Tx, all, first};
 
+/// The name of a group of this cause for people: `g1a2b3c4d`. *Shape*: empty for a dead letter of no group.
+pub fn group_name(cause: &str) -> String {
+    cause.get(..8).map(|beginning| format!("g{beginning}")).unwrap_or_default()
+}
+
 /// Dead letters with one cause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {

@@ -8,13 +8,13 @@ use hub::digest::Changed;
 use hub::retries::{self, Preview, Wanted};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use store::dead_letters::{Group, Said};
+use store::dead_letters::{Group, Said, group_name};
 
 use super::{Question, note_field};
 use crate::Problem;
 use crate::ask::{Ask, see};
 use crate::audit::actor;
-use crate::pages::dead_letters::groups::{found, short};
+use crate::pages::dead_letters::groups::found;
 use crate::parts::time;
 use crate::words::{counted, escaped, moment, number};
 
@@ -53,7 +53,10 @@ pub fn ask_mark(ask: &Ask) -> Result<Response, Problem> {
                 .to_owned(),
             "Nothing is sent again, and nothing goes away.".to_owned(),
         ],
-        command: format!("ironbridge dead-letters mark {} --owner NAME --note TEXT --hold \"3 days\"", short(&group)),
+        command: format!(
+            "ironbridge dead-letters mark {} --owner NAME --note TEXT --hold \"3 days\"",
+            group_name(&group.id)
+        ),
         button: "Save",
         danger: false,
         back: format!("/dead-letters/groups/{}", group.id),
@@ -120,7 +123,11 @@ pub fn ask_retry(ask: &Ask) -> Result<Response, Problem> {
     Ok(Question {
         title: format!("Retry {}", counted(preview.letters.len() as u64, "dead letter", "dead letters")),
         consequences: consequences(ask, &group, &preview),
-        command: format!("ironbridge dead-letters retry {} --first {FIRST} --as-of {}", short(&group), wanted.as_of),
+        command: format!(
+            "ironbridge dead-letters retry {} --first {FIRST} --as-of {}",
+            group_name(&group.id),
+            wanted.as_of
+        ),
         button: "Retry",
         danger: false,
         back: format!("/dead-letters/groups/{}", group.id),
@@ -187,7 +194,7 @@ fn effects(ask: &Ask, preview: &Preview) -> Markup {
 }
 
 fn nothing_waits(group: &Group) -> Problem {
-    let what = format!("nothing of the group {} waits that is not on its way already", short(group));
+    let what = format!("nothing of the group {} waits that is not on its way already", group_name(&group.id));
     Problem::not_done(what, "go back and see what became of them")
 }
 

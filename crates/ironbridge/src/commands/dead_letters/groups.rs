@@ -4,7 +4,7 @@ use definition::Project;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use store::Store;
-use store::dead_letters::{self, Filter, Group, Said, State, TAKEN_OUT};
+use store::dead_letters::{self, Filter, Group, Said, State, TAKEN_OUT, group_name};
 
 use super::{cut, show as one};
 use crate::cli::{Cli, Format, Mark};
@@ -35,10 +35,6 @@ pub fn find(store: &Store, id: &str) -> Result<Group, Failure> {
     })
 }
 
-pub fn short(group: &Group) -> String {
-    format!("g{}", &group.id[..8])
-}
-
 pub async fn list(cli: &Cli, integration: Option<&str>, all: bool, last: usize) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     if let Some(name) = integration {
@@ -61,7 +57,7 @@ pub async fn list(cli: &Cli, integration: Option<&str>, all: bool, last: usize) 
                 ["group", "integration", "waiting", "code", "what they have in common", "last seen", "owner", ""];
             let rows = groups.iter().map(|group| {
                 vec![
-                    short(group),
+                    group_name(&group.id),
                     group.cause.integration.clone(),
                     number(group.waiting),
                     group.cause.code.clone(),
@@ -72,7 +68,7 @@ pub async fn list(cli: &Cli, integration: Option<&str>, all: bool, last: usize) 
                 ]
             });
             say!("{}", table(&heads, rows.collect()));
-            talk!("\nOne of them, with an example: ironbridge dead-letters show {}", short(&groups[0]));
+            talk!("\nOne of them, with an example: ironbridge dead-letters show {}", group_name(&groups[0].id));
         }
     }
     Ok(0)
@@ -158,7 +154,7 @@ pub fn show(cli: &Cli, project: &Project, store: &Store, group: &Group) -> Resul
         return Ok(0);
     }
     let (zone, bold) = (&project.hub.time_zone, anstyle::Style::new().bold());
-    let (id, cause) = (short(group), &group.cause);
+    let (id, cause) = (group_name(&group.id), &group.cause);
     let waits = if group.waiting == 1 { "1 waits" } else { &format!("{} wait", number(group.waiting)) };
     say!("{bold}{} of {}{bold:#}: {waits}  ({id})", cause.code, cause.integration);
     say!("  {}", cause.message);
@@ -209,11 +205,11 @@ pub async fn mark(cli: &Cli, mark: &Mark) -> Result<u8, Failure> {
         Some(until) => {
             say!(
                 "{} is put aside until {}; then it is to be looked at again",
-                short(&group),
+                group_name(&group.id),
                 moment(until, &project.hub.time_zone)
             )
         }
-        None => say!("{} is looked at", short(&group)),
+        None => say!("{} is looked at", group_name(&group.id)),
     }
     Ok(0)
 }

@@ -6,6 +6,7 @@ use hub::retries::{self, Order, Preview, Wanted};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use store::Store;
+use store::dead_letters::group_name;
 use store::retries::{Item, ItemState, Job, JobId, State};
 
 use super::groups;
@@ -35,7 +36,7 @@ pub async fn retry(cli: &Cli, retry: &Retry) -> Result<u8, Failure> {
         per_minute: retry.rate,
         why: retry.note.clone(),
     };
-    let id = groups::short(&group);
+    let id = group_name(&group.id);
     if retry.preview {
         let found = retries::preview(&project, &store, &wanted)?;
         return print_preview(cli, &project, &wanted, &id, &found);
@@ -249,12 +250,7 @@ fn list(cli: &Cli, store: &Store, all: bool) -> Result<u8, Failure> {
     let human = cli.format != Format::Csv;
     let rows = jobs.iter().map(|job| {
         let c = &job.counts;
-        let mut row = vec![
-            job.id.to_string(),
-            job.integration.clone(),
-            format!("g{}", job.cause.get(..8).unwrap_or_default()),
-            job.state.to_string(),
-        ];
+        let mut row = vec![job.id.to_string(), job.integration.clone(), group_name(&job.cause), job.state.to_string()];
         row.extend(
             [c.waiting, c.started, c.ok, c.failed, c.skipped].map(|n| if human { number(n) } else { n.to_string() }),
         );

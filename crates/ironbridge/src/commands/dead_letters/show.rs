@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use store::Store;
-use store::dead_letters::{DeadLetter, Kind, State};
+use store::dead_letters::{DeadLetter, Kind, State, group_name};
 
 use super::{cut, one, path, short, summary};
 use crate::cli::{Cli, Format};
@@ -68,7 +68,7 @@ pub fn print(project: &definition::Project, store: &Store, letter: &DeadLetter) 
         );
     }
     if !letter.cause.is_empty() {
-        say!("  group  g{}", &letter.cause[..8]);
+        say!("  group  {}", group_name(&letter.cause));
     }
     say!("  first  {}", moment(letter.first_seen, zone));
     say!(

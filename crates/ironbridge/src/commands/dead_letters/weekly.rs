@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value as Json, json};
-use store::dead_letters::Group;
+use store::dead_letters::{Group, group_name};
 
 use crate::cli::{Cli, Format};
 use crate::failure::Failure;
@@ -78,7 +78,7 @@ pub fn weekly(cli: &Cli) -> Result<u8, Failure> {
             let owner = group.owner.as_ref().map(|owner| format!(", {owner} sees to it")).unwrap_or_default();
             say!(
                 "  {}  {}  {} {}{owner}",
-                super::groups::short(group),
+                group_name(&group.id),
                 number(group.waiting),
                 group.cause.code,
                 super::cut(&group.cause.message, 70)

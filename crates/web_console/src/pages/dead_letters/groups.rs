@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use maud::{Markup, html};
-use store::dead_letters::{Filter, Group, State, TAKEN_OUT};
+use store::dead_letters::{Filter, Group, State, TAKEN_OUT, group_name};
 use store::retries::Job;
 
 use super::jobs;
@@ -18,11 +18,6 @@ use crate::words::{counted, cut, moment, number};
 
 /// Groups that are listed at most, the last seen first.
 const LISTED: usize = 1000;
-
-/// `g1a2b3c4`, as commands take it.
-pub fn short(group: &Group) -> String {
-    format!("g{}", group.id.get(..8).unwrap_or_default())
-}
 
 pub fn list(ask: &Ask) -> Result<Response, Problem> {
     let console = &ask.console;
@@ -147,7 +142,7 @@ pub fn page(ask: &Ask) -> Result<Response, Problem> {
                 ("Note", html! { (group.note.as_deref().unwrap_or_default()) }),
                 ("Link", html! { @if let Some(link) = &group.link { (outside(link)) } }),
             ]))
-            p.do { (command(&format!("ironbridge dead-letters show {}", short(&group)))) }
+            p.do { (command(&format!("ironbridge dead-letters show {}", group_name(&group.id)))) }
         }
         @if !jobs.is_empty() { section.card aria-labelledby="jobs-heading" { h2 #jobs-heading { "Retries of it" } (jobs::table(ask, &jobs)) } }
         @if let Some(letter) = &example {

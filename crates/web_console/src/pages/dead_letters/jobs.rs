@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use maud::{Markup, html};
+use store::dead_letters::group_name;
 use store::retries::{Item, ItemState, Job, JobId, State};
 
 use crate::Problem;
@@ -134,7 +135,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
             (facts([
                 ("Integration", integration(&job.integration)),
                 ("State", state(&job)),
-                ("Group", html! { @if !job.cause.is_empty() { a href={ "/dead-letters/groups/" (job.cause) } { "g" (job.cause.get(..8).unwrap_or_default()) } } }),
+                ("Group", html! { @if !job.cause.is_empty() { a href={ "/dead-letters/groups/" (job.cause) } { (group_name(&job.cause)) } } }),
                 ("Through", html! { (number(c.ok)) }),
                 ("Failed again", html! { (number(c.failed)) }),
                 ("Needed nothing", html! { (number(c.skipped)) }),

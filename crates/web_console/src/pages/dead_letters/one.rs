@@ -3,7 +3,7 @@
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value as Json;
-use store::dead_letters::{DeadLetter, Edit, Kind, State};
+use store::dead_letters::{DeadLetter, Edit, Kind, State, group_name};
 
 use super::{found, short, state};
 use crate::Problem;
@@ -25,7 +25,7 @@ pub fn page(ask: &Ask) -> Result<Response, Problem> {
                 ("First", clock(ask, letter.first_seen)),
                 ("Last", html! { (clock(ask, letter.last_seen)) @if let Some(run) = letter.run { " in " a href={ "/runs/" (run) } { "run " (run) } } }),
                 ("Record", html! { a href=(trace) { "its whole story" } }),
-                ("Group", html! { @if !letter.cause.is_empty() { a href={ "/dead-letters/groups/" (letter.cause) } { "g" (letter.cause.get(..8).unwrap_or_default()) } } }),
+                ("Group", html! { @if !letter.cause.is_empty() { a href={ "/dead-letters/groups/" (letter.cause) } { (group_name(&letter.cause)) } } }),
                 ("Goes for good", html! { @if let Some(goes) = letter.goes { (clock(ask, goes)) } @else { "not while it waits" } }),
                 ("Note", html! { @if let Some(note) = &letter.note { (note) } @if let Some(by) = &letter.changed_by { " (" (by) ")" } }),
             ]))
