@@ -12,7 +12,7 @@ use definition::Project;
 use jiff::Timestamp;
 use record::{Fault, Health, Now};
 use store::looks::{Found, Look, Op, Silence};
-use store::runs::Run;
+use store::runs::{Run, State};
 use store::{Error, Store};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -57,11 +57,23 @@ pub fn is_fresh(project: &Project, look: &Look, now: Timestamp) -> bool {
 pub fn silent_ones(project: &Project, store: &Store) -> Result<Vec<Look>, Error> {
     let now = store.clock().now();
     let paused: Vec<String> = store.pauses()?.into_iter().map(|pause| pause.integration).collect();
+    let runs = store.last_runs()?;
     let mut looks = store.looks()?;
     looks.retain(|look| {
-        look.silence().is_some() && is_fresh(project, look, now) && is_used(project, &look.system, &paused)
+        look.silence().is_some()
+            && is_fresh(project, look, now)
+            && is_used(project, &look.system, &paused)
+            && !runs.iter().any(|run| has_heard(project, run, look))
     });
     Ok(looks)
+}
+
+/// Whether a run has read and written since the system was asked: then each of its systems has answered.
+fn has_heard(project: &Project, run: &Run, look: &Look) -> bool {
+    let is_well = matches!(run.state, State::Ok | State::OkWithDeadLetters) && run.counts.written() > 0;
+    let uses =
+        || project.integration(&run.integration).is_some_and(|one| one.systems().contains(&look.system.as_str()));
+    is_well && run.finished.is_some_and(|finished| finished > look.seen) && uses()
 }
 
 /// How old a look may be before it says nothing any more.

@@ -35,7 +35,7 @@ pub enum Error {
     #[error("the disk that holds {} is full; free some space, nothing was lost", .path.display())]
     DiskFull { path: PathBuf },
     /// Any other failure of the database.
-    #[error("the state file {} could not be used: {source}", .path.display())]
+    #[error("the state file {} could not be used: {source}; try again, and look whether its disk is well", .path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
     /// A precondition of an operation did not hold; the whole commit was refused.
     #[error("{refusal}")]
@@ -158,6 +158,13 @@ impl Error {
             Some(DatabaseCorrupt) => Error::Damaged { path, source },
             Some(DatabaseBusy | DatabaseLocked) => Error::Busy { path },
             Some(DiskFull) => Error::DiskFull { path },
+            // No room for the file that readers and writers share, which is beside it only while somebody uses it.
+            Some(SystemIoFailure)
+                if source.sqlite_error().map(|error| error.extended_code)
+                    == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) =>
+            {
+                Error::DiskFull { path }
+            }
             Some(PermissionDenied | CannotOpen | ReadOnly) => {
                 Error::Folder { path, source: std::io::Error::new(std::io::ErrorKind::PermissionDenied, source) }
             }

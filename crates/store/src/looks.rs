@@ -45,6 +45,13 @@ pub struct Silence {
     pub person: bool,
 }
 
+impl Silence {
+    /// What the system does, after its name.
+    pub fn does(&self) -> &'static str {
+        if self.person { "refuses us" } else { "does not answer" }
+    }
+}
+
 impl Look {
     /// Why it does not answer, where it does not.
     pub fn silence(&self) -> Option<&Silence> {

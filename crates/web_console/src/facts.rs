@@ -37,8 +37,7 @@ impl Facts {
         let silent = hub::looks::silent_ones(&console.project, &console.store)?;
         for (integration, standing) in console.project.integrations.iter().zip(&mut standings) {
             let systems = integration.systems();
-            let mute = silent.iter().map(|look| look.system.as_str()).find(|system| systems.contains(system));
-            standing.follows(mute);
+            standing.follows(silent.iter().find(|look| systems.contains(&look.system.as_str())));
         }
         Ok(Facts { standings, outages, silent, questions, alerts })
     }

@@ -21,7 +21,7 @@ pub(super) fn of(integration: &str, pair: &Pair, run: RunId, chunk: &Chunk) -> i
         keys.iter().for_each(|key| written.add(&key.to_string(), what));
     }
     let rejected = chunk.rejected.iter().map(|rejected| {
-        let why = rejected.faults.first().map(|fault| format!("{} {fault}", fault.code)).unwrap_or_default();
+        let why = rejected.faults.first().map(ToString::to_string).unwrap_or_default();
         let request = rejected.faults.first().and_then(|fault| fault.why.as_ref()?.request_id.clone());
         Note { detail: why, request, ..note(&rejected.key.to_string(), What::DeadLetter) }
     });

@@ -219,8 +219,9 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
         *out += &format!("- The next run is due at {}.\n", moment(next, zone));
     }
     for look in &live.silent {
-        let what = look.silence().map(|silence| silence.what.as_str()).unwrap_or_default();
-        *out += &format!("- {} does not answer since {}: {what}\n", look.system, moment(look.since, zone));
+        let Some(silence) = look.silence() else { continue };
+        let (system, does, since) = (&look.system, silence.does(), moment(look.since, zone));
+        *out += &format!("- {system} {does} since {since}: {}\n", silence.what);
     }
     for outage in &known.outages {
         *out += &format!("- {} takes nothing since {}: {}\n", outage.system, moment(outage.since, zone), outage.what);

@@ -54,12 +54,20 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         let asks = approvals
             .iter()
             .find(|a| a.kind == Kind::Run && a.state == Answer::Open && a.integration == integration.name);
-        let mute: Vec<&str> = integration.systems().into_iter().filter(|name| is_silent(&silent, name)).collect();
+        let systems = integration.systems();
+        let mute: Vec<&Look> = silent.iter().filter(|look| systems.contains(&look.system.as_str())).collect();
         // What waits for a system that is down says so already.
-        let shown = match mute.iter().filter(|name| !state.contains(**name)).copied().collect::<Vec<_>>().as_slice() {
+        let new = mute
+            .iter()
+            .filter(|look| !state.contains(&look.system))
+            .filter_map(|look| Some(format!("{} {}", look.system, look.silence()?.does())));
+        let joined = match run {
+            Some(run) if run.state == store::runs::State::Failed => "and",
+            _ => "but",
+        };
+        let shown = match new.collect::<Vec<_>>().as_slice() {
             [] => state.clone(),
-            [one] => format!("{state}, but {one} does not answer"),
-            several => format!("{state}, but {} do not answer", several.join(" and ")),
+            several => format!("{state}, {joined} {}", several.join(" and ")),
         };
         rows.push(vec![
             integration.name.clone(),
@@ -84,7 +92,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
                 "noticed": late.missed.map(|at| at.to_string()),
             })),
             "approval": asks.map(|asks| json!({ "id": asks.id.0, "question": asks.question, "asked_of": asks.asked_of })),
-            "systems_silent": mute, "owner": integration.owner, "purpose": integration.purpose,
+            "systems_silent": mute.iter().map(|look| look.system.as_str()).collect::<Vec<_>>(), "owner": integration.owner, "purpose": integration.purpose,
         }));
     }
     if cli.format == Format::Json {
@@ -118,7 +126,8 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     for look in &silent {
         let Some(silence) = look.silence() else { continue };
         let asked = format!("asked last {}", ago(look.seen, now));
-        talk!("\n{} does not answer since {}: {} ({asked})", look.system, since(look.since, now, zone), silence.what);
+        let (system, does, since) = (&look.system, silence.does(), since(look.since, now, zone));
+        talk!("\n{system} {does} since {since}: {} ({asked})", silence.what);
         if !silence.why.is_empty() {
             talk!("  it said: {}", silence.why);
         }
@@ -137,10 +146,6 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         }
     }
     Ok(0)
-}
-
-fn is_silent(silent: &[Look], system: &str) -> bool {
-    silent.iter().any(|look| look.system == system)
 }
 
 /// What the connector says can be done; where that is nothing, how to see whether it is over.

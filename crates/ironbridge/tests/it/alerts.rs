@@ -285,3 +285,19 @@ fn a_system_that_does_not_answer_is_seen_though_nothing_has_to_go_there() {
     let told = list(&world).into_iter().filter(|alert| alert["kind"] == "system-down").count();
     assert_eq!(told, 0, "and nobody was told of so short a time");
 }
+
+#[test]
+fn a_system_that_a_run_has_written_to_is_not_said_to_be_silent_until_it_is_asked_again() {
+    let world = World::new(10);
+    world.edit("systems/dynamics.yaml", "kind: dataverse", "kind: dataverse\nhealth: every 1 hour");
+    world.run();
+    world.fault("down");
+    let _up = Up::start(&world, &[]);
+    let silent = || world.ironbridge(&["--format", "json", "status"]).ok().json()[0]["systems_silent"].clone();
+    until(&world, "the silence", || silent() == serde_json::json!(["dynamics"]));
+    world.fault("");
+    world
+        .sql("UPDATE customers SET credit_limit = credit_limit + 1, updated_at = strftime('%Y-%m-%d %H:%M:%S', 'now')");
+    assert!(world.run()["updated"].as_u64().unwrap() > 0);
+    assert_eq!(silent(), serde_json::json!([]));
+}

@@ -73,6 +73,23 @@ fn nothing_is_lost_on_a_full_disk_and_the_hub_goes_on_when_there_is_room() {
     assert!(!ready.contains("failed"), "{ready}");
 }
 
+/// Nobody had the state open when the disk filled: not even the file that its readers share finds room.
+#[test]
+fn whoever_begins_on_a_full_disk_is_told_that_it_is_full() {
+    let stage = Stage::new();
+    let state = stage.world.dir.join(".ironbridge");
+    let Some(_small) = small(&state, 16 * 1024) else { return };
+    stage.say(&["status"]);
+    fill(&state);
+    for command in [&["status"][..], &["queue", "list"], &["runs"]] {
+        let said = stage.run(command);
+        assert!(said.code == Some(1) && said.err.contains("[IB0016]"), "{command:?}: {said:#?}");
+        assert!(said.err.contains("do: free some space"), "{command:?}: {said:#?}");
+    }
+    std::fs::remove_file(state.join("fill")).unwrap();
+    stage.say(&["status"]);
+}
+
 /// A disk that the log of the state alone would fill: what waits is still delivered, and whoever looks is answered.
 #[test]
 fn a_disk_that_the_log_fills_holds_up_neither_what_waits_nor_who_looks() {

@@ -8,6 +8,7 @@ use store::Store;
 use store::approvals::Approval;
 use store::deadlines::Deadline;
 use store::flows::State as Instance;
+use store::looks::Look;
 use store::outages::Outage;
 use store::pauses::Pause;
 use store::runs::{Run, State};
@@ -83,9 +84,11 @@ pub struct Standing {
 
 impl Standing {
     /// It stands well, but a system of it does not answer: the next time that something has to go there, it will not.
-    pub(super) fn follows(&mut self, silent: Option<&str>) {
-        let Some(system) = silent.filter(|_| self.outage.is_none() && self.pause.is_none()) else { return };
-        self.state += &format!(", but {system} does not answer");
+    pub(super) fn follows(&mut self, silent: Option<&Look>) {
+        let Some(look) = silent.filter(|_| self.outage.is_none() && self.pause.is_none()) else { return };
+        let Some(silence) = look.silence() else { return };
+        let joined = if self.level == Level::Good { "but" } else { "and" };
+        self.state += &format!(", {joined} {} {}", look.system, silence.does());
         self.level = self.level.min(Level::Warn);
     }
 }

@@ -104,8 +104,7 @@ fn state(line: &Line) -> (Level, String) {
 fn said(look: &Look) -> (Level, String) {
     match look.silence() {
         None => (Level::Good, "answers".to_owned()),
-        Some(silence) if silence.person => (Level::Bad, "refuses us".to_owned()),
-        Some(_) => (Level::Bad, "does not answer".to_owned()),
+        Some(silence) => (Level::Bad, silence.does().to_owned()),
     }
 }
 
