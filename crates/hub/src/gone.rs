@@ -252,9 +252,13 @@ pub(crate) fn rejected(entry: &Entry, fault: Fault) -> Rejected {
 }
 
 /// Whether the destination has another row under the key than the one that the hub wrote: somebody has replaced it.
+///
+/// An address that a service writes in several ways, with its quotes encoded or not, does not tell.
 pub(crate) fn is_another(entry: &Entry, current: Option<&Current>) -> bool {
     let there = current.and_then(|current| current.remote_id.as_deref());
-    entry.remote_id.as_deref().zip(there).is_some_and(|(known, there)| !known.eq_ignore_ascii_case(there))
+    let tells = |id: &str| !id.contains(['\'', '%', '=']);
+    let other = |(known, there): (&str, &str)| tells(known) && tells(there) && !known.eq_ignore_ascii_case(there);
+    entry.remote_id.as_deref().zip(there).is_some_and(other)
 }
 
 /// A row is gone from the source, and the destination has one of its key that the hub never wrote: somebody else's, or
@@ -360,5 +364,41 @@ impl Gone {
             Gone::Delete => "deleted",
             _ => "deactivated",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_another_where_its_id_says_so() {
+        let entry = |id: Option<&str>| Entry {
+            key: Key::of(&[Value::text("C-1")]).unwrap(),
+            source_hash: 0,
+            content_hash: 0,
+            mapping: 0,
+            state: State::Written,
+            generation: 0,
+            remote_id: id.map(str::to_owned),
+            version: None,
+        };
+        let there = |id: Option<&str>| Current {
+            remote_id: id.map(Into::into),
+            version: None,
+            columns: Row::new(Schema::new(Vec::new()), Vec::new()),
+            returned: None,
+        };
+        for (known, now, expected) in [
+            (Some("6f96"), Some("6F96"), false),
+            (Some("6f96"), Some("71ab"), true),
+            (Some("(6f96)"), Some("(71ab)"), true),
+            (Some("('C-1')"), Some("(%27C-1%27)"), false),
+            (Some("6f96"), None, false),
+            (None, Some("6f96"), false),
+        ] {
+            assert_eq!(is_another(&entry(known), Some(&there(now))), expected, "{known:?} {now:?}");
+        }
+        assert!(!is_another(&entry(Some("6f96")), None), "nothing is no other row");
     }
 }
