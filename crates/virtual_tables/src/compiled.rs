@@ -263,6 +263,7 @@ impl Selection {
         let key = self.entity.key_of(read).map_err(|why| refused(format!("a row of `{name}` has no key: {why}")))?;
         match exposed.scheme.guid(&key) {
             Some(guid) => Ok((Some(key), guid)),
+            None if is_personal(exposed) => Err(refused(format!("a key of `{name}` does not fit into a GUID"))),
             None => Err(refused(format!("the key `{key}` of `{name}` does not fit into a GUID"))),
         }
     }
@@ -284,8 +285,18 @@ fn other(value: &Value, scheme: &Scheme) -> Value {
     key.and_then(|key| scheme.guid(&key)).map_or(Value::Blank, Value::Guid)
 }
 
+/// Whether a key is somebody's address or name, which no message holds.
+fn is_personal(exposed: &Exposed) -> bool {
+    let entity = &exposed.entity;
+    entity.key.iter().any(|name| entity.field(name).is_some_and(|field| field.personal))
+}
+
 fn unfit(exposed: &Exposed, key: Option<String>, fault: Option<Fault>) -> Refused {
-    let row = key.map_or_else(|| "a row without a key".to_owned(), |key| format!("the row `{key}`"));
+    let row = match key {
+        None => "a row without a key".to_owned(),
+        Some(_) if is_personal(exposed) => "a row".to_owned(),
+        Some(key) => format!("the row `{key}`"),
+    };
     let why = fault.as_ref().map(|fault| fault.what.clone()).unwrap_or_default();
     let message = format!("{row} of `{}` cannot be shown: {why}", exposed.integration);
     Refused { fault: fault.map(Box::new), ..Refused::new(502, codes::ROW_UNFIT, message) }

@@ -137,6 +137,14 @@ impl Exposed {
         self.properties.iter().position(|property| property.name == name)
     }
 
+    /// Whether a field of the key is personal, and none of the properties.
+    pub(crate) fn hides_its_key(&self) -> bool {
+        let is_shown =
+            |at: usize| self.properties.iter().any(|property| matches!(property.of, Of::Field(of) if of == at));
+        let mut places = self.entity.key.iter().filter_map(|name| self.entity.schema.index(name));
+        places.any(|at| self.entity.fields[at].personal && !is_shown(at))
+    }
+
     pub fn key_name(&self) -> &str {
         &self.properties[self.key].name
     }

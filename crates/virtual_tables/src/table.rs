@@ -243,7 +243,8 @@ impl Table {
         }
         let wanted = ask.top.unwrap_or(u64::MAX).min(ask.page);
         // Whether the values of a row say where it stands: what a source computes may have other digits and letters here.
-        let tells = order.iter().all(|order| is_kept(&order.by));
+        // A key that is personal, and shown to nobody, is in no next link either.
+        let tells = order.iter().all(|order| is_kept(&order.by)) && !self.exposed.hides_its_key();
         // One row more says whether there is another page.
         let limit = if ask.top.is_some_and(|top| top <= ask.page) { wanted } else { wanted + 1 };
         let mut filter = plan.filter.clone();

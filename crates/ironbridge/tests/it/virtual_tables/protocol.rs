@@ -387,3 +387,52 @@ fn a_batch_of_reads_is_answered_in_one() {
     }
     assert_eq!(served.send("POST", "/odata/warehouse/$batch", "Content-Type: text/plain\r\n", "x").status, 415);
 }
+
+/// Rows whose key is somebody's address, which nobody asked to be shown: neither the link to the next page nor the reason
+/// why a row cannot be shown holds it.
+#[test]
+fn a_key_that_is_personal_is_in_no_reason_and_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("people.db");
+    let sql = "CREATE TABLE members (mail TEXT PRIMARY KEY, name TEXT); INSERT INTO members VALUES ('one@contoso.example', 'Ann'), ('two@contoso.example', 'Ben');";
+    rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
+    let served = Served::with(
+        dir,
+        &[
+            (
+                "entities/member.yaml",
+                "entity: member\nkey: mail\nfields: { mail: { type: text, max_length: 80, personal: true }, name: { type: text, max_length: 5 } }\n",
+            ),
+            (
+                "systems/club.yaml",
+                "system: club\nkind: sqlite\nconnection: { file: people.db }\ntime_zone: UTC\nentities: { member: { table: members, read: { mail: mail, name: name } } }\n",
+            ),
+            (
+                "systems/dynamics.yaml",
+                "system: dynamics\nkind: dataverse\nconnection: { url: \"http://127.0.0.1:1\" }\nentities: { member: { virtual_table: new_member, primary_name: name } }\n",
+            ),
+            (
+                "integrations/members.yaml",
+                "integration: members\npattern: virtual\nentity: member\nfrom: club\nto: dynamics\nowner: it\npurpose: The club sees its members.\n",
+            ),
+        ],
+    );
+    let (mut path, mut names) = ("/odata/club/members".to_owned(), Vec::new());
+    for _ in 0..2 {
+        let page = served.send("GET", &path, "Prefer: odata.maxpagesize=1\r\n", "");
+        let json: serde_json::Value = serde_json::from_str(&page.body).unwrap();
+        names.push(json["value"][0]["name"].as_str().unwrap().to_owned());
+        let address: String = b"@contoso".iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!page.body.contains(&address) && !page.body.contains("@contoso"), "{}", page.body);
+        if let Some(next) = json["@odata.nextLink"].as_str() {
+            path = next.split_once(&served.address).unwrap().1.to_owned();
+        }
+    }
+    assert_eq!(names, ["Ann", "Ben"]);
+    let database = rusqlite::Connection::open(served.dir.path().join("people.db")).unwrap();
+    database.execute_batch("UPDATE members SET name = 'far too long a name'").unwrap();
+    let answer = served.send("GET", "/odata/club/members", "", "");
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    assert!(answer.body.contains("a row of `members` cannot be shown: `name` has 19 characters"), "{}", answer.body);
+    assert!(!answer.body.contains("contoso"), "{}", answer.body);
+}
