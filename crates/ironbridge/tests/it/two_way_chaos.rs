@@ -29,12 +29,13 @@ struct Story {
 fn one_story(seed: u64) {
     let mut chance = Chance(seed);
     let conflict = chance.one_of(&["ask", "newest"]);
-    let deletes = chance.one_of(&["ignore", "ignore", "delete"]);
+    let deletes = chance.one_of(&["ignore", "delete", "deactivate"]);
     let which = format!("seed {seed}, conflict: {conflict}, deletes: {deletes}");
     let stop = "stop_after: { rejected: 10000, or: 100 %, first_rows_alike: 10000 }";
     let pair =
         Pair::with("conflict: ask", &format!("conflict: {conflict}\ndeletes: {deletes}\nmax_deletes: 100 %\n{stop}"));
     let mut story = Story { pair: Arc::new(pair), chance, deleted: BTreeSet::new(), made: 0 };
+    story.sql("CREATE TABLE aside AS SELECT * FROM clients");
     for _ in 0..12 {
         story.new_row();
     }
@@ -127,7 +128,7 @@ impl Story {
     fn edit(&mut self) {
         let key = self.key();
         let name = self.name();
-        match self.chance.below(16) {
+        match self.chance.below(18) {
             0..=3 => self.sql(&format!("UPDATE clients SET company = '{name}' WHERE client_no = '{key}'")),
             4..=6 => self.account(&key, &json!({"name": name}), true),
             7 => {
@@ -154,8 +155,15 @@ impl Story {
             13 => self.new_row(),
             14 => {
                 self.deleted.insert(key.to_lowercase());
-                self.sql(&format!("DELETE FROM clients WHERE client_no = '{key}'"));
+                self.sql(&format!(
+                    "INSERT INTO aside SELECT * FROM clients WHERE client_no = '{key}';
+                     DELETE FROM clients WHERE client_no = '{key}'"
+                ));
             }
+            // And it comes back as it was, perhaps.
+            15 | 16 => self.sql(&format!(
+                "INSERT OR IGNORE INTO clients SELECT * FROM aside WHERE client_no = '{key}' ORDER BY rowid DESC LIMIT 1"
+            )),
             _ => {
                 self.deleted.insert(key.to_lowercase());
                 self.pair.lose_account(&key);
@@ -188,13 +196,14 @@ impl Story {
     }
 
     fn compare(&self, deletes: &str, which: &str) {
-        let (finance, dynamics) = (self.pair.finance(), self.pair.dynamics());
+        let (finance, dynamics, states) = (self.pair.finance(), self.pair.dynamics(), self.pair.world.states());
         let told: BTreeSet<String> =
             self.pair.letters().iter().map(|letter| letter["key"].as_str().unwrap().to_lowercase()).collect();
         let keys: BTreeSet<&String> = finance.keys().chain(dynamics.keys()).collect();
         for key in keys.into_iter().filter(|key| !told.contains(&key.to_lowercase())) {
             match (finance.get(key), dynamics.get(key)) {
                 (Some(left), Some(right)) => {
+                    assert_eq!(states[key], 0, "{which}: {key} is on both sides, and inactive");
                     let [name, mail, credit, terms] = left;
                     assert_eq!((name, terms), (&right[0], &right[3]), "{which}: {key}");
                     let lower = mail.as_ref().map(|mail| mail.to_lowercase());
@@ -202,10 +211,15 @@ impl Story {
                     assert!(lower == right[1] || right[1].is_none(), "{which}: {key}: {left:?} {right:?}");
                     assert!(*credit == right[2] || credit.is_none(), "{which}: {key}: {left:?} {right:?}");
                 }
-                _ => assert!(
-                    self.deleted.contains(&key.to_lowercase()) && deletes == "ignore",
-                    "{which}: {key} is on one side only"
-                ),
+                (left, _) => {
+                    let gone = match deletes {
+                        "ignore" => true,
+                        // Finance knows no inactive rows.
+                        "deactivate" => left.is_some() || states[key] == 1,
+                        _ => false,
+                    };
+                    assert!(self.deleted.contains(&key.to_lowercase()) && gone, "{which}: {key} is on one side only");
+                }
             }
         }
     }
