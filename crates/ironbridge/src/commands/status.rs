@@ -7,6 +7,7 @@ use store::approvals::{Kind, State as Answer};
 use store::flows::State as Stands;
 use store::looks::{Look, Silence};
 use store::outages::Outage;
+use store::runs::State as Ran;
 
 use crate::cli::{Cli, Format};
 use crate::commands::runs;
@@ -62,12 +63,18 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             .filter(|look| !state.contains(&look.system))
             .filter_map(|look| Some(format!("{} {}", look.system, look.silence()?.does())));
         let joined = match run {
-            Some(run) if run.state == store::runs::State::Failed => "and",
+            Some(run) if run.state == Ran::Failed => "and",
             _ => "but",
         };
+        let told = match run {
+            Some(run) if run.state == Ran::Running && is_cut_off(&store, &integration.name)? => {
+                format!("{state}, but its process is gone")
+            }
+            _ => state.clone(),
+        };
         let shown = match new.collect::<Vec<_>>().as_slice() {
-            [] => state.clone(),
-            several => format!("{state}, {joined} {}", several.join(" and ")),
+            [] => told,
+            several => format!("{told}, {joined} {}", several.join(" and ")),
         };
         rows.push(vec![
             integration.name.clone(),
@@ -146,6 +153,12 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// Whether what held the run of an integration was a process of this machine that has ended: the next run goes on after
+/// its last commit.
+fn is_cut_off(store: &Store, integration: &str) -> Result<bool, Failure> {
+    Ok(hub::left_behind(store, integration, &wiring::holder())?.is_some())
 }
 
 /// What the connector says can be done; where that is nothing, how to see whether it is over.

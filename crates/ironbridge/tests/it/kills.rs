@@ -43,6 +43,17 @@ fn is_killed_at(point: &str, n: usize, customers: usize) -> bool {
 }
 
 #[test]
+fn status_says_that_nobody_works_on_a_run_that_was_killed() {
+    let world = World::new(CUSTOMERS);
+    world.with_failpoints(&["run", "customers"], "commit.before@6=abort");
+    let status = world.ironbridge(&["status"]).ok();
+    assert!(status.out.contains("running, but its process is gone"), "{status:?}");
+    world.run();
+    let status = world.ironbridge(&["status"]).ok();
+    assert!(!status.out.contains("running"), "{status:?}");
+}
+
+#[test]
 fn before_a_commit() {
     kill_at_each("commit.before");
 }
