@@ -70,7 +70,7 @@ pub(crate) fn arrive(tx: &mut Tx<'_>, queue: &Queue, parcel: Parcel<'_>) -> rusq
             let code = "MaxTransferHopCountExceeded";
             return stranded(tx, queue, parcel, code, format!("The message was forwarded {HOPS_MAX} times already."));
         }
-        if forward(tx, target, parcel.message, parcel.first_seq, parcel.hops + 1)? {
+        if forward(tx, target, Parcel { hops: parcel.hops + 1, ..parcel })? {
             return Ok(());
         }
         let what = format!("`{}` forwards to `{target}`, which cannot take the message.", queue.path);
@@ -88,22 +88,16 @@ pub(crate) fn arrive(tx: &mut Tx<'_>, queue: &Queue, parcel: Parcel<'_>) -> rusq
     stay(tx, queue, &parcel).map(drop)
 }
 
-/// Sends a message on to a path. `false`: there is no queue or topic there that takes messages.
-pub(crate) fn forward(
-    tx: &mut Tx<'_>,
-    path: &str,
-    message: &Message,
-    first_seq: i64,
-    hops: u32,
-) -> rusqlite::Result<bool> {
+/// Sends a message on to a path, where it gets a number of its own. `false`: there is no queue or topic there that takes messages.
+pub(crate) fn forward(tx: &mut Tx<'_>, path: &str, parcel: Parcel<'_>) -> rusqlite::Result<bool> {
     let target = match entity::find(tx, path) {
         Ok(target) if matches!(target.kind, Kind::Queue | Kind::Topic) => target,
         Ok(_) | Err(Fail::Refused(_)) => return Ok(false),
         Err(Fail::Sql(error)) => return Err(error),
     };
-    if !is_duplicate(tx, &target, &message.id)? {
+    if !is_duplicate(tx, &target, &parcel.message.id)? {
         let seq = tx.next_seq();
-        arrive(tx, &target, Parcel { message, seq, first_seq, ttl: None, hops })?;
+        arrive(tx, &target, Parcel { seq, ..parcel })?;
     }
     Ok(true)
 }
@@ -174,12 +168,13 @@ fn stay(tx: &mut Tx<'_>, queue: &Queue, parcel: &Parcel<'_>) -> rusqlite::Result
     Ok(head)
 }
 
-/// A message that cannot get where it should becomes a dead letter of the queue that it reached.
+/// A message that cannot get where it should becomes a dead letter of the queue that it reached, and is not sent on from
+/// there: it might come round again.
 fn stranded(tx: &mut Tx<'_>, queue: &Queue, parcel: Parcel<'_>, code: &str, what: String) -> rusqlite::Result<()> {
-    let alone = Queue { sessions: false, ..queue.clone() };
+    let alone = Queue { sessions: false, forward_dead_letters_to: None, ..queue.clone() };
     let head = stay(tx, &alone, &parcel)?;
     let problem = Problem { code: code.into(), what, ..Problem::default() };
-    settle::bury(tx, queue, &head, None, &problem).map(drop)
+    settle::bury(tx, &alone, &head, None, &problem).map(drop)
 }
 
 fn session_of(

@@ -8,6 +8,7 @@ use record::Key;
 use super::entity::{self, Kind, Queue};
 use super::message::{LockToken, Place, Property};
 use super::place::{self, Head};
+use super::send::Parcel;
 use super::{Problem, receive, send};
 use crate::dead_letters::{self, DeadLetterId};
 use crate::error::{Fail, Refusal};
@@ -212,7 +213,7 @@ pub(crate) fn bury(
         for (name, value) in [("DeadLetterReason", &problem.code), ("DeadLetterErrorDescription", &problem.what)] {
             told.properties.push((name.to_owned(), Property::Text(value.clone())));
         }
-        if send::forward(tx, target, &told, first_seq, 1)? {
+        if send::forward(tx, target, Parcel { message: &told, seq: head.seq, first_seq, ttl: None, hops: 1 })? {
             send::drop_body(tx, head.seq)?;
             return Ok(None);
         }

@@ -146,6 +146,43 @@ fn forwarding_moves_everything_on() {
 }
 
 #[test]
+fn a_message_expires_where_it_was_forwarded_to_as_well() {
+    let bench = Bench::new();
+    put(&bench, "out", Settings::default());
+    put(&bench, "in", Settings::default());
+    let soon = |id: &str| NewMessage { ttl: Some(Duration::from_secs(5)), ..message(id, vec![]) };
+    send(&bench, "in", vec![soon("before")]);
+    bench.pass(1000);
+    put(&bench, "in", Settings { forward_to: Some("out".into()), ..Settings::default() });
+    send(&bench, "in", vec![soon("after"), message("for good", vec![])]);
+    let at = |seconds: u64| Some(bench.now() + Duration::from_secs(seconds));
+    let expires = bench.store.peek("out", 0, 9).unwrap().unwrap().into_iter().map(|peeked| peeked.expires);
+    assert_eq!(expires.collect::<Vec<_>>(), [at(4), at(5), None]);
+    bench.pass(5000);
+    assert_eq!(ids(&bench, "out"), ["for good"]);
+}
+
+#[test]
+fn what_goes_round_in_circles_stays_where_that_is_noticed() {
+    let bench = Bench::new();
+    let round = |to: &str| Settings {
+        forward_to: Some(to.into()),
+        forward_dead_letters_to: Some(to.into()),
+        ..Settings::default()
+    };
+    put(&bench, "a", round("b"));
+    put(&bench, "b", round("a"));
+    send(&bench, "a", vec![message("round", vec![])]);
+    assert_eq!(counts(&bench, "a").dead, 1);
+    // It names no session, and is not sent on to where it would come from again.
+    put(&bench, "d", Settings { forward_to: Some("c".into()), ..Settings::default() });
+    let settings = Settings { sessions: true, forward_dead_letters_to: Some("d".into()), ..Settings::default() };
+    put(&bench, "c", settings);
+    send(&bench, "d", vec![message("none", vec![])]);
+    assert_eq!(counts(&bench, "c").dead, 1);
+}
+
+#[test]
 fn dead_letters_can_be_forwarded() {
     let bench = Bench::new();
     put(&bench, "repair", Settings::default());
