@@ -71,17 +71,22 @@ fn value(raw: &str) -> Option<Value> {
         Json::Bool(value) => Value::Bool(*value),
         Json::Number(_) => number(raw.trim())?,
         Json::String(text) => match text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
-            // Milliseconds since 1970 in UTC; an offset behind them only informs.
-            Some(date) => {
-                let end = date[1..].find(['+', '-']).map_or(date.len(), |at| at + 1);
-                Value::Instant(jiff::Timestamp::from_millisecond(date[..end].parse().ok()?).ok()?)
-            }
+            Some(date) => instant(date).map_or_else(|| Value::Text(text.clone()), Value::Instant),
             None => Value::Text(text.clone()),
         },
         // OptionSetValue and Money.
         Json::Object(_) => number(json::object(raw.as_bytes())?.get("Value")?.get().trim())?,
         _ => return None,
     })
+}
+
+/// Milliseconds since 1970 in UTC; an offset behind them only informs. Nothing where somebody has typed what looks like it.
+fn instant(date: &str) -> Option<jiff::Timestamp> {
+    let (sign, digits) = date.strip_prefix('-').map_or((1, date), |digits| (-1, digits));
+    let (ms, offset) = digits.split_at(digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()));
+    let is_offset = offset.is_empty() || offset.starts_with(['+', '-']);
+    let ms: i64 = ms.parse().ok().filter(|_| is_offset)?;
+    jiff::Timestamp::from_millisecond(sign * ms).ok()
 }
 
 /// The columns of the `Target`; nothing where the context was shortened.
@@ -127,6 +132,23 @@ mod tests {
             ("ordernumber", Value::text("SO-1")),
         ];
         assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), value)));
+    }
+
+    #[test]
+    fn a_time_is_one_and_what_somebody_typed_stays_as_it_is() {
+        let time = |text: &str| Value::Instant(text.parse().unwrap());
+        for (sent, expected) in [
+            (r"\/Date(1506384247000)\/", time("2017-09-26T00:04:07Z")),
+            (r"\/Date(1506384247000+0200)\/", time("2017-09-26T00:04:07Z")),
+            (r"\/Date(-1000)\/", time("1969-12-31T23:59:59Z")),
+            (r"\/Date()\/", Value::text("/Date()/")),
+            (r"\/Date(é)\/", Value::text("/Date(é)/")),
+            (r"\/Date(-)\/", Value::text("/Date(-)/")),
+            (r"\/Date(1 May)\/", Value::text("/Date(1 May)/")),
+            (r"\/Date(99999999999999999)\/", Value::text("/Date(99999999999999999)/")),
+        ] {
+            assert_eq!(value(&format!("\"{sent}\"")), Some(expected), "{sent}");
+        }
     }
 
     #[test]
