@@ -41,6 +41,8 @@ struct Intake {
     entity: String,
     /// The columns of the entity's key in the source, where they are read as they are.
     key: Vec<String>,
+    /// Events are contexts of Dataverse, which name their row.
+    contexts: bool,
     ordered_by: Ordered,
     header: String,
     keys: Vec<Secret>,
@@ -193,16 +195,16 @@ impl Intake {
         let source = project.system(from).expect("a checked project names systems that exist");
         let both = source.entity(entity).zip(project.entity(entity));
         let key = both.and_then(|(held, entity)| held.key_columns(entity));
-        // Events of Dataverse only name their row.
-        let signals = source.kind.name == "dataverse";
+        let contexts = source.kind.name == "dataverse";
         let ordered_by = match (&integration.pattern, both) {
-            (Pattern::Event(event), Some((held, entity))) => Ordered::of(event, entity, held, signals),
+            (Pattern::Event(event), Some((held, entity))) => Ordered::of(event, entity, held, contexts),
             _ => Ordered::ByRow,
         };
         Some(Intake {
             topic,
             entity: entity.clone(),
             key: key.unwrap_or_default(),
+            contexts,
             ordered_by,
             header: String::new(),
             keys: Vec::new(),
@@ -255,8 +257,12 @@ impl Intake {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let said = match (event["specversion"].is_string(), self.signed) {
             (true, _) => text("source").zip(text("id")).map(|(source, id)| format!("{source}|{id}")),
-            (false, Some(Signed::Stripe)) => text("OperationId").or_else(|| text("id")),
-            (false, _) => text("OperationId"),
+            (false, Some(Signed::Stripe)) => text("id"),
+            // The system job of an asynchronous step. A synchronous one has none, and says so by zeros.
+            (false, _) if self.contexts => {
+                text("OperationId").filter(|id| !id.bytes().all(|b| matches!(b, b'0' | b'-')))
+            }
+            (false, _) => None,
         };
         let of_request = || {
             // A CloudEvent with its attributes in headers.
@@ -280,8 +286,9 @@ impl Intake {
         body: Bytes,
     ) -> Message {
         let text = |name: &str| event[name].as_str().map(str::to_owned);
-        let table_and_id = text("PrimaryEntityName").zip(text("PrimaryEntityId"));
+        let table_and_id = text("PrimaryEntityName").zip(text("PrimaryEntityId")).filter(|_| self.contexts);
         let session = table_and_id.map(|(table, id)| format!("{table}|{id}"));
+        let session = session.filter(|session| session.len() <= ID_BYTES_MAX);
         let row = if event["specversion"].is_string() { &event["data"] } else { event };
         Message {
             id: self.id(headers, event, place),
@@ -325,6 +332,7 @@ mod tests {
             topic,
             entity,
             key: Vec::new(),
+            contexts: false,
             ordered_by: Ordered::ByRow,
             header,
             keys,
@@ -353,16 +361,30 @@ mod tests {
     fn the_events_of_one_row_share_a_session() {
         let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
         let (key, keys) = (vec!["number".into()], Vec::new());
-        let mut intake =
-            Intake { topic, entity, key, ordered_by: Ordered::ByRow, header, keys, signed: None, called: None };
+        let mut intake = Intake {
+            topic,
+            entity,
+            key,
+            contexts: false,
+            ordered_by: Ordered::ByRow,
+            header,
+            keys,
+            signed: None,
+            called: None,
+        };
         let check = |intake: &Intake, event: Value, id: &str, session: &str| {
             let body = Bytes::from(event.to_string());
             let message = intake.message("orders".into(), &HeaderMap::new(), &event, None, body.clone());
             assert_eq!((message.id.as_str(), message.session.as_deref()), (id, Some(session)), "{event}");
             assert_eq!(message.body, body);
         };
-        let context = json!({ "OperationId": "o-1", "PrimaryEntityName": "salesorder", "PrimaryEntityId": "7" });
-        check(&intake, context, "o-1", "salesorder|7");
+        let context = |operation: &str| json!({ "OperationId": operation, "PrimaryEntityName": "salesorder", "PrimaryEntityId": "7" });
+        let of_dataverse = Intake { contexts: true, ..intake };
+        check(&of_dataverse, context("o-1"), "o-1", "salesorder|7");
+        check(&of_dataverse, context("00000000-0000-0000-0000-000000000000"), "", "salesorder|7");
+        intake = Intake { contexts: false, ..of_dataverse };
+        // The operation of a shop floor is a row's, as an `id` is.
+        check(&intake, json!({ "OperationId": "o-1", "number": 7 }), "", "order|7");
         // An `id` of plain JSON is the row's, and no reason to drop its next event.
         check(&intake, json!({ "id": "C-1", "number": "C-1" }), "", "order|\"C-1\"");
         let cloud = json!({ "id": "e-1", "source": "/shop", "specversion": "1.0", "data": { "number": 7 } });
@@ -385,8 +407,17 @@ mod tests {
     fn a_list_is_as_many_events_and_none_of_them_is_taken_for_another() {
         let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
         let (key, keys) = (vec!["number".into()], Vec::new());
-        let intake =
-            Intake { topic, entity, key, ordered_by: Ordered::ByRow, header, keys, signed: None, called: None };
+        let intake = Intake {
+            topic,
+            entity,
+            key,
+            contexts: false,
+            ordered_by: Ordered::ByRow,
+            header,
+            keys,
+            signed: None,
+            called: None,
+        };
         let mut headers = HeaderMap::new();
         headers.insert("idempotency-key", "k".parse().unwrap());
         let read = |body: &str| intake.messages("orders", &headers, Bytes::from(body.to_owned()));

@@ -69,7 +69,7 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
         assert!(up.0.try_wait().unwrap().is_none(), "{said} {:?}", lines.read_line(&mut said));
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let event = r#"{"OperationId": "1", "PrimaryEntityName": "account", "PrimaryEntityId": "7"}"#;
+    let event = r#"{"specversion": "1.0", "source": "/shop", "id": "1", "data": {"customer": "C-0"}}"#;
     let check = |path: &str, headers: &str, body: &str, expected: &str| {
         let status = post(&free, path, headers, body);
         assert!(status.contains(expected), "{path} {headers}: {status}");
