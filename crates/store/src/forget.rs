@@ -28,6 +28,8 @@ pub struct Wanted {
     pub key: Option<Key>,
     /// Sessions whose messages are about the record alone, as far as they are known.
     pub sessions: BTreeSet<String>,
+    /// Integrations that put several records into one session.
+    pub shared: BTreeSet<String>,
 }
 
 /// What can be done.
@@ -86,7 +88,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     };
     for (letter, message) in dead_letters::of_record(tx, &wanted.entity, wanted.key.as_ref(), &wanted.key_text)? {
         // The key of an event is known once it was read; until then its session says which row it is about.
-        sessions.extend(message.and_then(|message| message.session).filter(|session| session != &wanted.entity));
+        let own = |message: &Message| message.integration.as_ref().is_none_or(|name| !wanted.shared.contains(name));
+        let session = message.filter(own).and_then(|message| message.session);
+        sessions.extend(session.filter(|session| session != &wanted.entity));
         done.dead_letters += 1;
         if !only_count {
             dead_letters::forget_one(tx, letter)?;

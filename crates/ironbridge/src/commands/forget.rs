@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use definition::{Pattern, Project};
 use serde_json::json;
-use store::dead_letters::Filter;
 use store::forget::{Forgotten, Op, Wanted};
 use store::{OpResult, Store};
 
@@ -14,16 +13,15 @@ use crate::failure::{FAILED, Failure, NOT_FORGOTTEN};
 use crate::output::number;
 use crate::{say, talk, wiring};
 
-/// Dead letters of an entity that are looked through for their sessions.
-const LOOKED_THROUGH: usize = 1000;
-
 pub async fn forget(cli: &Cli, entity: &str, key: &[String], yes: bool, why: Option<&str>) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     trace::entity_exists(&project, entity)?;
     let store = wiring::open_store(&project)?;
     let name = key.join("|");
-    let sessions = sessions(&project, &store, entity, key)?;
-    let wanted = Wanted { entity: entity.to_owned(), key_text: name, key: hub::typed(&project, entity, key), sessions };
+    let shared = shared(&project);
+    let sessions = sessions(&shared, &store, entity, key)?;
+    let key = hub::typed(&project, entity, key);
+    let wanted = Wanted { entity: entity.to_owned(), key_text: name, key, sessions, shared };
     let mut ops = vec![Op::Forget { wanted: Box::new(wanted.clone()), only_count: !yes }.into()];
     if yes {
         // The log says that it was done and by whom, and nothing by which the record could be found out.
@@ -122,26 +120,28 @@ fn tell(
     Ok(())
 }
 
-/// Sessions whose messages are about this record alone. Where `order_by` puts several records into one session, a message
-/// is known by its key only.
-fn sessions(project: &Project, store: &Store, entity: &str, key: &[String]) -> Result<BTreeSet<String>, Failure> {
-    let own = |name: &str| {
-        project
-            .integration(name)
-            .is_some_and(|i| matches!(&i.pattern, Pattern::Event(event) if event.order_by.is_none()))
-    };
+/// The integrations that put several records into one session by `order_by`. There a message is known by its key only.
+fn shared(project: &Project) -> BTreeSet<String> {
+    let events = project
+        .integrations
+        .iter()
+        .filter(|integration| matches!(&integration.pattern, Pattern::Event(event) if event.order_by.is_some()));
+    events.map(|integration| integration.name.clone()).collect()
+}
+
+/// Sessions whose messages are about this record alone, besides those of its dead letters.
+fn sessions(
+    shared: &BTreeSet<String>,
+    store: &Store,
+    entity: &str,
+    key: &[String],
+) -> Result<BTreeSet<String>, Failure> {
     let name = key.join("|");
     let notes = store.journal_of(entity, &name, usize::from(u16::MAX))?;
-    let noted = notes.into_iter().filter(|noted| own(&noted.note.integration)).filter_map(|noted| noted.note.session);
-    let mut sessions: BTreeSet<String> = noted.collect();
+    let own = notes.into_iter().filter(|noted| !shared.contains(&noted.note.integration));
+    let mut sessions: BTreeSet<String> = own.filter_map(|noted| noted.note.session).collect();
     let quoted: Vec<String> = key.iter().map(|part| json!(part).to_string()).collect();
     sessions.extend([format!("{entity}|{}", quoted.join("|")), format!("{entity}|{name}")]);
-    let filter = Filter { entity: Some(entity.to_owned()), ..Filter::default() };
-    for letter in store.dead_letters(&filter, LOOKED_THROUGH)? {
-        if letter.key_text.eq_ignore_ascii_case(&name) && own(&letter.integration) {
-            sessions.extend(store.dead_letter_message(&letter.id)?.and_then(|message| message.session));
-        }
-    }
     // What names no row keeps the order of all.
     sessions.remove(entity);
     Ok(sessions)

@@ -279,6 +279,7 @@ fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
         key_text: secret.into(),
         key: Some(key(secret)),
         sessions: ["account|7".to_owned()].into(),
+        shared: ["by_customer".to_owned()].into(),
     };
     for text in [secret, "C-2"] {
         begin(&bench, text);
@@ -298,4 +299,41 @@ fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
         assert!(!text.contains("planted-c-77"), "{} still holds it", file.display());
     }
+}
+
+#[test]
+fn what_shares_a_session_with_a_record_stays_when_that_is_forgotten() {
+    use store::forget::{Forgotten, Op as ForgetOp, Wanted};
+    use store::queue::{Message, Op as Queue, Settings};
+
+    let bench = Bench::new();
+    bench.one(Queue::Put { queue: "q".into(), settings: Settings { sessions: true, ..Settings::default() } });
+    let message = |id: &str| Message {
+        id: id.into(),
+        integration: Some("by_customer".into()),
+        entity: Some("order".into()),
+        session: Some("order|C-1".into()),
+        ..Message::default()
+    };
+    let messages = vec![message("SO-1").into(), message("SO-2").into()];
+    bench.one(Queue::Send { queue: "q".into(), messages });
+    let queue = || "q".to_owned();
+    let OpResult::Session(Some(session)) = bench.one(Queue::AcceptSession { queue: queue(), session: None }) else {
+        panic!("it is free")
+    };
+    let receive = Queue::ReceiveInSession { queue: queue(), session: session.token, max: 1 };
+    let OpResult::Messages(received) = bench.one(receive) else { panic!("it waits") };
+    let (token, problem) = (received[0].token, Problem::default());
+    bench.one(Queue::DeadLetter { queue: queue(), token, key: Some(key("SO-1")), problem });
+    bench.one(Queue::ReleaseSession { queue: queue(), session: session.token });
+    let wanted = Wanted {
+        entity: "order".into(),
+        key_text: "SO-1".into(),
+        key: Some(key("SO-1")),
+        sessions: Default::default(),
+        shared: ["by_customer".to_owned()].into(),
+    };
+    let forgotten = bench.one(ForgetOp::Forget { wanted: Box::new(wanted), only_count: false });
+    assert_eq!(forgotten, OpResult::Forgotten(Forgotten { dead_letters: 1, ..Forgotten::default() }));
+    assert_eq!(bench.store.queue_counts("q").unwrap().unwrap().ready, 1);
 }
