@@ -440,3 +440,4 @@ CREATE TABLE system_look (
 ) WITHOUT ROWID;
 CREATE INDEX approval_open ON approval (id) WHERE state = 'open';
 CREATE INDEX flow_instance_begun ON flow_instance (integration, started, state);
+CREATE INDEX dead_letter_waiting ON dead_letter (integration, key) WHERE kind = 'message' AND state IN ('open', 'retrying');

@@ -41,8 +41,10 @@ pub const DESTINATION: &str = "destination";
 const REMEMBERED: Duration = Duration::from_secs(3600);
 /// How long the events of a row that was in the hands of a hub that died wait for the next one.
 const LOCK: Duration = Duration::from_secs(20);
-/// The hub ends a message by its own policy. This many deliveries without an end, such as crashes, end it too.
-const DELIVERIES_MAX: u32 = 100;
+/// The hub ends a message by its own policy. So many deliveries more than that has, such as crashes, end it too.
+const DELIVERIES_MORE: u32 = 100;
+/// What ended with a panic, which is a fault of ours, begins again after this long.
+const REST: Duration = Duration::from_secs(3);
 
 /// So long work may need to end once it is told to stop.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
@@ -88,9 +90,11 @@ pub async fn fits(project: &Project, integration: &Integration, systems: &dyn Sy
     Ok(())
 }
 
-/// Makes the topics and subscriptions of every event integration, so that nothing is refused for want of a place.
+/// Makes the topics and subscriptions of every event integration, so that nothing is refused for want of a place. A
+/// destination that the integration does not have any more gets nothing new; what waits for it stays.
 pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
     let mut ops = Vec::new();
+    let known = store.queues()?;
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };
         let topic = topic(&integration.name);
@@ -99,8 +103,8 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
             ops.push(QueueOp::PutTopic { topic: topic.clone(), settings }.into());
         }
         for to in &event.to {
-            let settings =
-                Settings { lock: LOCK, sessions: true, max_deliveries: DELIVERIES_MAX, ..Settings::default() };
+            let max_deliveries = policy(event).worst_case().0 + DELIVERIES_MORE;
+            let settings = Settings { lock: LOCK, sessions: true, max_deliveries, ..Settings::default() };
             let mine = format!("{DESTINATION} IS NULL OR {DESTINATION} = '{to}'");
             let mine = Condition::parse(&mine).expect("names of systems need no quoting");
             let rules = vec![Rule { name: "mine".into(), filter: Filter::Sql(mine) }];
@@ -108,6 +112,16 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
             if store.queue_settings(&path)?.as_ref() != Some(&settings) || store.subscription_rules(&path)? != rules {
                 ops.push(QueueOp::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
             }
+        }
+        let before = subscription(&integration.name, "");
+        for name in known.iter().filter_map(|path| path.strip_prefix(&before)) {
+            let path = subscription(&integration.name, name);
+            if event.to.iter().any(|to| to == name) || store.subscription_rules(&path)?.is_empty() {
+                continue;
+            }
+            let (topic, name, rules) = (topic.clone(), name.to_owned(), Vec::new());
+            let settings = store.queue_settings(&path)?.unwrap_or_default();
+            ops.push(QueueOp::PutSubscription { topic, name, settings, rules }.into());
         }
     }
     if !ops.is_empty() {
@@ -162,6 +176,27 @@ async fn cut_when_stopped(
     }
 }
 
+/// Does a part of the work until that ends; begins it again after a panic.
+async fn again<W>(part: String, mut stop: watch::Receiver<bool>, work: impl Fn() -> W) -> Result<(), Error>
+where
+    W: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    loop {
+        // A task of its own, which ends with this one.
+        let mut task = JoinSet::new();
+        task.spawn(cut_when_stopped(work(), stop.clone()));
+        match task.join_next().await {
+            Some(Err(panicked)) => tracing::error!("{part} ended with a panic, and begins again: {panicked}"),
+            Some(Ok(ended)) => return ended,
+            None => return Ok(()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REST) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+}
+
 /// Delivers what comes in until it is told to stop. What is cut then is delivered again at the next start, and writes
 /// nothing that is there already.
 ///
@@ -180,11 +215,13 @@ pub async fn work(
         let (name, retyped) = (integration.name.clone(), watch::Sender::new(0));
         let doubts = retyped.clone();
         let sweep = sweep::Sweep { project: of, systems: systems_of, store: store_of, integration: name, retyped };
-        lanes.spawn(cut_when_stopped(sweep.run(stop.clone()), stop.clone()));
+        let (part, ends) = (format!("the sweep of {}", integration.name), stop.clone());
+        lanes.spawn(again(part, stop.clone(), move || sweep.clone().run(ends.clone())));
         for to in &event.to {
             let lane =
                 lane::Lane::new(project.clone(), systems.clone(), store.clone(), integration.name.clone(), to.clone());
-            lanes.spawn(cut_when_stopped(lane.run(doubts.subscribe(), stop.clone()), stop.clone()));
+            let (part, doubts, ends) = (format!("{} to {to}", integration.name), doubts.clone(), stop.clone());
+            lanes.spawn(again(part, stop.clone(), move || lane.clone().run(doubts.subscribe(), ends.clone())));
         }
     }
     lanes.spawn(cut_when_stopped(forget(project.clone(), store.clone(), stop.clone()), stop.clone()));
@@ -195,4 +232,26 @@ pub async fn work(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_panics_begins_again() {
+        let (begun, stop) = (Arc::new(AtomicU32::new(0)), watch::Sender::new(false));
+        let times = begun.clone();
+        let work = move || {
+            let times = times.clone();
+            async move {
+                assert!(times.fetch_add(1, Ordering::Relaxed) >= 2, "a test");
+                Ok(())
+            }
+        };
+        again("a test".into(), stop.subscribe(), work).await.unwrap();
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
+    }
 }

@@ -12,8 +12,6 @@ mod output;
 mod ways;
 mod wiring;
 
-use std::pin::Pin;
-
 use cli::Cli;
 
 /// Rows are made on one thread and dropped on another, which the C library's own allocator is slow at.
@@ -29,9 +27,7 @@ fn main() -> std::process::ExitCode {
         .enable_all()
         .build()
         .expect("a runtime needs threads, and the machine gives none");
-    // Behind a pointer: the runtime waits in several ways, and each would be compiled with every command in it.
-    let command: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::dispatch(&cli));
-    let result = runtime.block_on(command);
+    let result = runtime.block_on(commands::dispatch(&cli));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match result {
         Ok(code) => code.into(),

@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0016_open_questions.sql"),
     include_str!("../migrations/0017_started.sql"),
     include_str!("../migrations/0018_unread.sql"),
+    include_str!("../migrations/0019_letters_of_keys.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.

@@ -79,6 +79,8 @@ pub enum Op {
     RenewSession { queue: String, session: SessionToken },
     /// Notes something with a session, for its next holders; `None` forgets it.
     SetSessionState { queue: String, session: SessionToken, state: Option<Vec<u8>> },
+    /// Puts what was deferred in a session back, each message into its place. Answers how many there were.
+    PutBack { queue: String, session: SessionToken },
     /// Gives a session back. What is still locked in it goes back to its place, without counting as a delivery.
     ReleaseSession { queue: String, session: SessionToken },
 
@@ -136,6 +138,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::ReceiveInSession { queue, session, max } => receive::receive_in_session(tx, queue, *session, *max),
         Op::RenewSession { queue, session } => sessions::renew(tx, queue, *session),
         Op::SetSessionState { queue, session, state } => sessions::set_state(tx, queue, *session, state.as_deref()),
+        Op::PutBack { queue, session } => sessions::put_back(tx, queue, *session),
         Op::ReleaseSession { queue, session } => sessions::release(tx, queue, *session),
         Op::Renew { queue, token } => settle::renew(tx, queue, *token),
         Op::Complete { queue, tokens } => settle::complete(tx, queue, tokens),

@@ -2,8 +2,7 @@
 //! same run, and beside the same SQL prepared in this process.
 //!
 //! `cargo build --release && cargo bench -p bench --bench virtual_tables`. `BENCH_CAP` is a folder with the `node_modules`
-//! of the yardstick: `npm install @sap/cds@9 @cap-js/sqlite@2 express@4`. `BENCH_ONLY` is a part of the question to measure
-//! alone: `page`.
+//! of the yardstick: `npm install @sap/cds@9 @cap-js/sqlite@2 express@4`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints numbers")]
 
 mod load;
@@ -41,8 +40,7 @@ fn main() {
         "{:<28} {:>4}  {:>9} {:>8} {:>8} {:>7}  {:>9} {:>8} {:>8} {:>7}",
         "", "conn", "req/s", "p50 ms", "p99 ms", "CPU ms", "req/s", "p50", "p99", "CPU"
     );
-    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
-    for (at, (what, paths)) in ours.iter().enumerate().filter(|(_, (what, _))| what.contains(&only)) {
+    for (at, (what, paths)) in ours.iter().enumerate() {
         for connections in [1, 16] {
             let run =
                 |address, paths: &Paths, long| runtime.block_on(load::run(address, paths.clone(), connections, long));

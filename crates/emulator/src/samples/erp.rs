@@ -4,7 +4,8 @@
 //! `GET /things/{number}` find it; `GET /things?after=…&limit=…` lists all, with the link to the next page in `next`. Two
 //! `orders` is another word for `things`. `POST /trouble` with `down`, `busy` or `none` says what goes wrong. Two
 //! posts make two rows: it is the sender who has to ask first. Rows whose `name` is `Poison` are refused, as is a text
-//! where a number belongs, and a line whose `sku` begins with `OLD-`; `Plague` is answered as if the ERP were down.
+//! where a number belongs, and a line whose `sku` begins with `OLD-`; `Plague` is answered as if the ERP were down, and `Sealed`
+//! as if the sender had no right.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -227,6 +228,9 @@ fn handle(
     let Ok(row) = serde_json::from_slice::<Value>(body) else { return refuse(400, "no_json", "the body is not JSON") };
     if row["name"] == "Plague" {
         return refuse(503, "closed", "the ERP is closed, whenever this row comes");
+    }
+    if row["name"] == "Sealed" {
+        return refuse(403, "sealed", "nobody but its owner may touch this row");
     }
     if row["name"] == "Poison" {
         return refuse(422, "unknown_code", "the name is on the list of things that nobody wants");

@@ -11,6 +11,7 @@ use store::queue::Message;
 
 use super::letters;
 use super::route::{Brought, Read, Route, Told};
+use crate::json;
 
 /// So many of the newest messages of a session are looked at. Where none of them tells, the sweep sends one more.
 pub(super) const LOOKED_AT: usize = 16;
@@ -24,14 +25,26 @@ pub(super) enum Found {
     Deleted,
 }
 
-/// Whether one of these messages brings the change. *Shape*: of one session, newest first.
-pub(super) async fn covers(route: &Route, waiting: &[Message], found: Found) -> bool {
+/// Whether one of these messages brings the change of the row that the sweep's own message would name like this.
+/// *Shape*: of one session, newest first.
+pub(super) async fn covers(route: &Route, waiting: &[Message], body: &Json, found: Found) -> bool {
     for message in waiting {
+        if route.shares_sessions() && !is_about(route, message, body) {
+            continue;
+        }
         if let Some(covers) = one(route, message, found).await {
             return covers;
         }
     }
     false
+}
+
+/// Whether a message is about the row for sure, where others have the same session.
+fn is_about(route: &Route, message: &Message, body: &Json) -> bool {
+    if message.op.as_deref() == Some(letters::SWEEP) {
+        return message.body == body.to_string().into_bytes();
+    }
+    matches!(route.signal(&message.body), Some(Ok(signal)) if json::of(&signal.id) == body["id"])
 }
 
 /// Nothing for a message that has no effect on the row, or may have none.

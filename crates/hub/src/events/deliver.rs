@@ -36,6 +36,8 @@ pub(crate) enum Verdict {
         problem: Problem,
         /// The hash of the row as it was read, where it was.
         row: Option<u128>,
+        /// It was the destination that refused it.
+        asked: bool,
     },
 }
 
@@ -48,12 +50,16 @@ pub(crate) struct Done {
     pub home: Option<AtHome>,
     /// What else the commit is to hold.
     pub more: Vec<store::Op>,
+    /// The destination has answered.
+    pub asked: bool,
+    /// All of the row was looked at, and nothing newer was: what its dead letters say is out of date.
+    pub whole: bool,
 }
 
 impl Done {
     /// Nothing is left to be done for the row.
     pub fn nothing(key: Option<Key>, what: &'static str) -> Done {
-        Done { key, entry: None, what, home: None, more: Vec::new() }
+        Done { key, entry: None, what, home: None, more: Vec::new(), asked: false, whole: true }
     }
 }
 
@@ -75,7 +81,6 @@ const ONCE: RetryPolicy = RetryPolicy {
 /// *Errors*: our own state cannot be read.
 pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Result<Verdict, store::Error> {
     let pair = &route.pair;
-    let nothing = |key, what| Ok(Verdict::Done(Done::nothing(key, what)));
     let (mut row, mut mapped) = match read(route, store, told).await? {
         Ok(read) => read,
         Err(verdict) => return Ok(verdict),
@@ -88,7 +93,8 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         };
     }
     if late(route, store, &mapped)?.is_some_and(Ordering::is_lt) {
-        return nothing(Some(mapped.key), version::OLDER);
+        let older = Done::nothing(Some(mapped.key), version::OLDER);
+        return Ok(Verdict::Done(Done { whole: false, ..older }));
     }
     let Mapped { key, record, wanted, content_hash } = mapped;
     let version = route.version(&record);
@@ -102,6 +108,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         let more = remembered.into_iter().collect();
         return Ok(Verdict::Done(Done { more, ..Done::nothing(Some(key), "unchanged") }));
     }
+    let whole = content_hash.is_some();
     // Of a part nothing can be said later but that something was written.
     let content_hash = content_hash.unwrap_or(UNKNOWN);
     let candidate = Candidate {
@@ -145,7 +152,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
                 version,
             };
             let more = route.remembers(&row, &key).into_iter().chain(remembered).collect();
-            Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more })
+            Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more, asked: true, whole })
         }
         Err(fault) => match judge(route, fault, Some((&candidate, &row))) {
             Verdict::Wait(fault, key, _) => {
@@ -191,7 +198,7 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
                 parents: Vec::new(),
                 standing: None,
             };
-            Ok(Err(Verdict::Dead { key, problem: rejected.problem(&route.pair), row: Some(hash) }))
+            Ok(Err(Verdict::Dead { key, problem: rejected.problem(&route.pair), row: Some(hash), asked: false }))
         }
         Err(fault) => Ok(Err(Verdict::Down(fault, None))),
     }
@@ -337,7 +344,11 @@ pub(super) fn judge_of(route: &Route, fault: Fault, key: Option<Key>, row: Optio
         _ if fault.code == codes::REFERENCE_MISSING => Verdict::Wait(fault, key, Vec::new()),
         (Now::RetryAfter(_) | Now::Stop | Now::AskPerson, Scope::Destination) => Verdict::Down(fault, key),
         (Now::RetryAfter(_), _) => Verdict::Again(fault, key),
-        _ => Verdict::Dead { problem: problem(route, fault, row), key, row: row.map(|(_, row)| row_hash(row)) },
+        _ => {
+            // Whoever asks the source alone does not know the key yet.
+            let asked = key.is_some();
+            Verdict::Dead { problem: problem(route, fault, row), key, row: row.map(|(_, row)| row_hash(row)), asked }
+        }
     }
 }
 

@@ -51,12 +51,18 @@ pub(crate) struct Lane {
 
 /// How the work in one session ended.
 enum Ended {
-    /// Nothing is left, or the rest waits.
+    /// The other side has answered; nothing is left, or the rest waits.
     Well,
-    /// A message that fails by itself waits, and nothing is learnt of the other side.
+    /// Nothing is learnt of the other side: nobody asked it, or a message fails by itself.
     Aside,
     /// The other side takes nothing, as the message with this number found.
     Down(Box<Fault>, i64),
+}
+
+impl Ended {
+    fn after(asked: bool) -> Ended {
+        if asked { Ended::Well } else { Ended::Aside }
+    }
 }
 
 impl Lane {
@@ -121,6 +127,9 @@ impl Lane {
                     Err(fault) => quiet_until = self.is_down(&mut guard, &mut told, &fault).await?,
                 }
             }
+            if (told || guard.failures() > 0) && !doubted && busy.is_empty() && self.holds_nothing_back()? {
+                self.is_up(&mut guard, &mut told).await?;
+            }
             tokio::select! {
                 Ok(()) = retyped.changed() => (route, doubted) = (None, true),
                 () = tokio::time::sleep(TICK) => {}
@@ -173,6 +182,12 @@ impl Lane {
 
     fn has_work(&self) -> Result<bool, store::Error> {
         Ok(self.store.queue_counts(&self.queue)?.is_some_and(|counts| counts.ready > 0))
+    }
+
+    /// Nothing is left of what found the other side closed.
+    fn holds_nothing_back(&self) -> Result<bool, store::Error> {
+        let counts = self.store.queue_counts(&self.queue)?.unwrap_or_default();
+        Ok(counts.ready + counts.locked + counts.delayed == 0)
     }
 
     fn is_paused(&self) -> Result<bool, store::Error> {
@@ -271,19 +286,34 @@ impl Lane {
         let token = session.token;
         let work = async {
             let mut hold = Hold::read(session.state.as_deref());
+            if let Some(seq) = hold.by
+                && !self.letter(&DeadLetterId::of_seq(seq))?.is_some_and(|letter| letter.state.is_waiting())
+            {
+                // Dealt with; and what was to let the row go on was purged, or is on its way.
+                hold = Hold::default();
+                patience::commit(&self.store, self.put_back(token).into()).await?;
+            }
+            let (mut asked, mut looked) = (false, Instant::now());
             loop {
+                // Not again where its answer is lost: the next ones would come before those that nobody got.
                 let receive = QueueOp::ReceiveInSession { queue: self.queue.clone(), session: token, max: AT_ONCE };
-                let OpResult::Messages(messages) = patience::commit_one(&self.store, receive).await? else {
+                let OpResult::Messages(messages) = self.store.commit_one(receive).await? else {
                     unreachable!("ReceiveInSession answers with messages")
                 };
                 if messages.is_empty() {
-                    return self.release(token, Vec::new()).await.map(|()| Ended::Well);
+                    return self.release(token, Vec::new()).await.map(|()| Ended::after(asked));
                 }
                 for message in &messages {
+                    // A session may have more to do than anybody who pauses wants to wait for.
+                    if looked.elapsed() > TICK {
+                        looked = Instant::now();
+                        if self.is_paused()? {
+                            return self.release(token, Vec::new()).await.map(|()| Ended::after(asked));
+                        }
+                    }
                     match self.message(route, token, message, &mut hold).await? {
-                        Next::More => {}
-                        Next::Released => return Ok(Ended::Well),
-                        Next::Aside => return Ok(Ended::Aside),
+                        Next::More { asked: now } => asked |= now,
+                        Next::Released { asked: now } => return Ok(Ended::after(asked || now)),
                         Next::Down(fault, note) => {
                             self.release(token, note).await?;
                             return Ok(Ended::Down(fault, message.seq));
@@ -299,7 +329,7 @@ impl Lane {
         match ended {
             // Somebody else has the session now, and goes on with it; or a commit was done whose answer was lost; or what
             // was to come back was purged just now.
-            Err(Error::Store(error)) if lost(&error) => self.give_back(token).await.map(|()| Ended::Well),
+            Err(Error::Store(error)) if lost(&error) => self.give_back(token).await.map(|()| Ended::Aside),
             Err(Error::Store(error)) if error.may_pass() => {
                 patience::tell(&error);
                 self.give_back(token).await.map(|()| Ended::Aside)
@@ -347,19 +377,17 @@ impl Lane {
         let frees = retry_of.is_some() && hold.by.map(DeadLetterId::of_seq) == retry_of;
         if hold.by.is_some() && !frees && retry_of.is_none() {
             // A dead letter holds this row: what came later waits for it, out of the way.
-            hold.waiting.push(token.seq);
-            let defer = QueueOp::Defer { queue: self.queue.clone(), token };
-            patience::commit(&self.store, vec![defer.into(), self.note(session, hold)]).await?;
-            return Ok(Next::More);
+            patience::commit_one(&self.store, QueueOp::Defer { queue: self.queue.clone(), token }).await?;
+            return Ok(Next::More { asked: false });
         }
         let resumes = message.op.as_deref() == Some(letters::RESUME);
         if let Some(id) = &retry_of
             && !resumes
-            && !self.store.dead_letters_like(id.as_str())?.iter().any(|letter| letter.state == State::Retrying)
+            && self.letter(id)?.is_none_or(|letter| letter.state != State::Retrying)
         {
             tracing::info!("the retry of dead letter {id} is not wanted any more");
             patience::commit(&self.store, vec![self.complete(token)]).await?;
-            return Ok(Next::More);
+            return Ok(Next::More { asked: false });
         }
         let verdict = match resumes {
             true => Verdict::Done(Done::nothing(None, "goes on")),
@@ -368,19 +396,26 @@ impl Lane {
                 let (from, entity) = (&route.pair.from, &route.pair.entity.name);
                 // What cannot be read now is not known; the delivery itself finds out why.
                 let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
-                let (message, body) = (&*message.id, &*message.body);
-                let again = delivery.deliveries > 0;
-                deliver(route, &self.store, &Told { message, body, by_hub, now: false, again, keys: &keys }).await?
+                let (name, body) = (name(delivery), &*message.body);
+                // What a dead letter said is out of date where the row can be asked for.
+                let (now, again) = (retry_of.is_some(), delivery.deliveries > 0);
+                deliver(route, &self.store, &Told { message: &name, body, by_hub, now, again, keys: &keys }).await?
             }
         };
         let about = About { integration: &self.integration, to: &self.to, entity: &route.pair.entity.name, delivery };
-        let mut given_back = Next::Released;
-        let mut missing = Vec::new();
+        let (mut missing, mut note_looks) = (Vec::new(), false);
+        let mut asked = true;
         let verdict = match verdict {
             // It alone finds the other side closed, while others get through: what it fails by is its own.
-            Verdict::Down(fault, key) if fault.is_transient() && self.suspects().blames(delivery.seq) => {
-                given_back = Next::Aside;
-                Verdict::Again(fault, key)
+            Verdict::Down(fault, key) if self.suspects().blames(delivery.seq) => {
+                asked = false;
+                match fault.is_transient() {
+                    true => Verdict::Again(fault, key),
+                    false => {
+                        let problem = deliver::ended(route, fault, "others get through, and this one did not, often");
+                        Verdict::Dead { key, problem, row: None, asked }
+                    }
+                }
             }
             other => other,
         };
@@ -390,10 +425,10 @@ impl Lane {
                 let note = about.failed(key.as_ref(), What::Failed, &fault, "waits until the other side takes events");
                 return Ok(Next::Down(Box::new(fault), note.into_iter().collect()));
             }
-            Verdict::Dead { key, problem, row } => {
+            Verdict::Dead { key, problem, row, asked } => {
                 hold.row = row.filter(|_| self.defined().1.hold_key);
                 self.dead(&route.pair.entity.name, session, delivery, key, problem, retry_of, hold).await?;
-                return Ok(Next::More);
+                return Ok(Next::More { asked });
             }
             Verdict::Again(fault, key) => {
                 let policy = policy(self.defined().1);
@@ -402,7 +437,8 @@ impl Lane {
                     Now::RetryAfter(asked) => asked,
                     _ => None,
                 };
-                let attempt = delivery.deliveries + 1;
+                // What it waited for before is not held against it.
+                let attempt = (delivery.deliveries + 1).saturating_sub(hold.looks(delivery.seq));
                 let spread = spread(delivery.seq, attempt);
                 let delay = policy.delay(attempt, Duration::ZERO, asked, spread).filter(|_| attempt < attempts);
                 let how = format!("it was tried {attempt} times, over at most {time:?}");
@@ -412,18 +448,25 @@ impl Lane {
                 missing = parents;
                 let patience = route.pair.patience;
                 let how = format!("it was waited for {patience:?}, and did not come");
-                (fault, key, What::Waits, until_it_comes(patience, delivery.deliveries).ok_or(how))
+                let looks = hold.looks(delivery.seq);
+                let delay = until_it_comes(patience, looks);
+                hold.looked = delay.map(|_| (delivery.seq, looks + 1));
+                note_looks = true;
+                (fault, key, What::Waits, delay.ok_or(how))
             }
         };
+        // Whoever asks the source alone does not know the key yet.
+        let has_key = key.is_some();
         match give_up {
             Ok(delay) => {
                 tracing::debug!(integration = self.integration, "{fault}; trying again in {delay:?}");
                 let abandon = QueueOp::Abandon { queue: self.queue.clone(), token, delay: Some(delay) };
                 let note = about.failed(key.as_ref(), what, &fault, &format!("again in {delay:.0?}"));
-                self.release(session, [abandon.into()].into_iter().chain(note).collect()).await?;
+                let looks = note_looks.then(|| self.note(session, hold));
+                self.release(session, [abandon.into()].into_iter().chain(note).chain(looks).collect()).await?;
                 // After the message waits: a parent that came meanwhile is seen by the next look.
                 self.waits().note(delivery.seq, missing);
-                Ok(given_back)
+                Ok(Next::Released { asked: asked && has_key })
             }
             Err(how) => {
                 hold.row = None;
@@ -437,7 +480,7 @@ impl Lane {
                     hold,
                 )
                 .await?;
-                Ok(Next::More)
+                Ok(Next::More { asked: asked && has_key })
             }
         }
     }
@@ -466,16 +509,27 @@ fn spread(seq: i64, attempt: u32) -> f64 {
     f64::from((mixed >> 40) as u32) / f64::from(1u32 << 24)
 }
 
+/// By what a destination knows a message: its id, and where nobody gave it one, what no other message has.
+fn name(delivery: &Delivery) -> String {
+    match delivery.message.id.as_str() {
+        "" => format!("{}@{}", delivery.seq, delivery.enqueued),
+        id => id.to_owned(),
+    }
+}
+
 fn lost(error: &store::Error) -> bool {
     matches!(error.refusal(), Some(Refusal::SessionLost { .. } | Refusal::LockLost { .. } | Refusal::NoMessage { .. }))
 }
 
+/// `asked`: the other side has answered.
 enum Next {
-    More,
+    More {
+        asked: bool,
+    },
     /// The session was given back.
-    Released,
-    /// As well, with a message that found the other side closed while others get through.
-    Aside,
+    Released {
+        asked: bool,
+    },
     /// With what the journal is to say of it.
     Down(Box<Fault>, Vec<Op>),
 }

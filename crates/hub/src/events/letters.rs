@@ -44,12 +44,34 @@ pub(crate) fn retry_as(
 /// What lets go on what a dead letter holds back, once nobody needs it.
 pub(crate) fn let_go(store: &Store, letter: &DeadLetter, by: &Actor, note: Option<&str>) -> Result<Vec<Op>, Error> {
     let Some(message) = store.dead_letter_message(&letter.id)? else { return Ok(Vec::new()) };
-    let resume = Message { op: Some(RESUME.to_owned()), body: Vec::new(), ..message };
-    Ok(send(letter, State::Discarded, resume, by, note).into())
+    Ok(send(letter, State::Discarded, resume(message), by, note).into())
+}
+
+/// The same for one that has been overtaken by something that was delivered elsewhere.
+pub(super) fn go_on(letter: &DeadLetter, message: Message) -> Op {
+    again(letter, State::Superseded, resume(message))
+}
+
+fn resume(message: Message) -> Message {
+    Message { op: Some(RESUME.to_owned()), body: Vec::new(), ..message }
 }
 
 fn send(letter: &DeadLetter, to: State, message: Message, by: &Actor, note: Option<&str>) -> [Op; 2] {
-    let destination = letter.queue.rsplit('/').next().unwrap_or_default().to_owned();
+    let told = [Some(&*by.name), note].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let what = if to == State::Discarded { What::Discarded } else { What::Retried };
+    let noted = Note {
+        dead_letter: Some(letter.id.clone()),
+        detail: told,
+        ..Note::new(&letter.entity, &letter.key_text, what, &letter.integration, destination(letter))
+    };
+    [again(letter, to, message), journal::Op::Note(vec![noted]).into()]
+}
+
+fn destination(letter: &DeadLetter) -> &str {
+    letter.queue.rsplit('/').next().unwrap_or_default()
+}
+
+fn again(letter: &DeadLetter, to: State, message: Message) -> Op {
     let mut message = Message {
         // The first one's id would be dropped as a duplicate, and so would that of one that was taken back meanwhile.
         id: format!(
@@ -63,14 +85,6 @@ fn send(letter: &DeadLetter, to: State, message: Message, by: &Actor, note: Opti
         ..message
     };
     message.properties.retain(|(name, _)| name != DESTINATION);
-    message.properties.push((DESTINATION.to_owned(), Property::Text(destination.clone())));
-    let told = [Some(&*by.name), note].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    let what = if to == State::Discarded { What::Discarded } else { What::Retried };
-    let noted = Note {
-        dead_letter: Some(letter.id.clone()),
-        detail: told,
-        ..Note::new(&letter.entity, &letter.key_text, what, &letter.integration, &destination)
-    };
-    let send = QueueOp::Send { queue: topic(&letter.integration), messages: vec![message.into()] };
-    [send.into(), journal::Op::Note(vec![noted]).into()]
+    message.properties.push((DESTINATION.to_owned(), Property::Text(destination(letter).to_owned())));
+    QueueOp::Send { queue: topic(&letter.integration), messages: vec![message.into()] }.into()
 }

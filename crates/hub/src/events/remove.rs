@@ -57,7 +57,7 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
     }
     let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
     let forget = ledger::Op::Remove { system, entity, keys: vec![key.clone()] };
-    Ok(Verdict::Done(Done { more: vec![forget.into()], ..Done::nothing(Some(key), "deleted") }))
+    Ok(Verdict::Done(Done { more: vec![forget.into()], asked: true, ..Done::nothing(Some(key), "deleted") }))
 }
 
 /// The row that the source has under the key of one that was deleted there: another one, which an event that comes late

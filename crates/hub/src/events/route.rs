@@ -318,9 +318,7 @@ impl Route {
         let named = columns.iter().map(|name| Column { name: name.as_str().into(), ty: Type::Unknown }).collect();
         let value = |column: &String| signal.values.iter().find(|(name, _)| name == column).map(|(_, v)| v.clone());
         let values = columns.iter().map(|column| value(column).unwrap_or(Value::Blank)).collect();
-        let row = Row::new(Schema::new(named), values);
-        let batch = Batch::from_rows(row.schema().clone(), [&row]);
-        self.pair.read.key(batch.row(0), &self.pair.read.bind(row.schema()).ok()?)
+        self.key_of(&Row::new(Schema::new(named), values))
     }
 
     async fn fetch(&self, id: &Value) -> Result<Brought, Fault> {
@@ -380,6 +378,12 @@ impl Route {
         Ok(Read::Mapped(Box::new(Mapped { key, record, wanted, content_hash })))
     }
 
+    /// The entity's key of a row, as far as it can be read.
+    pub fn key_of(&self, row: &Row) -> Option<Key> {
+        let batch = Batch::from_rows(row.schema().clone(), [row]);
+        self.pair.read.key(batch.row(0), &self.pair.read.bind(row.schema()).ok()?)
+    }
+
     /// The version of a record, and its type, where a late, older event is not to be written.
     pub fn version<'r>(&self, record: &'r Row) -> Option<(&'r Value, &Type)> {
         let at = self.version?;
@@ -425,6 +429,11 @@ impl Route {
             None => Json::Object(key?),
         };
         Some((body, session))
+    }
+
+    /// Whether events of several rows are in one session.
+    pub fn shares_sessions(&self) -> bool {
+        self.ordered_by != Ordered::ByRow
     }
 
     /// The session of events of the row with this id, where events name rows by ids.

@@ -4,13 +4,12 @@
 //! not have, and for which nothing waits, is sent as an event of the hub's own. Where the source has no webhooks, this is
 //! how events come in at all.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use definition::{Event, Pattern, Project};
 use jiff::{SignedDuration, Timestamp};
-use record::{Key, Page, ReadKind, Row};
+use record::{Key, Page, ReadKind, Row, Unreadable};
 use store::journal::{self, Note, What};
 use store::ledger;
 use store::queue::{Message, Op as QueueOp, Property};
@@ -32,6 +31,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The stream of the cursor that says how far the last sweep came.
 const STREAM: &str = "sweep";
 
+#[derive(Clone)]
 pub(crate) struct Sweep {
     pub project: Arc<Project>,
     pub systems: Arc<dyn Systems + Send + Sync>,
@@ -41,8 +41,8 @@ pub(crate) struct Sweep {
     pub retyped: watch::Sender<u64>,
 }
 
-/// What is sent for rows that should have come, by destination and session.
-type Sends = BTreeMap<(String, String), Vec<Op>>;
+/// What is sent for rows that should have come, one for each row and destination.
+type Sends = Vec<Vec<Op>>;
 
 impl Sweep {
     fn event(&self) -> &Event {
@@ -62,7 +62,9 @@ impl Sweep {
             let now = self.store.clock().now();
             let rest = last.map_or(Duration::ZERO, |last| {
                 let due = last.checked_add(SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX));
-                due.ok().and_then(|due| due.duration_since(now).try_into().ok()).unwrap_or_default()
+                let rest: Option<Duration> = due.ok().and_then(|due| due.duration_since(now).try_into().ok());
+                // Not longer than that where the clock was set back.
+                rest.unwrap_or_default().min(every)
             });
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
@@ -127,9 +129,10 @@ impl Sweep {
             }
             let Some(cursor) = &page.cursor else { continue };
             let mut sends = self.missing(&routes, &page).await?;
+            sends.extend(self.unreadable(&routes, &page).await?);
             sends.extend(self.deleted(&routes, &page).await?);
             missed += sends.len() as u64;
-            let mut ops: Vec<Op> = sends.into_values().flatten().collect();
+            let mut ops: Vec<Op> = sends.into_iter().flatten().collect();
             ops.push(self.reached(cursor));
             patience::commit(&self.store, ops).await?;
         }
@@ -163,15 +166,35 @@ impl Sweep {
     }
 
     async fn find(&self, routes: &[(&String, Route)], rows: &[Row]) -> Result<Sends, Stopped> {
-        let mut found = BTreeMap::new();
+        let mut found = Sends::new();
         for (to, route) in routes {
             for row in rows {
-                if let Some((session, send)) = self.send(to, route, &route.with_lines(row.clone()).await?).await? {
-                    found.insert(((*to).clone(), session), send);
-                }
+                found.extend(self.send(to, route, &route.with_lines(row.clone()).await?).await?);
             }
         }
         Ok(found)
+    }
+
+    /// The messages for rows that cannot be read: each is a dead letter once its delivery has said so too.
+    async fn unreadable(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
+        let mut sends = Sends::new();
+        for Unreadable { row, fault } in &page.unreadable {
+            for (to, route) in routes {
+                let Some((body, session)) = route.names(row) else {
+                    tracing::warn!(
+                        integration = self.integration, code = %fault.code, what = fault.what, "do" = fault.fix,
+                        "{}: a row of {} cannot be read, and nothing says which one: {fault}",
+                        self.integration, route.pair.from
+                    );
+                    break;
+                };
+                let queue = subscription(&self.integration, to);
+                if !self.is_covered(route, &queue, &session, &body, Found::Changed(None)).await? {
+                    sends.push(self.message(to, route, route.key_of(row).as_ref(), body, session));
+                }
+            }
+        }
+        Ok(sends)
     }
 
     /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote.
@@ -199,16 +222,16 @@ impl Sweep {
                         Err(_) => continue,
                     },
                 };
-                if (is_there || held) && !self.is_covered(route, &queue, &session, Found::Deleted).await? {
-                    let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
-                    sends.insert(((*to).clone(), session.clone()), self.message(to, route, &key, body, session));
+                let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
+                if (is_there || held) && !self.is_covered(route, &queue, &session, &body, Found::Deleted).await? {
+                    sends.push(self.message(to, route, Some(&key), body, session));
                 }
             }
         }
         Ok(sends)
     }
 
-    async fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<(String, Vec<Op>)>, Stopped> {
+    async fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<Vec<Op>>, Stopped> {
         let trigger = &self.event().trigger;
         let (key, content) = match route.map(row, &[])? {
             Read::LeftOut { .. } => return Ok(None),
@@ -229,7 +252,7 @@ impl Sweep {
         };
         let Some((body, session)) = route.names(row) else { return Ok(None) };
         let queue = subscription(&self.integration, to);
-        if self.is_covered(route, &queue, &session, Found::Changed(content)).await? {
+        if self.is_covered(route, &queue, &session, &body, Found::Changed(content)).await? {
             return Ok(None);
         }
         // What a dead letter holds its row for is known already. Only what has changed since waits behind it.
@@ -237,18 +260,24 @@ impl Sweep {
         if hold.by.is_some() && hold.row == Some(row_hash(row)) {
             return Ok(None);
         }
-        let ops = self.message(to, route, &key, body, session.clone());
-        Ok(Some((session, ops)))
+        Ok(Some(self.message(to, route, Some(&key), body, session)))
     }
 
     /// Whether something waits that brings what was found. What is being delivered may have read the row before it changed.
-    async fn is_covered(&self, route: &Route, queue: &str, session: &str, found: Found) -> Result<bool, Stopped> {
+    async fn is_covered(
+        &self,
+        route: &Route,
+        queue: &str,
+        session: &str,
+        body: &serde_json::Value,
+        found: Found,
+    ) -> Result<bool, Stopped> {
         let waiting = self.store.session_waiting(queue, session, covers::LOOKED_AT)?;
-        Ok(covers::covers(route, &waiting, found).await)
+        Ok(covers::covers(route, &waiting, body, found).await)
     }
 
-    /// An event of the hub's own for one destination, and the note of it.
-    fn message(&self, to: &str, route: &Route, key: &Key, body: serde_json::Value, session: String) -> Vec<Op> {
+    /// An event of the hub's own for one destination, and the note of it where its key can be told.
+    fn message(&self, to: &str, route: &Route, key: Option<&Key>, body: serde_json::Value, session: String) -> Vec<Op> {
         let message = Message {
             integration: Some(self.integration.clone()),
             entity: Some(route.pair.entity.name.to_string()),
@@ -260,10 +289,10 @@ impl Sweep {
             ..Message::default()
         };
         let send = QueueOp::Send { queue: topic(&self.integration), messages: vec![message.into()] };
-        let note = Note {
-            session: Some(session.clone()),
+        let note = key.map(|key| Note {
+            session: Some(session),
             ..Note::new(&route.pair.entity.name, &key.to_string(), What::Swept, &self.integration, to)
-        };
-        vec![send.into(), journal::Op::Note(vec![note]).into()]
+        });
+        [send.into()].into_iter().chain(note.map(|note| journal::Op::Note(vec![note]).into())).collect()
     }
 }

@@ -68,6 +68,8 @@ struct Story {
     to_send: VecDeque<Event>,
     acknowledged: Vec<Event>,
     checker: Checker,
+    /// How many customers there are. Of a single one more waits than a hub takes at once.
+    keys: u64,
 }
 
 fn one_story(seed: u64) {
@@ -90,7 +92,9 @@ fn one_story(seed: u64) {
     );
     let erp = Erp::new(&stage, runtime, handle);
     let checker = Checker::new(seed, &["events/buyers/subscriptions/erp", "events/buyers/subscriptions/warehouse"]);
-    let mut story = Story { seed, stage, erp, chance, to_send: VecDeque::new(), acknowledged: Vec::new(), checker };
+    let keys = 1 + chance.below(4);
+    let (to_send, acknowledged) = (VecDeque::new(), Vec::new());
+    let mut story = Story { seed, stage, erp, chance, to_send, acknowledged, checker, keys };
     story.stage.start();
     let mut said = 0;
     for _ in 0..8 {
@@ -122,7 +126,7 @@ impl Story {
         let before = self.chance.below(4);
         for at in 0..=1 + self.chance.below(4) {
             *said += 1;
-            let key = format!("C-{}", self.chance.below(4));
+            let key = format!("C-{}", self.chance.below(self.keys));
             self.to_send.push_back(Event { number: *said, key, poison: self.chance.below(8) == 0 });
             self.send();
             if kill && at == before {

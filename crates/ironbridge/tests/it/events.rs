@@ -61,6 +61,63 @@ fn wait_while_the_hub_or_the_destination_is_down_and_then_come_once_each() {
 }
 
 #[test]
+fn what_asks_nobody_says_nothing_of_an_outage() {
+    use emulator::samples::erp::Trouble;
+    let (mut stage, _runtime, erp) = to_the_erp(&EVENTS.replace("hold_key", "hold_key\nretry: { for: 2 seconds }"));
+    stage.start();
+    stage.account("C-1", "First", 1);
+    stage.until("the row", || erp.rows().len() == 1 && stage.waiting_for("erp") == 0);
+    erp.trouble(Trouble::Down);
+    stage.account("C-1", "Second", 1);
+    stage.until("the outage", || stage.say(&["status"]).contains("erp down since"));
+    // Rows come that the trigger does not want, one after the other: the ERP is not asked about them.
+    for number in 0..20 {
+        stage.account(&format!("N-{number}"), "No credit", 0);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    stage.until("the others", || stage.waiting_for("erp") == 1);
+    assert!(!stage.log().contains("takes events again"), "{}", stage.log());
+    let peeked = stage.json(&["queue", "peek", "buyers"]);
+    assert_eq!(peeked[0]["deliveries"], 0, "waiting costs nothing: {peeked:#}");
+    assert_eq!(stage.json(&["dead-letters", "list"]), Json::Array(Vec::new()));
+    erp.trouble(Trouble::None);
+    stage.until("the row", || erp.rows()[0]["name"] == "Second" && stage.waiting_for("erp") == 0);
+    stage.until("the end of the outage", || !stage.say(&["status"]).contains("down"));
+}
+
+#[test]
+fn an_outage_ends_with_what_it_held_back() {
+    let mut stage = Stage::new();
+    let (there, away) = (stage.warehouse(), stage.warehouse().with_extension("away"));
+    std::fs::rename(&there, &away).unwrap();
+    stage.start();
+    stage.account("C-1", "During", 1);
+    stage.until("the outage", || stage.say(&["status"]).contains("warehouse down since"));
+    // It is purged under its lock, and released into nothing; or between two probes.
+    stage.until("an empty queue", || {
+        stage.say(&["queue", "purge", "buyers", "--yes"]);
+        stage.waiting() == 0
+    });
+    stage.until("the end of the outage", || !stage.say(&["status"]).contains("down"));
+    std::fs::rename(&away, &there).unwrap();
+}
+
+#[test]
+fn a_row_that_the_other_side_does_not_permit_is_a_dead_letter_once_others_get_through() {
+    let (mut stage, _runtime, erp) = to_the_erp(EVENTS);
+    stage.start();
+    stage.account("C-1", "Sealed", 1);
+    stage.until("the outage", || stage.say(&["status"]).contains("erp down since"));
+    stage.account("C-2", "Open", 1);
+    stage.account("C-3", "Open too", 1);
+    stage.until("those behind it", || erp.rows().len() == 2);
+    stage.until("its dead letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().len() == 1);
+    let letter = stage.json(&["dead-letters", "list"])[0].clone();
+    assert_eq!((letter["key"].as_str(), letter["code"].as_str()), (Some("C-1"), Some("IB0503")), "{letter:#}");
+    stage.until("quiet", || stage.waiting_for("erp") == 0 && !stage.say(&["status"]).contains("down"));
+}
+
+#[test]
 fn a_kill_between_the_effect_and_its_record_writes_nothing_twice() {
     let mut stage = Stage::new();
     stage.start_with("sink.after=abort");

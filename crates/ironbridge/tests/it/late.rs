@@ -9,14 +9,14 @@ use crate::support::http_with;
 
 const KEYED: &str = "webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }\nowner:";
 
-fn post(stage: &Stage, event: &Json) {
+pub fn post(stage: &Stage, event: &Json) {
     let url = format!("http://{}", stage.address);
     let refused = http_with(&url, "POST", "/webhooks/buyers", "x-hub-key: local-key\r\n", &event.to_string());
     assert_eq!(refused, "");
 }
 
 /// A stage where the finance system posts its customers as they are.
-fn posted(events: &str) -> Stage {
+pub fn posted(events: &str) -> Stage {
     let events = events
         .replace("from: dynamics", "from: finance")
         .replace(", columns: [name, creditlimit, emailaddress1], if: '=credit_limit > 0'", "");
@@ -25,7 +25,7 @@ fn posted(events: &str) -> Stage {
     stage
 }
 
-fn customer(number: &str, name: &str, parent: Option<&str>, changed: &str) -> Json {
+pub fn customer(number: &str, name: &str, parent: Option<&str>, changed: &str) -> Json {
     json!({ "customer_no": number, "company_name": name, "contact_email": null, "credit_limit": "5.00",
             "terms_code": "30", "parent_no": parent, "updated_at": format!("2026-11-26T09:00:0{changed}Z") })
 }
@@ -50,6 +50,17 @@ fn what_something_newer_has_overtaken_changes_nothing() {
     post(&stage, &customer("C-1", "Third", None, "9"));
     stage.until("the newest", || stage.buyers()[0] == "C-1 Third 5");
     assert_eq!(stage.effects("C-1"), 2);
+}
+
+/// Nobody gives these events an id, and the warehouse notes what each has done.
+#[test]
+fn a_row_that_is_said_to_be_again_what_it_was_is_written_again() {
+    let mut stage = posted(EVENTS);
+    stage.start();
+    for (changed, name) in ["First", "Second", "First", "Second"].into_iter().enumerate() {
+        post(&stage, &customer("C-1", name, None, &changed.to_string()));
+        stage.until(name, || stage.buyers() == [format!("C-1 {name} 5")]);
+    }
 }
 
 #[test]

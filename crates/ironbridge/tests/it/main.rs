@@ -25,6 +25,7 @@ mod flows;
 mod forms;
 mod full_disk;
 mod gone;
+mod held;
 mod kills;
 mod late;
 mod lines;

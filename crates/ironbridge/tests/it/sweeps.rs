@@ -54,6 +54,33 @@ fn an_event_that_reads_the_row_brings_what_came_after_it() {
 }
 
 #[test]
+fn an_event_of_another_row_hides_no_change_where_rows_share_an_order() {
+    let stage = paused_with_one_that_waits(&format!("{EVENTS}order_by: name\n"), r#"{ "name": "Heard" }"#);
+    stage.account("C-2", "Unheard", 2);
+    stage.until("what the sweep sends", || stage.waiting() == 2);
+    // Each is sent once, and not again by the next sweep.
+    stage.account("C-3", "Unheard too", 3);
+    stage.until("what the sweep sends", || stage.waiting() == 3);
+    stage.say(&["resume", "buyers"]);
+    stage.until("all of them", || {
+        stage.buyers() == ["C-1 Heard 1", "C-2 Unheard 2", "C-3 Unheard too 3"] && stage.waiting() == 0
+    });
+}
+
+#[test]
+fn rows_that_share_an_order_are_all_found_in_one_sweep() {
+    let mut stage = Stage::with(&format!("{EVENTS}sweep: every 1 second\norder_by: name\n"));
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.kill();
+    for number in 1..4 {
+        stage.account(&format!("C-{number}"), "Unheard", number);
+    }
+    stage.start();
+    stage.until("all of them", || stage.buyers() == ["C-1 Unheard 1", "C-2 Unheard 2", "C-3 Unheard 3"]);
+}
+
+#[test]
 fn an_update_that_waits_hides_no_deletion() {
     let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
     let stage = paused_with_one_that_waits(&events, r#"{ "name": "Heard" }"#);
@@ -82,6 +109,49 @@ fn a_change_behind_a_dead_letter_is_not_discarded_with_it() {
     let id = letters()[0]["id"].as_str().unwrap().to_owned();
     stage.say(&["dead-letters", "discard", &id]);
     stage.until("the better row", || stage.buyers() == ["C-1 Better 2", "C-2 Other 3"] && stage.waiting() == 0);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_a_dead_letter_and_not_passed_over() {
+    let events =
+        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
+    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let now = jiff::Timestamp::now();
+    stage.world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES ('C-9', CAST(x'41ff' AS TEXT), '5', '{now}')"
+    ));
+    let letters = || stage.json(&["dead-letters", "list"]).as_array().unwrap().clone();
+    stage.until("the dead letter", || letters().len() == 1);
+    assert!(letters()[0]["what"].as_str().unwrap().contains("company_name"), "{:#}", letters()[0]);
+    let now = jiff::Timestamp::now();
+    stage
+        .world
+        .sql(&format!("UPDATE customers SET company_name = 'Acme', updated_at = '{now}' WHERE customer_no = 'C-9'"));
+    stage.say(&["dead-letters", "retry", letters()[0]["id"].as_str().unwrap()]);
+    stage.until("the row", || stage.buyers().contains(&"C-9 Acme 5".to_owned()) && stage.waiting() == 0);
+}
+
+/// Nobody gives these events an id, and the warehouse notes what each has done.
+#[test]
+fn a_row_that_is_again_what_it_was_is_written_again() {
+    let events =
+        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
+    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let named = |name: &str| {
+        let now = jiff::Timestamp::now();
+        stage.world.sql(&format!(
+            "BEGIN; DELETE FROM customers WHERE customer_no = 'C-9';
+             INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES ('C-9', '{name}', '5', '{now}'); COMMIT"
+        ));
+        stage.until(name, || stage.buyers().contains(&format!("C-9 {name} 5")));
+    };
+    for name in ["First", "Second", "First", "Second"] {
+        named(name);
+    }
 }
 
 #[test]

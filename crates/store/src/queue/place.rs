@@ -88,6 +88,14 @@ pub(crate) fn locked(tx: &mut Tx<'_>, queue: i64, count: usize) {
     tx.count(Count::Messages { queue, state: Place::Locked }, count as i64);
 }
 
+/// All that was deferred in a session that somebody holds is ready again, however much that is.
+pub(crate) fn put_back(tx: &mut Tx<'_>, queue: i64, session: i64) -> rusqlite::Result<usize> {
+    let count = tx.run("UPDATE message SET state = 0 WHERE session = ?1 AND session > 0 AND state = 3", [session])?;
+    tx.count(Count::Messages { queue, state: Place::Deferred }, -(count as i64));
+    tx.count(Count::Messages { queue, state: Place::Ready }, count as i64);
+    Ok(count)
+}
+
 /// Locked messages of no session leave their queue together, and their bodies with them. *Shape*: sorted by number, and
 /// all that the queue has between the first and the last.
 pub(crate) fn leave_together(tx: &mut Tx<'_>, heads: &[Head]) -> rusqlite::Result<()> {

@@ -129,6 +129,13 @@ pub(crate) fn set_state(
     Ok(OpResult::Done)
 }
 
+pub(crate) fn put_back(tx: &mut Tx<'_>, path: &str, token: SessionToken) -> Result<OpResult, Fail> {
+    let queue = with_sessions(tx, path)?;
+    held(tx, &queue, token)?;
+    let count = place::put_back(tx, queue.id, token.session)?;
+    Ok(OpResult::Count(count as u64))
+}
+
 pub(crate) fn release(tx: &mut Tx<'_>, path: &str, token: SessionToken) -> Result<OpResult, Fail> {
     let queue = with_sessions(tx, path)?;
     held(tx, &queue, token)?;

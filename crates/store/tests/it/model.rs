@@ -67,6 +67,7 @@ impl Pair {
             84..92 if self.model.sessions => self.accept(a),
             92..94 if self.model.sessions => self.release(a),
             94..97 if self.model.sessions => self.note(a, b),
+            100..104 if self.model.sessions => self.put_back(a),
             97..99 => {
                 self.fate = None;
                 self.bench.reopen("");
@@ -315,6 +316,22 @@ impl Pair {
         if held {
             self.model.end(&name, false);
         }
+    }
+
+    fn put_back(&mut self, a: u8) {
+        let Some((name, token)) = self.some_session(a) else { return };
+        let Some(answer) = self.commit(Op::PutBack { queue: "q".into(), session: token }) else { return };
+        let deferred = |known: &&mut Known| known.session.as_ref() == Some(&name) && known.place == Place::Deferred;
+        if !self.holds(&name, token) {
+            assert!(matches!(answer, None | Some(Err(Error::Refused { .. }))), "{answer:?}");
+            return;
+        }
+        let mut count = 0;
+        for known in self.model.messages.iter_mut().filter(deferred) {
+            known.place = Place::Ready;
+            count += 1;
+        }
+        assert!(answer.is_none_or(|answer| answer.unwrap() == OpResult::Count(count)));
     }
 
     /// Renews a session or notes something with it.

@@ -2,9 +2,9 @@
 
 use definition::Payload;
 use record::Key;
-use store::dead_letters::{self, DeadLetterId, Filter, State};
-use store::queue::{Delivery, LockToken, Op as QueueOp, Place, Problem, SessionToken};
-use store::{Op, ledger};
+use store::dead_letters::{self, DeadLetter, DeadLetterId, State};
+use store::queue::{Delivery, LockToken, Op as QueueOp, Problem, SessionToken};
+use store::{Op, Refusal, ledger};
 
 use super::{Lane, Next};
 use crate::error::Error;
@@ -29,48 +29,55 @@ impl Lane {
         hold: &mut Hold,
     ) -> Result<Next, Error> {
         let (to, entity) = (self.to.clone(), route.pair.entity.name.to_string());
-        let mut ops = vec![self.complete(delivery.token)];
+        let asked = done.asked;
         let about = About { integration: &self.integration, to: &self.to, entity: &entity, delivery };
+        let mut ops = vec![self.complete(delivery.token)];
         ops.extend(about.done(&done));
         if let Some(entry) = done.entry {
             ops.push(ledger::Op::Put { system: to.clone(), entity: entity.clone(), entries: vec![entry] }.into());
         }
         ops.extend(done.more);
-        let resumes = delivery.message.op.as_deref() == Some(letters::RESUME);
-        if let Some(id) = retry_of.clone().filter(|_| !resumes) {
-            ops.push(match done.what {
-                version::OLDER => change(id, State::Retrying, State::Superseded, Some("something newer was delivered")),
-                _ => change(id, State::Retrying, State::Resolved, None),
-            });
-        }
-        if let Some(key) = &done.key {
-            for id in self.overtaken(key, retry_of.as_ref())? {
-                ops.push(change(id, State::Open, State::Superseded, Some("a later event of the row was delivered")));
-            }
-        }
         let key = done.key.as_ref().map(Key::to_string).unwrap_or_default();
         tracing::debug!(integration = self.integration, "{entity} {key} to {to}: {}", done.what);
-        if !frees {
-            patience::commit(&self.store, ops).await?;
-            return Ok(Next::More);
+        let resumes = delivery.message.op.as_deref() == Some(letters::RESUME);
+        if hold.looked.take().is_some() {
+            ops.push(self.note(session, hold));
         }
-        // What it held goes back to its place, all in the same commit. Somebody may have purged some of it.
-        let held = std::mem::take(&mut hold.waiting);
-        let mut waiting = Vec::with_capacity(held.len());
-        for seq in held {
-            let found = self.store.peek(&self.queue, seq, 1)?.unwrap_or_default();
-            waiting
-                .extend(found.first().filter(|one| one.seq == seq && one.place == Place::Deferred).map(|one| one.seq));
+        loop {
+            let (mut all, mut frees) = (ops.clone(), frees);
+            if let Some(letter) =
+                retry_of.as_ref().filter(|_| !resumes).map(|id| self.letter(id)).transpose()?.flatten()
+                && letter.state.is_waiting()
+            {
+                all.push(match done.what {
+                    version::OLDER => change(&letter, State::Superseded, Some("something newer was delivered")),
+                    _ => change(&letter, State::Resolved, None),
+                });
+            }
+            for letter in self.waiting(done.key.as_ref().filter(|_| done.whole))? {
+                if Some(&letter.id) == retry_of.as_ref() {
+                    continue;
+                }
+                all.push(change(&letter, State::Superseded, Some("a later event of the row was delivered")));
+                match hold.by == Some(letter.seq) {
+                    true => frees = true,
+                    false => all.extend(self.let_go(&letter)?),
+                }
+            }
+            if frees {
+                all.extend(self.put_back(session));
+                all.push(QueueOp::ReleaseSession { queue: self.queue.clone(), session }.into());
+            }
+            match patience::commit(&self.store, all).await {
+                Err(error) if is_dealt_with(&error) => {}
+                Ok(_) if frees => {
+                    *hold = Hold::default();
+                    return Ok(Next::Released { asked });
+                }
+                Ok(_) => return Ok(Next::More { asked }),
+                Err(error) => return Err(error.into()),
+            }
         }
-        *hold = Hold::default();
-        let receive = |seqs| QueueOp::ReceiveDeferred { queue: self.queue.clone(), session: Some(session), seqs };
-        for chunk in waiting.chunks(1000) {
-            ops.push(receive(chunk.to_vec()).into());
-        }
-        ops.push(self.note(session, hold));
-        ops.push(QueueOp::ReleaseSession { queue: self.queue.clone(), session }.into());
-        patience::commit(&self.store, ops).await?;
-        Ok(Next::Released)
     }
 
     /// Gives up on a message, and holds what comes after it where the definition says so.
@@ -98,48 +105,72 @@ impl Lane {
             problem.what
         );
         let about = About { integration: name, to: &self.to, entity, delivery };
-        // One dead letter for a row: what fails once more is told there. What was sent is only in its own message.
-        let fetched = self.defined().1.payload == Payload::Fetch;
-        let known = match &key {
-            Some(key) if fetched && retry_of.is_none() => self.overtaken(key, None)?.pop(),
-            _ => None,
-        };
-        let id = retry_of.or(known);
-        let note = about.dead(key.as_ref(), id.as_ref(), &problem);
-        let mut ops = match id {
-            Some(id) => {
-                let again = dead_letters::Op::Again { id, problem };
-                let mut ops = vec![self.complete(delivery.token), again.into()];
-                // It may have read the row otherwise than the first time.
-                ops.extend(hold.by.is_some().then(|| self.note(session, hold)));
-                ops
-            }
-            None => {
-                let dead = QueueOp::DeadLetter { queue: self.queue.clone(), token: delivery.token, key, problem };
-                let mut ops: Vec<Op> = vec![dead.into()];
-                if self.defined().1.hold_key {
-                    hold.by = Some(delivery.seq);
-                    ops.push(self.note(session, hold));
+        let looked = hold.looked.take().is_some();
+        loop {
+            let id = match &retry_of {
+                Some(id) => self.letter(id)?.map(|letter| letter.id),
+                None => self.told_already(delivery, key.as_ref())?,
+            };
+            let note = about.dead(key.as_ref(), id.as_ref(), &problem);
+            let problem = problem.clone();
+            let mut ops = match id {
+                Some(id) => {
+                    // It may have read the row otherwise than the first time.
+                    vec![self.complete(delivery.token), dead_letters::Op::Again { id, problem }.into()]
                 }
-                ops
+                None => {
+                    let (queue, token, key) = (self.queue.clone(), delivery.token, key.clone());
+                    hold.by = self.defined().1.hold_key.then_some(delivery.seq);
+                    vec![QueueOp::DeadLetter { queue, token, key, problem }.into()]
+                }
+            };
+            ops.extend((looked || hold.by.is_some()).then(|| self.note(session, hold)));
+            ops.extend(note);
+            match patience::commit(&self.store, ops).await {
+                Err(error) if is_dealt_with(&error) => {}
+                done => return Ok(done.map(drop)?),
             }
-        };
-        ops.extend(note);
-        patience::commit(&self.store, ops).await?;
-        Ok(())
+        }
     }
 
-    /// The dead letters of this row here that a delivery has made out of date.
-    fn overtaken(&self, key: &Key, but: Option<&DeadLetterId>) -> Result<Vec<DeadLetterId>, store::Error> {
-        let waiting = self.store.dead_letters_waiting()?.iter().any(|(name, _)| *name == self.integration);
-        if !waiting {
-            return Ok(Vec::new());
+    /// One dead letter for a row: what fails once more is told in the one that waits. What was sent is only in its own
+    /// message, and another row that has come to the same key is in none but its own.
+    fn told_already(&self, delivery: &Delivery, key: Option<&Key>) -> Result<Option<DeadLetterId>, store::Error> {
+        if self.defined().1.payload != Payload::Fetch {
+            return Ok(None);
         }
-        let filter =
-            Filter { integration: Some(self.integration.clone()), states: vec![State::Open], ..Filter::default() };
-        let found = self.store.dead_letters(&filter, 1000)?.into_iter();
-        let mine = found.filter(|l| l.key.as_ref() == Some(key) && l.queue == self.queue && Some(&l.id) != but);
-        Ok(mine.map(|letter| letter.id).collect())
+        for letter in self.waiting(key)?.into_iter().filter(|letter| letter.state == State::Open) {
+            let message = self.store.dead_letter_message(&letter.id)?;
+            if message.is_some_and(|message| message.session == delivery.message.session) {
+                return Ok(Some(letter.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The dead letters here that wait, of the row with this key.
+    fn waiting(&self, key: Option<&Key>) -> Result<Vec<DeadLetter>, store::Error> {
+        let Some(key) = key else { return Ok(Vec::new()) };
+        let mut found = self.store.dead_letters_of(&self.integration, key)?;
+        found.retain(|letter| letter.queue == self.queue);
+        Ok(found)
+    }
+
+    pub(super) fn letter(&self, id: &DeadLetterId) -> Result<Option<DeadLetter>, store::Error> {
+        Ok(self.store.dead_letters_like(id.as_str())?.into_iter().find(|letter| letter.id == *id))
+    }
+
+    /// What lets the session of a dead letter go on, where that is another one and is held by it.
+    fn let_go(&self, letter: &DeadLetter) -> Result<Option<Op>, store::Error> {
+        let Some(message) = self.store.dead_letter_message(&letter.id)? else { return Ok(None) };
+        let Some(session) = &message.session else { return Ok(None) };
+        let hold = Hold::read(self.store.session_state(&self.queue, session)?.as_deref());
+        Ok((hold.by == Some(letter.seq)).then(|| letters::go_on(letter, message)))
+    }
+
+    /// What is held goes back to its place.
+    pub(super) fn put_back(&self, session: SessionToken) -> [Op; 2] {
+        [QueueOp::PutBack { queue: self.queue.clone(), session }.into(), self.note(session, &Hold::default())]
     }
 
     pub(super) fn complete(&self, token: LockToken) -> Op {
@@ -151,6 +182,12 @@ impl Lane {
     }
 }
 
-fn change(id: DeadLetterId, seen: State, to: State, note: Option<&str>) -> Op {
+fn change(letter: &DeadLetter, to: State, note: Option<&str>) -> Op {
+    let (id, seen) = (letter.id.clone(), letter.state);
     dead_letters::Op::Change { id, seen, to, by: None, note: note.map(str::to_owned) }.into()
+}
+
+/// Somebody has dealt with a dead letter just now: it is looked at once more.
+fn is_dealt_with(error: &store::Error) -> bool {
+    matches!(error.refusal(), Some(Refusal::DeadLetterState { .. } | Refusal::NoDeadLetter { .. }))
 }
