@@ -1,6 +1,6 @@
 //! Rows that a mapping takes over as they are: nothing of them has to be made.
 
-use record::{Batch, EntityField, Type, ValueRef};
+use record::{Batch, EntityField, Kinds, Type, ValueRef};
 
 use crate::read::ReadMapping;
 
@@ -47,42 +47,54 @@ impl Plain {
     /// is a blank, and a decimal that is written with fewer zeros. `binding` is that of [`ReadMapping::bind`]. The `where:`
     /// of the mapping is not looked at.
     pub fn takes(&self, rows: &Batch, count: usize, binding: &[usize]) -> bool {
-        self.fields.iter().all(|field| field.takes(rows.column(binding[field.column]).take(count)))
+        self.fields.iter().all(|field| {
+            let column = binding[field.column];
+            field.surely_takes(rows.kinds(column, count)) || field.takes(rows.column(column).take(count))
+        })
     }
 }
 
 impl Field {
-    /// Whether it takes each of these values as it is: column by column, so that what it is is asked once.
-    fn takes<'v>(&self, mut values: impl Iterator<Item = ValueRef<'v>>) -> bool {
+    /// Whether it takes values of these kinds as they are, whatever they are: most columns are seen by that alone.
+    fn surely_takes(&self, kinds: Kinds) -> bool {
+        let Kinds { blank, text, unusual, whole, decimal, date, other } = kinds;
+        if other || (blank && self.needed) {
+            return false;
+        }
+        let numbers = |places: u32| text.is_none() && !date && decimal.is_none_or(|most| most <= places);
         match &self.ty {
-            Type::Text { max_length } | Type::Multiline { max_length } if self.pattern.is_none() => {
-                let (max, needed, is_key) =
-                    (max_length.map_or(usize::MAX, |max| max as usize), self.needed, self.is_key);
-                values.all(|value| match value {
-                    ValueRef::Blank | ValueRef::Text("") => !needed,
-                    ValueRef::Text(text) => {
-                        (text.len() <= max || text.chars().count() <= max) && !(is_key && is_white(text))
-                    }
-                    _ => false,
-                })
+            Type::Text { max_length } | Type::Multiline { max_length } => {
+                let (fits, is_text) = (text.unwrap_or(0) <= max(*max_length), !whole && decimal.is_none() && !date);
+                is_text && fits && self.pattern.is_none() && !(self.is_key && unusual)
             }
-            Type::WholeNumber => self.all(values, |value| fits(value, &Type::WholeNumber)),
-            Type::Date => self.all(values, |value| fits(value, &Type::Date)),
-            ty => self.all(values, |value| fits(value, ty)),
+            Type::WholeNumber => numbers(0) && decimal.is_none(),
+            Type::Decimal { scale } => numbers(scale.unwrap_or(u32::MAX)),
+            Type::Money => numbers(MONEY_PLACES),
+            Type::Date => text.is_none() && !whole && decimal.is_none(),
+            _ => false,
         }
     }
 
-    fn all<'v>(&self, mut values: impl Iterator<Item = ValueRef<'v>>, fits: impl Fn(ValueRef<'v>) -> bool) -> bool {
+    /// Whether it takes each of these values as it is.
+    fn takes<'v>(&self, mut values: impl Iterator<Item = ValueRef<'v>>) -> bool {
         values.all(|value| match value {
             ValueRef::Blank | ValueRef::Text("") => !self.needed,
             ValueRef::Text(text) => {
-                fits(value)
+                fits(value, &self.ty)
                     && !(self.is_key && is_white(text))
                     && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
             }
-            value => fits(value),
+            value => fits(value, &self.ty),
         })
     }
+}
+
+/// The places of an amount of money.
+const MONEY_PLACES: u32 = 4;
+
+/// *Unit*: characters, or bytes, of which there are never fewer.
+fn max(length: Option<u32>) -> usize {
+    length.map_or(usize::MAX, |max| max as usize)
 }
 
 fn is_white(text: &str) -> bool {
@@ -95,7 +107,7 @@ fn fits(value: ValueRef<'_>, ty: &Type) -> bool {
     let digits = |number: record::Decimal, most: u32| number.scale() <= most || number.normalize().scale() <= most;
     match (ty, value) {
         (Type::Text { max_length } | Type::Multiline { max_length }, ValueRef::Text(text)) => {
-            max_length.is_none_or(|max| text.len() <= max as usize || text.chars().count() <= max as usize)
+            text.len() <= max(*max_length) || text.chars().count() <= max(*max_length)
         }
         (Type::Person, ValueRef::Text(_))
         | (Type::WholeNumber | Type::Decimal { .. } | Type::Money, ValueRef::Int(_))
@@ -107,7 +119,7 @@ fn fits(value: ValueRef<'_>, ty: &Type) -> bool {
         | (Type::LocalDateTime, ValueRef::LocalDateTime(_))
         | (Type::Guid, ValueRef::Guid(_)) => true,
         (Type::Decimal { scale: Some(scale) }, ValueRef::Decimal(number)) => digits(number, *scale),
-        (Type::Money, ValueRef::Decimal(number)) => digits(number, 4),
+        (Type::Money, ValueRef::Decimal(number)) => digits(number, MONEY_PLACES),
         (Type::Float, ValueRef::Float(number)) => number.is_finite(),
         _ => false,
     }

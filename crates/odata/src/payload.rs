@@ -2,7 +2,7 @@
 //!
 //! *Source*: OData JSON Format 4.0: sections 3.1.1 (how much metadata), 7.1 (primitive values), 4.5 (control information).
 
-use std::fmt::Write;
+use std::io::Write;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -27,15 +27,44 @@ pub enum Metadata {
     Full,
 }
 
+/// What JSON is written into.
+pub trait Out {
+    fn put(&mut self, text: &str);
+}
+
+impl Out for String {
+    fn put(&mut self, text: &str) {
+        self.push_str(text);
+    }
+}
+
+impl Out for Vec<u8> {
+    #[inline]
+    fn put(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        // Most texts are short: two pieces of eight bytes, which may share some, are put down faster than so many as it is.
+        match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            (Some(first), Some(last)) if bytes.len() <= 16 => {
+                let start = self.len();
+                self.extend_from_slice(first);
+                self.truncate(start + bytes.len() - 8);
+                self.extend_from_slice(last);
+            }
+            _ => self.extend_from_slice(bytes),
+        }
+    }
+}
+
 /// A text in JSON's quotes.
-pub fn quoted(out: &mut String, text: &str) {
-    out.push('"');
+#[inline]
+pub fn quoted(out: &mut impl Out, text: &str) {
+    out.put("\"");
     if has_escaped(text.as_bytes()) {
         escaped(out, text)
     } else {
-        out.push_str(text)
+        out.put(text)
     }
-    out.push('"');
+    out.put("\"");
 }
 
 /// Whether any byte has to be escaped. Most texts are short and have none, which is seen of eight bytes at a time.
@@ -67,29 +96,29 @@ fn is_escaped(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
-fn escaped(out: &mut String, text: &str) {
+fn escaped(out: &mut impl Out, text: &str) {
     let mut start = 0;
     for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| is_escaped(*byte)) {
-        out.push_str(&text[start..at]);
+        out.put(&text[start..at]);
         match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            other => written(out, format_args!("\\u{other:04x}")),
+            b'"' => out.put("\\\""),
+            b'\\' => out.put("\\\\"),
+            b'\n' => out.put("\\n"),
+            b'\r' => out.put("\\r"),
+            b'\t' => out.put("\\t"),
+            other => out.put(&format!("\\u{other:04x}")),
         }
         start = at + 1;
     }
-    out.push_str(&text[start..]);
+    out.put(&text[start..]);
 }
 
 /// One value of a property. *Shape*: a blank is `null`; a date is midnight UTC.
 #[inline]
-pub fn value(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
+pub fn value(out: &mut Vec<u8>, value: ValueRef<'_>, ty: Edm, style: Style) {
     match value {
         ValueRef::Text(text) => quoted(out, text),
-        ValueRef::Blank => out.push_str("null"),
+        ValueRef::Blank => out.put("null"),
         ValueRef::Int(number) if !style.numbers_as_text => whole(out, number),
         ValueRef::Decimal(number) if !style.numbers_as_text => decimal(out, &number),
         ValueRef::Date(date) => day(out, date),
@@ -99,10 +128,10 @@ pub fn value(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
 }
 
 /// What a page has less often.
-fn rare(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
+fn rare(out: &mut Vec<u8>, value: ValueRef<'_>, ty: Edm, style: Style) {
     match value {
-        ValueRef::Blank | ValueRef::Rows(_) | ValueRef::Bytes(_) => out.push_str("null"),
-        ValueRef::Bool(yes) => out.push_str(if yes { "true" } else { "false" }),
+        ValueRef::Blank | ValueRef::Rows(_) | ValueRef::Bytes(_) => out.put("null"),
+        ValueRef::Bool(yes) => out.put(if yes { "true" } else { "false" }),
         ValueRef::Int(number) => {
             number_in(out, style.numbers_as_text && ty != Edm::Double, |out| whole(out, number));
         }
@@ -122,112 +151,147 @@ fn rare(out: &mut String, value: ValueRef<'_>, ty: Edm, style: Style) {
     }
 }
 
-fn quoted_guid(out: &mut String, guid: Uuid) {
-    out.push('"');
-    out.push_str(guid.hyphenated().encode_lower(&mut [0; 36]));
-    out.push('"');
+fn quoted_guid(out: &mut Vec<u8>, guid: Uuid) {
+    let mut text = [b'"'; 38];
+    guid.hyphenated().encode_lower(&mut text[1..37]);
+    out.extend_from_slice(&text);
 }
 
-fn written(out: &mut String, what: std::fmt::Arguments<'_>) {
-    // Writing into a text cannot fail.
+fn written(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+    // Writing into memory cannot fail.
     let _ = out.write_fmt(what);
 }
 
 /// A number, in quotes where it leaves as a text.
-fn number_in(out: &mut String, as_text: bool, write: impl FnOnce(&mut String)) {
+fn number_in(out: &mut Vec<u8>, as_text: bool, write: impl FnOnce(&mut Vec<u8>)) {
     if as_text {
-        out.push('"');
+        out.push(b'"');
     }
     write(out);
     if as_text {
-        out.push('"');
+        out.push(b'"');
     }
 }
 
-fn whole(out: &mut String, number: i64) {
-    // A page has thousands of numbers, and what the standard library formats passes through several calls each.
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut at = 0;
+    while at < pairs.len() {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
+    }
+    pairs
+};
+
+/// The last two digits of a number.
+#[inline]
+fn pair(number: u64) -> [u8; 2] {
+    PAIRS[(number % 100) as usize]
+}
+
+#[inline]
+fn whole(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
-        out.push('-');
+        out.push(b'-');
     }
-    padded(out, number.unsigned_abs(), 1);
+    digits(out, number.unsigned_abs());
 }
 
-/// At least so many digits.
-fn padded(out: &mut String, number: u64, least: usize) {
-    if number >= 100 || least > 2 {
-        padded(out, number / 100, least.saturating_sub(2).max(1));
-        pair(out, number % 100);
-    } else if number >= 10 || least == 2 {
-        pair(out, number);
-    } else {
-        digit(out, number);
-    }
-}
-
-#[inline]
-fn pair(out: &mut String, number: u64) {
-    digit(out, number / 10);
-    digit(out, number);
-}
-
-/// The last digit of a number.
-#[inline]
-fn digit(out: &mut String, number: u64) {
-    out.push(char::from(b'0' + (number % 10) as u8));
-}
-
-fn decimal(out: &mut String, number: &Decimal) {
-    let (Ok(digits), scale) = (u64::try_from(number.mantissa().unsigned_abs()), number.scale()) else {
-        let _ = write!(out, "{number}");
-        return;
-    };
-    if scale > 18 {
-        let _ = write!(out, "{number}");
-        return;
-    }
-    if number.is_sign_negative() && digits > 0 {
-        out.push('-');
-    }
-    match scale {
-        0 => padded(out, digits, 1),
-        // What money has, without a division that the processor takes long for.
-        1 => fraction(out, digits / 10, digits % 10, 1),
-        2 => fraction(out, digits / 100, digits % 100, 2),
-        scale => {
-            let one = 10u64.pow(scale);
-            fraction(out, digits / one, digits % one, scale);
+/// A page has thousands of numbers, and what the standard library formats passes through several calls each.
+fn digits(out: &mut Vec<u8>, number: u64) {
+    let (higher, [c, d]) = (number / 100, pair(number));
+    match number {
+        0..10 => out.push(d),
+        10..100 => out.extend_from_slice(&[c, d]),
+        100..1_000 => out.extend_from_slice(&[pair(higher)[1], c, d]),
+        1_000..10_000 => {
+            let [a, b] = pair(higher);
+            out.extend_from_slice(&[a, b, c, d]);
+        }
+        _ => {
+            digits(out, higher / 100);
+            let [a, b] = pair(higher);
+            out.extend_from_slice(&[a, b, c, d]);
         }
     }
 }
 
-fn fraction(out: &mut String, whole: u64, part: u64, digits: u32) {
-    padded(out, whole, 1);
-    out.push('.');
-    padded(out, part, digits as usize);
+fn decimal(out: &mut Vec<u8>, number: &Decimal) {
+    let (Ok(all), scale) = (u64::try_from(number.mantissa().unsigned_abs()), number.scale()) else {
+        return written(out, format_args!("{number}"));
+    };
+    if scale > 18 {
+        return written(out, format_args!("{number}"));
+    }
+    if number.is_sign_negative() && all > 0 {
+        out.push(b'-');
+    }
+    match scale {
+        0 => digits(out, all),
+        // What money has, without a division that the processor takes long for.
+        1 => {
+            digits(out, all / 10);
+            out.extend_from_slice(&[b'.', pair(all % 10)[1]]);
+        }
+        2 => {
+            digits(out, all / 100);
+            let [c, d] = pair(all);
+            out.extend_from_slice(&[b'.', c, d]);
+        }
+        scale => {
+            let one = 10u64.pow(scale);
+            digits(out, all / one);
+            written(out, format_args!(".{:01$}", all % one, scale as usize));
+        }
+    }
 }
 
 /// Midnight UTC.
-fn day(out: &mut String, date: Date) {
+fn day(out: &mut Vec<u8>, date: Date) {
     let Ok(year @ 0..=9999) = u64::try_from(date.year()) else {
-        let _ = write!(out, "\"{date}T00:00:00Z\"");
-        return;
+        return written(out, format_args!("\"{date}T00:00:00Z\""));
     };
-    out.push('"');
-    pair(out, year / 100);
-    pair(out, year % 100);
-    for part in [date.month(), date.day()] {
-        out.push('-');
-        pair(out, part.unsigned_abs().into());
-    }
-    out.push_str("T00:00:00Z\"");
+    let ([a, b], [c, d]) = (pair(year / 100), pair(year));
+    let [[e, f], [g, h]] = [date.month(), date.day()].map(|part| pair(part.unsigned_abs().into()));
+    out.extend_from_slice(&[b'"', a, b, c, d, b'-', e, f, b'-', g, h]);
+    out.extend_from_slice(b"T00:00:00Z\"");
 }
 
 /// What stands before each value of a row, made once for a page.
 pub struct Members<'a> {
     set: &'a EntitySet,
     style: Style,
-    /// `"sku":`, with the comma before it and its type, and the type of what follows.
-    names: Vec<(String, Edm)>,
+    names: Vec<Name>,
+}
+
+/// `"sku":`, with the comma before it and its type.
+struct Name {
+    text: String,
+    /// Its first bytes: so many are put down at once, and the rest of them taken back.
+    short: [u8; Name::SHORT],
+    /// The type of what follows.
+    ty: Edm,
+}
+
+impl Name {
+    const SHORT: usize = 32;
+
+    fn new(text: String, ty: Edm) -> Name {
+        let mut short = [0; Name::SHORT];
+        short.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+        Name { text, short, ty }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        if self.text.len() > Name::SHORT {
+            return out.put(&self.text);
+        }
+        let end = out.len() + self.text.len();
+        out.extend_from_slice(&self.short);
+        out.truncate(end);
+    }
 }
 
 impl<'a> Members<'a> {
@@ -241,26 +305,26 @@ impl<'a> Members<'a> {
             let mut text = String::from(if at > 0 || full { "," } else { "" });
             if full && !matches!(property.ty, Edm::String | Edm::Boolean | Edm::Double) {
                 let ty = property.ty.name().trim_start_matches("Edm.");
-                written(&mut text, format_args!("\"{}@odata.type\":\"#{ty}\",", property.name));
+                text.push_str(&format!("\"{}@odata.type\":\"#{ty}\",", property.name));
             }
-            written(&mut text, format_args!("\"{}\":", property.name));
-            (text, property.ty)
+            text.push_str(&format!("\"{}\":", property.name));
+            Name::new(text, property.ty)
         };
         Members { set, style, names: properties.into_iter().enumerate().map(name).collect() }
     }
 
     /// The members of one row, without its braces. `values` are in the order of the properties; `key` is its GUID.
-    pub fn write<'v>(&self, out: &mut String, values: impl IntoIterator<Item = ValueRef<'v>>, key: Uuid) {
+    pub fn write<'v>(&self, out: &mut Vec<u8>, values: impl IntoIterator<Item = ValueRef<'v>>, key: Uuid) {
         if self.style.metadata == Metadata::Full {
             let (of, name) = (&self.set.of, &self.set.name);
             written(out, format_args!("\"@odata.type\":\"#{NAMESPACE}.{of}\""));
             written(out, format_args!(",\"@odata.id\":\"{name}({key})\",\"@odata.readLink\":\"{name}({key})\""));
         }
         let mut values = values.into_iter();
-        for (name, ty) in &self.names {
-            out.push_str(name);
+        for name in &self.names {
+            name.write(out);
             // Looked at only now, and written at once: it need not be kept anywhere in between.
-            value(out, values.next().unwrap_or_default(), *ty, self.style);
+            value(out, values.next().unwrap_or_default(), name.ty, self.style);
         }
     }
 }
@@ -286,9 +350,9 @@ mod tests {
     #[test]
     fn values_leave_exactly() {
         let check = |one: Value, ty: Edm, as_text: bool, expected: &str| {
-            let mut out = String::new();
+            let mut out = Vec::new();
             value(&mut out, one.as_ref(), ty, Style { numbers_as_text: as_text, ..Style::default() });
-            assert_eq!(out, expected);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
         let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
         check(decimal("12345678901234567890.123400"), Edm::Decimal(None), false, "12345678901234567890.123400");
@@ -312,6 +376,18 @@ mod tests {
         {
             check(decimal(text), Edm::Decimal(None), false, expected);
         }
+        // Of every length, and with zeros in every place.
+        for number in (0..20).map(|power| 10u64.pow(power)).flat_map(|ten| [ten - 1, ten, ten + 1, 7 * (ten / 9)]) {
+            let mut out = Vec::new();
+            digits(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+        for scale in 0..=18 {
+            for digits in [0i64, 1, 90, 100_200_300, i64::MAX] {
+                let number = record::Decimal::new(digits, scale);
+                check(Value::Decimal(number), Edm::Decimal(None), false, &number.to_string());
+            }
+        }
     }
 
     /// Wherever it stands, and whatever stands around it.
@@ -320,9 +396,11 @@ mod tests {
         for length in 0..40 {
             for other in ["a", "!", "#", "[", "]", " ", "\u{7f}", "ü", "東", "\u{10ffff}"] {
                 let plain = other.repeat(length);
-                let mut out = String::new();
+                let (mut out, mut bytes) = (String::new(), Vec::new());
                 quoted(&mut out, &plain);
+                quoted(&mut bytes, &plain);
                 assert_eq!(out, format!("\"{plain}\""));
+                assert_eq!(bytes, out.as_bytes());
                 for (at, _) in plain.char_indices() {
                     for (special, written) in
                         [("\"", "\\\""), ("\\", "\\\\"), ("\n", "\\n"), ("\u{1f}", "\\u001f"), ("\0", "\\u0000")]

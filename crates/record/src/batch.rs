@@ -41,6 +41,23 @@ pub struct RowRef<'a> {
     row: usize,
 }
 
+/// What the cells of a column are, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kinds {
+    /// There is a blank or a text without characters.
+    pub blank: bool,
+    /// There are texts, and no longer ones. *Unit*: bytes.
+    pub text: Option<usize>,
+    /// A text begins with something else than a visible character of ASCII.
+    pub unusual: bool,
+    pub whole: bool,
+    /// There are decimals, and none of more places.
+    pub decimal: Option<u32>,
+    pub date: bool,
+    /// There is anything else.
+    pub other: bool,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Cell {
     Blank,
@@ -127,6 +144,29 @@ impl Batch {
     pub fn column(&self, column: usize) -> impl ExactSizeIterator<Item = ValueRef<'_>> {
         assert!(column < self.schema.len(), "the column is in the schema");
         self.cells.chunks_exact(self.schema.len()).map(move |row| self.value(&row[column]))
+    }
+
+    /// What the first cells of a column are.
+    ///
+    /// # Panics
+    /// If the column is not in the batch.
+    pub fn kinds(&self, column: usize, rows: usize) -> Kinds {
+        let (width, mut kinds) = (self.schema.len(), Kinds::default());
+        assert!(column < width, "the column is in the schema");
+        for row in self.cells.chunks_exact(width).take(rows) {
+            match row[column] {
+                Cell::Blank | Cell::Text(Span { len: 0, .. }) => kinds.blank = true,
+                Cell::Text(span) => {
+                    kinds.text = kinds.text.max(Some(span.len as usize));
+                    kinds.unusual |= !self.texts.as_bytes()[span.at as usize].is_ascii_graphic();
+                }
+                Cell::Int(_) => kinds.whole = true,
+                Cell::Decimal(number) => kinds.decimal = kinds.decimal.max(Some(number.scale())),
+                Cell::Date(_) => kinds.date = true,
+                _ => kinds.other = true,
+            }
+        }
+        kinds
     }
 
     #[inline(always)]
@@ -295,6 +335,29 @@ mod tests {
         assert_eq!(back, rows);
         assert_eq!(batch.row(1).get("c"), Some(ValueRef::Reference(&reference)));
         assert_eq!(batch.row(1).get("nope"), None);
+    }
+
+    #[test]
+    fn a_column_says_what_its_cells_are() {
+        let check = |values: &[Value], expected: Kinds| {
+            let schema = Schema::of([("before", Type::Unknown), ("a", Type::Unknown)]);
+            let row = |value: &Value| Row::new(schema.clone(), vec![Value::Bool(true), value.clone()]);
+            let rows: Vec<Row> = values.iter().chain([&Value::Bool(true)]).map(row).collect();
+            let batch = Batch::from_rows(schema.clone(), &rows);
+            assert_eq!(batch.kinds(1, values.len()), expected, "{values:?}");
+            assert_eq!(batch.kinds(1, usize::MAX), Kinds { other: true, ..expected }, "{values:?}");
+        };
+        let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
+        let none = Kinds::default();
+        check(&[], none);
+        check(&[Value::Blank], Kinds { blank: true, ..none });
+        check(&[Value::text("")], Kinds { blank: true, ..none });
+        check(&[Value::text("a"), Value::text("bcd"), Value::text("e")], Kinds { text: Some(3), ..none });
+        check(&[Value::text("a"), Value::text(" b")], Kinds { text: Some(2), unusual: true, ..none });
+        check(&[Value::text("é")], Kinds { text: Some(2), unusual: true, ..none });
+        check(&[Value::Int(0), decimal("1.50"), decimal("2")], Kinds { whole: true, decimal: Some(2), ..none });
+        check(&[Value::Date(jiff::civil::date(2026, 11, 23))], Kinds { date: true, ..none });
+        check(&[Value::Float(1.5), Value::Choice("a".into())], Kinds { other: true, ..none });
     }
 
     #[test]

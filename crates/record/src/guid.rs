@@ -91,30 +91,30 @@ impl Scheme {
     pub fn guid(&self, key: &Key) -> Option<Uuid> {
         match self {
             Scheme::Hashed => Some(hashed(key)),
-            _ => self.guid_of(&key.parts().iter().map(Value::as_ref).collect::<Vec<_>>()),
+            _ => self.guid_of(key.parts().iter().map(Value::as_ref)),
         }
     }
 
     /// The same, of the parts of a key that is not hashed: nothing is copied for it.
-    pub fn guid_of(&self, values: &[ValueRef<'_>]) -> Option<Uuid> {
-        match self {
+    #[inline]
+    pub fn guid_of<'v>(&self, values: impl IntoIterator<Item = ValueRef<'v>>) -> Option<Uuid> {
+        let mut values = values.into_iter();
+        let guid = match self {
             Scheme::Hashed => None,
-            Scheme::Own => match values {
-                [ValueRef::Guid(guid)] => Some(*guid),
+            Scheme::Own => match values.next() {
+                Some(ValueRef::Guid(guid)) => Some(guid),
                 _ => None,
             },
             Scheme::Packed(parts) => {
-                if values.len() != parts.len() {
-                    return None;
-                }
                 let mut packed: u128 = 0;
-                for (part, value) in parts.iter().zip(values) {
+                for part in parts {
                     // Each number is less than its radix, and all of them together fit: that is how the scheme was chosen.
-                    packed = packed * part.radix() + part.number(*value)?;
+                    packed = packed * part.radix() + part.number(values.next()?)?;
                 }
                 Some(spread(packed))
             }
-        }
+        };
+        guid.filter(|_| values.next().is_none())
     }
 
     /// The key of a GUID, where it can be told from it alone. *Errors*: nothing, for a GUID that no key has, and for

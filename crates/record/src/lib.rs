@@ -36,7 +36,7 @@ pub mod secret;
 pub mod value;
 pub mod virtual_table;
 
-pub use batch::{Batch, BatchBuilder, RowRef, UnreadBuilder};
+pub use batch::{Batch, BatchBuilder, Kinds, RowRef, UnreadBuilder};
 pub use catalog::Catalog;
 pub use change::{Attempt, Change, Current, Effected, Op, Outcome, Written};
 pub use code::Code;

@@ -192,18 +192,16 @@ impl Selection {
         }
         let is_hashed = exposed.scheme == Scheme::Hashed;
         let (mut guids, mut keys) = (Vec::with_capacity(rows), Vec::new());
-        let mut parts: Vec<ValueRef<'_>> = Vec::with_capacity(key.len());
         for row in answer.rows.rows().take(rows) {
-            parts.clear();
-            parts.extend(key.iter().map(|column| row.at(*column)));
+            let parts = key.iter().map(|column| row.at(*column));
             guids.push(if is_hashed {
-                let parts: Vec<Value> = parts.iter().map(ValueRef::to_owned).collect();
+                let parts: Vec<Value> = parts.map(|part| part.to_owned()).collect();
                 let key = Key::of(&parts).ok()?;
                 let guid = exposed.scheme.guid(&key)?;
                 keys.push(key);
                 guid
             } else {
-                exposed.scheme.guid_of(&parts)?
+                exposed.scheme.guid_of(parts)?
             });
         }
         Some(AsTheyCame { places, guids, keys })
@@ -252,10 +250,10 @@ impl Selection {
     /// The key of a row and its GUID.
     fn key(&self, exposed: &Exposed, read: &Row, keyed: bool) -> Result<(Option<Key>, Uuid), Refused> {
         let refused = |what: String| Refused::new(502, codes::ROW_UNFIT, what);
-        let parts: Vec<ValueRef<'_>> = self.key.iter().map(|at| read.values()[*at].as_ref()).collect();
+        let parts = self.key.iter().map(|at| read.values()[*at].as_ref());
         if !keyed
-            && !parts.iter().any(|part| matches!(part, ValueRef::Reference(_)))
-            && let Some(guid) = exposed.scheme.guid_of(&parts)
+            && !parts.clone().any(|part| matches!(part, ValueRef::Reference(_)))
+            && let Some(guid) = exposed.scheme.guid_of(parts)
         {
             return Ok((None, guid));
         }

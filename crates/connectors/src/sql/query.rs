@@ -96,6 +96,13 @@ pub(crate) trait Dialect {
         None
     }
 
+    /// How a column that is less or greater than a value is found, where the database has a way of its own that an index
+    /// serves. *Shape*: `{}` stands for the value.
+    fn beyond(&self, name: &str, op: Comparison, value: &Value) -> Option<String> {
+        let _ = (name, op, value);
+        None
+    }
+
     /// Whether these columns together have an index that orders rows as [`Dialect::column`] compares them, no two rows have
     /// the same in them, and none of them is ever blank: then the index alone finds where a page begins.
     fn seeks(&self, order: &[(&str, &Type)]) -> bool {
@@ -367,6 +374,12 @@ impl Writer<'_> {
                         sql = sql.replacen("{}", &param, 1);
                     }
                     return sql;
+                }
+                if wanted
+                    && let Expr::Column(name) = left
+                    && let Some(sql) = self.dialect.beyond(name, op, value)
+                {
+                    return sql.replacen("{}", &self.compared_param(value.clone()), 1);
                 }
                 let (left, right) = (self.side(left), self.compared_param(value.clone()));
                 match op {

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use record::query::{Answer, Expr, Function, Query};
+use record::query::{Answer, Comparison, Expr, Function, Query};
 use record::{BoxFuture, Fault, Queryable, ReadSpec, Schema, Type, Value};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
@@ -410,6 +410,12 @@ impl Lite<'_> {
         self.loose.iter().any(|known| known == column)
     }
 
+    /// Whether a number is compared with a column in which no text is one.
+    fn is_number(&self, column: &str, value: &Value) -> bool {
+        let is_number = matches!(value, Value::Int(_) | Value::Decimal(_) | Value::Float(_));
+        is_number && self.numbers.iter().any(|known| known == column)
+    }
+
     fn is_primary(&self, column: &str) -> bool {
         self.primary.iter().any(|known| known == column)
     }
@@ -476,15 +482,26 @@ impl Dialect for Lite<'_> {
             return Some((sql, vec![Value::text(text), Value::text(text)]));
         }
         // No text is a number in a column of numbers, and its index finds them.
-        if matches!(value, Value::Int(_) | Value::Decimal(_) | Value::Float(_))
-            && self.numbers.iter().any(|known| known == name)
-        {
+        if self.is_number(name, value) {
             return Some((format!("t.{} = {{}}", quote(name)), vec![value.clone()]));
         }
         let (Type::Guid, Value::Guid(guid)) = (ty, value) else { return None };
         let (lower, upper) = (guid.to_string(), guid.to_string().to_uppercase());
         let values = vec![Value::Text(lower), Value::Text(upper), Value::Bytes(guid.as_bytes().to_vec())];
         Some((format!("t.{} IN ({{}}, {{}}, {{}})", quote(name)), values))
+    }
+
+    fn beyond(&self, name: &str, op: Comparison, value: &Value) -> Option<String> {
+        let column = format!("t.{}", quote(name));
+        match op {
+            _ if !self.is_number(name, value) => None,
+            Comparison::Less | Comparison::LessOrEqual => Some(format!("{column} {op} {{}}")),
+            // To SQLite a text is more than any number.
+            Comparison::Greater | Comparison::GreaterOrEqual => {
+                Some(format!("({column} {op} {{}} AND typeof({column}) <> 'text')"))
+            }
+            Comparison::Equal | Comparison::NotEqual => None,
+        }
     }
 
     fn compared(&self, side: String, sort: Sort, column: Option<&str>) -> String {

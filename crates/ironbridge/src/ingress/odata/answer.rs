@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use odata::payload::{self, Metadata};
+use odata::payload::{self, Metadata, Out};
 use odata::{Expr, Literal, Options, Segment};
 use record::query::Expr as Test;
 use record::{Value, ValueRef};
@@ -235,25 +235,25 @@ impl<'a> Root<'a> {
         let page = ask_for(table, &ask).await?;
         let mut pieces = Pieces::for_bytes(256 + page.len() * (50 + wanted.fetched.len() * 30));
         let out = pieces.text();
-        out.push('{');
+        out.put("{");
         if style.metadata != Metadata::None {
-            out.push_str("\"@odata.context\":");
+            out.put("\"@odata.context\":");
             payload::quoted(out, &self.context(table, &wanted, ""));
-            out.push(',');
+            out.put(",");
         }
         if let Some(count) = page.count {
             let number = if style.numbers_as_text { format!("\"{count}\"") } else { count.to_string() };
-            out.push_str(&format!("\"@odata.count\":{number},"));
+            out.put(&format!("\"@odata.count\":{number},"));
         }
-        out.push_str("\"value\":[");
+        out.put("\"value\":[");
         rows(self, table, &wanted, &page, style, &mut pieces).await?;
         let out = pieces.text();
-        out.push(']');
+        out.put("]");
         if let Some(next) = &page.next {
-            out.push_str(",\"@odata.nextLink\":");
+            out.put(",\"@odata.nextLink\":");
             payload::quoted(out, &self.next(table, next, ask.page));
         }
-        out.push('}');
+        out.put("}");
         let reply = Reply::new(content_type(style), pieces);
         Ok(match preferred {
             Some(_) => reply.with("preference-applied", format!("odata.maxpagesize={}", ask.page)),
@@ -317,7 +317,7 @@ impl<'a> Root<'a> {
             let mut context = String::from("{\"@odata.context\":");
             payload::quoted(&mut context, &self.context(table, &wanted, "/$entity"));
             context.push_str(if out.len() > 2 { "," } else { "" });
-            out.replace_range(..1, &context);
+            out.splice(..1, context.into_bytes());
         }
         Ok(Reply::new(content_type(style), out))
     }
@@ -334,25 +334,25 @@ impl<'a> Root<'a> {
             .head
             .style(&self.options)
             .or_else(|refused| if raw { Ok(Default::default()) } else { Err(refused) })?;
-        let mut text = String::new();
+        let mut text = Vec::new();
         let ty = table.set.properties[at].ty;
         if raw {
+            if let ValueRef::Text(plain) = value {
+                return Ok(Reply::new(TEXT, plain.to_owned()));
+            }
             payload::value(&mut text, value, ty, Default::default());
-            let plain = match value {
-                ValueRef::Text(text) => text.to_owned(),
-                _ => text.trim_matches('"').to_owned(),
-            };
-            return Ok(Reply::new(TEXT, plain));
+            text.retain(|byte| *byte != b'"');
+            return Ok(Reply::new(TEXT, text));
         }
-        text.push('{');
+        text.put("{");
         if style.metadata != Metadata::None {
-            text.push_str("\"@odata.context\":");
+            text.put("\"@odata.context\":");
             payload::quoted(&mut text, &format!("{}$metadata#{}({guid})/{name}", self.base, table.set.name));
-            text.push(',');
+            text.put(",");
         }
-        text.push_str("\"value\":");
+        text.put("\"value\":");
         payload::value(&mut text, value, ty, style);
-        text.push('}');
+        text.put("}");
         Ok(Reply::new(content_type(style), text))
     }
 

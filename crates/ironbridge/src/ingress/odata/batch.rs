@@ -4,6 +4,7 @@
 //! one; what comes after a failure is left out unless the client prefers to go on.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use odata::payload::Out;
 use serde_json::{Value as Json, json};
 use virtual_tables::{Refused, codes};
 
@@ -215,26 +216,24 @@ fn multipart_reply(replies: Vec<(Part, Reply)>) -> Reply {
     let mut all = Pieces::default();
     for (part, reply) in replies {
         let out = all.text();
-        out.push_str(&format!(
-            "--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
-        ));
+        out.put(&format!("--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"));
         if let Some(id) = &part.id {
-            out.push_str(&format!("Content-ID: {id}\r\n"));
+            out.put(&format!("Content-ID: {id}\r\n"));
         }
         let reason = axum::http::StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
-        out.push_str(&format!("\r\nHTTP/1.1 {} {}\r\n", reply.status, reason.unwrap_or("Unknown")));
+        out.put(&format!("\r\nHTTP/1.1 {} {}\r\n", reply.status, reason.unwrap_or("Unknown")));
         if !reply.content_type.is_empty() {
-            out.push_str(&format!("Content-Type: {}\r\n", reply.content_type));
+            out.put(&format!("Content-Type: {}\r\n", reply.content_type));
         }
-        out.push_str("OData-Version: 4.0\r\n");
+        out.put("OData-Version: 4.0\r\n");
         for (name, value) in &reply.headers {
-            out.push_str(&format!("{name}: {value}\r\n"));
+            out.put(&format!("{name}: {value}\r\n"));
         }
-        out.push_str(&format!("Content-Length: {}\r\n\r\n", reply.body.len()));
+        out.put(&format!("Content-Length: {}\r\n\r\n", reply.body.len()));
         all.append(reply.body);
-        all.text().push_str("\r\n");
+        all.text().put("\r\n");
     }
-    all.text().push_str(&format!("--{boundary}--\r\n"));
+    all.text().put(&format!("--{boundary}--\r\n"));
     Reply::new(format!("multipart/mixed;boundary={boundary}"), all)
 }
 
@@ -250,7 +249,8 @@ fn json_reply(replies: &[(Part, Reply)]) -> Reply {
         }
         let is_json = reply.content_type.starts_with("application/json");
         let text = reply.body.whole();
-        let body = if is_json { serde_json::from_str(&text).ok() } else { None };
+        let body = if is_json { serde_json::from_slice(&text).ok() } else { None };
+        let text = String::from_utf8_lossy(&text);
         let body = body.unwrap_or_else(|| if text.is_empty() { Json::Null } else { json!(text) });
         json!({ "id": part.id, "status": reply.status, "headers": headers, "body": body })
     };

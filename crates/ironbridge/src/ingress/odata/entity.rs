@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use odata::Options;
-use odata::payload::{Members, Style};
+use odata::payload::{Members, Out, Style};
 use record::query::Expr as Test;
 use record::{Value, ValueRef};
 use virtual_tables::{Ask, Page, Refused, codes};
@@ -124,23 +124,23 @@ pub(super) async fn rows(
     for row in 0..page.len() {
         let out = pieces.text();
         if row > 0 {
-            out.push(',');
+            out.push(b',');
         }
-        out.push('{');
+        out.push(b'{');
         let before = out.len();
         members.write(out, (0..wanted.written.len()).map(|at| page.value(row, at)), page.key(row));
         for (expanded, found) in wanted.expanded.iter().zip(&others) {
             if out.len() > before {
-                out.push(',');
+                out.push(b',');
             }
-            out.push_str(&format!("\"{}\":", expanded.name));
+            out.put(&format!("\"{}\":", expanded.name));
             let other = match page.value(row, expanded.key) {
-                ValueRef::Guid(guid) => found.get(&guid).map_or("null", String::as_str),
-                _ => "null",
+                ValueRef::Guid(guid) => found.get(&guid),
+                _ => None,
             };
-            out.push_str(other);
+            out.extend_from_slice(other.map_or(b"null", Vec::as_slice));
         }
-        out.push('}');
+        out.push(b'}');
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ async fn others_of(
     expanded: &Expanded,
     page: &Page,
     style: Style,
-) -> Result<HashMap<uuid::Uuid, String>, Refused> {
+) -> Result<HashMap<uuid::Uuid, Vec<u8>>, Refused> {
     let target = root.table(&expanded.set)?;
     let guid = |row: usize| match page.value(row, expanded.key) {
         ValueRef::Guid(guid) => Some(guid),
@@ -172,9 +172,9 @@ async fn others_of(
     let others = ask_for(target, &ask).await?;
     let members = Members::new(&target.set, expanded.written.iter().map(|at| &target.set.properties[*at]), style);
     for row in 0..others.len() {
-        let mut text = String::from("{");
+        let mut text = Vec::from(b"{");
         members.write(&mut text, (0..expanded.written.len()).map(|at| others.value(row, at)), others.key(row));
-        text.push('}');
+        text.push(b'}');
         found.insert(others.key(row), text);
     }
     Ok(found)

@@ -15,12 +15,18 @@ const ROOM_BYTES: usize = PIECE_BYTES + 4 * 1024;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pieces {
-    full: Vec<String>,
-    last: String,
+    full: Vec<Vec<u8>>,
+    last: Vec<u8>,
 }
 
 impl From<String> for Pieces {
     fn from(text: String) -> Pieces {
+        text.into_bytes().into()
+    }
+}
+
+impl From<Vec<u8>> for Pieces {
+    fn from(text: Vec<u8>) -> Pieces {
         Pieces { full: Vec::new(), last: text }
     }
 }
@@ -28,13 +34,13 @@ impl From<String> for Pieces {
 impl Pieces {
     /// Nothing yet. `bytes`: how many may come.
     pub fn for_bytes(bytes: usize) -> Pieces {
-        Pieces::from(String::with_capacity(bytes.clamp(FIRST_BYTES, ROOM_BYTES)))
+        Pieces::from(Vec::with_capacity(bytes.clamp(FIRST_BYTES, ROOM_BYTES)))
     }
 
     /// Where to go on writing. A piece that is full is put aside first.
-    pub fn text(&mut self) -> &mut String {
+    pub fn text(&mut self) -> &mut Vec<u8> {
         if self.last.len() >= PIECE_BYTES {
-            self.full.push(std::mem::replace(&mut self.last, String::with_capacity(ROOM_BYTES)));
+            self.full.push(std::mem::replace(&mut self.last, Vec::with_capacity(ROOM_BYTES)));
         }
         &mut self.last
     }
@@ -49,12 +55,12 @@ impl Pieces {
     }
 
     pub fn len(&self) -> usize {
-        self.full.iter().map(String::len).sum::<usize>() + self.last.len()
+        self.full.iter().map(Vec::len).sum::<usize>() + self.last.len()
     }
 
     /// In one piece.
-    pub fn whole(&self) -> String {
-        self.full.iter().map(String::as_str).chain([self.last.as_str()]).collect()
+    pub fn whole(&self) -> Vec<u8> {
+        self.full.iter().chain([&self.last]).flatten().copied().collect()
     }
 
     pub fn into_body(self) -> Body {
@@ -70,7 +76,7 @@ impl Pieces {
 
 /// Pieces on their way. *Shape*: its length is known before the first has left.
 struct Sent {
-    pieces: std::vec::IntoIter<String>,
+    pieces: std::vec::IntoIter<Vec<u8>>,
     left: u64,
 }
 
@@ -96,14 +102,16 @@ impl hyper::body::Body for Sent {
 
 #[cfg(test)]
 mod tests {
+    use odata::payload::Out;
+
     use super::*;
 
     #[tokio::test]
     async fn what_is_written_leaves_in_its_order_and_in_pieces_of_one_size() {
-        let (mut pieces, mut expected) = (Pieces::for_bytes(1 << 30), String::new());
+        let (mut pieces, mut expected) = (Pieces::for_bytes(1 << 30), Vec::new());
         for row in 0..40_000 {
-            pieces.text().push_str(&format!("row {row},"));
-            expected.push_str(&format!("row {row},"));
+            pieces.text().put(&format!("row {row},"));
+            expected.put(&format!("row {row},"));
         }
         assert!(pieces.full.len() > 4);
         assert!(pieces.full.iter().all(|piece| piece.len() < ROOM_BYTES && piece.capacity() <= 2 * ROOM_BYTES));
@@ -111,6 +119,6 @@ mod tests {
         let mut both = Pieces::from("before ".to_owned());
         both.append(pieces);
         let sent = axum::body::to_bytes(both.into_body(), usize::MAX).await.unwrap();
-        assert_eq!(sent, format!("before {expected}"));
+        assert_eq!(sent, [b"before ", expected.as_slice()].concat());
     }
 }

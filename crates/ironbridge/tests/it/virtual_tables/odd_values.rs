@@ -51,6 +51,9 @@ fn an_empty_text_in_a_column_of_numbers_is_nothing_in_every_way() {
     check("quantity eq null", &|row| row["quantity"].is_null());
     check("quantity ne null", &|row| !row["quantity"].is_null());
     check("quantity gt 400", &|row| number(row, "quantity").is_some_and(|n| n > 400.0));
+    check("quantity ge 400", &|row| number(row, "quantity").is_some_and(|n| n >= 400.0));
+    check("quantity lt 100", &|row| number(row, "quantity").is_some_and(|n| n < 100.0));
+    check("price le 12.5", &|row| number(row, "price").is_some_and(|n| n <= 12.5));
     check("not (quantity gt 400)", &|row| number(row, "quantity").is_none_or(|n| n <= 400.0));
     check("quantity add 1 gt 400", &|row| number(row, "quantity").is_some_and(|n| n + 1.0 > 400.0));
     check("price gt 50", &|row| number(row, "price").is_some_and(|n| n > 50.0));
