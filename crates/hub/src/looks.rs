@@ -57,14 +57,14 @@ pub fn is_fresh(project: &Project, look: &Look, now: Timestamp) -> bool {
 pub fn silent_ones(project: &Project, store: &Store) -> Result<Vec<Look>, Error> {
     let now = store.clock().now();
     let paused: Vec<String> = store.pauses()?.into_iter().map(|pause| pause.integration).collect();
-    let runs = store.last_runs()?;
     let mut looks = store.looks()?;
     looks.retain(|look| {
-        look.silence().is_some()
-            && is_fresh(project, look, now)
-            && is_used(project, &look.system, &paused)
-            && !runs.iter().any(|run| has_heard(project, run, look))
+        look.silence().is_some() && is_fresh(project, look, now) && is_used(project, &look.system, &paused)
     });
+    if !looks.is_empty() {
+        let runs = store.last_runs()?;
+        looks.retain(|look| !runs.iter().any(|run| has_heard(project, run, look)));
+    }
     Ok(looks)
 }
 

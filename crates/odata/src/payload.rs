@@ -205,12 +205,10 @@ fn digits(out: &mut Vec<u8>, number: u64) {
         0..10 => out.push(d),
         10..100 => out.extend_from_slice(&[c, d]),
         100..1_000 => out.extend_from_slice(&[pair(higher)[1], c, d]),
-        1_000..10_000 => {
-            let [a, b] = pair(higher);
-            out.extend_from_slice(&[a, b, c, d]);
-        }
         _ => {
-            digits(out, higher / 100);
+            if number >= 10_000 {
+                digits(out, higher / 100);
+            }
             let [a, b] = pair(higher);
             out.extend_from_slice(&[a, b, c, d]);
         }

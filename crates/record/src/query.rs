@@ -187,6 +187,12 @@ impl Expr {
         }
     }
 
+    /// Whether it asks of a column whether it has a value at all.
+    pub fn asks_for_blank(&self) -> bool {
+        let Expr::Compare(Comparison::Equal | Comparison::NotEqual, left, right) = self else { return false };
+        matches!((&**left, &**right), (Expr::Column(_), Expr::Value(Value::Blank)))
+    }
+
     /// Whether it gives true or false and never null.
     pub fn is_decided(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use record::query::{Answer, Comparison, Expr, Function, Lookup, Query};
+use record::query::{Answer, Expr, Function, Lookup, Query};
 use record::{BoxFuture, Code, Fault, Queryable, ReadSpec, Schema, Value};
 
 use super::asked::{Gathered, Kept};
@@ -124,11 +124,7 @@ impl Table {
             Expr::Not(inner) => self.decides(inner),
             Expr::In(inner, _) => self.decides(inner),
             // Whether there is a value at all is the same for everybody.
-            Expr::Compare(Comparison::Equal | Comparison::NotEqual, left, right)
-                if matches!((&**left, &**right), (Expr::Column(_), Expr::Value(Value::Blank))) =>
-            {
-                true
-            }
+            asks if asks.asks_for_blank() => true,
             Expr::Compare(_, left, right) => self.decides(left) && self.decides(right),
         }
     }

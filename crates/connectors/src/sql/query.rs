@@ -190,11 +190,7 @@ pub(crate) fn accepts(expr: &Expr, schema: &Schema) -> bool {
         Expr::And(all) | Expr::Or(all) | Expr::Call(_, all) => all.iter().all(|expr| accepts(expr, schema)),
         Expr::Not(inner) => accepts(inner, schema),
         Expr::In(inner, list) => accepts(inner, schema) && list.iter().all(|value| sort_of_value(value).is_some()),
-        Expr::Compare(Comparison::Equal | Comparison::NotEqual, left, right)
-            if matches!((&**left, &**right), (Expr::Column(_), Expr::Value(Value::Blank))) =>
-        {
-            true
-        }
+        asks if asks.asks_for_blank() => true,
         Expr::Compare(_, left, right) => match (&**left, &**right) {
             (side, Expr::Value(value)) | (Expr::Value(value), side) if !matches!(side, Expr::Value(_)) => {
                 accepts(side, schema) && (value.is_blank() || sort_of_value(value).is_some())

@@ -411,7 +411,7 @@ impl Lite<'_> {
     }
 
     /// Whether a number is compared with a column in which no text is one.
-    fn is_number(&self, column: &str, value: &Value) -> bool {
+    fn compares_numbers(&self, column: &str, value: &Value) -> bool {
         let is_number = matches!(value, Value::Int(_) | Value::Decimal(_) | Value::Float(_));
         is_number && self.numbers.iter().any(|known| known == column)
     }
@@ -482,7 +482,7 @@ impl Dialect for Lite<'_> {
             return Some((sql, vec![Value::text(text), Value::text(text)]));
         }
         // No text is a number in a column of numbers, and its index finds them.
-        if self.is_number(name, value) {
+        if self.compares_numbers(name, value) {
             return Some((format!("t.{} = {{}}", quote(name)), vec![value.clone()]));
         }
         let (Type::Guid, Value::Guid(guid)) = (ty, value) else { return None };
@@ -494,7 +494,7 @@ impl Dialect for Lite<'_> {
     fn beyond(&self, name: &str, op: Comparison, value: &Value) -> Option<String> {
         let column = format!("t.{}", quote(name));
         match op {
-            _ if !self.is_number(name, value) => None,
+            _ if !self.compares_numbers(name, value) => None,
             Comparison::Less | Comparison::LessOrEqual => Some(format!("{column} {op} {{}}")),
             // To SQLite a text is more than any number.
             Comparison::Greater | Comparison::GreaterOrEqual => {

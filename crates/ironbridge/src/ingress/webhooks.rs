@@ -324,21 +324,25 @@ impl Intake {
 mod tests {
     use super::*;
 
+    /// Plain JSON about orders, which have a number.
+    fn of_orders() -> Intake {
+        Intake {
+            topic: "t".into(),
+            entity: "order".into(),
+            key: vec!["number".into()],
+            contexts: false,
+            ordered_by: Ordered::ByRow,
+            header: "x".into(),
+            keys: Vec::new(),
+            signed: None,
+            called: None,
+        }
+    }
+
     #[test]
     fn either_key_opens_by_each_way_and_nothing_else_does() {
         let keys = vec![Secret::new("old key"), Secret::new("new key")];
-        let (topic, entity, header) = ("t".into(), "order".into(), "x-key".into());
-        let intake = Intake {
-            topic,
-            entity,
-            key: Vec::new(),
-            contexts: false,
-            ordered_by: Ordered::ByRow,
-            header,
-            keys,
-            signed: None,
-            called: None,
-        };
+        let intake = Intake { header: "x-key".into(), keys, ..of_orders() };
         let check = |header: Option<&str>, query: &[(&str, &str)], admitted: bool| {
             let mut headers = HeaderMap::new();
             if let Some(header) = header {
@@ -359,19 +363,7 @@ mod tests {
 
     #[test]
     fn the_events_of_one_row_share_a_session() {
-        let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
-        let (key, keys) = (vec!["number".into()], Vec::new());
-        let mut intake = Intake {
-            topic,
-            entity,
-            key,
-            contexts: false,
-            ordered_by: Ordered::ByRow,
-            header,
-            keys,
-            signed: None,
-            called: None,
-        };
+        let mut intake = of_orders();
         let check = |intake: &Intake, event: Value, id: &str, session: &str| {
             let body = Bytes::from(event.to_string());
             let message = intake.message("orders".into(), &HeaderMap::new(), &event, None, body.clone());
@@ -405,19 +397,7 @@ mod tests {
 
     #[test]
     fn a_list_is_as_many_events_and_none_of_them_is_taken_for_another() {
-        let (topic, entity, header) = ("t".into(), "order".into(), "x".into());
-        let (key, keys) = (vec!["number".into()], Vec::new());
-        let intake = Intake {
-            topic,
-            entity,
-            key,
-            contexts: false,
-            ordered_by: Ordered::ByRow,
-            header,
-            keys,
-            signed: None,
-            called: None,
-        };
+        let intake = of_orders();
         let mut headers = HeaderMap::new();
         headers.insert("idempotency-key", "k".parse().unwrap());
         let read = |body: &str| intake.messages("orders", &headers, Bytes::from(body.to_owned()));

@@ -75,6 +75,13 @@ impl Stage {
         stage
     }
 
+    /// A stage whose events are what the hub finds changed in the finance system, each second.
+    pub fn polling() -> Stage {
+        let events = EVENTS.replace("from: dynamics", "from: finance");
+        let events = events.replace(", columns: [name, creditlimit, emailaddress1]", "");
+        Stage::with(&format!("{events}sweep: every 1 second\n"))
+    }
+
     /// Adds people of these ids, with an address each; `groups` is what stands there besides.
     pub fn people(&self, ids: &[&str], groups: &str) {
         let one =

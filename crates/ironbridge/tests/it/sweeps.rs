@@ -113,9 +113,7 @@ fn a_change_behind_a_dead_letter_is_not_discarded_with_it() {
 
 #[test]
 fn a_row_that_cannot_be_read_is_a_dead_letter_and_not_passed_over() {
-    let events =
-        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
-    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    let mut stage = Stage::polling();
     stage.start();
     stage.until("the first sweep", || !stage.sweeps().is_empty());
     let now = jiff::Timestamp::now();
@@ -136,9 +134,7 @@ fn a_row_that_cannot_be_read_is_a_dead_letter_and_not_passed_over() {
 /// Nobody gives these events an id, and the warehouse notes what each has done.
 #[test]
 fn a_row_that_is_again_what_it_was_is_written_again() {
-    let events =
-        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
-    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    let mut stage = Stage::polling();
     stage.start();
     stage.until("the first sweep", || !stage.sweeps().is_empty());
     let named = |name: &str| {
@@ -189,9 +185,7 @@ fn a_row_that_changes_back_after_a_kill_is_written_back_too() {
 /// lie behind it have not changed because of that.
 #[test]
 fn a_source_without_a_time_of_change_sends_nothing_that_did_not_change() {
-    let events =
-        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
-    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    let mut stage = Stage::polling();
     let finance = std::fs::read_to_string(stage.world.dir.join("systems/finance.yaml")).unwrap();
     let line = finance.lines().find(|line| line.trim_start().starts_with("watermark:")).unwrap();
     stage.world.edit("systems/finance.yaml", &format!("{line}\n"), "");
@@ -210,9 +204,7 @@ fn a_source_without_a_time_of_change_sends_nothing_that_did_not_change() {
 
 #[test]
 fn a_column_that_was_retyped_makes_no_dead_letters_of_events() {
-    let events =
-        EVENTS.replace("from: dynamics", "from: finance").replace(", columns: [name, creditlimit, emailaddress1]", "");
-    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    let mut stage = Stage::polling();
     retype(&stage.world, &declared(&stage.world, "credit_limit"), "credit_limit NUMERIC");
     stage.start();
     stage.until("the first sweep", || !stage.sweeps().is_empty());

@@ -114,6 +114,17 @@ impl World {
         panic!("it goes to and fro for ever: {self:?}");
     }
 
+    /// What a side has said of fields that the other one takes stands on both.
+    fn holds(&self, side: Which, said: &[Value]) -> Result<(), TestCaseError> {
+        for (at, field) in self.rules.fields.iter().enumerate() {
+            let now = Both::of(|side| self.sides[side].row.as_ref().unwrap()[at].clone());
+            if field.takes[side.other()] && field.reads.left && field.reads.right && !said[at].is_blank() {
+                prop_assert!(now[side] == said[at] && now[side.other()] == said[at], "field {}: {:?}", at, now);
+            }
+        }
+        Ok(())
+    }
+
     fn swapped(&self) -> World {
         let swap = |both: Both<bool>| Both { left: both.right, right: both.left };
         let field = |field: &Field| Field { reads: swap(field.reads), takes: swap(field.takes) };
@@ -386,12 +397,7 @@ proptest! {
         let said = world.sides[side].row.clone().unwrap();
         let last = world.settle();
         prop_assert!(last.dispute.is_none(), "{:?}", last);
-        for (at, field) in world.rules.fields.iter().enumerate() {
-            let now = Both::of(|side| world.sides[side].row.as_ref().unwrap()[at].clone());
-            if field.takes[side.other()] && field.reads.left && field.reads.right && !said[at].is_blank() {
-                prop_assert!(now[side] == said[at] && now[side.other()] == said[at], "field {}: {:?}", at, now);
-            }
-        }
+        world.holds(side, &said)?;
         let agreed = world.agreed.clone().unwrap();
         prop_assert_eq!(agreed.clone().closed(), agreed, "nothing is left open");
     }
@@ -418,12 +424,7 @@ proptest! {
         let said = world.sides[side].row.clone().unwrap();
         let last = world.settle();
         prop_assert!(last.dispute.is_none(), "{:?}", last);
-        for (at, field) in world.rules.fields.iter().enumerate() {
-            let now = Both::of(|side| world.sides[side].row.as_ref().unwrap()[at].clone());
-            if field.takes[side.other()] && field.reads.left && field.reads.right && !said[at].is_blank() {
-                prop_assert!(now[side] == said[at] && now[side.other()] == said[at], "field {}: {:?}", at, now);
-            }
-        }
+        world.holds(side, &said)?;
     }
 
     /// A row that a killed exchange has removed, and that comes back where it was gone, is not removed there.

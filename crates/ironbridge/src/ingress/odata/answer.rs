@@ -341,8 +341,8 @@ impl<'a> Root<'a> {
                 return Ok(Reply::new(TEXT, plain.to_owned()));
             }
             payload::value(&mut text, value, ty, Default::default());
-            text.retain(|byte| *byte != b'"');
-            return Ok(Reply::new(TEXT, text));
+            let plain = String::from_utf8_lossy(&text).trim_matches('"').to_owned();
+            return Ok(Reply::new(TEXT, plain));
         }
         text.put("{");
         if style.metadata != Metadata::None {
