@@ -36,6 +36,8 @@ pub(crate) enum Verdict {
         problem: Problem,
         /// The hash of the row as it was read, where it was.
         row: Option<u128>,
+        /// What a later deletion of the row needs.
+        remembered: Option<store::Op>,
         /// It was the destination that refused it.
         asked: bool,
     },
@@ -188,6 +190,7 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
         Ok(Read::LeftOut { key, why }) => nothing(key, why),
         Ok(Read::Bad { key, faults, fields }) => {
             let hash = row_hash(&row);
+            let remembered = key.as_ref().and_then(|key| route.remembers(&row, key));
             let rejected = Rejected {
                 key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
                 source_hash: 0,
@@ -198,7 +201,8 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
                 parents: Vec::new(),
                 standing: None,
             };
-            Ok(Err(Verdict::Dead { key, problem: rejected.problem(&route.pair), row: Some(hash), asked: false }))
+            let problem = rejected.problem(&route.pair);
+            Ok(Err(Verdict::Dead { key, problem, row: Some(hash), remembered, asked: false }))
         }
         Err(fault) => Ok(Err(Verdict::Down(fault, None))),
     }
@@ -347,7 +351,13 @@ pub(super) fn judge_of(route: &Route, fault: Fault, key: Option<Key>, row: Optio
         _ => {
             // Whoever asks the source alone does not know the key yet.
             let asked = key.is_some();
-            Verdict::Dead { problem: problem(route, fault, row), key, row: row.map(|(_, row)| row_hash(row)), asked }
+            Verdict::Dead {
+                problem: problem(route, fault, row),
+                key,
+                row: row.map(|(_, row)| row_hash(row)),
+                remembered: row.and_then(|(candidate, row)| route.remembers(row, &candidate.key)),
+                asked,
+            }
         }
     }
 }

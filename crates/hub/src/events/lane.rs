@@ -413,7 +413,7 @@ impl Lane {
                     true => Verdict::Again(fault, key),
                     false => {
                         let problem = deliver::ended(route, fault, "others get through, and this one did not, often");
-                        Verdict::Dead { key, problem, row: None, asked }
+                        Verdict::Dead { key, problem, row: None, remembered: None, asked }
                     }
                 }
             }
@@ -425,9 +425,10 @@ impl Lane {
                 let note = about.failed(key.as_ref(), What::Failed, &fault, "waits until the other side takes events");
                 return Ok(Next::Down(Box::new(fault), note.into_iter().collect()));
             }
-            Verdict::Dead { key, problem, row, asked } => {
+            Verdict::Dead { key, problem, row, remembered, asked } => {
                 hold.row = row.filter(|_| self.defined().1.hold_key);
-                self.dead(&route.pair.entity.name, session, delivery, key, problem, retry_of, hold).await?;
+                let entity = &route.pair.entity.name;
+                self.dead(entity, session, delivery, key, problem, remembered, retry_of, hold).await?;
                 return Ok(Next::More { asked });
             }
             Verdict::Again(fault, key) => {
@@ -476,6 +477,7 @@ impl Lane {
                     delivery,
                     key,
                     deliver::ended(route, fault, &how),
+                    None,
                     retry_of,
                     hold,
                 )

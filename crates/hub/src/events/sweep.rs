@@ -197,7 +197,8 @@ impl Sweep {
         Ok(sends)
     }
 
-    /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote.
+    /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote, or a
+    /// dead letter waits.
     async fn deleted(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
         let mut sends = Sends::new();
         if !self.event().trigger.deleted {
@@ -211,11 +212,12 @@ impl Sweep {
                 let queue = subscription(&self.integration, to);
                 // A row that is just being delivered for the first time may have been read before it was deleted.
                 let held = self.store.session_is_held(&queue, &session)?;
-                let (key, is_there) = match remembered(&self.store, from, entity, &value)? {
+                let (key, matters) = match remembered(&self.store, from, entity, &value)? {
                     Some(key) => {
                         let known = self.store.ledger_get(to, entity, std::slice::from_ref(&key))?;
                         let is_there = known.into_iter().flatten().any(|entry| entry.state == ledger::State::Written);
-                        (key, is_there)
+                        let letters = self.store.dead_letters_of(&self.integration, &key)?;
+                        (key, is_there || letters.iter().any(|letter| letter.queue == queue))
                     }
                     None => match Key::of([&value]) {
                         Ok(key) => (key, false),
@@ -223,7 +225,7 @@ impl Sweep {
                     },
                 };
                 let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
-                if (is_there || held) && !self.is_covered(route, &queue, &session, &body, Found::Deleted).await? {
+                if (matters || held) && !self.is_covered(route, &queue, &session, &body, Found::Deleted).await? {
                     sends.push(self.message(to, route, Some(&key), body, session));
                 }
             }

@@ -84,6 +84,34 @@ fn a_row_that_is_deleted_there_is_deleted_here_if_the_hub_wrote_it() {
     stage.until("the new one", || stage.buyers().contains(&"C-1 Again 4".to_owned()));
 }
 
+/// Nobody hears that it is gone, and the destination never had it.
+#[test]
+fn a_dead_letter_of_a_row_that_is_gone_is_closed_by_the_sweep() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    let events = events.replace("after_dead_letter: hold_key", "after_dead_letter: continue");
+    let mut stage = Stage::unregistered(&format!("{events}sweep: every 1 second\n"));
+    stage.world.edit("systems/warehouse.yaml", "title: name", "title: '=If(name = \"Bad\", Error(\"no\"), name)'");
+    stage.sql(
+        "CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'no'); END;",
+    );
+    assert_eq!(register(&stage, &["--url", &format!("http://{}", stage.address), "--yes"]).0, 0);
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    for (number, name) in [("C-1", "Poison"), ("C-2", "Bad"), ("C-3", "Poison")] {
+        stage.account(number, name, 1);
+    }
+    let letters = || stage.json(&["dead-letters", "list"]).as_array().unwrap().len();
+    stage.until("the dead letters", || letters() == 3);
+    stage.kill();
+    for number in ["C-1", "C-2"] {
+        stage.dynamics("DELETE", &format!("accounts(accountnumber='{number}')"), "");
+    }
+    stage.start();
+    let letters = || stage.json(&["dead-letters", "list"]).as_array().unwrap().len();
+    stage.until("the end of two", || letters() == 1);
+    assert!(stage.say(&["dead-letters", "list"]).contains("C-3"));
+}
+
 /// The hub dies with the deletion in its hands, before or after it was done. A new row of the same key, whose events are
 /// in nobody's way, comes meanwhile; the deletion comes again once its lock has run out.
 #[test]

@@ -89,6 +89,7 @@ impl Lane {
         delivery: &Delivery,
         key: Option<Key>,
         problem: Problem,
+        remembered: Option<Op>,
         retry_of: Option<DeadLetterId>,
         hold: &mut Hold,
     ) -> Result<(), Error> {
@@ -126,6 +127,7 @@ impl Lane {
             };
             ops.extend((looked || hold.by.is_some()).then(|| self.note(session, hold)));
             ops.extend(note);
+            ops.extend(remembered.clone());
             match patience::commit(&self.store, ops).await {
                 Err(error) if is_dealt_with(&error) => {}
                 done => return Ok(done.map(drop)?),
