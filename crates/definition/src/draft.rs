@@ -6,10 +6,18 @@ use std::fmt::Write;
 use crate::decoded::quote;
 
 /// Sample rows of one file or table. *Shape*: each row has one cell for each column; `None` is a blank.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
+    /// The name of a file that has such rows, where it was one.
+    pub file: Option<String>,
     /// What stands between the cells of a text file.
     pub delimiter: Option<char>,
+    /// The encoding of a text file that is not UTF-8, and does not say so itself.
+    pub encoding: Option<&'static str>,
+    /// The lines of a text file before the one with the names.
+    pub skip_lines: usize,
+    /// What was odd about it, as sentences for people.
+    pub doubts: Vec<String>,
     pub columns: Vec<String>,
     pub rows: Vec<Vec<Option<String>>>,
 }
@@ -39,7 +47,7 @@ pub fn draft(entity: &str, sample: &Sample) -> Drafted {
         .iter()
         .position(|column| column.is_key && looks_like_a_key(column.name))
         .or_else(|| columns.iter().position(|column| column.is_key));
-    let mut doubts = Vec::new();
+    let mut doubts = sample.doubts.clone();
     if key.is_none() {
         doubts.push(
             "no column has a different value in every row: name the key by hand, perhaps of two columns".to_owned(),
@@ -54,7 +62,8 @@ pub fn draft(entity: &str, sample: &Sample) -> Drafted {
         let _ = writeln!(text, "  {name}: {{ {}{personal} }}", column.field());
         doubts.extend(column.doubt());
     }
-    let mut mapping = format(sample.delimiter, &columns, &mut doubts);
+    let mut mapping = sample.file.as_ref().map_or_else(String::new, |file| format!("    file: {}\n", quote(file)));
+    mapping.push_str(&format(sample, &columns, &mut doubts));
     mapping.push_str("    columns:\n");
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for column in &columns {
@@ -78,13 +87,17 @@ pub fn draft(entity: &str, sample: &Sample) -> Drafted {
 
 /// The line `format:` of a text file that is not written as the default has it; a file has one decimal sign and one way
 /// to write days.
-fn format(delimiter: Option<char>, columns: &[Column<'_>], doubts: &mut Vec<String>) -> String {
+fn format(sample: &Sample, columns: &[Column<'_>], doubts: &mut Vec<String>) -> String {
     let mut parts = Vec::new();
-    if let Some(delimiter) = delimiter.filter(|delimiter| *delimiter != ',') {
+    if let Some(delimiter) = sample.delimiter.filter(|delimiter| *delimiter != ',') {
         parts.push(format!(
             "delimiter: {}",
             if delimiter == '\t' { "\"\\t\"".to_owned() } else { format!("\"{delimiter}\"") }
         ));
+    }
+    parts.extend(sample.encoding.map(|encoding| format!("encoding: {encoding}")));
+    if sample.skip_lines > 0 {
+        parts.push(format!("skip_lines: {}", sample.skip_lines));
     }
     let with_comma = columns.iter().find(|column| column.decimal_comma);
     if let Some(comma) = with_comma {
@@ -338,6 +351,7 @@ mod tests {
             delimiter: Some(';'),
             columns: columns.split(';').map(str::to_owned).collect(),
             rows: rows.iter().map(|row| cells(row)).collect(),
+            ..Sample::default()
         }
     }
 

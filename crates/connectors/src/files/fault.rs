@@ -115,7 +115,10 @@ pub(super) fn no_column(system: &str, name: &str, missing: &str, there: &[String
         .at_system(system)
         .at_table(name)
         .at_column(missing)
-        .fix("correct the name under `columns:` and `read:`, or `delimiter:` and `header:` under `format:`")
+        .fix(match there.contains('\u{fffd}') {
+            true => "say how the file is encoded, for example `encoding: windows-1252` under `format:`",
+            false => "correct the name under `columns:` and `read:`, or `delimiter:` and `header:` under `format:`",
+        })
 }
 
 /// A place that does not answer, or not in time.

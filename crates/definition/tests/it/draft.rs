@@ -8,6 +8,7 @@ fn what_is_drafted_loads() {
         delimiter: Some(';'),
         columns: columns.iter().map(|column| (*column).to_owned()).collect(),
         rows: rows.iter().map(|row| row.iter().map(|cell| cell.map(str::to_owned)).collect()).collect(),
+        ..Sample::default()
     };
     let rows = [[Some("C-1"), Some("Acme Ltd"), Some("2026-01-31")], [Some("C-2"), Some("Zoë & Co;"), None]];
     let drafted = draft("customer", &sample(&["Customer No", "Name", "Since"], &rows));

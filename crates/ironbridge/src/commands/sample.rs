@@ -44,45 +44,79 @@ fn unusable(given: &str, why: &str) -> Failure {
 
 /// A name as definitions have them: small letters, digits and `_`.
 fn plain(name: &str) -> String {
-    let name: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = name.trim_matches('_').to_owned();
+    let name = name.to_lowercase();
+    let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let name = words.join("_");
     if name.is_empty() { "entity".to_owned() } else { name }
 }
 
 fn of_file(file: &Path) -> Result<Sample, String> {
     let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
     if matches!(ending.as_deref(), Some("xlsx" | "xlsm")) {
-        return of_excel(file);
+        return Ok(Sample { file: name, ..of_excel(file)? });
     }
     let mut bytes = std::fs::read(file).map_err(|why| why.to_string())?;
-    bytes.truncate(BYTES_MAX);
-    let text = text(&bytes);
-    if matches!(text.trim_start().chars().next(), Some('{' | '[')) { of_json(&text) } else { of_csv(&text) }
+    if bytes.len() > BYTES_MAX {
+        bytes.truncate(BYTES_MAX);
+        // A line that is cut is none.
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(BYTES_MAX));
+    }
+    let (text, encoding) = text(&bytes);
+    if text.contains('\0') {
+        return Err("it is no text".to_owned());
+    }
+    if matches!(text.trim_start().chars().next(), Some('{' | '[')) {
+        return of_json(&text);
+    }
+    Ok(Sample { file: name, encoding, ..of_csv(&text)? })
 }
 
-/// UTF-8, else what Windows programs save.
-fn text(bytes: &[u8]) -> String {
+/// UTF-8, or what a mark at the beginning says; else what Windows programs save, with its name.
+fn text(bytes: &[u8]) -> (String, Option<&'static str>) {
     let (text, _, broken) = encoding_rs::UTF_8.decode(bytes);
-    if broken { encoding_rs::WINDOWS_1252.decode(bytes).0.into_owned() } else { text.into_owned() }
+    match broken {
+        true => (encoding_rs::WINDOWS_1252.decode(bytes).0.into_owned(), Some("windows-1252")),
+        false => (text.into_owned(), None),
+    }
 }
 
 fn of_csv(text: &str) -> Result<Sample, String> {
-    let header = text.lines().next().unwrap_or_default();
-    let delimiter = [b',', b';', b'\t', b'|'].into_iter().max_by_key(|d| header.bytes().filter(|b| b == d).count());
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter.unwrap_or(b',')).flexible(true).from_reader(text.as_bytes());
+    const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+    // A title, or what tells Excel the delimiter: neither holds names of columns.
+    let begins = |line: &str| !line.starts_with("sep=") && line.bytes().any(|byte| DELIMITERS.contains(&byte));
+    let skip_lines = text.lines().take(50).position(begins).unwrap_or(0);
+    let mut rest = text;
+    for _ in 0..skip_lines {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    let header = rest.lines().next().unwrap_or_default();
+    let count = |delimiter: u8| header.bytes().filter(|byte| *byte == delimiter).count();
+    // The first of those that are as many: a file of one column has commas.
+    let delimiter = DELIMITERS.into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(rest.as_bytes());
     let columns: Vec<String> =
         reader.headers().map_err(|why| why.to_string())?.iter().map(|name| name.trim().to_owned()).collect();
     if columns.iter().all(String::is_empty) {
         return Err("its first line holds no names of columns".to_owned());
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut doubts, mut longer) = (Vec::new(), Vec::new(), 0_usize);
     for record in reader.records().take(ROWS_MAX) {
         let record = record.map_err(|why| why.to_string())?;
         let cell = |at| record.get(at).filter(|cell: &&str| !cell.is_empty()).map(str::to_owned);
+        longer += usize::from(record.iter().skip(columns.len()).any(|cell| !cell.is_empty()));
         rows.push((0..columns.len()).map(cell).collect());
     }
-    Ok(Sample { delimiter: delimiter.map(char::from), columns, rows })
+    if longer > 0 {
+        doubts.push(format!("{longer} of {} lines have more cells than there are names in the first one", rows.len()));
+    }
+    let is_value = |name: &&String| name.parse::<f64>().is_ok() || name.parse::<jiff::civil::Date>().is_ok();
+    if let Some(value) = columns.iter().find(is_value) {
+        doubts.push(format!(
+            "`{value}` is taken for the name of a column: a file without a line of names says `header: false` under `format:`"
+        ));
+    }
+    Ok(Sample { delimiter: Some(char::from(delimiter)), skip_lines, doubts, columns, rows, ..Sample::default() })
 }
 
 /// The first sheet of a workbook; its first row holds the names.
@@ -98,7 +132,7 @@ fn of_excel(file: &Path) -> Result<Sample, String> {
         row
     };
     let rows = rows.map(as_wide).collect();
-    Ok(Sample { delimiter: None, columns, rows })
+    Ok(Sample { columns, rows, ..Sample::default() })
 }
 
 fn of_json(text: &str) -> Result<Sample, String> {
@@ -128,7 +162,14 @@ fn of_json(text: &str) -> Result<Sample, String> {
         columns.iter().map(cell).collect()
     };
     let rows = flat.iter().map(row).collect();
-    Ok(Sample { delimiter: None, columns, rows })
+    let is_list = |name: &&String| objects.iter().any(|object| object.get(*name).is_some_and(Json::is_array));
+    let mut lists: Vec<&String> = objects.iter().take(ROWS_MAX).flat_map(Map::keys).collect();
+    lists.sort();
+    lists.dedup();
+    let doubts = lists.into_iter().filter(is_list).map(|name| {
+        format!("`{name}` is a list, which is left out: a field of the type `lines` takes it, read by `{{ each: {name}, read: … }}`")
+    });
+    Ok(Sample { doubts: doubts.collect(), columns, rows, ..Sample::default() })
 }
 
 fn object(json: Json) -> Option<Map<String, Json>> {
@@ -186,7 +227,7 @@ pub(super) async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sam
             .collect(),
         None => Vec::new(),
     };
-    Ok(Sample { delimiter: None, columns, rows })
+    Ok(Sample { columns, rows, ..Sample::default() })
 }
 
 #[cfg(test)]
@@ -198,8 +239,45 @@ mod tests {
         let sample = of_csv("Nr;Naam;Bedrag\n1;Zo\u{eb};1,50\n2;;2\n").unwrap();
         assert_eq!(sample.columns, ["Nr", "Naam", "Bedrag"]);
         assert_eq!(sample.rows[1], [Some("2".to_owned()), None, Some("2".to_owned())]);
-        assert_eq!(text(b"Zo\xeb"), "Zo\u{eb}");
-        assert_eq!(text(b"\xef\xbb\xbfa"), "a");
+        assert_eq!(text(b"Zo\xeb"), ("Zo\u{eb}".to_owned(), Some("windows-1252")));
+        assert_eq!(text(b"\xef\xbb\xbfa"), ("a".to_owned(), None));
+        assert_eq!(text(b"\xff\xfea\0"), ("a".to_owned(), None));
+        assert_eq!(plain("Kunden Export (2)"), "kunden_export_2");
+    }
+
+    #[test]
+    fn what_stands_before_the_names_and_what_may_be_no_names() {
+        let drafted = |text: &str| {
+            let sample = of_csv(text).unwrap();
+            (sample.columns.join(" "), sample.delimiter.unwrap(), sample.skip_lines, sample.doubts.len())
+        };
+        for (text, expected) in [
+            ("sep=;\r\nid;name\r\n1;a\r\n", ("id name", ';', 1, 0)),
+            ("Customers\nof today\n\nid,name\n1,a\n", ("id name", ',', 3, 0)),
+            ("id\n1\n2\n", ("id", ',', 0, 0)),
+            ("id,name\n1,a,b\n2,b,\n", ("id name", ',', 0, 1)),
+            ("1001,Acme,2026-01-02\n1002,Beta,2026-01-03\n", ("1001 Acme 2026-01-02", ',', 0, 1)),
+        ] {
+            let (columns, delimiter, skip_lines, doubts) = expected;
+            assert_eq!(drafted(text), (columns.to_owned(), delimiter, skip_lines, doubts), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_windows_says_so_and_a_picture_is_no_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            of_file(&path)
+        };
+        let sample = file("kunden.csv", b"Kunde;Stra\xdfe\n1;Goethestra\xdfe\n").unwrap();
+        let drafted = definition::draft("kunde", &sample).mapping;
+        let begins = "    file: kunden.csv\n    format: { delimiter: \";\", encoding: windows-1252 }\n";
+        assert!(drafted.starts_with(begins) && drafted.contains("Stra\u{df}e: text"), "{drafted}");
+        assert!(file("logo.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").is_err());
+        let lists = file("orders.json", br#"[{"id": 1, "lines": [{"qty": 2}]}]"#).unwrap().doubts;
+        assert!(lists.len() == 1 && lists[0].contains("`lines` is a list"), "{lists:?}");
     }
 
     #[test]
