@@ -160,7 +160,7 @@ fn no_hub_file(dir: &Path) -> Diagnostic {
         format!("the folder `{}` has no ironbridge.yaml", dir.display())
     };
     Diagnostic::error(codes::NO_PROJECT, title)
-        .help(format!("make a project with `ironbridge init {}`, or go to the folder of one", dir.display()))
+        .help(format!("make a project with `ironbridge init {}`, or name the folder of one by `-C DIR`", dir.display()))
 }
 
 /// The files of one sub-folder with this ending, in the order of their names; of definitions also `.yml`, which is reported.

@@ -37,6 +37,13 @@ pub(super) fn not_yaml(file: FileId, text: &str, kind: &ErrorKind, at: usize, ow
             start += line.len();
         }
     }
+    if let Some((odd, what)) = from_a_word_processor(line) {
+        let start = (line_start + odd) as u32;
+        let span = Span { file, start, end: start + what.0.len_utf8() as u32 };
+        return Diagnostic::error(codes::NOT_YAML, format!("{} where YAML knows {}", what.1, what.2))
+            .at(span, "it looks like the other one")
+            .help(format!("type {} over it, in a plain editor", what.2));
+    }
     let before = text[..at].lines().last().unwrap_or("");
     let formula = [line, before]
         .iter()
@@ -95,6 +102,23 @@ pub(super) fn not_yaml(file: FileId, text: &str, kind: &ErrorKind, at: usize, ow
     };
     let reason = own_words.rsplit_once(" at ").map_or(own_words, |(reason, _)| reason);
     Diagnostic::error(codes::NOT_YAML, title).at(here, "here the reader stopped").note(reason).help(help)
+}
+
+/// The first character of a line that programs for letters and chats put in the place of another one: where it is, which it
+/// is, what it is called, and what it stands for.
+fn from_a_word_processor(line: &str) -> Option<(usize, (char, &'static str, &'static str))> {
+    line.char_indices().find_map(|(at, c)| {
+        let (name, meant) = match c {
+            '\u{201c}' | '\u{201d}' | '\u{201e}' => ("a typographic quote", "`\"`"),
+            '\u{2018}' | '\u{2019}' => ("a typographic quote", "`'`"),
+            '\u{a0}' => ("a no-break space", "a space"),
+            _ => return None,
+        };
+        // Within a text it is a character like any other.
+        let before = line[..at].trim_end();
+        let begins = before.is_empty() || before.ends_with([':', ',', '{', '[', '-']);
+        begins.then_some((at, (c, name, meant)))
+    })
 }
 
 pub(super) fn indented_by_tab(span: Span) -> Diagnostic {
