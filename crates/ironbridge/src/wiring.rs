@@ -8,7 +8,7 @@ use definition::{LoadOptions, Loaded, Project};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use record::{Catalog, Code, Fault, FieldType, Kind, OptionValue, Secret, Secrets, System};
+use record::{Catalog, Code, Fault, FieldType, Kind, OptionValue, Options, Secret, Secrets, System};
 use store::audit::Actor;
 use store::{Failpoints, Store};
 
@@ -269,11 +269,14 @@ pub fn actor() -> Actor {
     Actor::new(person(), "command line")
 }
 
-/// The systems of a project, each opened once.
+/// The systems of a project, each opened once, and anew where a file of a secret says something else.
 pub struct OpenSystems {
     project: Arc<Project>,
-    open: Mutex<HashMap<String, Arc<dyn System>>>,
+    open: Mutex<HashMap<String, Opened>>,
 }
+
+/// A system, and what it was opened with.
+type Opened = (Options, Arc<dyn System>);
 
 impl OpenSystems {
     pub fn new(project: Arc<Project>) -> OpenSystems {
@@ -289,9 +292,6 @@ pub fn opener(systems: Arc<OpenSystems>) -> virtual_tables::OpenSystem {
 impl hub::Systems for OpenSystems {
     fn open(&self, name: &str) -> Result<Arc<dyn System>, Fault> {
         let mut open = self.open.lock().expect("nothing panics while it opens a system");
-        if let Some(system) = open.get(name) {
-            return Ok(system.clone());
-        }
         let defined = self.project.system(name).expect("a checked project names systems that exist");
         let Some(entry) = connectors::registry::find(defined.kind.name) else {
             let what = format!("systems of kind `{}` are checked, and cannot be used yet", defined.kind.name);
@@ -300,17 +300,27 @@ impl hub::Systems for OpenSystems {
                 .fix("use a kind that is there for now; nothing was read or written"));
         };
         let secrets = MachineSecrets { dir: self.project.dir.clone() };
-        let mut options = defined.connection.resolve(&secrets).map_err(|missing| {
-            let what = format!("the system `{name}` lacks a secret: {}", missing.join("; "));
-            Fault::ask_person(SECRET_MISSING, what).at_system(name).fix("give it its value, and run again")
-        })?;
+        let known = open.get(name);
+        let mut options = match (defined.connection.resolve(&secrets), known) {
+            (Ok(options), _) => options,
+            // Somebody is about to replace it; the one that is known holds until then.
+            (Err(_), Some((_, system))) => return Ok(system.clone()),
+            (Err(missing), None) => {
+                let what = format!("the system `{name}` lacks a secret: {}", missing.join("; "));
+                let fix = "give it its value, and run again";
+                return Err(Fault::ask_person(SECRET_MISSING, what).at_system(name).fix(fix));
+            }
+        };
         for field in defined.kind.connection.iter().filter(|field| matches!(field.ty, FieldType::Path)) {
             if let Some(OptionValue::Text(path)) = options.0.get_mut(field.name) {
                 *path = self.project.dir.join(&*path).display().to_string();
             }
         }
-        let system = (entry.open)(name, options)?;
-        open.insert(name.to_owned(), system.clone());
+        if let Some((_, system)) = known.filter(|(before, _)| *before == options) {
+            return Ok(system.clone());
+        }
+        let system = (entry.open)(name, options.clone())?;
+        open.insert(name.to_owned(), (options, system.clone()));
         Ok(system)
     }
 }

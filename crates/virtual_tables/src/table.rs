@@ -106,7 +106,10 @@ impl Table {
             _ => self.by_the_hub(&compiled, ask, &plan).await,
         };
         if let Err(refused) = &answered
-            && refused.fault.as_ref().is_some_and(|fault| matches!(fault.code.0, "IB0602" | "IB0603"))
+            && refused
+                .fault
+                .as_ref()
+                .is_some_and(|fault| matches!(fault.code.0, "IB0502" | "IB0602" | "IB0603" | "IB0604"))
         {
             // The source is another one than it was: look at it anew next time.
             *self.compiled.lock().expect("nothing panics while it looks here") = None;
