@@ -62,6 +62,20 @@ pub fn subscription(integration: &str, to: &str) -> String {
     format!("events/{integration}/subscriptions/{to}")
 }
 
+/// How many events of an integration are on their way to these destinations, and how many more are held by a dead letter
+/// of their record.
+///
+/// *Errors*: of our own state.
+pub fn waiting(store: &Store, integration: &str, to: &[String]) -> Result<(u64, u64), store::Error> {
+    let (mut waiting, mut held) = (0, 0);
+    for to in to {
+        let counts = store.queue_counts(&subscription(integration, to))?.unwrap_or_default();
+        waiting += counts.ready + counts.delayed + counts.locked;
+        held += counts.deferred;
+    }
+    Ok((waiting, held))
+}
+
 /// How long a message that fails by itself is tried again.
 pub fn policy(event: &definition::Event) -> RetryPolicy {
     RetryPolicy {

@@ -27,8 +27,11 @@ const TICK: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 4;
 /// One that does not answer is asked as often as this.
 const CLOSER: Duration = Duration::from_secs(60);
-/// One that answered, and that a run or an event found closed since, is asked this long after the last time.
+/// One that a run or an event found closed since it was asked is asked this long after the last time; so is, once, one of a
+/// run that takes longer than this, which may be trying again what fails.
 const DOUBT: Duration = Duration::from_secs(15);
+/// So many of the newest runs show whether a system was heard of since it was asked.
+const RUNS: usize = 10;
 
 /// Whether a system is asked now. Pure.
 ///
@@ -36,8 +39,9 @@ const DOUBT: Duration = Duration::from_secs(15);
 fn is_due(every: Duration, look: Option<&Look>, closed: Option<Timestamp>, now: Timestamp) -> bool {
     let Some(look) = look else { return true };
     let wait = match look.silence() {
+        // What it said then may not be what it says now.
+        _ if closed.is_some_and(|closed| closed > look.seen) => every.min(DOUBT),
         Some(_) => every.min(CLOSER),
-        None if closed.is_some_and(|closed| closed > look.seen) => every.min(DOUBT),
         None => every,
     };
     let wait = wait.max(look.wait);
@@ -61,19 +65,25 @@ pub fn silent_ones(project: &Project, store: &Store) -> Result<Vec<Look>, Error>
     looks.retain(|look| {
         look.silence().is_some() && is_fresh(project, look, now) && is_used(project, &look.system, &paused)
     });
-    if !looks.is_empty() {
-        let runs = store.last_runs()?;
-        looks.retain(|look| !runs.iter().any(|run| has_heard(project, run, look)));
+    let mut heard = Vec::new();
+    for look in &looks {
+        for user in users(project, &look.system) {
+            // A run after the one that wrote may have had nothing to write.
+            let runs = store.runs(Some(&user.name), None, RUNS)?;
+            if runs.iter().any(|run| has_heard(run, look)) {
+                heard.push(look.system.clone());
+                break;
+            }
+        }
     }
+    looks.retain(|look| !heard.contains(&look.system));
     Ok(looks)
 }
 
-/// Whether a run has read and written since the system was asked: then each of its systems has answered.
-fn has_heard(project: &Project, run: &Run, look: &Look) -> bool {
+/// Whether a run of an integration that uses the system has read and written since it was asked: then it has answered.
+fn has_heard(run: &Run, look: &Look) -> bool {
     let is_well = matches!(run.state, State::Ok | State::OkWithDeadLetters) && run.counts.written() > 0;
-    let uses =
-        || project.integration(&run.integration).is_some_and(|one| one.systems().contains(&look.system.as_str()));
-    is_well && run.finished.is_some_and(|finished| finished > look.seen) && uses()
+    is_well && run.finished.is_some_and(|finished| finished > look.seen)
 }
 
 /// How old a look may be before it says nothing any more.
@@ -137,7 +147,14 @@ impl Looker {
             let failed =
                 last.iter().filter(|run| failed_at(run).as_deref() == Some(name)).filter_map(|run| run.finished);
             let stopped = outages.iter().filter(|outage| outage.system == *name).map(|outage| outage.seen);
-            let closed = failed.chain(stopped).max();
+            let goes_on = |run: &&Run| {
+                run.state == State::Running && run.started.checked_add(DOUBT).is_ok_and(|then| then <= now)
+            };
+            let uses = |run: &&Run| {
+                self.project.integration(&run.integration).is_some_and(|one| one.systems().contains(&name.as_str()))
+            };
+            let long = last.iter().filter(goes_on).filter(uses).map(|run| run.started);
+            let closed = failed.chain(stopped).chain(long).max();
             let free = !self.busy.contains(name) && !self.hanging.contains_key(name);
             if self.asking.len() >= AT_ONCE || !free || !is_due(every, look, closed, now) {
                 continue;
@@ -277,6 +294,9 @@ mod tests {
             (Some(look(20, true, 0)), Some(10), 100, false),
             (Some(look(0, false, 0)), None, 59, false),
             (Some(look(0, false, 0)), None, 60, true),
+            // A run met it since, and may have been told something else.
+            (Some(look(0, false, 0)), Some(10), 15, true),
+            (Some(look(0, false, 0)), Some(10), 14, false),
             // It asked to be left alone.
             (Some(look(0, true, 900)), None, 600, false),
             (Some(look(0, false, 120)), None, 60, false),

@@ -85,9 +85,10 @@ pub enum Command {
     Demo(Demo),
     /// Make a project: finance in SQLite, customers, Dynamics.
     Init {
+        /// The new folder.
         #[arg(required_unless_present = "from_sample")]
         dir: Option<PathBuf>,
-        /// Draft an entity and its mapping instead, from a CSV or JSON file, or from a live table (SYSTEM.TABLE).
+        /// Draft an entity and its mapping instead, from a CSV, Excel or JSON file, or from a live table (SYSTEM.TABLE).
         #[arg(long, value_name = "FILE", conflicts_with = "dir")]
         from_sample: Option<String>,
         /// The name of the drafted entity; by default that of the file or table.
@@ -381,7 +382,11 @@ mod tests {
                     assert!(page.contains(&heading), "{} has no section `{heading}`", integration.name);
                 }
                 for line in page.lines().map(str::trim).filter(|line| line.starts_with("ironbridge ")) {
-                    Cli::try_parse_from(words(line)).unwrap_or_else(|error| panic!("{line}\n{error}"));
+                    let chosen = line.replace(" ID", " 1");
+                    Cli::try_parse_from(words(&chosen)).unwrap_or_else(|error| panic!("{line}\n{error}"));
+                    let acts =
+                        ["ironbridge flow ", "ironbridge approvals "].iter().any(|begin| line.starts_with(begin));
+                    assert!(!acts || !line.contains(" 1"), "{line} means one that nobody chose");
                     checked += 1;
                 }
             }

@@ -3,12 +3,14 @@
 mod alerting;
 mod cli;
 mod commands;
+mod edited;
 mod expiry;
 mod failure;
 mod ingress;
 mod measured;
 mod memory;
 mod output;
+mod shown;
 mod ways;
 mod wiring;
 

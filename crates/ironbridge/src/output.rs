@@ -5,10 +5,11 @@ use std::io::IsTerminal;
 use hub::{Note, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use serde_json::Value as Json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
-pub use web_console::words::{moment, number};
+pub use web_console::words::{cut, moment, number, on_their_way};
 
 use crate::cli::{Cli, Command, Format, LogFormat};
 
@@ -82,6 +83,32 @@ pub fn csv(header: &[&str], rows: Vec<Vec<String>>) -> String {
     }
     let bytes = writer.into_inner().expect("writing to a Vec does not fail");
     String::from_utf8_lossy(&bytes).trim_end().to_owned()
+}
+
+/// The parts of a fault, as its JSON has them: code, what, where, why, do, more.
+pub fn fault(fault: &Json) -> String {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let part = |name: &str| fault[name].as_str().filter(|text| !text.is_empty());
+    let mut told = format!("{red}{}{red:#} {}", part("code").unwrap_or_default(), part("what").unwrap_or_default());
+    let mut line = |name: &str, value: &str| told.push_str(&format!("\n  {name}: {value}"));
+    for (name, value) in fault["where"].as_object().into_iter().flatten() {
+        line(name, &cut(value.as_str().unwrap_or_default(), 100));
+    }
+    let of = |name: &str| {
+        let value = fault["why"].get(name).filter(|value| !value.is_null())?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned)).filter(|text| !text.is_empty())
+    };
+    let why: Vec<String> = ["status", "code", "text", "request_id"].into_iter().filter_map(of).collect();
+    for (name, value) in [
+        ("why", Some(why.join(" ")).filter(|why| !why.is_empty()).as_deref()),
+        ("do", part("do")),
+        ("more", part("more")),
+    ] {
+        if let Some(value) = value {
+            line(name, value);
+        }
+    }
+    told
 }
 
 /// `3 minutes ago`, roughly.

@@ -103,7 +103,7 @@ mod writer;
 
 pub use error::{Error, Refusal};
 pub use failpoints::{Failpoints, Injected, NotAFailpoint};
-pub use lock::UpLock;
+pub use lock::{UpLock, up_since};
 pub use op::{Op, OpResult};
 pub use store::{HandedIn, Options, Store};
 pub use time::Clock;

@@ -3,8 +3,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::Error;
+
+/// Whoever only looks holds the lock for less than this.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Held for as long as this process is the folder's `up`. The operating system frees it when the process ends, however
 /// it ends, so a dead holder never stands in the way.
@@ -20,7 +24,14 @@ impl UpLock {
         let io = |source| Error::Folder { path: path.clone(), source };
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        match file.try_lock() {
+        let locked = file.try_lock().or_else(|taken| match taken {
+            TryLockError::WouldBlock => {
+                std::thread::sleep(LOOK);
+                file.try_lock()
+            }
+            error => Err(error),
+        });
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::UpIsRunning { dir: dir.to_owned(), pid: holder(&mut file) });
@@ -37,15 +48,15 @@ impl UpLock {
     }
 }
 
-/// Whether the process that was the folder's `up` last is there, without touching its lock. `true` where the machine does
-/// not tell.
-pub(crate) fn is_up(dir: &Path) -> bool {
-    let Ok(mut file) = File::open(dir.join("up.lock")) else { return false };
-    let processes = Path::new("/proc/self");
-    match holder(&mut file) {
-        Some(pid) if processes.exists() => processes.with_file_name(pid.to_string()).exists(),
-        Some(_) => true,
-        None => !processes.exists(),
+/// Since when somebody is the `up` of the project that keeps its state in this folder; nothing where nobody is. `Some`
+/// where the machine does not tell.
+pub fn up_since(dir: &Path) -> Option<SystemTime> {
+    let file = File::open(dir.join("up.lock")).ok()?;
+    match file.try_lock_shared() {
+        // Nobody has it; ours is gone with the file. The process that it names may be another one after a restart.
+        Ok(()) => None,
+        // It was written once, when that process began.
+        Err(_) => file.metadata().and_then(|about| about.modified()).ok().or(Some(SystemTime::UNIX_EPOCH)),
     }
 }
 

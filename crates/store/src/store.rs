@@ -190,7 +190,7 @@ impl Store {
 
     /// Whether somebody is this folder's `up`, as far as that can be seen from outside.
     pub fn is_up(&self) -> bool {
-        crate::lock::is_up(&self.0.dir)
+        crate::lock::up_since(&self.0.dir).is_some()
     }
 
     /// Puts a page on the disk that holds the state, and takes it away again: whether a commit would find room.

@@ -24,6 +24,14 @@ pub fn counted(n: u64, one: &str, several: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { several })
 }
 
+/// How the events of an integration stand: `nothing waits`, `3 on their way, 1 held by a dead letter`.
+pub fn on_their_way(waiting: u64, held: u64) -> String {
+    let waiting = (waiting > 0).then(|| counted(waiting, "on its way", "on their way"));
+    let held = (held > 0).then(|| counted(held, "held by a dead letter", "held by dead letters"));
+    let all: Vec<String> = waiting.into_iter().chain(held).collect();
+    if all.is_empty() { "nothing waits".to_owned() } else { all.join(", ") }
+}
+
 /// A moment in the project's time zone, to the second.
 pub fn moment(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()

@@ -86,7 +86,7 @@ pub fn conditions(project: &Project, facts: &Facts, rules: &Rules, standing: &BT
             Pattern::Batch(batch) => of.batch(batch, &mut all),
             Pattern::Event(event) => of.event(event, &mut all),
             Pattern::Flow(flow) => all.extend(of.volume(flow.ceiling).into_iter().chain(of.stuck_flows())),
-            Pattern::Virtual(_) => {}
+            Pattern::Virtual(_) => all.extend(of.not_shown()),
         }
         of.letters(&mut all);
     }
@@ -163,7 +163,11 @@ impl Of<'_> {
             let Some(oldest) = backlog.oldest else { continue };
             // While it takes nothing, that is the matter.
             if self.known.outages.iter().any(|outage| outage.system == backlog.to)
-                || !self.has_passed(oldest, within.unwrap_or(self.rules.backlog))
+                || !match within {
+                    Some(within) => self.has_passed(oldest, within),
+                    // A hub that has just been started delivers them in a moment.
+                    None => self.has_passed(oldest.max(self.facts.started), self.rules.backlog),
+                }
             {
                 continue;
             }
@@ -180,6 +184,25 @@ impl Of<'_> {
             all.push(found);
         }
         self.slow(all);
+    }
+
+    /// Whoever looks gets an error, and only a person can change that.
+    fn not_shown(&self) -> Option<Condition> {
+        let (zone, name) = (self.zone(), &self.integration.name);
+        let outage = self.known.outages.iter().find(|outage| self.has_passed(outage.since, self.rules.refused))?;
+        let mut facts = vec![("last error".into(), outage.what.clone())];
+        if !outage.fix.is_empty() {
+            facts.push(("do".into(), outage.fix.clone()));
+        }
+        let saying = Saying {
+            severity: Severity::Warning,
+            title: format!("{name} shows nothing"),
+            text: format!("Since {} whoever looks at it gets an error.", moment(outage.since, zone)),
+            facts,
+            command: format!("ironbridge explain {}", outage.code),
+            since: outage.since,
+        };
+        Some(Condition { system: outage.system.clone(), ..self.condition(Kind::NotShown, "", saying) })
     }
 
     fn slow(&self, all: &mut Vec<Condition>) {

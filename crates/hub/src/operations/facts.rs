@@ -48,6 +48,8 @@ pub struct Expiring {
 pub struct Backlog {
     pub to: String,
     pub waiting: u64,
+    /// Those that a dead letter of their record holds.
+    pub held: u64,
     pub oldest: Option<Timestamp>,
 }
 
@@ -180,10 +182,9 @@ impl Gatherer {
                 Pattern::Event(event) => {
                     for to in &event.to {
                         let queue = subscription(name, to);
-                        let counts = store.queue_counts(&queue)?.unwrap_or_default();
-                        let waiting = counts.ready + counts.delayed + counts.locked + counts.deferred;
+                        let (waiting, held) = crate::events::waiting(store, name, std::slice::from_ref(to))?;
                         let oldest = store.oldest_ready(&queue)?;
-                        known.backlog.push(Backlog { to: to.clone(), waiting, oldest });
+                        known.backlog.push(Backlog { to: to.clone(), waiting, held, oldest });
                     }
                 }
                 Pattern::Flow(flow) => {

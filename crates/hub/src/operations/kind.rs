@@ -12,6 +12,7 @@ pub enum Kind {
     NeedsPerson,
     SystemDown,
     Paused,
+    NotShown,
     Backlog,
     DeadLetters,
     NotReviewed,
@@ -26,12 +27,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Late,
         Kind::NotRun,
         Kind::NeedsPerson,
         Kind::SystemDown,
         Kind::Paused,
+        Kind::NotShown,
         Kind::Backlog,
         Kind::DeadLetters,
         Kind::NotReviewed,
@@ -53,6 +55,7 @@ impl Kind {
             Kind::NeedsPerson => "needs-person",
             Kind::SystemDown => "system-down",
             Kind::Paused => "destination-paused",
+            Kind::NotShown => "not-shown",
             Kind::Backlog => "backlog",
             Kind::DeadLetters => "dead-letters",
             Kind::NotReviewed => "not-reviewed",
@@ -79,6 +82,7 @@ impl Kind {
             Kind::NeedsPerson => "A run needs a person",
             Kind::SystemDown => "A system does not answer",
             Kind::Paused => "A destination takes nothing",
+            Kind::NotShown => "A virtual table shows nothing",
             Kind::Backlog => "Events wait too long",
             Kind::DeadLetters => "Dead letters wait",
             Kind::NotReviewed => "Nobody has looked at the dead letters",
@@ -109,6 +113,9 @@ impl Kind {
                 "A system has not answered for ten minutes, or has refused us for two; or it holds up two integrations or more. What it holds up is silent meanwhile."
             }
             Kind::Paused => "A destination has taken nothing for ten minutes.",
+            Kind::NotShown => {
+                "For two minutes a virtual table has not fitted what its source has now: a table, a column or a right is gone."
+            }
             Kind::Backlog => "The oldest event waits for longer than `needed_by`; without one, fifteen minutes.",
             Kind::DeadLetters => {
                 "Rows or messages were given up on two minutes ago and wait. However many, it is one alert."
@@ -160,6 +167,7 @@ impl Kind {
             (Kind::FewRows, Pattern::Batch(_)) => true,
             (Kind::Slow, Pattern::Batch(_) | Pattern::Event(_)) => true,
             (Kind::Paused | Kind::Backlog, Pattern::Event(_)) => true,
+            (Kind::NotShown, Pattern::Virtual(_)) => true,
             (Kind::Approval, Pattern::Batch(batch)) => batch.approve.is_some() || batch.first_load.is_some(),
             (Kind::Approval | Kind::Volume | Kind::FlowFailed, Pattern::Flow(_)) => true,
             _ => false,

@@ -182,15 +182,16 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
     *out += &format!("## Now\n\nAs of {} {}.\n\n", moment(live.now, zone), live.now.to_zoned(zone.clone()).year());
     for alert in &live.alerts {
         let acked = alert.acked_by.as_ref().map_or(String::new(), |by| format!(" ({by} looks at it)"));
+        let over = if alert.gone.is_some() { ", over unless it comes back" } else { "" };
         *out += &format!(
-            "- **{}**: {} since {}{acked}\n",
+            "- **{}**: {} since {}{over}{acked}\n",
             alert.saying.severity,
             alert.saying.title,
             moment(alert.saying.since, zone)
         );
     }
     if live.alerts.is_empty() {
-        *out += "- Nothing needs anybody.\n";
+        *out += "- No alert is open.\n";
     }
     if let Some(pause) = &live.pause {
         let until = pause.until.map_or(String::new(), |until| format!(" until {}", moment(until, zone)));
@@ -224,11 +225,19 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
         *out += &format!("- {system} {does} since {since}: {}\n", silence.what);
     }
     for outage in &known.outages {
-        *out += &format!("- {} takes nothing since {}: {}\n", outage.system, moment(outage.since, zone), outage.what);
+        let what = match integration.pattern {
+            Pattern::Virtual(_) => "Whoever looks gets an error".to_owned(),
+            _ => format!("{} takes nothing", outage.system),
+        };
+        *out += &format!("- {what} since {}: {}\n", moment(outage.since, zone), outage.what);
     }
     for backlog in &known.backlog {
         let waiting = counted(backlog.waiting, "message waits", "messages wait");
         *out += &format!("- {waiting} for {}.\n", backlog.to);
+        if backlog.held > 0 {
+            let held = counted(backlog.held, "more is held", "more are held");
+            *out += &format!("- {held} until somebody deals with the dead letter of its record.\n");
+        }
     }
     if let Pattern::Flow(flow) = &integration.pattern {
         *out += &format!("- It has started {} times in a day; its ceiling is {}.\n", known.started, flow.ceiling);

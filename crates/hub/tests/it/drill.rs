@@ -104,6 +104,21 @@ fn a_run_that_did_not_happen() {
 }
 
 #[test]
+fn a_hub_that_was_down_does_what_was_missed_and_tells_nobody_that_it_was() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    world.work("2026-11-24T10:20:00Z", |_, _| {});
+    // An hour later it is started again; the first run begins a moment after the first look.
+    world.set("2026-11-24T11:20:00Z");
+    world.faults.scheduler_stopped.store(true, Relaxed);
+    world.work("2026-11-24T11:40:00Z", |world, at| {
+        if at == "11:21" {
+            world.faults.scheduler_stopped.store(false, Relaxed);
+        }
+    });
+    assert_eq!(world.told(), Vec::<String>::new());
+}
+
+#[test]
 fn a_slow_trickle_is_noticed_by_the_weeks_before() {
     let world = World::new("2026-10-20T11:00:00Z");
     let send = |count: usize| {

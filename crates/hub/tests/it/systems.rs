@@ -1,7 +1,10 @@
 //! The fault drill: systems that do not answer, or take nothing, and what they hold up.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use hub::operations::{Facts, Kind, Known, Rules, conditions};
 use store::queue::{Message, Op as Queue};
 use store::{OpResult, outages};
 
@@ -123,6 +126,22 @@ fn silent(world: &World) -> Vec<String> {
 }
 
 #[test]
+fn a_run_that_tries_again_for_long_has_its_systems_asked() {
+    let world = World::new("2026-11-24T10:01:00Z");
+    world.work("2026-11-24T10:04:00Z", |world, at| match at {
+        "10:02" => {
+            world.faults.crm_down.store(true, Relaxed);
+            let integration = "customers".to_owned();
+            let (trigger, slot) = (store::runs::Trigger::Schedule, None);
+            world.commit(store::runs::Op::Start { integration, trigger, slot, retry_of: None });
+        }
+        // They were asked at 10:01, and are every five minutes.
+        "10:04" => assert_eq!(silent(world), ["crm"]),
+        _ => {}
+    });
+}
+
+#[test]
 fn the_destination_is_down_for_a_batch_and_for_events() {
     let world = World::new("2026-11-24T10:00:00Z");
     world.work("2026-11-24T14:00:00Z", |world, at| match at {
@@ -209,4 +228,55 @@ fn an_expired_secret_is_told_before_it_is_late() {
     assert_eq!(sorted(world.told()), expected);
     let mail = world.mail("finance-it/email", "needs a person");
     assert!(mail.contains("make a new one") && mail.contains("ironbridge explain IB0502"), "{mail}");
+}
+
+#[test]
+fn a_run_of_every_few_seconds_that_needs_a_person_is_told_too() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    let mut project = (*world.project).clone();
+    let customers = project.integrations.iter_mut().find(|integration| integration.name == "customers").unwrap();
+    let definition::Pattern::Batch(batch) = &mut customers.pattern else { panic!("customers are a batch") };
+    batch.schedule = definition::Schedule::Every(std::time::Duration::from_secs(10));
+    let at = |seconds: i64| jiff::Timestamp::from_second(1_795_000_000 + seconds).unwrap();
+    // Each run fails, and the last of them two seconds ago.
+    let told = |good: Option<i64>, now: i64| {
+        let error = store::runs::RunError {
+            code: "IB0703".into(),
+            text: "the mapping does not fit".into(),
+            detail: r#"{"now": "ask_person"}"#.into(),
+        };
+        let ended = store::runs::Run {
+            id: store::runs::RunId(7),
+            integration: "customers".into(),
+            trigger: store::runs::Trigger::Schedule,
+            slot: None,
+            retry_of: None,
+            state: store::runs::State::Failed,
+            started: at(now - 2),
+            finished: Some(at(now - 2)),
+            counts: store::runs::Counts::default(),
+            error: Some(error),
+        };
+        let known = Known {
+            name: "customers".into(),
+            last: Some(ended.clone()),
+            ended: Some(ended),
+            good: good.map(at),
+            ..Known::default()
+        };
+        let facts = Facts {
+            now: at(now),
+            started: at(0),
+            integrations: vec![known],
+            approvals: Arc::default(),
+            silent: Vec::new(),
+            expiring: Vec::new(),
+            disk: None,
+            routes: Vec::new(),
+        };
+        let all = conditions(&project, &facts, &Rules::default(), &BTreeSet::new());
+        all.iter().any(|condition| condition.kind == Kind::NeedsPerson)
+    };
+    assert!(!told(None, 39) && told(None, 40));
+    assert!(!told(Some(60), 90) && told(Some(60), 100));
 }

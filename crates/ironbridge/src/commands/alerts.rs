@@ -53,7 +53,7 @@ fn list(cli: &Cli, project: &Project, store: &Store, all: bool, last: usize) -> 
     }
     let (now, zone) = (store.clock().now(), &project.hub.time_zone);
     if alerts.is_empty() {
-        talk!("Nothing needs anybody.");
+        talk!("No alert is open.");
     } else {
         let rows = alerts.iter().map(|alert| {
             vec![

@@ -165,9 +165,16 @@ fn show(cli: &Cli, project: &Project, store: &Store, approval: &Approval) -> Res
             needed.map(|(field, _)| format!(" --field {}=…", field.name)).collect::<String>()
         };
         let (id, yes, no) = (approval.id, flags(true), flags(false));
-        talk!("\nironbridge approvals approve {id}{yes}, or: ironbridge approvals reject {id} --comment WHY{no}");
+        let by = by_whom(project);
+        talk!("\nironbridge approvals approve {id}{by}{yes}\nironbridge approvals reject {id}{by} --comment WHY{no}");
     }
     Ok(0)
+}
+
+/// The flag with which a command says who decides, where the user of this machine is nobody of people.yaml.
+fn by_whom(project: &Project) -> &'static str {
+    let is_known = project.people.iter().any(|person| person.id == wiring::person());
+    if is_known { "" } else { " --by WHO" }
 }
 
 /// A field of a form: `granted (How much): money, with a yes, required; at first 9000`.

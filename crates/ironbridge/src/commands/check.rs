@@ -1,9 +1,9 @@
 //! `ironbridge check`: every mistake at once.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use definition::codes::STRANGE_SECTION;
 use definition::{Diagnostic, Files, Loaded, Pattern, Project, Severity, Span};
@@ -16,7 +16,7 @@ use crate::commands::explain;
 use crate::commands::virtual_tables::lookup_note;
 use crate::failure::{FAILED, Failure, USAGE};
 use crate::wiring::{self, OpenSystems};
-use crate::{say, talk};
+use crate::{edited, say, talk};
 
 pub async fn check(cli: &Cli, online: bool) -> Result<u8, Failure> {
     let loaded = load(cli, BTreeMap::new());
@@ -41,7 +41,7 @@ pub async fn check(cli: &Cli, online: bool) -> Result<u8, Failure> {
 pub async fn watch(cli: &Cli, online: bool) -> Result<u8, Failure> {
     let mut before = None;
     loop {
-        let now = fingerprint(&cli.project);
+        let now = edited::files(&cli.project, &edited::ALL);
         if before.as_ref() != Some(&now) {
             talk!("\n{}", crate::output::moment(jiff::Timestamp::now(), &jiff::tz::TimeZone::system()));
             check(cli, online).await?;
@@ -52,19 +52,6 @@ pub async fn watch(cli: &Cli, online: bool) -> Result<u8, Failure> {
             () = stopped() => return Ok(0),
         }
     }
-}
-
-/// Every file of the project with its size and time of change.
-fn fingerprint(dir: &Path) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-    let folders = ["", "systems", "entities", "integrations", "environments", "tests", "decisions", "runbooks"];
-    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(dir.join(folder)).ok()).flatten().flatten();
-    let yaml = entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "md"));
-    let mut files: Vec<_> = yaml
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
-        .map(|(path, metadata)| (path, metadata.len(), metadata.modified().ok()))
-        .collect();
-    files.sort();
-    files
 }
 
 /// Prints what was found; answers the exit code.
@@ -108,6 +95,11 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
                 Pattern::Batch(_) | Pattern::Flow(_) => {}
             }
         }
+    }
+    if let (0, Format::Human, Some(project)) = (errors, cli.format, &loaded.project)
+        && let Some(told) = edited::since_start(project)
+    {
+        talk!("{told}");
     }
     if errors > 0 { USAGE } else { 0 }
 }

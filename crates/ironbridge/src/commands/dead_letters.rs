@@ -12,7 +12,7 @@ use store::dead_letters::{DeadLetter, Filter, State};
 
 use crate::cli::{Cli, DeadLetters, Format};
 use crate::failure::{FAILED, Failure, NO_SUCH_NAME};
-use crate::output::{ago, csv, table};
+use crate::output::{ago, csv, cut, table};
 use crate::{say, talk, wiring};
 
 pub async fn dead_letters(cli: &Cli, command: &DeadLetters) -> Result<u8, Failure> {
@@ -105,7 +105,7 @@ fn list(
             path(letter),
             letter.key_text.clone(),
             letter.problem.code.clone(),
-            cut(&letter.problem.what, 72),
+            cut(&told(letter), 90),
             letter.state.to_string(),
             ago(letter.last_seen, now),
         ]
@@ -117,6 +117,14 @@ fn list(
     talk!("\nOne of them fully: ironbridge dead-letters show {}", short(&found[0]));
     talk!("By cause: ironbridge dead-letters groups");
     Ok(0)
+}
+
+/// What is wrong, with the other side's own words.
+fn told(letter: &DeadLetter) -> String {
+    match letter.problem.why.as_str() {
+        "" => letter.problem.what.clone(),
+        why => format!("{} ({why})", letter.problem.what),
+    }
 }
 
 /// The integration, and of an event the destination too: each has dead letters of its own.
@@ -157,11 +165,4 @@ fn one(store: &Store, id: &str) -> Result<DeadLetter, Failure> {
 /// Enough of its id for a person.
 fn short(letter: &DeadLetter) -> &str {
     &letter.id.as_str()[..8]
-}
-
-fn cut(text: &str, width: usize) -> String {
-    match text.char_indices().nth(width) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }

@@ -86,7 +86,7 @@ fn print(cli: &Cli, name: &str, report: Report) -> Result<u8, Failure> {
     }
     if let Some(id) = report.approval {
         say!("run {} of {name}: it waits until somebody has looked; nothing was written", report.run);
-        talk!("Look at it: ironbridge approvals show {id}\nThen: ironbridge approvals approve {id}, or reject {id}");
+        talk!("Look at it, and then decide: ironbridge approvals show {id}");
         return Ok(exit);
     }
     let deleted =

@@ -12,8 +12,8 @@ use store::runs::State as Ran;
 use crate::cli::{Cli, Format};
 use crate::commands::runs;
 use crate::failure::Failure;
-use crate::output::{ago, moment, number, table};
-use crate::{say, talk, wiring};
+use crate::output::{ago, fault, moment, number, on_their_way, table};
+use crate::{edited, say, talk, wiring};
 
 pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
@@ -27,6 +27,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let silent = hub::looks::silent_ones(&project, &store)?;
     let now = store.clock().now();
     let zone = &project.hub.time_zone;
+    let is_up = store.is_up();
     let mut rows = Vec::new();
     let mut items = Vec::new();
     for integration in &project.integrations {
@@ -41,7 +42,10 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             None => match &integration.pattern {
                 Pattern::Event(event) => delivery(&store, &integration.name, event, &outages, now, zone)?,
                 Pattern::Flow(_) => instances(&store, &integration.name)?,
-                Pattern::Virtual(_) => "answers queries".to_owned(),
+                Pattern::Virtual(_) => match outages.iter().find(|outage| outage.integration == integration.name) {
+                    Some(outage) => format!("cannot be shown since {}", since(outage.since, now, zone)),
+                    None => "answers queries".to_owned(),
+                },
                 Pattern::Batch(_) => "never ran".to_owned(),
             },
         };
@@ -81,7 +85,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             integration.pattern.word().to_owned(),
             shown,
             run.map(|run| ago(run.finished.unwrap_or(run.started), now)).unwrap_or_default(),
-            paused.or_else(|| next.map(|next| moment(next, zone))).unwrap_or_default(),
+            paused.or_else(|| next.filter(|_| is_up).map(|next| moment(next, zone))).unwrap_or_default(),
             late.map(|late| format!("late since {}, needed by {}", moment(late.slot, zone), moment(late.needed, zone)))
                 .unwrap_or_default(),
             number(waiting),
@@ -113,6 +117,13 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         rows.iter_mut().for_each(|row| drop(row.remove(at)));
     }
     say!("{}", table(&header, rows));
+    match edited::since_start(&project) {
+        _ if !is_up => talk!(
+            "\n`ironbridge up` does not run on this folder: nothing runs or is delivered by itself, and nobody is told.\n  do: ironbridge up"
+        ),
+        Some(told) => talk!("\n{told}"),
+        None => {}
+    }
     match store.open_alerts()?.as_slice() {
         [] => {}
         [alert] => talk!("\n{}\n  do: ironbridge alerts show {}", alert.saying.title, alert.id),
@@ -123,7 +134,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     }
     for run in &last {
         if let Some(error) = &run.error {
-            talk!("\n{}: {} ({}); ironbridge explain {}", run.integration, error.text, error.code, error.code);
+            talk!("\n{}: {}", run.integration, fault(&runs::of_run(error)));
         }
     }
     if let Err(error) = store.probe_disk() {
@@ -143,11 +154,17 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     for outage in &outages {
         let (name, system) = (&outage.integration, &outage.system);
         let (since, last) = (since(outage.since, now, zone), ago(outage.seen, now));
-        talk!("\n{name}: nothing gets through to {system} since {since}: {}", outage.what);
-        talk!(
-            "Events wait and none is lost. It is tried again by itself: {} times so far, the last time {last}.",
-            outage.failures
-        );
+        let is_table = project.integration(name).is_some_and(|one| matches!(one.pattern, Pattern::Virtual(_)));
+        if is_table {
+            talk!("\n{name}: whoever looks gets an error since {since}: {}", outage.what);
+            talk!("`ironbridge up` looks each minute whether it is over, the last time {last}.");
+        } else {
+            talk!("\n{name}: nothing gets through to {system} since {since}: {}", outage.what);
+            talk!(
+                "Events wait and none is lost. It is tried again by itself: {} times so far, the last time {last}.",
+                outage.failures
+            );
+        }
         if !outage.fix.is_empty() && !outage.fix.starts_with("nothing") {
             talk!("  do: {}", outage.fix);
         }
@@ -188,7 +205,7 @@ fn instances(store: &Store, name: &str) -> Result<String, Failure> {
     Ok(if told.is_empty() { "nothing is under way".to_owned() } else { told.join(", ") })
 }
 
-/// How the events of an integration stand: `delivering`, or how many wait and what for.
+/// How the events of an integration stand: how many wait, and what for.
 fn delivery(
     store: &Store,
     name: &str,
@@ -197,17 +214,12 @@ fn delivery(
     now: jiff::Timestamp,
     zone: &jiff::tz::TimeZone,
 ) -> Result<String, Failure> {
-    let mut waiting = 0;
-    for to in &event.to {
-        let counts = store.queue_counts(&hub::events::subscription(name, to))?.unwrap_or_default();
-        waiting += counts.ready + counts.delayed + counts.locked + counts.deferred;
-    }
+    let (waiting, held) = hub::events::waiting(store, name, &event.to)?;
     let down = outages.iter().find(|outage| outage.integration == name);
-    Ok(match (down, waiting) {
-        (Some(outage), _) => {
+    Ok(match down {
+        Some(outage) => {
             format!("{} down since {}, {} wait", outage.system, since(outage.since, now, zone), number(waiting))
         }
-        (None, 0) => "nothing waits".to_owned(),
-        (None, waiting) => format!("{} on their way", number(waiting)),
+        None => on_their_way(waiting, held),
     })
 }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use store::journal::{Note, Noted, What};
 use store::ledger::{Entry, State};
-use store::queue::Peeked;
+use store::queue::{Peeked, Place};
 
 use crate::cli::{Cli, Format};
 use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
@@ -53,7 +53,11 @@ pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8,
         say!("  {system}: {}{id}", word(entry.state));
     }
     for (queue, peeked) in &waiting {
-        say!("  message {} waits in {queue} since {}", peeked.seq, time(peeked.enqueued, zone));
+        let (seq, since) = (peeked.seq, time(peeked.enqueued, zone));
+        match peeked.place {
+            Place::Deferred => say!("  message {seq} of {since} in {queue} is held by the dead letter of its record"),
+            _ => say!("  message {seq} waits in {queue} since {since}"),
+        }
     }
     for letter in &letters {
         let id = &letter.id.as_str()[..8];

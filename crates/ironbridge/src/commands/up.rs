@@ -118,11 +118,12 @@ impl Hub {
         let retries = keep(stop(), || hub::retries::work(project.clone(), store.clone(), pulse.clone(), stop()));
         let looks =
             keep(stop(), || hub::looks::work(project.clone(), systems.clone(), store.clone(), pulse.clone(), stop()));
+        let shown = keep(stop(), || crate::shown::work(project.clone(), systems.clone(), store.clone(), stop()));
         let batches = keep(stop(), || {
             let (project, systems, store) = (project.clone(), systems.clone(), store.clone());
             hub::worker::work(project, systems, store, wiring::holder(), pulse.clone(), stop())
         });
-        let worked = tokio::try_join!(batches, events, flows, retries, upkeep, looks, telling);
+        let worked = tokio::try_join!(batches, events, flows, retries, upkeep, looks, shown, telling);
         serving.abort();
         if worked.is_ok() && ending.wait_for(|stop| *stop).await.is_ok() {
             // They look up twice a second.

@@ -9,10 +9,10 @@ use crate::post::Post;
 use crate::support::{World, binary};
 
 /// `up` in the project, ended with the test.
-struct Up(Child);
+pub struct Up(Child);
 
 impl Up {
-    fn start(world: &World, environment: &[(&str, &str)]) -> Up {
+    pub fn start(world: &World, environment: &[(&str, &str)]) -> Up {
         let args = ["-C", world.dir.to_str().unwrap(), "up", "--listen", "127.0.0.1:0"];
         let file = std::fs::File::create(world.dir.join("up.log")).unwrap();
         let mut command = binary();
@@ -44,7 +44,7 @@ fn late_soon(mail: &Post) -> World {
     world
 }
 
-fn list(world: &World) -> Vec<Json> {
+pub fn list(world: &World) -> Vec<Json> {
     let all = world.ironbridge(&["--format", "json", "alerts", "list", "--all"]).ok().json();
     all["alerts"].as_array().unwrap().clone()
 }
@@ -53,7 +53,7 @@ fn late(world: &World) -> Option<Json> {
     list(world).into_iter().find(|alert| alert["key"] == "late/customers")
 }
 
-fn until(world: &World, what: &str, done: impl Fn() -> bool) {
+pub fn until(world: &World, what: &str, done: impl Fn() -> bool) {
     let begun = Instant::now();
     while !done() {
         let log = || std::fs::read_to_string(world.dir.join("up.log")).unwrap_or_default();
@@ -300,4 +300,6 @@ fn a_system_that_a_run_has_written_to_is_not_said_to_be_silent_until_it_is_asked
         .sql("UPDATE customers SET credit_limit = credit_limit + 1, updated_at = strftime('%Y-%m-%d %H:%M:%S', 'now')");
     assert!(world.run()["updated"].as_u64().unwrap() > 0);
     assert_eq!(silent(), serde_json::json!([]));
+    assert_eq!(world.run()["updated"], 0);
+    assert_eq!(silent(), serde_json::json!([]), "the next run had nothing to write, and that says nothing");
 }

@@ -53,6 +53,22 @@ fn a_row_that_comes_back_under_its_key_has_a_dead_letter_of_its_own() {
 }
 
 #[test]
+fn what_a_dead_letter_holds_is_told_as_held() {
+    let stage = refusing(EVENTS);
+    stage.account("C-1", "Poison", 1);
+    stage.until("the dead letter", || letters(&stage).len() == 1);
+    stage.account("C-1", "Poison", 2);
+    stage.until("the next one", || stage.say(&["status"]).contains("1 held by a dead letter"));
+    assert!(!stage.say(&["status"]).contains("on its way"), "{}", stage.say(&["status"]));
+    let story = stage.say(&["trace", "customer", "C-1"]);
+    assert!(story.contains("is held by the dead letter of its record"), "{story}");
+    let page = stage.say(&["runbook", "buyers"]);
+    assert!(page.contains("- 0 messages wait for warehouse.\n- 1 more is held until"), "{page}");
+    let listed = stage.say(&["dead-letters", "list"]);
+    assert!(listed.contains("(unknown code") || listed.contains("unknown code)"), "the other side's words: {listed}");
+}
+
+#[test]
 fn what_a_dead_letter_held_goes_on_when_another_row_has_overtaken_it() {
     let stage = refusing(EVENTS);
     stage.account("C-1", "Poison", 1);

@@ -5,6 +5,7 @@
 mod adopt;
 mod alerts;
 mod approvals;
+mod at_night;
 mod backfill;
 mod bad_days;
 mod care;

@@ -26,7 +26,7 @@ fn a_record_has_a_story_of_tries_a_dead_letter_a_person_and_its_number() {
     stage.account("C-1", "Honey", 2);
     stage.until("the held event", || stage.waiting_for("erp") == 1);
     let held = stage.say(&["trace", "customer", "c-1"]);
-    assert!(held.contains("waits in events/buyers/subscriptions/erp") && held.contains("422"), "{held}");
+    assert!(held.contains("in events/buyers/subscriptions/erp") && held.contains("422"), "{held}");
     let id = stage.json(&["dead-letters", "list"])[0]["id"].as_str().unwrap().to_owned();
     stage.say(&["dead-letters", "retry", &id, "--note", "renamed"]);
     stage.until("the end", || stage.waiting_for("erp") == 0);

@@ -70,7 +70,7 @@ fn is_seen(facts: &Facts, alert: &Alert) -> bool {
     let failed = standing.last.as_ref().is_some_and(|run| matches!(run.state, State::Failed | State::Interrupted));
     match Kind::of(&alert.kind) {
         Some(Kind::Late) => standing.late.is_some(),
-        Some(Kind::Paused | Kind::Backlog) => standing.outage.is_some(),
+        Some(Kind::Paused | Kind::NotShown | Kind::Backlog) => standing.outage.is_some(),
         Some(Kind::NeedsPerson | Kind::NotRun) => failed,
         Some(Kind::FlowFailed) => standing.stuck > 0,
         Some(Kind::DeadLetters) => standing.dead_letters > 0,
@@ -87,19 +87,19 @@ fn of(project: &Project, standing: &Standing, all: &mut Vec<Attention>) {
     };
     let page = format!("/integrations/{name}");
     if let Some(outage) = &standing.outage {
-        add(
-            Level::Bad,
-            format!("{name}: nothing gets through to {}", outage.system),
-            format!(
-                "{} and none is lost; tried {} so far. {}",
-                counted(standing.waiting, "message waits", "messages wait"),
-                counted(outage.failures, "time", "times"),
-                outage.what
+        let (what, detail) = match standing.pattern {
+            "virtual" => (format!("{name}: whoever looks gets an error"), outage.what.clone()),
+            _ => (
+                format!("{name}: nothing gets through to {}", outage.system),
+                format!(
+                    "{} and none is lost; tried {} so far. {}",
+                    counted(standing.waiting, "message waits", "messages wait"),
+                    counted(outage.failures, "time", "times"),
+                    outage.what
+                ),
             ),
-            Some(outage.since),
-            page.clone(),
-            "ironbridge status".to_owned(),
-        );
+        };
+        add(Level::Bad, what, detail, Some(outage.since), page.clone(), "ironbridge status".to_owned());
     }
     if let Some(late) = &standing.late {
         let why = standing.last.as_ref().and_then(|run| run.error.as_ref()).map(|error| error.text.clone());

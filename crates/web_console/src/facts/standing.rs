@@ -13,7 +13,7 @@ use store::outages::Outage;
 use store::pauses::Pause;
 use store::runs::{Run, State};
 
-use crate::words::{relative, spoken};
+use crate::words::{on_their_way, relative, spoken};
 
 /// How bad something is, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +75,8 @@ pub struct Standing {
     pub dead_letters: u64,
     /// Messages on their way; of a flow, instances under way.
     pub waiting: u64,
+    /// Messages that wait for what becomes of a dead letter of their record.
+    pub held: u64,
     /// Instances of a flow that cannot go on.
     pub stuck: u64,
     pub outage: Option<Outage>,
@@ -112,13 +114,13 @@ pub fn standings(
     let mut all = Vec::with_capacity(project.integrations.len());
     for integration in &project.integrations {
         let name = &integration.name;
-        let (next, waiting) = match &integration.pattern {
-            Pattern::Batch(batch) => (hub::schedule::next(&batch.schedule, &project.hub.time_zone, now), 0),
-            Pattern::Event(event) => (None, on_their_way(store, name, &event.to)?),
+        let (next, (waiting, held)) = match &integration.pattern {
+            Pattern::Batch(batch) => (hub::schedule::next(&batch.schedule, &project.hub.time_zone, now), (0, 0)),
+            Pattern::Event(event) => (None, hub::events::waiting(store, name, &event.to)?),
             Pattern::Flow(_) => {
-                (None, store.flow_count(name, Instance::Running)? + store.flow_count(name, Instance::Held)?)
+                (None, (store.flow_count(name, Instance::Running)? + store.flow_count(name, Instance::Held)?, 0))
             }
-            _ => (None, 0),
+            _ => (None, (0, 0)),
         };
         let mut standing = Standing {
             name: name.clone(),
@@ -133,6 +135,7 @@ pub fn standings(
             late: late.remove(name),
             dead_letters: dead.get(name).copied().unwrap_or(0),
             waiting,
+            held,
             stuck: match &integration.pattern {
                 Pattern::Flow(_) => store.flow_count(name, Instance::Failed)?,
                 _ => 0,
@@ -149,19 +152,13 @@ pub fn standings(
     Ok(all)
 }
 
-fn on_their_way(store: &Store, name: &str, to: &[String]) -> Result<u64, store::Error> {
-    let mut waiting = 0;
-    for to in to {
-        let counts = store.queue_counts(&hub::events::subscription(name, to))?.unwrap_or_default();
-        waiting += counts.ready + counts.delayed + counts.locked + counts.deferred;
-    }
-    Ok(waiting)
-}
-
 /// How it stands, in a level and in words. Pure.
 fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
     if let Some(outage) = &standing.outage {
         let since = relative(outage.since, now);
+        if standing.pattern == "virtual" {
+            return (Level::Bad, format!("cannot be shown, since {since}"));
+        }
         return (Level::Bad, format!("{} down, since {since}; {} wait", outage.system, standing.waiting));
     }
     if standing.late.is_some() {
@@ -172,8 +169,7 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
         return (Level::Paused, format!("paused by {}", pause.by));
     }
     let state = match last {
-        None if standing.pattern == "event" && standing.waiting > 0 => format!("{} on their way", standing.waiting),
-        None if standing.pattern == "event" => "nothing waits".to_owned(),
+        None if standing.pattern == "event" => on_their_way(standing.waiting, standing.held),
         None if standing.pattern == "flow" && standing.stuck > 0 => {
             format!("{} under way, {} cannot go on", standing.waiting, standing.stuck)
         }

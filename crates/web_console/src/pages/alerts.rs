@@ -47,7 +47,7 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
             },
         ],
         order: ("severity", false),
-        nothing: "Nothing needs anybody.",
+        nothing: "No alert is open.",
         rows: Rows::Here(lines, keeps),
     };
     if let Some(file) = list.as_file(ask) {

@@ -86,10 +86,10 @@ fn trouble(ask: &Ask, standing: &Standing) -> Markup {
     html! {
         @if let Some(outage) = &standing.outage {
             section.card.problem role="alert" {
-                h2 { "Nothing gets through to " (outage.system) " since " (time(ask, outage.since)) }
+                h2 { @if standing.pattern == "virtual" { "Whoever looks gets an error" } @else { "Nothing gets through to " (outage.system) } " since " (time(ask, outage.since)) }
                 p { (outage.what) " " (crate::parts::code(&outage.code)) }
-                p { (counted(standing.waiting, "message waits", "messages wait")) " and none is lost; it is tried again by itself, "
-                    (counted(outage.failures, "time", "times")) " so far, the last one " (time(ask, outage.seen)) "." }
+                @if standing.pattern == "event" { p { (counted(standing.waiting, "message waits", "messages wait")) " and none is lost; it is tried again by itself, "
+                    (counted(outage.failures, "time", "times")) " so far, the last one " (time(ask, outage.seen)) "." } }
                 @if !outage.fix.is_empty() { p { b { "Do: " } (outage.fix) } }
             }
         }
@@ -137,6 +137,9 @@ fn about(ask: &Ask, integration: &Integration, standing: &Standing) -> Markup {
             pairs.push(("Because", html! { (event.because) }));
             pairs.push(("When it fails", html! { (hub::events::worst_case(event)) }));
             pairs.push(("On their way", amount(standing.waiting)));
+            if standing.held > 0 {
+                pairs.push(("Held by dead letters", amount(standing.held)));
+            }
         }
         _ => {}
     }

@@ -87,7 +87,7 @@ fn keeps(view: &View, line: &Line) -> bool {
 
 fn state(line: &Line) -> (Level, String) {
     if let Some(outage) = &line.outage {
-        return (Level::Bad, format!("takes nothing of {}", outage.integration));
+        return (Level::Bad, format!("does not serve {}", outage.integration));
     }
     if let Some(look) = &line.look {
         return said(look);
@@ -149,7 +149,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
     let body = html! {
         @for outage in &outages {
             section.card.problem role="alert" {
-                h2 { "It takes nothing of " (outage.integration) " since " (time(ask, outage.since)) }
+                h2 { "It does not serve " (outage.integration) " since " (time(ask, outage.since)) }
                 p { (outage.what) " " (code(&outage.code)) }
             }
         }

@@ -5,6 +5,7 @@ use hub::Story;
 use maud::{Markup, html};
 use store::journal::{Noted, What};
 use store::ledger::State;
+use store::queue::Place;
 
 use crate::ask::{self, Ask};
 use crate::facts::Level;
@@ -53,7 +54,11 @@ fn now(ask: &Ask, story: &Story) -> Markup {
                     @if let Some(id) = &entry.remote_id { " under its number " code { (id) } } }
             }
             @for (queue, peeked) in &story.waiting {
+                @if peeked.place == Place::Deferred {
+                    li { (badge(Level::Warn, "held")) " message " (peeked.seq) " of " (exact_moment(peeked.enqueued, ask.zone())) " in " (queue) " is held by the dead letter of its record" }
+                } @else {
                 li { (badge(Level::Busy, "on its way")) " message " (peeked.seq) " waits in " (queue) " since " (exact_moment(peeked.enqueued, ask.zone())) }
+                }
             }
             @for letter in &story.letters {
                 li { a href={ "/dead-letters/" (letter.id) } { "dead letter " (short(letter)) } " of " (letter.integration) ": " (letter.state) ", " (code(&letter.problem.code)) " " (letter.problem.what) }

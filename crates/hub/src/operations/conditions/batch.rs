@@ -10,7 +10,7 @@ impl Of<'_> {
         let name = &self.integration.name;
         let late = self.late(batch);
         let run = self.not_run(batch).or_else(|| self.stuck(batch));
-        let person = self.needs_person();
+        let person = self.needs_person(batch);
         let waits = self.known.ended.as_ref().is_some_and(|run| run.state == State::WaitingForApproval);
         if let Some(mut late) = late {
             // What nobody gave a time for is told once, by what it comes from.
@@ -105,7 +105,8 @@ impl Of<'_> {
             schedule::next(&batch.schedule, zone, since)
         });
         let first = missed.map_or(due.slot, |missed| missed.min(due.slot));
-        if !self.has_passed(first, self.rules.not_run) {
+        // A hub that has just been started runs it in a moment.
+        if !self.has_passed(first.max(self.facts.started), self.rules.not_run) {
             return None;
         }
         let last = self.known.last.as_ref().map_or("it has never run".to_owned(), |run| {
@@ -145,12 +146,15 @@ impl Of<'_> {
     }
 
     /// The last run ended with something that only a person can change.
-    fn needs_person(&self) -> Option<Condition> {
+    fn needs_person(&self, batch: &Batch) -> Option<Condition> {
         let name = &self.integration.name;
         let run = self.known.ended.as_ref().filter(|run| run.state == State::Failed)?;
-        // Each attempt that fails again is the same matter.
+        // Each attempt that fails again is the same matter, also where the next one comes before people would be told.
         let stands = self.standing.contains(&format!("{}/{name}", Kind::NeedsPerson.word()));
-        if !stands && !self.has_passed(ended(run), self.rules.person) {
+        let period = schedule::period(&batch.schedule, self.zone()).unwrap_or_default();
+        let good = self.known.good.unwrap_or(self.facts.started);
+        let often = period < self.rules.person && self.has_passed(good, self.rules.person + period);
+        if !stands && !often && !self.has_passed(ended(run), self.rules.person) {
             return None;
         }
         let error = run.error.as_ref()?;

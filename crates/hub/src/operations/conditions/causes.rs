@@ -15,8 +15,8 @@ pub(super) fn gather_by_system(
 ) {
     let mut held: BTreeMap<&str, Vec<usize>> = facts.silent.iter().map(|look| (&*look.system, Vec::new())).collect();
     for (at, condition) in all.iter().enumerate() {
-        let by_system =
-            matches!(condition.kind, Kind::Late | Kind::Paused | Kind::NeedsPerson) && condition.cause.is_none();
+        let by_system = matches!(condition.kind, Kind::Late | Kind::Paused | Kind::NotShown | Kind::NeedsPerson)
+            && condition.cause.is_none();
         if let Some(system) = project.system(&condition.system).filter(|_| by_system) {
             held.entry(&system.name).or_default().push(at);
         }

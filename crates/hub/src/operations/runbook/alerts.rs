@@ -31,6 +31,9 @@ fn means(integration: &Integration, kind: Kind) -> String {
         Kind::Late | Kind::NotRun | Kind::SystemDown | Kind::Paused | Kind::Backlog | Kind::NeedsPerson => {
             format!("\u{201c}{purpose}\u{201d} is not so at the moment. Nothing is lost: what waits is done once the cause is gone.")
         }
+        Kind::NotShown => {
+            format!("\u{201c}{purpose}\u{201d} is not so at the moment: whoever looks gets an error. Nothing is stored here, so nothing is lost.")
+        }
         Kind::DeadLetters | Kind::NotReviewed => {
             format!("\u{201c}{purpose}\u{201d} holds, but not for these records.")
         }
@@ -49,10 +52,11 @@ fn means(integration: &Integration, kind: Kind) -> String {
 
 fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<&Live>) -> Steps {
     let name = &integration.name;
-    // The one that rings, or any number.
-    let stuck = live.and_then(|live| live.known.stuck.as_ref()).map_or(1, |stuck| stuck.first.0);
+    // The one that rings; where none does, nothing that a command would change.
+    let one = |id: Option<i64>| id.map_or("ID".to_owned(), |id| id.to_string());
+    let stuck = one(live.and_then(|live| live.known.stuck.as_ref()).map(|stuck| stuck.first.0));
     let failed = live.and_then(|live| live.known.ended.as_ref()?.error.as_ref()).map(|error| error.code.as_str());
-    let asked = live.and_then(|live| live.approvals.first()).map_or(1, |approval| approval.id.0);
+    let asked = one(live.and_then(|live| live.approvals.first()).map(|approval| approval.id.0));
     let step = |what: &str, commands: &[String]| (what.to_owned(), commands.to_vec());
     let systems: Vec<String> =
         integration.systems().iter().map(|system| format!("ironbridge systems check {system}")).collect();
@@ -73,7 +77,7 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
                 "See the attempts and the error of the last one, and whether it waits for an approval.",
                 &[format!("ironbridge runs {name}"), "ironbridge status".into()],
             ),
-            step("Follow the code of that error.", &[format!("ironbridge explain {}", failed.unwrap_or("IB0739"))]),
+            step("Follow the code of that error.", &[format!("ironbridge explain {}", failed.unwrap_or("CODE"))]),
             step("See whether its systems answer.", &systems),
             step("Once the cause is gone, the schedule brings the next run; at once:", &[run]),
             step(&format!("Tell {owner} when it will be there."), &[]),
@@ -119,6 +123,14 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
                 "Call the owner of the destination (below). Events go on by themselves when it is back, slowly at first.",
                 &[],
             ),
+        ],
+        Kind::NotShown => vec![
+            step("See what does not fit, and which line of the files it is.", &["ironbridge check --online".into()]),
+            step(
+                "Have the source get back what is gone; or correct the mapping, and start `ironbridge up` again.",
+                &[],
+            ),
+            step("See that it is over, within a minute.", &["ironbridge status".into()]),
         ],
         Kind::Backlog => vec![
             step("See what waits, and since when.", &queues),
@@ -193,8 +205,8 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
             step(
                 "Remind whoever was asked; or decide, if you were.",
                 &[
-                    format!("ironbridge approvals approve {asked}"),
-                    format!("ironbridge approvals reject {asked} --comment \"WHY\""),
+                    format!("ironbridge approvals approve {asked} --by WHO"),
+                    format!("ironbridge approvals reject {asked} --by WHO --comment \"WHY\""),
                 ],
             ),
         ],

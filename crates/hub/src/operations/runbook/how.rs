@@ -46,7 +46,7 @@ pub(super) fn write(out: &mut String, project: &Project, integration: &Integrati
             step(
                 out,
                 "See how far each instance has come",
-                &[&format!("ironbridge flow list {name}"), "ironbridge flow show 1"],
+                &[&format!("ironbridge flow list {name}"), "ironbridge flow show ID"],
             );
             step(out, "See what waits for an answer", &["ironbridge approvals list"]);
             pause(out, name, "Instances stay where they are, and new ones wait.");
@@ -55,8 +55,8 @@ pub(super) fn write(out: &mut String, project: &Project, integration: &Integrati
                 "Start one by hand; let one that failed try again; end one",
                 &[
                     &format!("ironbridge flow start {name} KEY"),
-                    "ironbridge flow retry 1",
-                    "ironbridge flow cancel 1 --why \"WHY\"",
+                    "ironbridge flow retry ID",
+                    "ironbridge flow cancel ID --why \"WHY\"",
                 ],
             );
             for entity in integration.entities() {

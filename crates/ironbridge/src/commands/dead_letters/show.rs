@@ -77,7 +77,7 @@ pub fn print(project: &definition::Project, store: &Store, letter: &DeadLetter) 
         letter.run.map(|run| format!(" in run {run}")).unwrap_or_default()
     );
     for fault in detail["faults"].as_array().into_iter().flatten() {
-        print_fault(fault);
+        say!("\n{}", crate::output::fault(fault));
     }
     if let Some(fields) = detail["fields"].as_array().filter(|fields| !fields.is_empty()) {
         say!("\n{bold}What each field got{bold:#}");
@@ -162,24 +162,4 @@ fn versions(versions: &Json, zone: &TimeZone) {
     };
     rows.push(vec!["  changed".to_owned(), changed(0), changed(1), String::new()]);
     say!("{}", table(&["  field", left, right, "master"], rows));
-}
-
-fn print_fault(fault: &Json) {
-    let red = anstyle::AnsiColor::Red.on_default().bold();
-    let part = |name: &str| fault[name].as_str().unwrap_or_default();
-    say!("\n{red}{}{red:#} {}", part("code"), part("what"));
-    if let Some(place) = fault["where"].as_object() {
-        for (name, value) in place {
-            say!("  {name}: {}", value.as_str().map(|v| cut(v, 100)).unwrap_or_default());
-        }
-    }
-    if let Some(why) = fault["why"].as_object() {
-        let of = |name: &str| {
-            why.get(name).filter(|v| !v.is_null()).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
-        };
-        let parts: Vec<String> = ["status", "code", "text", "request_id"].into_iter().filter_map(of).collect();
-        say!("  why: {}", parts.join(" "));
-    }
-    say!("  do: {}", part("do"));
-    say!("  more: {}", part("more"));
 }
