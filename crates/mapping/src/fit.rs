@@ -225,7 +225,15 @@ fn local(value: jiff::civil::DateTime, zone: Option<&TimeZone>) -> Result<jiff::
         ));
     };
     let name = zone.iana_name().unwrap_or("this time zone").to_owned();
-    zone.to_ambiguous_timestamp(value).unambiguous().map_err(|_| {
+    let at = zone.to_ambiguous_timestamp(value);
+    if at.earlier().is_err() {
+        return Err(misfit(
+            LOCAL_TIME,
+            format!("is {value}, an end that never comes, and not a point in time"),
+            "leave it blank, for example =If(Year(valid_to) = 9999, Blank(), valid_to)",
+        ));
+    }
+    at.unambiguous().map_err(|_| {
         misfit(
             LOCAL_TIME,
             format!("is {value}, which in {name} does not exist or exists twice: the clocks changed then"),
@@ -377,5 +385,7 @@ mod tests {
         check(gap, &Type::DateTime, Err((LOCAL_TIME, "does not exist or exists twice")));
         let twice = Value::LocalDateTime("2026-10-25T01:30:00".parse().unwrap());
         check(twice, &Type::DateTime, Err((LOCAL_TIME, "Europe/London")));
+        let open_end = Value::LocalDateTime("9999-12-31T00:00:00".parse().unwrap());
+        check(open_end, &Type::DateTime, Err((LOCAL_TIME, "an end that never comes")));
     }
 }

@@ -202,7 +202,7 @@ fn time<'a>(at: DateTime, ty: &Type, format: &Format) -> Result<ValueRef<'a>, St
         Type::Date => Err(cannot(ty, "a date with a time")),
         Type::Time => Ok(ValueRef::Time(at.time())),
         Type::DateTime | Type::LocalDateTime => match &format.zone {
-            Some(zone) => moment::in_zone(at, zone, format.dst).map(ValueRef::Instant),
+            Some(zone) => moment::in_zone(at, zone, format.dst).map(ValueRef::from),
             None => Ok(ValueRef::LocalDateTime(at)),
         },
         _ => Err(cannot(ty, "a date")),

@@ -68,18 +68,17 @@ pub(crate) fn value(json: &Json, ty: &Type, zone: Option<&TimeZone>) -> Result<V
         Type::Date => json
             .as_str()
             .and_then(|text| {
-                moment::parse(text)?;
+                moment::parse_open(text)?;
                 text.trim().get(..10)?.parse().ok()
             })
             .map(Value::Date)
             .ok_or_else(|| is_no("date")),
         Type::Time => text().and_then(|text| text.parse().ok()).map(Value::Time).ok_or_else(|| is_no("time")),
-        Type::DateTime | Type::LocalDateTime => match (json.as_str().and_then(moment::parse), zone) {
-            (Some(Moment::Instant(at)), _) => Ok(Value::Instant(at)),
+        Type::DateTime | Type::LocalDateTime => match (json.as_str().and_then(moment::parse_open), zone) {
             (Some(Moment::Civil(at)), Some(zone)) => {
-                moment::in_zone(at, zone, Dst::Reject).map(Value::Instant).map_err(|why| format!("is {at}; {why}"))
+                moment::in_zone(at, zone, Dst::Reject).map(Value::from).map_err(|why| format!("is {at}; {why}"))
             }
-            (Some(Moment::Civil(at)), None) => Ok(Value::LocalDateTime(at)),
+            (Some(at), _) => Ok(at.into()),
             (None, _) => Err(is_no("point in time")),
         },
         Type::Guid => json.as_str().and_then(|text| text.parse().ok()).map(Value::Guid).ok_or_else(|| is_no("GUID")),

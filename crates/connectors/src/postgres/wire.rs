@@ -7,14 +7,14 @@
 
 use std::error::Error;
 
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 use record::{Decimal, Type, ValueRef};
 use tokio_postgres::types::{FromSql, Kind, Type as PgType};
 use uuid::Uuid;
 
 use super::value;
-use crate::sql::moment;
+use crate::sql::moment::{self, Moment};
 use crate::sql::text::{Times, cannot};
 
 /// How the cells of a column come.
@@ -128,16 +128,16 @@ pub(super) fn read<'a>(cell: Option<&'a [u8]>, wire: Wire, ty: &Type, times: &Ti
         }
         Wire::Timestamp | Wire::TimestampTz => {
             let micros = i64::from_be_bytes(fixed(cell).ok_or_else(unknown)?);
-            let instant = instant(micros).ok_or_else(|| none_of_it(shown_moment(micros)))?;
+            let at = moment_of(micros).ok_or_else(|| none_of_it(shown_moment(micros)))?;
             if wire == Wire::TimestampTz {
-                return Ok(ValueRef::Instant(instant));
+                return Ok(at.into());
             }
-            let civil = Offset::UTC.to_datetime(instant);
+            let civil = civil_of(at);
             match &times.zone {
                 None => Ok(ValueRef::LocalDateTime(civil)),
                 Some(zone) => {
                     let misread = |why| Misread { why, shown: shown_moment(micros) };
-                    moment::in_zone(civil, zone, times.dst).map(ValueRef::Instant).map_err(misread)
+                    moment::in_zone(civil, zone, times.dst).map(ValueRef::from).map_err(misread)
                 }
             }
         }
@@ -230,14 +230,29 @@ const EPOCH_DAYS: i64 = 10_957;
 const DAY_SECONDS: i64 = 86_400;
 const EPOCH_MICROS: i64 = EPOCH_DAYS * DAY_SECONDS * 1_000_000;
 
-/// `None`: infinite, before the year 1, or after 9999.
-fn instant(micros: i64) -> Option<jiff::Timestamp> {
+/// `None`: infinite, before the year 1, or after 9999. The last hours of that year have no place on the time line, and
+/// are what a clock in UTC shows.
+fn moment_of(micros: i64) -> Option<Moment> {
     let since_1970 = micros.checked_add(EPOCH_MICROS)?;
-    jiff::Timestamp::from_microsecond(since_1970).ok().filter(|at| Offset::UTC.to_datetime(*at).year() >= 1)
+    match jiff::Timestamp::from_microsecond(since_1970) {
+        Ok(at) => Some(Moment::Instant(at)).filter(|_| Offset::UTC.to_datetime(at).year() >= 1),
+        Err(_) => {
+            let far = jiff::SignedDuration::from_micros(since_1970);
+            let civil = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0).checked_add(far).ok()?;
+            Some(Moment::Civil(civil)).filter(|_| civil.year() >= 1)
+        }
+    }
+}
+
+fn civil_of(at: Moment) -> DateTime {
+    match at {
+        Moment::Instant(at) => Offset::UTC.to_datetime(at),
+        Moment::Civil(at) => at,
+    }
 }
 
 fn date(days: i64) -> Option<Date> {
-    instant(days.checked_mul(DAY_SECONDS * 1_000_000)?).map(|at| Offset::UTC.to_datetime(at).date())
+    moment_of(days.checked_mul(DAY_SECONDS * 1_000_000)?).map(|at| civil_of(at).date())
 }
 
 fn time(micros: i64) -> Option<Time> {
@@ -339,6 +354,10 @@ mod tests {
         assert_eq!(date(2_921_940), None);
         assert_eq!(date(-730_120), None);
         assert_eq!(date(-730_119), Some(jiff::civil::date(1, 1, 1)));
+        assert_eq!(date(2_921_939), Some(jiff::civil::date(9999, 12, 31)));
+        let last = 2_921_940 * DAY_SECONDS * 1_000_000 - 1;
+        assert_eq!(moment_of(last).map(|at| civil_of(at).to_string()).as_deref(), Some("9999-12-31T23:59:59.999999"));
+        assert_eq!(moment_of(last + 1), None);
         assert_eq!((time(86_400_000_000), shown_time(86_400_000_000)), (None, "24:00:00".to_owned()));
         assert_eq!(shown_moment(i64::MAX), "infinity");
     }

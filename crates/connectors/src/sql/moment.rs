@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
+use record::{Value, ValueRef};
 
 /// A date and time, with or without its place on the time line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,6 +19,24 @@ pub(crate) enum Dst {
     Reject,
     Earlier,
     Later,
+}
+
+impl From<Moment> for Value {
+    fn from(at: Moment) -> Value {
+        match at {
+            Moment::Instant(at) => Value::Instant(at),
+            Moment::Civil(at) => Value::LocalDateTime(at),
+        }
+    }
+}
+
+impl From<Moment> for ValueRef<'_> {
+    fn from(at: Moment) -> Self {
+        match at {
+            Moment::Instant(at) => ValueRef::Instant(at),
+            Moment::Civil(at) => ValueRef::LocalDateTime(at),
+        }
+    }
 }
 
 impl Dst {
@@ -75,16 +94,38 @@ fn offset(text: &str) -> Option<jiff::tz::Offset> {
     jiff::tz::Offset::from_seconds(sign * (part(0)? * 3600 + part(2)? * 60 + part(4)?)).ok()
 }
 
-/// The point in time of a local time.
+/// As [`parse`], and a moment in the last hours of the year 9999, as open ends are written, by what a clock shows there:
+/// the time line has no place for it.
+pub(crate) fn parse_open(text: &str) -> Option<Moment> {
+    parse(text).or_else(|| {
+        let text = text.trim();
+        let (day, rest) = text.split_at_checked(10)?;
+        // The same hour of another day says whether a place on the time line is meant at all.
+        let Moment::Instant(_) = parse(&format!("2000-01-01{rest}"))? else { return None };
+        let hour = &rest[..rest.find(['Z', 'z', '+', '-'])?];
+        parse(&format!("{day}{}", hour.trim_end())).filter(|at| matches!(at, Moment::Civil(at) if is_open_end(*at)))
+    })
+}
+
+pub(crate) fn is_open_end(at: DateTime) -> bool {
+    at.date() >= jiff::civil::date(9999, 12, 30)
+}
+
+/// The point in time of a local time; an open end such as `9999-12-31` stays what it is, where the time line has no place
+/// for it.
 ///
 /// *Errors*: one sentence, where the zone's clocks skipped this time or showed it twice and `dst` does not say which.
-pub(crate) fn in_zone(civil: DateTime, zone: &TimeZone, dst: Dst) -> Result<Timestamp, String> {
+pub(crate) fn in_zone(civil: DateTime, zone: &TimeZone, dst: Dst) -> Result<Moment, String> {
     let ambiguous = zone.to_ambiguous_timestamp(civil);
-    let out_of_range = |e: jiff::Error| format!("this time is out of range: {e}");
+    let placed = |at: Result<Timestamp, jiff::Error>| match at {
+        Ok(at) => Ok(Moment::Instant(at)),
+        Err(_) if is_open_end(civil) => Ok(Moment::Civil(civil)),
+        Err(e) => Err(format!("this time is out of range: {e}")),
+    };
     match (ambiguous.offset(), dst) {
-        (AmbiguousOffset::Unambiguous { .. }, _) => ambiguous.unambiguous().map_err(out_of_range),
-        (_, Dst::Earlier) => ambiguous.earlier().map_err(out_of_range),
-        (_, Dst::Later) => ambiguous.later().map_err(out_of_range),
+        (AmbiguousOffset::Unambiguous { .. }, _) => placed(ambiguous.unambiguous()),
+        (_, Dst::Earlier) => placed(ambiguous.earlier()),
+        (_, Dst::Later) => placed(ambiguous.later()),
         (AmbiguousOffset::Gap { .. }, Dst::Reject) => {
             Err(format!("this local time does not exist in {}: the clocks skipped it", zone_name(zone)))
         }
@@ -128,11 +169,28 @@ mod tests {
     #[test]
     fn a_time_that_clocks_skip_or_repeat_is_refused_or_decided() {
         let london = TimeZone::get("Europe/London").unwrap();
-        let at = |text: &str, dst| in_zone(text.parse().unwrap(), &london, dst).map(|t| t.to_string());
+        let at = |text: &str, dst| in_zone(text.parse().unwrap(), &london, dst).map(|at| Value::from(at).to_string());
         assert_eq!(at("2026-07-01T12:00:00", Dst::Reject).unwrap(), "2026-07-01T11:00:00Z");
         assert!(at("2026-03-29T01:30:00", Dst::Reject).unwrap_err().contains("does not exist in Europe/London"));
         assert!(at("2026-10-25T01:30:00", Dst::Reject).unwrap_err().contains("exists twice"));
         assert_eq!(at("2026-10-25T01:30:00", Dst::Earlier).unwrap(), "2026-10-25T00:30:00Z");
         assert_eq!(at("2026-10-25T01:30:00", Dst::Later).unwrap(), "2026-10-25T01:30:00Z");
+        assert_eq!(at("9999-12-31T00:00:00", Dst::Reject).unwrap(), "9999-12-31T00:00:00");
+        assert_eq!(at("9999-12-29T00:00:00", Dst::Reject).unwrap(), "9999-12-29T00:00:00Z");
+    }
+
+    #[test]
+    fn an_open_end_is_what_a_clock_shows() {
+        for (text, expected) in [
+            ("9999-12-31T23:59:59.999Z", Some("9999-12-31T23:59:59.999")),
+            ("9999-12-31 00:00:00+01", Some("9999-12-31T00:00:00")),
+            ("9999-12-31T00:00:00+01:00x", None),
+            ("9999-12-30T21:59:59Z", Some("9999-12-30T21:59:59Z")),
+            ("9999-12-31", Some("9999-12-31T00:00:00")),
+            ("infinity", None),
+            ("9999-12-3", None),
+        ] {
+            assert_eq!(parse_open(text).map(|at| Value::from(at).to_string()).as_deref(), expected, "{text}");
+        }
     }
 }

@@ -52,13 +52,10 @@ pub(crate) fn read(text: &str, ty: &Type, times: &Times) -> Result<Value, String
                 _ => Err(cannot(ty, "a text")),
             }
         }
-        Type::DateTime | Type::LocalDateTime => match moment::parse(trimmed) {
-            Some(Moment::Instant(at)) => Ok(Value::Instant(at)),
-            Some(Moment::Civil(civil)) => match &times.zone {
-                Some(zone) => moment::in_zone(civil, zone, times.dst).map(Value::Instant),
-                None => Ok(Value::LocalDateTime(civil)),
-            },
-            None => Err(cannot(ty, "a text")),
+        Type::DateTime | Type::LocalDateTime => match (moment::parse(trimmed), &times.zone) {
+            (Some(Moment::Civil(civil)), Some(zone)) => moment::in_zone(civil, zone, times.dst).map(Value::from),
+            (Some(at), _) => Ok(at.into()),
+            (None, _) => Err(cannot(ty, "a text")),
         },
         _ => Ok(Value::text(text)),
     }

@@ -1,6 +1,6 @@
 //! The hub over a real MariaDB: finance in it to Dynamics, and a copy of the customers written into it by key.
 
-use mysql_async::prelude::Queryable;
+use mysql_async::prelude::{FromValue, Queryable};
 use serde_json::json;
 
 use crate::support::{World, server};
@@ -8,18 +8,59 @@ use crate::support::{World, server};
 /// A world whose finance is a new MariaDB database with the rows that the sample has; `None` without a server.
 pub struct MariaDb {
     pub world: World,
+    pub database: Database,
+}
+
+/// A new database on the server that `scripts/servers` started.
+pub struct Database {
     pub url: String,
     runtime: tokio::runtime::Runtime,
 }
 
-impl MariaDb {
-    pub fn new(database: &str, customers: usize) -> Option<MariaDb> {
+impl Database {
+    /// `None` without a server.
+    pub fn new(name: &str) -> Option<Database> {
         let server = server("IRONBRIDGE_TEST_MARIADB")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let address = server.rsplit_once('/').unwrap().0.to_owned();
-        let made = MariaDb { world: World::new(customers), url: address, runtime };
-        made.sql(&[&format!("DROP DATABASE IF EXISTS {database}"), &format!("CREATE DATABASE {database}")]);
-        let made = MariaDb { url: format!("{}/{database}", made.url), ..made };
+        let made = Database { url: server.rsplit_once('/').unwrap().0.to_owned(), runtime };
+        made.sql(&[&format!("DROP DATABASE IF EXISTS {name}"), &format!("CREATE DATABASE {name}")]);
+        Some(Database { url: format!("{}/{name}", made.url), ..made })
+    }
+
+    fn client(&self) -> mysql_async::Conn {
+        let opts = mysql_async::Opts::from_url(&self.url).unwrap();
+        let opts = mysql_async::OptsBuilder::from_opts(opts).prefer_socket(false);
+        self.runtime.block_on(mysql_async::Conn::new(opts)).unwrap()
+    }
+
+    pub fn sql(&self, statements: &[&str]) {
+        let mut client = self.client();
+        self.runtime.block_on(async {
+            for sql in statements {
+                client.query_drop(*sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
+            }
+            client.disconnect().await.unwrap();
+        });
+    }
+
+    pub fn remove(&self) {
+        self.sql(&[&format!("DROP DATABASE {}", self.url.rsplit_once('/').unwrap().1)]);
+    }
+
+    /// The first column of each row.
+    pub fn values<T: FromValue + Send + 'static>(&self, sql: &str) -> Vec<T> {
+        let mut client = self.client();
+        self.runtime.block_on(async {
+            let found = client.query(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
+            client.disconnect().await.unwrap();
+            found
+        })
+    }
+}
+
+impl MariaDb {
+    pub fn new(database: &str, customers: usize) -> Option<MariaDb> {
+        let made = MariaDb { database: Database::new(database)?, world: World::new(customers) };
         made.sql(&[
             "CREATE TABLE customers (id INT AUTO_INCREMENT PRIMARY KEY, customer_no VARCHAR(20), company_name TEXT,
                contact_email VARCHAR(200), credit_limit DECIMAL(18,4), terms_code VARCHAR(4), parent_no VARCHAR(20),
@@ -28,7 +69,7 @@ impl MariaDb {
         ]);
         made.world.edit("systems/finance.yaml", "kind: sqlite", "kind: mysql");
         made.world.edit("systems/finance.yaml", "{ file: data/finance.db }", "{ url: \"${file:finance.url}\" }");
-        std::fs::write(made.world.dir.join("finance.url"), &made.url).unwrap();
+        std::fs::write(made.world.dir.join("finance.url"), &made.database.url).unwrap();
         Some(made)
     }
 
@@ -49,38 +90,12 @@ impl MariaDb {
         format!("INSERT INTO customers ({columns}) VALUES {}", rows.collect::<Vec<_>>().join(",\n"))
     }
 
-    fn client(&self) -> mysql_async::Conn {
-        let opts = mysql_async::Opts::from_url(&self.url).unwrap();
-        let opts = mysql_async::OptsBuilder::from_opts(opts).prefer_socket(false);
-        self.runtime.block_on(mysql_async::Conn::new(opts)).unwrap()
-    }
-
     pub fn sql(&self, statements: &[&str]) {
-        let mut client = self.client();
-        self.runtime.block_on(async {
-            for sql in statements {
-                client.query_drop(*sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
-            }
-            client.disconnect().await.unwrap();
-        });
-    }
-
-    pub fn text(&self, sql: &str) -> Option<String> {
-        let mut client = self.client();
-        self.runtime.block_on(async {
-            let found = client.query_first(sql).await.unwrap();
-            client.disconnect().await.unwrap();
-            found
-        })
+        self.database.sql(statements);
     }
 
     fn number(&self, sql: &str) -> i64 {
-        let mut client = self.client();
-        self.runtime.block_on(async {
-            let found = client.query_first(sql).await.unwrap().unwrap();
-            client.disconnect().await.unwrap();
-            found
-        })
+        self.database.values(sql)[0]
     }
 }
 

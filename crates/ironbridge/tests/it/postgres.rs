@@ -1,6 +1,7 @@
 //! Finance in a real PostgreSQL: the same customers, the same Dynamics; only the system's file is another one.
 
 use serde_json::json;
+use tokio_postgres::Client;
 
 use crate::support::{World, server};
 
@@ -13,7 +14,7 @@ pub struct Postgres {
 /// A new database on the server that `scripts/servers` started.
 pub struct Database {
     pub url: String,
-    pub runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Database {
@@ -29,13 +30,32 @@ impl Database {
     }
 
     pub fn sql(&self, sql: &str) {
+        self.with(&self.url, async |client| {
+            client.batch_execute(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"))
+        });
+    }
+
+    /// The first column of each row.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let query = async |client: &Client| client.query(sql, &[]).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
+        self.with(&self.url, query).iter().map(|row| row.get(0)).collect()
+    }
+
+    pub fn remove(&self) {
+        let (server, name) = self.url.rsplit_once('/').unwrap();
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        self.with(&format!("{server}/postgres"), async |client| client.batch_execute(&drop).await.unwrap());
+    }
+
+    fn with<T>(&self, url: &str, work: impl AsyncFnOnce(&Client) -> T) -> T {
         self.runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
+            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
             let connection = tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
+            let done = work(&client).await;
             drop(client);
             connection.await.unwrap().unwrap();
-        });
+            done
+        })
     }
 }
 

@@ -236,7 +236,7 @@ fn mysql() {
         "GRANT SELECT ON items TO walked_clerk@'127.0.0.1'",
     ]);
     let walk = Walk::new("mysql", TABLE, true);
-    database(walk, &made.url);
+    database(walk, &made.database.url);
 }
 
 const FILE: &str = "    file: \"items_*.csv\"\n    columns: { number: text, name: text, price: decimal }\n    alternate_key: number\n    read: { number: number, name: name, price: price }\n";

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::mysql::MariaDb;
-use crate::postgres::{Database, Postgres};
+use crate::postgres::Postgres;
 use crate::support::World;
 use crate::two_way::Pair;
+use crate::{mysql, postgres};
 
 /// The database server of one test.
 trait Server {
@@ -14,42 +15,28 @@ trait Server {
     fn row(&self, number: &str) -> Option<String>;
 }
 
-impl Server for (Runtime, String) {
+impl Server for postgres::Database {
     fn sql(&self, sql: &str) {
-        self.0.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.1, tokio_postgres::NoTls).await.unwrap();
-            let connection = tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap_or_else(|why| panic!("{why:?}: {sql}"));
-            drop(client);
-            connection.await.unwrap().unwrap();
-        });
+        self.sql(sql);
     }
 
     fn row(&self, number: &str) -> Option<String> {
-        let sql = format!("SELECT {ROW} FROM clients WHERE client_no = '{number}'");
-        self.0.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.1, tokio_postgres::NoTls).await.unwrap();
-            let connection = tokio::spawn(connection);
-            let found = client.query_opt(&sql, &[]).await.unwrap().map(|row| row.get(0));
-            drop(client);
-            connection.await.unwrap().unwrap();
-            found
-        })
+        self.texts(&row(number)).pop()
     }
 }
 
-type Runtime = tokio::runtime::Runtime;
-
-struct Maria<'a>(&'a MariaDb);
-
-impl Server for Maria<'_> {
+impl Server for mysql::Database {
     fn sql(&self, sql: &str) {
-        self.0.sql(&[sql]);
+        self.sql(&[sql]);
     }
 
     fn row(&self, number: &str) -> Option<String> {
-        self.0.text(&format!("SELECT {ROW} FROM clients WHERE client_no = '{number}'"))
+        self.values(&row(number)).pop()
     }
+}
+
+fn row(number: &str) -> String {
+    format!("SELECT {ROW} FROM clients WHERE client_no = '{number}'")
 }
 
 /// Both databases understand it; money as a whole number of pennies.
@@ -118,27 +105,24 @@ fn story(pair: &Pair, server: &dyn Server) {
 
 #[test]
 fn postgres() {
-    let Some(postgres) = Postgres::new("two_way", 10) else { return };
-    let Postgres { world, database: Database { url, runtime } } = postgres;
-    let server = (runtime, url);
-    server.sql(
+    let Some(Postgres { world, database }) = Postgres::new("two_way", 10) else { return };
+    database.sql(
         "CREATE TABLE clients (client_no text PRIMARY KEY, company text NOT NULL, mail text, credit numeric(18,4),
            terms text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
          CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
            $$ BEGIN NEW.updated_at := clock_timestamp(); RETURN NEW; END $$;
          CREATE TRIGGER touched BEFORE UPDATE ON clients FOR EACH ROW EXECUTE FUNCTION touch();",
     );
-    story(&pair(world, "postgres"), &server);
+    story(&pair(world, "postgres"), &database);
 }
 
 #[test]
 fn mariadb() {
-    let Some(mut maria) = MariaDb::new("two_way", 10) else { return };
-    let world = std::mem::replace(&mut maria.world, World::new(1));
-    maria.sql(&[
+    let Some(MariaDb { world, database }) = MariaDb::new("two_way", 10) else { return };
+    database.sql(&[
         "CREATE TABLE clients (client_no VARCHAR(20) PRIMARY KEY, company VARCHAR(160) NOT NULL, mail VARCHAR(100),
            credit DECIMAL(18,4), terms VARCHAR(4), updated_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
            ON UPDATE CURRENT_TIMESTAMP(6)) COLLATE utf8mb4_bin",
     ]);
-    story(&pair(world, "mysql"), &Maria(&maria));
+    story(&pair(world, "mysql"), &database);
 }
