@@ -69,11 +69,8 @@ pub(crate) struct Database {
 /// Opens a PostgreSQL system; see [`crate::registry::Entry::open`].
 pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
     let url = options.text("url").unwrap_or_default();
-    // What the URL holds is a secret, and is not repeated.
-    let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
-        Fault::stop(Code("IB0601"), format!("system `{name}` has a `url:` that is none of a PostgreSQL database"))
-            .at_system(name)
-            .fix("write it as postgres://user:password@host:5432/database")
+    let mut config = config(url).map_err(|(what, fix)| {
+        Fault::stop(Code("IB0601"), format!("system `{name}` has a `url:` that {what}")).at_system(name).fix(fix)
     })?;
     let timeout = options.duration("timeout").unwrap_or(Duration::from_secs(30));
     config.application_name("ironbridge").connect_timeout(timeout);
@@ -82,6 +79,27 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
         config.ssl_mode(if here { SslMode::Disable } else { SslMode::Require });
     }
     Ok(Arc::new(Database { system: name.to_owned(), config, ca: options.text("ca").map(PathBuf::from), timeout }))
+}
+
+/// What an address says. *Errors*: what is wrong with it and what to write instead; what the address holds is a secret, and
+/// is not repeated.
+fn config(url: &str) -> Result<tokio_postgres::Config, (String, &'static str)> {
+    // Whoever is spoken to under TLS shows a certificate that is trusted and has the name of the host.
+    let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+    url.parse().map_err(|error: tokio_postgres::Error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let option = cause.contains("option `").then(|| cause.split('`').nth(1)).flatten();
+        match option {
+            Some(option) => (
+                format!("has an option `{option}` that cannot be used like this"),
+                "leave it out: ?sslmode=require asks for TLS, and `ca:` beside `url:` names who signed the certificate",
+            ),
+            None => (
+                "is none of a PostgreSQL database".to_owned(),
+                "write it as postgres://user:password@host:5432/database",
+            ),
+        }
+    })
 }
 
 fn is_this_machine(host: &Host) -> bool {
@@ -224,4 +242,23 @@ impl System for Database {
 /// `"finance"."customers"` for `finance.customers`.
 fn quote_table(name: &str) -> String {
     name.split('.').map(sql::quote).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_how_and_what_is_wrong_with_it() {
+        for mode in ["verify-full", "verify-ca", "require"] {
+            let config = config(&format!("postgres://hub:pass@db.example:5433/finance?sslmode={mode}")).unwrap();
+            assert_eq!(config.get_ssl_mode(), SslMode::Require, "{mode}");
+        }
+        let wrong = |url: &str| config(url).unwrap_err().0;
+        for option in ["sslmode=perhaps", "sslrootcert=pass.pem"] {
+            let told = wrong(&format!("postgres://hub:pass@db.example/finance?{option}"));
+            assert!(told.contains(option.split('=').next().unwrap()) && !told.contains("pass"), "{told}");
+        }
+        assert_eq!(wrong("mysql://hub:pass@db.example/finance"), "is none of a PostgreSQL database");
+    }
 }

@@ -151,6 +151,10 @@ pub(super) fn source(database: &Database, table: &str, failure: &Failure) -> Fau
         }
         About::Locked | About::Full => Fault::retry(Code("IB0605"), format!("reading{of} was cut short"), None)
             .fix("nothing: it is tried again"),
+        About::Unreachable if failure.why().text.contains("certificate expired") => {
+            Fault::retry(Code("IB0601"), "the certificate of the PostgreSQL server has ended", None)
+                .fix("have whoever runs the server give it a new one; nothing has to be done here")
+        }
         About::Unreachable => Fault::retry(Code("IB0601"), "the PostgreSQL server cannot be reached", None)
             .fix("check host and port in `url:`, and that the server runs; where this machine does not trust the server's certificate, name the one that signed it under `ca:`"),
         About::NoKey | About::Other => Fault::stop(Code("IB0605"), format!("reading{of} failed"))
