@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use definition::Project;
+use definition::{Batch, Direction, Pattern, Project};
 use jiff::Timestamp;
 use record::{Fault, Health, Now};
 use store::looks::{Found, Look, Op, Silence};
@@ -70,7 +70,7 @@ pub fn silent_ones(project: &Project, store: &Store) -> Result<Vec<Look>, Error>
         for user in users(project, &look.system) {
             // A run after the one that wrote may have had nothing to write.
             let runs = store.runs(Some(&user.name), None, RUNS)?;
-            if runs.iter().any(|run| has_heard(run, look)) {
+            if runs.iter().any(|run| has_heard(user, run, look)) {
                 heard.push(look.system.clone());
                 break;
             }
@@ -80,9 +80,15 @@ pub fn silent_ones(project: &Project, store: &Store) -> Result<Vec<Look>, Error>
     Ok(looks)
 }
 
-/// Whether a run of an integration that uses the system has read and written since it was asked: then it has answered.
-fn has_heard(run: &Run, look: &Look) -> bool {
-    let is_well = matches!(run.state, State::Ok | State::OkWithDeadLetters) && run.counts.written() > 0;
+/// Whether a run of an integration that uses the system has read from it or written to it since it was asked: then it has
+/// answered.
+fn has_heard(user: &definition::Integration, run: &Run, look: &Look) -> bool {
+    let reads = match &user.pattern {
+        Pattern::Batch(Batch { direction: Direction::OneWay { from, .. }, .. }) => *from == look.system,
+        _ => false,
+    };
+    let rows = if reads { run.counts.read } else { run.counts.written() };
+    let is_well = matches!(run.state, State::Ok | State::OkWithDeadLetters) && rows > 0;
     is_well && run.finished.is_some_and(|finished| finished > look.seen)
 }
 
@@ -304,6 +310,50 @@ mod tests {
             (Some(look(5_000, true, 0)), None, 0, true),
         ] {
             assert_eq!(is_due(every, look.as_ref(), closed.map(at), at(now)), expected, "{look:?} {closed:?} {now}");
+        }
+    }
+
+    #[test]
+    fn rows_that_were_read_are_an_answer_of_their_source_and_rows_that_were_written_of_both() {
+        let files = [
+            ("ironbridge.yaml", "hub: contoso\n"),
+            ("people.yaml", "groups: { it: { email: it@contoso.example } }\n"),
+            ("entities/thing.yaml", "entity: thing\nkey: number\nfields: { number: { type: text, max_length: 20 } }\n"),
+            (
+                "systems/a.yaml",
+                "system: a\nkind: sqlite\nowner: it\nconnection: { file: a.db }\nentities: { thing: { table: t, read: { number: n } } }\n",
+            ),
+            (
+                "systems/crm.yaml",
+                "system: crm\nkind: sqlite\nowner: it\nconnection: { file: b.db }\nentities: { thing: { table: t, alternate_key: n, write: { n: number } } }\n",
+            ),
+            (
+                "integrations/things.yaml",
+                "integration: things\npattern: batch\nentity: thing\nfrom: a\nto: crm\nschedule: every 15 minutes\nowner: it\npurpose: A test.\n",
+            ),
+        ];
+        let kinds: Vec<_> = connectors::registry::kinds().collect();
+        let options = definition::LoadOptions { kinds: &kinds, ..definition::LoadOptions::default() };
+        let loaded = definition::load_files(files, &options);
+        let project = loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)));
+        let user = project.integration("things").unwrap();
+        for (read, created, finished, source, destination) in
+            [(0, 0, 20, false, false), (5, 0, 20, true, false), (5, 5, 20, true, true), (5, 5, 5, false, false)]
+        {
+            let run = Run {
+                id: store::runs::RunId(1),
+                integration: "things".into(),
+                trigger: store::runs::Trigger::Schedule,
+                slot: None,
+                retry_of: None,
+                state: State::Ok,
+                started: at(finished),
+                finished: Some(at(finished)),
+                counts: store::runs::Counts { read, created, unchanged: read - created, ..Default::default() },
+                error: None,
+            };
+            let of = |system: &str| has_heard(user, &run, &Look { system: system.into(), ..look(10, false, 0) });
+            assert_eq!((of("a"), of("crm")), (source, destination), "{run:?}");
         }
     }
 

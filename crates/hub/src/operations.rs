@@ -24,7 +24,7 @@ pub use act::{acknowledge, can_be_silenced, end_silence, silence, stands};
 pub use conditions::{Condition, Rules, conditions};
 pub use coverage::{Coverage, Ring, coverage};
 pub use evaluate::{Change, Standing, Tell, evaluate};
-pub use facts::{Backlog, Disk, Expiring, Facts, Gatherer, Hourly, Known, Machine};
+pub use facts::{Backlog, Disk, Expiring, Facts, Gatherer, Hourly, Known, Machine, Stuck, stuck};
 pub use kind::Kind;
 pub use notice::{opened, resolved, test};
 pub use routes::{Route, everyone, reached, routes_of, told_later, wanted};

@@ -97,6 +97,15 @@ pub struct Stuck {
     pub problem: String,
 }
 
+impl Stuck {
+    /// The error of the first of them: `IB0703: the mapping does not fit …`.
+    pub fn error(&self) -> String {
+        let detail: serde_json::Value = serde_json::from_str(&self.problem).unwrap_or_default();
+        let part = |part: &str| detail[part].as_str().unwrap_or_default();
+        format!("{}: {}", part("code"), part("what"))
+    }
+}
+
 /// Everything that conditions are worked out from.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -275,7 +284,10 @@ fn days_before(store: &Store, name: &str, last: u64, now: Timestamp) -> Result<V
     Ok(days)
 }
 
-fn stuck(store: &Store, name: &str) -> Result<Option<Stuck>, Error> {
+/// What of a flow cannot go on; nothing where all of it can.
+///
+/// *Errors*: of our own state.
+pub fn stuck(store: &Store, name: &str) -> Result<Option<Stuck>, Error> {
     let instances = store.flow_count(name, flows::State::Failed)?;
     if instances == 0 {
         return Ok(None);

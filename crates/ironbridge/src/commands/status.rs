@@ -137,6 +137,15 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             talk!("\n{}: {}", run.integration, fault(&runs::of_run(error)));
         }
     }
+    for integration in project.integrations.iter().filter(|one| matches!(one.pattern, Pattern::Flow(_))) {
+        let Some(stuck) = hub::operations::stuck(&store, &integration.name)? else { continue };
+        let (name, first, since) = (&integration.name, stuck.first, since(stuck.since, now, zone));
+        talk!("\n{name}: instance {first} cannot go on since {since}: {}", stuck.error());
+        if stuck.instances > 1 {
+            talk!("Nor can {} others: ironbridge flow list {name}", stuck.instances - 1);
+        }
+        talk!("  do: ironbridge flow show {first}");
+    }
     if let Err(error) = store.probe_disk() {
         let code = error.code().map_or_else(String::new, |code| format!(" ({code}); ironbridge explain {code}"));
         talk!("\nNothing new is accepted: {error}{code}");

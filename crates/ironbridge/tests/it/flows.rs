@@ -334,6 +334,9 @@ fn a_scope_goes_on_a_step_is_skipped_and_a_call_starts_one() {
     stage.until("the failure", || of(&stage)["state"] == "failed");
     assert_eq!(instances(&stage).iter().filter(|one| one["flow"] == "counts" && one["key"] == "B-9").count(), 1);
     let id = of(&stage)["id"].to_string();
+    let status = stage.say(&["status"]);
+    assert!(status.contains(&format!("counts: instance {id} cannot go on since ")), "{status}");
+    assert!(status.contains(&format!("  do: ironbridge flow show {id}")), "{status}");
     assert!(stage.say(&["flow", "show", &id]).contains("flow skip"));
     let said = stage.say(&["flow", "skip", &id, "--why", "done by hand"]);
     assert!(said.contains("goes on with the next step"), "{said}");

@@ -72,7 +72,7 @@ fn is_seen(facts: &Facts, alert: &Alert) -> bool {
         Some(Kind::Late) => standing.late.is_some(),
         Some(Kind::Paused | Kind::NotShown | Kind::Backlog) => standing.outage.is_some(),
         Some(Kind::NeedsPerson | Kind::NotRun) => failed,
-        Some(Kind::FlowFailed) => standing.stuck > 0,
+        Some(Kind::FlowFailed) => standing.stuck.is_some(),
         Some(Kind::DeadLetters) => standing.dead_letters > 0,
         Some(Kind::Approval) => facts.questions.iter().any(|question| question.integration == alert.integration),
         _ => false,
@@ -125,12 +125,12 @@ fn of(project: &Project, standing: &Standing, all: &mut Vec<Attention>) {
             format!("ironbridge runs {name}"),
         );
     }
-    if standing.stuck > 0 {
+    if let Some(stuck) = &standing.stuck {
         add(
             Level::Bad,
-            format!("{name}: {}", counted(standing.stuck, "instance cannot go on", "instances cannot go on")),
-            String::new(),
-            None,
+            format!("{name}: {}", counted(stuck.instances, "instance cannot go on", "instances cannot go on")),
+            stuck.error(),
+            Some(stuck.since),
             format!("/flows?state=failed&integration={name}"),
             format!("ironbridge flow list {name}"),
         );

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use definition::{Pattern, Project};
+use hub::operations::{Stuck, stuck};
 use jiff::Timestamp;
 use store::Store;
 use store::approvals::Approval;
@@ -78,7 +79,7 @@ pub struct Standing {
     /// Messages that wait for what becomes of a dead letter of their record.
     pub held: u64,
     /// Instances of a flow that cannot go on.
-    pub stuck: u64,
+    pub stuck: Option<Stuck>,
     pub outage: Option<Outage>,
     /// The question that it waits for.
     pub question: Option<i64>,
@@ -137,8 +138,8 @@ pub fn standings(
             waiting,
             held,
             stuck: match &integration.pattern {
-                Pattern::Flow(_) => store.flow_count(name, Instance::Failed)?,
-                _ => 0,
+                Pattern::Flow(_) => stuck(store, name)?,
+                _ => None,
             },
             outage: outages.iter().find(|outage| outage.integration == *name).cloned(),
             question: questions.iter().find(|question| question.integration == *name).map(|question| question.id.0),
@@ -170,10 +171,10 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
     }
     let state = match last {
         None if standing.pattern == "event" => on_their_way(standing.waiting, standing.held),
-        None if standing.pattern == "flow" && standing.stuck > 0 => {
-            format!("{} under way, {} cannot go on", standing.waiting, standing.stuck)
-        }
-        None if standing.pattern == "flow" => format!("{} under way", standing.waiting),
+        None if standing.pattern == "flow" => match &standing.stuck {
+            Some(stuck) => format!("{} under way, {} cannot go on", standing.waiting, stuck.instances),
+            None => format!("{} under way", standing.waiting),
+        },
         None if standing.pattern == "virtual" => "answers when asked".to_owned(),
         None => "never ran".to_owned(),
         Some(run) if run.state == State::Ok && standing.dead_letters > 0 => "ok, and dead letters wait".to_owned(),
@@ -183,7 +184,7 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
         // One failed attempt tries again by itself; what is late was said above.
         Some(State::Failed | State::Interrupted | State::WaitingForApproval | State::NotApproved) => Level::Warn,
         Some(State::Running) => Level::Busy,
-        _ if standing.stuck > 0 => Level::Bad,
+        _ if standing.stuck.is_some() => Level::Bad,
         _ if standing.dead_letters > 0 || standing.question.is_some() => Level::Warn,
         Some(State::Ok | State::OkWithDeadLetters) => Level::Good,
         Some(State::Degraded) => Level::Warn,

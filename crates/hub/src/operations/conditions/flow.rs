@@ -43,7 +43,7 @@ impl Of<'_> {
             several => format!("{name}: {several} instances cannot go on"),
         };
         let mut facts = vec![("failed".to_owned(), stuck.instances.to_string())];
-        facts.push(("last error".to_owned(), format!("{}: {}", part("code"), part("what"))));
+        facts.push(("last error".to_owned(), stuck.error()));
         if !part("do").is_empty() {
             facts.push(("do".to_owned(), part("do").to_owned()));
         }
