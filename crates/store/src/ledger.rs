@@ -159,12 +159,21 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     }
 }
 
-/// Forgets a key of an entity in every system; or only counts where it is. Answers how many.
+/// Forgets a key of an entity in every system, and what is remembered beside the entity under its name and a word more,
+/// such as `order versions`; or only counts where it is. Answers how many.
+///
+/// Where keys are found by something else (`order by id`), the key is what stands there as the row's identity, in
+/// hexadecimal digits.
 pub(crate) fn forget_key(tx: &mut Tx<'_>, entity: &str, key: &Key, only_count: bool) -> rusqlite::Result<u64> {
-    let sql = "SELECT l.scope, l.state FROM ledger l JOIN ledger_scope s ON s.id = l.scope WHERE s.entity = ?1 AND l.key = ?2";
-    let found: Vec<(i64, State)> = tx.all(sql, (entity, key.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for (scope, state) in found.iter().filter(|_| !only_count) {
-        tx.run("DELETE FROM ledger WHERE scope = ?1 AND key = ?2", (scope, key.as_bytes()))?;
+    let sql = "SELECT l.scope, l.state, l.key FROM ledger_scope s JOIN ledger l ON l.scope = s.id AND l.key = ?2
+               WHERE s.entity = ?1 OR substr(s.entity, 1, length(?1) + 1) = ?1 || ' '
+               UNION SELECT l.scope, l.state, l.key FROM ledger_scope s JOIN ledger l ON l.scope = s.id
+               WHERE substr(s.entity, 1, length(?1) + 1) = ?1 || ' ' AND l.remote_id = ?3";
+    let hex: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found: Vec<(i64, State, Vec<u8>)> = tx.all(sql, (entity, key.as_bytes(), &hex), read)?;
+    for (scope, state, key) in found.iter().filter(|_| !only_count) {
+        tx.run("DELETE FROM ledger WHERE scope = ?1 AND key = ?2", (scope, key))?;
         tx.count(Count::Ledger { scope: *scope, state: *state }, -1);
     }
     Ok(found.len() as u64)

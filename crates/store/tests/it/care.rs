@@ -262,6 +262,15 @@ fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
     };
     let (system, entity) = ("erp".to_owned(), "customer".to_owned());
     bench.one(ledger::Op::Put { system, entity, entries: vec![entry(secret), entry("C-2")] });
+    // What events remember beside an entity: under the same keys, and as what is found by an id.
+    let hex = |text: &str| key(text).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let by_id = |id: &str, text: &str| Entry { remote_id: Some(hex(text)), ..entry(id) };
+    for (entity, entries) in [
+        ("customer versions", vec![entry(secret), entry("C-2")]),
+        ("customer by id", vec![by_id("7", secret), by_id("8", "C-2")]),
+    ] {
+        bench.one(ledger::Op::Put { system: "erp".into(), entity: entity.into(), entries });
+    }
     bench.one(queue::Op::Put { queue: "q".into(), settings: Settings::default() });
     let message = |text: &str, session: Option<&str>| Message {
         id: format!("m/{text}/{}", session.is_some()),
@@ -285,13 +294,15 @@ fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
         begin(&bench, text);
     }
     let forget = |only_count| bench.one(ForgetOp::Forget { wanted: Box::new(wanted.clone()), only_count });
-    let all = Forgotten { notes: 2, dead_letters: 1, messages: 2, ledger: 1, flows: 1, ..Forgotten::default() };
+    let all = Forgotten { notes: 2, dead_letters: 1, messages: 2, ledger: 3, flows: 1, ..Forgotten::default() };
     assert_eq!(forget(true), OpResult::Forgotten(all), "a look changes nothing");
     assert_eq!(forget(false), OpResult::Forgotten(all));
     assert_eq!(forget(true), OpResult::Forgotten(Forgotten::default()));
     assert_eq!(bench.store.journal_of("customer", "C-2", 9).unwrap().len(), 1);
     assert_eq!(bench.store.dead_letters(&Filter::default(), 9).unwrap().len(), 1);
-    assert_eq!(bench.store.ledger_totals("erp", "customer").unwrap().written, 1);
+    for entity in ["customer", "customer versions", "customer by id"] {
+        assert_eq!(bench.store.ledger_totals("erp", entity).unwrap().written, 1, "{entity}");
+    }
     assert_eq!(bench.store.queue_counts("q").unwrap().unwrap().ready, 1);
     bench.store.scrub().unwrap();
     for file in std::fs::read_dir(bench.dir.path()).unwrap().map(|entry| entry.unwrap().path()) {
