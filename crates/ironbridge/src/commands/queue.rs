@@ -4,7 +4,7 @@ use std::io::Read;
 
 use definition::{Pattern, Project};
 use serde_json::{Value as Json, json};
-use store::queue::{Message, Op, Peeked, Place};
+use store::queue::{Message, Op, Peeked, Place, Sent};
 use store::{OpResult, Store};
 
 use crate::cli::{Cli, Format, Queue};
@@ -141,33 +141,38 @@ async fn send(project: &Project, store: &Store, name: &str, file: &std::path::Pa
     read.map_err(|why| {
         Failure::new(USAGE, NO_SUCH_NAME, format!("{} cannot be read: {why}", file.display()), "name a file, or `-`")
     })?;
-    let Some(message) = ingress::webhooks::message(project, name, body) else {
+    let Some(send) = ingress::webhooks::send(project, name, body) else {
         let pattern = wiring::integration(project, name)?.pattern.word();
-        let (what, fix) = match pattern {
-            "event" | "flow" => (
-                format!("what {} holds is not JSON, and `{name}` takes nothing else", file.display()),
-                "send the JSON that its source would post".to_owned(),
-            ),
-            _ => {
-                let events = project.integrations.iter().filter(|other| other.pattern.word() == "event");
-                let events: Vec<&str> = events.map(|other| &*other.name).collect();
-                let fix = match events.is_empty() {
-                    true => "this project has no integration with `pattern: event`".to_owned(),
-                    false => format!("send to one of: {}", events.join(", ")),
-                };
-                (format!("`{name}` is a {pattern} integration, which takes no messages"), fix)
-            }
+        let events = project.integrations.iter().filter(|other| matches!(other.pattern.word(), "event" | "flow"));
+        let events: Vec<&str> = events.map(|other| &*other.name).collect();
+        let fix = match events.is_empty() {
+            true => "this project has no integration with `pattern: event`".to_owned(),
+            false => format!("send to one of: {}", events.join(", ")),
         };
+        let what = format!("`{name}` is a {pattern} integration, which takes no messages");
         return Err(Failure::new(USAGE, NO_SUCH_NAME, what, fix));
     };
-    let queue = hub::events::topic(name);
+    let send = send.map_err(|why| {
+        let what = format!("what {} holds would be refused: {why}", file.display());
+        Failure::new(
+            USAGE,
+            NO_SUCH_NAME,
+            what,
+            "send the JSON that its source would post: an object, or a list of them",
+        )
+    })?;
+    if let Pattern::Flow(_) = wiring::integration(project, name)?.pattern {
+        store.commit(vec![hub::flows::prepare(name)]).await?;
+    }
     let did = wiring::actor().did("queue send", name).op();
-    let sent = store.commit(vec![Op::Send { queue, messages: vec![message.into()] }.into(), did]).await?;
-    match sent.first() {
-        Some(OpResult::Sent(sent)) if sent.contains(&store::queue::Sent::Duplicate) => {
-            talk!("{name} has had this event already; it is taken once.");
-        }
-        _ => say!("sent to {name}"),
+    let results = store.commit(vec![send.into(), did]).await?;
+    let Some(OpResult::Sent(sent)) = results.first() else { unreachable!("Send answers with what became of each") };
+    let had = sent.iter().filter(|sent| **sent == Sent::Duplicate).count();
+    match (sent.len(), had) {
+        (1, 0) => say!("sent to {name}"),
+        (1, 1) => talk!("{name} has had this event already; it is taken once."),
+        (all, 0) => say!("sent to {name}: {}", messages(all as u64)),
+        (all, had) => say!("sent to {name}: {}; it has had {had} of {all} already", messages((all - had) as u64)),
     }
     Ok(0)
 }
@@ -182,11 +187,19 @@ async fn purge(store: &Store, path: &str, max: usize, yes: bool) -> Result<u8, F
         };
         return Err(Failure::new(FAILED, NOT_CONFIRMED, what, "nothing is dropped yet: add --yes if you mean it"));
     }
-    let did = wiring::actor().did("queue purge", path).with(json!({ "max": max, "waited": counts.ready })).op();
-    match store.commit(vec![Op::Purge { queue: path.to_owned(), max }.into(), did]).await?.first() {
-        Some(OpResult::Count(dropped)) => say!("dropped from {path}: {}", messages(*dropped)),
-        other => unreachable!("Purge answers with a count, not {other:?}"),
+    let mut did =
+        Some(wiring::actor().did("queue purge", path).with(json!({ "max": max, "waited": counts.ready })).op());
+    let mut dropped = 0;
+    // One commit takes only so many.
+    loop {
+        let purge = Op::Purge { queue: path.to_owned(), max: max - dropped };
+        match store.commit([purge.into()].into_iter().chain(did.take()).collect()).await?.first() {
+            Some(OpResult::Count(0)) => break,
+            Some(OpResult::Count(more)) => dropped += *more as usize,
+            other => unreachable!("Purge answers with a count, not {other:?}"),
+        }
     }
+    say!("dropped from {path}: {}", messages(dropped as u64));
     Ok(0)
 }
 

@@ -56,10 +56,13 @@ struct Webhooks {
     intakes: HashMap<String, Intake>,
 }
 
-/// A body as the message that it would be if its source had posted it; nothing for what would be refused.
-pub fn message(project: &Project, integration: &str, body: Vec<u8>) -> Option<Message> {
+/// What sends a body as if its source had posted it; nothing for an integration that takes no events.
+///
+/// *Errors*: what its sender would have to send instead.
+pub fn send(project: &Project, integration: &str, body: Vec<u8>) -> Option<Result<Op, &'static str>> {
     let intake = Intake::of(project, project.integration(integration)?)?;
-    intake.messages(integration, &HeaderMap::new(), body.into()).ok()?.pop()
+    let messages = intake.messages(integration, &HeaderMap::new(), body.into());
+    Some(messages.map(|messages| intake.send(messages)))
 }
 
 /// One way in for each event integration and each flow whose source has `webhooks:`.
@@ -124,8 +127,7 @@ async fn receive(
         Ok(messages) => messages,
         Err(why) => return refusal(StatusCode::BAD_REQUEST, why),
     };
-    let send = Op::Send { queue: intake.topic.clone(), messages: messages.into_iter().map(Into::into).collect() };
-    match webhooks.store.commit_one(send).await {
+    match webhooks.store.commit_one(intake.send(messages)).await {
         Ok(_) => StatusCode::ACCEPTED.into_response(),
         Err(error) => {
             let code = error.code().map_or_else(String::new, |code| code.to_string());
@@ -170,8 +172,7 @@ async fn call(
         body: body.into(),
         ..Message::default()
     };
-    let send = Op::Send { queue: intake.topic.clone(), messages: vec![message.into()] };
-    match webhooks.store.commit_one(send).await {
+    match webhooks.store.commit_one(intake.send(vec![message])).await {
         Ok(_) => (StatusCode::ACCEPTED, Json(json!({ "accepted": id }))).into_response(),
         Err(error) => {
             tracing::error!("a call of `{}` could not be kept: {error}", intake.topic);
@@ -214,6 +215,10 @@ impl Intake {
                 _ => None,
             },
         })
+    }
+
+    fn send(&self, messages: Vec<Message>) -> Op {
+        Op::Send { queue: self.topic.clone(), messages: messages.into_iter().map(Into::into).collect() }
     }
 
     /// Whether one of the keys was sent: in the header, as `?code=`, or in the query under the header's name.
