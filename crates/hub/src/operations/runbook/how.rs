@@ -153,7 +153,11 @@ fn usual(out: &mut String, live: &Live) {
         let took =
             runs.iter().filter_map(|run| u64::try_from(run.finished?.duration_since(run.started).as_secs()).ok());
         if let Some(took) = median(took.collect()) {
-            lines.push(format!("- It takes about {}.", time(std::time::Duration::from_secs(took))));
+            let took = match took {
+                0 => "less than a second".to_owned(),
+                took => format!("about {}", time(std::time::Duration::from_secs(took))),
+            };
+            lines.push(format!("- It takes {took}."));
         }
     }
     for (to, hours) in &known.traffic {
