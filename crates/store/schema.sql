@@ -166,7 +166,7 @@ CREATE TABLE outage (
   code         TEXT NOT NULL,
   what         TEXT NOT NULL,
   fix          TEXT NOT NULL,
-  failures     INTEGER NOT NULL,
+  failures     INTEGER NOT NULL, at TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (integration, system)
 ) WITHOUT ROWID;
 CREATE TABLE agreement_scope (

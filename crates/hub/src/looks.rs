@@ -152,7 +152,7 @@ impl Looker {
             let look = looks.iter().find(|look| look.system == *name);
             let failed =
                 last.iter().filter(|run| failed_at(run).as_deref() == Some(name)).filter_map(|run| run.finished);
-            let stopped = outages.iter().filter(|outage| outage.system == *name).map(|outage| outage.seen);
+            let stopped = outages.iter().filter(|outage| outage.at == *name).map(|outage| outage.seen);
             let goes_on = |run: &&Run| {
                 run.state == State::Running && run.started.checked_add(DOUBT).is_ok_and(|then| then <= now)
             };

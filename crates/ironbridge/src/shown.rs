@@ -62,7 +62,9 @@ async fn once(project: &Project, systems: &OpenSystems, store: &Store) -> Result
         }
         let failures = known.map_or(1, |known| known.failures + 1);
         let (code, what, fix) = (fault.code.to_string(), fault.to_string(), fault.fix.clone());
-        store.commit(vec![Op::Note { integration: name, system, code, what, fix, failures }.into()]).await?;
+        store
+            .commit(vec![Op::Note { integration: name, at: system.clone(), system, code, what, fix, failures }.into()])
+            .await?;
     }
     Ok(())
 }

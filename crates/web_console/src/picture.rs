@@ -99,7 +99,7 @@ fn nodes<'p>(project: &'p Project, facts: &Facts) -> Vec<Node<'p>> {
             node.takes += u64::from(to.contains(&name));
             // What is down is known by name; other trouble is shown where the rows come from.
             let level = match &standing.outage {
-                Some(outage) if outage.system == name => Level::Bad,
+                Some(outage) if outage.at == name => Level::Bad,
                 Some(_) => Level::Good,
                 None if standing.level == Level::Bad && !from.contains(&name) => Level::Good,
                 None if matches!(standing.level, Level::Warn | Level::Paused) => Level::Good,

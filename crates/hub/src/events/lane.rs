@@ -212,6 +212,7 @@ impl Lane {
             let note = outages::Op::Note {
                 integration: integration.clone(),
                 system: to.clone(),
+                at: fault.place.system.clone().unwrap_or_else(|| to.clone()),
                 code: fault.code.to_string(),
                 what: fault.to_string(),
                 fix: fault.fix.clone(),

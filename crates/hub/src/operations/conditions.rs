@@ -143,7 +143,10 @@ impl Of<'_> {
             let needed = within.is_some_and(|time| self.has_passed(outage.since, time));
             let saying = Saying {
                 severity: if needed { Severity::Critical } else { Severity::Warning },
-                title: format!("{name}: {} takes nothing", outage.system),
+                title: match outage.at == outage.system {
+                    true => format!("{name}: {} takes nothing", outage.system),
+                    false => format!("{name}: {} gives nothing for {}", outage.at, outage.system),
+                },
                 text: format!(
                     "Since {} nothing gets through to {}: {}. Events wait, none is lost, and one of them tries again by itself.",
                     moment(outage.since, zone),
@@ -154,10 +157,10 @@ impl Of<'_> {
                     ("waiting".into(), waiting.to_string()),
                     ("last error".into(), format!("{}: {}", outage.code, outage.what)),
                 ],
-                command: format!("ironbridge systems check {}", outage.system),
+                command: format!("ironbridge systems check {}", outage.at),
                 since: outage.since,
             };
-            all.push(self.condition(Kind::Paused, &outage.system, saying));
+            all.push(Condition { system: outage.at.clone(), ..self.condition(Kind::Paused, &outage.system, saying) });
         }
         for backlog in &self.known.backlog {
             let Some(oldest) = backlog.oldest else { continue };

@@ -227,7 +227,7 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
     for outage in &known.outages {
         let what = match integration.pattern {
             Pattern::Virtual(_) => "Whoever looks gets an error".to_owned(),
-            _ => format!("{} takes nothing", outage.system),
+            _ => format!("Nothing gets through to {}", outage.system),
         };
         *out += &format!("- {what} since {}: {}\n", moment(outage.since, zone), outage.what);
     }

@@ -150,6 +150,7 @@ fn the_destination_is_down_for_a_batch_and_for_events() {
             let note = |what: &str| outages::Op::Note {
                 integration: "orders".into(),
                 system: "crm".into(),
+                at: "crm".into(),
                 code: "IB0501".into(),
                 what: what.into(),
                 fix: "nothing: it is tried again".into(),
@@ -190,6 +191,7 @@ fn a_destination_that_answers_and_takes_nothing() {
             let note = outages::Op::Note {
                 integration: "orders".into(),
                 system: "crm".into(),
+                at: "crm".into(),
                 code: "IB0501".into(),
                 what: "the table is locked".into(),
                 fix: "nothing: it is tried again".into(),

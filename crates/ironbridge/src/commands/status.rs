@@ -18,7 +18,12 @@ use crate::{edited, say, talk, wiring};
 pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let store = wiring::open_store(&project)?;
-    let last = store.last_runs()?;
+    let is_batch = |name: &str| {
+        project.integration(name).is_some_and(|integration| matches!(integration.pattern, Pattern::Batch(_)))
+    };
+    // What has become something else since, or has gone, does not stand as it ran last.
+    let mut last = store.last_runs()?;
+    last.retain(|run| is_batch(&run.integration));
     let dead = store.dead_letters_waiting()?;
     let pauses = store.pauses()?;
     let outages = store.outages()?;
@@ -33,6 +38,10 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     for integration in &project.integrations {
         let run = last.iter().find(|run| run.integration == integration.name);
         let waiting = dead.iter().find(|(name, _)| *name == integration.name).map_or(0, |(_, n)| *n);
+        let queued = match &integration.pattern {
+            Pattern::Event(event) => Some(hub::events::waiting(&store, &integration.name, &event.to)?),
+            _ => None,
+        };
         let next = match &integration.pattern {
             Pattern::Batch(batch) => hub::schedule::next(&batch.schedule, zone, now),
             _ => None,
@@ -97,12 +106,14 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             "paused": pause.map(|pause| json!({
                 "by": pause.by, "note": pause.note, "since": pause.since.to_string(),
                 "until": pause.until.map(|until| until.to_string()),
-            })), "dead_letters": waiting,
+            })), "dead_letters": waiting, "waiting": queued.map(|(waiting, _)| waiting),
+            "held": queued.map(|(_, held)| held),
             "late": late.map(|late| json!({
                 "since": late.slot.to_string(), "needed_by": late.needed.to_string(),
                 "noticed": late.missed.map(|at| at.to_string()),
             })),
             "approval": asks.map(|asks| json!({ "id": asks.id.0, "question": asks.question, "asked_of": asks.asked_of })),
+            "outages": outages.iter().filter(|outage| outage.integration == integration.name).map(down).collect::<Vec<_>>(),
             "systems_silent": mute.iter().map(|look| look.system.as_str()).collect::<Vec<_>>(), "owner": integration.owner, "purpose": integration.purpose,
         }));
     }
@@ -214,6 +225,14 @@ fn instances(store: &Store, name: &str) -> Result<String, Failure> {
     Ok(if told.is_empty() { "nothing is under way".to_owned() } else { told.join(", ") })
 }
 
+/// What does not get through, since when, and what the other side said.
+fn down(outage: &Outage) -> serde_json::Value {
+    json!({
+        "to": outage.system, "system": outage.at, "since": outage.since.to_string(), "last": outage.seen.to_string(),
+        "failures": outage.failures, "code": outage.code, "what": outage.what, "do": outage.fix,
+    })
+}
+
 /// How the events of an integration stand: how many wait, and what for.
 fn delivery(
     store: &Store,
@@ -227,7 +246,7 @@ fn delivery(
     let down = outages.iter().find(|outage| outage.integration == name);
     Ok(match down {
         Some(outage) => {
-            format!("{} down since {}, {} wait", outage.system, since(outage.since, now, zone), number(waiting))
+            format!("{} down since {}, {} wait", outage.at, since(outage.since, now, zone), number(waiting))
         }
         None => on_their_way(waiting, held),
     })

@@ -86,6 +86,23 @@ fn what_asks_nobody_says_nothing_of_an_outage() {
 }
 
 #[test]
+fn an_outage_of_the_source_is_not_told_of_the_destination() {
+    let mut stage = Stage::new();
+    stage.start();
+    stage.account("C-1", "Before", 1);
+    stage.until("the first row", || stage.buyers().len() == 1);
+    stage.say(&["pause", "buyers", "--note", "a test"]);
+    stage.account("C-2", "During", 1);
+    stage.until("its event", || stage.waiting() == 1);
+    stage.world.stop_dynamics();
+    stage.say(&["resume", "buyers"]);
+    stage.until("the outage", || stage.say(&["status"]).contains("dynamics down since"));
+    let outage = &stage.json(&["status"])[0]["outages"][0];
+    assert_eq!((outage["system"].as_str(), outage["to"].as_str()), (Some("dynamics"), Some("warehouse")), "{outage:#}");
+    assert!(outage["what"].as_str().unwrap().contains("`dynamics` cannot be reached"), "{outage:#}");
+}
+
+#[test]
 fn an_outage_ends_with_what_it_held_back() {
     let mut stage = Stage::new();
     let (there, away) = (stage.warehouse(), stage.warehouse().with_extension("away"));
@@ -222,8 +239,7 @@ fn a_system_that_cannot_call_is_asked() {
     stage.world.sql(&format!(
         "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES ('C-9', 'Polled', '5.00', '{now}')"
     ));
-    // Rows that changed just before the first sweep may come too: they are within the watermark's overlap.
-    stage.until("the new row", || stage.buyers().contains(&"C-9 Polled 5".to_owned()));
+    stage.until("the new row", || stage.buyers() == ["C-9 Polled 5"]);
     assert_eq!(stage.effects("C-9"), 1);
 }
 

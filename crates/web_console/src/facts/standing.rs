@@ -130,7 +130,8 @@ pub fn standings(
             purpose: integration.purpose.clone(),
             level: Level::Quiet,
             state: String::new(),
-            last: last.remove(name),
+            // What it was before it became something else says nothing of it.
+            last: last.remove(name).filter(|_| matches!(integration.pattern, Pattern::Batch(_))),
             next,
             pause: pauses.remove(name),
             late: late.remove(name),
@@ -160,7 +161,7 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
         if standing.pattern == "virtual" {
             return (Level::Bad, format!("cannot be shown, since {since}"));
         }
-        return (Level::Bad, format!("{} down, since {since}; {} wait", outage.system, standing.waiting));
+        return (Level::Bad, format!("{} down, since {since}; {} wait", outage.at, standing.waiting));
     }
     if standing.late.is_some() {
         return (Level::Bad, "late".to_owned());

@@ -48,7 +48,7 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
         owner: system.owner.clone().unwrap_or_default(),
         entities: system.entities.len() as u64,
         used_by: users(project, &system.name).count() as u64,
-        outage: outages.iter().find(|outage| outage.system == system.name).cloned(),
+        outage: outages.iter().find(|outage| outage.at == system.name).cloned(),
         checked: checks.get(&system.name).cloned(),
         look: newest(&looks, &system.name, checks.get(&system.name)),
     };
@@ -137,7 +137,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
     let checked = ask.console.checks.lock().get(&system.name).cloned();
     let look = newest(&looks(ask)?, &system.name, checked.as_ref());
     let outages: Vec<Outage> =
-        ask.console.store.outages()?.into_iter().filter(|outage| outage.system == system.name).collect();
+        ask.console.store.outages()?.into_iter().filter(|outage| outage.at == system.name).collect();
     let mut commands = Vec::new();
     if ask.who.may(Needs::Operate) {
         commands.push(Command::new("Check", format!("/systems/{}/check", escaped(&system.name)), CHECK).primary());

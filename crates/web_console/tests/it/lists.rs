@@ -113,6 +113,7 @@ async fn what_needs_attention_comes_first() {
     let what = || store::outages::Op::Note {
         integration: "things".into(),
         system: "b".into(),
+        at: "b".into(),
         code: "IB0412".into(),
         what: "b says 503".into(),
         fix: String::new(),

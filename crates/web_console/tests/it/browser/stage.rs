@@ -262,6 +262,7 @@ pub async fn outage(store: &Store) {
     let note = outages::Op::Note {
         integration: "orders".into(),
         system: "erp".into(),
+        at: "erp".into(),
         code: "IB0501".into(),
         what: "erp answers with 503: maintenance until 12:00".into(),
         fix: "look whether erp is down".into(),
