@@ -52,6 +52,8 @@ pub const EVENT_UNREADABLE: Code = Code("IB0801");
 pub const NOT_RETURNED: Code = Code("IB0802");
 /// A row was deleted in the source, and nothing says which one it was.
 pub const DELETED_WITHOUT_KEY: Code = Code("IB0803");
+/// A message was delivered as often as may be, and never to an end: the hub ended each time.
+pub const NEVER_SETTLED: Code = Code("IB0806");
 /// A mapping does not fit the live system.
 pub const MAPPING_DOES_NOT_FIT: Code = Code("IB0703");
 /// A saved plan does not fit the world any more.

@@ -41,7 +41,8 @@ pub const DESTINATION: &str = "destination";
 const REMEMBERED: Duration = Duration::from_secs(3600);
 /// How long the events of a row that was in the hands of a hub that died wait for the next one.
 const LOCK: Duration = Duration::from_secs(20);
-/// The hub ends a message by its own policy. So many deliveries more than that has, such as crashes, end it too.
+/// The hub ends a message by its own policy. So many deliveries more than that has, such as crashes, end it too: by the
+/// hub where it lives that long, else in the queue.
 const DELIVERIES_MORE: u32 = 100;
 /// What ended with a panic, which is a fault of ours, begins again after this long.
 const REST: Duration = Duration::from_secs(3);
@@ -86,6 +87,11 @@ pub fn policy(event: &definition::Event) -> RetryPolicy {
     }
 }
 
+/// After so many deliveries a message is given up on, whatever they ended by.
+fn deliveries_max(event: &definition::Event) -> u32 {
+    policy(event).worst_case().0 + DELIVERIES_MORE
+}
+
 /// What becomes of a message that fails by itself, at worst: `18 attempts over 29m, then a dead letter`.
 pub fn worst_case(event: &definition::Event) -> String {
     let (attempts, time) = policy(event).worst_case();
@@ -105,7 +111,8 @@ pub async fn fits(project: &Project, integration: &Integration, systems: &dyn Sy
 }
 
 /// Makes the topics and subscriptions of every event integration, so that nothing is refused for want of a place. A
-/// destination that the integration does not have any more gets nothing new; what waits for it stays.
+/// destination that the integration does not have any more gets nothing new; what waits for it stays, and so does what
+/// somebody sends to it by its name: the retry of a dead letter.
 pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
     let mut ops = Vec::new();
     let known = store.queues()?;
@@ -117,11 +124,9 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
             ops.push(QueueOp::PutTopic { topic: topic.clone(), settings }.into());
         }
         for to in &event.to {
-            let max_deliveries = policy(event).worst_case().0 + DELIVERIES_MORE;
+            let max_deliveries = deliveries_max(event);
             let settings = Settings { lock: LOCK, sessions: true, max_deliveries, ..Settings::default() };
-            let mine = format!("{DESTINATION} IS NULL OR {DESTINATION} = '{to}'");
-            let mine = Condition::parse(&mine).expect("names of systems need no quoting");
-            let rules = vec![Rule { name: "mine".into(), filter: Filter::Sql(mine) }];
+            let rules = mine(&format!("{DESTINATION} IS NULL OR {DESTINATION} = '{to}'"));
             let path = subscription(&integration.name, to);
             if store.queue_settings(&path)?.as_ref() != Some(&settings) || store.subscription_rules(&path)? != rules {
                 ops.push(QueueOp::PutSubscription { topic: topic.clone(), name: to.clone(), settings, rules }.into());
@@ -130,10 +135,11 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
         let before = subscription(&integration.name, "");
         for name in known.iter().filter_map(|path| path.strip_prefix(&before)) {
             let path = subscription(&integration.name, name);
-            if event.to.iter().any(|to| to == name) || store.subscription_rules(&path)?.is_empty() {
+            let rules = mine(&format!("{DESTINATION} = '{name}'"));
+            if event.to.iter().any(|to| to == name) || store.subscription_rules(&path)? == rules {
                 continue;
             }
-            let (topic, name, rules) = (topic.clone(), name.to_owned(), Vec::new());
+            let (topic, name) = (topic.clone(), name.to_owned());
             let settings = store.queue_settings(&path)?.unwrap_or_default();
             ops.push(QueueOp::PutSubscription { topic, name, settings, rules }.into());
         }
@@ -142,6 +148,11 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
         patience::commit(store, ops).await?;
     }
     Ok(())
+}
+
+fn mine(condition: &str) -> Vec<Rule> {
+    let condition = Condition::parse(condition).expect("names of systems need no quoting");
+    vec![Rule { name: "mine".into(), filter: Filter::Sql(condition) }]
 }
 
 /// Forgets what was kept for longer than `retention:` says, now and then: notes of the journal, and dead letters that were

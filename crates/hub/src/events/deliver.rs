@@ -166,6 +166,31 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     })
 }
 
+/// What becomes of a message whose deliveries have all ended without a word, such as by the end of the hub.
+///
+/// *Errors*: our own state cannot be read or written.
+pub(crate) async fn never_settled(
+    route: &Route,
+    store: &Store,
+    told: &Told<'_>,
+    deliveries: u32,
+) -> Result<Verdict, store::Error> {
+    let key = route.key_told(told);
+    if let Some(key) = &key {
+        let (to, entity) = (&route.pair.to, &route.pair.entity.name);
+        let known = store.ledger_get(to, entity, std::slice::from_ref(key))?.pop().flatten();
+        doubt(store, &route.pair, known.as_ref()).await?;
+    }
+    let what = format!(
+        "the event was on its way to `{}` {deliveries} times, and each time the hub ended before it was done",
+        route.pair.to
+    );
+    let fault = Fault::reject(codes::NEVER_SETTLED, what).at_system(&route.pair.to).fix(
+        "look at the last lines that the hub logged each time; correct what it names, then send the dead letter again",
+    );
+    Ok(Verdict::Dead { key, problem: problem(route, fault, None), row: None, remembered: None, asked: false })
+}
+
 /// The row that an event is about, through the mappings; or what there is to be done instead.
 async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(Row, Mapped), Verdict>, store::Error> {
     let nothing = |key, what| Ok(Err(Verdict::Done(Done::nothing(key, what))));
@@ -180,8 +205,18 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
         }
         Ok(Brought::Deleted(key)) => return remove::remove(route, store, key).await.map(Err),
         Ok(Brought::LeftOut) => return nothing(None, "not what the trigger wants"),
-        Ok(Brought::Gone) => return nothing(None, "the row is gone"),
-        Err(fault) => return Ok(Err(judge(route, fault, None))),
+        Ok(Brought::Gone) => {
+            let gone = Done::nothing(route.key_told(told), "the row is gone");
+            return Ok(Err(Verdict::Done(Done { whole: false, ..gone })));
+        }
+        Err(fault) => {
+            return Ok(Err(match judge(route, fault, None) {
+                Verdict::Dead { problem, row, remembered, asked, .. } => {
+                    Verdict::Dead { key: route.key_told(told), problem, row, remembered, asked }
+                }
+                verdict => verdict,
+            }));
+        }
     };
     match route.map(&row, &absent) {
         Ok(Read::Mapped(mapped)) => Ok(Ok((row, *mapped))),

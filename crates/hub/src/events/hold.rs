@@ -8,7 +8,8 @@ use serde_json::json;
 pub(crate) struct Hold {
     /// The number of its message.
     pub by: Option<i64>,
-    /// The hash of the row that it could not deliver, where it read it: a row that looks otherwise has changed since.
+    /// The hash of the row that a dead letter could not deliver, where it read it, also where later events pass it: a row
+    /// that looks otherwise has changed since.
     pub row: Option<u128>,
     /// The message that waits for what it points to, by its number, and how often that was looked for.
     pub looked: Option<(i64, u32)>,

@@ -21,7 +21,7 @@ use super::notes::About;
 use super::remove::remembered;
 use super::route::{Route, Told};
 use super::waits::Waits;
-use super::{LOCK, letters, policy, subscription};
+use super::{LOCK, deliveries_max, letters, policy, subscription};
 use crate::compile::Systems;
 use crate::error::{Error, Stopped};
 use crate::{patience, retyped};
@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(500);
 const GAP: Duration = Duration::from_millis(2);
 /// A lock is renewed three times as often as it would run out.
 const RENEW: Duration = Duration::from_secs(LOCK.as_secs() / 3);
-/// Messages of one row that are taken at once.
+/// Messages of one row that are taken at once, after the first.
 const AT_ONCE: usize = 16;
 /// The longest time between two looks at what a message waits for is this part of its patience.
 const LOOKS: u32 = 40;
@@ -291,19 +291,21 @@ impl Lane {
                 && !self.letter(&DeadLetterId::of_seq(seq))?.is_some_and(|letter| letter.state.is_waiting())
             {
                 // Dealt with; and what was to let the row go on was purged, or is on its way.
-                hold = Hold::default();
-                patience::commit(&self.store, self.put_back(token).into()).await?;
+                hold = Hold { row: hold.row, ..Hold::default() };
+                patience::commit(&self.store, self.put_back(token, &hold).into()).await?;
             }
-            let (mut asked, mut looked) = (false, Instant::now());
+            let (mut asked, mut looked, mut max) = (false, Instant::now(), 1);
             loop {
                 // Not again where its answer is lost: the next ones would come before those that nobody got.
-                let receive = QueueOp::ReceiveInSession { queue: self.queue.clone(), session: token, max: AT_ONCE };
+                let receive = QueueOp::ReceiveInSession { queue: self.queue.clone(), session: token, max };
                 let OpResult::Messages(messages) = self.store.commit_one(receive).await? else {
                     unreachable!("ReceiveInSession answers with messages")
                 };
-                if messages.is_empty() {
+                let Some(last) = messages.last() else {
                     return self.release(token, Vec::new()).await.map(|()| Ended::after(asked));
-                }
+                };
+                // One that ends the hub each time does not have those behind it counted as well.
+                max = if last.deliveries == 0 { AT_ONCE } else { 1 };
                 for message in &messages {
                     // A session may have more to do than anybody who pauses wants to wait for.
                     if looked.elapsed() > TICK {
@@ -390,18 +392,21 @@ impl Lane {
             patience::commit(&self.store, vec![self.complete(token)]).await?;
             return Ok(Next::More { asked: false });
         }
+        let by_hub = message.op.as_deref() == Some(letters::SWEEP);
+        let (from, entity) = (&route.pair.from, &route.pair.entity.name);
+        // What cannot be read now is not known; the delivery itself finds out why.
+        let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
+        let (name, body) = (name(delivery), &*message.body);
+        // What a dead letter said is out of date where the row can be asked for.
+        let (now, again) = (retry_of.is_some(), delivery.deliveries > 0);
+        let told = Told { message: &name, body, by_hub, now, again, keys: &keys };
         let verdict = match resumes {
             true => Verdict::Done(Done::nothing(None, "goes on")),
-            false => {
-                let by_hub = message.op.as_deref() == Some(letters::SWEEP);
-                let (from, entity) = (&route.pair.from, &route.pair.entity.name);
-                // What cannot be read now is not known; the delivery itself finds out why.
-                let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
-                let (name, body) = (name(delivery), &*message.body);
-                // What a dead letter said is out of date where the row can be asked for.
-                let (now, again) = (retry_of.is_some(), delivery.deliveries > 0);
-                deliver(route, &self.store, &Told { message: &name, body, by_hub, now, again, keys: &keys }).await?
+            // Once more, and the queue itself would end it, which holds back nothing behind it.
+            false if delivery.deliveries + 1 >= deliveries_max(self.defined().1) => {
+                deliver::never_settled(route, &self.store, &told, delivery.deliveries).await?
             }
+            false => deliver(route, &self.store, &told).await?,
         };
         let about = About { integration: &self.integration, to: &self.to, entity: &route.pair.entity.name, delivery };
         let (mut missing, mut note_looks) = (Vec::new(), false);
@@ -427,7 +432,7 @@ impl Lane {
                 return Ok(Next::Down(Box::new(fault), note.into_iter().collect()));
             }
             Verdict::Dead { key, problem, row, remembered, asked } => {
-                hold.row = row.filter(|_| self.defined().1.hold_key);
+                hold.row = row;
                 let entity = &route.pair.entity.name;
                 self.dead(entity, session, delivery, key, problem, remembered, retry_of, hold).await?;
                 return Ok(Next::More { asked });

@@ -35,6 +35,17 @@ pub(crate) enum Brought {
     Gone,
 }
 
+/// How a source says what changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// By a column that grows: `watermark:`.
+    Watermark,
+    /// By change tracking of its own.
+    Tracked,
+    /// Not at all, or only that something did: it is read as a whole each time.
+    Whole,
+}
+
 /// A row on its way through the mappings.
 pub(crate) struct Mapped {
     pub key: Key,
@@ -69,6 +80,8 @@ pub(crate) struct Route {
     by_id: Option<(String, Arc<dyn Source>)>,
     /// The columns of the entity's key in the source.
     key: Vec<String>,
+    /// How the source says what changed.
+    pub changes: Changes,
     pub home: Option<Home>,
     ordered_by: Ordered,
     /// Where in the entity the field is that orders versions, where what is sent is written.
@@ -153,6 +166,11 @@ impl Route {
             table: reads.table,
             by_id,
             key: reads.key,
+            changes: match reads.watermark {
+                Some(_) => Changes::Watermark,
+                None if signals => Changes::Tracked,
+                None => Changes::Whole,
+            },
         })
     }
 
@@ -215,12 +233,19 @@ impl Route {
         let schema = Schema::of(columns.iter().map(|name| (name.as_str(), Type::Unknown)));
         let mut row_of_event = Row::new(schema, values);
         for children in self.pair.read.children().iter().filter(|children| children.parent.is_none()) {
-            let lines = row.get(&children.of).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+            let of = &children.of;
+            let lines = match at(row, of) {
+                Some(Json::Array(lines)) => lines.as_slice(),
+                Some(Json::Null) => &[],
+                // Not that the document has none: half a document is worse than one that waits for somebody.
+                Some(_) => return Err(self.unreadable(&format!("its `{of}` is no list of lines"))),
+                None => return Err(self.unreadable(&format!("it has no `{of}`, where the mapping reads its lines"))),
+            };
             let schema = Schema::of(children.columns().iter().map(|name| (name.as_str(), Type::Unknown)));
             let line = |line: &Json| sent(line, children.columns()).map(|values| Row::new(schema.clone(), values));
             let lines: Result<Vec<Row>, String> = lines.iter().map(line).collect();
             let lines = lines.map_err(|missing| {
-                self.unreadable(&format!("a line of `{}` has no {missing}, which the mapping reads", children.of))
+                self.unreadable(&format!("a line of `{of}` has no {missing}, which the mapping reads"))
             })?;
             let column = Column { name: children.of.as_str().into(), ty: Type::Unknown };
             row_of_event = row_of_event.with(column, Value::Rows(lines));
@@ -314,11 +339,35 @@ impl Route {
 
     /// The entity's key, from what an event says the row held.
     fn key_in(&self, signal: &Signal) -> Option<Key> {
-        let columns = self.pair.read.columns();
-        let named = columns.iter().map(|name| Column { name: name.as_str().into(), ty: Type::Unknown }).collect();
-        let value = |column: &String| signal.values.iter().find(|(name, _)| name == column).map(|(_, v)| v.clone());
-        let values = columns.iter().map(|column| value(column).unwrap_or(Value::Blank)).collect();
-        self.key_of(&Row::new(Schema::new(named), values))
+        self.key_from(|column| signal.values.iter().find(|(name, _)| name == column).map(|(_, v)| v.clone()))
+    }
+
+    /// The same, from what is known of its columns; nothing where one is not known that the key is made of.
+    fn key_from(&self, known: impl Fn(&str) -> Option<Value>) -> Option<Key> {
+        let read = &self.pair.read;
+        let found: Vec<Option<Value>> = read.columns().iter().map(|column| known(column)).collect();
+        let absent = read.columns().iter().zip(&found).filter(|(_, value)| value.is_none());
+        let absent: Vec<String> = absent.map(|(column, _)| column.clone()).collect();
+        let unknown = read.unknown(&absent);
+        if self.pair.entity.key.iter().any(|field| unknown.contains(&&**field)) {
+            return None;
+        }
+        let named = read.columns().iter().map(|name| Column { name: name.as_str().into(), ty: Type::Unknown });
+        let values = found.into_iter().map(|value| value.unwrap_or(Value::Blank)).collect();
+        self.key_of(&Row::new(Schema::new(named.collect()), values))
+    }
+
+    /// The entity's key, as far as an event tells it whose row cannot be read.
+    pub fn key_told(&self, told: &Told<'_>) -> Option<Key> {
+        if !told.by_hub
+            && let Some(signal) = self.from.decode(told.body)
+        {
+            let signal = signal.ok()?;
+            return self.key_in(&signal).or_else(|| (told.keys)(&signal.id));
+        }
+        let event: Json = serde_json::from_slice(told.body).ok()?;
+        let row = if event["specversion"].is_string() { &event["data"] } else { &event };
+        self.key_from(|column| at(row, column).map(json::value))
     }
 
     async fn fetch(&self, id: &Value) -> Result<Brought, Fault> {
@@ -397,7 +446,7 @@ impl Route {
     }
 
     /// What changed in the source, with the id of each row where it has one.
-    pub fn changes(&self) -> &dyn Source {
+    pub fn changed(&self) -> &dyn Source {
         self.by_id.as_ref().map_or(&*self.pair.source, |(_, source)| &**source)
     }
 
@@ -405,7 +454,8 @@ impl Route {
     ///
     /// `None` for a row that nothing names.
     pub fn names(&self, row: &Row) -> Option<(Json, String)> {
-        let text = |column: &String| row.get(column).filter(|value| !value.is_blank()).map(json::of);
+        // An empty text is no more of a key than a blank.
+        let text = |column: &String| row.get(column).filter(|value| Key::of([*value]).is_ok()).map(json::of);
         let id = self.by_id.as_ref().and_then(|(id, _)| text(id));
         let key = self.key.iter().map(|column| Some((column.clone(), text(column)?)));
         let key: Option<serde_json::Map<String, Json>> = key.collect();
@@ -457,9 +507,10 @@ fn found(rows: Vec<Option<Row>>) -> Brought {
 
 /// The values of these columns in what was sent; a dot leads into an object. *Errors*: what is not there.
 fn sent(row: &Json, columns: &[String]) -> Result<Vec<Value>, String> {
-    let value = |column: &String| {
-        let found = row.get(column).or_else(|| column.split('.').try_fold(row, |at, name| at.get(name)));
-        found.map(json::value).ok_or_else(|| format!("`{column}`"))
-    };
-    columns.iter().map(value).collect()
+    columns.iter().map(|column| at(row, column).map(json::value).ok_or_else(|| format!("`{column}`"))).collect()
+}
+
+/// What stands at a path: under that very name, or where its dots lead.
+fn at<'j>(row: &'j Json, path: &str) -> Option<&'j Json> {
+    row.get(path).or_else(|| path.split('.').try_fold(row, |at, name| at.get(name)))
 }

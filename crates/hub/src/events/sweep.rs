@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use definition::{Event, Pattern, Project};
 use jiff::{SignedDuration, Timestamp};
-use record::{Key, Page, ReadKind, Row, Unreadable};
+use record::{Fault, Key, Now, Page, ReadKind, Row, Unreadable};
 use store::journal::{self, Note, What};
 use store::ledger;
 use store::queue::{Message, Op as QueueOp, Property};
@@ -20,7 +20,7 @@ use super::covers::{self, Found};
 use super::deliver::row_hash;
 use super::hold::Hold;
 use super::remove::remembered;
-use super::route::{Read, Route};
+use super::route::{Changes, Read, Route};
 use super::{DESTINATION, letters, subscription, topic};
 use crate::compile::Systems;
 use crate::error::{Error, Stopped};
@@ -30,6 +30,10 @@ use crate::{codes, patience, retyped};
 const GRACE: Duration = Duration::from_secs(5);
 /// The stream of the cursor that says how far the last sweep came.
 const STREAM: &str = "sweep";
+/// The place of a sweep that found nothing to begin at: whatever comes from now on is news.
+const NOTHING_YET: &str = "";
+/// So far before the last sweep is asked for again where its place is lost: a sweep takes its time, and clocks differ.
+const MARGIN: SignedDuration = SignedDuration::from_mins(15);
 
 #[derive(Clone)]
 pub(crate) struct Sweep {
@@ -41,8 +45,22 @@ pub(crate) struct Sweep {
     pub retyped: watch::Sender<u64>,
 }
 
-/// What is sent for rows that should have come, one for each row and destination.
-type Sends = Vec<Vec<Op>>;
+/// Which rows of a read may be events, where they are not as the destination has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// Those that were delivered: whether others have changed, nobody knows.
+    Delivered,
+    /// Those that were not there, or not like this, before the integration.
+    Changed,
+    All,
+}
+
+/// What is sent for one row and destination.
+struct News {
+    ops: Vec<Op>,
+    /// It should have come and did not; otherwise nobody knows what the destination has of it.
+    missed: bool,
+}
 
 impl Sweep {
     fn event(&self) -> &Event {
@@ -97,10 +115,14 @@ impl Sweep {
         }
         let zone = &self.project.hub.time_zone;
         let since = since.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime(" since %H:%M").to_string());
+        let unwatched = match self.event().trigger.columns.is_empty() {
+            true => "",
+            false => " Or was it a column that the trigger does not watch?",
+        };
         tracing::warn!(
             integration = name,
             missed,
-            "{name}: {missed} changes in {from} had no webhook{since}; they are delivered now. Is the step registered and active?"
+            "{name}: {missed} changes in {from} had no webhook{since}; they are delivered now. Is the step registered and active?{unwatched}"
         );
     }
 
@@ -108,141 +130,313 @@ impl Sweep {
     async fn once(&self) -> Result<u64, Stopped> {
         let integration = self.project.integration(&self.integration).expect("looked up before");
         let event = self.event();
-        let mut routes = Vec::new();
+        let (mut routes, mut closed) = (Vec::new(), Vec::new());
         for to in &event.to {
-            routes.push((to, Route::compile(&self.project, integration, event, to, &*self.systems).await?));
-        }
-        let Some((_, first)) = routes.first() else { return Ok(0) };
-        retyped::note_events(&self.store, &self.integration, &first.pair).await?;
-        let position = self.store.cursor(&self.integration, STREAM)?.map(|cursor| cursor.position);
-        let mut reader = first.changes().read(position.as_deref()).await?;
-        if let (ReadKind::Full { why: Some(why) }, true) = (reader.kind(), position.is_some()) {
-            tracing::info!(integration = self.integration, "comparing every row with what came: {why}");
-        }
-        let (mut missed, mut reached, mut read) = (0, None, false);
-        while let Some(page) = reader.next().await? {
-            read = true;
-            if position.is_none() {
-                // The first sweep only finds out where to begin: what was there before is no event.
-                reached = page.cursor;
-                continue;
+            match Route::compile(&self.project, integration, event, to, &*self.systems).await {
+                Ok(route) => routes.push((to, route)),
+                Err(fault) => closed.push((to, fault)),
             }
-            let Some(cursor) = &page.cursor else { continue };
-            let mut sends = self.missing(&routes, &page).await?;
-            sends.extend(self.unreadable(&routes, &page).await?);
-            sends.extend(self.deleted(&routes, &page).await?);
-            missed += sends.len() as u64;
-            let mut ops: Vec<Op> = sends.into_iter().flatten().collect();
-            ops.push(self.reached(cursor));
+        }
+        let Some((_, first)) = routes.first() else {
+            return closed.pop().map_or(Ok(0), |(_, fault)| Err(fault.into()));
+        };
+        retyped::note_events(&self.store, &self.integration, &first.pair).await?;
+        let kept = self.store.cursor(&self.integration, STREAM)?;
+        let position = kept.as_ref().map(|cursor| &*cursor.position).filter(|position| *position != NOTHING_YET);
+        let mut reader = first.changed().read(position).await?;
+        let full = match reader.kind() {
+            ReadKind::Full { why } => Some(why.unwrap_or_else(|| "it is read as a whole".to_owned())),
+            ReadKind::Changes => None,
+        };
+        let among = match (&kept, position, &full) {
+            (None, ..) => None,
+            (Some(_), Some(_), Some(_)) if first.changes != Changes::Whole => Some(Among::Delivered),
+            (Some(_), ..) => Some(Among::Changed),
+        };
+        // What was delivered is compared with what is there now: for that everybody has to be there.
+        if let Some((_, fault)) = closed.pop_if(|_| among == Some(Among::Delivered)) {
+            return Err(fault.into());
+        }
+        let closed: Vec<&String> = closed.into_iter().map(|(to, _)| to).collect();
+        let (mut found, mut reached, mut empty) = (0, None, true);
+        while let Some(page) = reader.next().await? {
+            reached = page.cursor.clone();
+            empty &= page.batch.is_empty() && page.unreadable.is_empty();
+            // The first sweep only finds out where to begin: what was there before is no event.
+            let Some(among) = among else { continue };
+            let mut sends = self.of_page(&routes, &page, among).await?;
+            for to in &closed {
+                sends.extend(self.unseen(to, first, &page).await?);
+            }
+            found += missed(&sends);
+            let mut ops: Vec<Op> = sends.into_iter().flat_map(|news| news.ops).collect();
+            // A full read that is cut begins again, since what it has to be compared with is said by the old place.
+            ops.extend(reached.as_deref().filter(|_| full.is_none()).map(|place| self.reached(place)));
             patience::commit(&self.store, ops).await?;
         }
-        if let Some(cursor) = &reached {
-            patience::commit(&self.store, vec![self.reached(cursor)]).await?;
-        } else if position.is_none() && read {
+        if among == Some(Among::Changed) && full.is_none() {
+            return Ok(found);
+        }
+        let nothing = (empty || first.changes == Changes::Watermark).then_some(NOTHING_YET);
+        let Some(place) = reached.as_deref().or(nothing) else {
             let from = &event.from;
             tracing::warn!(
                 integration = self.integration,
                 "{from} cannot say what changed, so nothing finds events that never came: give `{}` a `watermark:` there",
                 event.entity
             );
+            return Ok(found);
+        };
+        if among != Some(Among::Changed) {
+            let again = reached.as_deref().filter(|_| first.changes != Changes::Whole || full.is_none());
+            self.remember(first, again).await?;
         }
-        Ok(missed)
+        if let (Some(Among::Delivered), Some(kept), Some(why)) = (among, &kept, &full) {
+            if found > 0 {
+                let (name, from) = (&self.integration, &event.from);
+                tracing::info!(
+                    integration = name,
+                    found,
+                    "{name}: {found} rows of {from} are not as they were delivered; they are delivered now"
+                );
+            }
+            found = self.since(&routes, kept.updated, why).await?;
+        }
+        patience::commit(&self.store, vec![self.reached(place)]).await?;
+        Ok(found)
     }
 
-    fn reached(&self, cursor: &str) -> Op {
+    /// The place of the last sweep is none to go on from, and a read of everything says of no row when it came: those that
+    /// changed since that sweep are asked for by their time.
+    async fn since(&self, routes: &[(&String, Route)], last: Timestamp, why: &str) -> Result<u64, Stopped> {
+        let (name, from) = (&self.integration, &self.event().from);
+        let [(_, first), ..] = routes else { return Ok(0) };
+        tracing::info!(integration = name, "{name}: comparing every row of {from} with what was delivered: {why}");
+        let begin = last.checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
+        // Clocks differ.
+        let end = self.store.clock().now().checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+        let mut reader = match first.changed().window(begin, end).await {
+            Ok(reader) => reader,
+            Err(fault) if fault.code == codes::NO_WINDOW => {
+                let last = last.to_zoned(self.project.hub.time_zone.clone()).strftime("%Y-%m-%d %H:%M");
+                tracing::warn!(
+                    integration = name,
+                    why = fault.what,
+                    "{name}: {why}, and rows of {from} that came since {last} cannot be told from those that were there before: \
+                     those of which no event came are not delivered. Bring them with a batch"
+                );
+                return Ok(0);
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        let mut found = 0;
+        while let Some(page) = reader.next().await? {
+            let sends = self.of_page(routes, &page, Among::All).await?;
+            found += missed(&sends);
+            patience::commit(&self.store, sends.into_iter().flat_map(|news| news.ops).collect()).await?;
+        }
+        Ok(found)
+    }
+
+    /// Remembers the rows that the next read from this place gives again, though nobody changes them: those whose watermark
+    /// is in its overlap, those that have none, and all of a source that is read as a whole.
+    async fn remember(&self, route: &Route, place: Option<&str>) -> Result<(), Stopped> {
+        let mut reader = route.changed().read(place).await?;
+        if place.is_some() && reader.kind() != ReadKind::Changes {
+            return Ok(());
+        }
+        while let Some(page) = reader.next().await? {
+            let mut entries = Vec::new();
+            for row in page.batch.rows().map(|row| row.to_row()) {
+                entries.push(there_before(&route.with_lines(row).await?));
+            }
+            entries.extend(page.unreadable.iter().map(|unreadable| there_before(&unreadable.row)));
+            let (system, entity) = (route.pair.from.clone(), self.before(route));
+            patience::commit(&self.store, vec![ledger::Op::Put { system, entity, entries }.into()]).await?;
+        }
+        Ok(())
+    }
+
+    /// The place in the ledger where rows are remembered that were there before the integration.
+    fn before(&self, route: &Route) -> String {
+        format!("{} before {}", route.pair.entity.name, self.integration)
+    }
+
+    /// Whether a row was there before the integration, and is as it was.
+    fn was_there(&self, route: &Route, row: &Row) -> Result<bool, store::Error> {
+        let found = self.store.ledger_get(&route.pair.from, &self.before(route), &[there_before(row).key])?;
+        Ok(found.into_iter().any(|entry| entry.is_some()))
+    }
+
+    fn reached(&self, place: &str) -> Op {
         let (integration, stream) = (self.integration.clone(), STREAM.to_owned());
-        cursors::Op::Set { integration, stream, position: cursor.to_owned(), fingerprint: String::new() }.into()
+        cursors::Op::Set { integration, stream, position: place.to_owned(), fingerprint: String::new() }.into()
+    }
+
+    /// The messages for what a page has that should have come and did not.
+    async fn of_page(&self, routes: &[(&String, Route)], page: &Page, among: Among) -> Result<Vec<News>, Stopped> {
+        let mut sends = self.missing(routes, page, among).await?;
+        if among != Among::Delivered {
+            sends.extend(self.unreadable(routes, page, among).await?);
+        }
+        for (to, route) in routes {
+            sends.extend(self.deleted(to, route, page).await?);
+        }
+        Ok(sends)
     }
 
     /// The messages for rows of a page that should have come and did not, by destination and session.
-    async fn missing(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
+    async fn missing(&self, routes: &[(&String, Route)], page: &Page, among: Among) -> Result<Vec<News>, Stopped> {
         let rows: Vec<Row> = page.batch.rows().map(|row| row.to_row()).collect();
-        let found = self.find(routes, &rows).await?;
+        let found = self.find(routes, &rows, among).await?;
         if found.is_empty() {
             return Ok(found);
         }
         tokio::time::sleep(GRACE).await;
-        self.find(routes, &rows).await
+        self.find(routes, &rows, among).await
     }
 
-    async fn find(&self, routes: &[(&String, Route)], rows: &[Row]) -> Result<Sends, Stopped> {
-        let mut found = Sends::new();
+    /// The messages for a destination that cannot be looked at: each is compared with it when it is delivered, by the time
+    /// that this one says anything again. It holds up no other. `route`: to another destination, from the same source.
+    async fn unseen(&self, to: &str, route: &Route, page: &Page) -> Result<Vec<News>, Stopped> {
+        let mut sends = Vec::new();
+        for row in page.batch.rows().map(|row| row.to_row()) {
+            let row = route.with_lines(row).await?;
+            let key = route.key_of(&row);
+            if matches!(route.map(&row, &[])?, Read::LeftOut { .. }) || self.was_there(route, &row)? {
+                continue;
+            }
+            let news = self.offer(to, route, &row, key.as_ref(), None).await?;
+            sends.extend(news.map(|news| News { missed: false, ..news }));
+        }
+        for Unreadable { row, fault } in &page.unreadable {
+            sends.extend(self.unread(to, route, row, fault).await?);
+        }
+        sends.extend(self.deleted(to, route, page).await?);
+        Ok(sends)
+    }
+
+    async fn find(&self, routes: &[(&String, Route)], rows: &[Row], among: Among) -> Result<Vec<News>, Stopped> {
+        let mut found = Vec::new();
         for (to, route) in routes {
             for row in rows {
-                found.extend(self.send(to, route, &route.with_lines(row.clone()).await?).await?);
+                let key = route.key_of(row);
+                let known = key.as_ref().map(|key| self.delivered(to, route, key)).transpose()?.flatten();
+                if among == Among::Delivered && known.is_none() {
+                    continue;
+                }
+                let row = match route.with_lines(row.clone()).await {
+                    Ok(row) => row,
+                    // One document whose lines cannot be read holds no others up: its delivery says so too.
+                    Err(fault) if fault.now == Now::Reject => {
+                        found.extend(self.unread(to, route, row, &fault).await?);
+                        continue;
+                    }
+                    Err(fault) => return Err(fault.into()),
+                };
+                if among == Among::Changed && known.is_none() && self.was_there(route, &row)? {
+                    continue;
+                }
+                let missed = known.as_ref().is_none_or(|known| known.content_hash != ledger::UNKNOWN);
+                let sent = self.send(to, route, &row, known.as_ref()).await?;
+                found.extend(sent.map(|news| News { missed, ..news }));
             }
         }
         Ok(found)
     }
 
+    /// What the destination has from the hub.
+    fn delivered(&self, to: &str, route: &Route, key: &Key) -> Result<Option<ledger::Entry>, store::Error> {
+        let known = self.store.ledger_get(to, &route.pair.entity.name, std::slice::from_ref(key))?;
+        Ok(known.into_iter().flatten().find(|entry| entry.state == ledger::State::Written))
+    }
+
     /// The messages for rows that cannot be read: each is a dead letter once its delivery has said so too.
-    async fn unreadable(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
-        let mut sends = Sends::new();
+    async fn unreadable(&self, routes: &[(&String, Route)], page: &Page, among: Among) -> Result<Vec<News>, Stopped> {
+        let mut sends = Vec::new();
         for Unreadable { row, fault } in &page.unreadable {
             for (to, route) in routes {
-                let Some((body, session)) = route.names(row) else {
-                    tracing::warn!(
-                        integration = self.integration, code = %fault.code, what = fault.what, "do" = fault.fix,
-                        "{}: a row of {} cannot be read, and nothing says which one: {fault}",
-                        self.integration, route.pair.from
-                    );
-                    break;
-                };
-                let queue = subscription(&self.integration, to);
-                if !self.is_covered(route, &queue, &session, &body, Found::Changed(None)).await? {
-                    sends.push(self.message(to, route, route.key_of(row).as_ref(), body, session));
+                if among == Among::Changed && self.was_there(route, row)? {
+                    continue;
                 }
+                sends.extend(self.unread(to, route, row, fault).await?);
             }
         }
         Ok(sends)
+    }
+
+    /// The message for one that cannot be read.
+    async fn unread(&self, to: &str, route: &Route, row: &Row, fault: &Fault) -> Result<Option<News>, Stopped> {
+        if route.names(row).is_none() {
+            tracing::warn!(
+                integration = self.integration, code = %fault.code, what = fault.what, "do" = fault.fix,
+                "{}: a row of {} cannot be read, and nothing says which one: {fault}",
+                self.integration, route.pair.from
+            );
+            return Ok(None);
+        }
+        let key = route.key_of(row);
+        if self.is_told(&subscription(&self.integration, to), key.as_ref(), fault)? {
+            return Ok(None);
+        }
+        self.offer(to, route, row, key.as_ref(), None).await
+    }
+
+    /// Whether a dead letter says the same of a row already.
+    fn is_told(&self, queue: &str, key: Option<&Key>, fault: &Fault) -> Result<bool, store::Error> {
+        let Some(key) = key else { return Ok(false) };
+        let found = self.store.dead_letters_of(&self.integration, key)?;
+        Ok(found.iter().any(|letter| letter.queue == queue && letter.problem.what == fault.what))
     }
 
     /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote, or a
     /// dead letter waits.
-    async fn deleted(&self, routes: &[(&String, Route)], page: &Page) -> Result<Sends, Stopped> {
-        let mut sends = Sends::new();
+    async fn deleted(&self, to: &str, route: &Route, page: &Page) -> Result<Vec<News>, Stopped> {
+        let mut sends = Vec::new();
         if !self.event().trigger.deleted {
             return Ok(sends);
         }
+        let (from, entity) = (&route.pair.from, &route.pair.entity.name);
+        let queue = subscription(&self.integration, to);
         for id in &page.deleted {
             let value = id.parse().map_or_else(|_| record::Value::text(&**id), record::Value::Guid);
-            for (to, route) in routes {
-                let (from, entity) = (&route.pair.from, &route.pair.entity.name);
-                let session = route.session_of_id(id);
-                let queue = subscription(&self.integration, to);
-                // A row that is just being delivered for the first time may have been read before it was deleted.
-                let held = self.store.session_is_held(&queue, &session)?;
-                let (key, matters) = match remembered(&self.store, from, entity, &value)? {
-                    Some(key) => {
-                        let known = self.store.ledger_get(to, entity, std::slice::from_ref(&key))?;
-                        let is_there = known.into_iter().flatten().any(|entry| entry.state == ledger::State::Written);
-                        let letters = self.store.dead_letters_of(&self.integration, &key)?;
-                        (key, is_there || letters.iter().any(|letter| letter.queue == queue))
-                    }
-                    None => match Key::of([&value]) {
-                        Ok(key) => (key, false),
-                        Err(_) => continue,
-                    },
-                };
-                let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
-                if (matters || held) && !self.is_covered(route, &queue, &session, &body, Found::Deleted).await? {
-                    sends.push(self.message(to, route, Some(&key), body, session));
+            let session = route.session_of_id(id);
+            // A row that is just being delivered for the first time may have been read before it was deleted.
+            let held = self.store.session_is_held(&queue, &session)?;
+            let (key, matters) = match remembered(&self.store, from, entity, &value)? {
+                Some(key) => {
+                    let is_there = self.delivered(to, route, &key)?.is_some();
+                    let letters = self.store.dead_letters_of(&self.integration, &key)?;
+                    (key, is_there || letters.iter().any(|letter| letter.queue == queue))
                 }
+                None => match Key::of([&value]) {
+                    Ok(key) => (key, false),
+                    Err(_) => continue,
+                },
+            };
+            let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
+            if (matters || held) && !self.is_covered(route, &queue, &session, &body, Found::Deleted).await? {
+                sends.push(self.message(to, route, Some(&key), body, session));
             }
         }
         Ok(sends)
     }
 
-    async fn send(&self, to: &str, route: &Route, row: &Row) -> Result<Option<Vec<Op>>, Stopped> {
+    /// `known`: what the destination has of it from the hub.
+    async fn send(
+        &self,
+        to: &str,
+        route: &Route,
+        row: &Row,
+        known: Option<&ledger::Entry>,
+    ) -> Result<Option<News>, Stopped> {
         let trigger = &self.event().trigger;
         let (key, content) = match route.map(row, &[])? {
             Read::LeftOut { .. } => return Ok(None),
-            Read::Bad { key: None, .. } => return Ok(None),
+            Read::Bad { key: None, mut faults, .. } => return self.unread(to, route, row, &faults.remove(0)).await,
             Read::Bad { key: Some(key), .. } => (key, None),
             Read::Mapped(mapped) => {
-                let known = self.store.ledger_get(to, &route.pair.entity.name, std::slice::from_ref(&mapped.key))?;
-                let known = known.into_iter().flatten().find(|entry| entry.state == ledger::State::Written);
-                let wanted = match &known {
+                let wanted = match known {
                     Some(entry) => trigger.updated && Some(entry.content_hash) != mapped.content_hash,
                     None => trigger.created || trigger.updated,
                 };
@@ -252,17 +446,29 @@ impl Sweep {
                 (mapped.key, mapped.content_hash)
             }
         };
+        self.offer(to, route, row, Some(&key), content).await
+    }
+
+    /// The message for a row that the destination does not have like this, unless something says it already.
+    async fn offer(
+        &self,
+        to: &str,
+        route: &Route,
+        row: &Row,
+        key: Option<&Key>,
+        content: Option<u128>,
+    ) -> Result<Option<News>, Stopped> {
         let Some((body, session)) = route.names(row) else { return Ok(None) };
         let queue = subscription(&self.integration, to);
         if self.is_covered(route, &queue, &session, &body, Found::Changed(content)).await? {
             return Ok(None);
         }
-        // What a dead letter holds its row for is known already. Only what has changed since waits behind it.
+        // What a dead letter says of the row is known already. Only what has changed since is sent.
         let hold = Hold::read(self.store.session_state(&queue, &session)?.as_deref());
-        if hold.by.is_some() && hold.row == Some(row_hash(row)) {
+        if hold.row == Some(row_hash(row)) {
             return Ok(None);
         }
-        Ok(Some(self.message(to, route, Some(&key), body, session)))
+        Ok(Some(self.message(to, route, key, body, session)))
     }
 
     /// Whether something waits that brings what was found. What is being delivered may have read the row before it changed.
@@ -279,7 +485,7 @@ impl Sweep {
     }
 
     /// An event of the hub's own for one destination, and the note of it where its key can be told.
-    fn message(&self, to: &str, route: &Route, key: Option<&Key>, body: serde_json::Value, session: String) -> Vec<Op> {
+    fn message(&self, to: &str, route: &Route, key: Option<&Key>, body: serde_json::Value, session: String) -> News {
         let message = Message {
             integration: Some(self.integration.clone()),
             entity: Some(route.pair.entity.name.to_string()),
@@ -295,6 +501,26 @@ impl Sweep {
             session: Some(session),
             ..Note::new(&route.pair.entity.name, &key.to_string(), What::Swept, &self.integration, to)
         });
-        [send.into()].into_iter().chain(note.map(|note| journal::Op::Note(vec![note]).into())).collect()
+        let note = note.map(|note| journal::Op::Note(vec![note]).into());
+        News { ops: [send.into()].into_iter().chain(note).collect(), missed: true }
+    }
+}
+
+fn missed(sends: &[News]) -> u64 {
+    sends.iter().filter(|news| news.missed).count() as u64
+}
+
+/// What is remembered of a row, which may have no key: its hash, as the key.
+fn there_before(row: &Row) -> ledger::Entry {
+    let hash = format!("{:032x}", row_hash(row));
+    ledger::Entry {
+        key: Key::of([&record::Value::text(hash)]).expect("a text that is not empty is a key"),
+        source_hash: 0,
+        content_hash: 0,
+        mapping: 0,
+        state: ledger::State::Written,
+        generation: 0,
+        remote_id: None,
+        version: None,
     }
 }

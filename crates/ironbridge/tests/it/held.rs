@@ -244,6 +244,67 @@ fn a_destination_that_is_taken_away_gets_nothing_more_and_loses_nothing() {
 }
 
 #[test]
+fn a_retry_for_a_destination_that_is_taken_away_waits_until_it_is_back() {
+    let mut stage = Stage::with(&EVENTS.replace("[warehouse]", "[warehouse, annex]"));
+    let annex = WAREHOUSE.replace("system: warehouse", "system: annex").replace("warehouse.db", "annex.db");
+    std::fs::write(stage.world.dir.join("systems/annex.yaml"), annex).unwrap();
+    let there = Connection::open(stage.world.dir.join("data/annex.db")).unwrap();
+    there.execute_batch("CREATE TABLE buyers (code TEXT PRIMARY KEY, title TEXT, mail TEXT, money TEXT)").unwrap();
+    there.execute_batch(REFUSES).unwrap();
+    stage.start();
+    stage.account("C-1", "Poison", 1);
+    stage.until("the dead letter", || letters(&stage).len() == 1 && stage.buyers().len() == 1);
+    there.execute_batch(TAKES).unwrap();
+    stage.kill();
+    stage.world.edit("integrations/buyers.yaml", "[warehouse, annex]", "[warehouse]");
+    stage.start();
+    stage.say(&["dead-letters", "retry", id(&letters(&stage)[0])]);
+    assert_eq!(stage.waiting_for("annex"), 1);
+    stage.kill();
+    stage.world.edit("integrations/buyers.yaml", "[warehouse]", "[warehouse, annex]");
+    stage.start();
+    stage.until("the end", || letters(&stage).is_empty() && stage.waiting_for("annex") == 0);
+    let titles: String = there.query_row("SELECT group_concat(title) FROM buyers", [], |row| row.get(0)).unwrap();
+    assert_eq!(titles, "Poison");
+}
+
+/// As if the hub had been killed each time that it delivered the first event of a row: nobody waits for a hundred times.
+#[test]
+fn an_event_that_ends_the_hub_each_time_holds_its_row_and_counts_for_no_other() {
+    use store::queue::Op;
+    use store::{OpResult, Options, Store};
+    let mut stage = Stage::new();
+    stage.start();
+    stage.say(&["pause", "buyers", "--note", "a test"]);
+    stage.account("C-1", "First", 1);
+    stage.account("C-1", "Second", 2);
+    stage.until("both", || stage.waiting() == 2);
+    stage.kill();
+    let store = Store::open(stage.world.dir.join(".ironbridge"), Options::default()).unwrap();
+    let queue = || "events/buyers/subscriptions/warehouse".to_owned();
+    let max = store.queue_settings(&queue()).unwrap().unwrap().max_deliveries;
+    let commit = |op: Op| store.commit_blocking(vec![op.into()]).unwrap().pop().unwrap();
+    for _ in 0..max - 1 {
+        let OpResult::Session(Some(session)) = commit(Op::AcceptSession { queue: queue(), session: None }) else {
+            panic!()
+        };
+        let receive = Op::ReceiveInSession { queue: queue(), session: session.token, max: 1 };
+        let OpResult::Messages(messages) = commit(receive) else { panic!() };
+        commit(Op::Abandon { queue: queue(), token: messages[0].token, delay: None });
+        commit(Op::ReleaseSession { queue: queue(), session: session.token });
+    }
+    drop(store);
+    stage.start();
+    stage.say(&["resume", "buyers"]);
+    stage.until("the dead letter", || letters(&stage).len() == 1 && stage.waiting() == 1);
+    let letter = letters(&stage)[0].clone();
+    assert_eq!((letter["code"].as_str(), letter["key"].as_str()), (Some("IB0806"), Some("C-1")), "{letter:#}");
+    assert_eq!((stage.buyers(), stage.waiting()), (Vec::<String>::new(), 1), "it holds its row");
+    stage.say(&["dead-letters", "retry", id(&letter)]);
+    stage.until("the row", || stage.buyers() == ["C-1 Second 2"] && letters(&stage).is_empty() && stage.waiting() == 0);
+}
+
+#[test]
 fn a_retry_of_a_week_is_not_cut_short() {
     let stage = Stage::unregistered(&format!("{EVENTS}retry: {{ for: 7 days, then: dead_letter }}\n"));
     let attempts = stage.say(&["check"]).split(" attempts over").next().unwrap().rsplit(' ').next().unwrap().to_owned();
@@ -251,4 +312,21 @@ fn a_retry_of_a_week_is_not_cut_short() {
     let store = store::Store::open(stage.world.dir.join(".ironbridge"), store::Options::default()).unwrap();
     let settings = store.queue_settings("events/buyers/subscriptions/warehouse").unwrap().unwrap();
     assert!(settings.max_deliveries > attempts.parse().unwrap(), "{attempts} attempts: {settings:?}");
+}
+
+#[test]
+fn a_purge_drops_as_many_as_it_says() {
+    use store::queue::{Message, Op};
+    let stage = Stage::unregistered(EVENTS);
+    stage.say(&["queue", "list"]);
+    let store = store::Store::open(stage.world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+    let messages = || (0..5_000).map(|_| Message { session: Some("a".into()), ..Message::default() }.into()).collect();
+    for _ in 0..5 {
+        let send = Op::Send { queue: "events/buyers".into(), messages: messages() };
+        store.commit_blocking(vec![send.into()]).unwrap();
+    }
+    drop(store);
+    let said = stage.say(&["queue", "purge", "buyers", "--max", "24000", "--yes"]);
+    assert!(said.contains("24,000 messages"), "{said}");
+    assert_eq!(stage.waiting(), 1_000);
 }

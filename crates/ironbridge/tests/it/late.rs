@@ -120,3 +120,82 @@ fn a_row_that_waits_for_another_goes_on_as_soon_as_that_one_is_written() {
     assert!(begun.elapsed() < Duration::from_secs(5), "it was woken: {:?}", begun.elapsed());
     assert!(stage.say(&["trace", "customer", "C-2"]).contains("waits"));
 }
+
+#[test]
+fn an_event_that_does_not_say_its_lines_is_no_order_without_any() {
+    let mut stage = posted(&EVENTS.replace("entity: customer", "entity: order"));
+    let entity = "entity: order
+key: number
+fields:
+  number: { type: text, max_length: 20 }
+  lines:  { type: lines, key: line_no, fields: { line_no: { type: whole_number }, product: { type: text, max_length: 40 } } }
+";
+    std::fs::write(stage.world.dir.join("entities/order.yaml"), entity).unwrap();
+    let shop = "system: finance
+kind: rest
+owner: finance-it
+connection: { url: \"http://127.0.0.1:9\" }
+webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }
+entities:
+  order:
+    columns: { number: text }
+    read: { number: number, lines: { each: basket.items, read: { line_no: no, product: sku } } }
+";
+    std::fs::write(stage.world.dir.join("systems/finance.yaml"), shop).unwrap();
+    let takes = "  order:
+    table: orders
+    alternate_key: number
+    write: { number: number, order_lines: { each: lines, parent: number, write: { line_no: line_no, sku: product } } }
+";
+    stage.world.edit("systems/warehouse.yaml", "entities:\n", &format!("entities:\n{takes}"));
+    stage.sql(
+        "CREATE TABLE orders (number TEXT PRIMARY KEY);
+         CREATE TABLE order_lines (number TEXT, line_no INTEGER, sku TEXT, UNIQUE (number, line_no));",
+    );
+    stage.start();
+    post(
+        &stage,
+        &json!({ "number": "A", "basket": { "items": [{ "no": 1, "sku": "P-1" }, { "no": 2, "sku": "P-2" }] } }),
+    );
+    post(&stage, &json!({ "number": "B" }));
+    post(&stage, &json!({ "number": "C", "basket": { "items": "P-1" } }));
+    post(&stage, &json!({ "number": "D", "basket": { "items": null } }));
+    post(&stage, &json!({ "number": "E", "basket": { "items": [] } }));
+    stage.until("the end", || stage.texts("SELECT number FROM orders").len() == 3 && stage.waiting() == 0);
+    assert_eq!(stage.texts("SELECT number FROM orders ORDER BY number"), ["A", "D", "E"]);
+    assert_eq!(stage.texts("SELECT number || ' ' || sku FROM order_lines ORDER BY line_no"), ["A P-1", "A P-2"]);
+    let told: Vec<String> = stage
+        .json(&["dead-letters", "list"])
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{} {}", one["key"].as_str().unwrap(), one["what"].as_str().unwrap()))
+        .collect();
+    assert!(told.iter().any(|one| one.starts_with("B ") && one.contains("it has no `basket.items`")), "{told:?}");
+    assert!(told.iter().any(|one| one.starts_with("C ") && one.contains("is no list of lines")), "{told:?}");
+}
+
+#[test]
+fn a_list_that_somebody_sends_is_sent_whole() {
+    let mut stage = posted(EVENTS);
+    let file = stage.world.dir.join("events.json");
+    let list = json!([customer("C-1", "First", None, "1"), customer("C-2", "Second", None, "1")]);
+    std::fs::write(&file, list.to_string()).unwrap();
+    let said = stage.say(&["queue", "send", "buyers", file.to_str().unwrap()]);
+    assert!(said.contains("sent to buyers: 2 messages"), "{said}");
+    std::fs::write(&file, "[1]").unwrap();
+    let said = stage.say(&["queue", "send", "buyers", file.to_str().unwrap()]);
+    assert!(said.contains("IB0002") && said.contains("a JSON object for each of them"), "{said}");
+    stage.start();
+    stage.until("both", || stage.buyers() == ["C-1 First 5", "C-2 Second 5"]);
+}
+
+/// The row is not there when it is asked for: nothing is delivered, and its story says so.
+#[test]
+fn an_event_of_a_row_that_is_not_there_is_told_by_its_key() {
+    let mut stage = posted(EVENTS);
+    stage.world.edit("integrations/buyers.yaml", "payload: as_sent", "payload: fetch");
+    stage.start();
+    post(&stage, &json!({ "customer_no": "C-9" }));
+    stage.until("its end", || stage.say(&["trace", "customer", "C-9"]).contains("the row is gone"));
+}

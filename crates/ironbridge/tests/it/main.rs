@@ -33,6 +33,7 @@ mod late;
 mod lines;
 mod mysql;
 mod personal;
+mod places;
 mod plans;
 mod post;
 mod postgres;

@@ -40,9 +40,12 @@ impl Lane {
         let key = done.key.as_ref().map(Key::to_string).unwrap_or_default();
         tracing::debug!(integration = self.integration, "{entity} {key} to {to}: {}", done.what);
         let resumes = delivery.message.op.as_deref() == Some(letters::RESUME);
-        if hold.looked.take().is_some() {
+        let refused = hold.row.take_if(|_| hold.by.is_none() && done.whole && done.key.is_some());
+        if hold.looked.take().is_some() || refused.is_some() {
             ops.push(self.note(session, hold));
         }
+        // What nobody needs is not sent again as long as it is as it was.
+        let left = Hold { row: hold.row.filter(|_| resumes), ..Hold::default() };
         loop {
             let (mut all, mut frees) = (ops.clone(), frees);
             if let Some(letter) =
@@ -65,13 +68,13 @@ impl Lane {
                 }
             }
             if frees {
-                all.extend(self.put_back(session));
+                all.extend(self.put_back(session, &left));
                 all.push(QueueOp::ReleaseSession { queue: self.queue.clone(), session }.into());
             }
             match patience::commit(&self.store, all).await {
                 Err(error) if is_dealt_with(&error) => {}
                 Ok(_) if frees => {
-                    *hold = Hold::default();
+                    *hold = left;
                     return Ok(Next::Released { asked });
                 }
                 Ok(_) => return Ok(Next::More { asked }),
@@ -125,7 +128,7 @@ impl Lane {
                     vec![QueueOp::DeadLetter { queue, token, key, problem }.into()]
                 }
             };
-            ops.extend((looked || hold.by.is_some()).then(|| self.note(session, hold)));
+            ops.extend((looked || *hold != Hold::default()).then(|| self.note(session, hold)));
             ops.extend(note);
             ops.extend(remembered.clone());
             match patience::commit(&self.store, ops).await {
@@ -170,9 +173,9 @@ impl Lane {
         Ok((hold.by == Some(letter.seq)).then(|| letters::go_on(letter, message)))
     }
 
-    /// What is held goes back to its place.
-    pub(super) fn put_back(&self, session: SessionToken) -> [Op; 2] {
-        [QueueOp::PutBack { queue: self.queue.clone(), session }.into(), self.note(session, &Hold::default())]
+    /// What is held goes back to its place, and this is remembered from now on.
+    pub(super) fn put_back(&self, session: SessionToken, left: &Hold) -> [Op; 2] {
+        [QueueOp::PutBack { queue: self.queue.clone(), session }.into(), self.note(session, left)]
     }
 
     pub(super) fn complete(&self, token: LockToken) -> Op {

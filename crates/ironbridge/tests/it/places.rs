@@ -1,0 +1,210 @@
+//! Where a sweep begins, and what it does where the place of the last one says nothing any more: what was there before is
+//! no event, and whatever comes after that is one.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::Value as Json;
+
+use crate::stage::{EVENTS, Stage, WAREHOUSE};
+
+fn row(stage: &Stage, number: &str, name: &str, updated: &str) {
+    stage.world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES ('{number}', '{name}', '5', {updated})"
+    ));
+}
+
+fn now() -> String {
+    format!("'{}'", jiff::Timestamp::now())
+}
+
+fn sweeps(stage: &Stage, more: usize) {
+    for _ in 0..more {
+        let before = stage.sweeps();
+        stage.until("a sweep", || stage.sweeps() != before);
+    }
+}
+
+fn letters(stage: &Stage) -> Vec<Json> {
+    stage.json(&["dead-letters", "list"]).as_array().unwrap().clone()
+}
+
+#[test]
+fn an_outbox_that_is_empty_at_first_loses_none_of_its_first_rows() {
+    let mut stage = Stage::polling();
+    let finance = std::fs::read_to_string(stage.world.dir.join("systems/finance.yaml")).unwrap();
+    let line = finance.lines().find(|line| line.trim_start().starts_with("watermark:")).unwrap();
+    stage.world.edit("systems/finance.yaml", line, "    watermark: { column: grows }");
+    stage.world.sql("DELETE FROM customers; ALTER TABLE customers ADD COLUMN grows INTEGER;");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let come = |numbers: std::ops::Range<u32>| {
+        let rows: Vec<String> = numbers.map(|n| format!("('C-{n}', 'New', '5', {}, {n})", now())).collect();
+        stage.world.sql(&format!(
+            "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at, grows) VALUES {}",
+            rows.join(", ")
+        ));
+    };
+    come(1..4);
+    let there = |numbers: std::ops::Range<u32>| numbers.map(|n| format!("C-{n} New 5")).collect::<Vec<_>>();
+    stage.until("all of them", || stage.buyers() == there(1..4));
+    come(4..6);
+    stage.until("the next", || stage.buyers() == there(1..6) && stage.waiting() == 0);
+    assert!(!stage.log().contains("cannot say what changed"), "{}", stage.log());
+}
+
+#[test]
+fn rows_that_were_there_before_are_no_events_though_each_sweep_reads_them() {
+    let mut stage = Stage::polling();
+    stage.world.stamps_may_be_missing();
+    stage.world.sql("DELETE FROM customers");
+    // One that nobody has ever changed, and one that was changed just now: both are read again each time.
+    row(&stage, "OLD-1", "Before", "NULL");
+    row(&stage, "OLD-2", "Before", &now());
+    row(&stage, "OLD-3", "Before", "NULL");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    sweeps(&stage, 3);
+    assert_eq!((stage.buyers(), stage.waiting()), (Vec::new(), 0));
+    row(&stage, "NEW-1", "After", "NULL");
+    row(&stage, "NEW-2", "After", &now());
+    stage.world.sql("UPDATE customers SET company_name = 'Changed' WHERE customer_no = 'OLD-3'");
+    stage.until("what came and what changed", || {
+        stage.buyers() == ["NEW-1 After 5", "NEW-2 After 5", "OLD-3 Changed 5"] && stage.waiting() == 0
+    });
+    sweeps(&stage, 2);
+    assert_eq!(stage.buyers().len(), 3);
+}
+
+#[test]
+fn a_table_whose_rows_have_no_time_of_change_yet_is_none_that_cannot_say() {
+    let mut stage = Stage::polling();
+    stage.world.stamps_may_be_missing();
+    stage.world.sql("DELETE FROM customers");
+    row(&stage, "OLD-1", "Before", "NULL");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    row(&stage, "NEW-1", "After", "NULL");
+    stage.until("the first row", || stage.buyers() == ["NEW-1 After 5"]);
+    stage.world.sql(&format!("UPDATE customers SET company_name = 'Changed', updated_at = {}", now()));
+    stage.until("both", || stage.buyers() == ["NEW-1 Changed 5", "OLD-1 Changed 5"] && stage.waiting() == 0);
+    assert!(!stage.log().contains("cannot say what changed"), "{}", stage.log());
+}
+
+/// Another column is read, so that change tracking has to begin anew: which rows changed meanwhile it cannot say.
+#[test]
+fn a_place_that_is_lost_brings_what_changed_since_and_none_of_what_was_there_before() {
+    let mut stage = Stage::unregistered(&format!("{EVENTS}sweep: every 1 second\n"));
+    for number in ["OLD-1", "OLD-2"] {
+        stage.account(number, "Before", 1);
+    }
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    for number in ["C-1", "C-2"] {
+        stage.account(number, "After", 2);
+    }
+    stage.until("what came", || stage.buyers() == ["C-1 After 2", "C-2 After 2"] && stage.waiting() == 0);
+    stage.kill();
+    // As if that had been long ago: so much before the last sweep is asked for again.
+    let state = Connection::open(stage.world.dir.join(".ironbridge/state.db")).unwrap();
+    let later = jiff::Timestamp::now().as_millisecond() + 15 * 60_000;
+    let changed = state.execute("UPDATE cursor SET updated = ?1 WHERE stream = 'sweep'", [later]).unwrap();
+    assert_eq!(changed, 1);
+    drop(state);
+    // Dynamics notes whole seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    stage.account("C-1", "Changed", 3);
+    stage.account("C-3", "Meanwhile", 4);
+    let terms =
+        "creditlimit: credit_limit, paymenttermscode: { field: terms, choice: { net30: 1, net60: 4, prepaid: 10 } }";
+    stage.world.edit("systems/dynamics.yaml", "creditlimit: credit_limit", terms);
+    stage.start();
+    let all = ["C-1 Changed 3", "C-2 After 2", "C-3 Meanwhile 4"];
+    stage.until("what changed and what came", || stage.buyers() == all && stage.waiting() == 0);
+    assert!(stage.log().contains("other columns are read than the last time"), "{}", stage.log());
+    sweeps(&stage, 2);
+    assert_eq!((stage.buyers(), stage.effects("C-2")), (all.map(str::to_owned).to_vec(), 1));
+    // From there on it goes on as before.
+    stage.account("OLD-1", "Changed", 5);
+    stage.until("an old one that changes", || stage.buyers().contains(&"OLD-1 Changed 5".to_owned()));
+}
+
+/// The newest row is read again by each sweep.
+#[test]
+fn what_later_events_may_pass_is_one_dead_letter_however_often_it_is_read() {
+    let mut stage = Stage::polling();
+    stage.world.edit("integrations/buyers.yaml", "hold_key", "continue");
+    stage.sql("CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'unknown code'); END;");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    row(&stage, "C-8", "Poison", &now());
+    stage.until("its dead letter", || letters(&stage).len() == 1);
+    stage.world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES ('C-9', CAST(x'41ff' AS TEXT), '5', {})",
+        now()
+    ));
+    stage.until("that of one that cannot be read", || letters(&stage).len() == 2);
+    sweeps(&stage, 3);
+    let told: Vec<(Json, Json)> =
+        letters(&stage).iter().map(|one| (one["key"].clone(), one["count"].clone())).collect();
+    assert_eq!(told, [("C-9".into(), 1.into()), ("C-8".into(), 1.into())]);
+    // Nobody needs it as it is; changed, it is another matter.
+    let poison = letters(&stage)[1]["id"].as_str().unwrap().to_owned();
+    stage.say(&["dead-letters", "discard", &poison]);
+    sweeps(&stage, 3);
+    assert_eq!(letters(&stage).len(), 1);
+    stage.world.sql(&format!(
+        "UPDATE customers SET company_name = 'Better', updated_at = {} WHERE customer_no = 'C-8'",
+        now()
+    ));
+    stage.until("the better row", || stage.buyers().contains(&"C-8 Better 5".to_owned()) && stage.waiting() == 0);
+}
+
+#[test]
+fn a_discarded_row_does_not_come_again_with_the_next_sweep() {
+    let mut stage = Stage::polling();
+    stage.sql("CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'unknown code'); END;");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    row(&stage, "C-8", "Poison", &now());
+    stage.until("its dead letter", || letters(&stage).len() == 1);
+    stage.say(&["dead-letters", "discard", letters(&stage)[0]["id"].as_str().unwrap()]);
+    stage.until("its end", || letters(&stage).is_empty() && stage.waiting() == 0);
+    sweeps(&stage, 3);
+    assert_eq!((letters(&stage).len(), stage.waiting()), (0, 0));
+}
+
+/// Of a row that came in part nobody knows whether the destination has all of it: it is looked at, and nobody is alarmed.
+#[test]
+fn what_came_in_part_is_looked_at_and_not_told_as_missed() {
+    let mut stage = Stage::with(&format!("{EVENTS}payload: as_sent\nsweep: every 1 second\n"));
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.account("C-1", "First", 1);
+    stage.until("the row", || stage.buyers() == ["C-1 First 1"]);
+    stage.dynamics("PATCH", "accounts(accountnumber='C-1')", r#"{"creditlimit": 2}"#);
+    stage.until("its part", || stage.buyers() == ["C-1 First 2"]);
+    stage.until("the look", || stage.say(&["trace", "customer", "C-1"]).contains("found by the sweep"));
+    stage.until("quiet", || stage.waiting() == 0);
+    sweeps(&stage, 2);
+    assert!(!stage.log().contains("had no webhook"), "{}", stage.log());
+}
+
+#[test]
+fn a_destination_that_is_down_holds_up_no_other_that_is_polled_for() {
+    let mut stage = Stage::polling();
+    stage.world.edit("integrations/buyers.yaml", "[warehouse]", "[annex, warehouse]");
+    let annex = WAREHOUSE.replace("system: warehouse", "system: annex").replace("warehouse.db", "annex.db");
+    std::fs::write(stage.world.dir.join("systems/annex.yaml"), annex).unwrap();
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    row(&stage, "C-8", "Polled", &now());
+    stage.until("the one that is there", || stage.buyers() == ["C-8 Polled 5"]);
+    sweeps(&stage, 2);
+    assert_eq!(stage.waiting_for("annex"), 1, "it waits, once");
+    let there = Connection::open(stage.world.dir.join("data/annex.db")).unwrap();
+    there.execute_batch("CREATE TABLE buyers (code TEXT PRIMARY KEY, title TEXT, mail TEXT, money TEXT)").unwrap();
+    stage.until("the other one", || stage.waiting_for("annex") == 0);
+    let codes: String = there.query_row("SELECT group_concat(code) FROM buyers", [], |row| row.get(0)).unwrap();
+    assert_eq!(codes, "C-8");
+}
