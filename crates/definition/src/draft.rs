@@ -90,10 +90,7 @@ pub fn draft(entity: &str, sample: &Sample) -> Drafted {
 fn format(sample: &Sample, columns: &[Column<'_>], doubts: &mut Vec<String>) -> String {
     let mut parts = Vec::new();
     if let Some(delimiter) = sample.delimiter.filter(|delimiter| *delimiter != ',') {
-        parts.push(format!(
-            "delimiter: {}",
-            if delimiter == '\t' { "\"\\t\"".to_owned() } else { format!("\"{delimiter}\"") }
-        ));
+        parts.push(if delimiter == '\t' { "delimiter: tab".to_owned() } else { format!("delimiter: \"{delimiter}\"") });
     }
     parts.extend(sample.encoding.map(|encoding| format!("encoding: {encoding}")));
     if sample.skip_lines > 0 {

@@ -24,4 +24,7 @@ fn what_is_drafted_loads() {
     let loaded = load_files(files, &LoadOptions { kinds: super::kinds::KINDS, ..LoadOptions::default() });
     assert!(loaded.diagnostics.is_empty(), "{}\n{system}", loaded.render(false, 120));
     assert_eq!(draft("x", &sample(&["a", "b"], &[])).doubts.len(), 2);
+    let tabs = Sample { delimiter: Some('\t'), ..sample(&["Customer No", "Name", "Since"], &rows) };
+    let mapping = draft("customer", &tabs).mapping;
+    assert!(mapping.starts_with("    format: { delimiter: tab }\n"), "a tab in quotes is taken for nothing: {mapping}");
 }
