@@ -26,6 +26,7 @@ impl Display for Literal {
             Literal::Date(value) => write!(f, "{value}"),
             Literal::Time(value) => write!(f, "{value}"),
             Literal::Instant(value) => write!(f, "{value}"),
+            Literal::Late(value) => write!(f, "{value}Z"),
             Literal::Duration(value) => write!(f, "duration'{value}'"),
             Literal::Binary(text) => write!(f, "binary'{text}'"),
             Literal::Enum { kind, value } => {

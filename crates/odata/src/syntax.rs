@@ -1,6 +1,6 @@
 //! The syntax tree.
 
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -119,6 +119,8 @@ pub enum Literal {
     Date(Date),
     Time(Time),
     Instant(Timestamp),
+    /// A moment in UTC that is later than any [`Timestamp`]: of the last hours of the year 9999, which stand for no end.
+    Late(DateTime),
     Duration(SignedDuration),
     /// `binary'…'` in base64url, as written.
     Binary(String),

@@ -62,6 +62,8 @@ fn literals_of_every_type() {
         "2026-01-31",
         "10:15:00",
         "2026-01-31T10:00:00Z",
+        "9999-12-31T23:59:59.9999999Z",
+        "9999-12-31T00:00:00Z",
         "duration'PT5M'",
         "binary'AQID'",
         "Microsoft.Dynamics.CRM.OwnershipTypes'UserOwned'",
@@ -69,6 +71,12 @@ fn literals_of_every_type() {
         assert_eq!(literal(text).to_string(), text);
     }
     assert_eq!(literal("2026-01-31T12:00:00+02:00").to_string(), "2026-01-31T10:00:00Z");
+    assert!(matches!(literal("9999-12-31T23:59:59Z"), Literal::Late(_)));
+    assert_eq!(literal("9999-12-31T01:00:00+02:00").to_string(), "9999-12-30T23:00:00Z");
+    assert_eq!(literal("9999-12-31T01:00:00-02:00").to_string(), "9999-12-31T03:00:00Z");
+    for none in ["9999-12-31T23:00:00-02:00", "9999-12-31T24:00:01Z", "2026-02-30T00:00:00Z", "9999-12-31T00:00:00"] {
+        assert!(expression(none).is_err(), "{none}");
+    }
     assert!(matches!(literal("123456789012345678901234567890.5"), Literal::Double(_)));
     assert_eq!(literal("A1B2C3D4-0000-0000-0000-00000000000F").to_string(), "a1b2c3d4-0000-0000-0000-00000000000f");
 }

@@ -466,7 +466,7 @@ fn edm(literal: &Literal) -> &'static str {
         Literal::Guid(_) => "Edm.Guid",
         Literal::Date(_) => "Edm.Date",
         Literal::Time(_) => "Edm.TimeOfDay",
-        Literal::Instant(_) => "Edm.DateTimeOffset",
+        Literal::Instant(_) | Literal::Late(_) => "Edm.DateTimeOffset",
         Literal::Duration(_) => "Edm.Duration",
         Literal::Binary(_) => "Edm.Binary",
         Literal::Enum { .. } => "Edm.Enum",

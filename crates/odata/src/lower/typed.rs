@@ -1,7 +1,7 @@
 //! The types of expressions, and comparisons between them.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use record::query::{Comparison, Expr as Out};
 use record::{Decimal, Value};
@@ -80,6 +80,7 @@ pub(super) fn literal(literal: &Literal) -> Lowered {
         Literal::Date(date) => (Value::Date(*date), Ty::Date),
         Literal::Time(time) => (Value::Time(*time), Ty::Time),
         Literal::Instant(at) => (Value::Instant(*at), Ty::Instant),
+        Literal::Late(at) => (Value::LocalDateTime(*at), Ty::Instant),
         Literal::Duration(_) => (Value::Blank, Ty::Duration),
         Literal::Binary(_) => return Err(unsupported("binary values")),
         // A choice leaves as its name; a client that was told of an enumeration sends it with a type.
@@ -109,9 +110,11 @@ pub(super) fn compared(op: Comparison, left: (Out, Ty), right: (Out, Ty)) -> Opt
     match (lty, rty) {
         (Ty::Duration, _) | (_, Ty::Duration) => None,
         (Ty::Null, _) | (_, Ty::Null) => Some(plain(l, r)),
+        (Ty::Instant, Ty::Instant) if is_late(&r) => with_late(op, l),
+        (Ty::Instant, Ty::Instant) if is_late(&l) => with_late(op.mirrored(), r),
         (a, b) if a == b || a.is_number() && b.is_number() => Some(plain(l, r)),
-        (Ty::Date, Ty::Instant) => Some(date_and_instant(op, l, r)),
-        (Ty::Instant, Ty::Date) => Some(date_and_instant(op.mirrored(), r, l)),
+        (Ty::Date, Ty::Instant) => date_and_instant(op, l, r),
+        (Ty::Instant, Ty::Date) => date_and_instant(op.mirrored(), r, l),
         // A GUID as text is what clients send that know no types.
         (Ty::Guid, Ty::Text) => Some(plain(l, guid(r)?)),
         (Ty::Text, Ty::Guid) => Some(plain(guid(l)?, r)),
@@ -126,34 +129,55 @@ fn guid(side: Out) -> Option<Out> {
     }
 }
 
+fn truth(yes: bool) -> Out {
+    Out::Value(Value::Bool(yes))
+}
+
+fn is_late(side: &Out) -> bool {
+    matches!(side, Out::Value(Value::LocalDateTime(_)))
+}
+
+/// A comparison with a moment that is later than any other; nothing between two such.
+fn with_late(op: Comparison, instant: Out) -> Option<Out> {
+    let op = match op {
+        _ if is_late(&instant) => return None,
+        Comparison::Equal => return Some(truth(false)),
+        Comparison::NotEqual => return Some(truth(true)),
+        Comparison::Greater | Comparison::GreaterOrEqual => Comparison::Greater,
+        Comparison::Less | Comparison::LessOrEqual => Comparison::LessOrEqual,
+    };
+    let last = Out::Value(Value::Instant(Timestamp::MAX));
+    Some(Out::Compare(op, Box::new(instant), Box::new(last)))
+}
+
 /// A date is midnight UTC of its day.
-fn date_and_instant(op: Comparison, date: Out, instant: Out) -> Out {
-    let truth = |yes| Out::Value(Value::Bool(yes));
-    match (date, instant) {
-        (Out::Value(Value::Date(date)), instant) => {
-            let at = Value::Instant(midnight(date));
-            Out::Compare(op, Box::new(Out::Value(at)), Box::new(instant))
-        }
-        (date, Out::Value(Value::Instant(at))) => {
-            let day = TimeZone::UTC.to_datetime(at).date();
+fn date_and_instant(op: Comparison, date: Out, instant: Out) -> Option<Out> {
+    let moment = match &instant {
+        Out::Value(Value::Instant(at)) => Some(TimeZone::UTC.to_datetime(*at)),
+        Out::Value(Value::LocalDateTime(at)) => Some(*at),
+        _ => None,
+    };
+    Some(match (date, moment) {
+        (Out::Value(Value::Date(date)), None) => match TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)) {
+            Ok(at) => Out::Compare(op, Box::new(Out::Value(Value::Instant(at))), Box::new(instant)),
+            // The last day that there is begins after the last moment.
+            Err(_) => return with_late(op.mirrored(), instant),
+        },
+        (date, Some(at)) => {
             let op = match op {
-                _ if midnight(day) == at => op,
+                _ if at.time() == Time::midnight() => op,
                 // Between two midnights: no date is this moment, and it comes after its own day.
-                Comparison::Equal => return truth(false),
-                Comparison::NotEqual => return truth(true),
+                Comparison::Equal => return Some(truth(false)),
+                Comparison::NotEqual => return Some(truth(true)),
                 Comparison::Greater | Comparison::GreaterOrEqual => Comparison::Greater,
                 Comparison::Less | Comparison::LessOrEqual => Comparison::LessOrEqual,
             };
-            Out::Compare(op, Box::new(date), Box::new(Out::Value(Value::Date(day))))
+            Out::Compare(op, Box::new(date), Box::new(Out::Value(Value::Date(at.date()))))
         }
         // Two properties: the day of the moment is compared, and only a date of its own would be more exact.
-        (date, instant) => {
+        (date, None) => {
             let day = Out::Call(record::query::Function::Date, vec![instant]);
             Out::Compare(op, Box::new(date), Box::new(day))
         }
-    }
-}
-
-fn midnight(date: Date) -> Timestamp {
-    TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).unwrap_or(Timestamp::UNIX_EPOCH)
+    })
 }

@@ -1,4 +1,4 @@
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -107,10 +107,30 @@ fn number_or_time(cursor: &mut Cursor) -> Result<Literal, Error> {
     Ok(literal)
 }
 
+/// A moment after the last [`Timestamp`].
+fn late(text: &str) -> Option<DateTime> {
+    let utc: DateTime = match text.strip_suffix(['Z', 'z']) {
+        Some(civil) => civil.parse().ok()?,
+        None => {
+            let (civil, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+            let civil: DateTime = civil.parse().ok()?;
+            let (hours, minutes) = offset[1..].split_once(':')?;
+            let ahead = SignedDuration::from_mins(60 * hours.parse::<i64>().ok()? + minutes.parse::<i64>().ok()?);
+            match offset.as_bytes()[0] {
+                b'+' => civil.checked_sub(ahead).ok()?,
+                b'-' => civil.checked_add(ahead).ok()?,
+                _ => return None,
+            }
+        }
+    };
+    (utc.date() >= Date::constant(9999, 12, 30)).then_some(utc)
+}
+
 fn classify(text: &str) -> Result<Literal, &'static str> {
     let dated = text.as_bytes().get(4) == Some(&b'-') && !text.starts_with('-');
     if dated && text.contains(['T', 't']) {
-        return text.parse::<Timestamp>().map(Literal::Instant).map_err(|_| "date-time");
+        let instant = text.parse::<Timestamp>().map(Literal::Instant);
+        return instant.ok().or_else(|| late(text).map(Literal::Late)).ok_or("date-time");
     }
     if dated {
         return text.parse::<Date>().map(Literal::Date).map_err(|_| "date");
