@@ -82,8 +82,9 @@ impl Dialect for Asked<'_> {
             },
             Function::ToLower => format!("LOWER({a})"),
             Function::ToUpper => format!("UPPER({a})"),
-            Function::Trim => format!("REGEXP_REPLACE({a}, '^{WHITE_SPACE}|{WHITE_SPACE}$', '')"),
-            Function::TrimWords => format!("TRIM(REGEXP_REPLACE({a}, ' +', ' '))"),
+            // Of a column in another character set the pattern would be no text.
+            Function::Trim => format!("REGEXP_REPLACE({exact_a}, '^{WHITE_SPACE}|{WHITE_SPACE}$', '')"),
+            Function::TrimWords => format!("TRIM(REGEXP_REPLACE({exact_a}, ' +', ' '))"),
             Function::Concat => format!("CONCAT({a}, {b})"),
             Function::Filled => format!("CASE WHEN CHAR_LENGTH({a}) > 0 THEN {a} END"),
             Function::Year => format!("YEAR({a})"),

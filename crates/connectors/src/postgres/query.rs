@@ -48,6 +48,8 @@ struct Columns {
     zones: Vec<Option<String>>,
     /// Columns that always have a value.
     filled: Vec<String>,
+    /// Columns whose collation takes different texts for one, such as capitals for small letters.
+    loose: Vec<String>,
     /// Texts are kept in UTF-8, so that their bytes are those that are hashed.
     utf8: bool,
     /// Capital letters are known beyond those of English: a database of the locale `C` knows no others.
@@ -118,16 +120,24 @@ impl Table {
             pg_encoding_max_length(pg_char_to_encoding(e)) = 1 THEN 196 ELSE 65 END AS n FROM current_setting('server_encoding') AS e) AS x";
         let server = self.database.in_time(async { Ok(session.client.query_one(sql, &[]).await?) }).await?;
         let (utf8, letters) = (server.try_get(0)?, server.try_get(1)?);
-        let filled = match self.spec.options.text("query") {
-            Some(_) => Vec::new(),
-            None => {
-                let sql = "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND attnotnull";
-                let table = quote_table(&self.spec.table);
-                let rows = self.database.in_time(async { Ok(session.client.query(sql, &[&table]).await?) }).await?;
-                rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
+        let (mut filled, mut loose) = (Vec::new(), Vec::new());
+        if self.spec.options.text("query").is_none() {
+            // Servers before version 12 have no such collations, and no column that says so.
+            let sql = "SELECT attname::text, attnotnull, coalesce(to_jsonb(c) ->> 'collisdeterministic' = 'false', false)
+                FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation WHERE attrelid = $1::text::regclass AND attnum > 0";
+            let table = quote_table(&self.spec.table);
+            for row in self.database.in_time(async { Ok(session.client.query(sql, &[&table]).await?) }).await? {
+                let name: String = row.try_get(0)?;
+                if row.try_get(1)? {
+                    filled.push(name.clone());
+                }
+                if row.try_get(2)? {
+                    loose.push(name);
+                }
             }
-        };
-        let columns = Arc::new(Columns { schema: Schema::new(schema), money, short, zones, filled, utf8, letters });
+        }
+        let columns =
+            Arc::new(Columns { schema: Schema::new(schema), money, short, zones, filled, loose, utf8, letters });
         Ok(self.columns.get_or_init(|| columns).clone())
     }
 
@@ -290,6 +300,12 @@ struct Postgres<'a> {
     columns: &'a Columns,
 }
 
+impl Postgres<'_> {
+    fn is_loose(&self, column: &str) -> bool {
+        self.columns.loose.iter().any(|known| known == column)
+    }
+}
+
 const WHITE_SPACE: &str = r"E' \t\n\r\f\u000B\u0085\u00A0'";
 
 impl Dialect for Postgres<'_> {
@@ -298,6 +314,9 @@ impl Dialect for Postgres<'_> {
         let at = self.columns.schema.index(name);
         match (ty, at) {
             // Enumerations and documents compare as their texts; for texts this changes nothing.
+            (Type::Text { .. } | Type::Multiline { .. }, _) if self.is_loose(name) => {
+                format!("({column})::text COLLATE \"C\"")
+            }
             (Type::Text { .. } | Type::Multiline { .. }, _) => format!("({column})::text"),
             (Type::Money | Type::Decimal { .. }, Some(at)) if self.columns.money[at] => format!("({column})::numeric"),
             (Type::Decimal { .. }, Some(at)) if self.columns.short[at] => format!("({column})::text::numeric"),
@@ -390,6 +409,14 @@ impl Dialect for Postgres<'_> {
             Function::KeyGuid => key_guid(parts, self.columns.utf8),
             Function::AsStored => a.to_owned(),
         }
+    }
+
+    fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
+        let Value::Text(text) = value else { return None };
+        // The column's own collation finds the rows in its index, the other one says which of them are meant.
+        let (own, exact) = (format!("t.{}", quote(name)), self.column(name, ty));
+        let sql = format!("({own} = {{}} AND {exact} = {{}})");
+        self.is_loose(name).then(|| (sql, vec![Value::text(text), Value::text(text)]))
     }
 
     fn same(&self, left: &str, right: &str) -> String {

@@ -3,10 +3,11 @@
 //! What the API cannot decide is not asked of it. Each row that comes back is held against the question again: an API
 //! that ignores a parameter would answer with rows that nobody asked for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use record::query::{Answer, Comparison, Expr, Query};
-use record::{Batch, BoxFuture, Code, Fault, Queryable, ReadSpec, Schema, Source, Type, Value};
+use record::{Batch, BoxFuture, Code, Fault, Key, Queryable, ReadSpec, Schema, Source, Type, Value};
 use serde_json::Value as Json;
 
 use super::source;
@@ -57,16 +58,19 @@ impl Table {
         Ok(Table { what: source::What::new(client, spec), schema, get, find, all })
     }
 
-    /// The values that a filter wants in a column, where it says so.
+    /// The values that a filter wants in a column, each once, where it says so.
     fn named<'q>(filter: &'q Expr, column: &str) -> Option<Vec<&'q Value>> {
-        conjuncts(filter).iter().find_map(|part| match part {
+        let mut named = conjuncts(filter).iter().find_map(|part| match part {
             Expr::Compare(Comparison::Equal, left, right) => match (&**left, &**right) {
                 (Expr::Column(name), Expr::Value(value)) if name == column => Some(vec![value]),
                 _ => None,
             },
-            Expr::In(left, list) if **left == Expr::column(column) => Some(list.iter().collect()),
+            Expr::In(left, list) if **left == Expr::column(column) => Some(list.iter().collect::<Vec<_>>()),
             _ => None,
-        })
+        })?;
+        let mut seen = HashSet::new();
+        named.retain(|value| seen.insert(value.to_string()));
+        Some(named)
     }
 
     /// How the rows of a filter are come by. *Shape*: nothing where there is no way to them, or only by too many requests.
@@ -78,13 +82,29 @@ impl Table {
         let named = |columns: &[String], several: usize| {
             let named: Vec<Vec<&Value>> =
                 columns.iter().map(|column| Self::named(filter, column)).collect::<Option<_>>()?;
+            if several > 1 && named.iter().flatten().any(|value| has_comma(value)) {
+                return None;
+            }
             let requests =
                 named.iter().try_fold(1usize, |all, values| all.checked_mul(values.len().div_ceil(several)))?;
             (!named.is_empty() && requests <= REQUESTS_MAX).then(|| combinations(&named, several))
         };
         let by_find = self.find.as_ref().and_then(|find| Some(Way::Find(find, named(&find.by, find.several())?)));
-        let by_get = || self.get.as_ref().and_then(|get| Some(Way::Get(get, named(&self.what.spec.key, 1)?)));
+        let rows = || conjuncts(filter).iter().find_map(|part| self.rows(part));
+        let by_get =
+            || self.get.as_ref().and_then(|get| Some(Way::Get(get, named(&self.what.spec.key, 1).or_else(rows)?)));
         by_find.or_else(by_get).or_else(|| self.all.as_ref().map(Way::List))
+    }
+
+    /// The rows that an expression names, each by its whole key; nothing where it says anything else, or names too many.
+    fn rows<'q>(&self, expr: &'q Expr) -> Option<Vec<Vec<Vec<&'q Value>>>> {
+        let Expr::Or(all) = expr else { return None };
+        let row = |one: &'q Expr| {
+            let key = &self.what.spec.key;
+            let values: Vec<Vec<&Value>> = key.iter().map(|column| Self::named(one, column)).collect::<Option<_>>()?;
+            (conjuncts(one).len() == key.len() && values.iter().all(|values| values.len() == 1)).then_some(values)
+        };
+        if all.is_empty() || all.len() > REQUESTS_MAX { None } else { all.iter().map(row).collect() }
     }
 
     /// By `find`: several values of one field in one request, as far as it takes them.
@@ -140,6 +160,15 @@ impl Table {
         Ok(rows)
     }
 
+    /// Each row once: an API that takes capitals for small letters gives one for each way that it was named in.
+    fn once(&self, mut rows: Vec<Vec<Value>>) -> Vec<Vec<Value>> {
+        let key: Option<Vec<usize>> = self.what.spec.key.iter().map(|name| self.schema.index(name)).collect();
+        let Some(key) = key else { return rows };
+        let mut seen = HashSet::new();
+        rows.retain(|row| Key::of(key.iter().map(|at| &row[*at])).map_or(true, |key| seen.insert(key)));
+        rows
+    }
+
     fn row(&self, json: &Json) -> Result<Vec<Value>, Fault> {
         self.what.row(json).map(record::Row::into_values).map_err(|unreadable| unreadable.fault)
     }
@@ -180,25 +209,32 @@ impl Queryable for Table {
         Box::pin(std::future::ready(Ok(self.schema.clone())))
     }
 
-    /// Equality with values of a field that a request names, and no more values than a few requests can carry.
+    /// Equality with values of a field that a request names, and no more values than a few requests can carry; or some rows
+    /// by their keys.
     fn accepts(&self, expr: &Expr, _: &Schema) -> bool {
         let (column, values) = match expr {
             Expr::Compare(Comparison::Equal, left, right) => match (&**left, &**right) {
-                (Expr::Column(column), Expr::Value(value)) if !value.is_blank() => (column, 1),
+                (Expr::Column(column), Expr::Value(value)) if !value.is_blank() => {
+                    (column, std::slice::from_ref(value))
+                }
                 _ => return false,
             },
             Expr::In(left, list) => match &**left {
-                Expr::Column(column) => (column, list.len()),
+                Expr::Column(column) => (column, list.as_slice()),
                 _ => return false,
             },
             // Nothing fits: that needs nobody to be asked.
-            Expr::Or(none) => return none.is_empty(),
+            Expr::Or(none) if none.is_empty() => return true,
+            several @ Expr::Or(_) => return self.get.is_some() && self.rows(several).is_some(),
             _ => return false,
         };
-        let by_find = |find: &Find| find.by == [column.clone()] && values <= find.at_most * REQUESTS_MAX;
-        let by_get = self.get.is_some() && self.what.spec.key.contains(column) && values <= REQUESTS_MAX;
+        let by_find = |find: &Find| {
+            let can_be_told = find.several() == 1 || !values.iter().any(has_comma);
+            find.by == [column.clone()] && values.len() <= find.at_most * REQUESTS_MAX && can_be_told
+        };
+        let by_get = self.get.is_some() && self.what.spec.key.contains(column) && values.len() <= REQUESTS_MAX;
         let of_several =
-            self.find.as_ref().is_some_and(|find| find.by.len() > 1 && find.by.contains(column)) && values == 1;
+            self.find.as_ref().is_some_and(|find| find.by.len() > 1 && find.by.contains(column)) && values.len() == 1;
         self.find.as_ref().is_some_and(by_find) || by_get || of_several
     }
 
@@ -219,8 +255,8 @@ impl Queryable for Table {
             let mut is_cut = false;
             let rows = match self.way(query.filter.as_ref()).ok_or_else(|| self.no_way())? {
                 Way::Nothing => Vec::new(),
-                Way::Find(find, choices) => self.found(find, choices).await?,
-                Way::Get(get, choices) => self.got(get, choices).await?,
+                Way::Find(find, choices) => self.once(self.found(find, choices).await?),
+                Way::Get(get, choices) => self.once(self.got(get, choices).await?),
                 Way::List(all) => {
                     let rows = self.listed(all, query.limit).await?;
                     is_cut = rows.len() as u64 >= query.limit;
@@ -256,6 +292,11 @@ impl Find {
     fn several(&self) -> usize {
         if self.by.len() == 1 { self.at_most } else { 1 }
     }
+}
+
+/// Whether a value would be read as two where several stand behind each other.
+fn has_comma(value: &Value) -> bool {
+    value.to_string().contains(',')
 }
 
 /// The parts of a filter that must all hold.

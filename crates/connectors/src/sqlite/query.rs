@@ -9,6 +9,7 @@
 mod marks;
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ struct Shared {
 /// A connection, and what it knows of the table.
 struct Session {
     connection: Connection,
+    /// The file that it was opened on.
+    file: Option<Identity>,
     marks: Marks,
 }
 
@@ -154,7 +157,7 @@ impl Shared {
     /// Works with a connection that is kept; one that failed is closed.
     fn with<T>(&self, within: Duration, work: impl FnOnce(&mut Session) -> Result<T, Failed>) -> Result<T, Fault> {
         let worked = (|| {
-            let mut session = match self.kept.take() {
+            let mut session = match self.kept() {
                 Some(session) => session,
                 None => self.connect()?,
             };
@@ -181,7 +184,7 @@ impl Shared {
         if !self.short.lock().expect("nothing panics while it looks here").contains(&statements.rows) {
             return None;
         }
-        let mut session = self.kept.take()?;
+        let mut session = self.kept()?;
         let answered = (|| {
             session.connection.busy_timeout(Duration::ZERO)?;
             let until = Instant::now() + IN_PLACE;
@@ -223,11 +226,18 @@ impl Shared {
         }
     }
 
+    /// A connection that is kept. One to a file in whose place somebody has put another would answer from the old one.
+    fn kept(&self) -> Option<Session> {
+        let file = identity(&self.database.file);
+        std::iter::from_fn(|| self.kept.take()).find(|session| session.file == file)
+    }
+
     fn connect(&self) -> Result<Session, Failed> {
+        let file = identity(&self.database.file);
         let connection = self.database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         super::functions::teach(&connection, self.times())?;
-        Ok(Session { connection, marks: Marks::default() })
+        Ok(Session { connection, file, marks: Marks::default() })
     }
 
     fn times(&self) -> Times {
@@ -305,7 +315,7 @@ impl Shared {
         statements: &Statements,
         query: &Query,
     ) -> Result<Answer, Failed> {
-        let Session { connection, marks } = session;
+        let Session { connection, marks, .. } = session;
         // Rows and their count are of one moment.
         let _moment = if statements.count.is_some() { Some(connection.unchecked_transaction()?) } else { None };
         let mut gathered = Gathered::new(&self.database.system, &self.spec, schema, query);
@@ -382,6 +392,20 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// What tells one file from another of the same name: its device and its number there.
+type Identity = (u64, u64);
+
+/// Nothing where there is no file, and where a file that is open cannot be replaced anyway.
+fn identity(file: &Path) -> Option<Identity> {
+    #[cfg(unix)]
+    return std::fs::metadata(file).ok().map(|known| {
+        use std::os::unix::fs::MetadataExt;
+        (known.dev(), known.ino())
+    });
+    #[cfg(not(unix))]
+    return None;
 }
 
 fn bind(value: &Value, sort: Sort) -> Sql {
