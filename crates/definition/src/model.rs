@@ -26,6 +26,7 @@ pub use flow::{
     Approval, Assignment, CommentNeeded, Deciders, Escalation, Flow, Given, Step, StepKind, read_by_a_step,
 };
 pub use form::{FormField, With};
+pub(crate) use integration::set_of;
 pub use integration::{
     ApproveRun, Batch, Conflict, DeadLetterRules, Deletes, Direction, Drift, Event, Integration, Missed, Overlap,
     Pattern, Payload, StopAfter, Trigger, Virtual,

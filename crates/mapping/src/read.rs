@@ -31,6 +31,8 @@ pub struct ReadMapping {
     /// The places of the key's fields in `fields`, in the order of the key.
     key: Vec<usize>,
     filter: Option<formula::Compiled>,
+    /// The filter reads a column of which personal fields are made.
+    filter_is_personal: bool,
     children: Vec<Children>,
     zone: Option<TimeZone>,
     fingerprint: u64,
@@ -187,7 +189,25 @@ impl ReadMapping {
         let place = |name: &String| fields.iter().rposition(|field: &Field| *entity.fields[field.at].name == **name);
         let key = entity.key.iter().filter_map(place).collect();
         let types = columns.iter().map(|name| plan.columns.type_of(name).unwrap_or(Type::Unknown)).collect();
-        Ok(ReadMapping { entity, columns, types, fields, key, filter, children, zone, fingerprint })
+        let filter_is_personal = false;
+        let mapping = ReadMapping {
+            entity,
+            columns,
+            types,
+            fields,
+            key,
+            filter,
+            filter_is_personal,
+            children,
+            zone,
+            fingerprint,
+        };
+        let filter_is_personal = {
+            let personal = mapping.personal_columns();
+            let mut asked = mapping.filter.iter().flat_map(formula::Compiled::inputs);
+            asked.any(|column| personal.contains(&mapping.columns[column].as_str()))
+        };
+        Ok(mapping.with_personal_filter(filter_is_personal))
     }
 
     pub fn entity(&self) -> &Arc<Entity> {
@@ -244,6 +264,16 @@ impl ReadMapping {
         Entity::key_of_parts(&parts).ok()
     }
 
+    /// Whether what `where:` says of a row may tell what personal fields are made of.
+    pub fn filter_is_personal(&self) -> bool {
+        self.filter_is_personal
+    }
+
+    /// The same for a part of a larger mapping: it has the `where:` of that, and not its personal fields.
+    pub fn with_personal_filter(self, filter_is_personal: bool) -> ReadMapping {
+        ReadMapping { filter_is_personal, ..self }
+    }
+
     /// The places of the mapping's columns in rows of this schema.
     ///
     /// *Errors*: the names of columns that the schema lacks.
@@ -287,10 +317,14 @@ impl ReadMapping {
             match filter.eval(&inputs, self.zone.as_ref()) {
                 Ok(Value::Bool(true)) => {}
                 Ok(_) => return Ok(Read::LeftOut),
-                Err(why) => faults.push(
-                    Fault::reject(FORMULA_FAILED, format!("the `where:` of the mapping failed: {why}"))
-                        .fix("correct the value in the source, or guard the formula with IfError(…)"),
-                ),
+                Err(why) => {
+                    let hidden = "it reads what a personal field is made of, which is not shown";
+                    let why = if self.filter_is_personal { hidden } else { &why };
+                    faults.push(
+                        Fault::reject(FORMULA_FAILED, format!("the `where:` of the mapping failed: {why}"))
+                            .fix("correct the value in the source, or guard the formula with IfError(…)"),
+                    );
+                }
             }
         }
         let mut values = vec![Value::Blank; self.entity.fields.len()];

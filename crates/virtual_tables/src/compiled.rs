@@ -26,6 +26,8 @@ pub(crate) struct Compiled {
     pub fields: Vec<Inverse>,
     /// What the mapping's `where:` asks of the columns; `Err` where the rows have to be read first.
     pub where_: Result<Option<Expr>, ()>,
+    /// What `where:` says of a row may tell what personal fields are made of.
+    where_is_personal: bool,
     held: SystemEntity,
     entities: mapping::Entities,
     zone: Option<record::TimeZone>,
@@ -106,13 +108,14 @@ impl Compiled {
         };
         let source = system.queryable(spec)?;
         let schema = source.schema().await?;
-        plan(&Columns::closed(&schema)).map_err(does_not_fit)?;
+        let where_is_personal = plan(&Columns::closed(&schema)).map_err(does_not_fit)?.filter_is_personal();
         let fields = inverses(exposed, &held, &schema);
         let where_ = match &held.where_ {
             None => Ok(None),
             Some(text) => where_::question(text, &schema).map(Some).ok_or(()),
         };
-        Ok(Compiled { source, schema, fields, where_, held, entities, zone, selections: Mutex::default() })
+        let selections = Mutex::default();
+        Ok(Compiled { source, schema, fields, where_, where_is_personal, held, entities, zone, selections })
     }
 
     /// The mapping of these properties and the key.
@@ -146,6 +149,7 @@ impl Compiled {
             let first = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
             Fault::ask_person(codes::ROW_UNFIT, format!("the mapping of `{}` does not fit: {first}", entity.name))
         })?;
+        let mapping = mapping.with_personal_filter(self.where_is_personal);
         let places = entity.fields.iter().map(|field| smaller.schema.index(&field.name)).collect();
         let key = smaller.key.iter().filter_map(|name| smaller.schema.index(name)).collect();
         let plain = mapping.plain(matches!(exposed.scheme, Scheme::Packed(_)));

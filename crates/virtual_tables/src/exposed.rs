@@ -59,6 +59,16 @@ pub fn exposed(project: &Project, integration: &Integration) -> Option<Exposed> 
     let entity = project.entity(&shown.entity)?.clone();
     let held = project.system(&shown.from)?.entity(&shown.entity)?;
     let scheme = Scheme::of(&entity);
+    let is_shown = |field: &record::EntityField| {
+        let is_key = entity.key.iter().any(|name| **name == *field.name);
+        let is_read = held.read.iter().any(|rule| rule.target == *field.name);
+        let is_wanted = match shown.expose.as_slice() {
+            [] => !field.personal,
+            named => named.iter().any(|name| **name == *field.name),
+        };
+        let can_be_shown = !matches!(field.ty, Type::Lines(_) | Type::Bytes);
+        is_read && can_be_shown && (is_wanted || is_key && scheme == Scheme::Own)
+    };
     let mut properties: Vec<Property> = Vec::new();
     let mut navigations = Vec::new();
     if scheme != Scheme::Own {
@@ -67,28 +77,31 @@ pub fn exposed(project: &Project, integration: &Integration) -> Option<Exposed> 
         properties.push(Property { name, of: Of::Key, ty: Type::Guid, nullable: false });
     }
     for (at, field) in entity.fields.iter().enumerate() {
-        let is_key = entity.key.iter().any(|name| **name == *field.name);
-        let is_read = held.read.iter().any(|rule| rule.target == *field.name);
-        let is_own_key = is_key && scheme == Scheme::Own;
-        let is_wanted = match shown.expose.as_slice() {
-            [] => !field.personal,
-            named => named.iter().any(|name| **name == *field.name),
-        };
-        let can_be_shown = !matches!(field.ty, Type::Lines(_) | Type::Bytes);
-        if !is_read || !can_be_shown || !(is_wanted || is_own_key) {
+        if !is_shown(field) {
             continue;
         }
+        let is_key = entity.key.iter().any(|name| **name == *field.name);
         let nullable = !(is_key || field.required);
         let other = match &field.ty {
             Type::Reference { to } => to.first().and_then(|name| other(project, shown, name)),
             _ => None,
         };
         let property = match other {
-            Some((set, entity)) => {
-                let name = format!("{}_id", field.name);
+            Some((set, target)) => {
+                // `item_id`, unless another field is called so.
+                let is_taken = |name: &str| {
+                    entity.field(name).is_some_and(is_shown) || properties.iter().any(|known| known.name == name)
+                };
+                let mut name = format!("{}_id", field.name);
+                if is_taken(&name) {
+                    name = format!("{}_guid", field.name);
+                }
+                while is_taken(&name) {
+                    name.push('_');
+                }
                 navigations.push(Navigation { name: field.name.to_string(), property: name.clone(), set });
-                let scheme = Scheme::of(&entity);
-                Property { name, of: Of::Other { field: at, entity, scheme }, ty: Type::Guid, nullable }
+                let scheme = Scheme::of(&target);
+                Property { name, of: Of::Other { field: at, entity: target, scheme }, ty: Type::Guid, nullable }
             }
             None => Property { name: field.name.to_string(), of: Of::Field(at), ty: field.ty.clone(), nullable },
         };
@@ -102,7 +115,7 @@ pub fn exposed(project: &Project, integration: &Integration) -> Option<Exposed> 
     let key = properties.iter().position(is_key)?;
     Some(Exposed {
         integration: integration.name.clone(),
-        set: identifier(&integration.name),
+        set: integration.set(),
         from: shown.from.clone(),
         to: shown.to.clone(),
         entity: entity.clone(),
@@ -124,12 +137,7 @@ fn other(project: &Project, of: &definition::Virtual, name: &str) -> Option<(Str
         _ => false,
     };
     let integration = project.integrations.iter().find(shows)?;
-    Some((identifier(&integration.name), project.entity(name)?.clone()))
-}
-
-/// A name as the language of queries takes it.
-pub(crate) fn identifier(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
+    Some((integration.set(), project.entity(name)?.clone()))
 }
 
 impl Exposed {

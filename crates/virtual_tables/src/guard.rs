@@ -24,12 +24,30 @@ const KEPT: usize = 1_000;
 
 type Answer = Result<Arc<Page>, Refused>;
 
-pub(crate) struct Guard {
+/// The turns of one source: all its virtual tables share them.
+pub struct Turns {
     turns: Semaphore,
     waiting: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns { turns: Semaphore::new(AT_ONCE), waiting: Semaphore::new(AT_ONCE + WAITING) }
+    }
+}
+
+pub(crate) struct Guard {
+    turns: Arc<Turns>,
     health: Mutex<Health>,
-    flights: Mutex<HashMap<String, Flight>>,
+    flights: Mutex<Flights>,
     cache: Duration,
+}
+
+/// Questions under way, and those whose answers are kept.
+struct Flights {
+    known: HashMap<String, Flight>,
+    /// When answers that are too old were thrown away.
+    swept: Instant,
 }
 
 #[derive(Default)]
@@ -46,12 +64,11 @@ struct Flight {
 }
 
 impl Guard {
-    pub fn new(cache: Duration) -> Guard {
+    pub fn new(turns: Arc<Turns>, cache: Duration) -> Guard {
         Guard {
-            turns: Semaphore::new(AT_ONCE),
-            waiting: Semaphore::new(AT_ONCE + WAITING),
+            turns,
             health: Mutex::default(),
-            flights: Mutex::default(),
+            flights: Mutex::new(Flights { known: HashMap::new(), swept: Instant::now() }),
             cache,
         }
     }
@@ -65,7 +82,7 @@ impl Guard {
         let answer = flight.answer.get_or_init(|| async { self.turn(name, timeout, work).await.map(Arc::new) }).await;
         let answer = answer.clone();
         if self.cache.is_zero() || answer.is_err() {
-            let mut flights = self.flights.lock().expect("nothing panics while it looks here");
+            let flights = &mut self.flights.lock().expect("nothing panics while it looks here").known;
             // Another flight of the same question may have begun since.
             if flights.get(&question).is_some_and(|known| Arc::ptr_eq(&known.answer, &flight.answer)) {
                 flights.remove(&question);
@@ -76,24 +93,25 @@ impl Guard {
 
     fn flight(&self, question: &str) -> Flight {
         let mut flights = self.flights.lock().expect("nothing panics while it looks here");
-        if let Some(flight) = flights.get(question) {
+        if let Some(flight) = flights.known.get(question) {
             // An answer is as old as its question, not as its arrival.
             let done = flight.answer.initialized();
             if !done || flight.started.elapsed() < self.cache {
                 return flight.clone();
             }
         }
-        if flights.len() >= KEPT {
-            let cache = self.cache;
+        let cache = self.cache;
+        if flights.known.len() >= KEPT || !cache.is_zero() && flights.swept.elapsed() >= cache {
+            flights.swept = Instant::now();
             // One without an answer that nobody waits for was given up.
-            flights.retain(|_, flight| match flight.answer.initialized() {
+            flights.known.retain(|_, flight| match flight.answer.initialized() {
                 true => flight.started.elapsed() < cache,
                 false => Arc::strong_count(&flight.answer) > 1,
             });
         }
         let flight = Flight { answer: Arc::default(), started: Instant::now() };
-        if flights.len() < KEPT {
-            flights.insert(question.to_owned(), flight.clone());
+        if flights.known.len() < KEPT {
+            flights.known.insert(question.to_owned(), flight.clone());
         }
         flight
     }
@@ -104,9 +122,9 @@ impl Guard {
         F: Future<Output = Result<Page, Refused>>,
     {
         self.admits(name)?;
-        let Ok(_place) = self.waiting.try_acquire() else { return Err(self.too_many(name)) };
+        let Ok(_place) = self.turns.waiting.try_acquire() else { return Err(self.too_many(name)) };
         let started = Instant::now();
-        let Ok(Ok(_turn)) = tokio::time::timeout(timeout, self.turns.acquire()).await else {
+        let Ok(Ok(_turn)) = tokio::time::timeout(timeout, self.turns.turns.acquire()).await else {
             return Err(self.too_many(name));
         };
         let left = timeout.saturating_sub(started.elapsed()).max(timeout / 4);
@@ -165,6 +183,10 @@ fn too_slow(name: &str, timeout: Duration) -> Refused {
 mod tests {
     use super::*;
 
+    fn guard(cache: Duration) -> Guard {
+        Guard::new(Arc::default(), cache)
+    }
+
     async fn ask(guard: &Guard, question: &str, result: Result<Page, Refused>) -> Answer {
         guard.answer("stock", question.to_owned(), Duration::from_millis(50), || async { result }).await
     }
@@ -175,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_source_that_fails_is_left_alone() {
-        let guard = Guard::new(Duration::ZERO);
+        let guard = guard(Duration::ZERO);
         for _ in 0..FAILURES {
             assert_eq!(ask(&guard, "q", Err(down())).await.unwrap_err().message, "down");
         }
@@ -187,7 +209,7 @@ mod tests {
     /// Whoever asked first after the pause closes the connection before the source has answered.
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_nobody_waits_for_any_more_keeps_nobody_out_for_ever() {
-        let guard = Guard::new(Duration::ZERO);
+        let guard = guard(Duration::ZERO);
         for _ in 0..FAILURES {
             ask(&guard, "q", Err(down())).await.unwrap_err();
         }
@@ -202,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn questions_that_were_given_up_leave_room_for_others() {
-        let guard = Guard::new(Duration::from_secs(60));
+        let guard = guard(Duration::from_secs(60));
         for n in 0..KEPT {
             let never = guard.answer("stock", n.to_string(), Duration::from_secs(5), std::future::pending);
             assert!(tokio::time::timeout(Duration::ZERO, never).await.is_err());
@@ -214,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_that_is_wrong_says_nothing_of_the_source() {
-        let guard = Guard::new(Duration::ZERO);
+        let guard = guard(Duration::ZERO);
         for _ in 0..2 * FAILURES {
             ask(&guard, "q", Err(Refused::new(501, codes::UNSUPPORTED, "no"))).await.unwrap_err();
         }
@@ -223,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_source_is_not_waited_for() {
-        let guard = Guard::new(Duration::ZERO);
+        let guard = guard(Duration::ZERO);
         let slow = || async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             Ok(Page::default())
@@ -235,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_question_is_asked_once_while_it_is_under_way_and_again_afterwards() {
         let asked = std::sync::atomic::AtomicU32::new(0);
-        let guard = Guard::new(Duration::ZERO);
+        let guard = guard(Duration::ZERO);
         let one = || {
             guard.answer("stock", "q".into(), Duration::from_secs(5), || async {
                 asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -254,7 +276,7 @@ mod tests {
     #[tokio::test]
     async fn a_kept_answer_is_given_for_its_time_and_a_failure_is_not_kept() {
         let asked = std::sync::atomic::AtomicU32::new(0);
-        let guard = Guard::new(Duration::from_millis(200));
+        let guard = guard(Duration::from_millis(200));
         let ask = |question: &str, refused: Option<Refused>| {
             guard.answer("stock", question.to_owned(), Duration::from_secs(5), || async {
                 asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -272,13 +294,29 @@ mod tests {
         assert_eq!(count(), 4);
     }
 
+    /// A page may be large, and few questions are asked twice.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_too_old_to_be_given_is_kept_no_longer() {
+        let guard = guard(Duration::from_secs(10));
+        for n in 0..20 {
+            ask(&guard, &n.to_string(), Ok(Page::default())).await.unwrap();
+        }
+        let kept = || guard.flights.lock().unwrap().known.len();
+        assert_eq!(kept(), 20);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        ask(&guard, "another", Ok(Page::default())).await.unwrap();
+        assert_eq!(kept(), 1);
+    }
+
     #[tokio::test]
     async fn more_than_can_wait_are_told_to_come_back_and_the_source_is_never_asked_more_at_once() {
         use std::sync::atomic::{AtomicUsize, Ordering};
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let guard = Guard::new(Duration::ZERO);
+        // Two tables of one source.
+        let turns = Arc::<Turns>::default();
+        let guards = [(); 2].map(|()| Guard::new(turns.clone(), Duration::ZERO));
         let asking = (0..AT_ONCE + WAITING + 50).map(|n| {
-            guard.answer("stock", n.to_string(), Duration::from_secs(30), || async {
+            guards[n % 2].answer("stock", n.to_string(), Duration::from_secs(30), || async {
                 most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 now.fetch_sub(1, Ordering::Relaxed);
@@ -303,6 +341,6 @@ mod tests {
         assert_eq!((answers.len(), refused.len()), (AT_ONCE + WAITING + 50, 50));
         assert!(refused.iter().all(|refused| refused.status == 429 && refused.retry_after.is_some()));
         assert_eq!(most.load(Ordering::Relaxed), AT_ONCE);
-        ask(&guard, "afterwards", Ok(Page::default())).await.unwrap();
+        ask(&guards[0], "afterwards", Ok(Page::default())).await.unwrap();
     }
 }

@@ -7,7 +7,7 @@ use definition::SystemEntity;
 use mapping::{Columns, Rule};
 use powerfx::Shape;
 use record::guid::{Scheme, can_be_hashed};
-use record::query::{Comparison, Expr, Function};
+use record::query::{Comparison, Expr, Function, Order};
 use record::{EntityField, Key, Schema, Type, Value};
 
 use crate::exposed::{Exposed, Of};
@@ -81,9 +81,12 @@ fn shape(text: &str, schema: &Schema) -> Option<(Shape, String)> {
 
 /// Whether values of the column are those of the field, so that they compare alike.
 fn same_kind(field: &Type, column: &Type) -> bool {
-    use Type::{Date, DateTime, Decimal, Float, Guid, Money, Multiline, Person, Reference, Text, WholeNumber, YesNo};
+    use Type::{
+        Choice, Date, DateTime, Decimal, Float, Guid, Money, Multiline, Person, Reference, Text, WholeNumber, YesNo,
+    };
     match (field, column) {
-        (Text { .. } | Multiline { .. } | Person, Text { .. } | Multiline { .. }) => true,
+        // A choice that is read from a column without names for its values has those of the column.
+        (Text { .. } | Multiline { .. } | Person | Choice { .. }, Text { .. } | Multiline { .. }) => true,
         (WholeNumber | Decimal { .. } | Money | Float, WholeNumber | Decimal { .. } | Money | Float) => true,
         (YesNo, YesNo) | (Date, Date) | (DateTime, DateTime) | (Guid, Guid) | (Type::Time, Type::Time) => true,
         // A reference is the other row's key.
@@ -131,7 +134,7 @@ impl Inversion<'_> {
         Some(match expr {
             Expr::Value(value) => Expr::Value(value.clone()),
             Expr::And(all) => Expr::And(all.iter().map(|expr| self.expr(expr)).collect::<Option<_>>()?),
-            Expr::Or(all) => Expr::Or(all.iter().map(|expr| self.expr(expr)).collect::<Option<_>>()?),
+            Expr::Or(all) => either(all.iter().map(|expr| self.expr(expr)).collect::<Option<_>>()?),
             Expr::Not(inner) => Expr::Not(Box::new(self.expr(inner)?)),
             Expr::Call(function, arguments) => {
                 Expr::Call(*function, arguments.iter().map(|argument| self.operand(argument)).collect::<Option<_>>()?)
@@ -142,7 +145,39 @@ impl Inversion<'_> {
         })
     }
 
-    /// An expression as an operand or as what rows are ordered by: blank where the field is.
+    /// What rows are ordered by. The names of a choice are known here alone: the rows of each come in turn.
+    pub fn order(&self, order: &Order) -> Option<Vec<Order>> {
+        let Some(names) = self.names(&order.by) else {
+            return Some(vec![Order { by: self.operand(&order.by)?, descending: order.descending }]);
+        };
+        let is_first = |at: &usize| !names[..*at].iter().any(|(_, value)| *value == names[*at].1);
+        let mut sorted: Vec<&String> = (0..names.len()).filter(is_first).map(|at| &names[at].0).collect();
+        sorted.sort_unstable();
+        let mut all: Vec<Value> = sorted.into_iter().map(Value::text).collect();
+        all.insert(0, Value::Blank);
+        if order.descending {
+            all.reverse();
+        }
+        let those_of = |value: Value| {
+            let by = self.compared(Comparison::Equal, &order.by, &Expr::Value(value))?;
+            Some(Order { by, descending: true })
+        };
+        all.into_iter().map(those_of).collect()
+    }
+
+    /// The names of a choice and the source's values of them, where an expression is one.
+    fn names(&self, expr: &Expr) -> Option<&[(String, Value)]> {
+        let Expr::Column(name) = expr else { return None };
+        match self.exposed.properties[self.exposed.property(name)?].of {
+            Of::Field(at) => match &self.fields[at] {
+                Inverse::Choice { names, .. } => Some(names),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// An expression as an operand: blank where the field is.
     pub fn operand(&self, expr: &Expr) -> Option<Expr> {
         let Expr::Column(name) = expr else { return self.expr(expr) };
         let property = &self.exposed.properties[self.exposed.property(name)?];
@@ -294,7 +329,7 @@ impl Inversion<'_> {
             _ => {
                 let each =
                     list.iter().map(|value| self.compared(Comparison::Equal, inner, &Expr::Value(value.clone())));
-                Some(merged(each.collect::<Option<_>>()?))
+                Some(either(each.collect::<Option<_>>()?))
             }
         }
     }
@@ -364,30 +399,107 @@ fn same_text(field: &Type, column: &Type) -> bool {
     }
 }
 
-/// `a = 1 or a = 2` as one list, which databases like better.
-fn merged(each: Vec<Expr>) -> Expr {
-    let mut of: Option<&Expr> = None;
-    let mut values = Vec::new();
-    for test in &each {
-        match test {
-            Expr::Or(none) if none.is_empty() => {}
-            Expr::Compare(Comparison::Equal, left, right) if of.is_none_or(|of| of == &**left) => match &**right {
-                Expr::Value(value) if !value.is_blank() => {
-                    of = Some(left);
-                    values.push(value.clone());
+/// One of these. Tests for values of one thing become one list: a database computes it once for a row, and an API can be
+/// asked for it.
+fn either(tests: Vec<Expr>) -> Expr {
+    let mut lists: Vec<(Expr, Vec<Value>)> = Vec::new();
+    let mut all = Vec::new();
+    for test in tests {
+        let (of, values) = match test {
+            Expr::Or(none) if none.is_empty() => continue,
+            Expr::In(of, values) if is_of_columns(&of) => (*of, values),
+            Expr::Compare(Comparison::Equal, of, value) if is_of_columns(&of) => match *value {
+                Expr::Value(value) if !value.is_blank() => (*of, vec![value]),
+                other => {
+                    all.push(Expr::Compare(Comparison::Equal, of, Box::new(other)));
+                    continue;
                 }
-                _ => return Expr::Or(each),
             },
-            _ => return Expr::Or(each),
+            other => {
+                all.push(other);
+                continue;
+            }
+        };
+        match lists.iter_mut().find(|(known, _)| *known == of) {
+            Some((_, known)) => known.extend(values),
+            None => lists.push((of, values)),
         }
     }
+    all.extend(lists.into_iter().map(|(of, mut values)| match values.len() {
+        1 => Expr::equal(of, values.remove(0)),
+        _ => Expr::In(Box::new(of), values),
+    }));
+    if all.len() == 1 { all.remove(0) } else { Expr::Or(all) }
+}
+
+/// Whether it is a column, or a function of nothing but columns: of those a table has only so many.
+fn is_of_columns(of: &Expr) -> bool {
     match of {
-        Some(of) => Expr::In(Box::new(of.clone()), values),
-        None => Expr::Or(Vec::new()),
+        Expr::Column(_) => true,
+        Expr::Call(_, arguments) => arguments.iter().all(|argument| matches!(argument, Expr::Column(_))),
+        _ => false,
     }
 }
 
 /// The inverses of all fields of an entity.
 pub(crate) fn inverses(exposed: &Exposed, held: &SystemEntity, schema: &Schema) -> Vec<Inverse> {
     exposed.entity.fields.iter().map(|field| inverse(field, &held.read, schema)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash_of(column: &str) -> Expr {
+        Expr::Call(Function::KeyGuid, vec![Expr::column(column)])
+    }
+
+    /// Rows of which some were seen before are found by their keys, the others by a hash that is computed once.
+    #[test]
+    fn tests_of_one_thing_become_one_list() {
+        let equal = |of: Expr, value: i64| Expr::equal(of, Value::Int(value));
+        let list =
+            |of: Expr, values: &[i64]| Expr::In(Box::new(of), values.iter().map(|value| Value::Int(*value)).collect());
+        let (a, b) = (|| Expr::column("a"), || hash_of("a"));
+        let blank = Expr::equal(a(), Value::Blank);
+        let added = Expr::Call(Function::Add, vec![a(), Expr::Value(Value::Int(1))]);
+        let check = |tests: Vec<Expr>, expected: Expr| assert_eq!(either(tests), expected);
+        check(
+            vec![equal(a(), 1), equal(b(), 2), list(a(), &[3, 4]), equal(b(), 5)],
+            Expr::Or(vec![list(a(), &[1, 3, 4]), list(b(), &[2, 5])]),
+        );
+        check(vec![equal(a(), 1), equal(a(), 2)], list(a(), &[1, 2]));
+        check(vec![equal(a(), 1), Expr::Or(Vec::new())], equal(a(), 1));
+        check(vec![blank.clone(), equal(a(), 1)], Expr::Or(vec![blank, equal(a(), 1)]));
+        check(
+            vec![equal(added.clone(), 1), equal(added.clone(), 2)],
+            Expr::Or(vec![equal(added.clone(), 1), equal(added, 2)]),
+        );
+        check(vec![Expr::Or(Vec::new())], Expr::Or(Vec::new()));
+        check(vec![list(a(), &[])], list(a(), &[]));
+    }
+
+    /// A choice that names no values of its own is asked of the source as the text that it is.
+    #[test]
+    fn a_choice_is_the_text_of_its_column() {
+        let text = Type::Text { max_length: None };
+        let field = EntityField {
+            name: "status".into(),
+            ty: Type::Choice { values: ["open".to_owned()].into() },
+            required: false,
+            personal: false,
+            master: None,
+            pattern: None,
+            currency: None,
+        };
+        let rule = Rule {
+            target: "status".to_owned(),
+            expr: mapping::Expr::Source("state".to_owned()),
+            only_on_create: false,
+            origin: String::new(),
+        };
+        let of = |ty: Type| inverse(&field, std::slice::from_ref(&rule), &Schema::of([("state", ty)]));
+        assert_eq!(of(text.clone()), Inverse::Column("state".to_owned(), text));
+        assert_eq!(of(Type::WholeNumber), Inverse::Unknown);
+    }
 }

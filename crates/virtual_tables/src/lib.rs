@@ -18,5 +18,6 @@ mod where_;
 
 pub use ask::{Ask, Page, Position};
 pub use exposed::{Exposed, Navigation, Of, Property, exposed};
+pub use guard::Turns;
 pub use refused::Refused;
 pub use table::{OpenSystem, Table, fits, lookup};

@@ -14,7 +14,7 @@ use crate::ask::{Ask, Page, Place, Position};
 use crate::codes;
 use crate::compiled::{Compiled, Seen};
 use crate::exposed::Exposed;
-use crate::guard::Guard;
+use crate::guard::{Guard, Turns};
 use crate::invert::{Inverse, Inversion};
 use crate::refused::Refused;
 
@@ -75,8 +75,9 @@ pub async fn lookup(project: &Project, exposed: &Exposed, source: &dyn System) -
 }
 
 impl Table {
-    pub fn new(project: Arc<Project>, exposed: Exposed, open: OpenSystem) -> Table {
-        let guard = Guard::new(exposed.cache);
+    /// `turns` are those of the source.
+    pub fn new(project: Arc<Project>, exposed: Exposed, open: OpenSystem, turns: Arc<Turns>) -> Table {
+        let guard = Guard::new(turns, exposed.cache);
         Table { exposed, project, open, compiled: Mutex::default(), known: Mutex::default(), guard }
     }
 
@@ -106,12 +107,10 @@ impl Table {
             _ => self.by_the_hub(&compiled, ask, &plan).await,
         };
         if let Err(refused) = &answered
-            && refused
-                .fault
-                .as_ref()
-                .is_some_and(|fault| matches!(fault.code.0, "IB0502" | "IB0602" | "IB0603" | "IB0604"))
+            && let Some(fault) = &refused.fault
+            && (matches!(fault.code.0, "IB0502" | "IB0602" | "IB0603" | "IB0604") || fault.now == record::Now::Stop)
         {
-            // The source is another one than it was: look at it anew next time.
+            // The source may be another one than it was, such as with a column of another type: look at it anew next time.
             *self.compiled.lock().expect("nothing panics while it looks here") = None;
         }
         answered
@@ -159,10 +158,7 @@ impl Table {
                 None => rest.push(part),
             }
         }
-        let column = |order: &Order| {
-            let by = accepted(inversion.operand(&order.by))?;
-            Some(Order { by, descending: order.descending })
-        };
+        let asked = |order: Order| Some(Order { by: accepted(Some(order.by))?, descending: order.descending });
         // A total order always: rows that are equal in what was asked for are ordered by their key.
         let key = self.exposed.entity.key.iter().map(|name| {
             let at = self.exposed.entity.schema.index(name)?;
@@ -188,7 +184,7 @@ impl Table {
             None => vec![None],
         };
         let by_guid = |order: &Order| order.by == Expr::column(self.exposed.key_name());
-        let ordered: Option<Vec<Order>> = ask
+        let ordered: Option<Vec<Vec<Order>>> = ask
             .order
             .iter()
             .map(|order| match &self.exposed.scheme {
@@ -199,18 +195,18 @@ impl Table {
                     match (&compiled.fields[at], single) {
                         (Inverse::Column(name, _), true) => {
                             let by = accepted(Some(Expr::column(name)))?;
-                            Some(Order { by, descending: order.descending })
+                            Some(vec![Order { by, descending: order.descending }])
                         }
                         _ => None,
                     }
                 }
-                _ => column(order),
+                _ => inversion.order(order)?.into_iter().map(asked).collect(),
             })
-            .chain(keys)
+            .chain(keys.into_iter().map(|key| key.map(|key| vec![key])))
             .collect();
         let order = ordered.map(|all| {
             let mut kept: Vec<Order> = Vec::with_capacity(all.len());
-            for order in all {
+            for order in all.into_iter().flatten() {
                 // What is the same by its characters is the same for the source too.
                 let said = |by: &Expr| kept.iter().any(|known| known.by == *by);
                 let is_said = match &order.by {

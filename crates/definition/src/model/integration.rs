@@ -21,6 +21,11 @@ pub struct Integration {
     pub origin: String,
 }
 
+/// The name of an integration as the language of queries takes it.
+pub(crate) fn set_of(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
+}
+
 /// What is expected of people about dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterRules {
@@ -52,6 +57,11 @@ impl Pattern {
 }
 
 impl Integration {
+    /// The name of the entity set that a virtual one answers as.
+    pub fn set(&self) -> String {
+        set_of(&self.name)
+    }
+
     /// The entities that it moves, in the order of the file.
     pub fn entities(&self) -> Vec<&str> {
         match &self.pattern {

@@ -16,6 +16,7 @@ use crate::cli::Cli;
 use crate::commands::emulate::{cannot_listen, stopped};
 use crate::failure::Failure;
 use crate::ingress::metrics::Observed;
+use crate::ingress::odata::Listens;
 use crate::ingress::tls;
 use crate::wiring::{self, OpenSystems};
 use crate::{alerting, ingress, talk};
@@ -73,8 +74,8 @@ impl Hub {
         let systems = Arc::new(OpenSystems::new(self.project.clone()));
         let pulse = Pulse::new();
         let mut routes = ingress::routes(&self.project, &self.store, &systems).await?;
-        let (opener, local) = (wiring::opener(systems.clone()), self.address.ip().is_loopback());
-        if let Some(tables) = ingress::odata::routes(&self.project, opener, local)? {
+        let listens = Listens { local: self.address.ip().is_loopback(), tls: self.tls.is_some() };
+        if let Some(tables) = ingress::odata::routes(&self.project, wiring::opener(systems.clone()), listens)? {
             routes = routes.merge(tables);
         }
         let console = ingress::console(&self.project, &self.store, systems.clone(), self.address, self.tls.is_some());

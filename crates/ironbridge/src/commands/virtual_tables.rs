@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use crate::cli::{Cli, Virtual};
 use crate::commands::emulate::{cannot_listen, stopped};
 use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
+use crate::ingress::odata::Listens;
 use crate::wiring::{self, OpenSystems};
 use crate::{ingress, talk};
 
@@ -25,7 +26,8 @@ async fn serve(cli: &Cli, dir: &Path, listen: std::net::SocketAddr) -> Result<u8
     let opener = wiring::opener(Arc::new(OpenSystems::new(project.clone())));
     let listener = TcpListener::bind(listen).await.map_err(|why| cannot_listen(listen, &why))?;
     let address = listener.local_addr()?;
-    let Some(routes) = ingress::odata::routes(&project, opener, address.ip().is_loopback())? else {
+    let listens = Listens { local: address.ip().is_loopback(), tls: false };
+    let Some(routes) = ingress::odata::routes(&project, opener, listens)? else {
         let what = format!("{} has no virtual integration to answer for", wiring::shown(dir));
         let fix = "write one, with `pattern: virtual`, in integrations/";
         return Err(Failure::new(USAGE, NO_SUCH_NAME, what, fix));

@@ -19,7 +19,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::any;
 use definition::Project;
@@ -44,8 +45,16 @@ struct Service {
     roots: Roots,
     /// By the system that asks: the name of its header, and its keys. *Shape*: no keys where nobody gave any.
     callers: Vec<Caller>,
-    /// Only this machine can reach the address that we listen on.
-    local: bool,
+    listens: Listens,
+}
+
+/// Where requests come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Listens {
+    /// Only this machine can reach the address.
+    pub local: bool,
+    /// We speak https ourselves.
+    pub tls: bool,
 }
 
 struct Caller {
@@ -54,10 +63,10 @@ struct Caller {
     keys: Vec<Secret>,
 }
 
-/// The routes of all virtual tables; nothing where there are none. `local`: only this machine can reach us.
+/// The routes of all virtual tables; nothing where there are none.
 ///
 /// *Errors*: a key has no value.
-pub fn routes(project: &Arc<Project>, open: OpenSystem, local: bool) -> Result<Option<Router>, Failure> {
+pub fn routes(project: &Arc<Project>, open: OpenSystem, listens: Listens) -> Result<Option<Router>, Failure> {
     let roots = Roots::new(project, &open);
     if roots.is_empty() {
         return Ok(None);
@@ -68,7 +77,7 @@ pub fn routes(project: &Arc<Project>, open: OpenSystem, local: bool) -> Result<O
         callers.push(Caller { system: system.name.clone(), header, keys: wiring::odata_keys(project, system)? });
     }
     for caller in callers.iter().filter(|caller| caller.keys.is_empty()) {
-        let shown = match local {
+        let shown = match listens.local {
             true => {
                 "are shown to every program on this machine, and through a proxy that hides where a request comes from to everybody"
             }
@@ -81,7 +90,7 @@ pub fn routes(project: &Arc<Project>, open: OpenSystem, local: bool) -> Result<O
             caller.system
         );
     }
-    let service = Arc::new(Service { roots, callers, local });
+    let service = Arc::new(Service { roots, callers, listens });
     Ok(Some(
         Router::new()
             .route("/odata", any(serve))
@@ -99,10 +108,12 @@ pub fn addresses(project: &Project) -> Vec<String> {
 
 async fn serve(State(service): State<Arc<Service>>, request: Request) -> Response<Body> {
     let id = uuid::Uuid::now_v7().simple().to_string();
-    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let (method, uri, mut headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    with_host(&uri, &mut headers);
     let path = uri.path().strip_prefix("/odata").unwrap_or_default().trim_start_matches('/').to_owned();
     let query = uri.query().unwrap_or_default().to_owned();
-    let head = request::Head::new(method.as_str(), &path, &query, &headers);
+    let base = request::base(&headers, service.listens.tls);
+    let head = request::Head::new(method.as_str(), &path, &query, &headers, &base);
     let replied = async {
         let admitted = service.admitted(&headers, &query)?;
         if head.is_batch() {
@@ -130,7 +141,7 @@ impl Service {
         // A query that cannot be read says so later; it carries no key.
         let may_carry = query.len() <= QUERY_BYTES_MAX && self.callers.iter().any(|caller| !caller.keys.is_empty());
         let pairs = if may_carry { odata::query_pairs(query).unwrap_or_default() } else { Vec::new() };
-        let admitted = self.callers.iter().filter(|caller| caller.admits(headers, &pairs, self.local));
+        let admitted = self.callers.iter().filter(|caller| caller.admits(headers, &pairs, self.listens.local));
         let admitted: Vec<&str> = admitted.map(|caller| caller.system.as_str()).collect();
         if !admitted.is_empty() {
             return Ok(admitted);
@@ -151,11 +162,20 @@ impl Caller {
         }
         let header = headers.get(&self.header).map(|value| value.as_bytes());
         let queried = query.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.header));
-        let offered = header.into_iter().chain(queried.map(|(_, value)| value.as_bytes()));
+        // A `+` of a key is a blank to whoever reads a query, unless its sender has encoded it.
+        let queried: Vec<String> = queried.flat_map(|(_, value)| [value.clone(), value.replace(' ', "+")]).collect();
+        let offered = header.into_iter().chain(queried.iter().map(String::as_bytes));
         // Every key is compared, whole, so that the time says nothing about which one was nearly right.
         offered.fold(false, |good, offer| {
             self.keys.iter().fold(good, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)))
         })
+    }
+}
+
+/// HTTP/2 says in its address which name a request was sent to.
+fn with_host(uri: &Uri, headers: &mut HeaderMap) {
+    if let Some(Ok(host)) = uri.authority().map(|authority| HeaderValue::from_str(authority.as_str())) {
+        headers.entry(HOST).or_insert(host);
     }
 }
 
@@ -198,6 +218,9 @@ mod tests {
         check(two, true, None, "", false);
         check(two, true, Some(""), "x-key=", false);
         check(two, true, Some("old"), "x-key=new%20key%20", false);
+        check(&["a+b/c=="], true, None, "x-key=a+b/c==", true);
+        check(&["a+b/c=="], true, None, "x-key=a%2Bb%2Fc%3D%3D", true);
+        check(&["a+b/c=="], true, None, "x-key=a-b/c==", false);
         check(&[], true, None, "", true);
         check(&[], false, None, "", false);
     }
@@ -217,6 +240,13 @@ mod tests {
             ["hub.contoso.example", "hub.contoso.example:443", "10.0.0.7:80", "localhost.contoso.example", ""]
         {
             check("host", elsewhere, false);
+        }
+        for (address, admitted) in
+            [("http://localhost:7703/odata/", true), ("http://hub.contoso.example/odata/", false)]
+        {
+            let mut headers = HeaderMap::new();
+            with_host(&address.parse().unwrap(), &mut headers);
+            assert_eq!(caller.admits(&headers, &[], true), admitted, "{address}");
         }
         for passed_on in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
             check(passed_on, "10.0.0.7", false);

@@ -9,6 +9,30 @@ use crate::codes;
 use crate::decoded::Group;
 use crate::diagnostic::Diagnostic;
 use crate::files::Span;
+use crate::model::set_of;
+
+/// Two sets below one root cannot have one name: the second would be answered by the first.
+pub(super) fn own_name(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(name) = seen.group.text("integration") else { return };
+    let is_before = seen.draft.integrations.iter().take_while(|other| !std::ptr::eq(*other, seen.group));
+    let shares = |other: &&Group| {
+        let same = |key: &str| other.text(key).is_some() && other.text(key) == seen.group.text(key);
+        other.text("pattern") == Some("virtual") && (same("from") || same("to"))
+    };
+    for other in is_before.filter(shares) {
+        let Some(known) = other.text("integration").filter(|known| *known != name && set_of(known) == set_of(name))
+        else {
+            continue;
+        };
+        let what = format!("`{known}` and `{name}` would both be the entity set `{}`", set_of(name));
+        diagnostics.push(
+            Diagnostic::error(codes::VIRTUAL_CANNOT, what)
+                .at(seen.group.at("integration"), "the same, but for what a name in a query cannot have")
+                .also(other.at("integration"), "as this one")
+                .help("give one of them another name"),
+        );
+    }
+}
 
 /// The fields of `expose:` are fields of the entity.
 pub(super) fn exposed(seen: &Seen<'_>, entity: &str, diagnostics: &mut Vec<Diagnostic>) {

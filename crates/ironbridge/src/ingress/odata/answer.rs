@@ -46,7 +46,7 @@ pub(super) async fn answer(service: &Service, admitted: &[&str], head: &Head) ->
     let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or_else(|_| Timestamp::now());
     let root = Root { base, tables, head, options, now };
     // A reference to a type within the metadata is still the metadata.
-    if rest.trim_end_matches('/') == "$metadata" || rest.starts_with("$metadata%23") {
+    if rest.starts_with("$metadata%23") {
         return root.metadata();
     }
     let path = odata::resource_path(rest).map_err(|error| {
@@ -54,6 +54,7 @@ pub(super) async fn answer(service: &Service, admitted: &[&str], head: &Head) ->
     })?;
     match path.as_slice() {
         [] => root.document(),
+        [set] if set.name == "$metadata" && set.arguments.is_none() => root.metadata(),
         [set] if set.name == "$batch" && set.arguments.is_none() => {
             Err(Refused::new(405, codes::READ_ONLY, "a batch is sent with POST"))
         }
@@ -273,14 +274,15 @@ impl<'a> Root<'a> {
         format!("{} {filter:?} {orderby:?} {aliases:?}", table.set.name)
     }
 
-    /// The same question, from the next row on. *Shape*: as it came, with only the place and the rest of `$top` new.
+    /// The same question, from the next row on. *Shape*: as it came, with only the place and the rest of `$top` new; what no
+    /// address may have, and a batch may, is encoded.
     fn next(&self, table: &Shown, position: &Position, page: u64) -> String {
         let keeps = |part: &&str| {
             let name = part.split('=').next().unwrap_or_default();
             let name = odata::decode(name, true).unwrap_or_default();
             !part.is_empty() && !["$top", "$skip", "$skiptoken"].contains(&name.as_str())
         };
-        let mut parts: Vec<String> = self.head.query.split('&').filter(keeps).map(str::to_owned).collect();
+        let mut parts: Vec<String> = self.head.query.split('&').filter(keeps).map(in_address).collect();
         parts.extend(self.options.top.map(|top| format!("$top={}", top.saturating_sub(page))));
         parts.push(format!("$skiptoken={}", token::write(position, &self.question(table))));
         format!("{}{}?{}", self.base, table.set.name, parts.join("&"))
@@ -371,6 +373,18 @@ impl<'a> Root<'a> {
     fn context(&self, table: &Shown, wanted: &Wanted, end: &str) -> String {
         format!("{}$metadata#{}{}{end}", self.base, table.set.name, wanted.projection)
     }
+}
+
+/// A part of a query as it stands in an address.
+fn in_address(part: &str) -> String {
+    let mut out = String::with_capacity(part.len());
+    for c in part.chars() {
+        match c {
+            c if c.is_ascii_graphic() && !"\"#<>\\^`{|}".contains(c) => out.push(c),
+            c => out.push_str(&odata::encode(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    out
 }
 
 pub(super) async fn ask_for(table: &Shown, ask: &Ask) -> Result<Arc<Page>, Refused> {

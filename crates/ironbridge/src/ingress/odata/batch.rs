@@ -12,7 +12,7 @@ use super::Service;
 use super::answer::answer;
 use super::pieces::Pieces;
 use super::reply::Reply;
-use super::request::{Head, shown};
+use super::request::{Head, is_batch, shown};
 
 /// The most requests of one batch.
 const REQUESTS_MAX: usize = 100;
@@ -55,7 +55,7 @@ pub(super) async fn batch(
     }
     let mut replies = Vec::with_capacity(parts.len());
     for part in parts {
-        let reply = one(service, admitted, head, headers, &part).await;
+        let reply = one(service, admitted, head, &part).await;
         let failed = reply.status >= 400;
         replies.push((part, reply));
         if failed && !head.continues_on_error() {
@@ -65,9 +65,9 @@ pub(super) async fn batch(
     Ok(if json { json_reply(&replies) } else { multipart_reply(replies) })
 }
 
-async fn one(service: &Service, admitted: &[&str], head: &Head, outer: &HeaderMap, part: &Part) -> Reply {
+async fn one(service: &Service, admitted: &[&str], head: &Head, part: &Part) -> Reply {
     let id = uuid::Uuid::now_v7().simple().to_string();
-    let replied = match within(head, outer, part) {
+    let replied = match within(head, part) {
         Err(refused) => Err(refused),
         Ok(_) if part.changes => Err(Refused::new(405, codes::READ_ONLY, "virtual tables are only read")),
         Ok(head) => answer(service, admitted, &head).await,
@@ -79,14 +79,15 @@ async fn one(service: &Service, admitted: &[&str], head: &Head, outer: &HeaderMa
 }
 
 /// A request of a batch as a request of its own: its address may be whole, from the host, or from the root.
-fn within(head: &Head, outer: &HeaderMap, part: &Part) -> Result<Head, Refused> {
-    let root = head.path.trim_end_matches('/').trim_end_matches("$batch");
+fn within(head: &Head, part: &Part) -> Result<Head, Refused> {
+    let root = head.path.trim_end_matches('/').rfind('/').map_or("", |slash| &head.path[..=slash]);
     let url = part.url.split('#').next().unwrap_or_default();
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.split_once('/').map_or("/", |(host, _)| &rest[host.len()..]),
-        None => url,
+    // A filter may hold the address of something else.
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let path = match address.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
+        None => address,
     };
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let below = match path.strip_prefix("/odata") {
         Some(below) if below.is_empty() || below.starts_with('/') => below.trim_start_matches('/').to_owned(),
         _ if path.starts_with('/') => {
@@ -94,16 +95,10 @@ fn within(head: &Head, outer: &HeaderMap, part: &Part) -> Result<Head, Refused> 
         }
         _ => format!("{root}{path}"),
     };
-    if below.trim_end_matches('/').ends_with("$batch") {
+    if is_batch(&below) {
         return Err(malformed("a batch within a batch"));
     }
-    let mut headers = part.headers.clone();
-    for name in ["host", "x-forwarded-host", "x-forwarded-proto"] {
-        if let Some(value) = outer.get(name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    Ok(Head::new(&part.method, &below, query, &headers))
+    Ok(Head::new(&part.method, &below, query, &part.headers, &head.base))
 }
 
 fn malformed(message: impl Into<String>) -> Refused {
@@ -147,8 +142,7 @@ fn multipart(text: &str, boundary: &str, in_changes: bool) -> Result<Vec<Part>, 
             return Err(malformed("a part of the batch is no application/http"));
         }
         let (line, rest) = content.split_once('\n').unwrap_or((content, ""));
-        let mut words = line.trim().split(' ').filter(|word| !word.is_empty());
-        let (Some(method), Some(url)) = (words.next(), words.next()) else {
+        let Some((method, url)) = request_line(line) else {
             return Err(malformed("a part of the batch has no request line"));
         };
         let (inner, _) = split_head(rest);
@@ -169,6 +163,17 @@ fn multipart(text: &str, boundary: &str, in_changes: bool) -> Result<Vec<Part>, 
             changes: false,
         });
     }
+}
+
+/// The method and the address of `GET stock?$filter=quantity gt 5 HTTP/1.1`: blanks in an address are wrong and are sent
+/// all the same, and an address without what follows them would be another question.
+fn request_line(line: &str) -> Option<(&str, &str)> {
+    let (method, rest) = line.trim().split_once(' ')?;
+    let url = match rest.rsplit_once(' ') {
+        Some((url, version)) if version.starts_with("HTTP/") => url,
+        _ => rest,
+    };
+    Some((method, url.trim())).filter(|(_, url)| !url.is_empty())
 }
 
 /// Headers and what follows the empty line behind them.

@@ -78,6 +78,7 @@ pub(super) fn wanted(root: &Root<'_>, table: &Shown, options: &Options) -> Resul
         expanded.push(Expanded { name: name.to_owned(), key, set: navigation.set.clone(), written, projection });
     }
     let within = expanded.iter().map(|one| format!("{}({})", one.name, one.projection.as_deref().unwrap_or_default()));
+    let selected = selected.filter(|names| !names.is_empty());
     let projection: Vec<String> = selected.into_iter().chain(within).collect();
     let projection = if projection.is_empty() { String::new() } else { format!("({})", projection.join(",")) };
     Ok(Wanted { written, fetched, expanded, projection })

@@ -22,16 +22,13 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub fn new(method: &str, path: &str, query: &str, headers: &HeaderMap) -> Head {
+    pub fn new(method: &str, path: &str, query: &str, headers: &HeaderMap, base: &str) -> Head {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let host = text("x-forwarded-host").or_else(|| text("host")).filter(|host| !host.contains(['/', '"', '<']));
-        let secure = text("x-forwarded-proto").is_some_and(|proto| proto == "https");
-        let scheme = if secure { "https" } else { "http" };
         Head {
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
-            base: host.map_or_else(|| "/odata/".to_owned(), |host| format!("{scheme}://{host}/odata/")),
+            base: base.to_owned(),
             accept: text("accept"),
             charset: text("accept-charset"),
             prefer: text("prefer"),
@@ -41,12 +38,13 @@ impl Head {
     }
 
     pub fn is_batch(&self) -> bool {
-        self.method == "POST" && self.path.trim_end_matches('/').ends_with("$batch")
+        self.method == "POST" && is_batch(&self.path)
     }
 
     /// *Errors*: a version that is not ours.
     pub fn versions(&self) -> Result<(), Refused> {
-        let number = |text: &str| text.trim().trim_end_matches(';').parse::<f32>().ok();
+        // Some clients say who they are behind the number.
+        let number = |text: &str| text.split(';').next()?.trim().parse::<f32>().ok();
         if let Some(text) = &self.max_version
             && number(text).is_none_or(|version| version < 4.0)
         {
@@ -131,6 +129,25 @@ impl Head {
             prefer.split([',', ';']).any(has)
         })
     }
+}
+
+/// `https://host/odata/` as whoever asked says it, or `/odata/` where nobody said the host. `tls`: we speak it ourselves.
+pub(super) fn base(headers: &HeaderMap, tls: bool) -> String {
+    // Each proxy on the way may have added what it saw; the first one saw what was asked for.
+    let first = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?;
+        value.split(',').next().map(str::trim)
+    };
+    let host = first("x-forwarded-host").or_else(|| first("host")).filter(|host| !host.contains(['/', '"', '<']));
+    let secure = first("x-forwarded-proto").map_or(tls, |proto| proto.eq_ignore_ascii_case("https"));
+    let scheme = if secure { "https" } else { "http" };
+    host.map_or_else(|| "/odata/".to_owned(), |host| format!("{scheme}://{host}/odata/"))
+}
+
+/// Whether a path leads to `$batch`. *Shape*: as it came, encoded.
+pub(super) fn is_batch(path: &str) -> bool {
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    odata::decode(last, false).is_ok_and(|last| last == "$batch")
 }
 
 /// What version 4.01 writes without its `$`: to leave it out as an option of somebody's own would be another answer.
@@ -227,7 +244,7 @@ mod tests {
             if !accept.is_empty() {
                 headers.insert("accept", accept.parse().unwrap());
             }
-            let head = Head::new("GET", "", "", &headers);
+            let head = Head::new("GET", "", "", &headers, "/odata/");
             let options = Options { format: Some(format.to_owned()).filter(|f| !f.is_empty()), ..Options::default() };
             let found = head.style(&options).map(content_type).map_err(|refused| refused.status);
             assert_eq!(found, expected.map(str::to_owned), "{accept} {format}");
@@ -247,5 +264,40 @@ mod tests {
         );
         check("application/json;charset=iso-8859-1", "", Err(406));
         check("", "atom", Err(406));
+    }
+
+    #[test]
+    fn links_go_where_the_request_came_from() {
+        let check = |given: &[(&'static str, &str)], tls: bool, expected: &str| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            assert_eq!(base(&headers, tls), expected, "{given:?}");
+        };
+        check(&[], true, "/odata/");
+        check(&[("host", "hub:7700")], false, "http://hub:7700/odata/");
+        check(&[("host", "hub:7700")], true, "https://hub:7700/odata/");
+        check(&[("host", "hub:7700"), ("x-forwarded-proto", "https")], false, "https://hub:7700/odata/");
+        check(&[("host", "hub:7700"), ("x-forwarded-proto", "http")], true, "http://hub:7700/odata/");
+        let through_two = [("x-forwarded-host", "hub.contoso.example, inner"), ("x-forwarded-proto", "HTTPS, http")];
+        check(&through_two, false, "https://hub.contoso.example/odata/");
+    }
+
+    #[test]
+    fn a_version_may_have_a_name_behind_it() {
+        let check = |max: &str, version: &str, fits: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert("odata-maxversion", max.parse().unwrap());
+            headers.insert("odata-version", version.parse().unwrap());
+            let head = Head::new("GET", "", "", &headers, "/odata/");
+            assert_eq!(head.versions().is_ok(), fits, "{max} {version}");
+        };
+        check("4.0", "4.0", true);
+        check("4.0;NetFx", "4.0;NetFx", true);
+        check("4.01;", "4.01", true);
+        check("3.0;NetFx", "4.0", false);
+        check("4.0", "3.0;NetFx", false);
+        check("4.0", "", false);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use definition::{Pattern, Project};
 use odata::service::{Edm, EntitySet, Navigation, Property};
 use record::Type;
-use virtual_tables::{Exposed, OpenSystem, Table};
+use virtual_tables::{Exposed, OpenSystem, Table, Turns};
 
 pub(super) struct Roots {
     tables: Vec<Arc<Shown>>,
@@ -23,10 +23,13 @@ pub(super) struct Shown {
 impl Roots {
     pub fn new(project: &Arc<Project>, open: &OpenSystem) -> Roots {
         let mut tables: Vec<Arc<Shown>> = Vec::new();
+        let mut turns: BTreeMap<String, Arc<Turns>> = BTreeMap::new();
         for integration in &project.integrations {
             if let Some(exposed) = virtual_tables::exposed(project, integration) {
                 let set = entity_set(&exposed);
-                tables.push(Arc::new(Shown { table: Table::new(project.clone(), exposed, open.clone()), set }));
+                let turns = turns.entry(exposed.from.clone()).or_default().clone();
+                let table = Table::new(project.clone(), exposed, open.clone(), turns);
+                tables.push(Arc::new(Shown { table, set }));
             }
         }
         let places = |name: &String| {

@@ -144,6 +144,18 @@ const FILTERS: &[(&str, &str)] = &[
     ("time(counted) lt 01:00:00", "substr(counted_at,12,8) < '01:00:00'"),
     ("counted lt now()", "counted_at < strftime('%Y-%m-%d %H:%M:%S','now')"),
     ("counted lt maxdatetime() and counted gt mindatetime()", "counted_at IS NOT NULL"),
+    // What stands for no end is later than every moment that there is.
+    ("counted lt 9999-12-31", "counted_at IS NOT NULL"),
+    ("counted gt 9999-12-31", "0"),
+    ("9999-12-31T23:59:59.9999999Z ge counted", "counted_at IS NOT NULL"),
+    ("counted eq 9999-12-31T00:00:00Z", "0"),
+    ("counted ne 9999-12-31T00:00:00Z", "1"),
+    ("not (counted lt 9999-12-31T23:59:59Z)", "counted_at IS NULL"),
+    ("counted in (9999-12-31T00:00:00Z,null)", "counted_at IS NULL"),
+    ("due lt 9999-12-31T00:00:00Z", "due IS NOT NULL"),
+    ("due le 9999-12-31T23:59:59Z", "due IS NOT NULL"),
+    ("due ge 9999-12-31T00:00:00Z", "0"),
+    ("due in (9999-12-31T00:00:00Z,2026-03-15T00:00:00Z)", "due = '2026-03-15'"),
     ("due eq 2026-03-15", "due = '2026-03-15'"),
     ("due eq 2026-03-15T00:00:00Z", "due = '2026-03-15'"),
     ("due eq 2026-03-15T10:00:00Z", "0"),
@@ -234,6 +246,9 @@ fn orders(kind: &str, served: &Served) {
         ("counted desc", "counted_at DESC, sku, warehouse"),
         ("due,warehouse desc", "due, warehouse DESC, sku"),
         ("active desc", "active DESC, sku, warehouse"),
+        // By the names of a choice: dead, fast, slow.
+        ("class", "instr('DFS', class), sku, warehouse"),
+        ("class desc,quantity", "instr('DFS', class) DESC, quantity, sku, warehouse"),
         ("length(note) desc", "length(note) DESC, sku, warehouse"),
         ("quantity mod 10,sku", "quantity % 10, sku, warehouse"),
     ] {
@@ -266,6 +281,7 @@ fn pages(kind: &str, served: &Served) {
         ("note desc,price", "note DESC, price, sku, warehouse"),
         ("counted", "counted_at, sku, warehouse"),
         ("price,active desc", "price, active DESC, sku, warehouse"),
+        ("class desc", "instr('DFS', class) DESC, sku, warehouse"),
     ] {
         let expected =
             sql_keys(&database, &format!("WHERE quantity < 200 OR quantity IS NULL ORDER BY {sql} LIMIT 2500"));

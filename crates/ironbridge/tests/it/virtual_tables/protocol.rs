@@ -382,10 +382,90 @@ fn a_batch_of_reads_is_answered_in_one() {
         (&200.into(), &404.into()),
         "{json}"
     );
+    // Blanks that nobody encoded are a part of the address, and what stands behind a `?` is no place.
+    let body = part("GET", "stock?$top=1&$select=sku,quantity&$orderby=quantity desc")
+        + &part("GET", "stock/$count?$filter=active and quantity gt 400")
+        + &part("GET", "items/$count?$filter=name ne 'https://contoso.example/a'")
+        + "--b1--\r\n";
+    let answer = send(&body, "");
+    let counted = |sql: &str| served.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let most = counted("SELECT max(quantity) FROM stock");
+    let active = counted("SELECT count(*) FROM stock WHERE active AND quantity > 400");
+    for part in [format!("\"quantity\":{most}}}"), format!("\r\n\r\n{active}\r\n"), "\r\n\r\n200\r\n".to_owned()] {
+        assert!(answer.body.contains(&part), "{part}: {}", answer.body);
+    }
+    // The link to the next page is an address that can be asked for by itself.
+    let page = r#"{"requests":[{"id":"1","method":"GET","headers":{"prefer":"odata.maxpagesize=2"},"url":"stock?$filter=note eq 'Größe 4'&$select=sku,note"}]}"#;
+    let page = served.send("POST", "/odata/warehouse/$batch", "Content-Type: application/json\r\n", page).body;
+    let page: Json = serde_json::from_str(&page).unwrap();
+    let next = page["responses"][0]["body"]["@odata.nextLink"].as_str().unwrap().split_once(&served.address).unwrap().1;
+    assert_eq!(served.json(next)["value"][0]["note"], "Größe 4", "{next}");
+    let encoded = served.send("GET", "/odata/warehouse/%24metadata", "Accept: application/xml\r\n", "");
+    assert!(encoded.status == 200 && encoded.body.contains("<edmx:Edmx"), "{}", encoded.body);
+    let headers = "Content-Type: multipart/mixed; boundary=b1\r\n";
+    let body = part("GET", "items/$count") + "--b1--\r\n";
+    assert_eq!(served.send("POST", "/odata/warehouse/%24batch", headers, &body).status, 200);
     for bad in ["", "no batch", "--b1\r\n", "--b1\r\nContent-Type: text/plain\r\n\r\nx\r\n--b1--"] {
         assert_eq!(send(bad, "").status, 400, "{bad}");
     }
     assert_eq!(served.send("POST", "/odata/warehouse/$batch", "Content-Type: text/plain\r\n", "x").status, 415);
+}
+
+/// Two fields of which one is called as the key of the row that the other refers to.
+#[test]
+fn no_two_properties_have_one_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE parts (no INT PRIMARY KEY, item INT, item_id TEXT); INSERT INTO parts VALUES (1, 7, 'x'), (2, NULL, 'y');
+        CREATE TABLE items (no INT PRIMARY KEY, name TEXT); INSERT INTO items VALUES (7, 'Item 7');";
+    rusqlite::Connection::open(dir.path().join("parts.db")).unwrap().execute_batch(sql).unwrap();
+    let integration = |name: &str, entity: &str| {
+        format!(
+            "integration: {name}\npattern: virtual\nentity: {entity}\nfrom: shop\nto: dynamics\nowner: it\npurpose: The shop sees its parts.\n"
+        )
+    };
+    let served = Served::with(
+        dir,
+        &[
+            (
+                "entities/all.yaml",
+                "entity: part\nkey: number\nfields: { number: { type: whole_number }, item: { type: reference, entity: item }, item_id: { type: text } }\n---\nentity: item\nkey: number\nfields: { number: { type: whole_number }, name: { type: text } }\n",
+            ),
+            (
+                "systems/shop.yaml",
+                "system: shop\nkind: sqlite\nconnection: { file: parts.db }\nentities:\n  part: { table: parts, read: { number: no, item: item, item_id: item_id } }\n  item: { table: items, read: { number: no, name: name } }\n",
+            ),
+            (
+                "systems/dynamics.yaml",
+                "system: dynamics\nkind: dataverse\nconnection: { url: \"http://127.0.0.1:1\" }\nentities: { part: { virtual_table: new_part, primary_name: item_id }, item: { virtual_table: new_item, primary_name: name } }\n",
+            ),
+            ("integrations/parts.yaml", &integration("parts", "part")),
+            ("integrations/items.yaml", &integration("items", "item")),
+        ],
+    );
+    let json = served.json("/odata/shop/parts?$filter=item_id%20eq%20'x'&$expand=item($select=name)");
+    let row = &json["value"][0];
+    assert_eq!((&row["item_id"], &row["item"]["name"]), (&"x".into(), &"Item 7".into()), "{json}");
+    let guid = row["item_guid"].as_str().unwrap();
+    let found = served.json(&format!("/odata/shop/parts?$filter=item_guid%20eq%20{guid}&$select=number"));
+    assert_eq!(found["value"], serde_json::json!([{ "number": 1 }]));
+    let metadata = served.send("GET", "/odata/shop/$metadata", "", "").body;
+    assert_eq!(metadata.matches("Property Name=\"item_id\"").count(), 1, "{metadata}");
+}
+
+/// A file that another program replaces as a whole, as those do that write what they export beside it and rename it.
+#[test]
+fn a_file_that_was_replaced_is_the_one_that_is_read() {
+    let served = Served::new("", "");
+    let count = || served.send("GET", "/odata/warehouse/items/$count", "", "").body;
+    // Asked twice, so that it is also known to be a short question.
+    assert_eq!((count(), count()), ("200".to_owned(), "200".to_owned()));
+    let (file, other) = (served.dir.path().join("warehouse.db"), served.dir.path().join("other.db"));
+    std::fs::copy(&file, &other).unwrap();
+    rusqlite::Connection::open(&other).unwrap().execute("DELETE FROM items WHERE item_no >= 50", []).unwrap();
+    std::fs::rename(&other, &file).unwrap();
+    assert_eq!(count(), "50");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(served.send("GET", "/odata/warehouse/items/$count", "", "").status, 503);
 }
 
 /// Rows whose key is somebody's address, which nobody asked to be shown: neither the link to the next page nor the reason
@@ -435,4 +515,36 @@ fn a_key_that_is_personal_is_in_no_reason_and_no_link() {
     assert_eq!(answer.status, 502, "{}", answer.body);
     assert!(answer.body.contains("a row of `members` cannot be shown: `name` has 19 characters"), "{}", answer.body);
     assert!(!answer.body.contains("contoso"), "{}", answer.body);
+}
+
+/// What `where:` asks of a column that nobody is shown is in no reason either.
+#[test]
+fn what_a_condition_reads_of_people_is_in_no_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE members (no INT PRIMARY KEY, name TEXT, born TEXT); INSERT INTO members VALUES (1, 'Ann', 'in May');";
+    rusqlite::Connection::open(dir.path().join("people.db")).unwrap().execute_batch(sql).unwrap();
+    let served = Served::with(
+        dir,
+        &[
+            (
+                "entities/member.yaml",
+                "entity: member\nkey: number\nfields: { number: { type: whole_number }, name: { type: text }, born: { type: text, personal: true } }\n",
+            ),
+            (
+                "systems/club.yaml",
+                "system: club\nkind: sqlite\nconnection: { file: people.db }\ntime_zone: UTC\nentities: { member: { table: members, where: '=Value(born) < 2000', read: { number: no, name: name, born: born } } }\n",
+            ),
+            (
+                "systems/dynamics.yaml",
+                "system: dynamics\nkind: dataverse\nconnection: { url: \"http://127.0.0.1:1\" }\nentities: { member: { virtual_table: new_member, primary_name: name } }\n",
+            ),
+            (
+                "integrations/members.yaml",
+                "integration: members\npattern: virtual\nentity: member\nfrom: club\nto: dynamics\nowner: it\npurpose: The club sees its members.\n",
+            ),
+        ],
+    );
+    let answer = served.send("GET", "/odata/club/members", "", "");
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    assert!(answer.body.contains("`where:` of the mapping failed") && !answer.body.contains("May"), "{}", answer.body);
 }

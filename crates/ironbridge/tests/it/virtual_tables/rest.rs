@@ -112,6 +112,21 @@ fn parcels_are_looked_up_by_number_and_by_guid() {
     assert_eq!((&many["@odata.count"], &many["value"][0]["consignment"]), (&30.into(), &"PARCEL0029".into()), "{many}");
     assert_eq!(asked.load(Ordering::Relaxed), 2, "twenty numbers of one request at most");
 
+    // As clients write a list that know no `in`; and each parcel once, however often it is named.
+    asked.store(0, Ordering::Relaxed);
+    let chain =
+        "consignment eq 'PARCEL0001' or (consignment eq 'PARCEL0002' or consignment in ('PARCEL0003','PARCEL0001'))";
+    let found = json(&ask(&[("$filter", chain), ("$count", "true"), ("$orderby", "consignment")]));
+    let ids = found["value"].as_array().unwrap().iter().map(|row| row["trackingid"].as_str().unwrap());
+    assert_eq!((&found["@odata.count"], ids.clone().count()), (&3.into(), 3), "{found}");
+    let chain: Vec<String> = ids.map(|id| format!("trackingid eq {id}")).collect();
+    let chain = format!("{} or {}", chain.join(" or "), chain[0]);
+    assert_eq!(json(&ask(&[("$filter", &chain), ("$count", "true")]))["@odata.count"], 3);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    // Behind each other they would be read as two others.
+    let refused = ask(&[("$filter", "consignment in ('PARCEL0001,PARCEL0002','PARCEL0003')")]);
+    assert!(refused.status == 501 && refused.body.contains("IB0911"), "{}", refused.body);
+
     // A part that the API cannot decide is decided here.
     assert_eq!(
         json(&ask(&[("$filter", "consignment eq 'PARCEL0001' and startswith(status,'lost')")]))["value"]
@@ -274,4 +289,12 @@ fn what_a_question_does_not_name_is_looked_for_in_the_list_or_refused() {
         assert!(status == 501 && body.contains("IB0911"), "{filter}: {status} {body}");
     }
     assert_eq!(ask(&unlisted, "cupboard eq 'A' and number in (3,4)").1, Some(2));
+    // Rows of which each is named by its key, and one of them twice.
+    let ids = whole.json("/odata/workshop/drawers?$top=3&$select=drawerid&$orderby=number");
+    let ids: Vec<String> =
+        ids["value"].as_array().unwrap().iter().map(|row| row["drawerid"].as_str().unwrap().to_owned()).collect();
+    let list = format!("drawerid in ({},{})", ids.join(","), ids[0]);
+    let chain = format!("drawerid eq {0} or drawerid eq {1} or drawerid eq {0}", ids[0], ids[2]);
+    assert_eq!((ask(&unlisted, &list).1, ask(&unlisted, &chain).1), (Some(3), Some(2)));
+    assert_eq!(ask(&unlisted, &format!("({chain}) and number eq 0")).1, Some(1));
 }

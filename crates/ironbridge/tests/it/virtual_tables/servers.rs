@@ -28,7 +28,8 @@ pub fn table(kind: &str, database: &str, keys: &[(&str, &str)]) -> Option<String
     run(kind, database, "", &statements)
 }
 
-fn tables(kind: &str) -> Vec<String> {
+/// The statements that make the tables.
+pub fn tables(kind: &str) -> Vec<String> {
     let stock = STOCK.replace("DATETIME", if kind == "postgres" { "TIMESTAMP" } else { "DATETIME" });
     vec![format!("CREATE TABLE stock ({stock})"), "CREATE TABLE items (item_no INT PRIMARY KEY, name TEXT)".to_owned()]
 }
@@ -40,17 +41,17 @@ pub fn run(kind: &str, database: &str, how: &str, statements: &[String]) -> Opti
     let (address, url) =
         (server.rsplit_once('/').unwrap().0, format!("{}/{database}", server.rsplit_once('/').unwrap().0));
     let create = [format!("DROP DATABASE IF EXISTS {database}"), format!("CREATE DATABASE {database} {how}")];
+    change(kind, if kind == "postgres" { &server } else { address }, &create);
+    change(kind, &url, statements);
+    Some(url)
+}
+
+/// Runs statements in a database that is there.
+pub fn change(kind: &str, url: &str, statements: &[String]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        if kind == "postgres" {
-            run_postgres(&server, &create).await;
-            run_postgres(&url, statements).await;
-        } else {
-            run_mysql(address, &create).await;
-            run_mysql(&url, statements).await;
-        }
+        if kind == "postgres" { run_postgres(url, statements).await } else { run_mysql(url, statements).await }
     });
-    Some(url)
 }
 
 /// The rows of a table, 500 a statement. A literal in quotes is a number, a date or a truth as its column wants it.
