@@ -3,7 +3,8 @@
 //! A due run is a message in the durable queue, with an id made of the integration and the slot: a restart, or a second
 //! look, cannot double it. One integration never runs twice at once; several integrations do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use jiff::Timestamp;
 use record::RetryPolicy;
 use store::approvals::{Approval, Kind, State as Decided};
 use store::audit::Actor;
-use store::queue::{self, Delivery, Message, NewMessage};
+use store::queue::{self, Delivery, LockToken, Message, NewMessage};
 use store::runs::{Run, State, Trigger};
 use store::{Op, OpResult, Refusal, Store, leases};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 use crate::batch::{self, Report, Start};
 use crate::compile::{Systems, compile};
@@ -32,6 +33,12 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// How far ahead of the clock a run may have been: clocks that are put right by a little are no reason to run again.
 const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// How often the lock of a run's message is renewed, which lasts for a minute.
+const HELD_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long a run that could not be recorded to its end waits to begin again: until its lease is over.
+const AGAIN: Duration = Duration::from_secs(15);
 
 /// How long the id of a due run is remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
@@ -153,11 +160,13 @@ pub async fn work(
     store.commit_one(queue::Op::Put { queue: QUEUE.to_owned(), settings }).await?;
     take_back(&project, &store, &holder).await?;
     let started = store.clock().now();
-    let mut running: JoinSet<String> = JoinSet::new();
-    let mut busy: Vec<String> = Vec::new();
+    let mut running: JoinSet<()> = JoinSet::new();
+    // A run that ends in a panic says no name.
+    let mut names: HashMap<task::Id, String> = HashMap::new();
     let mut sent: BTreeMap<String, Timestamp> = BTreeMap::new();
     loop {
         pulse.beat(Part::Schedule);
+        let mut busy: Vec<String> = names.values().cloned().collect();
         send_due(&project, &store, &busy, started, &mut sent).await?;
         for delivery in receive(&store).await? {
             let name = delivery.message.integration.clone().unwrap_or_default();
@@ -167,16 +176,17 @@ pub async fn work(
             }
             busy.push(name.clone());
             let (project, systems, store, holder) = (project.clone(), systems.clone(), store.clone(), holder.clone());
-            running.spawn(async move {
-                run_message(&project, &*systems, &store, &holder, &delivery).await;
-                name
-            });
+            let run = async move { run_message(&project, &*systems, &store, &holder, &delivery).await };
+            names.insert(running.spawn(run).id(), name);
         }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
-            Some(ended) = running.join_next() => match ended {
-                Ok(name) => busy.retain(|other| *other != name),
-                Err(panicked) => tracing::error!("a run ended with a panic: {panicked}"),
+            Some(ended) = running.join_next_with_id() => match ended {
+                Ok((id, ())) => drop(names.remove(&id)),
+                Err(panicked) => {
+                    let name = names.remove(&panicked.id()).unwrap_or_default();
+                    tracing::error!("a run of {name} ended with a panic, and begins again: {panicked}");
+                }
             },
             _ = stop.changed() => break,
         }
@@ -246,7 +256,7 @@ async fn receive(store: &Store) -> Result<Vec<Delivery>, Error> {
 }
 
 /// Runs what a message asks for, and settles it. A failed run is recorded as a run; the schedule and `retry_run` bring
-/// the next one, so the message is done either way.
+/// the next one, so the message is done either way. A run that could not be recorded to its end is not: it begins again.
 async fn run_message(project: &Project, systems: &dyn Systems, store: &Store, holder: &str, delivery: &Delivery) {
     let message = &delivery.message;
     let name = message.integration.as_deref().unwrap_or_default();
@@ -254,15 +264,37 @@ async fn run_message(project: &Project, systems: &dyn Systems, store: &Store, ho
     let slot = body["slot"].as_str().and_then(|slot| slot.parse().ok());
     let trigger = body["trigger"].as_str().and_then(Trigger::of).unwrap_or(Trigger::Schedule);
     let start = Start { trigger, slot, retry_of: None, holder: holder.to_owned() };
-    match run_now(project, systems, store, name, start).await {
+    let ended = tokio::select! {
+        ended = run_now(project, systems, store, name, start) => ended,
+        never = hold(store, delivery.token) => match never {},
+    };
+    match ended {
         Ok(report) => log(name, &report),
         Err(error) => match error.busy() {
             Some((other, _)) => tracing::info!("{name} is run by {other} right now"),
-            None => tracing::error!("{name} could not be run: {error}"),
+            None => {
+                tracing::error!("{name} could not be run, and begins again: {error}");
+                let (queue, token, delay) = (QUEUE.to_owned(), delivery.token, Some(AGAIN));
+                // Where that cannot be written either, its lock ends by itself.
+                if let Err(error) = store.commit_one(queue::Op::Abandon { queue, token, delay }).await {
+                    tracing::warn!("the message of a run of {name} could not be given back: {error}");
+                }
+                return;
+            }
         },
     }
     if let Err(error) = settle(store, delivery).await {
         tracing::warn!("the message of a run of {name} could not be completed: {error}");
+    }
+}
+
+/// Holds on to the message of a run for as long as that goes on: should the process end, the next one begins the run again.
+async fn hold(store: &Store, token: LockToken) -> Infallible {
+    loop {
+        tokio::time::sleep(HELD_AGAIN).await;
+        // A lock that is lost, or cannot be held on to just now, takes nothing from the run.
+        let renew = queue::Op::Renew { queue: QUEUE.to_owned(), token };
+        store.commit_one(renew).await.ok();
     }
 }
 
@@ -326,8 +358,13 @@ fn log(name: &str, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use definition::{LoadOptions, load_files};
+    use jiff::SignedDuration;
+    use record::{BoxFuture, Catalog, Code, Fault, Health, ReadSpec, Sink, Source, System, WriteSpec};
     use store::runs::{Counts, RunId};
+    use store::{Clock, Options};
 
     const PROJECT: &[(&str, &str)] = &[
         ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
@@ -371,7 +408,8 @@ mod tests {
         check_with("", last, now, expected);
     }
 
-    fn check_with(line: &str, last: &BTreeMap<String, Run>, now: &str, expected: Option<(&str, Trigger)>) {
+    /// The project with one more line in the file of its integration.
+    fn project(line: &str) -> Project {
         let files: Vec<(&str, String)> = PROJECT
             .iter()
             .map(|(name, text)| {
@@ -381,7 +419,11 @@ mod tests {
         let kinds: Vec<_> = connectors::registry::kinds().collect();
         let options = LoadOptions { kinds: &kinds, ..LoadOptions::default() };
         let loaded = load_files(files.iter().map(|(name, text)| (*name, text.as_str())), &options);
-        let project = loaded.project.unwrap_or_else(|| panic!("the project has mistakes: {files:?}"));
+        loaded.project.unwrap_or_else(|| panic!("the project has mistakes: {files:?}"))
+    }
+
+    fn check_with(line: &str, last: &BTreeMap<String, Run>, now: &str, expected: Option<(&str, Trigger)>) {
+        let project = project(line);
         let due = due(&project, last, &[], at("10:01:00"), at(now));
         let expected = expected
             .map(|(slot, trigger)| Due { integration: "things".to_owned(), slot: at(slot), trigger })
@@ -428,5 +470,113 @@ mod tests {
         }
         // A run by hand after the slot has done what the slot asked for.
         check(&ran(State::Ok, "10:15:30", None), "10:16:00", None);
+    }
+
+    /// A worker over an empty folder, by a clock that the test moves.
+    struct Bench {
+        store: Store,
+        seconds: Arc<AtomicI64>,
+        _dir: tempfile::TempDir,
+        _stop: watch::Sender<bool>,
+    }
+
+    impl Bench {
+        async fn new(systems: impl Systems + Send + 'static, failpoints: &str) -> Bench {
+            let (dir, seconds) = (tempfile::tempdir().unwrap(), Arc::new(AtomicI64::new(0)));
+            let passed = seconds.clone();
+            let clock = Clock::of(move || at("10:01:00") + SignedDuration::from_secs(passed.load(Ordering::Relaxed)));
+            let store = Store::open(
+                dir.path(),
+                Options { clock, failpoints: failpoints.parse().unwrap(), ..Options::default() },
+            )
+            .unwrap();
+            let (stop, stopped) = watch::channel(false);
+            let (of, systems) = (store.clone(), Arc::new(systems));
+            tokio::spawn(work(Arc::new(project("")), systems, of, "here/1".into(), Pulse::default(), stopped));
+            Bench { store, seconds, _dir: dir, _stop: stop }
+        }
+
+        fn pass(&self, seconds: i64) {
+            self.seconds.fetch_add(seconds, Ordering::Relaxed);
+        }
+
+        async fn until(&self, what: &str, holds: impl Fn(&Store) -> bool) {
+            for _ in 0..100 {
+                if holds(&self.store) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            panic!("{what} did not come");
+        }
+    }
+
+    /// Opens nothing, and panics at the first time.
+    #[derive(Default)]
+    struct Panics(AtomicI64);
+
+    impl Systems for Panics {
+        fn open(&self, name: &str) -> Result<Arc<dyn System>, Fault> {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "a test");
+            Err(Fault::stop(Code("IB0601"), format!("{name} is not there")))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_integration_whose_run_ended_in_a_panic_runs_again() {
+        let bench = Bench::new(Panics::default(), "").await;
+        tokio::time::sleep(TICK * 3).await;
+        run_soon(&bench.store, "things", &Actor::new("ann", "a test")).await.unwrap();
+        bench.until("a run", |store| store.last_run("things").unwrap().is_some()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_that_could_not_be_recorded_begins_again() {
+        // The queue, what an earlier self held, the message, its delivery; the beginning of the run.
+        let bench = Bench::new(Panics(AtomicI64::new(1)), "commit.before@5=error").await;
+        tokio::time::sleep(TICK * 3).await;
+        assert_eq!(bench.store.last_run("things").unwrap(), None);
+        bench.pass(AGAIN.as_secs() as i64 + 1);
+        bench.until("a run", |store| store.last_run("things").unwrap().is_some()).await;
+    }
+
+    /// Whose catalogue never comes.
+    struct Hangs;
+
+    impl Systems for Hangs {
+        fn open(&self, _: &str) -> Result<Arc<dyn System>, Fault> {
+            Ok(Arc::new(Hangs))
+        }
+    }
+
+    impl System for Hangs {
+        fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn catalog<'a>(&'a self, _: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn source(&self, _: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
+            unreachable!("no run comes so far")
+        }
+
+        fn sink(&self, _: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
+            unreachable!("no run comes so far")
+        }
+    }
+
+    /// A process that ends after an hour of a run leaves its message to the next one.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_message_of_a_long_run_stays_in_its_hands() {
+        let bench = Bench::new(Hangs, "").await;
+        let locked = |store: &Store| store.queue_counts(QUEUE).unwrap().is_some_and(|counts| counts.locked == 1);
+        bench.until("a run", locked).await;
+        for _ in 0..2 {
+            bench.pass(40);
+            tokio::time::sleep(HELD_AGAIN + TICK * 2).await;
+            assert!(locked(&bench.store), "its lock lasts for a minute, and is renewed");
+        }
     }
 }
