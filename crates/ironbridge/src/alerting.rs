@@ -23,7 +23,7 @@ pub struct ThisMachine {
 
 impl ThisMachine {
     pub fn new(project: Arc<Project>) -> ThisMachine {
-        let state = project.dir.join(wiring::STATE_DIR);
+        let state = wiring::state_dir(&project.dir, wiring::environment(&project));
         ThisMachine { project, state }
     }
 }

@@ -9,8 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use store::runs::Run;
 use store::{Options, Store};
 
-use crate::wiring::STATE_DIR;
-
 /// So far back the history is looked at.
 const DAYS: i64 = 14;
 /// So many runs of one integration tell enough.
@@ -18,8 +16,7 @@ const RUNS_MAX: usize = 1_000;
 const DAY_SECONDS: i64 = 86_400;
 
 /// Nothing where the project never ran here, or its state cannot be read: then the rules that need it are silent.
-pub fn measured(dir: &Path) -> Measured {
-    let state = dir.join(STATE_DIR);
+pub fn measured(state: &Path) -> Measured {
     if !state.is_dir() {
         return Measured::default();
     }

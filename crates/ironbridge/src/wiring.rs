@@ -77,7 +77,7 @@ pub fn load_with(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catal
 /// A hub that starts again at night asks neither: it is not stopped by a date, or by a source that became slow.
 pub fn load_measured(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
     let (kinds, secrets) = (kinds(), MachineSecrets { dir: dir.to_owned() });
-    let measured = crate::measured::measured(dir);
+    let measured = crate::measured::measured(&state_dir(dir, env));
     let options = LoadOptions {
         environment: env,
         kinds: &kinds,
@@ -163,7 +163,21 @@ fn open_store_with(project: &Project, timers: bool) -> Result<Store, Failure> {
         None => store::Clock::system(),
     };
     let options = store::Options { failpoints, clock, timers, ..store::Options::default() };
-    Ok(Store::open(project.dir.join(STATE_DIR), options)?)
+    Ok(Store::open(state_dir(&project.dir, environment(project)), options)?)
+}
+
+/// Where the state of a project is. An environment has its own: what was done in one was not done in another.
+pub fn state_dir(dir: &Path, environment: Option<&str>) -> PathBuf {
+    let state = dir.join(STATE_DIR);
+    match environment {
+        Some(name) => state.join("environments").join(name),
+        None => state,
+    }
+}
+
+/// The environment that `--env` chose.
+pub fn environment(project: &Project) -> Option<&str> {
+    project.environment.as_ref().map(|environment| environment.name.as_str())
 }
 
 /// The integration with this name, or what there is instead.

@@ -234,7 +234,7 @@ const GROUP: Table = Table {
 
 pub(crate) const ENVIRONMENT: Table = Table {
     name: "an environment",
-    doc: "What is different in one environment: laid over the definitions, key by key.",
+    doc: "What is different in one environment: laid over the definitions, key by key. Each has a state of its own.",
     parts: &[&[
         Field::new("protected", YES_NO, "Writes only from `up`, or after somebody typed the name of the hub.", "true")
             .default("false"),

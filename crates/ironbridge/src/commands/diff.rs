@@ -59,7 +59,7 @@ type Counts = Box<dyn Fn(&str, &str) -> Option<u64>>;
 /// How many rows were written, where the project of the command line or the new version has run here.
 fn counts(cli: &Cli, new: &Project) -> Counts {
     let dirs = [new.dir.clone(), cli.project.clone()];
-    let state = dirs.iter().map(|dir| dir.join(wiring::STATE_DIR)).find(|state| state.is_dir());
+    let state = dirs.iter().map(|dir| wiring::state_dir(dir, cli.env.as_deref())).find(|state| state.is_dir());
     let Some(store) = state.and_then(|state| store::Store::open(state, store::Options::default()).ok()) else {
         return Box::new(|_, _| None);
     };
