@@ -176,6 +176,10 @@ impl WriteMapping {
         if content::same(wanted, now, self.keeps) {
             return true;
         }
+        // A column without a zone is read by the zone of its system.
+        if let (Value::LocalDateTime(_), Value::Instant(at), Some(zone)) = (wanted, now, &self.zone) {
+            return content::same(wanted, &Value::LocalDateTime(zone.to_datetime(*at)), self.keeps);
+        }
         // It names its row by other columns than we do.
         let (Value::Reference(wanted), Value::Reference(now)) = (wanted, now) else { return false };
         wanted.of == now.of
