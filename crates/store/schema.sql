@@ -40,7 +40,7 @@ CREATE TABLE ledger_scope (
   entity    TEXT NOT NULL,
   written   INTEGER NOT NULL DEFAULT 0,
   rejected  INTEGER NOT NULL DEFAULT 0,
-  waiting   INTEGER NOT NULL DEFAULT 0, deactivated INTEGER NOT NULL DEFAULT 0,
+  waiting   INTEGER NOT NULL DEFAULT 0, deactivated INTEGER NOT NULL DEFAULT 0, place TEXT,
   UNIQUE (system, entity)
 );
 CREATE TABLE ledger (
@@ -172,7 +172,7 @@ CREATE TABLE outage (
 CREATE TABLE agreement_scope (
   id           INTEGER PRIMARY KEY,
   integration  TEXT NOT NULL,
-  entity       TEXT NOT NULL,
+  entity       TEXT NOT NULL, place TEXT,
   UNIQUE (integration, entity)
 );
 CREATE TABLE agreement (

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::impact;
-use crate::model::{Direction, Flow, Integration, Pattern, Project, Step, StepKind};
+use crate::model::{Direction, Flow, Integration, Pattern, Project, Step, StepKind, WHAT_IS_READ};
 use crate::rules::number;
 use crate::show::show;
 
@@ -191,10 +191,10 @@ fn means(project: &Project, name: &str, path: &str, written: Written<'_>) -> (Ef
         );
         return (Effect::Rewrites, words);
     }
-    if !moved.is_empty() && (is("table") || is("query") || is("alternate_key") || path == "kind") {
+    if !moved.is_empty() && (WHAT_IS_READ.into_iter().any(is) || is("alternate_key") || is("columns")) {
         return (Effect::FullRead, format!("other rows, or other keys: {} reads everything once{}", by(), all_rows()));
     }
-    if path == "kind" || path.starts_with("connection") {
+    if path == "kind" || path == "time_zone" || path.starts_with("connection") {
         let used: Vec<&Integration> =
             project.integrations.iter().filter(|integration| integration.systems().contains(&name)).collect();
         let batches: Vec<String> = used
@@ -202,14 +202,20 @@ fn means(project: &Project, name: &str, path: &str, written: Written<'_>) -> (Ef
             .filter(|integration| matches!(integration.pattern, Pattern::Batch(_)))
             .map(|integration| format!("`{}`{}", integration.name, rows(integration, None, written)))
             .collect();
-        if path == "kind" && !batches.is_empty() {
+        let what = match path {
+            "kind" => Some("another kind of system"),
+            "time_zone" => Some("its times are other moments"),
+            _ => None,
+        };
+        if let Some(what) = what.filter(|_| !batches.is_empty()) {
+            let by = batches.join(", ");
             return (
                 Effect::FullRead,
-                format!(
-                    "another kind of system: everything is read once by {}, and written where it differs",
-                    batches.join(", ")
-                ),
+                format!("{what}: everything is read once by {by}, and written where it differs"),
             );
+        }
+        if path == "time_zone" {
+            return safe();
         }
         return (Effect::Look, "another address: check that it holds the same rows".to_owned());
     }

@@ -261,6 +261,11 @@ pub struct SystemEntity {
     pub options: Options,
 }
 
+/// The options of an entity that say which rows a source gives, and what is understood by their values. Where one of them
+/// is another, a position in the source means nothing any more.
+pub const WHAT_IS_READ: [&str; 10] =
+    ["table", "query", "list", "only", "file", "contains", "sheet", "rows", "format", "dst"];
+
 /// What `--env` chose.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Environment {

@@ -12,12 +12,12 @@ mod remove;
 pub(crate) mod wait;
 mod write;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use definition::Drift;
-use record::{Fault, Moment, Reader, RetryPolicy, System};
+use record::{Fault, Key, Moment, Reader, RetryPolicy, System};
 use store::approvals::ApprovalId;
 use store::leases::Lease;
 use store::ledger::{Entry, State as Settled};
@@ -31,10 +31,11 @@ use crate::gone::{self, Gone, Limits, Seen};
 use crate::known::Known;
 use crate::outage::with_retries;
 use crate::pair::Pair;
+use crate::place;
 use crate::plan::Proofs;
 use crate::reject::Rejected;
 use crate::retyped;
-use crate::sort::Keyed;
+use crate::sort::{Candidate, Keyed};
 use crate::two_way;
 use crate::watch::Watch;
 use crate::window::Window;
@@ -50,6 +51,8 @@ pub struct Job {
     /// Entities that go both ways; then there are no pairs.
     pub(crate) two_way: Vec<two_way::Joint>,
     pub stop_after: StopAfter,
+    /// Rows that wait for a parent at most; beyond it they become dead letters at once, and come back once it is there.
+    pub waiting_max: usize,
     /// How often the destination is compared with what was written, and what becomes of what differs.
     pub compare_live: Option<Duration>,
     pub drift: Drift,
@@ -266,15 +269,16 @@ pub(crate) fn start(
     compare: bool,
     waits: u64,
 ) -> Result<(Option<String>, Option<String>), store::Error> {
-    let fingerprint = format!("{:016x}", pair.fingerprint());
     Ok(match store.cursor(&job.integration, &pair.entity.name)? {
         _ if compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
         _ if pair.reads_all => (None, None),
         None => (None, None),
-        Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
-        // They wait for a row that they point to, or were on their way when an earlier run was cut off.
-        Some(_) if waits > 0 => (None, Some(format!("rows of it are not settled yet: {waits}"))),
-        Some(cursor) => (Some(cursor.position), None),
+        Some(cursor) => match pair.route().left(&cursor.fingerprint) {
+            Some(why) => (None, Some(why.to_owned())),
+            // They wait for a row that they point to, or were on their way when an earlier run was cut off.
+            None if waits > 0 => (None, Some(format!("rows of it are not settled yet: {waits}"))),
+            None => (Some(cursor.position), None),
+        },
     })
 }
 
@@ -346,9 +350,24 @@ struct Chunk {
     rejected: Vec<Rejected>,
     /// Rows that wait for others, with what a dead letter of theirs says from now on.
     waits: Vec<Rejected>,
+    /// Rows that are refused again, as they were.
+    refused: Vec<Rejected>,
     /// Keys that the ledger forgets.
     removed: Vec<record::Key>,
     position: Option<String>,
+}
+
+impl Chunk {
+    /// The destination refuses a row. One that it has refused before, just as it is, is a dead letter already.
+    fn refuse(&mut self, pair: &Pair, row: &Candidate, rejected: Rejected) {
+        if row.refused {
+            self.counts.skipped += 1;
+            self.entries.extend(rejected.entry(pair));
+            self.refused.push(rejected);
+        } else {
+            self.rejected.push(rejected);
+        }
+    }
 }
 
 impl Run<'_> {
@@ -358,6 +377,9 @@ impl Run<'_> {
         match consent::agree(self.store, self.job, self.watch).await? {
             Agreed::Go(guard) => self.guard = guard,
             other => return Ok(Some(other)),
+        }
+        for pair in &self.job.pairs {
+            place::note(self.store, pair, Some(self.lease.fence())).await?;
         }
         self.pairs().await?;
         Ok(None)
@@ -441,26 +463,24 @@ impl Run<'_> {
         let mut ops: Vec<Op> = vec![self.lease.fence(), runs::Op::Progress { run: self.id, more: chunk.counts }.into()];
         ops.extend(notes::of(&self.job.integration, pair, self.id, &chunk));
         let mut codes: Vec<String> = Vec::new();
+        if !chunk.rejected.is_empty() {
+            // Of two rows of one key, one may be written and the other not.
+            let rejected: HashSet<&Key> = chunk.rejected.iter().map(|rejected| &rejected.key).collect();
+            chunk.written.retain(|key| !rejected.contains(key));
+        }
         for rejected in chunk.rejected {
             codes.push(rejected.faults.first().map(|f| f.code.to_string()).unwrap_or_default());
-            if let Some(standing) = rejected.standing {
-                chunk.entries.push(Entry {
-                    key: rejected.key.clone(),
-                    source_hash: rejected.source_hash,
-                    content_hash: standing,
-                    mapping: pair.fingerprint(),
-                    state: Settled::Rejected,
-                    generation: self.id.0 as u64,
-                    remote_id: rejected.remote_id.clone(),
-                    version: None,
-                });
-            }
+            chunk.entries.extend(rejected.entry(pair));
             let letter = rejected.into_dead_letter(&self.job.integration, pair, self.id);
             ops.push(dead_letters::Op::Reject(Box::new(letter)).into());
         }
         for waits in chunk.waits {
             let letter = waits.into_dead_letter(&self.job.integration, pair, self.id);
             ops.push(dead_letters::Op::Waits(Box::new(letter)).into());
+        }
+        for refused in chunk.refused {
+            let letter = refused.into_dead_letter(&self.job.integration, pair, self.id);
+            ops.push(dead_letters::Op::Refused(Box::new(letter)).into());
         }
         // A row that waits keeps the run in which it began to.
         for entry in chunk.entries.iter_mut().filter(|entry| entry.state != Settled::Waiting) {
@@ -480,7 +500,7 @@ impl Run<'_> {
             );
         }
         if let Some(position) = chunk.position {
-            let fingerprint = format!("{:016x}", pair.fingerprint());
+            let fingerprint = pair.route().to_string();
             ops.push(cursors::Op::Set { integration, stream: entity, position, fingerprint }.into());
         }
         self.handed_in().await?;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use definition::{ApproveRun, Batch, Deletes, Direction, Integration, Pattern, Project, SystemEntity};
+use definition::{ApproveRun, Batch, Deletes, Direction, Integration, Pattern, Project, SystemEntity, WHAT_IS_READ};
 use mapping::{Columns, Entities, Problem, ReadMapping, ReadPlan, WriteMapping, WritePlan};
 use record::catalog::Table;
-use record::{Fault, ReadSpec, RetryPolicy, System, WriteLines, WriteSpec};
+use record::hash::RowHasher;
+use record::{Fault, ReadSpec, RetryPolicy, System, ValueRef, WriteLines, WriteSpec};
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Job, StopAfter};
@@ -23,6 +24,9 @@ use crate::watch::Log;
 
 /// Rows that a source hands out at a time.
 pub(crate) const ROWS_PER_BATCH: usize = 5_000;
+
+/// Rows that wait for a parent in one run.
+const WAITING_MAX: usize = 50_000;
 
 /// The systems of a project, opened when they are needed.
 pub trait Systems: Sync {
@@ -74,6 +78,7 @@ pub async fn compile(
             pairs: Vec::new(),
             two_way,
             stop_after,
+            waiting_max: WAITING_MAX,
             limits,
             compare_live: batch.compare_live,
             drift: batch.drift,
@@ -114,6 +119,7 @@ pub async fn compile(
         pairs,
         two_way: Vec::new(),
         stop_after,
+        waiting_max: WAITING_MAX,
         limits,
         compare_live: batch.compare_live,
         drift: batch.drift,
@@ -318,6 +324,8 @@ pub(crate) async fn pair(
         source_by_key: source.key_columns(entity).is_some(),
         gone,
         reads_all,
+        origin: origin(from.defined, source),
+        place: place(to.defined, target),
     };
     if gone != Gone::Ignore && !pair.write.is_keyed_by_key() {
         return Err(gone::cannot_remove(&pair));
@@ -325,6 +333,23 @@ pub(crate) async fn pair(
     let primary = source_table.as_ref().and_then(|table| table.keys.iter().find(|key| key.primary));
     let primary = primary.map(|key| key.columns.clone()).unwrap_or_default();
     Ok(Compiled { pair, reads, primary })
+}
+
+/// A one-way name of what is read of an entity beside its mapping.
+fn origin(from: &definition::System, held: &SystemEntity) -> u64 {
+    let options = WHAT_IS_READ.map(|name| held.options.get(name));
+    let text = format!("{} {} {:?} {:?} {options:?}", from.name, from.kind.name, zone(from), held.columns);
+    RowHasher::default().hash([ValueRef::Text(&text)]) as u64
+}
+
+/// Where a system has the rows of an entity, and by whose clocks.
+fn place(to: &definition::System, held: &SystemEntity) -> String {
+    let table = held.table.as_deref().or(held.options.text("file")).unwrap_or_default();
+    format!("{} {table} by {} {}", to.kind.name, held.alternate_key.join(", "), zone(to).unwrap_or_default())
+}
+
+fn zone(system: &definition::System) -> Option<&str> {
+    system.time_zone.as_ref()?.iana_name()
 }
 
 /// What writes a part of an entity into a system: its key, and the rules that are wanted.

@@ -31,6 +31,7 @@ pub mod operations;
 mod outage;
 pub mod pair;
 pub mod patience;
+mod place;
 pub mod plan;
 pub mod pulse;
 mod reject;

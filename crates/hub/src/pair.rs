@@ -1,10 +1,12 @@
 //! One entity on its way from one system to another.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mapping::{ReadMapping, WriteMapping};
-use record::{Entity, Sink, Source};
+use record::hash::RowHasher;
+use record::{Entity, Sink, Source, ValueRef};
 
 use crate::gone::Gone;
 use crate::lines::LineSource;
@@ -35,11 +37,49 @@ pub struct Pair {
     pub gone: Gone,
     /// The source only ever tells what is there: what is gone is found by reading everything.
     pub reads_all: bool,
+    /// Which rows of the source are read, and how they are understood, beside the mapping.
+    pub origin: u64,
+    /// Where in its system the destination has its rows, in words: the ledger is about these.
+    pub place: String,
 }
 
 impl Pair {
     /// Changes when either mapping does.
     pub fn fingerprint(&self) -> u64 {
         self.read.fingerprint() ^ self.write.fingerprint().rotate_left(32)
+    }
+
+    /// What a position belongs to: the mapping, what is read, and where it goes.
+    pub fn route(&self) -> Route {
+        let to = format!("{} {}", self.to, self.place);
+        Route {
+            mapping: self.fingerprint(),
+            way: RowHasher::default().hash([ValueRef::Text(&to)]) as u64 ^ self.origin,
+        }
+    }
+}
+
+/// What a position was reached by. *Shape*: as text, two numbers of 16 digits with a dash between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    pub mapping: u64,
+    pub way: u64,
+}
+
+impl Route {
+    /// Why a position that was reached by another route is none to go on from. Earlier versions noted the mapping alone.
+    pub fn left(self, noted: &str) -> Option<&'static str> {
+        let (mapping, way) = noted.split_once('-').map_or((noted, None), |(mapping, way)| (mapping, Some(way)));
+        if mapping != format!("{:016x}", self.mapping) {
+            return Some("the mapping has changed");
+        }
+        let same = way.is_none_or(|way| way == format!("{:016x}", self.way));
+        (!same).then_some("what is read, or where it goes, is not what it was")
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:016x}", self.mapping, self.way)
     }
 }

@@ -143,6 +143,7 @@ pub async fn plan(
         plan: Plan::default(),
         compare: batch::compares(store, job)?,
         moment: None,
+        moved: false,
         waiting: Vec::new(),
         made: HashSet::new(),
         renumbered: HashSet::new(),
@@ -166,6 +167,8 @@ struct Planner<'a> {
     compare: bool,
     /// What all entities are read at, where the source can hold on to a moment.
     moment: Option<Arc<Moment>>,
+    /// The rows of the destination are not where the ledger knows them: a run would not take it at its word.
+    moved: bool,
     waiting: Vec<waiting::Waiting>,
     /// The rows that would be there that are not there now: by table, and the key as the destination compares it.
     made: HashSet<(Arc<str>, Key)>,

@@ -4,6 +4,7 @@ use mapping::Explained;
 use record::{Fault, Key, Row, Value};
 use serde_json::json;
 use store::dead_letters::Rejection;
+use store::ledger::{Entry, State};
 use store::queue::Problem;
 use store::runs::RunId;
 
@@ -56,6 +57,20 @@ pub(crate) fn keyless(source_hash: u128) -> Key {
 }
 
 impl Rejected {
+    /// What the ledger has of it from now on; nothing where it keeps what it has.
+    pub fn entry(&self, pair: &Pair) -> Option<Entry> {
+        Some(Entry {
+            key: self.key.clone(),
+            source_hash: self.source_hash,
+            content_hash: self.standing?,
+            mapping: pair.fingerprint(),
+            state: State::Rejected,
+            generation: 0,
+            remote_id: self.remote_id.clone(),
+            version: None,
+        })
+    }
+
     pub fn into_dead_letter(self, integration: &str, pair: &Pair, run: RunId) -> Rejection {
         Rejection {
             integration: integration.to_owned(),

@@ -54,6 +54,8 @@ pub(crate) struct Candidate {
     pub settled: bool,
     /// The ledger has never heard of it.
     pub new: bool,
+    /// It was refused before, just as it is.
+    pub refused: bool,
     /// The run may write it: its plan was looked at, and this row was as planned when it was first tried.
     pub allowed: bool,
 }
@@ -109,10 +111,27 @@ pub(crate) fn keys(pair: &Pair, page: &Page, known: &mut Known) -> Result<Keyed,
     for (as_written, key) in keyed.as_written.iter_mut().zip(&keyed.keys) {
         *as_written &= keyed.twice.is_empty() || !keyed.twice.contains_key(key);
     }
+    if !keyed.twice.is_empty() {
+        keyed.refuse_together(pair.sink.key_rules());
+    }
     Ok(keyed)
 }
 
 impl Keyed {
+    /// Rows that share a key have one hash, that of all of them: they are refused for each other.
+    fn refuse_together(&mut self, rules: KeyRules) {
+        let (mut hasher, mut all) = (KeyHasher::default(), HashMap::<u128, u128, ByHash>::default());
+        let keys: Vec<Option<u128>> =
+            self.keys.iter().map(|key| self.twice.contains_key(key).then(|| hasher.hash(key, rules))).collect();
+        for (key, hash) in keys.iter().zip(&self.hashes) {
+            let of_all = key.map(|key| all.entry(key).or_default());
+            of_all.into_iter().for_each(|sum| *sum = sum.wrapping_add(*hash));
+        }
+        for (key, hash) in keys.iter().zip(&mut self.hashes) {
+            *hash = key.map_or(*hash, |key| all[&key]);
+        }
+    }
+
     /// The keys that the ledger is to be asked for.
     pub fn asked(&self) -> impl Iterator<Item = &Key> {
         let rows = self.keys.iter().zip(&self.as_written).filter(|(_, as_written)| !**as_written).map(|(key, _)| key);
@@ -121,13 +140,14 @@ impl Keyed {
 }
 
 /// Sorts a page. `ledger` answers for each key that is [asked](Keyed::asked) for, in their order; with `compare` it is
-/// not taken at its word.
+/// not taken at its word. `met` are the rows that the read has met as they were written.
 pub(crate) fn sort(
     pair: &Pair,
     page: &Page,
     keyed: &Keyed,
     ledger: &mut dyn Iterator<Item = Option<Entry>>,
     twins: &mut Twins,
+    met: &Known,
     compare: bool,
 ) -> Sorted {
     let mut sorted = Sorted::default();
@@ -148,7 +168,7 @@ pub(crate) fn sort(
         }
         // The same row by the same mapping has the same faults: it is a dead letter already, and stays one.
         let known = seen.is_some_and(|e| e.state == State::Rejected);
-        let mut reject = |faults: Vec<Fault>| {
+        let mut reject = |faults: Vec<Fault>, standing: Option<u128>| {
             if known {
                 sorted.skipped += 1;
                 return;
@@ -163,11 +183,12 @@ pub(crate) fn sort(
                 fields,
                 remote_id: entry.as_ref().and_then(|e| e.remote_id.clone()),
                 parents: Vec::new(),
-                standing: Some(standing(entry.as_ref())),
+                standing,
             });
         };
+        let stands = Some(standing(entry.as_ref()));
         if let Some(other) = keyed.twice.get(key) {
-            reject(vec![key_twice(pair, key, other)]);
+            reject(vec![key_twice(pair, key, other)], stands);
             continue;
         }
         let record = match pair.read.apply(row, &keyed.binding) {
@@ -178,14 +199,14 @@ pub(crate) fn sort(
                 continue;
             }
             Err(rejected) => {
-                reject(rejected.faults);
+                reject(rejected.faults, stands);
                 continue;
             }
         };
         let wanted = match pair.write.apply(&record) {
             Ok(wanted) => wanted,
             Err(faults) => {
-                reject(faults);
+                reject(faults, stands);
                 continue;
             }
         };
@@ -196,11 +217,21 @@ pub(crate) fn sort(
             sorted.refreshed.push(Entry { source_hash, mapping: fingerprint, ..entry.clone() });
             continue;
         }
-        if entry.is_none()
-            && let Some(other) = twins.meet(key, rules)
-        {
-            reject(vec![key_twice(pair, key, &other)]);
+        // Another row of this key was met before, and stays as it is: it is written, or on its way.
+        if entry.as_ref().is_some_and(|e| e.state == State::Written && met.has_met(e.source_hash)) {
+            reject(vec![key_twice(pair, key, key)], None);
             continue;
+        }
+        match twins.meet(key, source_hash, rules) {
+            Some(other) if other == *key => {
+                reject(vec![key_twice(pair, key, key)], None);
+                continue;
+            }
+            Some(other) if entry.is_none() => {
+                reject(vec![key_twice(pair, key, &other)], stands);
+                continue;
+            }
+            _ => {}
         }
         sorted.candidates.push(Candidate {
             key: key.clone(),
@@ -211,6 +242,7 @@ pub(crate) fn sort(
             record,
             settled: settled.is_some(),
             new: entry.is_none(),
+            refused: known,
             allowed: false,
             waits_since: entry.as_ref().filter(|e| e.state == State::Waiting).map(|e| e.generation),
             made: false,

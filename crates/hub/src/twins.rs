@@ -1,17 +1,19 @@
-//! Rows of one run that are one row to the destination: their keys differ only in what it does not look at, such as
-//! capitals.
+//! Rows of one read that are one row to the destination: they have one key, or keys that differ only in what it does not
+//! look at, such as capitals.
 //!
-//! Every new row of a run is remembered until the read has ended, so a first load of a million of them is what decides the
-//! memory of a run. The keys lie one after another, and a table of places of eight bytes finds them.
+//! Every row that is not as it was written is remembered until the read has ended, so a first load of a million of them is
+//! what decides the memory of a run. The keys lie one after another, and a table of places of eight bytes finds them.
 
 use record::{Key, KeyHasher, KeyRules};
 
 use crate::slots;
 
-/// Keys of a run that were not in the ledger.
+/// Keys of rows that a read has met, and that were not as they were written.
 #[derive(Default)]
 pub(crate) struct Twins {
-    /// For each key its length in four bytes, and its bytes.
+    /// Each row comes once: one of the same key is another row. A read of changes may give one twice, as it was and as it is.
+    once: bool,
+    /// For each key four bytes of its row's hash, its length in four bytes, and its bytes.
     keys: Vec<u8>,
     count: usize,
     /// Open addressing by the hash, at most two thirds full: 24 bits of the hash above a place in `keys`, counted from one.
@@ -22,15 +24,22 @@ pub(crate) struct Twins {
 
 const SLOTS_MIN: usize = 1 << 10;
 const PLACE_BITS: u32 = 40;
+const ROW_BYTES: usize = size_of::<u32>();
 const LENGTH_BYTES: usize = size_of::<u32>();
 
 impl Twins {
-    /// Remembers a key; answers with an earlier one of another spelling.
-    pub fn meet(&mut self, key: &Key, rules: KeyRules) -> Option<Key> {
+    /// `once`: each row comes once.
+    pub fn new(once: bool) -> Twins {
+        Twins { once, ..Twins::default() }
+    }
+
+    /// Remembers the key of a row; answers with that of an earlier row that is another one.
+    pub fn meet(&mut self, key: &Key, row: u128, rules: KeyRules) -> Option<Key> {
         // Who looks at everything knows no other spelling.
-        if rules == KeyRules::default() {
+        if !self.once && rules == KeyRules::default() {
             return None;
         }
+        let row = row as u32;
         if (self.count + 1) * 3 > self.slots.len() * 2 {
             self.grow(rules);
         }
@@ -38,9 +47,10 @@ impl Twins {
         let mut slot = slots::first(hash, self.slots.len());
         while self.slots[slot] != 0 {
             if self.slots[slot] >> PLACE_BITS == tag(hash) {
-                let met = self.at(place(self.slots[slot]));
+                let at = place(self.slots[slot]);
+                let met = self.at(at);
                 if self.hasher.hash(&met, rules) == hash {
-                    return (met != *key).then_some(met);
+                    return (met != *key || self.once && self.row(at) != row).then_some(met);
                 }
             }
             slot = slots::after(slot, self.slots.len());
@@ -48,6 +58,7 @@ impl Twins {
         self.slots[slot] = tag(hash) << PLACE_BITS | (self.keys.len() as u64 + 1);
         let bytes = key.as_bytes();
         let length = u32::try_from(bytes.len()).expect("a key is far shorter than 4 GB");
+        self.keys.extend(row.to_le_bytes());
         self.keys.extend(length.to_le_bytes());
         self.keys.extend(bytes);
         self.count += 1;
@@ -67,17 +78,22 @@ impl Twins {
                 slot = slots::after(slot, self.slots.len());
             }
             self.slots[slot] = tag(hash) << PLACE_BITS | (begin as u64 + 1);
-            begin += LENGTH_BYTES + self.length(begin);
+            begin += ROW_BYTES + LENGTH_BYTES + self.length(begin);
         }
     }
 
+    fn row(&self, begin: usize) -> u32 {
+        let bytes = self.keys[begin..begin + ROW_BYTES].try_into().expect("a part of a hash has four bytes");
+        u32::from_le_bytes(bytes)
+    }
+
     fn length(&self, begin: usize) -> usize {
-        let bytes = self.keys[begin..begin + LENGTH_BYTES].try_into().expect("a length has four bytes");
+        let bytes = self.keys[begin + ROW_BYTES..][..LENGTH_BYTES].try_into().expect("a length has four bytes");
         u32::from_le_bytes(bytes) as usize
     }
 
     fn at(&self, begin: usize) -> Key {
-        let bytes = &self.keys[begin + LENGTH_BYTES..][..self.length(begin)];
+        let bytes = &self.keys[begin + ROW_BYTES + LENGTH_BYTES..][..self.length(begin)];
         Key::from_bytes(bytes).expect("it was a key before it was put here")
     }
 }
@@ -100,35 +116,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_spelling_is_met_and_the_same_one_is_not() {
+    fn another_row_is_met_and_the_same_one_is_not() {
         let rules = KeyRules { ignore_case: true, ignore_trailing_spaces: true };
-        let (mut twins, mut model) = (Twins::default(), HashMap::new());
+        let (mut twins, mut model) = (Twins::new(true), HashMap::new());
         let key = |text: &str| Key::of(&[Value::text(text)]).unwrap();
-        let mut spellings = 0;
+        let (mut spellings, mut rows) = (0, 0);
         for n in 0..20_000_u32 {
-            // Every seventh number comes again later, now and then in other letters, with a space, or as it was.
+            // Every seventh number comes again later, now and then in other letters, with a space, or as it was; the row
+            // with it, or another one.
             let number = if n % 7 == 0 { n / 2 } else { n };
+            let row = u128::from(number) << 40 | u128::from(n % 49 == 0);
             let text = match n % 3 {
                 0 => format!("äb-{number}"),
                 1 => format!("ÄB-{number}"),
                 _ => format!("äb-{number} "),
             };
             let one = key(&text);
-            let first = model.entry(one.folded(rules)).or_insert_with(|| one.clone());
-            let expected = (*first != one).then(|| first.clone());
-            spellings += usize::from(expected.is_some());
-            assert_eq!(twins.meet(&one, rules), expected, "{text}");
+            let (first, its) = model.entry(one.folded(rules)).or_insert_with(|| (one.clone(), row as u32));
+            let expected = (*first != one || *its != row as u32).then(|| first.clone());
+            spellings += usize::from(*first != one);
+            rows += usize::from(*first == one && expected.is_some());
+            assert_eq!(twins.meet(&one, row, rules), expected, "{text}");
         }
-        assert!(spellings > 500 && twins.count == model.len(), "{spellings}, {} keys", twins.count);
+        assert!(spellings > 500 && rows > 10 && twins.count == model.len(), "{spellings}, {rows}, {}", twins.count);
         assert!(twins.slots.len() > SLOTS_MIN);
     }
 
     #[test]
-    fn who_looks_at_everything_needs_no_memory() {
-        let mut twins = Twins::default();
-        for text in ["A", "a", "a "] {
-            assert_eq!(twins.meet(&Key::of(&[Value::text(text)]).unwrap(), KeyRules::default()), None);
-        }
-        assert!(twins.keys.is_empty() && twins.slots.is_empty());
+    fn a_read_of_changes_may_give_a_row_twice() {
+        let key = |text: &str| Key::of(&[Value::text(text)]).unwrap();
+        let (rules, mut twins) = (KeyRules { ignore_case: true, ..KeyRules::default() }, Twins::new(false));
+        let mut met = |text: &str, row| twins.meet(&key(text), row, rules);
+        assert_eq!([met("A", 1), met("A", 2), met("a", 3)], [None, None, Some(key("A"))]);
+        let mut nothing = Twins::new(false);
+        assert_eq!([1, 2].map(|row| nothing.meet(&key("A"), row, KeyRules::default())), [None, None]);
+        assert!(nothing.keys.is_empty() && nothing.slots.is_empty());
     }
 }

@@ -27,7 +27,8 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use mapping::{ReadMapping, WriteMapping};
-use record::{Entity, KeyRules, Sink};
+use record::hash::RowHasher;
+use record::{Entity, KeyRules, Sink, ValueRef};
 
 pub(crate) use compile::joints;
 pub(crate) use letters::retry;
@@ -35,7 +36,7 @@ pub use letters::{Decided, decide, is_dispute};
 pub(crate) use plan::{joined, plan};
 pub(crate) use run::run;
 
-use crate::pair::Pair;
+use crate::pair::{Pair, Route};
 pub(crate) use merge::Which;
 use merge::{Both, Rules};
 
@@ -47,6 +48,8 @@ pub(crate) struct Joint {
     /// The place of the field that says which version of a row is newer, where both sides read it.
     pub version: Option<usize>,
     pub fingerprint: u64,
+    /// Where the two sides have their rows, in words: agreements are about these.
+    pub place: String,
     /// How keys are compared where the two sides differ in that: the looser way.
     pub key_rules: KeyRules,
 }
@@ -93,6 +96,12 @@ impl Joint {
     /// Rows that are merged at a time.
     pub fn rows_per_chunk(&self) -> usize {
         self.sink(Which::Left).rows_per_chunk().min(self.sink(Which::Right).rows_per_chunk()).max(1)
+    }
+
+    /// What a position of a side belongs to.
+    pub fn route(&self, side: Which) -> Route {
+        let way = RowHasher::default().hash([ValueRef::Text(&self.place)]) as u64 ^ self.from(side).origin;
+        Route { mapping: self.fingerprint, way }
     }
 
     /// The stream of the cursor that says how far a side was read.

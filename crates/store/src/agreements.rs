@@ -37,18 +37,15 @@ pub enum Op {
     Put { integration: String, entity: String, agreements: Vec<Agreement> },
     /// Forgets keys; answers how many there were.
     Remove { integration: String, entity: String, keys: Vec<Key> },
+    /// The two sides are at these places. Where they were at others, nothing is agreed on: all keys are forgotten. Answers
+    /// how many there were.
+    Place { integration: String, entity: String, place: String },
 }
 
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     match op {
         Op::Put { integration, entity, agreements } => {
-            let scope = match scope(tx.conn, integration, entity)? {
-                Some(scope) => scope,
-                None => {
-                    tx.run("INSERT INTO agreement_scope (integration, entity) VALUES (?1, ?2)", (integration, entity))?;
-                    tx.conn.last_insert_rowid()
-                }
-            };
+            let scope = scope_made(tx, integration, entity)?;
             let mut sorted: Vec<&Agreement> = agreements.iter().collect();
             sorted.sort_by(|a, b| a.key.cmp(&b.key));
             for one in sorted {
@@ -66,6 +63,27 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
                 removed += tx.run(sql, (scope, key.as_bytes()))? as u64;
             }
             Ok(OpResult::Count(removed))
+        }
+        Op::Place { integration, entity, place } => {
+            let scope = scope_made(tx, integration, entity)?;
+            let sql = "SELECT place FROM agreement_scope WHERE id = ?1";
+            let before: Option<String> = tx.first(sql, [scope], |row| row.get(0))?.flatten();
+            tx.run("UPDATE agreement_scope SET place = ?2 WHERE id = ?1", (scope, place))?;
+            let forgotten = match before.is_some_and(|before| before != *place) {
+                true => tx.run("DELETE FROM agreement WHERE scope = ?1", [scope])?,
+                false => 0,
+            };
+            Ok(OpResult::Count(forgotten as u64))
+        }
+    }
+}
+
+fn scope_made(tx: &mut Tx<'_>, integration: &str, entity: &str) -> rusqlite::Result<i64> {
+    match scope(tx.conn, integration, entity)? {
+        Some(scope) => Ok(scope),
+        None => {
+            tx.run("INSERT INTO agreement_scope (integration, entity) VALUES (?1, ?2)", (integration, entity))?;
+            Ok(tx.conn.last_insert_rowid())
         }
     }
 }
@@ -103,6 +121,12 @@ impl Store {
             let sql = "SELECT key, state, content FROM agreement WHERE scope = ?1 AND key = ?2";
             keys.iter().map(|key| first(conn, sql, (scope, key.as_bytes()), read)).collect()
         })
+    }
+
+    /// Where the two sides are; `None` where nobody has said so.
+    pub fn agreements_place(&self, integration: &str, entity: &str) -> Result<Option<String>, Error> {
+        let sql = "SELECT place FROM agreement_scope WHERE integration = ?1 AND entity = ?2";
+        self.read(|conn| Ok(first(conn, sql, (integration, entity), |row| row.get(0))?.flatten()))
     }
 
     /// The keys that wait to be looked at again, in key order.

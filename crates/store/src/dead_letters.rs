@@ -174,12 +174,16 @@ impl DeadLetter {
 /// What can be done with dead letters.
 #[derive(Debug, Clone)]
 pub enum Op {
-    /// A row was rejected: opens its dead letter, or updates and reopens the one that its key has.
+    /// A row was rejected: opens its dead letter, or updates and reopens the one that its key has. A discarded one whose row
+    /// is as it was, and is rejected for the same reason, stays in the archive.
     Reject(Box<Rejection>),
     /// A row waits for something else now: the dead letter of its key, where one waits, gives that as its reason from now
     /// on. It was not given up on again, so its count stays. Costs next to nothing while the integration has no dead
     /// letters.
     Waits(Box<Rejection>),
+    /// A row that was rejected before is rejected again, just as it was. The dead letter of its key gives the newest reason
+    /// where one is open, and is open again where somebody has sent it again; otherwise nobody is told a second time.
+    Refused(Box<Rejection>),
     /// These rows were written: closes what waits for their keys as superseded. Answers how many that were. Costs
     /// next to nothing while the integration has no dead letters.
     Supersede { integration: String, entity: String, keys: Vec<Key> },
@@ -224,6 +228,11 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             Ok(OpResult::Count(closed))
         }
         Op::Waits(row) => waits(tx, row).map(|()| OpResult::Done),
+        Op::Refused(row) => match of_key(tx, &row.integration, &row.entity, &row.key)? {
+            Some((_, State::Retrying)) => reject(tx, row).map(OpResult::DeadLetter),
+            Some((_, State::Open)) => waits(tx, row).map(|()| OpResult::Done),
+            _ => Ok(OpResult::Done),
+        },
         Op::Again { id, problem } => {
             let Some(found) = by_id(tx.conn, id)? else {
                 return Err(Refusal::NoDeadLetter { id: id.to_string() }.into());
@@ -299,6 +308,12 @@ fn reject(tx: &mut Tx<'_>, row: &Rejection) -> Result<DeadLetterId, Fail> {
     let dead = queue::dead_letter_queue(tx, &queue)?;
     let before = of_key(tx, &row.integration, &row.entity, &row.key)?;
     let message = message_of(row);
+    if let Some((seq, State::Discarded)) = before
+        && says(tx, seq, &row.problem)?
+        && tx.first("SELECT 1 FROM body WHERE seq = ?1 AND body = ?2", (seq, &message.body), |_| Ok(()))?.is_some()
+    {
+        return Ok(DeadLetterId::of_seq(seq));
+    }
     let waits = before.is_some_and(|(_, state)| state.is_waiting());
     let seq = queue::put_dead(tx, &dead, before.map(|(seq, _)| seq), !waits, &message)?;
     let run = row.run.map(|run| run.0);
@@ -315,17 +330,23 @@ fn reject(tx: &mut Tx<'_>, row: &Rejection) -> Result<DeadLetterId, Fail> {
     Ok(DeadLetterId::of_seq(seq))
 }
 
+/// Whether a dead letter gives this reason.
+fn says(tx: &Tx<'_>, seq: i64, problem: &Problem) -> rusqlite::Result<bool> {
+    let Problem { code, what, detail, .. } = problem;
+    let said = "SELECT 1 FROM dead_letter WHERE seq = ?1 AND code = ?2 AND what = ?3 AND detail = ?4";
+    Ok(tx.first(said, (seq, code, what, detail), |row| row.get::<_, i64>(0))?.is_some())
+}
+
 fn waits(tx: &mut Tx<'_>, row: &Rejection) -> Result<(), Fail> {
     if waiting(tx, &row.integration)? == 0 {
         return Ok(());
     }
     let found = of_key(tx, &row.integration, &row.entity, &row.key)?;
     let Some((seq, _)) = found.filter(|(_, state)| state.is_waiting()) else { return Ok(()) };
-    let Problem { code, what, place, why, fix, detail } = &row.problem;
-    let said = "SELECT 1 FROM dead_letter WHERE seq = ?1 AND code = ?2 AND what = ?3 AND detail = ?4";
-    if tx.first(said, (seq, code, what, detail), |row| row.get::<_, i64>(0))?.is_some() {
+    if says(tx, seq, &row.problem)? {
         return Ok(());
     }
+    let Problem { code, what, place, why, fix, detail } = &row.problem;
     let queue = queue::ensure(tx, &row.integration)?;
     let dead = queue::dead_letter_queue(tx, &queue)?;
     queue::put_dead(tx, &dead, Some(seq), false, &message_of(row))?;

@@ -116,18 +116,15 @@ pub enum Op {
     Remove { system: String, entity: String, keys: Vec<Key> },
     /// Forgets everything of one entity of one system; answers how many rows there were.
     Clear { system: String, entity: String },
+    /// The rows of one entity are at this place of a system. Where they were at another one, nothing that was written there
+    /// is taken for granted here: its entries are [doubted](Entry::doubted). Answers how many.
+    Place { system: String, entity: String, place: String },
 }
 
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     match op {
         Op::Put { system, entity, entries } => {
-            let scope = match scope(tx.conn, system, entity)? {
-                Some(scope) => scope,
-                None => {
-                    tx.run("INSERT INTO ledger_scope (system, entity) VALUES (?1, ?2)", (system, entity))?;
-                    tx.conn.last_insert_rowid()
-                }
-            };
+            let scope = scope_made(tx, system, entity)?;
             let mut sorted: Vec<&Entry> = entries.iter().collect();
             sorted.sort_by(|a, b| a.key.cmp(&b.key));
             put(tx, scope, &sorted)?;
@@ -155,6 +152,30 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
                 tx.count(count, -there);
             }
             Ok(OpResult::Count(tx.run("DELETE FROM ledger WHERE scope = ?1", [scope])? as u64))
+        }
+        Op::Place { system, entity, place } => {
+            let scope = scope_made(tx, system, entity)?;
+            let sql = "SELECT place FROM ledger_scope WHERE id = ?1";
+            let before: Option<String> = tx.first(sql, [scope], |row| row.get(0))?.flatten();
+            tx.run("UPDATE ledger_scope SET place = ?2 WHERE id = ?1", (scope, place))?;
+            let doubted = match before.is_some_and(|before| before != *place) {
+                true => {
+                    let sql = "UPDATE ledger SET source_hash = ?3, content_hash = ?3 WHERE scope = ?1 AND state = ?2";
+                    tx.run(sql, (scope, State::Written, UNKNOWN.to_be_bytes()))?
+                }
+                false => 0,
+            };
+            Ok(OpResult::Count(doubted as u64))
+        }
+    }
+}
+
+fn scope_made(tx: &mut Tx<'_>, system: &str, entity: &str) -> rusqlite::Result<i64> {
+    match scope(tx.conn, system, entity)? {
+        Some(scope) => Ok(scope),
+        None => {
+            tx.run("INSERT INTO ledger_scope (system, entity) VALUES (?1, ?2)", (system, entity))?;
+            Ok(tx.conn.last_insert_rowid())
         }
     }
 }
@@ -362,6 +383,12 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    /// Where the rows of one entity of one system are; `None` where nobody has said so.
+    pub fn ledger_place(&self, system: &str, entity: &str) -> Result<Option<String>, Error> {
+        let sql = "SELECT place FROM ledger_scope WHERE system = ?1 AND entity = ?2";
+        self.read(|conn| Ok(first(conn, sql, (system, entity), |row| row.get(0))?.flatten()))
     }
 
     /// How many rows the ledger holds, by state.

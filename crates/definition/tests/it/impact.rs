@@ -145,6 +145,14 @@ fn a_change_of_the_files_is_told_by_what_it_does() {
         &[("finance: kind", Effect::FullRead, "up to 12,000 rows of customer in dynamics")],
     );
     changed(
+        "systems/finance.yaml: time_zone: Europe/London => time_zone: Europe/Paris",
+        &[("finance: time_zone", Effect::FullRead, "its times are other moments")],
+    );
+    changed(
+        "systems/supplier.yaml: encoding: windows-1252 => encoding: utf-8",
+        &[("supplier: entities.price.format.encoding", Effect::FullRead, "`prices` reads everything once")],
+    );
+    changed(
         "integrations/credit-limit.yaml: one_of: [group:credit-control] => one_of: [group:finance-directors]",
         &[("credit-limit: steps.1.else.1.of.one_of", Effect::Safe, "runs that began before end as they began")],
     );

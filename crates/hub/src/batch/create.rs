@@ -110,7 +110,7 @@ impl Run<'_> {
         let left = self.created(pair, rows, &of, attempts, &mut chunk)?;
         if !left.is_empty() {
             let orphans = self.write_known(pair, &left, &mut chunk).await?;
-            self.keep_waiting(pair, orphans, waiting, &mut chunk);
+            self.keep_waiting(pair, orphans, waiting, &mut chunk)?;
         }
         self.hold(chunk);
         let settled = self.held.entries.len() >= UNCOMMITTED_MAX || !self.held.rejected.is_empty();

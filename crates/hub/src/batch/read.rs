@@ -13,15 +13,13 @@ use crate::gone::{Gone, Seen};
 use crate::known::Known;
 use crate::lines;
 use crate::pair::Pair;
+use crate::reject::Rejected;
 use crate::sort::{self, Candidate, Sorted};
 use crate::twins::Twins;
 use crate::watch::Note;
 
 /// Pages of unchanged rows share a commit for so long: a sync for each of them would cost more than comparing them.
 pub(super) const HELD_MAX: Duration = Duration::from_millis(250);
-
-/// Rows that wait for a parent at most; beyond it they become dead letters at once.
-const WAITING_MAX: usize = 50_000;
 
 impl Run<'_> {
     /// Reads from a position to the end, and writes what differs.
@@ -33,7 +31,6 @@ impl Run<'_> {
         seen: &mut Seen,
     ) -> Result<Vec<Orphan>, Stopped> {
         let entity = &*pair.entity.name;
-        let mut twins = Twins::default();
         let mut waiting = Vec::new();
         let mut reader = self.open(pair, position.as_deref()).await?;
         if let ReadKind::Full { why } = reader.kind() {
@@ -42,6 +39,8 @@ impl Run<'_> {
             everything = why.or(everything);
         }
         self.watch.note(Note::Reading { entity, everything: everything.as_deref(), left: reader.left() });
+        let once = matches!(reader.kind(), ReadKind::Full { .. });
+        let mut twins = Twins::new(once);
         seen.as_written = match reader.kind() {
             ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
             _ => Known::default(),
@@ -57,6 +56,10 @@ impl Run<'_> {
                 Err(fault) if fault.is_transient() => {
                     // Go on after the last page that was dealt with.
                     tokio::time::sleep(Duration::from_millis(200)).await;
+                    if position.is_none() {
+                        // Every row comes again, and may have changed since.
+                        twins = Twins::new(once);
+                    }
                     let next = match self.open(pair, position.as_deref()).await {
                         Ok(opened) => {
                             reader = opened;
@@ -119,7 +122,8 @@ impl Run<'_> {
 
     /// Adds a chunk to what goes with the next commit.
     pub(super) fn hold(&mut self, chunk: Chunk) {
-        let Chunk { counts, entries, written, created, updated, gone, rejected, waits, removed, position } = chunk;
+        let Chunk { counts, entries, written, created, updated, gone, rejected, waits, refused, removed, position } =
+            chunk;
         self.held.counts += counts;
         self.held.entries.extend(entries);
         self.held.written.extend(written);
@@ -128,6 +132,7 @@ impl Run<'_> {
         self.held.gone.extend(gone);
         self.held.rejected.extend(rejected);
         self.held.waits.extend(waits);
+        self.held.refused.extend(refused);
         self.held.removed.extend(removed);
         self.held.position = position.or(self.held.position.take());
     }
@@ -146,7 +151,7 @@ impl Run<'_> {
         seen: &mut Seen,
     ) -> Result<Vec<Orphan>, Stopped> {
         let entity = &*pair.entity.name;
-        let (mut twins, mut waiting) = (Twins::default(), Vec::new());
+        let (mut twins, mut waiting) = (Twins::new(false), Vec::new());
         self.watch.note(Note::Reading { entity, everything: None, left: reader.left() });
         loop {
             let page = match reader.next().await {
@@ -181,7 +186,7 @@ impl Run<'_> {
         let keyed = sort::keys(pair, page, &mut seen.as_written)?;
         let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, keyed.asked())?;
         let Sorted { unchanged, skipped, refreshed, rejected, candidates, left_out, keyless } =
-            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins, self.compare);
+            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins, &seen.as_written, self.compare);
         if pair.gone != Gone::Ignore {
             seen.add(&keyed, &rejected, left_out, keyless);
             seen.deletions |= !page.deleted.is_empty();
@@ -249,19 +254,28 @@ impl Run<'_> {
         };
         self.land_all(pair, waiting).await?;
         let orphans = self.write_known(pair, &rows, &mut chunk).await?;
-        self.keep_waiting(pair, orphans, waiting, &mut chunk);
+        self.keep_waiting(pair, orphans, waiting, &mut chunk)?;
         self.commit(pair, chunk).await
     }
 
     /// Rows without their parent wait for the end of the read, as far as there is room.
-    pub(super) fn keep_waiting(&self, pair: &Pair, orphans: Vec<Orphan>, waiting: &mut Vec<Orphan>, chunk: &mut Chunk) {
+    pub(super) fn keep_waiting(
+        &self,
+        pair: &Pair,
+        orphans: Vec<Orphan>,
+        waiting: &mut Vec<Orphan>,
+        chunk: &mut Chunk,
+    ) -> Result<(), Stopped> {
         for orphan in orphans {
-            if waiting.len() < WAITING_MAX {
+            if waiting.len() < self.job.waiting_max {
                 chunk.entries.push(orphan.waits(pair, self.id));
                 waiting.push(orphan);
             } else {
-                chunk.rejected.push(rejected_by_destination(pair, &orphan.row, orphan.fault));
+                let parents = self.unknown_parents(pair, &orphan.row)?;
+                let rejected = Rejected { parents, ..rejected_by_destination(pair, &orphan.row, orphan.fault) };
+                chunk.refuse(pair, &orphan.row, rejected);
             }
         }
+        Ok(())
     }
 }

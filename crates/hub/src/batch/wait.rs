@@ -164,13 +164,14 @@ impl Run<'_> {
                 fault.what = format!("{}; it was waited for {minutes:#}, and did not come", fault.what);
             }
             let parents = self.unknown_parents(pair, &orphan.row)?;
-            chunk.rejected.push(Rejected { parents, ..rejected_by_destination(pair, &orphan.row, fault) });
+            let rejected = Rejected { parents, ..rejected_by_destination(pair, &orphan.row, fault) };
+            chunk.refuse(pair, &orphan.row, rejected);
         }
         self.commit(pair, chunk).await
     }
 
     /// The rows that a row points to, and that the hub has not written.
-    fn unknown_parents(&self, pair: &Pair, row: &Candidate) -> Result<Vec<(String, Key)>, Stopped> {
+    pub(super) fn unknown_parents(&self, pair: &Pair, row: &Candidate) -> Result<Vec<(String, Key)>, Stopped> {
         let mut unknown = Vec::new();
         for value in row.record.values() {
             let Value::Reference(to) = value else { continue };

@@ -70,7 +70,9 @@ impl Run<'_> {
                 Decision::Drifted(fault) => {
                     chunk.rejected.push(Rejected { standing: None, ..rejected_by_destination(pair, candidate, fault) });
                 }
-                Decision::Reject(fault) => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
+                Decision::Reject(fault) => {
+                    chunk.refuse(pair, candidate, rejected_by_destination(pair, candidate, fault));
+                }
             }
         }
         let created = of.iter().filter(|at| currents[**at].is_none()).count() as u64;
@@ -108,11 +110,10 @@ impl Run<'_> {
                             again_of.push(at);
                             last = Some(fault);
                         }
-                        Now::Reject => chunk.rejected.push(rejected_by_destination(pair, candidate, fault)),
-                        Now::Stop | Now::AskPerson if fault.scope == Scope::Row => {
-                            chunk.rejected.push(rejected_by_destination(pair, candidate, fault));
+                        now if now == Now::Reject || fault.scope == Scope::Row => {
+                            chunk.refuse(pair, candidate, rejected_by_destination(pair, candidate, fault));
                         }
-                        Now::Stop | Now::AskPerson => return Err(fault.into()),
+                        _ => return Err(fault.into()),
                     },
                 }
             }

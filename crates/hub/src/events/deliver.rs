@@ -127,6 +127,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         allowed: true,
         settled: false,
         new: false,
+        refused: false,
     };
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
     Ok(match write(route, store, told.message, &candidate, known.as_ref()).await? {

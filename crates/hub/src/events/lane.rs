@@ -24,7 +24,7 @@ use super::waits::Waits;
 use super::{LOCK, deliveries_max, letters, policy, subscription};
 use crate::compile::Systems;
 use crate::error::{Error, Stopped};
-use crate::{patience, retyped};
+use crate::{patience, place, retyped};
 
 /// How often the queue is looked at for what other processes sent, and the pauses for what people want.
 const TICK: Duration = Duration::from_millis(500);
@@ -173,6 +173,7 @@ impl Lane {
             Ok(route) => route,
             Err(fault) => return Ok(Err(fault)),
         };
+        place::note(&self.store, &route.pair, None).await?;
         match retyped::note_events(&self.store, &self.integration, &route.pair).await {
             Ok(()) => Ok(Ok(Arc::new(route))),
             Err(Stopped::Fault(fault)) => Ok(Err(*fault)),

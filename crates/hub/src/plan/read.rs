@@ -16,6 +16,7 @@ use crate::known::Known;
 use crate::lines;
 use crate::outage::with_retries;
 use crate::pair::Pair;
+use crate::place;
 use crate::renumber;
 use crate::sort::{self, Candidate, Decision, Sorted};
 use crate::twins::Twins;
@@ -25,6 +26,7 @@ impl Planner<'_> {
     pub(super) async fn pair(&mut self, at: usize, pair: &Pair) -> Result<Seen, Stopped> {
         let mut seen = seen(self.store, pair)?;
         self.plan.known += seen.known;
+        self.moved = place::is_another(self.store, pair)?;
         if let Some(window) = &self.job.window {
             let reader = window.open(self.job, pair, self.watch).await?;
             self.read(at, pair, reader, &HashMap::new(), &mut seen).await?;
@@ -61,7 +63,7 @@ impl Planner<'_> {
         let (entity, everything) = (&*pair.entity.name, everything.as_deref());
         self.watch.note(Note::Reading { entity, everything, left: reader.left() });
         seen.as_written = match reader.kind() {
-            ReadKind::Full { .. } if !self.compare => Known::load(self.store, pair).await?,
+            ReadKind::Full { .. } if !self.compare && !self.moved => Known::load(self.store, pair).await?,
             _ => Known::default(),
         };
         self.read(at, pair, reader, revived, seen).await
@@ -75,7 +77,7 @@ impl Planner<'_> {
         revived: &HashMap<Key, Entry>,
         seen: &mut Seen,
     ) -> Result<(), Stopped> {
-        let mut twins = Twins::default();
+        let mut twins = Twins::new(matches!(reader.kind(), ReadKind::Full { .. }));
         while let Some(page) = reader.next().await? {
             let page = lines::of_page(&self.job.retry, self.watch, pair, page).await?;
             self.page(at, pair, &page, revived, &mut twins, seen).await?;
@@ -94,9 +96,12 @@ impl Planner<'_> {
     ) -> Result<(), Stopped> {
         let keyed = sort::keys(pair, page, &mut seen.as_written)?;
         let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, keyed.asked())?.into_iter();
-        let mut ledger = ledger.zip(keyed.asked()).map(|(known, key)| revived.get(key).cloned().or(known));
+        let moved = self.moved;
+        let as_it_would_be = |known: Entry| if moved { known.doubted().unwrap_or(known) } else { known };
+        let known = ledger.zip(keyed.asked()).map(|(known, key)| revived.get(key).cloned().or(known));
+        let mut ledger = known.map(|known| known.map(as_it_would_be));
         let Sorted { unchanged, skipped, refreshed: _, rejected, candidates, left_out, keyless } =
-            sort::sort(pair, page, &keyed, &mut ledger, twins, self.compare);
+            sort::sort(pair, page, &keyed, &mut ledger, twins, &seen.as_written, self.compare);
         if pair.gone != Gone::Ignore {
             seen.add(&keyed, &rejected, left_out, keyless);
             seen.deletions |= !page.deleted.is_empty();
@@ -140,6 +145,10 @@ impl Planner<'_> {
                 Decision::Same { .. } => {
                     self.plan.unchanged += 1;
                     self.settled += 1;
+                }
+                Decision::Reject(_) if candidate.refused => {
+                    self.settled += 1;
+                    self.plan.skipped += 1;
                 }
                 Decision::Reject(fault) | Decision::Drifted(fault) => {
                     self.settled += 1;
@@ -204,6 +213,10 @@ impl Planner<'_> {
                 continue;
             };
             self.settled += 1;
+            if write.0.refused {
+                self.plan.skipped += 1;
+                continue;
+            }
             let (key, hash) = (&write.0.key, write.0.source_hash);
             self.reject(pair, key, hash, vec![fault.at_key(key.to_string())]);
         }

@@ -20,6 +20,8 @@ pub(super) struct Waiting {
     there: Key,
     source_hash: u128,
     waits_since: Option<u64>,
+    /// It was refused before, just as it is.
+    refused: bool,
     row: PlannedRow,
     /// What it points to and the destination does not have.
     missing: Vec<Arc<Reference>>,
@@ -45,6 +47,7 @@ impl Waiting {
             there: candidate.wanted.key.clone(),
             source_hash: candidate.source_hash,
             waits_since: candidate.waits_since.filter(|run| *run != u64::MAX),
+            refused: candidate.refused,
             row,
             missing,
             later: references(&candidate.wanted.columns),
@@ -81,6 +84,8 @@ impl Planner<'_> {
                 self.plan.skipped += 1;
                 self.plan.waiting += 1;
                 (self.each)(PlannedRow { effect: PlannedEffect::Wait, ..row.row });
+            } else if row.refused {
+                self.plan.skipped += 1;
             } else {
                 let to: Vec<String> = row.missing.iter().map(|to| format!("`{to}`")).collect();
                 let what = format!("it points to {}, which `{}` does not have", to.join(" and "), pair.to);

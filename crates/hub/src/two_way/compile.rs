@@ -60,7 +60,9 @@ pub(crate) async fn joints(
             ignore_case: key_rules.left.ignore_case || key_rules.right.ignore_case,
             ignore_trailing_spaces: key_rules.left.ignore_trailing_spaces || key_rules.right.ignore_trailing_spaces,
         };
-        joints.push(Joint { entity: entity.clone(), sides, rules, version, fingerprint, key_rules });
+        let place =
+            Which::BOTH.map(|side| format!("{} {}", sides[side].name, sides[side].pair.from_table)).join(" and ");
+        joints.push(Joint { entity: entity.clone(), sides, rules, version, fingerprint, place, key_rules });
     }
     Ok(joints)
 }

@@ -49,7 +49,6 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             return self.read_window(joint, side, window).await;
         }
         let stream = joint.stream(side);
-        let fingerprint = format!("{:016x}", joint.fingerprint);
         let removes = joint.rules.removes_in[side.other()];
         let cursor = self.store.cursor(&self.job.integration, &stream)?;
         let (position, everything) = match cursor {
@@ -59,8 +58,10 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             // A watermark never tells what is gone.
             _ if removes && joint.from(side).reads_all => (None, None),
             None => (None, None),
-            Some(cursor) if cursor.fingerprint != fingerprint => (None, Some("the mapping has changed".to_owned())),
-            Some(cursor) => (Some(cursor.position), None),
+            Some(cursor) => match joint.route(side).left(&cursor.fingerprint) {
+                Some(why) => (None, Some(why.to_owned())),
+                None => (Some(cursor.position), None),
+            },
         };
         let mut seen = self.read(joint, side, position, everything).await?;
         if removes && seen.deletions && !seen.whole {
@@ -185,7 +186,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             rows.push((key.as_ref().map_or_else(|| keyless(hash), |key| key.folded(joint.key_rules)), key, hash));
         }
         let canonical: Vec<Key> = rows.iter().map(|(canonical, ..)| canonical.clone()).collect();
-        let known = self.store.agreements(&self.job.integration, &joint.entity.name, &canonical)?;
+        let known = self.known(joint, &canonical)?;
         // How many rows of the page have a key, and the hash of all of them.
         let mut times: HashMap<&Key, (u32, u128)> = HashMap::new();
         for (canonical, _, hash) in &rows {
@@ -245,8 +246,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             seen.rows += 1;
             seen.keyless += u64::from(key.is_none());
             seen.keys.insert(named(&canonical));
-            let known =
-                self.store.agreements(&self.job.integration, &joint.entity.name, std::slice::from_ref(&canonical))?;
+            let known = self.known(joint, std::slice::from_ref(&canonical))?;
             let memory = known.into_iter().flatten().next();
             let memory = memory.and_then(|known| Memory::decode(&known.content, &joint.entity));
             let (raw, faults) = (unreadable.row.clone(), vec![unreadable.fault.clone()]);
@@ -295,6 +295,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             return Ok(Vec::new());
         }
         let (mut joined, mut missing) = (0u64, Vec::new());
+        if super::plan::is_elsewhere(self.store, self.job, joint)? {
+            return Ok(Vec::new());
+        }
         self.store.agreements_scan(&self.job.integration, &joint.entity.name, |agreement| {
             let memory = Memory::decode(&agreement.content, &joint.entity);
             if memory.is_some_and(|memory| memory.agreed.joined && !memory.asleep) {

@@ -53,9 +53,18 @@ pub(crate) async fn plan(
     }))
 }
 
+/// Whether what is remembered was agreed on with other rows than those of the two sides now. A run forgets it first.
+pub(super) fn is_elsewhere(store: &Store, job: &Job, joint: &Joint) -> Result<bool, store::Error> {
+    let place = store.agreements_place(&job.integration, &joint.entity.name)?;
+    Ok(place.is_some_and(|place| place != joint.place))
+}
+
 /// The rows that both sides have agreed on.
 pub(crate) fn joined(store: &Store, job: &Job, joint: &Joint) -> Result<u64, store::Error> {
     let mut joined = 0;
+    if is_elsewhere(store, job, joint)? {
+        return Ok(joined);
+    }
     store.agreements_scan(&job.integration, &joint.entity.name, |agreement| {
         let memory = Memory::decode(&agreement.content, &joint.entity);
         joined += u64::from(memory.is_some_and(|memory| memory.agreed.joined));

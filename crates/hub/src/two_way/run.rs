@@ -146,8 +146,22 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
             Agreed::Go(guard) => self.guard = guard,
             other => return Ok(Some(other)),
         }
+        self.places().await?;
         self.all().await?;
         Ok(None)
+    }
+
+    /// Where a side is not where it was, nothing is agreed on.
+    async fn places(&self) -> Result<(), Stopped> {
+        let Mode::Live { lease, .. } = &self.mode else { return Ok(()) };
+        for joint in &self.job.two_way {
+            let (integration, entity) = (self.job.integration.clone(), joint.entity.name.to_string());
+            if self.store.agreements_place(&integration, &entity)?.as_ref() != Some(&joint.place) {
+                let place = agreements::Op::Place { integration, entity, place: joint.place.clone() };
+                self.store.commit(vec![lease.fence(), place.into()]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Everything, in order: what waits from earlier runs, what changed on either side, what waited for that, and at last
@@ -185,7 +199,18 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
     }
 
     pub fn pending(&self, joint: &Joint) -> Result<Vec<Key>, store::Error> {
-        self.store.agreements_pending(&self.job.integration, &joint.entity.name)
+        match super::plan::is_elsewhere(self.store, self.job, joint)? {
+            true => Ok(Vec::new()),
+            false => self.store.agreements_pending(&self.job.integration, &joint.entity.name),
+        }
+    }
+
+    /// What the two sides agreed on, by key.
+    pub fn known(&self, joint: &Joint, keys: &[Key]) -> Result<Vec<Option<agreements::Agreement>>, store::Error> {
+        match super::plan::is_elsewhere(self.store, self.job, joint)? {
+            true => Ok(vec![None; keys.len()]),
+            false => self.store.agreements(&self.job.integration, &joint.entity.name, keys),
+        }
     }
 
     /// Rows that could not be settled: their parents may have come since, or the row was edited while it was merged.
@@ -229,7 +254,7 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
 
     /// Rows by their canonical keys, with both sides as they are.
     pub async fn cases(&mut self, joint: &Joint, keys: &[Key]) -> Result<Vec<Case>, Stopped> {
-        let known = self.store.agreements(&self.job.integration, &joint.entity.name, keys)?;
+        let known = self.known(joint, keys)?;
         let decode = |agreement: agreements::Agreement| Memory::decode(&agreement.content, &joint.entity);
         let memories: Vec<_> = known.into_iter().map(|known| known.and_then(decode)).collect();
         let spelled = |side: Which| -> Vec<Key> {

@@ -87,9 +87,9 @@ fn while_several_chunks_are_under_way() {
 fn while_a_row_waits_for_its_parent() {
     let world = World::new(20);
     world.sql("UPDATE customers SET parent_no = 'C-99999' WHERE customer_no = 'C-1004'");
-    // Who did it, the start, the secret of the folder, the types of the columns, the rows, and then the second look at
-    // what waits: killed before that.
-    let killed = world.with_failpoints(&["run", "customers"], "commit.before@6=abort");
+    // Who did it, the start, the secret of the folder, the types of the columns, the place of the rows, the rows, and then
+    // the second look at what waits: killed before that.
+    let killed = world.with_failpoints(&["run", "customers"], "commit.before@7=abort");
     assert_eq!(killed.code, None, "{killed:#?}");
     world.sql("DELETE FROM customers WHERE customer_no = 'C-1004'");
     let next = world.ironbridge(&["run", "customers"]).ok();

@@ -1,6 +1,10 @@
 //! Rows that point to other rows: parents that come later, from elsewhere, never, or that point back.
 
+use std::sync::Arc;
+
+use record::{Fault, OptionValue, RetryPolicy, Secret, Secrets, System};
 use serde_json::{Value as Json, json};
+use store::runs::Trigger;
 
 use crate::support::World;
 
@@ -248,4 +252,51 @@ fn each_dead_letter_is_taken_up_again_however_many_there_are() {
     assert_eq!(counts(&world.run())[0], 1);
     assert_eq!(counts(&world.run())[0], 1, "the run after the one that brought X brings A");
     assert_eq!(accounts(&world), "A>X B X");
+}
+
+/// The systems of a world, for a job that is changed by hand.
+struct Here<'w> {
+    world: &'w World,
+    project: definition::Project,
+}
+
+impl Secrets for Here<'_> {
+    fn resolve(&self, _: &str, name: &str) -> Result<Secret, String> {
+        std::fs::read_to_string(self.world.dir.join(name)).map(Secret::new).map_err(|why| why.to_string())
+    }
+}
+
+impl hub::Systems for Here<'_> {
+    fn open(&self, name: &str) -> Result<Arc<dyn System>, Fault> {
+        let defined = self.project.system(name).unwrap();
+        let mut options = defined.connection.resolve(self).unwrap();
+        if let Some(OptionValue::Text(file)) = options.0.get_mut("file") {
+            *file = self.world.finance().display().to_string();
+        }
+        (connectors::registry::find(defined.kind.name).unwrap().open)(name, options)
+    }
+}
+
+#[test]
+fn rows_beyond_those_that_may_wait_come_back_by_themselves_too() {
+    let world = world("A>X B>X C", "every 15 minutes");
+    world.sql("UPDATE customers SET updated_at = '2026-01-01T00:00:00Z' WHERE parent_no IS NOT NULL");
+    let kinds: Vec<_> = connectors::registry::kinds().collect();
+    let loaded = definition::load(&world.dir, &definition::LoadOptions { kinds: &kinds, ..Default::default() });
+    let here = Here { world: &world, project: loaded.project.unwrap() };
+    let store = store::Store::open(world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let report = runtime.block_on(async {
+        let integration = here.project.integration("customers").unwrap();
+        let mut job = hub::compile(&here.project, integration, &here, RetryPolicy::default()).await.unwrap();
+        job.waiting_max = 0;
+        let start = hub::Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: "a test".into() };
+        hub::run(&store, &job, start, &hub::Log).await.unwrap()
+    });
+    drop(store);
+    assert_eq!((report.counts.created, report.counts.rejected, report.waiting), (1, 2, 0), "{report:?}");
+    insert(&world, "X");
+    world.run();
+    world.run();
+    assert_eq!(accounts(&world), "A>X B>X C X");
 }

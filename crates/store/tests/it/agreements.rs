@@ -41,4 +41,13 @@ fn agreements_are_kept_by_integration_and_key() {
     assert_eq!(store.commit_blocking(vec![remove.into()]).unwrap(), [store::OpResult::Count(1)]);
     assert_eq!(store.agreements("both", "customer", &[key("a")]).unwrap(), [None]);
     assert!(store.agreements("others", "customer", &[key("a")]).unwrap()[0].is_some());
+
+    // Between other places nothing is agreed on.
+    let place = |at: &str| Op::Place { integration: "both".into(), entity: "customer".into(), place: at.into() };
+    for (at, forgotten) in [("here", 0), ("here", 0), ("there", 1)] {
+        assert_eq!(store.commit_blocking(vec![place(at).into()]).unwrap(), [store::OpResult::Count(forgotten)]);
+        assert_eq!(store.agreements_place("both", "customer").unwrap().as_deref(), Some(at));
+    }
+    assert_eq!(store.agreements("both", "customer", &[key("b")]).unwrap(), [None]);
+    assert!(store.agreements("others", "customer", &[key("a")]).unwrap()[0].is_some());
 }

@@ -100,6 +100,30 @@ fn a_person_changes_what_they_saw() {
         (found.state, found.changed_by.as_deref(), found.note.as_deref()),
         (State::Discarded, Some("ann"), Some("known"))
     );
+    // It is not needed as it is: for another reason it is.
+    for (code, state, count) in [("IB0401", State::Discarded, 1), ("IB0402", State::Open, 2)] {
+        assert_eq!(reject(&bench, "customers", "C-1", code), id);
+        assert_eq!((all(&bench)[0].state, all(&bench)[0].count), (state, count), "{code}");
+    }
+    // Refused again as it was: one that waits says why now, one that was sent again is open again.
+    let refused = || {
+        let row = Rejection {
+            integration: "customers".into(),
+            entity: "customer".into(),
+            key: key("C-1"),
+            record: b"{}".to_vec(),
+            problem: problem("IB0403"),
+            run: None,
+        };
+        bench.one(Op::Refused(Box::new(row)));
+        let now = &all(&bench)[0];
+        (now.state, now.count, now.problem.code.clone())
+    };
+    assert_eq!(refused(), (State::Open, 2, "IB0403".into()));
+    bench.one(change(State::Open, State::Retrying));
+    assert_eq!(refused(), (State::Open, 3, "IB0403".into()));
+    bench.one(change(State::Open, State::Discarded));
+    assert_eq!(refused(), (State::Discarded, 3, "IB0403".into()));
     // A discarded one can be taken back, and is a message again.
     bench.one(change(State::Discarded, State::Open));
     assert_eq!(bench.store.queue_counts("customers").unwrap().unwrap().dead, 1);

@@ -129,3 +129,19 @@ fn removing_says_how_many_there_were() {
     assert_eq!(bench.one(remove()), OpResult::Count(1));
     assert_eq!(bench.one(Op::Clear { system: "dynamics".into(), entity: "customer".into() }), OpResult::Count(1));
 }
+
+#[test]
+fn what_was_written_at_another_place_is_not_taken_for_granted() {
+    let bench = Bench::new();
+    let (written, rejected) = (entry("a", State::Written, 7), entry("b", State::Rejected, 8));
+    bench.one(put(vec![written.clone(), rejected.clone()]));
+    let place = |at: &str| Op::Place { system: "dynamics".into(), entity: "customer".into(), place: at.into() };
+    // Nobody has said before where it was, and then it is where it was.
+    assert_eq!(["account", "account"].map(|at| bench.one(place(at))), [OpResult::Count(0), OpResult::Count(0)]);
+    let known = || bench.store.ledger_get("dynamics", "customer", &["a", "b"].map(key)).unwrap();
+    assert_eq!(known(), [Some(written.clone()), Some(rejected.clone())]);
+    assert_eq!(bench.one(place("contact")), OpResult::Count(1));
+    assert_eq!(known(), [written.doubted(), Some(rejected)]);
+    assert_eq!(bench.store.ledger_place("dynamics", "customer").unwrap().as_deref(), Some("contact"));
+    assert_eq!(bench.store.ledger_place("dynamics", "order").unwrap(), None);
+}

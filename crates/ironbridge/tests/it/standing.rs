@@ -1,0 +1,144 @@
+//! Rows that stay as bad as they are: refused by the destination, or with the key of another row. Nobody is told twice, and
+//! they hold up nothing.
+
+use serde_json::Value as Json;
+
+use crate::moved::Shop;
+use crate::support::World;
+
+fn letters(shop: &Shop) -> Vec<(String, String, u64)> {
+    let all = shop.ironbridge(&["--format", "json", "dead-letters", "list", "--all"]).json();
+    let one = |letter: &Json| {
+        let text = |name: &str| letter[name].as_str().unwrap().to_owned();
+        (text("key"), text("state"), letter["count"].as_u64().unwrap())
+    };
+    all.as_array().unwrap().iter().map(one).collect()
+}
+
+fn letter(key: &str, state: &str, count: u64) -> (String, String, u64) {
+    (key.to_owned(), state.to_owned(), count)
+}
+
+/// A shop that reads everything at each run, and takes no name of the number 3 or more.
+fn picky() -> Shop {
+    let shop = Shop::new();
+    shop.0.edit("systems/books.yaml", "    watermark: { column: changed, overlap: 5 minutes }\n", "");
+    shop.shop("DROP TABLE buyers; CREATE TABLE buyers (code TEXT PRIMARY KEY, title TEXT CHECK (title < 'name 3'), seen DATETIME)");
+    shop
+}
+
+#[test]
+fn a_row_that_is_refused_again_is_told_once_and_stays_discarded() {
+    let shop = picky();
+    shop.books("DELETE FROM debtors WHERE no > 'D-3'");
+    let run = shop.ironbridge(&["--format", "json", "run", "debtors"]).json();
+    assert_eq!((&run["created"], &run["rejected"]), (&2.into(), &1.into()), "{run:#}");
+    let again = shop.ironbridge(&["--format", "json", "run", "debtors"]).json();
+    assert_eq!(
+        (&again["unchanged"], &again["skipped"], &again["rejected"]),
+        (&2.into(), &1.into(), &0.into()),
+        "{again:#}"
+    );
+    assert_eq!(letters(&shop), [letter("D-3", "open", 1)]);
+    let id =
+        shop.ironbridge(&["--format", "json", "dead-letters", "list"]).json()[0]["id"].as_str().unwrap().to_owned();
+    shop.ironbridge(&["dead-letters", "discard", &id, "--note", "a test row"]).ok();
+    shop.ironbridge(&["run", "debtors"]).ok();
+    assert_eq!(letters(&shop), [letter("D-3", "discarded", 1)]);
+    // Once it is another row, it is another matter.
+    shop.books("UPDATE debtors SET name = 'name 4' WHERE no = 'D-3'");
+    shop.ironbridge(&["run", "debtors"]).ok();
+    assert_eq!(letters(&shop), [letter("D-3", "open", 2)]);
+    // It is tried each time: the destination may take it one day.
+    shop.shop("DROP TABLE buyers; CREATE TABLE buyers (code TEXT PRIMARY KEY, title TEXT, seen DATETIME)");
+    shop.ironbridge(&["run", "debtors"]).ok();
+    assert_eq!(letters(&shop), [letter("D-3", "superseded", 2)]);
+}
+
+#[test]
+fn rows_that_were_refused_before_stop_no_run() {
+    let shop = picky();
+    shop.0.edit(
+        "integrations/debtors.yaml",
+        "owner:",
+        "stop_after: { rejected: 2, or: 100 % }\ndeletes: delete\nmax_deletes: 100 %\nowner:",
+    );
+    let stopped = shop.ironbridge(&["run", "debtors"]).fails(1, "IB0701");
+    assert!(stopped.err.contains("3 rows were rejected"), "{stopped:?}");
+    shop.books("DELETE FROM debtors WHERE no = 'D-1'");
+    for _ in 0..2 {
+        shop.ironbridge(&["run", "debtors"]).ok();
+    }
+    assert_eq!(shop.rows("SELECT code FROM buyers"), ["D-2"], "what is gone goes");
+    assert_eq!(letters(&shop).len(), 3);
+}
+
+/// Rows of which a read hands out 5,000 at a time, with one key on the first and on the last of them.
+fn far_apart(shop: &Shop) {
+    shop.0.edit("systems/books.yaml", "    watermark: { column: changed, overlap: 5 minutes }\n", "");
+    shop.books(
+        "INSERT INTO debtors (no, name) VALUES ('TWIN', 'first');
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5100)
+         INSERT INTO debtors (no, name) SELECT 'D-' || i, 'name ' || i FROM n;
+         INSERT INTO debtors (no, name) VALUES ('TWIN', 'second');",
+    );
+}
+
+#[test]
+fn one_key_on_two_rows_far_apart_is_a_dead_letter() {
+    let shop = Shop::empty();
+    far_apart(&shop);
+    let twin = || shop.rows("SELECT title FROM buyers WHERE code = 'TWIN'");
+    for (created, unchanged, count) in [(5101, 0, 1), (0, 5101, 2)] {
+        let run = shop.run();
+        assert_eq!(
+            (&run["created"], &run["unchanged"], &run["rejected"]),
+            (&created.into(), &unchanged.into(), &1.into())
+        );
+        assert_eq!((twin(), letters(&shop)), (vec!["first".to_owned()], vec![letter("TWIN", "open", count)]));
+    }
+    let id =
+        shop.ironbridge(&["--format", "json", "dead-letters", "list"]).json()[0]["id"].as_str().unwrap().to_owned();
+    shop.ironbridge(&["dead-letters", "discard", &id, "--note", "nobody mends it"]).ok();
+    shop.run();
+    assert_eq!((twin(), letters(&shop)), (vec!["first".to_owned()], vec![letter("TWIN", "discarded", 2)]));
+    // Both differ from what was written: still one of them at most goes there.
+    shop.books("UPDATE debtors SET name = name || ' again' WHERE no = 'TWIN'");
+    shop.run();
+    assert_eq!((twin(), letters(&shop)), (vec!["first again".to_owned()], vec![letter("TWIN", "open", 3)]));
+    shop.books("DELETE FROM debtors WHERE name = 'first again'");
+    shop.run();
+    assert_eq!((twin(), letters(&shop)), (vec!["second again".to_owned()], vec![letter("TWIN", "superseded", 3)]));
+}
+
+#[test]
+fn one_key_on_two_rows_far_apart_is_a_dead_letter_of_rows_that_are_created_together() {
+    let shop = Shop::empty();
+    far_apart(&shop);
+    let dynamics = format!(
+        "system: crm\nkind: dataverse\nowner: finance-it\nconnection: {{ url: \"{}\", token: \"${{file:dynamics.token}}\" }}\nentities:\n  debtor:\n    table: account\n    alternate_key: accountnumber\n    write: {{ accountnumber: number, name: name }}\n",
+        shop.0.url
+    );
+    std::fs::write(shop.0.dir.join("systems/crm.yaml"), dynamics).unwrap();
+    shop.0.edit("integrations/debtors.yaml", "to: shop", "to: crm");
+    let run = shop.run();
+    assert_eq!((&run["created"], &run["rejected"]), (&5101.into(), &1.into()), "{run:#}");
+    let of = |world: &World| world.accounts()["TWIN"].name.clone();
+    assert_eq!((of(&shop.0).as_deref(), letters(&shop)), (Some("first"), vec![letter("TWIN", "open", 1)]));
+}
+
+#[test]
+fn one_key_on_two_rows_side_by_side_is_told_once() {
+    let shop = Shop::new();
+    shop.0.edit("systems/books.yaml", "    watermark: { column: changed, overlap: 5 minutes }\n", "");
+    shop.books("INSERT INTO debtors (no, name) VALUES ('D-1', 'another')");
+    assert_eq!(shop.run()["rejected"], 2);
+    for _ in 0..3 {
+        let run = shop.run();
+        assert_eq!((&run["rejected"], &run["skipped"]), (&0.into(), &2.into()), "{run:#}");
+    }
+    assert_eq!(letters(&shop), [letter("D-1", "open", 2)]);
+    shop.books("DELETE FROM debtors WHERE name = 'another'");
+    assert_eq!(shop.run()["created"], 1);
+    assert_eq!(letters(&shop), [letter("D-1", "superseded", 2)]);
+}
