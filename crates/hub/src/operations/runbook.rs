@@ -25,6 +25,8 @@ use crate::schedule;
 #[derive(Debug, Clone)]
 pub struct Live {
     pub now: Timestamp,
+    /// Somebody sees to it that what is due happens.
+    pub is_up: bool,
     pub known: Known,
     pub pause: Option<Pause>,
     pub next: Option<Timestamp>,
@@ -69,7 +71,7 @@ pub fn live(project: &Project, store: &Store, integration: &Integration) -> Resu
         alert.integration == *name || alert.integration.is_empty() && systems.contains(&alert.system.as_str())
     });
     let silent = facts.silent.into_iter().filter(|look| systems.contains(&look.system.as_str())).collect();
-    Ok(Live { now, known, pause, next, alerts, approvals, silent })
+    Ok(Live { now, is_up: store.is_up(), known, pause, next, alerts, approvals, silent })
 }
 
 /// The page. `live` is left out where nothing has run yet; `notes` is what stands in `runbooks/<name>.md`.
@@ -216,7 +218,9 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
         None if matches!(integration.pattern, Pattern::Batch(_)) => *out += "- It has never run.\n",
         None => {}
     }
-    if let Some(next) = live.next {
+    if !live.is_up {
+        *out += "- `ironbridge up` does not run on this folder: nothing happens by itself.\n";
+    } else if let Some(next) = live.next {
         *out += &format!("- The next run is due at {}.\n", moment(next, zone));
     }
     for look in &live.silent {

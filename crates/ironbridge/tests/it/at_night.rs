@@ -22,6 +22,8 @@ fn no_hub_and_a_hub_by_older_files() {
     };
     let (nobody, lock) = alone();
     assert!(nobody);
+    let page = world.ironbridge(&["runbook", "customers"]).ok().out;
+    assert!(page.contains("does not run on this folder") && !page.contains("The next run is due"), "{page}");
     // The number of a hub that has ended is that of another program.
     std::fs::write(lock, std::process::id().to_string()).unwrap();
     assert!(alone().0);
