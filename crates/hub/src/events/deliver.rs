@@ -83,13 +83,13 @@ const ONCE: RetryPolicy = RetryPolicy {
 /// *Errors*: our own state cannot be read.
 pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Result<Verdict, store::Error> {
     let pair = &route.pair;
-    let (mut row, mut mapped) = match read(route, store, told).await? {
+    let (mut row, mut mapped, mut came_back) = match read(route, store, told).await? {
         Ok(read) => read,
         Err(verdict) => return Ok(verdict),
     };
     if late(route, store, &mapped)?.is_some_and(Ordering::is_le) && route.can_ask(told) {
         // Not newer than what was delivered: what it says may be out of date, and what it says besides may be news.
-        (row, mapped) = match read(route, store, &Told { now: true, ..*told }).await? {
+        (row, mapped, came_back) = match read(route, store, &Told { now: true, ..*told }).await? {
             Ok(read) => read,
             Err(verdict) => return Ok(verdict),
         };
@@ -101,6 +101,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     let Mapped { key, record, wanted, content_hash } = mapped;
     let version = route.version(&record);
     let remembered = version.and_then(|(at, _)| version::remember(&pair.to, &pair.entity.name, &key, at));
+    let _alone = route.alone(&key).await;
     let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
     let is_known =
         known.as_ref().is_some_and(|entry| entry.state == State::Written && Some(entry.content_hash) == content_hash);
@@ -132,6 +133,11 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
     Ok(match write(route, store, told.message, &candidate, known.as_ref()).await? {
         Ok(Taken { what, remote_id, version, returned }) => {
+            if let Some(fault) = overtaken(route, came_back, &row).await {
+                // What was written is out of date; what comes next is not to stop at "unchanged".
+                doubt(store, pair, known.as_ref()).await?;
+                return Ok(judge(route, fault, Some((&candidate, &row))));
+            }
             let home = match &route.home {
                 Some(home) => home.write(&candidate.record, returned.as_ref()).await,
                 None => Ok(None),
@@ -192,8 +198,26 @@ pub(crate) async fn never_settled(
     Ok(Verdict::Dead { key, problem: problem(route, fault, None), row: None, remembered: None, asked: false })
 }
 
+/// Why a row that came back under the key of one that was deleted has to be delivered once more: its own events, which are
+/// in nobody's way, may have brought something newer before it was written.
+async fn overtaken(route: &Route, came_back: Option<Key>, written: &Row) -> Option<Fault> {
+    let now = match remove::there_again(&route.pair, &came_back?).await {
+        Ok(Some(row)) => route.with_lines(row).await,
+        Ok(None) => return None,
+        Err(fault) => Err(fault),
+    };
+    match now {
+        Ok(row) if row_hash(&row) == row_hash(written) => None,
+        Ok(_) => Some(remove::moved_on(&route.pair)),
+        Err(fault) => Some(fault),
+    }
+}
+
+/// A row through the mappings, and its key where it has come back under that of one that was deleted.
+type Through = (Row, Mapped, Option<Key>);
+
 /// The row that an event is about, through the mappings; or what there is to be done instead.
-async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(Row, Mapped), Verdict>, store::Error> {
+async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<Through, Verdict>, store::Error> {
     let nothing = |key, what| Ok(Err(Verdict::Done(Done::nothing(key, what))));
     let (row, absent, deleted) = match route.row(told).await {
         Ok(Brought::Row(row, absent)) => (row, absent, None),
@@ -220,7 +244,7 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<(R
         }
     };
     match route.map(&row, &absent) {
-        Ok(Read::Mapped(mapped)) => Ok(Ok((row, *mapped))),
+        Ok(Read::Mapped(mapped)) => Ok(Ok((row, *mapped, deleted))),
         // What is there now is not wanted, and what was wanted is gone.
         Ok(Read::LeftOut { .. }) if deleted.is_some() => remove::remove(route, store, deleted).await.map(Err),
         Ok(Read::LeftOut { key, why }) => nothing(key, why),

@@ -21,6 +21,7 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
             .fix("have the event carry the key: ironbridge dataverse register does; then delete this row by hand");
         return Ok(judge_of(route, fault, None, None));
     };
+    let _alone = route.alone(&key).await;
     let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
     let Some(known) = known.filter(|entry| entry.state == State::Written) else {
         return Ok(Verdict::Done(Done::nothing(Some(key), "deleted in the source, and not the hub's to delete here")));
@@ -47,17 +48,20 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
         // Its own event may have found the row that has just been removed, and all well.
         match there_again(pair, &key).await {
             Ok(None) => {}
-            Ok(Some(_)) => {
-                let what = format!("a row of `{}` came back while the one before it was removed", pair.entity.name);
-                let fault = Fault::retry(codes::DOES_NOT_ADD_UP, what, None).scope(Scope::Row).at_system(&pair.from);
-                return Ok(judge_of(route, fault, Some(key), None));
-            }
+            Ok(Some(_)) => return Ok(judge_of(route, moved_on(pair), Some(key), None)),
             Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
         }
     }
     let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
     let forget = ledger::Op::Remove { system, entity, keys: vec![key.clone()] };
     Ok(Verdict::Done(Done { more: vec![forget.into()], asked: true, ..Done::nothing(Some(key), "deleted") }))
+}
+
+/// The source has another row under the key, and its own events are in nobody's way: it is looked at once more.
+pub(super) fn moved_on(pair: &Pair) -> Fault {
+    let what =
+        format!("a row of `{}` came back, or goes on changing, while the one before it is removed", pair.entity.name);
+    Fault::retry(codes::DOES_NOT_ADD_UP, what, None).scope(Scope::Row).at_system(&pair.from)
 }
 
 /// The row that the source has under the key of one that was deleted there: another one, which an event that comes late

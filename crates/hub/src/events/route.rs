@@ -1,6 +1,7 @@
 //! The compiled path of the events of one integration to one destination.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use definition::{Event, Integration, Payload, Project};
 use mapping::{Condition, Explained, Wanted, content};
@@ -86,6 +87,8 @@ pub(crate) struct Route {
     ordered_by: Ordered,
     /// Where in the entity the field is that orders versions, where what is sent is written.
     version: Option<usize>,
+    /// Rows that are being written.
+    writing: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Everything about an event besides its body.
@@ -171,7 +174,19 @@ impl Route {
                 None if signals => Changes::Tracked,
                 None => Changes::Whole,
             },
+            writing: Mutex::default(),
         })
+    }
+
+    /// Waits until nobody else writes the row: two sessions have the same one where one row of the source is deleted, and
+    /// another has its key.
+    pub async fn alone(&self, key: &Key) -> tokio::sync::OwnedMutexGuard<()> {
+        let row = {
+            let mut writing = self.writing.lock().expect("nothing panics while it looks here");
+            writing.retain(|_, row| Arc::strong_count(row) > 1);
+            writing.entry(key.clone()).or_default().clone()
+        };
+        row.lock_owned().await
     }
 
     /// The row that an event is about, as it is now (`payload: fetch`) or as it came.

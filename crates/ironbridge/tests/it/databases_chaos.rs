@@ -5,19 +5,14 @@
 //! Seeds as in `chaos`: `IRONBRIDGE_SEEDS` says how many, `IRONBRIDGE_SEED` where to begin.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use crate::chaos::{Chance, adds_up, stories};
+use crate::database::Database;
 use crate::support::{Said, World};
-use crate::{mysql, postgres};
 
 #[test]
 fn one_database_follows_the_other() {
@@ -28,15 +23,15 @@ fn one_story(seed: u64) {
     let mut chance = Chance(seed);
     let world = World::new(1);
     let kinds = ["sqlite", "postgres", "mysql"];
-    let mut place = |name: &str| Place::new(chance.one_of(&kinds), &format!("drill_{seed}_{name}"), &world.dir);
+    let mut place = |name: &str| Database::new(chance.one_of(&kinds), &format!("drill_{seed}_{name}"), &world.dir);
     let (Some(shop), Some(store)) = (place("shop"), place("store")) else { return };
     let deletes = chance.one_of(&["ignore", "delete", "delete"]);
     let watermark = chance.one_of(&["", "watermark: { column: changed, overlap: 5 minutes }, "]);
     let which = format!("seed {seed}, {} to {}, deletes: {deletes}, {watermark}", shop.kind(), store.kind());
     project(&world, &shop, &store, deletes, watermark);
-    shop.sql(&shop.table("parts", ""));
-    store.sql(&store.table("copies", ", CHECK (price >= 0)"));
-    store.sql(&store.watched());
+    shop.sql(&table(&shop, "parts", ""));
+    store.sql(&table(&store, "copies", ", CHECK (price >= 0)"));
+    store.sql(&watched(&store));
     let mut story = Story { shop, rows: BTreeMap::new(), chance, deletes };
     for key in 0..6 {
         story.put(key);
@@ -80,7 +75,7 @@ fn one_story(seed: u64) {
         let said = story.run(&world, "", false);
         assert!(said.code == Some(0) && said.json()["error"].is_null(), "{which}: {said:#?}");
     }
-    story.compare(&store.rows(), &which);
+    story.compare(&rows(&store), &which);
     store.sql("DELETE FROM written");
     let again = story.run(&world, "", false).json();
     let written = store.texts("SELECT what FROM written");
@@ -94,7 +89,7 @@ fn effects(run: &Json) -> u64 {
     ["created", "updated", "deleted"].iter().filter_map(|name| run[*name].as_u64()).sum()
 }
 
-fn project(world: &World, shop: &Place, store: &Place, deletes: &str, watermark: &str) {
+fn project(world: &World, shop: &Database, store: &Database, deletes: &str, watermark: &str) {
     for file in [
         "integrations/customers.yaml",
         "entities/customer.yaml",
@@ -176,7 +171,7 @@ impl Part {
         }
     }
 
-    /// As [`Place::rows`] tells it. An empty text is a blank.
+    /// As [`rows`] tells it. An empty text is a blank.
     fn told(&self) -> String {
         let Part { title, price, made, counted, active } = self;
         let price = price.map(amount);
@@ -192,7 +187,7 @@ fn amount(pennies: i64) -> String {
 }
 
 struct Story {
-    shop: Place,
+    shop: Database,
     rows: BTreeMap<u64, Part>,
     chance: Chance,
     deletes: &'static str,
@@ -280,239 +275,76 @@ impl Story {
     }
 }
 
-/// One of the two databases.
-enum Place {
-    Lite(PathBuf),
-    Postgres(postgres::Database, Wire),
-    Maria(mysql::Database, Wire),
+fn table(place: &Database, name: &str, more: &str) -> String {
+    let (text, instant, end) = match place {
+        Database::Lite(_) => ("TEXT", "DATETIME", ""),
+        Database::Postgres(..) => ("TEXT", "TIMESTAMPTZ", ""),
+        Database::Maria(..) => ("TEXT", "DATETIME(3)", " COLLATE utf8mb4_bin"),
+    };
+    format!(
+        "CREATE TABLE {name} (part_no VARCHAR(20) NOT NULL PRIMARY KEY, title {text}, price DECIMAL(14,2), made DATE,
+           counted {instant}, active BOOLEAN, changed {instant}{more}){end}"
+    )
 }
 
-impl Place {
-    /// `None` without a server.
-    fn new(kind: &str, name: &str, dir: &std::path::Path) -> Option<Place> {
-        Some(match kind {
-            "sqlite" => Place::Lite(dir.join(format!("data/{name}.db"))),
-            "postgres" => {
-                let database = postgres::Database::new(name)?;
-                let wire = Wire::to(&database.url);
-                Place::Postgres(database, wire)
-            }
-            _ => {
-                let database = mysql::Database::new(name)?;
-                let wire = Wire::to(&database.url);
-                Place::Maria(database, wire)
-            }
-        })
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Place::Lite(_) => "sqlite",
-            Place::Postgres(..) => "postgres",
-            Place::Maria(..) => "mysql",
+/// What notes each row that is written into the copies.
+fn watched(place: &Database) -> String {
+    let table = "CREATE TABLE written (what VARCHAR(10) NOT NULL)";
+    let each = |one: &dyn Fn(&str) -> String| ["INSERT", "UPDATE", "DELETE"].map(one).concat();
+    match place {
+        Database::Lite(_) => {
+            let trigger = |what: &str| {
+                format!(
+                    "CREATE TRIGGER on_{what} AFTER {what} ON copies BEGIN INSERT INTO written VALUES ('{what}'); END;"
+                )
+            };
+            format!("{table}; {}", each(&trigger))
         }
-    }
-
-    fn connection(&self, name: &str) -> String {
-        match self {
-            Place::Lite(file) => format!("{{ file: \"{}\" }}", file.display()),
-            Place::Postgres(..) | Place::Maria(..) => format!("{{ url: \"${{file:{name}.url}}\" }}"),
+        Database::Postgres(..) => {
+            let function = "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN INSERT INTO written VALUES (TG_OP); RETURN NULL; END $$;";
+            let trigger = |what: &str| {
+                format!("CREATE TRIGGER on_{what} AFTER {what} ON copies FOR EACH ROW EXECUTE FUNCTION note();")
+            };
+            format!("{table}; {function} {}", each(&trigger))
         }
-    }
-
-    fn wire(&self) -> Option<&Wire> {
-        match self {
-            Place::Lite(_) => None,
-            Place::Postgres(_, wire) | Place::Maria(_, wire) => Some(wire),
-        }
-    }
-
-    fn sql(&self, sql: &str) {
-        match self {
-            Place::Lite(file) => connect(file).execute_batch(sql).unwrap_or_else(|why| panic!("{why}: {sql}")),
-            Place::Postgres(database, ..) => database.sql(sql),
-            Place::Maria(database, ..) => {
-                database.sql(&sql.split(";;").filter(|sql| !sql.trim().is_empty()).collect::<Vec<_>>())
-            }
-        }
-    }
-
-    /// The first column of each row.
-    fn texts(&self, sql: &str) -> Vec<String> {
-        match self {
-            Place::Lite(file) => {
-                let conn = connect(file);
-                let mut statement = conn.prepare(sql).unwrap();
-                statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-            }
-            Place::Postgres(database, ..) => database.texts(sql),
-            Place::Maria(database, ..) => database.values(sql),
-        }
-    }
-
-    fn table(&self, name: &str, more: &str) -> String {
-        let (text, instant, end) = match self {
-            Place::Lite(_) => ("TEXT", "DATETIME", ""),
-            Place::Postgres(..) => ("TEXT", "TIMESTAMPTZ", ""),
-            Place::Maria(..) => ("TEXT", "DATETIME(3)", " COLLATE utf8mb4_bin"),
-        };
-        format!(
-            "CREATE TABLE {name} (part_no VARCHAR(20) NOT NULL PRIMARY KEY, title {text}, price DECIMAL(14,2), made DATE,
-               counted {instant}, active BOOLEAN, changed {instant}{more}){end}"
-        )
-    }
-
-    /// What notes each row that is written into the copies.
-    fn watched(&self) -> String {
-        let table = "CREATE TABLE written (what VARCHAR(10) NOT NULL)";
-        let each = |one: &dyn Fn(&str) -> String| ["INSERT", "UPDATE", "DELETE"].map(one).concat();
-        match self {
-            Place::Lite(_) => {
-                let trigger = |what: &str| {
-                    format!(
-                        "CREATE TRIGGER on_{what} AFTER {what} ON copies BEGIN INSERT INTO written VALUES ('{what}'); END;"
-                    )
-                };
-                format!("{table}; {}", each(&trigger))
-            }
-            Place::Postgres(..) => {
-                let function = "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-                    $$ BEGIN INSERT INTO written VALUES (TG_OP); RETURN NULL; END $$;";
-                let trigger = |what: &str| {
-                    format!("CREATE TRIGGER on_{what} AFTER {what} ON copies FOR EACH ROW EXECUTE FUNCTION note();")
-                };
-                format!("{table}; {function} {}", each(&trigger))
-            }
-            Place::Maria(..) => {
-                let trigger = |what: &str| {
-                    format!(
-                        ";;CREATE TRIGGER on_{what} AFTER {what} ON copies FOR EACH ROW INSERT INTO written VALUES ('{what}')"
-                    )
-                };
-                format!("{table}{}", each(&trigger))
-            }
-        }
-    }
-
-    fn text(&self, text: &str) -> String {
-        let text = text.replace('\'', "''");
-        let text = if matches!(self, Place::Maria(..)) { text.replace('\\', "\\\\") } else { text };
-        format!("'{text}'")
-    }
-
-    fn yes_no(&self, yes: bool) -> &'static str {
-        match (self, yes) {
-            (Place::Postgres(..), true) => "true",
-            (Place::Postgres(..), false) => "false",
-            (_, true) => "1",
-            (_, false) => "0",
-        }
-    }
-
-    fn instant(&self, at: i64) -> String {
-        let at = Timestamp::from_millisecond(at).unwrap().strftime("%Y-%m-%d %H:%M:%S%.3f");
-        let zone = if matches!(self, Place::Postgres(..)) { "+00" } else { "" };
-        format!("'{at}{zone}'")
-    }
-
-    /// The copies by their keys, as [`Part::told`] tells them.
-    fn rows(&self) -> BTreeMap<String, String> {
-        let (price, counted, active) = match self {
-            Place::Lite(_) => ("printf('%.2f', price)", "counted", "active"),
-            Place::Postgres(..) => {
-                ("price::text", "to_char(counted AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')", "active::int::text")
-            }
-            Place::Maria(..) => ("price", "counted", "active"),
-        };
-        let price = format!("CASE WHEN price IS NULL THEN '~' ELSE {price} END");
-        let or_blank = |part: &str| match self {
-            Place::Postgres(..) => format!("coalesce({part}::text, '~')"),
-            _ => format!("coalesce({part}, '~')"),
-        };
-        let parts = [
-            "part_no",
-            &price,
-            &or_blank("made"),
-            &or_blank(counted),
-            &or_blank(active),
-            &or_blank("nullif(title, '')"),
-        ];
-        let rows = self.texts(&format!("SELECT concat_ws('|', {}) FROM copies", parts.join(", ")));
-        let read = |row: String| {
-            let mut parts: Vec<String> = row.split('|').map(str::to_owned).collect();
-            if parts[3] != "~" {
-                let at = parts[3].replace(' ', "T");
-                let at: Timestamp =
-                    format!("{}Z", at.trim_end_matches('Z')).parse().unwrap_or_else(|why| panic!("{why}: {row}"));
-                parts[3] = at.as_millisecond().to_string();
-            }
-            (parts[0].clone(), parts[1..].join("|"))
-        };
-        rows.into_iter().map(read).collect()
-    }
-
-    fn cut_after(&self, bytes: Option<u64>) {
-        if let Some(wire) = self.wire() {
-            wire.left.store(bytes.map_or(i64::MAX, |bytes| bytes as i64), Ordering::SeqCst);
-        }
-    }
-
-    fn remove(&self) {
-        match self {
-            Place::Lite(_) => {}
-            Place::Postgres(database, _) => database.remove(),
-            Place::Maria(database, _) => database.remove(),
+        Database::Maria(..) => {
+            let trigger = |what: &str| {
+                format!(
+                    ";;CREATE TRIGGER on_{what} AFTER {what} ON copies FOR EACH ROW INSERT INTO written VALUES ('{what}')"
+                )
+            };
+            format!("{table}{}", each(&trigger))
         }
     }
 }
 
-fn connect(file: &std::path::Path) -> rusqlite::Connection {
-    let conn = rusqlite::Connection::open(file).unwrap();
-    conn.busy_timeout(Duration::from_secs(20)).unwrap();
-    conn
-}
-
-/// The network between the hub and a server, which can be cut: once so many bytes have passed, the connection ends.
-struct Wire {
-    url: String,
-    left: Arc<AtomicI64>,
-}
-
-impl Wire {
-    fn to(url: &str) -> Wire {
-        let (before, after) = url.rsplit_once('@').unwrap();
-        let (server, database) = after.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("{before}@{}/{database}", listener.local_addr().unwrap());
-        let left = Arc::new(AtomicI64::new(i64::MAX));
-        let (server, counted) = (server.to_owned(), left.clone());
-        std::thread::spawn(move || {
-            while let Ok((near, _)) = listener.accept() {
-                let Ok(far) = TcpStream::connect(&server) else { continue };
-                for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (from, to, left) = (from.try_clone().unwrap(), to.try_clone().unwrap(), counted.clone());
-                    std::thread::spawn(move || pass(from, to, &left));
-                }
-            }
-        });
-        Wire { url, left }
-    }
-}
-
-/// Passes on what comes, until the end or the cut.
-fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicI64) {
-    let mut some = [0; 4096];
-    while let Ok(length) = from.read(&mut some) {
-        let before = left.fetch_sub(length as i64, Ordering::SeqCst);
-        // The part before the cut has left.
-        let passed = usize::try_from(before.max(0)).unwrap_or(usize::MAX).min(length);
-        if passed < length {
-            left.store(i64::MAX, Ordering::SeqCst);
+/// The copies by their keys, as [`Part::told`] tells them.
+fn rows(place: &Database) -> BTreeMap<String, String> {
+    let (price, counted, active) = match place {
+        Database::Lite(_) => ("printf('%.2f', price)", "counted", "active"),
+        Database::Postgres(..) => {
+            ("price::text", "to_char(counted AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')", "active::int::text")
         }
-        if to.write_all(&some[..passed]).is_err() || length == 0 || passed < length {
-            break;
+        Database::Maria(..) => ("price", "counted", "active"),
+    };
+    let price = format!("CASE WHEN price IS NULL THEN '~' ELSE {price} END");
+    let or_blank = |part: &str| match place {
+        Database::Postgres(..) => format!("coalesce({part}::text, '~')"),
+        _ => format!("coalesce({part}, '~')"),
+    };
+    let parts =
+        ["part_no", &price, &or_blank("made"), &or_blank(counted), &or_blank(active), &or_blank("nullif(title, '')")];
+    let rows = place.texts(&format!("SELECT concat_ws('|', {}) FROM copies", parts.join(", ")));
+    let read = |row: String| {
+        let mut parts: Vec<String> = row.split('|').map(str::to_owned).collect();
+        if parts[3] != "~" {
+            let at = parts[3].replace(' ', "T");
+            let at: Timestamp =
+                format!("{}Z", at.trim_end_matches('Z')).parse().unwrap_or_else(|why| panic!("{why}: {row}"));
+            parts[3] = at.as_millisecond().to_string();
         }
-    }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
+        (parts[0].clone(), parts[1..].join("|"))
+    };
+    rows.into_iter().map(read).collect()
 }

@@ -11,6 +11,7 @@ mod bad_days;
 mod care;
 mod cases;
 mod chaos;
+mod database;
 mod databases_chaos;
 mod deadlines;
 mod design;
