@@ -5,6 +5,7 @@ use record::{Code, Fault};
 use serde_json::{Value as Json, json};
 
 use crate::cli::Format;
+use crate::{say, talk};
 
 /// Exit codes: 0 done or nothing to do, 1 failed, 2 usage or definition error, 3 (of `plan`) there are changes.
 pub const FAILED: u8 = 1;
@@ -105,23 +106,23 @@ impl Failure {
             return;
         }
         if format == Format::Json {
-            anstream::println!("{}", self.to_json());
+            say!("{}", self.to_json());
             return;
         }
         let (red, bold) = (AnsiColor::Red.on_default().bold(), Style::new().bold());
         let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        anstream::eprintln!("{red}error{code}{red:#}: {bold}{}{bold:#}", self.what);
+        talk!("{red}error{code}{red:#}: {bold}{}{bold:#}", self.what);
         for (name, value) in &self.place {
-            anstream::eprintln!("  {name}: {value}");
+            talk!("  {name}: {value}");
         }
         if let Some(why) = &self.why {
-            anstream::eprintln!("  why: {why}");
+            talk!("  why: {why}");
         }
         if !self.fix.is_empty() {
-            anstream::eprintln!("  do: {}", self.fix);
+            talk!("  do: {}", self.fix);
         }
         if let Some(code) = self.code {
-            anstream::eprintln!("  more: ironbridge explain {code}");
+            talk!("  more: ironbridge explain {code}");
         }
     }
 

@@ -18,6 +18,7 @@ use store::Store;
 use tokio::net::TcpListener;
 use web_console::{Console, Setup};
 
+use crate::addressed;
 use crate::commands::explain;
 use crate::failure::Failure;
 use crate::wiring::{self, OpenSystems};
@@ -64,5 +65,5 @@ pub async fn console(
         let code = problem.code.map_or("", |code| code.0);
         tracing::warn!(code, "{}; {}", problem.what, problem.fix);
     }
-    Ok(web_console::router(&console))
+    Ok(addressed::pages(web_console::router(&console)))
 }

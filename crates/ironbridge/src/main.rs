@@ -1,5 +1,6 @@
 //! The command line of Ironbridge: it wires the crates together, and is the only place (with the emulator) that listens.
 
+mod addressed;
 mod alerting;
 mod cli;
 mod commands;
@@ -22,6 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::read();
+    addressed::choose(&cli);
     output::start_logs(&cli);
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()

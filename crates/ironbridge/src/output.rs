@@ -11,18 +11,19 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
 pub use web_console::words::{cut, moment, number, on_their_way};
 
+use crate::addressed::Log;
 use crate::cli::{Cli, Command, Format, LogFormat};
 
 /// Writes a line of data.
 #[macro_export]
 macro_rules! say {
-    ($($arg:tt)*) => { anstream::println!($($arg)*) };
+    ($($arg:tt)*) => { anstream::println!("{}", $crate::addressed::addressed(&format!($($arg)*))) };
 }
 
 /// Writes a line of talk.
 #[macro_export]
 macro_rules! talk {
-    ($($arg:tt)*) => { anstream::eprintln!($($arg)*) };
+    ($($arg:tt)*) => { anstream::eprintln!("{}", $crate::addressed::addressed(&format!($($arg)*))) };
 }
 
 /// Logs go to stderr: warnings from a single command, what happens from `up` and `demo`.
@@ -34,7 +35,7 @@ pub fn start_logs(cli: &Cli) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("IRONBRIDGE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Log).with_target(false);
     let json = cli.log_format.map_or(cli.format == Format::Json, |format| format == LogFormat::Json);
     if json {
         logs.json().flatten_event(true).init();

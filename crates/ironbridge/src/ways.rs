@@ -8,6 +8,7 @@ use hub::operations::tell::is_address;
 use hub::operations::{Route, Ways};
 use record::{Code, Fault, Notify, OptionValue, Options, Secret};
 
+use crate::addressed::Telling;
 use crate::wiring::MachineSecrets;
 
 const SECRET_MISSING: Code = Code("IB0006");
@@ -31,7 +32,7 @@ impl Ways for ProjectWays {
             let address = group.and_then(|group| group.address(route.way)).ok_or_else(none)?;
             secret(project, address)
         };
-        notify::open(match route.way {
+        let way = notify::open(match route.way {
             Way::Email => {
                 let from = project.hub.mail.as_ref().ok_or_else(none)?.from.clone();
                 let mut to = project.addresses(&route.who);
@@ -50,7 +51,8 @@ impl Ways for ProjectWays {
                 let url = std::env::var(PAGERDUTY).unwrap_or_else(|_| notify::PAGERDUTY.to_owned());
                 Channel::PagerDuty { key: address()?, url }
             }
-        })
+        })?;
+        Ok(Arc::new(Telling(way)))
     }
 }
 

@@ -163,7 +163,20 @@ fn open_store_with(project: &Project, timers: bool) -> Result<Store, Failure> {
         None => store::Clock::system(),
     };
     let options = store::Options { failpoints, clock, timers, ..store::Options::default() };
-    Ok(Store::open(state_dir(&project.dir, environment(project)), options)?)
+    let dir = state_dir(&project.dir, environment(project));
+    let others = environments_with_state(&project.dir);
+    if environment(project).is_none() && !others.is_empty() && !dir.join("state.db").exists() {
+        talk!("Nothing has run here yet without `--env`; there is state of: {}\n", others.join(", "));
+    }
+    Ok(Store::open(dir, options)?)
+}
+
+fn environments_with_state(dir: &Path) -> Vec<String> {
+    let states = std::fs::read_dir(dir.join(STATE_DIR).join("environments"));
+    let name = |state: std::fs::DirEntry| state.file_name().into_string().ok();
+    let mut names: Vec<String> = states.into_iter().flatten().flatten().filter_map(name).collect();
+    names.sort();
+    names
 }
 
 /// Where the state of a project is. An environment has its own: what was done in one was not done in another.

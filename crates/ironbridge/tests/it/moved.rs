@@ -183,6 +183,27 @@ fn what_was_done_in_one_environment_was_not_done_in_another() {
     assert_eq!(shop.counts(), [1, 0, 0], "here everything is as it was");
 }
 
+/// What is pasted looks at the environment that it was read in.
+#[test]
+fn commands_are_told_with_their_environment() {
+    let shop = Shop::new();
+    std::fs::create_dir_all(shop.0.dir.join("environments")).unwrap();
+    std::fs::write(shop.0.dir.join("environments/production.yaml"), "protected: false\n").unwrap();
+    shop.shop(
+        "CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.code = 'D-1' BEGIN SELECT raise(ABORT, 'no'); END;",
+    );
+    shop.ironbridge(&["--env", "production", "run", "debtors"]).ok();
+    let said = shop.ironbridge(&["--env", "production", "dead-letters", "list"]).ok();
+    assert!(said.err.contains("ironbridge --env production dead-letters show "), "{said:#?}");
+    let said = shop.ironbridge(&["--env", "production", "status"]).ok();
+    assert!(!said.out.contains("ironbridge dead") && !said.err.contains("ironbridge dead"), "{said:#?}");
+    let said = shop.ironbridge(&["--env", "production", "run", "nothing"]).fails(2, "IB0002");
+    assert!(!said.err.contains("ironbridge --env production explain"), "{said:#?}");
+    // Whoever forgets it is told where something has run.
+    let said = shop.ironbridge(&["status"]).ok();
+    assert!(said.err.contains("without `--env`; there is state of: production"), "{said:#?}");
+}
+
 #[test]
 fn another_table_of_the_destination_gets_everything() {
     for drift in ["report", "overwrite"] {
