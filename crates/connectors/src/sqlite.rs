@@ -124,6 +124,23 @@ impl System for Database {
 
 impl Database {
     fn connect(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
+        let connection = self.open(access)?;
+        if access.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            let looks = |connection: &Connection| {
+                connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0)).map(drop)
+            };
+            match looks(&connection) {
+                // SQLite puts the file right for whoever may write it, as it would for any other program.
+                Err(error) if fault::is_left_half_written(&error) => {
+                    looks(&self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?)?
+                }
+                looked => looked?,
+            }
+        }
+        Ok(connection)
+    }
+
+    fn open(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(&self.file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(self.timeout)?;
         // A column that does not exist is an error, and not a text of its own name.

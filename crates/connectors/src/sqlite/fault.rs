@@ -11,6 +11,12 @@ pub(super) fn no_file(system: &str) -> Fault {
         .fix("add `file:` under `connection:`")
 }
 
+/// Whether a program ended in the middle of a write, and SQLite could not undo it for whoever only reads.
+pub(super) fn is_left_half_written(error: &rusqlite::Error) -> bool {
+    let left = [rusqlite::ffi::SQLITE_READONLY_ROLLBACK, rusqlite::ffi::SQLITE_READONLY_RECOVERY];
+    error.sqlite_error().is_some_and(|error| left.contains(&error.extended_code))
+}
+
 /// A failed read. `table` may be empty.
 pub(super) fn source(database: &Database, table: &str, error: &rusqlite::Error) -> Fault {
     let text = words(error);
@@ -24,6 +30,11 @@ pub(super) fn source(database: &Database, table: &str, error: &rusqlite::Error) 
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             Fault::ask_person(Code("IB0601"), format!("{file} is not a SQLite database that can be read"))
                 .fix(format!("run: sqlite3 {file} \"PRAGMA integrity_check\""))
+        }
+        Some(ErrorCode::ReadOnly) if is_left_half_written(error) => {
+            let what = format!("a program ended while it wrote to {file}, and this process may not put that right");
+            let fix = format!("as somebody who may write it: sqlite3 {file} \"PRAGMA schema_version\"");
+            Fault::retry(Code("IB0605"), what, None).fix(fix)
         }
         Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied | ErrorCode::ReadOnly) => {
             Fault::ask_person(Code("IB0604"), format!("reading{of} is not permitted"))

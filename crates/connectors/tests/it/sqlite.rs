@@ -286,6 +286,31 @@ async fn rows_are_got_by_key() {
     assert_eq!(names, [Some("Näme 3".to_owned()), None, Some("Näme 1".to_owned())]);
 }
 
+/// A program dies in the middle of a write: what it had written is undone for whoever reads next, and it is no right that
+/// is missing.
+#[tokio::test]
+async fn what_a_program_left_half_written_is_put_right() {
+    let (dir, file, conn) = finance(3_000);
+    conn.execute_batch(
+        "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 5; BEGIN; UPDATE customers SET name = 'half'",
+    )
+    .unwrap();
+    let left = dir.path().join("left.db");
+    for ending in ["", "-journal"] {
+        let of = |file: &Path| std::path::PathBuf::from(format!("{}{ending}", file.display()));
+        std::fs::copy(of(&file), of(&left)).unwrap();
+    }
+    let before = Connection::open_with_flags(&left, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let error = before.query_row("SELECT count(*) FROM customers", [], |_| Ok(())).unwrap_err();
+    assert_eq!(error.sqlite_error().unwrap().extended_code, rusqlite::ffi::SQLITE_READONLY_ROLLBACK);
+    let source = system(&left).source(spec("customers", &["no", "name"])).unwrap();
+    let done = read(&*source, None).await;
+    assert_eq!(done.keys().len(), 3_000);
+    let halves: i64 =
+        before.query_row("SELECT count(*) FROM customers WHERE name = 'half'", [], |row| row.get(0)).unwrap();
+    assert_eq!(halves, 0);
+}
+
 #[tokio::test]
 async fn a_reader_that_goes_away_leaves_no_lock() {
     let (_dir, file, connection) = finance(9);
