@@ -114,13 +114,9 @@ fn late(text: &str) -> Option<DateTime> {
         None => {
             let (civil, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
             let civil: DateTime = civil.parse().ok()?;
-            let (hours, minutes) = offset[1..].split_once(':')?;
+            let (hours, minutes) = offset.strip_prefix(['+', '-'])?.split_once(':')?;
             let ahead = SignedDuration::from_mins(60 * hours.parse::<i64>().ok()? + minutes.parse::<i64>().ok()?);
-            match offset.as_bytes()[0] {
-                b'+' => civil.checked_sub(ahead).ok()?,
-                b'-' => civil.checked_add(ahead).ok()?,
-                _ => return None,
-            }
+            if offset.starts_with('+') { civil.checked_sub(ahead).ok()? } else { civil.checked_add(ahead).ok()? }
         }
     };
     (utc.date() >= Date::constant(9999, 12, 30)).then_some(utc)
