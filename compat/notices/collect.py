@@ -81,13 +81,17 @@ sql("finance.db", """
 CREATE TABLE customers (number TEXT PRIMARY KEY, name TEXT, credit_limit TEXT, changed_at TEXT);
 INSERT INTO customers VALUES ('C-1001', 'Bolt & Söhne <sample>', '5000.00', '2026-01-01T00:00:00Z'),
   ('C-1002', NULL, '10.00', '2026-01-01T00:00:00Z'), ('C-1003', NULL, '12.00', '2026-01-01T00:00:00Z');
+CREATE TABLE partners (number TEXT PRIMARY KEY, name TEXT);
+INSERT INTO partners VALUES ('P-1', 'Sample Carriers'), ('P-2', NULL);
 """)
 sql("sales.db", """
 CREATE TABLE customers (number TEXT PRIMARY KEY, name TEXT, credit_limit DECIMAL(14,2));
+CREATE TABLE partners (number TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE requests (number TEXT PRIMARY KEY, customer TEXT, requested DECIMAL(14,2), outcome TEXT, changed_at TEXT);
 INSERT INTO requests VALUES ('R-17', 'C-1001', 25000, 'open', '2026-01-01T00:00:00Z');
 """)
 ran("run", "customers", days=2)
+ran("run", "partners", days=2)
 with open(work / "up.log", "w") as log:
     env = {**environment, "IRONBRIDGE_CLOCK_OFFSET": str(offset)}
     up = subprocess.Popen([ironbridge, "-C", work, "up", "--listen", "127.0.0.1:0"], env=env, stdout=log, stderr=log)
@@ -105,6 +109,7 @@ try:
     os.rename(work / "away.db", work / "finance.db")
     until("its end", told("[over] contoso: customers is late"))
     sql("finance.db", f"UPDATE customers SET name = 'Nail (sample)', changed_at = '{monday:%Y-%m-%dT%H:%M:%SZ}' WHERE name IS NULL")
+    sql("finance.db", "UPDATE partners SET name = 'Sample Movers' WHERE name IS NULL")
     until("the end of several", told("began together"), 150)
     ran("alerts", "test")
 finally:
