@@ -1,6 +1,6 @@
 //! stdout is data, stderr is talk.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use hub::{Note, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,19 +11,32 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
 pub use web_console::words::{cut, moment, number, on_their_way};
 
-use crate::addressed::Log;
+use crate::addressed::{Log, addressed};
 use crate::cli::{Cli, Command, Format, LogFormat};
 
 /// Writes a line of data.
 #[macro_export]
 macro_rules! say {
-    ($($arg:tt)*) => { anstream::println!("{}", $crate::addressed::addressed(&format!($($arg)*))) };
+    ($($arg:tt)*) => { $crate::output::data(&format!($($arg)*)) };
 }
 
 /// Writes a line of talk.
 #[macro_export]
 macro_rules! talk {
-    ($($arg:tt)*) => { anstream::eprintln!("{}", $crate::addressed::addressed(&format!($($arg)*))) };
+    ($($arg:tt)*) => { $crate::output::talk(&format!($($arg)*)) };
+}
+
+/// *Panics*: stdout cannot be written, and not because nobody reads it any more.
+pub fn data(line: &str) {
+    match writeln!(anstream::stdout(), "{}", addressed(line)) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("stdout cannot be written: {error}"),
+        _ => {}
+    }
+}
+
+/// Work goes on where nobody listens any more.
+pub fn talk(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{}", addressed(line));
 }
 
 /// Logs go to stderr: warnings from a single command, what happens from `up` and `demo`.

@@ -239,6 +239,7 @@ impl Up {
         command.args(["-C", world.dir.to_str().unwrap(), "up", "--listen", "127.0.0.1:0"]);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
+        // From here on nobody reads what it logs, as where a collector of logs has ended.
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.contains("is up: http://127.0.0.1:"), "{line}");
         Up(child)
