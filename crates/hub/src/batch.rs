@@ -273,7 +273,7 @@ pub(crate) fn start(
         _ if compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
         _ if pair.reads_all => (None, None),
         None => (None, None),
-        Some(cursor) => match pair.route().left(&cursor.fingerprint) {
+        Some(cursor) => match pair.reached_by().left(&cursor.fingerprint) {
             Some(why) => (None, Some(why.to_owned())),
             // They wait for a row that they point to, or were on their way when an earlier run was cut off.
             None if waits > 0 => (None, Some(format!("rows of it are not settled yet: {waits}"))),
@@ -500,7 +500,7 @@ impl Run<'_> {
             );
         }
         if let Some(position) = chunk.position {
-            let fingerprint = pair.route().to_string();
+            let fingerprint = pair.reached_by().to_string();
             ops.push(cursors::Op::Set { integration, stream: entity, position, fingerprint }.into());
         }
         self.handed_in().await?;

@@ -64,7 +64,7 @@ fn read_again(
         && let Direction::OneWay { to, .. } = &batch.direction
         && let Some(key) = &letter.key
     {
-        let known = store.ledger_get(to, &letter.entity, std::slice::from_ref(key))?.pop().flatten();
+        let known = store.ledger_entry(to, &letter.entity, key)?;
         // A row that waits has everything read that may bring it.
         let generation = store.last_run(&integration.name)?.map_or(0, |run| run.id.0 as u64);
         let entries: Vec<Entry> = known.into_iter().map(|entry| entry.waiting(generation)).collect();

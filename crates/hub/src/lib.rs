@@ -30,6 +30,7 @@ pub mod money;
 pub mod operations;
 mod outage;
 pub mod pair;
+mod parents;
 pub mod patience;
 mod place;
 pub mod plan;

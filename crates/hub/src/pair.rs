@@ -50,9 +50,9 @@ impl Pair {
     }
 
     /// What a position belongs to: the mapping, what is read, and where it goes.
-    pub fn route(&self) -> Route {
+    pub fn reached_by(&self) -> ReachedBy {
         let to = format!("{} {}", self.to, self.place);
-        Route {
+        ReachedBy {
             mapping: self.fingerprint(),
             way: RowHasher::default().hash([ValueRef::Text(&to)]) as u64 ^ self.origin,
         }
@@ -61,13 +61,13 @@ impl Pair {
 
 /// What a position was reached by. *Shape*: as text, two numbers of 16 digits with a dash between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route {
+pub struct ReachedBy {
     pub mapping: u64,
     pub way: u64,
 }
 
-impl Route {
-    /// Why a position that was reached by another route is none to go on from. Earlier versions noted the mapping alone.
+impl ReachedBy {
+    /// Why a position that was reached by anything else is none to go on from. Earlier versions noted the mapping alone.
     pub fn left(self, noted: &str) -> Option<&'static str> {
         let (mapping, way) = noted.split_once('-').map_or((noted, None), |(mapping, way)| (mapping, Some(way)));
         if mapping != format!("{:016x}", self.mapping) {
@@ -78,7 +78,7 @@ impl Route {
     }
 }
 
-impl fmt::Display for Route {
+impl fmt::Display for ReachedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}-{:016x}", self.mapping, self.way)
     }

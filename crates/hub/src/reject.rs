@@ -10,6 +10,7 @@ use store::runs::RunId;
 
 use crate::json;
 use crate::pair::Pair;
+use crate::parents::Parent;
 
 /// A rejected row, before it is recorded.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ pub(crate) struct Rejected {
     /// The destination's id, where an earlier version of the row was written.
     pub remote_id: Option<String>,
     /// The rows that it points to and that the hub has not written: once one of them is, this one is tried again.
-    pub parents: Vec<(String, Key)>,
+    pub parents: Vec<Parent>,
     /// What the ledger has of it in the destination from now on: see [`store::ledger::Entry::standing`]. `None` where it
     /// keeps what it has: the row was written, and what is wrong with it now came later.
     pub standing: Option<u128>,
@@ -33,7 +34,7 @@ pub(crate) struct Rejected {
 const PARENTS: &str = "waits_for";
 
 /// The rows that a dead letter waits for, from its detail.
-pub(crate) fn parents_in(detail: &str) -> Vec<(String, Key)> {
+pub(crate) fn parents_in(detail: &str) -> Vec<Parent> {
     let detail: serde_json::Value = serde_json::from_str(detail).unwrap_or_default();
     let parent = |parent: &serde_json::Value| {
         Some((parent["entity"].as_str()?.to_owned(), Key::from_bytes(&bytes(parent["key"].as_str()?)?).ok()?))
@@ -111,8 +112,7 @@ impl Rejected {
         let place: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
         let mut detail = json!({ "faults": faults, "fields": fields });
         if !self.parents.is_empty() {
-            let parent =
-                |(entity, key): &(String, Key)| json!({ "entity": entity, "key": hex(key), "name": key.to_string() });
+            let parent = |(entity, key): &Parent| json!({ "entity": entity, "key": hex(key), "name": key.to_string() });
             detail[PARENTS] = self.parents.iter().map(parent).collect();
         }
         Problem {

@@ -58,8 +58,8 @@ fn stands(
     let mut stands = Vec::new();
     for system in &project.systems {
         if system.entity(entity).is_some() {
-            let found = store.ledger_get(&system.name, entity, std::slice::from_ref(&key))?;
-            stands.extend(found.into_iter().flatten().map(|entry| (system.name.clone(), entry)));
+            let found = store.ledger_entry(&system.name, entity, &key)?;
+            stands.extend(found.map(|entry| (system.name.clone(), entry)));
         }
     }
     Ok(stands)

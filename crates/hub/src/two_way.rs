@@ -36,7 +36,7 @@ pub use letters::{Decided, decide, is_dispute};
 pub(crate) use plan::{joined, plan};
 pub(crate) use run::run;
 
-use crate::pair::{Pair, Route};
+use crate::pair::{Pair, ReachedBy};
 pub(crate) use merge::Which;
 use merge::{Both, Rules};
 
@@ -99,9 +99,9 @@ impl Joint {
     }
 
     /// What a position of a side belongs to.
-    pub fn route(&self, side: Which) -> Route {
+    pub fn reached_by(&self, side: Which) -> ReachedBy {
         let way = RowHasher::default().hash([ValueRef::Text(&self.place)]) as u64 ^ self.from(side).origin;
-        Route { mapping: self.fingerprint, way }
+        ReachedBy { mapping: self.fingerprint, way }
     }
 
     /// The stream of the cursor that says how far a side was read.

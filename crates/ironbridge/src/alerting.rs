@@ -23,7 +23,7 @@ pub struct ThisMachine {
 
 impl ThisMachine {
     pub fn new(project: Arc<Project>) -> ThisMachine {
-        let state = wiring::state_dir(&project.dir, wiring::environment(&project));
+        let state = wiring::state_of(&project);
         ThisMachine { project, state }
     }
 }

@@ -30,7 +30,7 @@ pub fn files(dir: &Path, folders: &[&str]) -> Vec<(PathBuf, u64, Option<SystemTi
 
 /// That the hub which runs does not know the newest files, in a sentence; nothing where it does, or none runs.
 pub fn since_start(project: &Project) -> Option<String> {
-    let started = store::up_since(&wiring::state_dir(&project.dir, wiring::environment(project)))?;
+    let started = store::up_since(&wiring::state_of(project))?;
     let newer: Vec<String> = files(&project.dir, &ALL[..AT_WORK])
         .into_iter()
         .filter(|(path, _, changed)| path.extension().is_some_and(|e| e == "yaml") && *changed > Some(started))

@@ -163,9 +163,9 @@ fn open_store_with(project: &Project, timers: bool) -> Result<Store, Failure> {
         None => store::Clock::system(),
     };
     let options = store::Options { failpoints, clock, timers, ..store::Options::default() };
-    let dir = state_dir(&project.dir, environment(project));
+    let dir = state_of(project);
     let others = environments_with_state(&project.dir);
-    if environment(project).is_none() && !others.is_empty() && !dir.join("state.db").exists() {
+    if project.environment.is_none() && !others.is_empty() && !dir.join("state.db").exists() {
         talk!("Nothing has run here yet without `--env`; there is state of: {}\n", others.join(", "));
     }
     Ok(Store::open(dir, options)?)
@@ -186,6 +186,10 @@ pub fn state_dir(dir: &Path, environment: Option<&str>) -> PathBuf {
         Some(name) => state.join("environments").join(name),
         None => state,
     }
+}
+
+pub fn state_of(project: &Project) -> PathBuf {
+    state_dir(&project.dir, environment(project))
 }
 
 /// The environment that `--env` chose.

@@ -66,10 +66,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         }
         Op::Place { integration, entity, place } => {
             let scope = scope_made(tx, integration, entity)?;
-            let sql = "SELECT place FROM agreement_scope WHERE id = ?1";
-            let before: Option<String> = tx.first(sql, [scope], |row| row.get(0))?.flatten();
-            tx.run("UPDATE agreement_scope SET place = ?2 WHERE id = ?1", (scope, place))?;
-            let forgotten = match before.is_some_and(|before| before != *place) {
+            let forgotten = match tx.moves("agreement_scope", scope, place)? {
                 true => tx.run("DELETE FROM agreement WHERE scope = ?1", [scope])?,
                 false => 0,
             };

@@ -155,10 +155,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         }
         Op::Place { system, entity, place } => {
             let scope = scope_made(tx, system, entity)?;
-            let sql = "SELECT place FROM ledger_scope WHERE id = ?1";
-            let before: Option<String> = tx.first(sql, [scope], |row| row.get(0))?.flatten();
-            tx.run("UPDATE ledger_scope SET place = ?2 WHERE id = ?1", (scope, place))?;
-            let doubted = match before.is_some_and(|before| before != *place) {
+            let doubted = match tx.moves("ledger_scope", scope, place)? {
                 true => {
                     let sql = "UPDATE ledger SET source_hash = ?3, content_hash = ?3 WHERE scope = ?1 AND state = ?2";
                     tx.run(sql, (scope, State::Written, UNKNOWN.to_be_bytes()))?
@@ -301,6 +298,11 @@ fn scan(conn: &Connection, scope: i64, each: &mut dyn FnMut(Seen<'_>) -> Control
 }
 
 impl Store {
+    /// What the ledger knows of one key.
+    pub fn ledger_entry(&self, system: &str, entity: &str, key: &Key) -> Result<Option<Entry>, Error> {
+        Ok(self.ledger_get(system, entity, [key])?.pop().flatten())
+    }
+
     /// The rows of these keys, in the order of the keys; `None` where the ledger knows nothing.
     pub fn ledger_get<'k>(
         &self,

@@ -135,6 +135,14 @@ impl<'c> Tx<'c> {
         self.conn.prepare_cached(sql)?.execute(params)
     }
 
+    /// The rows of a scope are at this place. Answers whether they were known to be at another one.
+    pub fn moves(&self, scopes: &'static str, scope: i64, place: &str) -> rusqlite::Result<bool> {
+        let before: Option<String> =
+            self.first(&format!("SELECT place FROM {scopes} WHERE id = ?1"), [scope], |row| row.get(0))?.flatten();
+        self.run(&format!("UPDATE {scopes} SET place = ?2 WHERE id = ?1"), (scope, place))?;
+        Ok(before.is_some_and(|before| before != place))
+    }
+
     /// The first row of a query, if it has one.
     pub fn first<T>(
         &self,

@@ -10,7 +10,7 @@ use record::{Type, Value, ValueRef};
 
 use crate::sql::engine::Dialect as _;
 use crate::sql::paged::Plan;
-use crate::sql::query::{Dialect, Sort, marked};
+use crate::sql::query::{Dialect, Sort, in_both, marked};
 
 /// The collations that compare characters and nothing else: MariaDB's, and MySQL's.
 pub(super) const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
@@ -128,13 +128,11 @@ impl Dialect for Asked<'_> {
         let column = &place.expression;
         match (ty, value) {
             (Type::Guid, Value::Guid(guid)) => Some((format!("{column} = {{}}"), vec![Value::Text(guid.to_string())])),
-            // The column's own collation finds the rows in its index, the other one says which of them are meant.
             (Type::Text { .. } | Type::Multiline { .. }, Value::Text(text) | Value::Choice(text))
                 if !place.column.by_characters =>
             {
-                let exact = (self.by_characters(&self.column(name, ty)), self.by_characters("{}"));
-                let sql = format!("({column} = {{}} AND {} = {})", exact.0, exact.1);
-                Some((sql, vec![Value::text(text), Value::text(text)]))
+                let exact = [&*self.column(name, ty), "{}"].map(|side| self.by_characters(side));
+                Some(in_both([column, "{}"], [&exact[0], &exact[1]], text))
             }
             _ => None,
         }

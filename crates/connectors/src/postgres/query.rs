@@ -16,7 +16,7 @@ use super::value::{self, AsText};
 use super::{Database, Use, quote_table};
 use crate::sql::asked::{Gathered, Kept};
 use crate::sql::moment::Dst;
-use crate::sql::query::{Dialect, Sort, accepts, write};
+use crate::sql::query::{Dialect, Sort, accepts, in_both, write};
 use crate::sql::quote;
 use crate::sql::text::Times;
 
@@ -413,10 +413,8 @@ impl Dialect for Postgres<'_> {
 
     fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
         let Value::Text(text) = value else { return None };
-        // The column's own collation finds the rows in its index, the other one says which of them are meant.
         let (own, exact) = (format!("t.{}", quote(name)), self.column(name, ty));
-        let sql = format!("({own} = {{}} AND {exact} = {{}})");
-        self.is_loose(name).then(|| (sql, vec![Value::text(text), Value::text(text)]))
+        self.is_loose(name).then(|| in_both([&own, "{}"], [&exact, "{}"], text))
     }
 
     fn same(&self, left: &str, right: &str) -> String {

@@ -107,7 +107,7 @@ pub(crate) fn parse_open(text: &str) -> Option<Moment> {
     })
 }
 
-pub(crate) fn is_open_end(at: DateTime) -> bool {
+fn is_open_end(at: DateTime) -> bool {
     at.date() >= jiff::civil::date(9999, 12, 30)
 }
 

@@ -182,6 +182,13 @@ pub(crate) fn write(dialect: &dyn Dialect, from: &str, schema: &Schema, query: &
     Statements { rows, bound: bound_by_place, onwards, count, count_bound }
 }
 
+/// A text in a column whose collation takes others for it too: its own finds the rows in its index, the exact one says which
+/// of them are meant. *Shape*: of each the two sides, the value as `{}`; for [`Dialect::equal`].
+pub(crate) fn in_both(own: [&str; 2], exact: [&str; 2], text: &str) -> (String, Vec<Value>) {
+    let sql = format!("({} = {} AND {} = {})", own[0], own[1], exact[0], exact[1]);
+    (sql, vec![Value::text(text), Value::text(text)])
+}
+
 /// Whether an expression can be written: each column has a type that SQL and we mean alike.
 pub(crate) fn accepts(expr: &Expr, schema: &Schema) -> bool {
     match expr {

@@ -24,7 +24,7 @@ use super::source::plan::Plan;
 use super::usual::Usual;
 use super::{Database, catalog, fault, value};
 use crate::sql::asked::{Gathered, Kept};
-use crate::sql::query::{Dialect, Sort, Statements, accepts, write};
+use crate::sql::query::{Dialect, Sort, Statements, accepts, in_both, write};
 use crate::sql::text::Times;
 use crate::sql::{moment, quote};
 
@@ -500,10 +500,8 @@ impl Dialect for Lite<'_> {
         if let Value::Text(text) = value
             && self.is_loose(name)
         {
-            // The column's own rule finds the rows in its index, the other one says which of them are meant.
             let column = format!("t.{}", quote(name));
-            let sql = format!("({column} = {{}} AND {column} COLLATE BINARY = {{}})");
-            return Some((sql, vec![Value::text(text), Value::text(text)]));
+            return Some(in_both([&column, "{}"], [&format!("{column} COLLATE BINARY"), "{}"], text));
         }
         // No text is a number in a column of numbers, and its index finds them.
         if self.compares_numbers(name, value) {

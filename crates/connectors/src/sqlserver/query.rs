@@ -10,7 +10,7 @@ use record::{Type, Value};
 use super::dialect::{SqlServer, base};
 use crate::sql::engine::{Cell, Dialect as _};
 use crate::sql::paged::Plan;
-use crate::sql::query::{Dialect, Sort};
+use crate::sql::query::{Dialect, Sort, in_both};
 
 const BY_CHARACTERS: &str = "COLLATE Latin1_General_100_BIN2";
 /// Knows that a character may take two places.
@@ -162,15 +162,14 @@ impl Dialect for Asked<'_> {
             (Type::Guid, Value::Guid(guid)) => {
                 Some((format!("{column} = CAST({{}} AS uniqueidentifier)"), vec![Value::Text(guid.to_string())]))
             }
-            // The column's own collation finds the rows in its index, the other one says which of them are meant.
             (Type::Text { .. } | Type::Multiline { .. }, Value::Text(text) | Value::Choice(text))
                 if matches!(declared, "varchar" | "char" | "nvarchar" | "nchar") =>
             {
                 let own = SqlServer.compared("{}".to_owned(), &Cell::Text(text.clone()), &place.column);
                 let own = if own == "{}" { "CONVERT(nvarchar(4000), {})".to_owned() } else { own };
                 let exact = self.compared(self.column(name, ty), Sort::Text, Some(name));
-                let sql = format!("({column} = {own} AND {exact} = {})", self.compared("{}".into(), Sort::Text, None));
-                (text.chars().count() <= 2_000).then(|| (sql, vec![Value::text(text), Value::text(text)]))
+                let value = self.compared("{}".into(), Sort::Text, None);
+                (text.chars().count() <= 2_000).then(|| in_both([column, &own], [&exact, &value], text))
             }
             _ => None,
         }

@@ -22,6 +22,7 @@ use super::{Chunk, Job, Run};
 use crate::codes;
 use crate::error::Stopped;
 use crate::pair::Pair;
+use crate::parents::{Parent, parents, still_missing};
 use crate::reject::{Rejected, parents_in};
 use crate::sort::Candidate;
 
@@ -171,17 +172,8 @@ impl Run<'_> {
     }
 
     /// The rows that a row points to, and that the hub has not written.
-    pub(super) fn unknown_parents(&self, pair: &Pair, row: &Candidate) -> Result<Vec<(String, Key)>, Stopped> {
-        let mut unknown = Vec::new();
-        for value in row.record.values() {
-            let Value::Reference(to) = value else { continue };
-            let Ok(key) = Key::of(to.key.iter().map(|(_, part)| part)) else { continue };
-            let known = self.store.ledger_get(&pair.to, &to.of, std::slice::from_ref(&key))?;
-            if !known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
-                unknown.push((to.of.to_string(), key));
-            }
-        }
-        Ok(unknown)
+    pub(super) fn unknown_parents(&self, pair: &Pair, row: &Candidate) -> Result<Vec<Parent>, Stopped> {
+        Ok(still_missing(self.store, &pair.to, parents(&row.record))?)
     }
 
     /// Dead letters that lacked a parent which is there now become waiting rows again.
@@ -271,8 +263,8 @@ pub(crate) fn revivable(store: &Store, job: &Job, pair: &Pair) -> Result<Vec<Ent
         let letters = store.dead_letters(&filter, LETTERS)?;
         for letter in &letters {
             for (entity, parent) in parents_in(&letter.problem.detail) {
-                let known = store.ledger_get(&pair.to, &entity, &[parent])?;
-                if known.into_iter().flatten().any(|entry| entry.state == Settled::Written) {
+                let known = store.ledger_entry(&pair.to, &entity, &parent)?;
+                if known.is_some_and(|entry| entry.state == Settled::Written) {
                     keys.extend(letter.key.clone());
                     break;
                 }

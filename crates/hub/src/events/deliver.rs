@@ -11,12 +11,12 @@ use store::queue::Problem;
 use super::remove;
 use super::route::{Brought, Mapped, Read, Route, Told};
 use super::version;
-use super::waits::{self, Parent};
 use crate::adopt;
 use crate::codes;
 use crate::gone::Gone;
 use crate::outage::unanswered;
 use crate::pair::Pair;
+use crate::parents::{Parent, parents, still_missing};
 use crate::patience;
 use crate::reject::Rejected;
 use crate::sort::{self, Candidate, Decision};
@@ -102,7 +102,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     let version = route.version(&record);
     let remembered = version.and_then(|(at, _)| version::remember(&pair.to, &pair.entity.name, &key, at));
     let _alone = route.alone(&key).await;
-    let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
+    let known = store.ledger_entry(&pair.to, &pair.entity.name, &key)?;
     let is_known =
         known.as_ref().is_some_and(|entry| entry.state == State::Written && Some(entry.content_hash) == content_hash);
     // A delivery that ended without a word may have written something else since.
@@ -165,7 +165,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
         }
         Err(fault) => match judge(route, fault, Some((&candidate, &row))) {
             Verdict::Wait(fault, key, _) => {
-                let missing = waits::still_missing(store, &pair.to, waits::parents(&candidate.record))?;
+                let missing = still_missing(store, &pair.to, parents(&candidate.record))?;
                 Verdict::Wait(fault, key, missing)
             }
             verdict => verdict,
@@ -185,7 +185,7 @@ pub(crate) async fn never_settled(
     let key = route.key_told(told);
     if let Some(key) = &key {
         let (to, entity) = (&route.pair.to, &route.pair.entity.name);
-        let known = store.ledger_get(to, entity, std::slice::from_ref(key))?.pop().flatten();
+        let known = store.ledger_entry(to, entity, key)?;
         doubt(store, &route.pair, known.as_ref()).await?;
     }
     let what = format!(
@@ -224,7 +224,7 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<Th
         Ok(Brought::Again(row, key)) => {
             // Whether the one before it was removed by a try that nobody remembers, the destination is asked.
             let (to, entity) = (&route.pair.to, &route.pair.entity.name);
-            let known = store.ledger_get(to, entity, std::slice::from_ref(&key))?.pop().flatten();
+            let known = store.ledger_entry(to, entity, &key)?;
             doubt(store, &route.pair, known.as_ref()).await?;
             (row, Vec::new(), Some(key))
         }

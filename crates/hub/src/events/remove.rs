@@ -22,7 +22,7 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
         return Ok(judge_of(route, fault, None, None));
     };
     let _alone = route.alone(&key).await;
-    let known = store.ledger_get(&pair.to, &pair.entity.name, std::slice::from_ref(&key))?.pop().flatten();
+    let known = store.ledger_entry(&pair.to, &pair.entity.name, &key)?;
     let Some(known) = known.filter(|entry| entry.state == State::Written) else {
         return Ok(Verdict::Done(Done::nothing(Some(key), "deleted in the source, and not the hub's to delete here")));
     };
@@ -97,7 +97,7 @@ pub(super) fn remember(from: &str, entity: &str, id: &Value, key: &Key) -> Optio
 /// The key of a row by its id in the source. Nothing for one that was never delivered.
 pub(super) fn remembered(store: &Store, from: &str, entity: &str, id: &Value) -> Result<Option<Key>, store::Error> {
     let Ok(id) = Key::of([id]) else { return Ok(None) };
-    let found = store.ledger_get(from, &by_id(entity), &[id])?.pop().flatten();
+    let found = store.ledger_entry(from, &by_id(entity), &id)?;
     let bytes = |hex: String| -> Option<Vec<u8>> {
         (0..hex.len() / 2).map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()).collect()
     };

@@ -264,8 +264,8 @@ impl Sweep {
 
     /// Whether a row was there before the integration, and is as it was.
     fn was_there(&self, route: &Route, row: &Row) -> Result<bool, store::Error> {
-        let found = self.store.ledger_get(&route.pair.from, &self.before(route), &[there_before(row).key])?;
-        Ok(found.into_iter().any(|entry| entry.is_some()))
+        let found = self.store.ledger_entry(&route.pair.from, &self.before(route), &there_before(row).key)?;
+        Ok(found.is_some())
     }
 
     fn reached(&self, place: &str) -> Op {
@@ -347,8 +347,8 @@ impl Sweep {
 
     /// What the destination has from the hub.
     fn delivered(&self, to: &str, route: &Route, key: &Key) -> Result<Option<ledger::Entry>, store::Error> {
-        let known = self.store.ledger_get(to, &route.pair.entity.name, std::slice::from_ref(key))?;
-        Ok(known.into_iter().flatten().find(|entry| entry.state == ledger::State::Written))
+        let known = self.store.ledger_entry(to, &route.pair.entity.name, key)?;
+        Ok(known.filter(|entry| entry.state == ledger::State::Written))
     }
 
     /// The messages for rows that cannot be read: each is a dead letter once its delivery has said so too.
@@ -385,8 +385,8 @@ impl Sweep {
     /// Whether a dead letter says the same of a row already.
     fn is_told(&self, queue: &str, key: Option<&Key>, fault: &Fault) -> Result<bool, store::Error> {
         let Some(key) = key else { return Ok(false) };
-        let found = self.store.dead_letters_of(&self.integration, key)?;
-        Ok(found.iter().any(|letter| letter.queue == queue && letter.problem.what == fault.what))
+        let found = self.store.dead_letters_of(&self.integration, queue, key)?;
+        Ok(found.iter().any(|letter| letter.problem.what == fault.what))
     }
 
     /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote, or a
@@ -406,8 +406,8 @@ impl Sweep {
             let (key, matters) = match remembered(&self.store, from, entity, &value)? {
                 Some(key) => {
                     let is_there = self.delivered(to, route, &key)?.is_some();
-                    let letters = self.store.dead_letters_of(&self.integration, &key)?;
-                    (key, is_there || letters.iter().any(|letter| letter.queue == queue))
+                    let is_told = !self.store.dead_letters_of(&self.integration, &queue, &key)?.is_empty();
+                    (key, is_there || is_told)
                 }
                 None => match Key::of([&value]) {
                     Ok(key) => (key, false),

@@ -31,7 +31,7 @@ pub(super) fn beside_delivered(
     if version.is_blank() {
         return Ok(None);
     }
-    let known = store.ledger_get(to, &place(entity), std::slice::from_ref(key))?.pop().flatten();
+    let known = store.ledger_entry(to, &place(entity), key)?;
     let known = known.and_then(|entry| entry.version);
     let known = known.and_then(|text| fit::fit(record::ValueRef::Text(&text), ty, None).ok());
     Ok(known.and_then(|known| record::query::compare(version, &known)))

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use record::{Key, Row, Value};
 use store::Store;
-use store::ledger::State;
+
+use crate::parents::{Parent, still_missing};
 
 /// So many messages are woken; those beyond are looked at by the clock alone.
 const WAITS_MAX: usize = 1_000;
@@ -15,9 +15,6 @@ const WAITS_MAX: usize = 1_000;
 /// The rows that each message waits for, by the message's number.
 #[derive(Debug, Default)]
 pub(crate) struct Waits(BTreeMap<i64, Vec<Parent>>);
-
-/// An entity and a key of it.
-pub(crate) type Parent = (String, Key);
 
 impl Waits {
     pub fn is_empty(&self) -> bool {
@@ -46,27 +43,4 @@ impl Waits {
         self.0.retain(|_, missing| !missing.is_empty());
         Ok(come)
     }
-}
-
-/// The rows that a record points to.
-pub(crate) fn parents(record: &Row) -> Vec<Parent> {
-    let reference = |value: &Value| match value {
-        Value::Reference(to) => Some((to.of.to_string(), Key::of(to.key.iter().map(|(_, part)| part)).ok()?)),
-        _ => None,
-    };
-    record.values().iter().filter_map(reference).collect()
-}
-
-/// Those of them that the hub has not written to this destination.
-///
-/// *Errors*: our own state cannot be read.
-pub(crate) fn still_missing(store: &Store, to: &str, parents: Vec<Parent>) -> Result<Vec<Parent>, store::Error> {
-    let mut missing = Vec::new();
-    for (entity, key) in parents {
-        let known = store.ledger_get(to, &entity, std::slice::from_ref(&key))?.pop().flatten();
-        if known.is_none_or(|entry| entry.state != State::Written) {
-            missing.push((entity, key));
-        }
-    }
-    Ok(missing)
 }

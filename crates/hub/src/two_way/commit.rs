@@ -84,7 +84,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     ops.push(dead_letters::Op::Supersede { integration, entity, keys }.into());
                 }
                 if let Some((side, position)) = position {
-                    let (stream, fingerprint) = (joint.stream(side), joint.route(side).to_string());
+                    let (stream, fingerprint) = (joint.stream(side), joint.reached_by(side).to_string());
                     ops.push(cursors::Op::Set { integration, stream, position, fingerprint }.into());
                 }
                 self.store.commit(ops).await?;

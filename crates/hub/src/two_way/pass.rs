@@ -58,7 +58,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             // A watermark never tells what is gone.
             _ if removes && joint.from(side).reads_all => (None, None),
             None => (None, None),
-            Some(cursor) => match joint.route(side).left(&cursor.fingerprint) {
+            Some(cursor) => match joint.reached_by(side).left(&cursor.fingerprint) {
                 Some(why) => (None, Some(why.to_owned())),
                 None => (Some(cursor.position), None),
             },

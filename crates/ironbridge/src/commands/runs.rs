@@ -40,24 +40,9 @@ pub fn runs(cli: &Cli, integration: Option<&str>, last: usize) -> Result<u8, Fai
         row.push(run.error.as_ref().map(|error| error.code.clone()).unwrap_or_default());
         row
     });
-    let mut header = vec![
-        "run",
-        "integration",
-        "started",
-        "took",
-        "why",
-        "state",
-        "read",
-        "created",
-        "updated",
-        "unchanged",
-        "rejected",
-        "skipped",
-        "error",
-    ];
-    if deletes {
-        header.insert(header.iter().position(|name| *name == "unchanged").expect("it is in the list above"), "deleted");
-    }
+    let mut header = vec!["run", "integration", "started", "took", "why", "state", "read", "created", "updated"];
+    header.extend(deletes.then_some("deleted"));
+    header.extend(["unchanged", "rejected", "skipped", "error"]);
     say!("{}", table(&header, rows.collect()));
     // What most of them failed by is said once, with what to do.
     let mut told = Vec::new();

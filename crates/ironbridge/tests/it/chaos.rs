@@ -100,17 +100,15 @@ fn one_story(seed: u64) {
             false => run(),
             true => while_somebody_works(&world, &mut chance, deletes, &mut clock, run),
         };
-        assert_ne!(said.code, Some(101), "{which}: a panic: {said:#?}");
-        let Ok(run) = serde_json::from_str::<Json>(&said.out) else {
+        let Some(run) = told(&said, &which) else {
             killed = true;
             continue;
         };
-        adds_up(&run, &which);
         // Where nothing went wrong, Dynamics has seen each write that is counted, once, and no other. What a killed run had
         // sent may still come.
         let after_a_kill = std::mem::replace(&mut killed, false);
         if !after_a_kill && fault.is_empty() && failpoint.is_empty() && run["error"].is_null() {
-            let counted: u64 = ["created", "updated", "deleted"].iter().filter_map(|name| run[*name].as_u64()).sum();
+            let counted = effects(&run);
             let written = world.rows_written();
             // A row that comes back is made active first, and then takes what has changed.
             let is_back = |(key, state): &(&String, &i64)| **state == 0 && before.get(*key) == Some(&1);
@@ -134,6 +132,19 @@ fn one_story(seed: u64) {
     let again = world.run();
     assert!(again["error"].is_null(), "seed {seed}: {again:#}");
     assert_eq!(world.rows_written(), 0, "seed {seed}: what was right is written again: {again:#}");
+}
+
+/// The result of a run, whose counts add up; nothing of one that was killed.
+pub fn told(said: &Said, which: &str) -> Option<Json> {
+    assert_ne!(said.code, Some(101), "{which}: a panic: {said:#?}");
+    let run = serde_json::from_str(&said.out).ok()?;
+    adds_up(&run, which);
+    Some(run)
+}
+
+/// The rows that a run has written.
+pub fn effects(run: &Json) -> u64 {
+    ["created", "updated", "deleted"].iter().filter_map(|name| run[*name].as_u64()).sum()
 }
 
 pub fn adds_up(run: &Json, which: &str) {

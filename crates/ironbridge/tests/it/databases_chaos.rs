@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
-use crate::chaos::{Chance, adds_up, stories};
+use crate::chaos::{Chance, effects, stories, told};
 use crate::database::Database;
 use crate::support::{Said, World};
 
@@ -58,12 +57,10 @@ fn one_story(seed: u64) {
         let said = story.run(&world, &failpoint, meanwhile);
         story.shop.cut_after(None);
         store.cut_after(None);
-        assert_ne!(said.code, Some(101), "{which}: a panic: {said:#?}");
-        let Ok(run) = serde_json::from_str::<Json>(&said.out) else {
+        let Some(run) = told(&said, &which) else {
             killed = true;
             continue;
         };
-        adds_up(&run, &which);
         // What a killed run had sent may still come.
         let after_a_kill = std::mem::replace(&mut killed, false);
         if !after_a_kill && cuts == [None, None] && failpoint.is_empty() && run["error"].is_null() {
@@ -83,10 +80,6 @@ fn one_story(seed: u64) {
     assert_eq!(written, Vec::<String>::new(), "{which}: what was right is written again: {again:#}");
     story.shop.remove();
     store.remove();
-}
-
-fn effects(run: &Json) -> u64 {
-    ["created", "updated", "deleted"].iter().filter_map(|name| run[*name].as_u64()).sum()
 }
 
 fn project(world: &World, shop: &Database, store: &Database, deletes: &str, watermark: &str) {

@@ -106,13 +106,15 @@ impl Store {
         self.read(|conn| all(conn, &sql, [prefix.to_ascii_lowercase()], read))
     }
 
-    /// The dead letters of messages about this key that wait, oldest first.
-    pub fn dead_letters_of(&self, integration: &str, key: &Key) -> Result<Vec<DeadLetter>, Error> {
+    /// The dead letters of messages of a queue about this key that wait, oldest first.
+    pub fn dead_letters_of(&self, integration: &str, queue: &str, key: &Key) -> Result<Vec<DeadLetter>, Error> {
         let sql = format!(
             "SELECT {COLUMNS} FROM dead_letter
              WHERE integration = ?1 AND key = ?2 AND kind = 'message' AND state IN ('open', 'retrying') ORDER BY seq"
         );
-        self.read(|conn| all(conn, &sql, (integration, key.as_bytes()), read))
+        let mut found = self.read(|conn| all(conn, &sql, (integration, key.as_bytes()), read))?;
+        found.retain(|letter| letter.queue == queue);
+        Ok(found)
     }
 
     /// What the dead letter is about: the message with its body, or the rejected row as JSON in the body.

@@ -156,9 +156,7 @@ impl Lane {
     /// The dead letters here that wait, of the row with this key.
     fn waiting(&self, key: Option<&Key>) -> Result<Vec<DeadLetter>, store::Error> {
         let Some(key) = key else { return Ok(Vec::new()) };
-        let mut found = self.store.dead_letters_of(&self.integration, key)?;
-        found.retain(|letter| letter.queue == self.queue);
-        Ok(found)
+        self.store.dead_letters_of(&self.integration, &self.queue, key)
     }
 
     pub(super) fn letter(&self, id: &DeadLetterId) -> Result<Option<DeadLetter>, store::Error> {

@@ -10,7 +10,7 @@ use crate::{measured, say, wiring};
 
 pub fn review(cli: &Cli) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
-    let measured = measured::measured(&wiring::state_dir(&project.dir, wiring::environment(&project)));
+    let measured = measured::measured(&wiring::state_of(&project));
     let findings = advise::review(&project, &measured);
     if cli.format == Format::Json {
         let one = |finding: &advise::Finding| {
