@@ -45,6 +45,18 @@ pub(crate) async fn publish(client: &Client, wanted: &VirtualTable, apply: bool)
             "give the virtual table another name: `virtual_table:` in the system's file",
         ));
     }
+    let name = wanted.columns.iter().find(|column| column.is_name).map(|column| column.column.to_lowercase());
+    if let (Some(there), Some(name)) = (&there, &name)
+        && text(there, "PrimaryNameAttribute") != *name
+    {
+        let is_called = text(there, "PrimaryNameAttribute");
+        return Err(in_the_way(
+            client,
+            wanted,
+            format!("rows of `{}` are called by `{is_called}` there, and should be by `{name}`", wanted.table),
+            "what rows are called by cannot be changed: take back `primary_name:`, or delete the table in Dynamics and publish again",
+        ));
+    }
     let how = settle_table(client, wanted, there.as_ref(), (&provider, source.as_deref()), apply).await?;
     let what = format!("virtual table `{}` (\"{}\"), rows of `{}`", wanted.table, wanted.label, wanted.set);
     found.differences.push(Difference { how, what });

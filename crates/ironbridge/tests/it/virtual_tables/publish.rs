@@ -250,6 +250,16 @@ fn what_cannot_be_published_says_why_and_what_to_do() {
     check(shown.publish("items", &[]), 1, "IB0914", "which is no text");
 }
 
+/// What rows are called by is a matter of the table, and no column that can be changed.
+#[test]
+fn another_name_of_rows_is_refused_and_not_passed_over() {
+    let shown = Shown::new();
+    shown.publish("stock", &["--yes"]).ok();
+    shown.edit("systems/dynamics.yaml", "primary_name: sku", "primary_name: warehouse");
+    let said = shown.publish("stock", &["--yes"]).fails(1, "IB0916");
+    assert!(said.err.contains("called by `new_sku`"), "{said:#?}");
+}
+
 #[test]
 fn check_online_compiles_virtual_integrations() {
     let shown = Shown::new();
