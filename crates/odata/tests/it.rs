@@ -36,6 +36,9 @@ fn expressions_print_as_they_mean() {
         ("year(createdon) eq 2026", "year(createdon) eq 2026"),
         ("name eq ''", "name eq ''"),
         ("eq eq 'and'", "eq eq 'and'"),
+        ("not eq 'a' and in in (1,2)", "not eq 'a' and in in (1,2)"),
+        ("not not in ('a')", "not not in ('a')"),
+        ("not eq eq true", "not eq eq true"),
     ] {
         check(text, printed);
     }

@@ -92,7 +92,7 @@ fn unary(cursor: &mut Cursor) -> Result<Expr, Error> {
     cursor.skip_spaces();
     cursor.count_node()?;
     let start = cursor.at();
-    if cursor.take_word("not") && matches!(cursor.peek(), Some(b' ' | b'(' | b'\t')) {
+    if cursor.take_word("not") && matches!(cursor.peek(), Some(b' ' | b'(' | b'\t')) && !compares(cursor) {
         cursor.deeper()?;
         let inner = unary(cursor)?;
         cursor.shallower();
@@ -100,6 +100,17 @@ fn unary(cursor: &mut Cursor) -> Result<Expr, Error> {
     }
     cursor.set(start);
     primary(cursor)
+}
+
+/// Whether a comparison comes next, as behind a column that is called `not`; and not the column of such a name that is
+/// compared.
+fn compares(cursor: &mut Cursor) -> bool {
+    let start = cursor.at();
+    let mut next =
+        || LEVELS[..2].iter().copied().flatten().any(|(word, _)| operator(cursor, word)) || operator(cursor, "in");
+    let compares = next() && !next();
+    cursor.set(start);
+    compares
 }
 
 fn primary(cursor: &mut Cursor) -> Result<Expr, Error> {

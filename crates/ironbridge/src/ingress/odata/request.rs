@@ -24,14 +24,19 @@ pub(super) struct Head {
 impl Head {
     pub fn new(method: &str, path: &str, query: &str, headers: &HeaderMap, base: &str) -> Head {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // In several lines it is one list.
+        let list = |name: &str| {
+            let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+            (!lines.is_empty()).then(|| lines.join(","))
+        };
         Head {
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
             base: base.to_owned(),
-            accept: text("accept"),
-            charset: text("accept-charset"),
-            prefer: text("prefer"),
+            accept: list("accept"),
+            charset: list("accept-charset"),
+            prefer: list("prefer"),
             max_version: text("odata-maxversion"),
             version: text("odata-version"),
         }
