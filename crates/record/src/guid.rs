@@ -15,6 +15,14 @@ mod pattern;
 
 use pattern::Pattern;
 
+/// How columns of text hold a GUID: with its dashes, in braces, or as digits alone; all its letters small, or capital.
+pub fn writings(guid: Uuid) -> [String; 6] {
+    let small = [guid.hyphenated().to_string(), guid.braced().to_string(), guid.simple().to_string()];
+    let [dashed, braced, plain] = small.clone().map(|text| text.to_uppercase());
+    let [a, b, c] = small;
+    [a, b, c, dashed, braced, plain]
+}
+
 /// How the keys of one entity become GUIDs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scheme {

@@ -95,6 +95,11 @@ pub trait Queryable: Send + Sync {
     /// *Errors*: `IB06xx`: it does not answer, or a column is not there.
     fn schema(&self) -> BoxFuture<'_, Result<Arc<Schema>, Fault>>;
 
+    /// Whether another table stands in the place of the one whose columns it has told: then it is opened anew.
+    fn is_outdated(&self) -> bool {
+        false
+    }
+
     /// Whether the source itself can decide this expression, exactly as it is meant here.
     fn accepts(&self, expr: &Expr, schema: &Schema) -> bool;
 

@@ -7,7 +7,7 @@ use definition::{Project, SystemEntity};
 use mapping::{Columns, Plain, Read, ReadMapping, ReadPlan};
 use record::guid::Scheme;
 use record::query::{Answer, Expr};
-use record::{Entity, Fault, Key, Queryable, ReadSpec, Row, Schema, System, Value, ValueRef};
+use record::{Entity, Fault, Key, Queryable, ReadSpec, Row, Schema, System, Type, Value, ValueRef};
 use uuid::Uuid;
 
 use crate::ask::Place;
@@ -271,11 +271,13 @@ impl Selection {
     }
 
     fn value(&self, read: &mut [Value], field: usize) -> Value {
-        let value = self.places[field].map(|at| std::mem::take(&mut read[at])).unwrap_or_default();
-        match value {
-            Value::Choice(name) => Value::Text(name),
+        let Some(at) = self.places[field] else { return Value::Blank };
+        match (std::mem::take(&mut read[at]), &self.entity.fields[at].ty) {
+            (Value::Choice(name), _) => Value::Text(name),
+            // Its name is the number.
+            (Value::Int(number), Type::Choice { .. }) => Value::Text(number.to_string()),
             // Without a table of its own a reference is the text of its key.
-            other => other,
+            (other, _) => other,
         }
     }
 }

@@ -6,7 +6,7 @@
 use definition::SystemEntity;
 use mapping::{Columns, Rule};
 use powerfx::Shape;
-use record::guid::{Scheme, can_be_hashed};
+use record::guid::{Scheme, can_be_hashed, writings};
 use record::query::{Comparison, Expr, Function, Order};
 use record::{EntityField, Key, Schema, Type, Value};
 
@@ -24,6 +24,8 @@ pub(crate) enum Inverse {
         column: String,
         names: Vec<(String, Value)>,
     },
+    /// A GUID that a column of text holds.
+    Guid(String),
     Constant(Value),
     /// Nobody can say: the row has to be read first.
     Unknown,
@@ -37,8 +39,13 @@ pub(crate) fn inverse(field: &EntityField, rules: &[Rule], schema: &Schema) -> I
     let type_of = |name: &str| schema.index(name).map(|at| schema.columns()[at].ty.clone());
     let is_text = |name: &str| matches!(type_of(name), Some(Type::Text { .. } | Type::Multiline { .. }));
     match &rule.expr {
-        mapping::Expr::Source(name) => match type_of(name) {
-            Some(ty) if same_kind(&field.ty, &ty) => Inverse::Column(name.clone(), ty),
+        mapping::Expr::Source(name) => match (type_of(name), &field.ty) {
+            (Some(ty), _) if same_kind(&field.ty, &ty) => Inverse::Column(name.clone(), ty),
+            (Some(_), Type::Guid) if is_text(name) => Inverse::Guid(name.clone()),
+            (Some(Type::WholeNumber), Type::Choice { values }) => match numbers(values) {
+                Some(names) => Inverse::Choice { column: name.clone(), names },
+                None => Inverse::Unknown,
+            },
             _ => Inverse::Unknown,
         },
         mapping::Expr::Constant(value) if same_kind_of_value(&field.ty, value) => Inverse::Constant(value.clone()),
@@ -64,6 +71,12 @@ pub(crate) fn inverse(field: &EntityField, rules: &[Rule], schema: &Schema) -> I
         }
         _ => Inverse::Unknown,
     }
+}
+
+/// The names of a choice that are numbers, with those; nothing where not all are, or any number is one.
+fn numbers(values: &[String]) -> Option<Vec<(String, Value)>> {
+    let number = |name: &String| Some((name.clone(), Value::Int(name.parse().ok()?)));
+    values.iter().map(number).collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
 }
 
 /// What a formula does, and the one column that it reads.
@@ -238,7 +251,7 @@ impl Inversion<'_> {
                 Some(Expr::Call(Function::Filled, vec![text]))
             }
             Inverse::Constant(value) => Some(Expr::Value(value.clone())),
-            Inverse::Choice { .. } | Inverse::Unknown => None,
+            Inverse::Choice { .. } | Inverse::Guid(_) | Inverse::Unknown => None,
         }
     }
 
@@ -306,6 +319,18 @@ impl Inversion<'_> {
                     _ => None,
                 }
             }
+            Inverse::Guid(column) => {
+                let found = match value {
+                    Value::Guid(guid) => written(column, *guid),
+                    Value::Blank => Expr::equal(Expr::Call(Function::Filled, vec![Expr::column(column)]), Value::Blank),
+                    _ => return None,
+                };
+                match op {
+                    Comparison::Equal => Some(found),
+                    Comparison::NotEqual => Some(Expr::Not(Box::new(found))),
+                    _ => None,
+                }
+            }
             _ => Some(test(self.field(at)?, value.clone())),
         }
     }
@@ -317,7 +342,7 @@ impl Inversion<'_> {
         let property = &self.exposed.properties[self.exposed.property(name)?];
         match &property.of {
             Of::Field(at) if !self.is_shown_as_it_is(*at) => None,
-            Of::Field(at) if !matches!(self.fields[*at], Inverse::Choice { .. }) => {
+            Of::Field(at) if !matches!(self.fields[*at], Inverse::Choice { .. } | Inverse::Guid(_)) => {
                 let column = match &self.fields[*at] {
                     Inverse::Column(name, _) => Expr::column(name),
                     _ => self.field(*at)?,
@@ -373,6 +398,7 @@ impl Inversion<'_> {
                     ([part], Inverse::Column(_, ty)) if holds(ty, part) => {
                         self.field_compared(field, Comparison::Equal, part)
                     }
+                    ([Value::Guid(guid)], Inverse::Column(name, Type::Text { .. })) => Some(written(name, *guid)),
                     _ => None,
                 },
             },
@@ -380,11 +406,23 @@ impl Inversion<'_> {
     }
 }
 
+/// A column of text that holds a GUID, however it is written.
+fn written(column: &str, guid: uuid::Uuid) -> Expr {
+    Expr::In(Box::new(Expr::column(column)), writings(guid).map(Value::Text).into())
+}
+
 /// Whether a column of this type may hold such a value.
-fn holds(ty: &Type, value: &Value) -> bool {
+pub(crate) fn holds(ty: &Type, value: &Value) -> bool {
+    let is_number = || matches!(ty, Type::WholeNumber | Type::Decimal { .. } | Type::Money | Type::Float);
     match value {
-        Value::Text(_) => matches!(ty, Type::Text { .. } | Type::Multiline { .. }),
-        Value::Int(_) => matches!(ty, Type::WholeNumber | Type::Decimal { .. }),
+        Value::Text(text) => matches!(ty, Type::Text { .. } | Type::Multiline { .. }) && !text.contains('\0'),
+        Value::Int(_) | Value::Decimal(_) => is_number(),
+        Value::Float(number) => is_number() && number.is_finite(),
+        Value::Bool(_) => *ty == Type::YesNo,
+        Value::Date(_) => *ty == Type::Date,
+        Value::Time(_) => *ty == Type::Time,
+        // An end that never comes has no place on the time line.
+        Value::Instant(_) | Value::LocalDateTime(_) => *ty == Type::DateTime,
         Value::Guid(_) => *ty == Type::Guid,
         _ => false,
     }

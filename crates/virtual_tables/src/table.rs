@@ -15,7 +15,7 @@ use crate::codes;
 use crate::compiled::{Compiled, Seen};
 use crate::exposed::Exposed;
 use crate::guard::{Guard, Turns};
-use crate::invert::{Inverse, Inversion};
+use crate::invert::{Inverse, Inversion, holds};
 use crate::refused::Refused;
 
 /// Opens a system of the project.
@@ -108,7 +108,7 @@ impl Table {
         };
         if let Err(refused) = &answered
             && let Some(fault) = &refused.fault
-            && (matches!(fault.code.0, "IB0502" | "IB0602" | "IB0603" | "IB0604") || fault.now == record::Now::Stop)
+            && is_of_the_table(fault)
         {
             // The source may be another one than it was, such as with a column of another type: look at it anew next time.
             *self.compiled.lock().expect("nothing panics while it looks here") = None;
@@ -117,7 +117,9 @@ impl Table {
     }
 
     async fn compiled(&self) -> Result<Arc<Compiled>, Refused> {
-        if let Some(compiled) = &*self.compiled.lock().expect("nothing panics while it looks here") {
+        if let Some(compiled) = &*self.compiled.lock().expect("nothing panics while it looks here")
+            && !compiled.source.is_outdated()
+        {
             return Ok(compiled.clone());
         }
         let failed = |fault| Refused::source(&self.exposed.from, fault);
@@ -163,7 +165,7 @@ impl Table {
         let key = self.exposed.entity.key.iter().map(|name| {
             let at = self.exposed.entity.schema.index(name)?;
             match &compiled.fields[at] {
-                Inverse::Column(name, _) => Some(name.as_str()),
+                Inverse::Column(name, _) | Inverse::Guid(name) => Some(name.as_str()),
                 _ => None,
             }
         });
@@ -248,7 +250,7 @@ impl Table {
         let limit = if ask.top.is_some_and(|top| top <= ask.page) { wanted } else { wanted + 1 };
         let mut filter = plan.filter.clone();
         let skip = match &ask.after {
-            Some(Position::Values(values)) if tells && values.len() == order.len() => {
+            Some(Position::Values(values)) if tells && are_a_place(order, values, &compiled.schema) => {
                 // The count is of all pages; only the first one is asked for it with its rows.
                 filter = Some(Expr::and(filter, beyond(order, values)));
                 0
@@ -274,14 +276,18 @@ impl Table {
         }
         let more = answer.rows.len() as u64 > wanted;
         let last = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let next = last.checked_sub(1).filter(|_| more).map(|last| {
-            if !tells {
-                return Position::Rows(skip.saturating_add(wanted));
-            }
-            let row = answer.rows.row(last);
+        let place = |row: usize| -> Vec<Value> {
+            let row = answer.rows.row(row);
             let cell = |name: &str| row.get(name).map(|cell| cell.to_owned()).unwrap_or_default();
-            Position::Values(order.iter().map(|order| order.by.value(&cell)).collect())
-        });
+            order.iter().map(|order| order.by.value(&cell)).collect()
+        };
+        let next = match last.checked_sub(1).filter(|_| more) {
+            None => None,
+            Some(_) if !tells => Some(Position::Rows(skip.saturating_add(wanted))),
+            // The next page would begin behind both.
+            Some(at) if place(at) == place(last) => return Err(one_key(&self.exposed)),
+            Some(at) => Some(Position::Values(place(at))),
+        };
         let count = answer.count;
         let plain =
             plan.asks_where.then(|| selection.as_they_came(&self.exposed, &answer, last, &ask.select)).flatten();
@@ -411,6 +417,21 @@ impl Table {
     }
 }
 
+/// Why there is no next page: two rows stand at one place of it, and only one of them would be shown.
+fn one_key(exposed: &Exposed) -> Refused {
+    let (name, key) = (&exposed.integration, exposed.entity.key.join("`, `"));
+    let message = format!(
+        "rows of `{name}` share one key (`{key}`), and a next page would leave some of them out: make the key one that no two rows have"
+    );
+    Refused::new(502, codes::ROW_UNFIT, message)
+}
+
+/// Whether the table may be why there is no answer, and not a moment of the source or a row.
+fn is_of_the_table(fault: &Fault) -> bool {
+    let reads = fault.code.0.starts_with("IB06") || fault.code.0 == "IB0502";
+    fault.now == record::Now::Stop || reads && !fault.is_transient()
+}
+
 /// The keys of rows that have them.
 fn with_keys(seen: &[Seen]) -> impl Iterator<Item = (&Uuid, Key)> {
     seen.iter().filter_map(|row| Some((&row.guid, row.key.clone()?)))
@@ -437,6 +458,22 @@ fn text_of(value: &Value) -> Value {
 fn reference_text(reference: &record::Reference) -> String {
     let parts: Vec<String> = reference.key.iter().map(|(_, part)| part.to_string()).collect();
     parts.join("|")
+}
+
+/// Whether values can be those of a row in this order. A next link comes back from outside, and what is in it goes to the
+/// source.
+fn are_a_place(order: &[Order], values: &[Value], schema: &Schema) -> bool {
+    let type_of = |by: &Expr| match by {
+        Expr::Call(Function::KeyGuid, _) => Some(Type::Guid),
+        by => {
+            let mut names = Vec::new();
+            by.columns(&mut names);
+            names.first().and_then(|name| schema.index(name)).map(|at| schema.columns()[at].ty.clone())
+        }
+    };
+    let fits =
+        |(order, value): (&Order, &Value)| value.is_blank() || type_of(&order.by).is_some_and(|ty| holds(&ty, value));
+    values.len() == order.len() && order.iter().zip(values).all(fits)
 }
 
 /// What comes after a place in an order.

@@ -5,7 +5,7 @@ use record::{Health, KeyRules, Type};
 
 use super::query;
 use super::session::Connection;
-use crate::sql::engine::{Cell, Described, Rows, Session, SqlColumn};
+use crate::sql::engine::{Cell, Described, Letters, Rows, Session, SqlColumn};
 use crate::sql::failure::{Failure, Words};
 use crate::sql::rules::Known;
 
@@ -113,6 +113,10 @@ fn column(row: &[Cell], writable: bool) -> SqlColumn {
         writable: writable && !generated,
         counted,
         by_characters: query::COLLATIONS.contains(&text(&row[9]).as_str()),
+        letters: match &row[9] {
+            Cell::Text(collation) if !collation.starts_with("utf8mb4_") => Letters::Of(collation.clone()),
+            _ => Letters::All,
+        },
     }
 }
 

@@ -66,6 +66,8 @@ fn about(code: u16, state: &str, message: &str) -> About {
         1062 | 1169 | 1586 => About::Duplicate,
         1048 | 1264 | 1265 | 1292 | 1364 | 1366 | 1367 | 1406 | 1411 | 1416 | 1451 | 1452 | 1216 | 1217 | 1526
         | 1644 | 1690 | 1906 | 3105 | 3140 | 3819 | 4025 => About::Row,
+        // Texts in two character sets that cannot be compared.
+        1267 | 1270 | 1271 => About::Row,
         _ if state.starts_with("22") || state.starts_with("23") || state == "45000" => About::Row,
         _ if state.starts_with("08") => About::Unreachable,
         _ => About::Other,
@@ -146,6 +148,7 @@ mod tests {
         );
         check(4025, "23000", "CONSTRAINT `positive` failed for `shop`.`t`", About::Row, None);
         check(1644, "45000", "the trigger says no", About::Row, None);
+        check(1267, "HY000", "Illegal mix of collations (latin1_swedish_ci,IMPLICIT) and …", About::Row, None);
         check(1064, "42000", "You have an error in your SQL syntax", About::Other, None);
     }
 }

@@ -8,7 +8,7 @@ use record::hash::RowHasher;
 use record::query::{Function, Lookup};
 use record::{Type, Value, ValueRef};
 
-use crate::sql::engine::Dialect as _;
+use crate::sql::engine::{Dialect as _, Letters};
 use crate::sql::paged::Plan;
 use crate::sql::query::{Dialect, Sort, in_both, marked};
 
@@ -132,7 +132,16 @@ impl Dialect for Asked<'_> {
                 if !place.column.by_characters =>
             {
                 let exact = [&*self.column(name, ty), "{}"].map(|side| self.by_characters(side));
-                Some(in_both([column, "{}"], [&exact[0], &exact[1]], text))
+                let own = match &place.column.letters {
+                    Letters::All => "{}".to_owned(),
+                    // The server refuses to compare it with letters that it does not have.
+                    Letters::Of(collation) => {
+                        let set = collation.split('_').next().unwrap_or_default();
+                        format!("CONVERT({{}} USING {set}) COLLATE {collation}")
+                    }
+                    Letters::Unknown => return None,
+                };
+                Some(in_both([column, &own], [&exact[0], &exact[1]], text))
             }
             _ => None,
         }
@@ -224,10 +233,16 @@ mod tests {
             writable: true,
             counted: false,
             by_characters: name == "code",
+            letters: if name == "old" { Letters::Of("latin1_german1_ci".into()) } else { Letters::All },
             is_short_float: false,
         };
         let text = || Type::Text { max_length: None };
-        let columns = vec![column("qty", Type::WholeNumber), column("name", text()), column("code", text())];
+        let columns = vec![
+            column("qty", Type::WholeNumber),
+            column("name", text()),
+            column("code", text()),
+            column("old", text()),
+        ];
         let plan = Plan::for_tests(&super::super::dialect::MySql, columns);
         let check = |filter: Expr, expected: &str, bound: &[Value]| {
             let query = Query { filter: Some(filter), limit: 5, skip: 2, count: true, ..Query::default() };
@@ -246,6 +261,11 @@ mod tests {
             Expr::equal(Expr::column("name"), "a ".into()),
             "(t.`name` = ? AND CONVERT(t.`name` USING utf8mb4) COLLATE utf8mb4_nopad_bin = CONVERT(? USING utf8mb4) COLLATE utf8mb4_nopad_bin)",
             &["a ".into(), "a ".into()],
+        );
+        check(
+            Expr::equal(Expr::column("old"), "東".into()),
+            "(t.`old` = CONVERT(? USING latin1) COLLATE latin1_german1_ci AND CONVERT(t.`old` USING utf8mb4) COLLATE utf8mb4_nopad_bin = CONVERT(? USING utf8mb4) COLLATE utf8mb4_nopad_bin)",
+            &["東".into(), "東".into()],
         );
         check(
             Expr::equal(Expr::column("code"), "a".into()),

@@ -4,7 +4,7 @@ use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column, Row, Value};
 use record::Type;
 
-use crate::sql::engine::{Cell, SqlColumn};
+use crate::sql::engine::{Cell, Letters, SqlColumn};
 
 /// The character set number of bytes.
 const BINARY: u16 = 63;
@@ -99,6 +99,7 @@ pub(super) fn of_answer(column: &Column) -> SqlColumn {
         writable: false,
         counted: false,
         by_characters: false,
+        letters: Letters::Unknown,
         is_short_float: column.column_type() == MYSQL_TYPE_FLOAT,
     }
 }

@@ -62,6 +62,13 @@ impl Failure {
         self.state().is_some_and(|state| state.code().starts_with("22") || state.code().starts_with("23"))
     }
 
+    /// The server is well, and has no answer to this question: a value makes no sense to it, or it cannot be put so.
+    pub fn is_of_a_question(&self) -> bool {
+        let is_of_its_form = self.about() == About::Other
+            && self.state().is_some_and(|state| state.code().starts_with("42") || state.code().starts_with("54"));
+        self.is_of_a_row() || is_of_its_form
+    }
+
     /// The session can be used for nothing any more.
     pub fn ends_session(&self) -> bool {
         match self {

@@ -1,12 +1,12 @@
 //! Answering a user's question: one prepared statement on a session that is kept.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use record::hash::RowHasher;
-use record::query::{Answer, Expr, Function, Lookup, Query};
+use record::query::{Answer, Comparison, Expr, Function, Lookup, Query};
 use record::{BoxFuture, Column, Fault, Queryable, ReadSpec, Schema, Type, Value};
 use tokio_postgres::types::{ToSql, Type as PgType};
 use tokio_postgres::{Client, NoTls, Statement};
@@ -22,6 +22,8 @@ use crate::sql::text::Times;
 
 /// Statements that a session keeps prepared.
 const PREPARED: usize = 64;
+/// The number of the collation `default`, the same in every database.
+const DEFAULT_COLLATION: u32 = 100;
 
 pub(super) struct Table {
     database: Database,
@@ -50,6 +52,8 @@ struct Columns {
     filled: Vec<String>,
     /// Columns whose collation takes different texts for one, such as capitals for small letters.
     loose: Vec<String>,
+    /// The texts of the key may have several collations: the server makes no text of two of them.
+    mixed: bool,
     /// Texts are kept in UTF-8, so that their bytes are those that are hashed.
     utf8: bool,
     /// Capital letters are known beyond those of English: a database of the locale `C` knows no others.
@@ -83,6 +87,18 @@ impl Table {
             session.within = within;
         }
         Ok(session)
+    }
+
+    /// Whether times in it are the same to the server: it takes an hour that a clock shows twice, or skips, for the later one.
+    fn decides(&self, expr: &Expr) -> bool {
+        let Some(columns) = self.columns.get().filter(|_| self.times().dst == Dst::Earlier) else { return true };
+        let (mut names, places) = (Vec::new(), |name: &&str| columns.schema.index(name));
+        expr.columns(&mut names);
+        names.iter().filter_map(places).all(|at| columns.zones[at].is_none())
+    }
+
+    fn times(&self) -> Times {
+        Times { zone: self.spec.time_zone.clone(), dst: Dst::of(self.spec.options.text("dst")) }
     }
 
     fn keep(&self, session: Session) {
@@ -120,10 +136,11 @@ impl Table {
             pg_encoding_max_length(pg_char_to_encoding(e)) = 1 THEN 196 ELSE 65 END AS n FROM current_setting('server_encoding') AS e) AS x";
         let server = self.database.in_time(async { Ok(session.client.query_one(sql, &[]).await?) }).await?;
         let (utf8, letters) = (server.try_get(0)?, server.try_get(1)?);
-        let (mut filled, mut loose) = (Vec::new(), Vec::new());
-        if self.spec.options.text("query").is_none() {
+        let (mut filled, mut loose, mut collations) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let is_query = self.spec.options.text("query").is_some();
+        if !is_query {
             // Servers before version 12 have no such collations, and no column that says so.
-            let sql = "SELECT attname::text, attnotnull, coalesce(to_jsonb(c) ->> 'collisdeterministic' = 'false', false)
+            let sql = "SELECT attname::text, attnotnull, coalesce(to_jsonb(c) ->> 'collisdeterministic' = 'false', false), attcollation
                 FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation WHERE attrelid = $1::text::regclass AND attnum > 0";
             let table = quote_table(&self.spec.table);
             for row in self.database.in_time(async { Ok(session.client.query(sql, &[&table]).await?) }).await? {
@@ -131,13 +148,18 @@ impl Table {
                 if row.try_get(1)? {
                     filled.push(name.clone());
                 }
+                if self.spec.key.contains(&name) {
+                    collations.insert(row.try_get::<_, u32>(3)?);
+                }
                 if row.try_get(2)? {
                     loose.push(name);
                 }
             }
         }
-        let columns =
-            Arc::new(Columns { schema: Schema::new(schema), money, short, zones, filled, loose, utf8, letters });
+        // What is no text has none, and that of the database gives way to any other.
+        let own = collations.iter().filter(|of| ![0, DEFAULT_COLLATION].contains(*of)).count();
+        let (schema, mixed) = (Schema::new(schema), is_query || own > 1);
+        let columns = Arc::new(Columns { schema, money, short, zones, filled, loose, mixed, utf8, letters });
         Ok(self.columns.get_or_init(|| columns).clone())
     }
 
@@ -159,7 +181,7 @@ impl Table {
             let ty = columns.schema.index(name).map_or(&Type::Unknown, |at| &columns.schema.columns()[at].ty);
             dialect.column(name, ty).replacen("t.", "", 1)
         });
-        let hash = key_guid(&parts.collect::<Vec<_>>(), true);
+        let hash = dialect.key_guid(&parts.collect::<Vec<_>>());
         let table = quote_table(&self.spec.table);
         // An index on another key is another index.
         let of = RowHasher::default().hash([record::ValueRef::Text(&table), record::ValueRef::Text(&hash)]) as u32;
@@ -197,7 +219,7 @@ impl Table {
                 Some(count.unsigned_abs())
             }
         };
-        let times = Times { zone: self.spec.time_zone.clone(), dst: Dst::of(self.spec.options.text("dst")) };
+        let times = self.times();
         let mut gathered = Gathered::new(&self.database.system, &self.spec, &columns.schema, query);
         let wanted = gathered.schema();
         for row in &rows {
@@ -268,7 +290,8 @@ impl Queryable for Table {
 
     fn accepts(&self, expr: &Expr, schema: &Schema) -> bool {
         let letters = self.columns.get().is_none_or(|columns| columns.letters);
-        accepts(expr, schema) && (letters || !expr.calls(&[Function::ToLower, Function::ToUpper]))
+        let has_letters = letters || !expr.calls(&[Function::ToLower, Function::ToUpper]);
+        accepts(expr, schema) && has_letters && (self.decides(expr) || expr.asks_for_blank())
     }
 
     fn lists(&self) -> bool {
@@ -284,7 +307,7 @@ impl Queryable for Table {
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
-        let failed = |failure: Failure| match failure.is_of_a_row() {
+        let failed = |failure: Failure| match failure.is_of_a_question() {
             true => fault::question(&self.database, &self.spec.table, &failure),
             false => self.failed(&failure),
         };
@@ -303,6 +326,20 @@ struct Postgres<'a> {
 impl Postgres<'_> {
     fn is_loose(&self, column: &str) -> bool {
         self.columns.loose.iter().any(|known| known == column)
+    }
+
+    /// Two texts, in one collation where neither is a value: those of two columns may differ.
+    fn in_one<const N: usize>(&self, texts: [&str; N], collation: &str) -> [String; N] {
+        let are_columns = !texts.iter().any(|text| text.starts_with('$'));
+        texts.map(|text| if are_columns { format!("({text} COLLATE \"{collation}\")") } else { text.to_owned() })
+    }
+
+    fn key_guid(&self, parts: &[String]) -> String {
+        let part = |part: &String| match self.columns.mixed && parts.len() > 1 {
+            true => format!("(({part})::text COLLATE \"C\")"),
+            false => part.clone(),
+        };
+        key_guid(&parts.iter().map(part).collect::<Vec<_>>(), self.columns.utf8)
     }
 }
 
@@ -345,6 +382,7 @@ impl Dialect for Postgres<'_> {
             Value::Date(_) => "date",
             Value::Time(_) => "time",
             Value::Instant(_) => "timestamptz",
+            Value::LocalDateTime(_) => "timestamp",
             Value::Guid(_) => "uuid",
             _ => "text",
         };
@@ -369,12 +407,13 @@ impl Dialect for Postgres<'_> {
             }
             _ => format!("trunc(extract({what} FROM {at_utc}))::bigint"),
         };
+        let (same, [exact_a, exact_b]) = (self.in_one([a, b], "default"), self.in_one([a, b], "C"));
         match function {
-            Function::Contains => format!("(strpos({a}, {b}) > 0)"),
-            Function::StartsWith => format!("starts_with({a}, {b})"),
-            Function::EndsWith => format!("(right({a}, length({b})) = {b})"),
+            Function::Contains => format!("(strpos({exact_a}, {exact_b}) > 0)"),
+            Function::StartsWith => format!("starts_with({exact_a}, {exact_b})"),
+            Function::EndsWith => format!("(right({exact_a}, length({exact_b})) = {exact_b})"),
             Function::Length => format!("length({a})::bigint"),
-            Function::IndexOf => format!("(strpos({a}, {b}) - 1)::bigint"),
+            Function::IndexOf => format!("(strpos({exact_a}, {exact_b}) - 1)::bigint"),
             Function::Substring => match parts.get(2) {
                 // An overflow of `from + length` is no error of the user's.
                 Some(length) => format!("left(substr({a}, {} + 1), {})", places(b), places(length)),
@@ -384,7 +423,8 @@ impl Dialect for Postgres<'_> {
             Function::ToUpper => format!("upper({a})"),
             Function::Trim => format!("btrim({a}, {WHITE_SPACE})"),
             Function::TrimWords => format!("btrim(regexp_replace({a}, ' +', ' ', 'g'), ' ')"),
-            Function::Concat => format!("({a} || {b})"),
+            // Its letters are those of the database.
+            Function::Concat => format!("({})", same.join(" || ")),
             Function::Filled => format!("nullif({a}, '')"),
             Function::Year => extract("YEAR"),
             Function::Month => extract("MONTH"),
@@ -406,19 +446,31 @@ impl Dialect for Postgres<'_> {
             Function::DivideExactly => format!("(({a})::numeric / nullif(({b})::numeric, 0))"),
             Function::Modulo => format!("(({a})::numeric % nullif(({b})::numeric, 0))"),
             Function::Negate => format!("(- ({a})::numeric)"),
-            Function::KeyGuid => key_guid(parts, self.columns.utf8),
+            Function::KeyGuid => self.key_guid(parts),
             Function::AsStored => a.to_owned(),
         }
     }
 
     fn equal(&self, name: &str, ty: &Type, value: &Value) -> Option<(String, Vec<Value>)> {
+        if let Some(sql) = self.beyond(name, Comparison::Equal, value) {
+            return Some((sql, vec![value.clone()]));
+        }
         let Value::Text(text) = value else { return None };
         let (own, exact) = (format!("t.{}", quote(name)), self.column(name, ty));
         self.is_loose(name).then(|| in_both([&own, "{}"], [&exact, "{}"], text))
     }
 
+    fn beyond(&self, name: &str, op: Comparison, value: &Value) -> Option<String> {
+        // An end that never comes is what a clock shows there.
+        matches!(value, Value::LocalDateTime(_)).then(|| format!("t.{} {op} {{}}", quote(name)))
+    }
+
     fn same(&self, left: &str, right: &str) -> String {
         format!("{left} IS NOT DISTINCT FROM {right}")
+    }
+
+    fn alike(&self, text: String) -> String {
+        format!("({text} COLLATE \"C\")")
     }
 
     fn truth(&self, yes: bool) -> &'static str {

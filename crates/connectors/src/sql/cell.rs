@@ -152,6 +152,7 @@ mod tests {
             writable: true,
             counted: false,
             by_characters: false,
+            letters: crate::sql::engine::Letters::All,
             is_short_float: false,
         }
     }

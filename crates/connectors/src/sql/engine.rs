@@ -34,6 +34,15 @@ pub(crate) enum Use {
     Write,
 }
 
+/// Which texts can be compared with a column as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Letters {
+    All,
+    /// Those of its own character set: this is its collation.
+    Of(String),
+    Unknown,
+}
+
 /// A column as statements need to know it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SqlColumn {
@@ -52,6 +61,7 @@ pub(crate) struct SqlColumn {
     pub counted: bool,
     /// Its texts compare by their characters, all of them: in a question it needs no collation of its own.
     pub by_characters: bool,
+    pub letters: Letters,
     /// A float of four bytes.
     pub is_short_float: bool,
 }

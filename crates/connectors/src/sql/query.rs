@@ -41,6 +41,11 @@ pub(crate) trait Dialect {
     /// Equal, or both without a value.
     fn same(&self, left: &str, right: &str) -> String;
 
+    /// A text that is compared with another one that is no value: two columns may compare by different rules.
+    fn alike(&self, text: String) -> String {
+        text
+    }
+
     /// `true` and `false` as values.
     fn truth(&self, yes: bool) -> &'static str;
 
@@ -97,7 +102,7 @@ pub(crate) trait Dialect {
     }
 
     /// How a column that is less or greater than a value is found, where the database has a way of its own that an index
-    /// serves. *Shape*: `{}` stands for the value.
+    /// serves. *Shape*: each `{}` stands for the value.
     fn beyond(&self, name: &str, op: Comparison, value: &Value) -> Option<String> {
         let _ = (name, op, value);
         None
@@ -382,7 +387,7 @@ impl Writer<'_> {
                     && let Expr::Column(name) = left
                     && let Some(sql) = self.dialect.beyond(name, op, value)
                 {
-                    return sql.replacen("{}", &self.compared_param(value.clone()), 1);
+                    return sql.replace("{}", &self.compared_param(value.clone()));
                 }
                 let (left, right) = (self.side(left), self.compared_param(value.clone()));
                 match op {
@@ -393,7 +398,11 @@ impl Writer<'_> {
                 }
             }
             _ => {
-                let (left, right) = (self.side(left), self.side(right));
+                let are_texts = [left, right].iter().all(|side| self.sort(side) == Sort::Text);
+                let (mut left, mut right) = (self.side(left), self.side(right));
+                if are_texts {
+                    (left, right) = (self.dialect.alike(left), self.dialect.alike(right));
+                }
                 match op {
                     Comparison::Equal | Comparison::NotEqual => {
                         let same = self.dialect.same(&left, &right);

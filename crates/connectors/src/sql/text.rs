@@ -55,7 +55,7 @@ pub(crate) fn read(text: &str, ty: &Type, times: &Times) -> Result<Value, String
         Type::DateTime | Type::LocalDateTime => match (moment::parse(trimmed), &times.zone) {
             (Some(Moment::Civil(civil)), Some(zone)) => moment::in_zone(civil, zone, times.dst).map(Value::from),
             (Some(at), _) => Ok(at.into()),
-            (None, _) => Err(cannot(ty, "a text")),
+            (None, _) => moment::parse_open(trimmed).map(Value::from).ok_or_else(|| cannot(ty, "a text")),
         },
         _ => Ok(Value::text(text)),
     }

@@ -46,12 +46,16 @@ struct Shared {
     spec: ReadSpec,
     kept: Kept<Session>,
     schema: OnceLock<Arc<Schema>>,
+    /// The file that it was told of.
+    file: OnceLock<Option<Identity>>,
     /// Columns of text that SQLite may compare by other rules than their characters.
     loose: OnceLock<Vec<String>>,
     /// Columns that keep everything as a text but blanks and bytes.
     texts: OnceLock<Vec<String>>,
     /// Columns of a table that keep every text that is a number as the number.
     numbers: OnceLock<Vec<String>>,
+    /// Those of them whose numbers may have a fraction.
+    fractions: OnceLock<Vec<String>>,
     /// What no two rows have in common, and is never blank.
     primary: OnceLock<Vec<String>>,
     short: Mutex<HashSet<String>>,
@@ -72,9 +76,11 @@ impl Table {
             spec,
             kept: Kept::default(),
             schema: OnceLock::new(),
+            file: OnceLock::new(),
             loose: OnceLock::new(),
             texts: OnceLock::new(),
             numbers: OnceLock::new(),
+            fractions: OnceLock::new(),
             primary: OnceLock::new(),
             short: Mutex::default(),
         };
@@ -101,7 +107,21 @@ impl Queryable for Table {
             let schema = schema.clone();
             return Box::pin(async move { Ok(schema) });
         }
-        self.blocking(|shared| shared.with(Duration::ZERO, |session| shared.schema(&session.connection)))
+        self.blocking(|shared| {
+            shared.with(Duration::ZERO, |session| {
+                let schema = shared.schema(&session.connection)?;
+                shared.file.get_or_init(|| session.file);
+                Ok(schema)
+            })
+        })
+    }
+
+    fn is_outdated(&self) -> bool {
+        let is_another = |known: &Option<Identity>| {
+            let file = identity(&self.shared.database.file);
+            file.is_some() && file != *known
+        };
+        self.shared.file.get().is_some_and(is_another)
     }
 
     fn accepts(&self, expr: &Expr, schema: &Schema) -> bool {
@@ -121,9 +141,14 @@ impl Queryable for Table {
             let schema = self.schema().await?;
             let from = format!("{} AS t", super::source::plan::from(&self.shared.spec));
             let names = |of: &'a OnceLock<Vec<String>>| of.get().map(Vec::as_slice).unwrap_or_default();
-            let Shared { loose, texts, numbers, primary, .. } = &*self.shared;
-            let lite =
-                Lite { loose: names(loose), texts: names(texts), numbers: names(numbers), primary: names(primary) };
+            let Shared { loose, texts, numbers, fractions, primary, .. } = &*self.shared;
+            let lite = Lite {
+                loose: names(loose),
+                texts: names(texts),
+                numbers: names(numbers),
+                fractions: names(fractions),
+                primary: names(primary),
+            };
             let statements = write(&lite, &from, &schema, query);
             if let Some(answer) = self.shared.in_place(&schema, &statements, query) {
                 return answer;
@@ -261,10 +286,13 @@ impl Shared {
         }
         // SQLite reads a text as a number where the word of its column says so, as ours does: of a table, not of a view.
         let is_of_a_table = |name: &str| connection.column_metadata(None, self.spec.table.as_str(), name).is_ok();
-        let numbers = schema.columns().iter().filter(|column| is_number(&column.ty) && is_of_a_table(&column.name));
-        let numbers = numbers.map(|column| column.name.to_string()).collect();
-        let numbers = if self.spec.options.text("query").is_some() { Vec::new() } else { numbers };
-        self.numbers.get_or_init(|| numbers);
+        let is_query = self.spec.options.text("query").is_some();
+        let of_numbers = |is_wanted: &dyn Fn(&Type) -> bool| -> Vec<String> {
+            let wanted = schema.columns().iter().filter(|column| !is_query && is_wanted(&column.ty));
+            wanted.filter(|column| is_of_a_table(&column.name)).map(|column| column.name.to_string()).collect()
+        };
+        self.numbers.get_or_init(|| of_numbers(&is_number));
+        self.fractions.get_or_init(|| of_numbers(&|ty| is_number(ty) && *ty != Type::WholeNumber));
         self.loose.get_or_init(|| loose);
         self.texts.get_or_init(|| texts);
         let primary = self.primary(connection)?;
@@ -412,16 +440,23 @@ fn bind(value: &Value, sort: Sort) -> Sql {
     match (value, sort) {
         (Value::Instant(at), _) => Sql::Text(super::functions::instant_text(*at)),
         (Value::Decimal(_) | Value::Float(_), _) => super::functions::number(value),
+        // As `ib_as_instant` writes an end that never comes.
+        (Value::LocalDateTime(at), _) => Sql::Text(at.to_string()),
         // Whatever it is, it was accepted: each kind has its form.
         (value, _) => value::write(value, &Type::Unknown, None).unwrap_or(Sql::Null),
     }
 }
+
+/// What a float of fifteen digits is at least and at most, noise and all.
+const LEAST: &str = "{} - abs({}) * 1e-14";
+const MOST: &str = "{} + abs({}) * 1e-14";
 
 /// SQLite with the functions that it was taught.
 struct Lite<'a> {
     loose: &'a [String],
     texts: &'a [String],
     numbers: &'a [String],
+    fractions: &'a [String],
     primary: &'a [String],
 }
 
@@ -440,6 +475,11 @@ impl Lite<'_> {
         is_number && self.numbers.iter().any(|known| known == column)
     }
 
+    /// Whether a number of this column may be a float that is shown without its noise.
+    fn has_noise(&self, column: &str) -> bool {
+        self.fractions.iter().any(|known| known == column)
+    }
+
     fn is_primary(&self, column: &str) -> bool {
         self.primary.iter().any(|known| known == column)
     }
@@ -455,8 +495,12 @@ impl Dialect for Lite<'_> {
             Type::Guid => format!("ib_as_guid({column})"),
             Type::YesNo => format!("ib_as_yes_no({column})"),
             // A text is no number, and nothing at all where it is empty; to SQLite it is more than any number.
-            ty if is_number(ty) && !self.is_primary(name) => {
+            Type::WholeNumber if !self.is_primary(name) => {
                 format!("CASE typeof({column}) WHEN 'text' THEN ib_as_number({column}) ELSE {column} END")
+            }
+            // Nor is a float always the number that is shown: the sum of 0.1 and 0.2 is a little more than 0.3.
+            ty if is_number(ty) && !self.is_primary(name) => {
+                format!("CASE WHEN typeof({column}) IN ('real', 'text') THEN ib_as_number({column}) ELSE {column} END")
             }
             _ => column,
         }
@@ -504,26 +548,41 @@ impl Dialect for Lite<'_> {
             return Some(in_both([&column, "{}"], [&format!("{column} COLLATE BINARY"), "{}"], text));
         }
         // No text is a number in a column of numbers, and its index finds them.
+        if self.compares_numbers(name, value) && self.has_noise(name) && !self.is_primary(name) {
+            let (column, shown) = (format!("t.{}", quote(name)), self.column(name, ty));
+            let sql = format!("({column} >= {LEAST} AND {column} <= {MOST} AND {shown} = {{}})");
+            return Some((sql, vec![value.clone(); 5]));
+        }
         if self.compares_numbers(name, value) {
             return Some((format!("t.{} = {{}}", quote(name)), vec![value.clone()]));
         }
         let (Type::Guid, Value::Guid(guid)) = (ty, value) else { return None };
-        let (lower, upper) = (guid.to_string(), guid.to_string().to_uppercase());
-        let values = vec![Value::Text(lower), Value::Text(upper), Value::Bytes(guid.as_bytes().to_vec())];
-        Some((format!("t.{} IN ({{}}, {{}}, {{}})", quote(name)), values))
+        let texts = record::guid::writings(*guid).map(Value::Text);
+        let values: Vec<Value> = texts.into_iter().chain([Value::Bytes(guid.as_bytes().to_vec())]).collect();
+        Some((format!("t.{} IN ({})", quote(name), vec!["{}"; values.len()].join(", ")), values))
     }
 
     fn beyond(&self, name: &str, op: Comparison, value: &Value) -> Option<String> {
         let column = format!("t.{}", quote(name));
-        match op {
-            _ if !self.compares_numbers(name, value) => None,
-            Comparison::Less | Comparison::LessOrEqual => Some(format!("{column} {op} {{}}")),
-            // To SQLite a text is more than any number.
-            Comparison::Greater | Comparison::GreaterOrEqual => {
-                Some(format!("({column} {op} {{}} AND typeof({column}) <> 'text')"))
-            }
-            Comparison::Equal | Comparison::NotEqual => None,
+        if !self.compares_numbers(name, value) {
+            return None;
         }
+        let (bound, surely) = match op {
+            Comparison::Less | Comparison::LessOrEqual => (MOST, LEAST),
+            Comparison::Greater | Comparison::GreaterOrEqual => (LEAST, MOST),
+            Comparison::Equal | Comparison::NotEqual => return None,
+        };
+        // To SQLite a text is more than any number.
+        let is_number = match op {
+            Comparison::Less | Comparison::LessOrEqual => String::new(),
+            _ => format!(" AND typeof({column}) <> 'text'"),
+        };
+        if !self.has_noise(name) || self.is_primary(name) {
+            return Some(format!("({column} {op} {{}}{is_number})"));
+        }
+        // The index finds what is near; what is so near that only the noise may differ is looked at as it is shown.
+        let shown = self.column(name, &Type::Decimal { scale: None });
+        Some(format!("({column} {op} {bound}{is_number} AND ({column} {op} {surely} OR {shown} {op} {{}}))"))
     }
 
     fn compared(&self, side: String, sort: Sort, column: Option<&str>) -> String {

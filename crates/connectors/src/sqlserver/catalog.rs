@@ -5,7 +5,7 @@ use record::{Health, KeyRules, Type};
 
 use super::dialect::{SqlServer, base};
 use super::text;
-use crate::sql::engine::{Cell, Described, Dialect, Rows, Session, SqlColumn};
+use crate::sql::engine::{Cell, Described, Dialect, Letters, Rows, Session, SqlColumn};
 use crate::sql::failure::{Failure, Words};
 use crate::sql::rules::Known;
 
@@ -136,6 +136,7 @@ pub(super) fn column(name: &str, declared: &str, filled: bool) -> SqlColumn {
         counted: false,
         // Spaces at the end never count here.
         by_characters: false,
+        letters: Letters::All,
         is_short_float: base(declared) == "real",
     }
 }

@@ -44,6 +44,7 @@ fn value(value: &Value) -> Json {
         Value::Date(date) => ("a", date.to_string()),
         Value::Time(time) => ("m", time.to_string()),
         Value::Instant(at) => ("i", at.to_string()),
+        Value::LocalDateTime(at) => ("l", at.to_string()),
         Value::Guid(guid) => ("g", guid.to_string()),
         other => ("t", other.to_string()),
     };
@@ -65,6 +66,7 @@ fn read_value(json: &Json) -> Option<Value> {
         "a" => Value::Date(text.parse().ok()?),
         "m" => Value::Time(text.parse().ok()?),
         "i" => Value::Instant(text.parse().ok()?),
+        "l" => Value::LocalDateTime(text.parse().ok()?),
         "g" => Value::Guid(text.parse().ok()?),
         "t" => Value::text(text),
         _ => return None,
@@ -83,6 +85,7 @@ mod tests {
             Value::Decimal("12345678901234567890.12".parse().unwrap()),
             Value::Int(-7),
             Value::Instant("2026-11-23T10:00:00.1234567Z".parse().unwrap()),
+            Value::LocalDateTime("9999-12-31T23:59:59".parse().unwrap()),
         ];
         for position in [Position::Values(values), Position::Rows(4_000)] {
             let token = write(&position, "by name");

@@ -215,3 +215,38 @@ fn a_batch_that_means_no_good_is_refused_as_a_whole_or_in_its_part() {
     assert_eq!((status, &json["responses"][0]["body"]["value"][0]["sku"]), (200, &"SKU-000000".into()), "{json}");
     assert_eq!((&json["responses"][1]["id"], &json["responses"][1]["body"]), (&"b".into(), &"10000".into()), "{json}");
 }
+
+/// A next link comes back from outside: values that no row of the order has are not asked of the source.
+#[test]
+fn a_next_link_that_somebody_has_changed_is_refused() {
+    for (kind, served) in Served::each("virtual_forged") {
+        let forged = |order: &str, values: &str| {
+            let path = format!("/odata/warehouse/stock?$select=sku,warehouse&$orderby={order}");
+            let answer = served.send("GET", &path, "Prefer: odata.maxpagesize=1\r\n", "");
+            let json: Json = serde_json::from_str(&answer.body).unwrap();
+            let next = json["@odata.nextLink"].as_str().unwrap().split_once(&served.address).unwrap().1.to_owned();
+            let (before, token) = next.split_once("$skiptoken=").unwrap();
+            let place: String = values.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let forged = served.send("GET", &format!("{before}$skiptoken={}{place}", &token[..8]), "", "");
+            assert_eq!(served.send("GET", &next, "", "").status, 200, "{kind}: the true one is as good as before");
+            forged
+        };
+        for (order, values) in [
+            ("quantity", r#"["tx","tSKU-000001","tLondon"]"#),
+            ("quantity", r#"["finf","tSKU-000001","tLondon"]"#),
+            ("quantity", r#"[5,7,"tLondon"]"#),
+            ("quantity", r#"[5,"g6f9619ff-8b86-d011-b42d-00cf4fc964ff","tLondon"]"#),
+            ("quantity", r#"[5,"tSKU-\u0000","tLondon"]"#),
+            ("counted", r#"["tx","tSKU-000001","tLondon"]"#),
+            ("counted", r#"["a2026-01-01","tSKU-000001","tLondon"]"#),
+            ("due", r#"["i2026-01-01T00:00:00Z","tSKU-000001","tLondon"]"#),
+            ("active", r#"[1,"tSKU-000001","tLondon"]"#),
+            ("sku", r#"["tSKU-000001"]"#),
+            ("sku", "5"),
+        ] {
+            let answer = forged(order, values);
+            assert_eq!(answer.status, 400, "{kind}: {order} {values}: {}", answer.body);
+        }
+        assert_eq!(forged("quantity", r#"["d5.5","tSKU-000001","tLondon"]"#).status, 200, "{kind}");
+    }
+}
