@@ -1,8 +1,9 @@
-//! Commands as whoever reads of them has to type them: with the environment of this process. What is printed, logged,
-//! sent and shown names commands without it; without it they would look at the state of another environment.
+//! Commands as whoever reads of them has to type them: with the project's folder and the environment of this process.
+//! What is printed, logged, sent and shown names commands without them, which would look at another state.
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -12,33 +13,57 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
 use clap::CommandFactory;
 use record::{BoxFuture, Fault, Notice, Notify};
+use web_console::words::quoted;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command, DEMO_DIR, Demo, Virtual};
 
 const PROGRAM: &str = "ironbridge ";
 /// Commands that look at no project.
 const ANYWHERE: [&str; 6] = ["init", "demo", "explain", "formula", "emulate", "help"];
 
-static ENVIRONMENT: OnceLock<Chosen> = OnceLock::new();
+static CHOSEN: OnceLock<Chosen> = OnceLock::new();
 
 struct Chosen {
-    option: String,
+    options: String,
     commands: Vec<String>,
 }
 
-/// Takes the environment of the command line. Before anything is printed.
+/// Takes the folder and the environment of the command line. Before anything is printed.
 pub fn choose(cli: &Cli) {
-    if let Some(name) = &cli.env {
+    let folder = folder(cli).map(|folder| format!("-C {folder} "));
+    let environment = cli.env.as_ref().map(|name| format!("--env {name} "));
+    let options: String = folder.into_iter().chain(environment).collect();
+    if !options.is_empty() {
         let all = Cli::command();
         let names = all.get_subcommands().map(|command| command.get_name());
         let commands = names.filter(|name| !ANYWHERE.contains(name)).map(str::to_owned).collect();
-        let _ = ENVIRONMENT.set(Chosen { option: format!("--env {name} "), commands });
+        let _ = CHOSEN.set(Chosen { options, commands });
     }
 }
 
-/// The text with the environment in each command.
+/// The project's folder as a shell takes it: as it was typed, and whole where something goes on that is read about
+/// elsewhere and later. Nothing where it is the folder of the shell, and where its name would end a text of JSON or HTML.
+fn folder(cli: &Cli) -> Option<String> {
+    let (typed, goes_on) = match &cli.command {
+        // That folder is gone at the end.
+        Command::Demo(Demo { dir: None, once: true, .. }) => return None,
+        Command::Demo(Demo { action: None, dir, once }) => (dir.as_deref().unwrap_or(Path::new(DEMO_DIR)), !once),
+        Command::Virtual(Virtual::Serve { dir: Some(dir), .. }) => (dir.as_path(), true),
+        Command::Up { .. } | Command::Virtual(Virtual::Serve { .. }) => (cli.project.as_path(), true),
+        _ => (cli.project.as_path(), false),
+    };
+    if typed == Path::new(".") {
+        return None;
+    }
+    let whole = goes_on.then(|| std::path::absolute(typed).ok()).flatten();
+    let name = whole.as_deref().unwrap_or(typed).to_str()?;
+    let ends_a_text = |c: char| c.is_control() || "\"'\\<>&".contains(c);
+    (!name.contains(ends_a_text)).then(|| quoted(name))
+}
+
+/// The text with the folder and the environment in each command.
 pub fn addressed(text: &str) -> Cow<'_, str> {
-    match ENVIRONMENT.get() {
+    match CHOSEN.get() {
         Some(chosen) => chosen.addressed(text),
         None => Cow::Borrowed(text),
     }
@@ -52,7 +77,7 @@ impl Chosen {
             told.push_str(before);
             let part_of_a_word = before[..at].ends_with(|c: char| c.is_alphanumeric() || "-_./".contains(c));
             if !part_of_a_word && self.is_command(after) {
-                told.push_str(&self.option);
+                told.push_str(&self.options);
             }
             rest = after;
         }
@@ -101,7 +126,7 @@ impl Notify for Telling {
 
 /// The pages of the console.
 pub fn pages(console: Router) -> Router {
-    match ENVIRONMENT.get() {
+    match CHOSEN.get() {
         Some(_) => console.layer(axum::middleware::map_response(page)),
         None => console,
     }
@@ -124,24 +149,47 @@ async fn page(response: Response) -> Response {
 mod tests {
     use super::*;
 
+    use clap::Parser;
+
     #[test]
-    fn each_command_has_the_environment() {
+    fn each_command_has_the_options() {
         let commands = ["status", "dead-letters", "up"].map(str::to_owned).into();
-        let chosen = Chosen { option: "--env production ".to_owned(), commands };
+        let chosen = Chosen { options: "-C hub --env production ".to_owned(), commands };
         for (text, expected) in [
-            ("look: ironbridge status", "look: ironbridge --env production status"),
+            ("look: ironbridge status", "look: ironbridge -C hub --env production status"),
             (
                 "`ironbridge dead-letters show 1`, then ironbridge up",
-                "`ironbridge --env production dead-letters show 1`, then ironbridge --env production up",
+                "`ironbridge -C hub --env production dead-letters show 1`, then ironbridge -C hub --env production up",
             ),
             ("more: ironbridge explain IB0001", "more: ironbridge explain IB0001"),
             ("ironbridge --env test status", "ironbridge --env test status"),
+            ("ironbridge -C other status", "ironbridge -C other status"),
             ("the ironbridge statuses", "the ironbridge statuses"),
             ("/opt/ironbridge status", "/opt/ironbridge status"),
             ("ironbridge ", "ironbridge "),
             ("nothing", "nothing"),
         ] {
             assert_eq!(chosen.addressed(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_folder_is_what_a_shell_takes() {
+        let here = std::env::current_dir().unwrap();
+        let whole = |name: &str| Some(here.join(name).to_str().unwrap().to_owned());
+        for (line, expected) in [
+            (&["status"][..], None),
+            (&["-C", ".", "up"], None),
+            (&["-C", "../my hub", "status"], Some("'../my hub'".to_owned())),
+            (&["-C", "/srv/hub", "up"], Some("/srv/hub".to_owned())),
+            (&["-C", "hub", "virtual", "serve"], whole("hub")),
+            (&["demo"], whole(DEMO_DIR)),
+            (&["demo", "--dir", "seen"], whole("seen")),
+            (&["-C", "a'b", "status"], None),
+            (&["-C", "a<b>", "up"], None),
+        ] {
+            let cli = Cli::try_parse_from([&["ironbridge"], line].concat()).unwrap();
+            assert_eq!(folder(&cli), expected, "{line:?}");
         }
     }
 }

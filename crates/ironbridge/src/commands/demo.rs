@@ -54,7 +54,7 @@ pub async fn demo(cli: &Cli, demo: &Demo) -> Result<u8, Failure> {
     if demo.once {
         let temporary = tempfile::tempdir()?;
         let dir = demo.dir.clone().unwrap_or_else(|| temporary.path().join("demo"));
-        return once(&dir).await;
+        return once(&dir, demo.dir.is_some()).await;
     }
     live(cli, demo.dir.clone().unwrap_or_else(|| DEMO_DIR.into())).await
 }
@@ -248,7 +248,7 @@ fn summary(report: &Report, begun: Instant) {
 }
 
 /// One full round, checked: a first sync, a second that writes nothing, one changed row that writes one.
-async fn once(dir: &Path) -> Result<u8, Failure> {
+async fn once(dir: &Path, stays: bool) -> Result<u8, Failure> {
     let begun = Instant::now();
     let stage = set(dir, "127.0.0.1:0", "127.0.0.1:0").await?;
     let store = wiring::open_store(&stage.project)?;
@@ -288,7 +288,7 @@ async fn once(dir: &Path) -> Result<u8, Failure> {
     }
     say!("\nOrders, from Dynamics to an ERP and back:");
     say!("{}", steps(&seen));
-    if let Some(letter) = letter {
+    if let Some(letter) = letter.filter(|_| stays) {
         say!("\nWhen the product is sold again: ironbridge dead-letters retry {}", &letter.id.as_str()[..8]);
     }
     say!("\nStock, from the warehouse into a virtual table of Dynamics:");

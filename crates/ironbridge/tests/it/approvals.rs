@@ -215,7 +215,7 @@ fn a_question_and_a_yes_hold_for_a_week() {
 
     let late = approve(8, "1").fails(1, "IB0735");
     assert!(late.err.contains("approval 1 has expired: it was to be answered until"), "{late:#?}");
-    assert!(late.err.contains("ironbridge run customers"), "{late:#?}");
+    assert!(late.err.contains(&world.typed("run customers")), "{late:#?}");
     let shown = days(8, &["approvals", "show", "1"]).ok();
     assert!(shown.out.contains("it is expired") && shown.out.contains("it held until"), "{shown:#?}");
     let listed = days(8, &["--format", "json", "approvals", "list"]).ok().json();

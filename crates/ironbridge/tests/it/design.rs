@@ -339,7 +339,7 @@ fn questions_are_asked_on_a_terminal_until_they_are_answered() {
         "Which system has it?",
         "written: decisions/machines.yaml",
         "added to systems/dynamics.yaml: machine:",
-        "ironbridge check passes",
+        &format!("{} passes", world.typed("check")),
     ] {
         assert!(said.out.contains(part), "no {part}\n{}", said.out);
     }

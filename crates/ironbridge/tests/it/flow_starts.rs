@@ -180,7 +180,7 @@ purpose: A test.
     assert!(first.contains("written: integrations/buyers-events.yaml"), "{first}");
     let again = stage.say(&["promote", "buyers"]);
     assert!(
-        again.contains("IB1206") && again.contains("is there already") && again.contains("ironbridge check"),
+        again.contains("IB1206") && again.contains("is there already") && again.contains(&stage.world.typed("check")),
         "{again}"
     );
     assert!(!again.contains("error[IB02"), "nothing but that is said: {again}");

@@ -336,7 +336,7 @@ fn a_scope_goes_on_a_step_is_skipped_and_a_call_starts_one() {
     let id = of(&stage)["id"].to_string();
     let status = stage.say(&["status"]);
     assert!(status.contains(&format!("counts: instance {id} cannot go on since ")), "{status}");
-    assert!(status.contains(&format!("  do: ironbridge flow show {id}")), "{status}");
+    assert!(status.contains(&format!("  do: {}", stage.world.typed(&format!("flow show {id}")))), "{status}");
     assert!(stage.say(&["flow", "show", &id]).contains("flow skip"));
     let said = stage.say(&["flow", "skip", &id, "--why", "done by hand"]);
     assert!(said.contains("goes on with the next step"), "{said}");

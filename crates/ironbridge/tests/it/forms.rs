@@ -222,7 +222,7 @@ fn a_form_in_the_console_starts_one_and_another_answers() {
         "type=\"date\"",
         "<option value=\"more\"",
         "<textarea",
-        "ironbridge flow start buyers",
+        &stage.world.typed("flow start buyers"),
     ] {
         assert!(page.contains(part), "no {part} in {page}");
     }

@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use serde_json::Value as Json;
 
-use crate::support::{Said, World};
+use crate::support::{Said, World, binary};
 use crate::two_way;
 
 const ENTITY: &str = "entity: debtor
@@ -183,9 +183,9 @@ fn what_was_done_in_one_environment_was_not_done_in_another() {
     assert_eq!(shop.counts(), [1, 0, 0], "here everything is as it was");
 }
 
-/// What is pasted looks at the environment that it was read in.
+/// What is pasted looks at the folder and the environment that it was read in.
 #[test]
-fn commands_are_told_with_their_environment() {
+fn commands_are_told_with_their_folder_and_environment() {
     let shop = Shop::new();
     std::fs::create_dir_all(shop.0.dir.join("environments")).unwrap();
     std::fs::write(shop.0.dir.join("environments/production.yaml"), "protected: false\n").unwrap();
@@ -194,11 +194,15 @@ fn commands_are_told_with_their_environment() {
     );
     shop.ironbridge(&["--env", "production", "run", "debtors"]).ok();
     let said = shop.ironbridge(&["--env", "production", "dead-letters", "list"]).ok();
+    assert!(said.err.contains(&shop.0.typed("--env production dead-letters show ")), "{said:#?}");
+    let mut here = binary();
+    here.current_dir(&shop.0.dir).args(["--env", "production", "dead-letters", "list"]);
+    let said = crate::support::said(here.output().unwrap()).ok();
     assert!(said.err.contains("ironbridge --env production dead-letters show "), "{said:#?}");
     let said = shop.ironbridge(&["--env", "production", "status"]).ok();
     assert!(!said.out.contains("ironbridge dead") && !said.err.contains("ironbridge dead"), "{said:#?}");
     let said = shop.ironbridge(&["--env", "production", "run", "nothing"]).fails(2, "IB0002");
-    assert!(!said.err.contains("ironbridge --env production explain"), "{said:#?}");
+    assert!(said.err.contains("ironbridge explain IB0002"), "{said:#?}");
     // Whoever forgets it is told where something has run.
     let said = shop.ironbridge(&["status"]).ok();
     assert!(said.err.contains("without `--env`; there is state of: production"), "{said:#?}");

@@ -86,6 +86,11 @@ impl World {
         std::fs::write(path, before.replace(from, to)).unwrap();
     }
 
+    /// A command as people read it who have called the project by its folder.
+    pub fn typed(&self, command: &str) -> String {
+        format!("ironbridge -C {} {command}", self.dir.display())
+    }
+
     /// Runs `ironbridge` in the project.
     pub fn ironbridge(&self, args: &[&str]) -> Said {
         self.with_failpoints(args, "")

@@ -61,7 +61,7 @@ impl Walk {
         let said = ask(&self.world);
         assert!(begun.elapsed() < Duration::from_secs(14), "{what}: {:?}", begun.elapsed());
         assert_eq!(said.code, Some(exit), "{}: {what}: {said:#?}", self.kind);
-        let mut text = said.out + &said.err;
+        let mut text = (said.out + &said.err).replace(&self.world.typed(""), "ironbridge ");
         for (hidden, by) in &self.hidden {
             text = text.replace(hidden, by);
         }

@@ -129,7 +129,7 @@ pub fn round(dynamics: SocketAddr, erp: &erp::Handle, store: &Store) -> Result<V
     let none_through = erp.rows().len() == 1;
     see(
         "the ERP is down: orders wait",
-        format!("{held} wait, {given_up} given up, and status says so"),
+        format!("{held} events of {} orders wait, {given_up} given up, and status says so", during.len()),
         orders_wait && is_told && none_through && given_up == 0,
     );
 
@@ -143,7 +143,10 @@ pub fn round(dynamics: SocketAddr, erp: &erp::Handle, store: &Store) -> Result<V
         rows.iter().find(|row| row["ref"] == "SO-2").is_some_and(|row| row["items"][0]["qty"].as_f64() == Some(5.0));
     see(
         "the ERP is back: they drain",
-        format!("{} came, {lost} lost, {twice} twice; what was changed meanwhile is there as it is now", during.len()),
+        format!(
+            "{} orders came, {lost} lost, {twice} twice; what was changed meanwhile is there as it is now",
+            during.len()
+        ),
         came && lost == 0 && twice == 0 && last,
     );
 
