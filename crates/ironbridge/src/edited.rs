@@ -28,6 +28,12 @@ pub fn files(dir: &Path, folders: &[&str]) -> Vec<(PathBuf, u64, Option<SystemTi
     files
 }
 
+/// The definition files that a hub works with. *Shape*: sorted.
+pub fn at_work(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let files = files(dir, &ALL[..AT_WORK]).into_iter().map(|(path, ..)| path);
+    files.filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+}
+
 /// That the hub which runs does not know the newest files, in a sentence; nothing where it does, or none runs.
 pub fn since_start(project: &Project) -> Option<String> {
     let started = store::up_since(&wiring::state_of(project))?;

@@ -7,6 +7,7 @@ mod commands;
 mod edited;
 mod expiry;
 mod failure;
+mod in_use;
 mod ingress;
 mod measured;
 mod memory;

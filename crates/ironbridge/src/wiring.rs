@@ -14,7 +14,7 @@ use store::{Failpoints, Store};
 
 use crate::cli::{Cli, Format, Window};
 use crate::failure::{BAD_WINDOW, Failure, NO_SUCH_NAME, USAGE};
-use crate::{say, talk};
+use crate::{in_use, say, talk};
 
 /// Where a project keeps its state, inside its folder.
 pub const STATE_DIR: &str = ".ironbridge";
@@ -67,9 +67,24 @@ pub fn load(dir: &Path, env: Option<&str>) -> Loaded {
 
 /// Reads and checks a project; `catalogs` is what live systems say of their tables, by system.
 pub fn load_with(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
+    load_from(dir, dir, env, catalogs)
+}
+
+/// Reads and checks the files of a project that are kept elsewhere than in its folder.
+pub fn load_kept(kept: &Path, dir: &Path, env: Option<&str>) -> Loaded {
+    load_from(kept, dir, env, BTreeMap::new())
+}
+
+fn load_from(files: &Path, dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
     let (kinds, secrets) = (kinds(), MachineSecrets { dir: dir.to_owned() });
-    let secrets = Some(&secrets as &dyn Secrets);
-    definition::load(dir, &LoadOptions { environment: env, kinds: &kinds, secrets, catalogs, ..LoadOptions::default() })
+    let options = LoadOptions {
+        environment: env,
+        kinds: &kinds,
+        secrets: Some(&secrets as &dyn Secrets),
+        catalogs,
+        ..LoadOptions::default()
+    };
+    definition::load(files, &options)
 }
 
 /// The same for `check`: with what was measured here, and with the day on which acceptances end.
@@ -102,13 +117,28 @@ pub fn project_despite(cli: &Cli, despite: &[definition::Code]) -> Result<Arc<Pr
 }
 
 /// The project of the command line; every mistake is printed before it fails.
+///
+/// Whoever looks at a hub, or stops something there, is not kept from it by what somebody has left in the files.
 pub fn project(cli: &Cli) -> Result<Arc<Project>, Failure> {
-    project_in(cli, &cli.project)
+    let loaded = load(&cli.project, cli.env.as_deref());
+    if loaded.has_errors()
+        && cli.command.is_about_a_hub()
+        && let Some(project) = in_use::project(cli)
+    {
+        talk!(
+            "There are mistakes in the files (ironbridge check). This is the project as `ironbridge up` began with it.\n"
+        );
+        return Ok(Arc::new(project));
+    }
+    right(cli, loaded)
 }
 
 /// The project in another folder than that of the command line.
 pub fn project_in(cli: &Cli, dir: &Path) -> Result<Arc<Project>, Failure> {
-    let loaded = load(dir, cli.env.as_deref());
+    right(cli, load(dir, cli.env.as_deref()))
+}
+
+fn right(cli: &Cli, loaded: Loaded) -> Result<Arc<Project>, Failure> {
     let Some(project) = loaded.project.clone().filter(|_| !loaded.has_errors()) else {
         print_diagnostics(&loaded, cli.format);
         return Err(Failure::said(USAGE));
@@ -290,9 +320,10 @@ pub fn holder() -> String {
     format!("{}/{}", machine.trim(), std::process::id())
 }
 
-/// Who sits at the terminal, as the machine knows them.
+/// Who sits at the terminal, as the machine knows them: also where they type as the user of the hub, by `sudo`.
 pub fn person() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned())
+    let names = ["SUDO_USER", "USER", "LOGNAME"];
+    names.into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 
 /// The same, as somebody whose deeds are recorded.

@@ -20,8 +20,11 @@ pub fn promote(cli: &Cli, name: &str) -> Result<u8, Failure> {
     let flows = || project.integrations.iter().filter(|one| matches!(one.pattern, Pattern::Flow(_)));
     let integration = flows().find(|integration| integration.name == name).ok_or_else(|| {
         let names: Vec<&str> = flows().map(|integration| integration.name.as_str()).collect();
-        let there = if names.is_empty() { "this project has no flows".to_owned() } else { names.join(", ") };
-        Failure::new(USAGE, NO_SUCH_NAME, format!("there is no flow `{name}`"), format!("there are: {there}"))
+        let there = match names.is_empty() {
+            true => "name a flow; this project has none".to_owned(),
+            false => format!("there are: {}", names.join(", ")),
+        };
+        Failure::new(USAGE, NO_SUCH_NAME, format!("there is no flow `{name}`"), there)
     })?;
     let promoted = definition::promote(&project, integration)
         .map_err(|(what, fix)| Failure::new(FAILED, NOT_PROMOTED, what, fix))?;
@@ -41,5 +44,11 @@ pub fn promote(cli: &Cli, name: &str) -> Result<u8, Failure> {
         promoted.left.iter().for_each(|one| talk!("- {one}"));
     }
     talk!("\nThen: ironbridge check, and take the writes out of integrations/{name}.yaml, or remove it.");
+    if !promoted.add.is_empty() {
+        talk!(
+            "Until these lines are there `check` refuses the project, and no hub starts; to go back, remove {}.",
+            promoted.path
+        );
+    }
     Ok(0)
 }

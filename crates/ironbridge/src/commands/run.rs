@@ -27,8 +27,7 @@ pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>, wanted: &Wanted<'
     let integration = wiring::integration(&project, name)?;
     if let Some(environment) = project.environment.as_ref().filter(|e| e.protected && confirm != Some(&*e.name)) {
         let what = format!("the environment `{}` is protected: it is written only from `up`", environment.name);
-        let fix =
-            format!("to write there by hand, say so: ironbridge run {name} --env {0} --confirm {0}", environment.name);
+        let fix = format!("to write there by hand, say so: ironbridge run {name} --confirm {}", environment.name);
         return Err(Failure::new(USAGE, PROTECTED, what, fix));
     }
     let window = wiring::window(&project, wanted.window)?;
@@ -43,8 +42,10 @@ pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>, wanted: &Wanted<'
     // Somebody is waiting at the terminal: half a minute of tries, not five.
     let retry = RetryPolicy { give_up_after: Duration::from_secs(30), ..RetryPolicy::default() };
     let report = match hub::compile(&project, integration, &systems, retry).await {
-        // What has no runs gets no run that failed.
-        Err(fault) if !matches!(integration.pattern, Pattern::Batch(_)) => return Err(fault.into()),
+        // What has no runs gets no run that failed. What a shell lacks says nothing of the hub, which has its own secrets.
+        Err(fault) if !matches!(integration.pattern, Pattern::Batch(_)) || fault.code == wiring::SECRET_MISSING => {
+            return Err(fault.into());
+        }
         Ok(mut job) => {
             if let Some(percent) = wanted.max_deletes {
                 job.limits.max_deletes = percent;

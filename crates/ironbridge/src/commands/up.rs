@@ -19,7 +19,7 @@ use crate::ingress::metrics::Observed;
 use crate::ingress::odata::Listens;
 use crate::ingress::tls;
 use crate::wiring::{self, OpenSystems};
-use crate::{alerting, ingress, talk};
+use crate::{alerting, in_use, ingress, talk};
 
 pub async fn up(cli: &Cli, listen: SocketAddr, tls: Option<(&Path, &Path)>) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
@@ -61,6 +61,7 @@ impl Hub {
         let lock = store.lock_up()?;
         let listener = TcpListener::bind(listen).await.map_err(|why| cannot_listen(listen, &why))?;
         let address = listener.local_addr()?;
+        in_use::keep(&project);
         Ok(Hub { address, store, tls: None, project, listener, stopping, _lock: lock })
     }
 

@@ -18,7 +18,7 @@ fn no_hub_and_a_hub_by_older_files() {
             !said.err.contains("does not run"),
             "a time at which nothing runs: {said:?}"
         );
-        (said.err.contains("`ironbridge up` does not run on this folder"), lock)
+        (said.err.contains(&format!("`{}` does not run on this folder", world.typed("up"))), lock)
     };
     let (nobody, lock) = alone();
     assert!(nobody);
@@ -37,6 +37,37 @@ fn no_hub_and_a_hub_by_older_files() {
     drop(up);
     let _up = Up::start(&world, &[]);
     until(&world, "the new files", || !world.ironbridge(&["status"]).ok().err.contains("Changed since"));
+}
+
+#[test]
+fn a_mistake_in_a_file_keeps_nobody_from_looking_and_stopping() {
+    let world = World::new(20);
+    world.edit("integrations/customers.yaml", "schedule:", "shedule:");
+    world.ironbridge(&["status"]).fails(2, "IB0110");
+    world.edit("integrations/customers.yaml", "shedule:", "schedule:");
+    let up = Up::start(&world, &[]);
+    until(&world, "the first run", || world.accounts() == world.expected());
+    until(&world, "its end", || world.ironbridge(&["status"]).ok().out.contains("ok_with_dead_letters"));
+
+    world.edit("integrations/customers.yaml", "schedule:", "shedule:");
+    world.edit("systems/dynamics.yaml", "      name: name\n", "      name: nome\n");
+    let said = world.ironbridge(&["status"]).ok();
+    assert!(said.out.contains("ok_with_dead_letters"), "{said:?}");
+    for part in ["There are mistakes in the files", "Changed since: integrations/customers.yaml, systems/dynamics.yaml"]
+    {
+        assert!(said.err.contains(part), "no `{part}` in {said:?}");
+    }
+    world.ironbridge(&["systems", "check", "dynamics"]).ok();
+    world.ironbridge(&["dead-letters", "list", "customers"]).ok();
+    world.ironbridge(&["trace", "customer", "C-1001"]).ok();
+    world.ironbridge(&["pause", "customers", "--note", "somebody is at the files"]).ok();
+    world.ironbridge(&["support-bundle", world.dir.join("bundle.zip").to_str().unwrap()]).ok();
+    // What would make something of the files does not begin.
+    for command in [&["check"][..], &["plan", "customers"], &["run", "customers"], &["show", "customers"], &["up"]] {
+        world.ironbridge(command).fails(2, "IB0110");
+    }
+    drop(up);
+    assert!(world.ironbridge(&["status"]).ok().out.contains("paused by"));
 }
 
 #[test]
@@ -109,6 +140,6 @@ fn a_virtual_table_that_shows_nothing_is_seen_though_its_system_answers() {
     drop(up);
     warehouse.execute_batch("ALTER TABLE items RENAME COLUMN title TO name").unwrap();
     let _up = Up::start(&world, &later);
-    until(&world, "its end", || state("answers queries"));
+    until(&world, "its end", || state("answers when asked"));
     until(&world, "the end of the alert", || alert().is_some_and(|alert| !alert["resolved"].is_null()));
 }

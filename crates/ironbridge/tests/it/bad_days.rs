@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
+use rusqlite::Connection;
+
+use crate::alerts::until;
 use crate::support::{World, binary, http};
 
 #[test]
@@ -23,6 +26,8 @@ fn a_secret_without_a_value() {
     std::fs::remove_file(world.dir.join("dynamics.token")).unwrap();
     let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0006");
     assert!(said.err.contains("dynamics.token"), "{said:#?}");
+    let runs = world.ironbridge(&["runs"]);
+    assert!(runs.err.contains("Nothing has run yet"), "what a shell lacks is no failure of the hub: {runs:#?}");
 }
 
 #[test]
@@ -77,9 +82,9 @@ fn an_alternate_key_that_does_not_exist() {
     let world = World::new(20);
     world.edit("systems/dynamics.yaml", "alternate_key: accountnumber", "alternate_key: name");
     let said = world.ironbridge(&["run", "customers"]).fails(1, "IB0506");
-    assert!(said.err.contains("ironbridge dataverse keys dynamics"), "{said:#?}");
+    assert!(said.err.contains(&world.typed("dataverse keys dynamics")), "{said:#?}");
     let said = world.ironbridge(&["check", "--online"]).fails(2, "IB0209");
-    assert!(said.err.contains("make it: ironbridge dataverse keys dynamics"), "{said:#?}");
+    assert!(said.err.contains(&format!("make it: {}", world.typed("dataverse keys dynamics"))), "{said:#?}");
     let account = |method: &str, path: &str, number: &str| {
         let body = format!(r#"{{"name":"The same","accountnumber":"{number}"}}"#);
         http(&world.url, method, &format!("/api/data/v9.2/{path}"), if number.is_empty() { "" } else { &body });
@@ -193,7 +198,7 @@ fn a_state_file_of_a_newer_version() {
     let world = World::new(20);
     world.run();
     let state = world.dir.join(".ironbridge/state.db");
-    rusqlite::Connection::open(&state).unwrap().pragma_update(None, "user_version", 9_999).unwrap();
+    Connection::open(&state).unwrap().pragma_update(None, "user_version", 9_999).unwrap();
     let before = std::fs::read(&state).unwrap();
     world.ironbridge(&["run", "customers"]).fails(1, "IB0013");
     assert_eq!(std::fs::read(&state).unwrap(), before, "nothing was touched");
@@ -278,4 +283,32 @@ fn two_up_on_one_folder_and_commands_beside_it() {
     drop(first);
     let again = Up::start(&world);
     drop(again);
+}
+
+/// As the guide on operating a hub has it.
+#[test]
+fn a_backup_that_was_made_while_the_hub_worked_is_gone_on_from() {
+    let world = World::new(60);
+    let up = Up::start(&world);
+    until(&world, "the first run", || world.accounts() == world.expected());
+    let (state, copy) = (world.dir.join(".ironbridge/state.db"), world.dir.join("copy.db"));
+    Connection::open(&state).unwrap().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    world.sql(
+        "UPDATE customers SET credit_limit = '4321.00', updated_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now')
+         WHERE customer_no = 'C-1001'",
+    );
+    until(&world, "a run by hand", || world.ironbridge(&["run", "customers"]).code == Some(0));
+    assert_eq!(world.accounts(), world.expected());
+    drop(up);
+
+    for file in ["state.db-wal", "state.db-shm"] {
+        let _ = std::fs::remove_file(state.with_file_name(file));
+    }
+    std::fs::rename(copy, state).unwrap();
+    world.reset_stats();
+    let run = world.run();
+    assert!(run["error"].is_null() && run["read"].as_u64() > Some(0), "{run:#}");
+    assert_eq!(world.rows_written(), 0, "what is right already is not written again: {run:#}");
+    assert_eq!(world.accounts(), world.expected());
+    world.ironbridge(&["audit", "verify"]).ok();
 }

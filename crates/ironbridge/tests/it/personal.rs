@@ -107,7 +107,8 @@ fn what_the_other_side_repeats_and_what_waits_in_the_queue_is_masked() {
     assert_eq!(stage.json(&["queue", "list"])[1]["deferred"], 0);
     let audit = stage.say(&["audit", "list"]);
     assert!(audit.contains("forget") && audit.contains("asked for") && !audit.contains("C-1"), "{audit}");
-    for file in std::fs::read_dir(stage.world.dir.join(".ironbridge")).unwrap().map(|entry| entry.unwrap().path()) {
+    let state = std::fs::read_dir(stage.world.dir.join(".ironbridge")).unwrap().map(|entry| entry.unwrap().path());
+    for file in state.filter(|path| path.is_file()) {
         let bytes = std::fs::read(&file).unwrap();
         let found = bytes.windows(PLANTED.len()).any(|window| window == PLANTED.as_bytes());
         assert!(!found, "{} still holds the address", file.display());
