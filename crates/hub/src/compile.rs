@@ -178,7 +178,7 @@ impl<'a> Side<'a> {
         }
         let name = held.table.as_deref().unwrap_or(&held.entity);
         let names = [name];
-        let catalog = with_retries(retry, &Log, || self.system.catalog(&names)).await?;
+        let catalog = with_retries(retry, &Log(None), || self.system.catalog(&names)).await?;
         match catalog.table(name) {
             Some(table) => Ok((Some(table.clone()), Columns::of_table(table))),
             None => {

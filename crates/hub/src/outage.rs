@@ -14,7 +14,6 @@ pub(crate) async fn with_retries<'a, T>(
     watch: &dyn Watch,
     mut call: impl FnMut() -> BoxFuture<'a, Result<T, Fault>>,
 ) -> Result<T, Fault> {
-    let (of, _) = policy.worst_case();
     let start = Instant::now();
     let mut attempt = 0;
     loop {
@@ -26,7 +25,7 @@ pub(crate) async fn with_retries<'a, T>(
         let Now::RetryAfter(asked) = fault.now else { return Err(fault) };
         let Some(delay) = policy.delay(attempt, start.elapsed(), asked, jitter()) else { return Err(fault) };
         if delay > Duration::ZERO {
-            watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1, of: of.max(attempt + 1) });
+            watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1 });
         }
         tokio::time::sleep(delay).await;
     }

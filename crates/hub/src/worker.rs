@@ -309,7 +309,7 @@ pub async fn run_now(
 ) -> Result<Report, Error> {
     let integration = project.integration(name).expect("the caller has looked the integration up");
     match compile(project, integration, systems, RetryPolicy::default()).await {
-        Ok(job) => batch::run(store, &job, start, &Log).await,
+        Ok(job) => batch::run(store, &job, start, &Log(Some(name))).await,
         Err(fault) => batch::failed(store, name, start, fault).await,
     }
 }

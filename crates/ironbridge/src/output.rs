@@ -5,11 +5,13 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use hub::{Note, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
-pub use web_console::words::{cut, moment, number, on_their_way};
+use web_console::words;
+pub use web_console::words::{counted, cut, number, on_their_way};
 
 use crate::addressed::{Log, addressed};
 use crate::cli::{Cli, Command, Format, LogFormat};
@@ -125,6 +127,24 @@ pub fn fault(fault: &Json) -> String {
     told
 }
 
+/// A moment in the project's time zone, to the second.
+pub fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    words::moment(at, zone) + &zone_where_another(at, zone, &TimeZone::system())
+}
+
+/// To the millisecond: two things of one second have an order.
+pub fn exact_moment(at: Timestamp, zone: &TimeZone) -> String {
+    words::exact_moment(at, zone) + &zone_where_another(at, zone, &TimeZone::system())
+}
+
+/// ` BST`, where the clock of whoever reads it shows another time, and logs are in another one.
+pub fn zone_where_another(at: Timestamp, zone: &TimeZone, here: &TimeZone) -> String {
+    match zone.to_offset(at) == here.to_offset(at) {
+        true => String::new(),
+        false => at.to_zoned(zone.clone()).strftime(" %Z").to_string(),
+    }
+}
+
 /// `3 minutes ago`, roughly.
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs().max(0);
@@ -177,9 +197,9 @@ impl Watch for Progress {
                     number(rows)
                 );
             }),
-            Note::TryingAgain { fault, delay, attempt, of } => {
+            Note::TryingAgain { fault, delay, attempt } => {
                 let seconds = delay.as_secs_f64();
-                self.0.suspend(|| talk!("{fault}; trying again in {seconds:.1} s ({attempt} of {of})"));
+                self.0.suspend(|| talk!("{fault}; trying again in {seconds:.1} s (try {attempt})"));
             }
         }
     }
@@ -198,5 +218,20 @@ mod tests {
     #[test]
     fn numbers_are_grouped() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_moment_says_its_zone_where_the_clock_at_hand_shows_another_time() {
+        let zone = |name: &str| TimeZone::get(name).unwrap();
+        let (winter, summer) = ("2026-01-15T12:00:00Z", "2026-07-15T12:00:00Z");
+        for (at, hub, here, told) in [
+            (winter, "Europe/London", "UTC", ""),
+            (summer, "Europe/London", "UTC", " BST"),
+            (winter, "Europe/Berlin", "Europe/Paris", ""),
+            (winter, "Asia/Kolkata", "Europe/London", " IST"),
+            (winter, "America/Sao_Paulo", "Europe/London", " -03"),
+        ] {
+            assert_eq!(zone_where_another(at.parse().unwrap(), &zone(hub), &zone(here)), told, "{at} {hub} {here}");
+        }
     }
 }

@@ -131,7 +131,7 @@ impl Run<'_> {
         let (of, _) = self.job.retry.worst_case();
         let delay = self.job.retry.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < of);
         let Some(delay) = delay else { return Err(fault) };
-        self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1, of });
+        self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1 });
         tokio::time::sleep(delay).await;
         Ok(())
     }

@@ -298,7 +298,7 @@ async fn write(
         Err(fault) => return Ok(Err(fault)),
     };
     let rows = std::slice::from_ref(candidate);
-    let existing = match adopt::existing(store, &ONCE, &Log, pair, rows, &mut currents).await? {
+    let existing = match adopt::existing(store, &ONCE, &Log(None), pair, rows, &mut currents).await? {
         Ok(existing) => existing,
         Err(fault) => return Ok(Err(fault)),
     };

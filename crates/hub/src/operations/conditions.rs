@@ -304,9 +304,9 @@ fn first_code_once<'t>(text: &'t str, code: &str) -> &'t str {
     text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(text)
 }
 
-/// A moment as people say it: `06:00 on Mon 23 Nov`.
+/// A moment as people say it: `06:00 GMT on Mon 23 Nov`. Whoever reads of it may be in another zone.
 pub(crate) fn moment(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%H:%M on %a %-d %b").to_string()
+    at.to_zoned(zone.clone()).strftime("%H:%M %Z on %a %-d %b").to_string()
 }
 
 fn list(names: &[&str]) -> String {

@@ -1,6 +1,6 @@
 //! What people read: an alert, its end, or a test, as a notice. Pure.
 
-use definition::Project;
+use definition::{Integration, Project};
 use jiff::Timestamp;
 use record::{Notice, NoticeKind, Severity};
 use store::alerts::{Opening, Severity as Stored};
@@ -49,7 +49,7 @@ pub fn opened(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestam
     }
     facts.extend(alert.saying.facts.iter().cloned());
     facts.extend(integration.map(|integration| ("owner".to_owned(), integration.owner.clone())));
-    facts.push(("runbook".to_owned(), runbook_command(alert)));
+    facts.push(("runbook".to_owned(), runbook_command(project, alert, &own)));
     Notice {
         about: about.clone(),
         kind: NoticeKind::Opened,
@@ -118,21 +118,25 @@ pub fn test(project: &Project, route: &str, by: &str, now: Timestamp) -> Notice 
     }
 }
 
-fn runbook_command(alert: &Opening) -> String {
-    match alert.integration.as_str() {
-        "" => "ironbridge alerts list".to_owned(),
-        name => {
-            let heading = Kind::of(&alert.kind).map_or("", Kind::heading);
-            format!("ironbridge runbook {name}, section \u{201c}{heading}\u{201d}")
-        }
-    }
+/// Of what is about a system or the hub, the runbook of an integration that it is about too: of `own` rather than another.
+fn runbook_command(project: &Project, alert: &Opening, own: &[&str]) -> String {
+    let is_about = |one: &&Integration| alert.system.is_empty() || one.systems().contains(&alert.system.as_str());
+    let any = || project.integrations.iter().find(is_about).map(|one| one.name.as_str());
+    let name = match alert.integration.as_str() {
+        "" => own.first().copied().or_else(any),
+        name => Some(name),
+    };
+    let Some(name) = name else { return "ironbridge alerts list".to_owned() };
+    let heading = Kind::of(&alert.kind).map_or("", Kind::heading);
+    format!("ironbridge runbook {name}, section \u{201c}{heading}\u{201d}")
 }
 
-/// The section of the runbook in the console.
+/// The section of the runbook in the console, or the page of the system.
 fn link(project: &Project, alert: &Opening) -> Option<String> {
     let address = project.hub.address.as_ref()?;
-    Some(match alert.integration.as_str() {
-        "" => format!("{address}/alerts"),
-        name => format!("{address}/integrations/{name}/runbook#{}", alert.kind),
+    Some(match (alert.integration.as_str(), alert.system.as_str()) {
+        ("", "") => format!("{address}/alerts"),
+        ("", system) => format!("{address}/systems/{system}"),
+        (name, _) => format!("{address}/integrations/{name}/runbook#{}", alert.kind),
     })
 }

@@ -159,7 +159,7 @@ mod tests {
             .into_iter()
             .map(|(route, notice)| format!("{}: {} {:?}", route.name(), notice.title, notice.facts))
             .collect();
-        let things = "(\"things\", \"7 waiting; it has not looked at 3 since 09:00 on Thu 19 Nov, and should have by 09:00 on Sat 21 Nov\")";
+        let things = "(\"things\", \"7 waiting; it has not looked at 3 since 09:00 GMT on Thu 19 Nov, and should have by 09:00 GMT on Sat 21 Nov\")";
         let more = "(\"more\", \"2 waiting; all of them have been looked at\")";
         let title = |n: u64| format!("contoso: this week {n} dead letters wait, and nobody has looked at 3");
         let expected =

@@ -91,10 +91,10 @@ fn a_run_that_did_not_happen() {
     ];
     assert_eq!(world.told(), expected);
     let mail = world.mail("finance-it/email", "did not run");
-    assert!(mail.contains("A run was due at 10:15 on Tue 24 Nov, and none has begun"), "{mail}");
+    assert!(mail.contains("A run was due at 10:15 GMT on Tue 24 Nov, and none has begun"), "{mail}");
     let mail = world.mail("finance-it/email", "customers is late");
     for part in [
-        "Its result was needed by 12:15 on Tue 24 Nov, and it is not there",
+        "Its result was needed by 12:15 GMT on Tue 24 Nov, and it is not there",
         "What it is for: Sales see a new customer within two hours.",
         "ironbridge runs customers",
         "ironbridge runbook customers, section \u{201c}The result is late\u{201d}",
@@ -158,7 +158,9 @@ fn a_slow_trickle_is_noticed_by_the_weeks_before() {
     assert_eq!(told, expected);
     let mail = world.mail("erp-team/email", "less than usual");
     assert!(
-        mail.contains("In the hour from 11:00 on Tue 24 Nov it was 3; in the same hour of other weeks it is about 40."),
+        mail.contains(
+            "In the hour from 11:00 GMT on Tue 24 Nov it was 3; in the same hour of other weeks it is about 40."
+        ),
         "{mail}"
     );
 }

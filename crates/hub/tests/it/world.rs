@@ -284,7 +284,7 @@ impl World {
             let integration = self.project.integration(&due.integration).unwrap();
             self.runtime.block_on(async {
                 match compile(&self.project, integration, &systems, once).await {
-                    Ok(job) => batch::run(&self.store, &job, start, &Log).await.unwrap(),
+                    Ok(job) => batch::run(&self.store, &job, start, &Log(None)).await.unwrap(),
                     Err(fault) => batch::failed(&self.store, &due.integration, start, fault).await.unwrap(),
                 }
             });

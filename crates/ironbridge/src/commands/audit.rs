@@ -11,7 +11,7 @@ use store::audit::{Filter, Recorded};
 
 use crate::cli::{Audit, Cli, Format};
 use crate::failure::{AUDIT_BROKEN, FAILED, Failure, USAGE};
-use crate::output::{csv, moment, number, table};
+use crate::output::{counted, csv, moment, table};
 use crate::{say, talk, wiring};
 
 pub fn audit(cli: &Cli, command: &Audit) -> Result<u8, Failure> {
@@ -118,8 +118,8 @@ fn export(store: &Store, file: &Path) -> Result<u8, Failure> {
         return Err(cannot(why));
     }
     talk!(
-        "{} entries are in {}",
-        number(written),
+        "{} in {}",
+        counted(written, "entry is", "entries are"),
         if stdout { "what was printed".into() } else { file.display().to_string() }
     );
     Ok(0)
@@ -140,7 +140,7 @@ fn verify(cli: &Cli, store: &Store, head: Option<&str>) -> Result<u8, Failure> {
         say!("{:#}", json!({ "entries": found.entries, "head": hex(&found.head) }));
         return Ok(0);
     }
-    say!("{} entries, each as it was recorded", number(found.entries));
+    say!("{}, each as it was recorded", counted(found.entries, "entry", "entries"));
     say!("newest hash: {}", hex(&found.head));
     talk!("Keep this hash elsewhere; later it proves everything up to here: ironbridge audit verify --head HASH");
     Ok(0)

@@ -1,6 +1,7 @@
 //! `ironbridge status`: how each integration stands.
 
 use definition::Pattern;
+use jiff::tz::TimeZone;
 use serde_json::json;
 use store::Store;
 use store::approvals::{Kind, State as Answer};
@@ -12,7 +13,7 @@ use store::runs::State as Ran;
 use crate::cli::{Cli, Format};
 use crate::commands::runs;
 use crate::failure::Failure;
-use crate::output::{ago, fault, moment, number, on_their_way, table};
+use crate::output::{ago, fault, moment, number, on_their_way, table, zone_where_another};
 use crate::{edited, say, talk, wiring};
 
 pub fn status(cli: &Cli) -> Result<u8, Failure> {
@@ -53,7 +54,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
                 Pattern::Flow(_) => instances(&store, &integration.name)?,
                 Pattern::Virtual(_) => match outages.iter().find(|outage| outage.integration == integration.name) {
                     Some(outage) => format!("cannot be shown since {}", since(outage.since, now, zone)),
-                    None => "answers queries".to_owned(),
+                    None => "answers when asked".to_owned(),
                 },
                 Pattern::Batch(_) => "never ran".to_owned(),
             },
@@ -207,10 +208,10 @@ fn first_fix(system: &str, silence: &Silence) -> String {
 }
 
 /// The time of day; for what began before today, the date too.
-fn since(at: jiff::Timestamp, now: jiff::Timestamp, zone: &jiff::tz::TimeZone) -> String {
+fn since(at: jiff::Timestamp, now: jiff::Timestamp, zone: &TimeZone) -> String {
     let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
     let shape = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
-    at.strftime(shape).to_string()
+    at.strftime(shape).to_string() + &zone_where_another(at.timestamp(), zone, &TimeZone::system())
 }
 
 /// How the instances of a flow stand: `3 under way, 1 failed`.
@@ -240,7 +241,7 @@ fn delivery(
     event: &definition::Event,
     outages: &[Outage],
     now: jiff::Timestamp,
-    zone: &jiff::tz::TimeZone,
+    zone: &TimeZone,
 ) -> Result<String, Failure> {
     let (waiting, held) = hub::events::waiting(store, name, &event.to)?;
     let down = outages.iter().find(|outage| outage.integration == name);

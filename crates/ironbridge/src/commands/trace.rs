@@ -1,7 +1,6 @@
 //! `ironbridge trace`: the story of one record, from the journal, and where it stands now.
 
 use definition::Project;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use store::journal::{Note, Noted, What};
@@ -10,7 +9,7 @@ use store::queue::{Peeked, Place};
 
 use crate::cli::{Cli, Format};
 use crate::failure::{Failure, NO_SUCH_NAME, USAGE};
-use crate::output::{moment, table};
+use crate::output::{exact_moment, table};
 use crate::{say, talk, wiring};
 
 pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8, Failure> {
@@ -53,7 +52,7 @@ pub fn trace(cli: &Cli, entity: &str, key: &[String], last: usize) -> Result<u8,
         say!("  {system}: {}{id}", word(entry.state));
     }
     for (queue, peeked) in &waiting {
-        let (seq, since) = (peeked.seq, time(peeked.enqueued, zone));
+        let (seq, since) = (peeked.seq, exact_moment(peeked.enqueued, zone));
         match peeked.place {
             Place::Deferred => say!("  message {seq} of {since} in {queue} is held by the dead letter of its record"),
             _ => say!("  message {seq} waits in {queue} since {since}"),
@@ -93,7 +92,11 @@ fn lines(notes: &[Noted], zone: &TimeZone) -> Vec<Vec<String>> {
         let (first, last) = (&same[0], &same[same.len() - 1]);
         let mut line = line(first, correlation.as_ref() != first.note.correlation.as_ref(), zone);
         if same.len() > 1 {
-            line[4].push_str(&format!("; the same {} more, the last {}", times(same.len() - 1), time(last.at, zone)));
+            line[4].push_str(&format!(
+                "; the same {} more, the last {}",
+                times(same.len() - 1),
+                exact_moment(last.at, zone)
+            ));
         }
         correlation = &first.note.correlation;
         lines.push(line);
@@ -115,7 +118,7 @@ fn line(noted: &Noted, with_correlation: bool, zone: &TimeZone) -> Vec<String> {
     let note = &noted.note;
     let mut told = Vec::new();
     if let Some(message) = note.message {
-        let came = note.came.map_or_else(String::new, |came| format!(" of {}", time(came, zone)));
+        let came = note.came.map_or_else(String::new, |came| format!(" of {}", exact_moment(came, zone)));
         let attempt = if note.attempt > 1 { format!(", try {}", note.attempt) } else { String::new() };
         told.push(format!("message {message}{came}{attempt}"));
     }
@@ -135,17 +138,12 @@ fn line(noted: &Noted, with_correlation: bool, zone: &TimeZone) -> Vec<String> {
         }
     }
     vec![
-        format!("  {}", time(noted.at, zone)),
+        format!("  {}", exact_moment(noted.at, zone)),
         note.integration.clone(),
         note.system.clone(),
         note.what.to_string(),
         told.join("; "),
     ]
-}
-
-/// To the millisecond: two things of one second have an order.
-fn time(at: Timestamp, zone: &TimeZone) -> String {
-    format!("{}.{:03}", moment(at, zone), at.as_millisecond().rem_euclid(1000))
 }
 
 fn word(state: State) -> &'static str {

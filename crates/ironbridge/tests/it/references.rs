@@ -291,7 +291,7 @@ fn rows_beyond_those_that_may_wait_come_back_by_themselves_too() {
         let mut job = hub::compile(&here.project, integration, &here, RetryPolicy::default()).await.unwrap();
         job.waiting_max = 0;
         let start = hub::Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: "a test".into() };
-        hub::run(&store, &job, start, &hub::Log).await.unwrap()
+        hub::run(&store, &job, start, &hub::Log(None)).await.unwrap()
     });
     drop(store);
     assert_eq!((report.counts.created, report.counts.rejected, report.waiting), (1, 2, 0), "{report:?}");

@@ -99,7 +99,10 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
                 &[format!("ironbridge runs {name} --last 1")],
             ),
             step("See which system it is, and what it says.", &systems),
-            step("Mend it there, and run it.", &[run]),
+            step(
+                "Mend it there. Where that was a file of the project, or a secret that the hub has from its environment, stop `ironbridge up` and start it again. Then:",
+                &[run],
+            ),
         ],
         Kind::SystemDown => vec![
             step("See whether the system answers, and what it says.", &systems),

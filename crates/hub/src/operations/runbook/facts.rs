@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use definition::{Direction, Integration, Pattern, Project};
 use jiff::SignedDuration;
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use record::RetryPolicy;
 
 use crate::events;
@@ -80,14 +81,14 @@ pub(super) fn write(out: &mut String, project: &Project, integration: &Integrati
 fn retries(out: &mut String, integration: &Integration) {
     match &integration.pattern {
         Pattern::Batch(batch) => {
-            let (attempts, worst) = RetryPolicy::default().worst_case();
+            let policy = RetryPolicy::default();
             let again = match batch.retry_run {
                 Some(every) => format!("the run has failed, and begins again after {} by itself", time(every)),
                 None => "the run has failed, and the next one by the schedule begins".to_owned(),
             };
             *out += &format!(
-                "**When something fails:** a call that fails for a while is tried {attempts} times over {}, or as long as the other side asks. Then {again}. A row that is refused becomes a dead letter, and the run goes on; after {} rejected rows, or {} % of all, it stops.\n\n",
-                time(worst),
+                "**When something fails:** a call that fails for a while is tried again for up to {}, or as long as the other side asks. Then {again}. A row that is refused becomes a dead letter, and the run goes on; after {} rejected rows, or {} % of all, it stops.\n\n",
+                time(policy.give_up_after),
                 batch.stop_after.rejected,
                 batch.stop_after.or.normalize()
             );
@@ -141,8 +142,9 @@ fn zone(project: &Project) -> String {
     project.hub.time_zone.iana_name().unwrap_or("UTC").to_owned()
 }
 
-/// A length of time in words: `4m 3s`.
+/// A length of time in words: `4 minutes 3 seconds`.
 pub(super) fn time(time: Duration) -> String {
     let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
-    format!("{:#}", SignedDuration::from_secs(time.as_secs()))
+    let words = SpanPrinter::new().designator(Designator::Verbose).spacing(Spacing::BetweenUnitsAndDesignators);
+    words.duration_to_string(&SignedDuration::from_secs(time.as_secs()))
 }

@@ -12,7 +12,11 @@ pub(super) fn write(out: &mut String, project: &Project, integration: &Integrati
         usual(out, live);
     }
     let name = &integration.name;
-    *out += "## How to\n\nThese can be typed beside a running `ironbridge up`, in the folder of the project";
+    let folder = std::path::absolute(&project.dir).unwrap_or_else(|_| project.dir.clone());
+    *out += &format!(
+        "## How to\n\nThese can be typed beside a running `ironbridge up`, in the folder of the project, `{}`",
+        folder.display()
+    );
     if let Some(environment) = &project.environment {
         *out += &format!(", with `--env {}`", environment.name);
     }
