@@ -169,7 +169,7 @@ impl Picture<'_> {
             escaped(kind),
             x + 10,
             top + 35,
-            escaped(&cut(detail, 28)),
+            escaped(&cut(detail, 34)),
         );
         let Some(standing) = self.standing.get(path).filter(|_| !path.is_empty()) else { return };
         let mut right = x + BOX.0 + 6;

@@ -181,6 +181,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Function> {
     FAMILIES.iter().flat_map(|(_, functions)| functions.iter())
 }
 
+/// Whether formulas have a function of this name.
+pub fn is_function(name: &str) -> bool {
+    find(name).is_some()
+}
+
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
     all().find(|f| f.name == name)
 }

@@ -52,6 +52,7 @@ mod value;
 pub use batch::answer_line;
 pub use error::{Diagnostic, DiagnosticKind, ErrorInfo, ErrorKind, ErrorValue};
 pub use formula::{Context, Expect, Formula, Limits, Shape, SlotUse, Slots, compile};
+pub use functions::is_function;
 pub use json::Json;
 pub use print::literal;
 pub use reference::{not_there, reference};

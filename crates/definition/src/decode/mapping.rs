@@ -81,11 +81,21 @@ impl Decoder<'_> {
             );
             return;
         } else {
+            if scalar.plain() && is_a_call(text) {
+                self.diagnostics.push(
+                    Diagnostic::error(codes::FORMULA, "a formula begins with `=`")
+                        .at(node.span, "without it this is the name of a column or a field")
+                        .help(format!("write `={text}` for the formula, or `\"{text}\"` for the name")),
+                );
+                return;
+            }
             if scalar.plain() && text.contains(' ') {
                 self.diagnostics.push(
                     Diagnostic::error(codes::BAD_VALUE, "a name with spaces stands in quotes")
                         .at(node.span, "a plain word is a column or a field")
-                        .help(format!("write `\"{text}\"` for the name, or `=\"{text}\"` for this text")),
+                        .help(format!(
+                            "write `\"{text}\"` for the name, or `=\"{text}\"` for this text; a formula begins with `=`"
+                        )),
                 );
                 return;
             }
@@ -287,4 +297,9 @@ fn number_value(number: record::Decimal) -> Value {
         Ok(whole) if number.is_integer() => Value::Int(whole),
         _ => Value::Decimal(number),
     }
+}
+
+/// Whether a word calls a function: `Trim(company_name)`.
+fn is_a_call(text: &str) -> bool {
+    text.ends_with(')') && text.split_once('(').is_some_and(|(name, _)| powerfx::is_function(name.trim_end()))
 }

@@ -358,7 +358,12 @@ impl Decoder<'_> {
         if scalar.text == "UTC".into() || jiff::tz::TimeZone::get(&scalar.text).is_ok() {
             return self.text(node, scalar, field);
         }
-        let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+        // Names without a region are other names of some of these; the signs of those of `Etc/` are turned round.
+        let names: Vec<String> = jiff::tz::db()
+            .available()
+            .map(|name| name.as_str().to_owned())
+            .filter(|name| name.contains('/') && !name.starts_with("Etc/"))
+            .collect();
         let text = &*scalar.text;
         let meant = suggest::nearest(text, names.iter().map(String::as_str)).or_else(|| {
             names

@@ -81,6 +81,9 @@ fn report(cli: &Cli, loaded: &Loaded) -> u8 {
             ),
             _ => say!("{}, {warned}", count(errors, "error", "errors")),
         }
+        if let Some(first) = loaded.diagnostics.first() {
+            talk!("more: ironbridge explain {}", first.code);
+        }
     }
     if let (Some(project), Format::Human, 0) = (&loaded.project, cli.format, errors) {
         for integration in &project.integrations {
