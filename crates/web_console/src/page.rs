@@ -156,8 +156,13 @@ fn mark() -> Markup {
 }
 
 fn is_here(place: &str, path: &str) -> Option<&'static str> {
-    let below = path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    (if place == "/" { path == "/" } else { below }).then_some("page")
+    let is_below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let here = match place {
+        "/" => path == "/",
+        "/dead-letters" => is_below(place) || is_below("/retries"),
+        _ => is_below(place),
+    };
+    here.then_some("page")
 }
 
 /// Where is my order? One record across all integrations.

@@ -52,7 +52,7 @@ pub fn attention(project: &Project, facts: &Facts) -> Vec<Attention> {
         all.push(Attention {
             level: Level::Warn,
             what: question.question.clone(),
-            detail: format!("{} is asked", question.asked_of.trim_start_matches("group:")),
+            detail: format!("asked of {}", question.asked_of.trim_start_matches("group:")),
             purpose,
             since: Some(question.asked),
             href: format!("/approvals/{}", question.id),

@@ -174,6 +174,7 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
         None if standing.pattern == "event" => on_their_way(standing.waiting, standing.held),
         None if standing.pattern == "flow" => match &standing.stuck {
             Some(stuck) => format!("{} under way, {} cannot go on", standing.waiting, stuck.instances),
+            None if standing.waiting == 0 => "nothing is under way".to_owned(),
             None => format!("{} under way", standing.waiting),
         },
         None if standing.pattern == "virtual" => "answers when asked".to_owned(),

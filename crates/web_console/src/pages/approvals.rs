@@ -4,7 +4,7 @@ use axum::response::Response;
 use hub::flows::Kept;
 use maud::{Markup, html};
 use serde_json::Value as Json;
-use store::approvals::{Approval, ApprovalId, State};
+use store::approvals::{Approval, ApprovalId, Kind, State};
 
 use crate::access::Needs;
 use crate::ask::{self, Ask};
@@ -31,7 +31,7 @@ pub fn list(ask: &Ask) -> Result<Response, Problem> {
                 .unsorted(),
             Column::text("integration", "Integration", |a: &Approval| a.integration.clone())
                 .shown(|_, a| integration(&a.integration)),
-            Column::text("state", "State", |a: &Approval| a.state.to_string()).shown(|_, a| state(a.state)),
+            Column::text("state", "State", |a: &Approval| a.state.to_string()).shown(|_, a| state(a)),
             Column::text("asked_of", "Asked of", |a: &Approval| a.asked_of.trim_start_matches("group:").to_owned()),
             Column::time("asked", "Asked", |a: &Approval| Some(a.asked)),
             Column::text("decided_by", "Decided by", |a: &Approval| a.decided_by.clone().unwrap_or_default()),
@@ -56,14 +56,16 @@ fn keeps(view: &View, approval: &Approval) -> bool {
     fits("integration", &approval.integration) && fits("state", approval.state.as_str())
 }
 
-pub fn state(state: State) -> Markup {
-    let level = match state {
+pub fn state(approval: &Approval) -> Markup {
+    let level = match approval.state {
         State::Open => Level::Warn,
+        // A flow goes on at once; of a run something is still to come.
+        State::Approved if approval.kind == Kind::Flow => Level::Good,
         State::Approved => Level::Busy,
         State::Used => Level::Good,
         State::Rejected | State::Superseded => Level::Quiet,
     };
-    badge(level, &spoken(state.as_str()))
+    badge(level, &spoken(approval.state.as_str()))
 }
 
 /// The question that an address names.
@@ -97,7 +99,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
             p.question { (approval.question) }
             (facts([
                 ("Integration", integration(&approval.integration)),
-                ("State", state(approval.state)),
+                ("State", state(&approval)),
                 ("Asked of", html! { (approval.asked_of.trim_start_matches("group:")) }),
                 ("Asked", clock(ask, approval.asked)),
                 ("Expires", html! { @if let Some(until) = until { (clock(ask, until)) } @else { "never" } }),

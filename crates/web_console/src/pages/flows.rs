@@ -159,7 +159,7 @@ pub fn one(ask: &Ask) -> Result<Response, Problem> {
 
 fn asked(ask: &Ask, mine: &[Approval]) -> Result<Markup, Problem> {
     Ok(html! { ul.now { @for approval in mine {
-        li { (super::approvals::state(approval.state)) " " a href={ "/approvals/" (approval.id) } { (approval.question) } ", asked of " (approval.asked_of) " " (time(ask, approval.asked))
+        li { (super::approvals::state(approval)) " " a href={ "/approvals/" (approval.id) } { (approval.question) } ", asked of " (approval.asked_of) " " (time(ask, approval.asked))
             @if let (Some(by), Some(at)) = (&approval.decided_by, approval.decided) { ", decided by " (hub::flows::decider(by)) " " (time(ask, at)) }
             @if let Some(comment) = &approval.comment { ": " (comment) }
             " " (super::approvals::as_shown(ask, approval)?) }

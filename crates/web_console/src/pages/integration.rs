@@ -61,7 +61,7 @@ fn commands(ask: &Ask, integration: &Integration, standing: &Standing) -> Vec<Co
         if crate::act::start::may(ask, flow).unwrap_or(false) {
             commands.push(Command::new("Start one", to("start"), RUN).primary());
         }
-        if ask.who.may(Needs::Operate) {
+        if ask.who.may(Needs::Operate) && (standing.waiting > 0 || standing.stuck.is_some()) {
             commands.push(Command::new("Move instances", to("migrate"), AGAIN));
         }
     }

@@ -90,7 +90,7 @@ fn told(ask: &Ask, notes: &[Noted]) -> Markup {
                         td role="cell" data-label="Integration" { (integration(&noted.note.integration)) }
                         td role="cell" data-label="System" { (noted.note.system) }
                         td role="cell" data-label="What" { (badge(level(noted.note.what), noted.note.what.as_str())) }
-                        td role="cell" data-label="Told" { (detail(ask, noted)) }
+                        td.long role="cell" data-label="Told" { (detail(ask, noted)) }
                     }
                 } }
             }
@@ -109,14 +109,20 @@ fn level(what: What) -> Level {
 
 fn detail(ask: &Ask, noted: &Noted) -> Markup {
     let note = &noted.note;
-    html! {
-        @if let Some(message) = note.message {
+    let message = note.message.map(|message| {
+        html! {
             "message " (message) @if let Some(came) = note.came { " of " (exact_moment(came, ask.zone())) }
-            @if note.attempt > 1 { ", try " (note.attempt) } "; "
+            @if note.attempt > 1 { ", try " (note.attempt) }
         }
-        @if let Some(run) = note.run { a href={ "/runs/" (run) } { "run " (run) } "; " }
-        @if let Some(letter) = &note.dead_letter { a href={ "/dead-letters/" (letter) } { "its dead letter" } "; " }
-        (note.detail)
+    });
+    let run = note.run.map(|run| html! { a href={ "/runs/" (run) } { "run " (run) } });
+    let letter =
+        note.dead_letter.as_ref().map(|letter| html! { a href={ "/dead-letters/" (letter) } { "its dead letter" } });
+    let words = (!note.detail.is_empty()).then(|| html! { (note.detail) });
+    html! {
+        @for (at, part) in [message, run, letter, words].into_iter().flatten().enumerate() {
+            @if at > 0 { "; " } (part)
+        }
         @if let Some(id) = &note.correlation { " correlation " code { (id) } }
         @if let Some(id) = &note.request { " request " code { (id) } }
     }

@@ -56,7 +56,7 @@ fn shown(one: &Coverage) -> Markup {
                                 td role="cell" data-label="What" { (ring.kind.heading()) }
                                 td role="cell" data-label="As" { (badge(if ring.severity == Severity::Critical { Level::Bad } else { Level::Warn }, ring.severity.as_str())) }
                                 td role="cell" data-label="For" { (ring.heard().join(", ")) }
-                                td role="cell" data-label="When" { (ring.kind.when()) }
+                                td.long role="cell" data-label="When" { (ring.kind.when()) }
                             }
                         } }
                     }
