@@ -340,7 +340,7 @@ async fn a_chunk_of_many_rows_is_written_whatever_some_of_them_are() {
 async fn what_nobody_waits_for_ends_on_the_server_too() {
     let Some(url) = mysql_database("slow").await else { return };
     sql(&url, "CREATE TABLE t (no INT PRIMARY KEY);\nINSERT INTO t SELECT seq FROM seq_1_to_20000").await;
-    let running = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'slow' AND command = 'Query' AND info LIKE '%SLEEP(60)%'
+    let running = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'slow' AND command IN ('Query', 'Execute') AND info LIKE '%SLEEP(60)%'
                    AND id <> CONNECTION_ID()";
     let source = query(&url, "SELECT no, SLEEP(60) AS nap FROM t", &["no", "nap"]);
     let reader = tokio::time::timeout(Duration::from_millis(700), async {
