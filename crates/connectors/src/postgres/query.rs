@@ -419,11 +419,11 @@ impl Dialect for Postgres<'_> {
                 Some(length) => format!("left(substr({a}, {} + 1), {})", places(b), places(length)),
                 None => format!("substr({a}, {} + 1)", places(b)),
             },
-            Function::ToLower => format!("lower({a})"),
-            Function::ToUpper => format!("upper({a})"),
+            // In the letters of the database: a collation such as `C` may know no more than those of English.
+            Function::ToLower => format!("lower({a} COLLATE \"default\")"),
+            Function::ToUpper => format!("upper({a} COLLATE \"default\")"),
             Function::Trim => format!("btrim({a}, {WHITE_SPACE})"),
             Function::TrimWords => format!("btrim(regexp_replace({a}, ' +', ' ', 'g'), ' ')"),
-            // Its letters are those of the database.
             Function::Concat => format!("({})", same.join(" || ")),
             Function::Filled => format!("nullif({a}, '')"),
             Function::Year => extract("YEAR"),

@@ -106,6 +106,10 @@ impl Lowering<'_> {
             }
             given.push(out);
         }
+        // Of nothing there is nothing to compute.
+        if given.contains(&Out::Value(Value::Blank)) {
+            return Ok((Out::Value(Value::Blank), result));
+        }
         Ok((Out::Call(*function, given), result))
     }
 }
