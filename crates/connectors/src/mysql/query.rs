@@ -85,7 +85,7 @@ impl Dialect for Asked<'_> {
             // Of a column in another character set the pattern would be no text.
             Function::Trim => format!("REGEXP_REPLACE({exact_a}, '^{WHITE_SPACE}|{WHITE_SPACE}$', '')"),
             Function::TrimWords => format!("TRIM(REGEXP_REPLACE({exact_a}, ' +', ' '))"),
-            Function::Concat => format!("CONCAT({a}, {b})"),
+            Function::Concat => format!("CONCAT({exact_a}, {exact_b})"),
             Function::Filled => format!("CASE WHEN CHAR_LENGTH({a}) > 0 THEN {a} END"),
             Function::Year => format!("YEAR({a})"),
             Function::Month => format!("MONTH({a})"),

@@ -128,6 +128,7 @@ fn columns_of_several_collations_and_letters_that_one_does_not_have_are_question
             ("concat(sku,warehouse) eq concat(sku,note)", "a"),
             ("toupper(concat(warehouse,note)) eq 'KÖLNKÖLN'", "a"),
             ("contains(concat(sku,note),warehouse)", "ad"),
+            ("concat(warehouse,'東') eq 'x東'", "c"),
             ("toupper(note) eq 'KÖLN'", "a"),
             ("tolower(toupper(note)) eq 'köln'", "a"),
             ("year(null) eq null and contains(note,null) eq null", "aBcd"),
