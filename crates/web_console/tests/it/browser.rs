@@ -10,7 +10,7 @@ mod keys;
 mod paper;
 mod people;
 mod phone;
-mod stage;
+pub mod stage;
 mod window;
 
 use std::path::PathBuf;

@@ -1,8 +1,10 @@
 //! Lists filter, sort, go page by page and leave as CSV.
 
-use store::runs::{Counts, Op, RunError, State, Trigger};
+use store::journal::{Note, What};
+use store::runs::{Counts, Op, RunError, RunId, State, Trigger};
 use store::{OpResult, Store};
 
+use crate::browser::stage::PROJECT;
 use crate::support::Bench;
 
 pub async fn run(store: &Store, integration: &str, state: State, read: u64) {
@@ -173,4 +175,21 @@ async fn every_list_is_filtered_and_leaves_as_a_file() {
     }
     let log = bench.get("/audit?action=pause&as=csv", None).await.text;
     assert!(log.lines().count() == 2 && log.contains(",mia,console,pause,things,"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_offers_what_can_be_done_and_ends_its_sentences() {
+    let bench = Bench::with(PROJECT.iter().copied(), "127.0.0.1:7700", false).await;
+    // Nothing is under way that could be moved.
+    let page = bench.get("/integrations/terms", None).await.text;
+    assert!(page.contains("nothing is under way") && !page.contains("/integrations/terms/migrate"), "{page}");
+
+    run(&bench.store, "customers", State::Ok, 1).await;
+    let note = Note { run: Some(RunId(1)), ..Note::new("customer", "C-1", What::Created, "customers", "dynamics") };
+    bench.store.commit_one(store::journal::Op::Note(vec![note])).await.unwrap();
+    let page = bench.get("/trace?entity=customer&key=C-1", None).await.text;
+    assert!(page.contains(">run 1</a>") && !page.contains(">run 1</a>;"), "{page}");
+    // Retries are a part of what is done about dead letters.
+    let page = bench.get("/retries", None).await.text;
+    assert!(page.contains("href=\"/dead-letters\" aria-current=\"page\""), "{page}");
 }

@@ -20,7 +20,7 @@ use crate::lists::run;
 use crate::support::Bench;
 use crate::systems::Systems;
 
-const PROJECT: &[(&str, &str)] = &[
+pub const PROJECT: &[(&str, &str)] = &[
     ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
     (
         "people.yaml",
