@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 use crate::alerts::{Up, list, until};
-use crate::support::World;
+use crate::support::{World, binary, said};
 
 #[test]
 fn no_hub_and_a_hub_by_older_files() {
@@ -142,4 +142,16 @@ fn a_virtual_table_that_shows_nothing_is_seen_though_its_system_answers() {
     let _up = Up::start(&world, &later);
     until(&world, "its end", || state("answers when asked"));
     until(&world, "the end of the alert", || alert().is_some_and(|alert| !alert["resolved"].is_null()));
+}
+
+#[test]
+fn whoever_types_as_the_user_of_the_hub_is_known() {
+    let world = World::new(1);
+    let mut pause = binary();
+    pause.env("USER", "ironbridge").env("SUDO_USER", "ann").arg("-C").arg(&world.dir);
+    said(pause.args(["pause", "customers", "--note", "finance moves"]).output().unwrap()).ok();
+    let audit = world.ironbridge(&["audit", "list"]).ok().out;
+    assert!(audit.contains("ann") && !audit.contains("ironbridge"), "{audit}");
+    let status = world.ironbridge(&["status"]).ok().out;
+    assert!(status.contains("paused by ann"), "{status}");
 }
