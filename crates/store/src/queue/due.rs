@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::entity;
 use super::message::Place;
 use super::place::{self, Head};
-use super::settle::{bury, failed_delivery};
+use super::settle::{back, bury, failed_delivery};
 use super::{Problem, send, sessions};
 use crate::time::Ms;
 use crate::tx::{Tx, first};
@@ -33,7 +33,7 @@ pub(crate) fn let_time_pass(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
         match head.place {
             Place::Locked => failed_delivery(tx, &queue, &head, None)?,
             Place::Scheduled => send::activate(tx, &queue, &head)?,
-            _ => place::shift(tx, &head, Place::Ready, None, head.deliveries)?,
+            _ => back(tx, &queue, &head, head.deliveries)?,
         }
     }
     // Last, because what was locked or scheduled until now may have outlived its time.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use super::message::Place;
 use super::place::Head;
 use super::topics::Subscription;
-use super::{place, receive, send};
+use super::{place, send};
 use crate::error::{Fail, Refusal};
 use crate::op::OpResult;
 use crate::time::{Ms, duration_ms, ms_duration};
@@ -265,14 +265,7 @@ pub(crate) fn put(
 /// A queue that forwards from now on: what was ready in it goes first.
 fn forward_all(tx: &mut Tx<'_>, queue: &Queue) -> rusqlite::Result<()> {
     let sql = format!("SELECT {} FROM message WHERE queue = ?1 AND state = 0 ORDER BY seq", place::COLUMNS);
-    for head in tx.all(&sql, [queue.id], Head::read)? {
-        let (message, first_seq) = receive::body(tx.conn, head.seq)?;
-        place::leave(tx, &head)?;
-        send::drop_body(tx, head.seq)?;
-        let ttl = head.expires.map(|expires| (expires - tx.now).max(0));
-        send::arrive(tx, queue, send::Parcel { message: &message, seq: head.seq, first_seq, ttl, hops: 0 })?;
-    }
-    Ok(())
+    tx.all(&sql, [queue.id], Head::read)?.iter().try_for_each(|head| send::go_on(tx, queue, head))
 }
 
 pub(crate) fn remove(tx: &mut Tx<'_>, path: &str) -> Result<OpResult, Fail> {

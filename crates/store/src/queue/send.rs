@@ -102,6 +102,15 @@ pub(crate) fn forward(tx: &mut Tx<'_>, path: &str, parcel: Parcel<'_>) -> rusqli
     Ok(true)
 }
 
+/// A message leaves a queue for where that forwards to.
+pub(crate) fn go_on(tx: &mut Tx<'_>, queue: &Queue, head: &Head) -> rusqlite::Result<()> {
+    let (message, first_seq) = receive::body(tx.conn, head.seq)?;
+    place::leave(tx, head)?;
+    drop_body(tx, head.seq)?;
+    let ttl = head.expires.map(|expires| (expires - tx.now).max(0));
+    arrive(tx, queue, Parcel { message: &message, seq: head.seq, first_seq, ttl, hops: 0 })
+}
+
 pub(crate) fn cancel(tx: &mut Tx<'_>, path: &str, seq: i64) -> Result<OpResult, Fail> {
     let queue = entity::find(tx, path)?;
     match place::find(tx, queue.id, seq)? {

@@ -152,7 +152,7 @@ pub(crate) fn end(tx: &mut Tx<'_>, queue: &Queue, session: i64, counts: bool) ->
         if counts {
             settle::failed_delivery(tx, queue, &head, None)?;
         } else {
-            place::shift(tx, &head, Place::Ready, None, head.deliveries)?;
+            settle::back(tx, queue, &head, head.deliveries)?;
         }
     }
     tx.run("UPDATE session SET until = NULL WHERE id = ?1", [session])?;

@@ -104,7 +104,7 @@ pub(crate) fn take_back(tx: &mut Tx<'_>, path: &str) -> Result<OpResult, Fail> {
     let sql = format!("SELECT {} FROM message WHERE queue = ?1 AND state = 1 ORDER BY seq", place::COLUMNS);
     let locked = tx.all(&sql, [queue.id], Head::read)?;
     for head in &locked {
-        place::shift(tx, head, Place::Ready, None, head.deliveries)?;
+        back(tx, &queue, head, head.deliveries)?;
     }
     Ok(OpResult::Count(locked.len() as u64))
 }
@@ -115,7 +115,7 @@ pub(crate) fn wake(tx: &mut Tx<'_>, path: &str, seqs: &[i64]) -> Result<OpResult
     for &seq in seqs {
         let waits = place::find(tx, queue.id, seq)?.filter(|head| head.place == Place::Delayed);
         if let Some(head) = waits {
-            place::shift(tx, &head, Place::Ready, None, head.deliveries)?;
+            back(tx, &queue, &head, head.deliveries)?;
             woken += 1;
         }
     }
@@ -194,8 +194,18 @@ pub(crate) fn failed_delivery(
         };
         return bury(tx, queue, &Head { deliveries, ..head.clone() }, None, &problem).map(drop);
     }
-    let due = delay.map(|delay| tx.now + duration_ms(delay)).filter(|&due| due > tx.now);
-    place::shift(tx, head, if due.is_some() { Place::Delayed } else { Place::Ready }, due, deliveries)
+    match delay.map(|delay| tx.now + duration_ms(delay)).filter(|&due| due > tx.now) {
+        Some(due) => place::shift(tx, head, Place::Delayed, Some(due), deliveries),
+        None => back(tx, queue, head, deliveries),
+    }
+}
+
+/// A message is ready again; or goes on to where the queue forwards by now, and nobody receives from it any more.
+pub(crate) fn back(tx: &mut Tx<'_>, queue: &Queue, head: &Head, deliveries: i64) -> rusqlite::Result<()> {
+    match queue.forward_to {
+        Some(_) => send::go_on(tx, queue, head),
+        None => place::shift(tx, head, Place::Ready, None, deliveries),
+    }
 }
 
 /// Moves a message into the dead-letter queue and lists it for people; or to where the queue forwards its dead letters.

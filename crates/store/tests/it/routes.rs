@@ -146,6 +146,23 @@ fn forwarding_moves_everything_on() {
 }
 
 #[test]
+fn what_was_held_when_a_queue_began_to_forward_goes_on_too() {
+    let bench = Bench::new();
+    put(&bench, "out", Settings::default());
+    put(&bench, "in", Settings::default());
+    send(&bench, "in", ["a", "b", "c"].map(|id| message(id, vec![])).to_vec());
+    let held = receive(&bench, "in");
+    put(&bench, "in", Settings { forward_to: Some("out".into()), ..Settings::default() });
+    // Nobody can receive from it any more: one is given back, one with a delay, and of one the lock runs out.
+    for (delivery, delay) in held.iter().zip([None, Some(Duration::from_secs(5))]) {
+        bench.one(Op::Abandon { queue: "in".into(), token: delivery.token, delay });
+    }
+    bench.pass(60_001);
+    assert_eq!(ids(&bench, "out"), ["a", "b", "c"]);
+    assert_eq!(counts(&bench, "in"), Counts::default());
+}
+
+#[test]
 fn a_message_expires_where_it_was_forwarded_to_as_well() {
     let bench = Bench::new();
     put(&bench, "out", Settings::default());
