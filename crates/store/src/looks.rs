@@ -15,7 +15,7 @@ use crate::tx::{Tx, all};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
     pub system: String,
-    /// Since when it answers, or does not, as far as looks tell.
+    /// Since when it answers, does not, or refuses us, as far as looks tell.
     pub since: Timestamp,
     pub seen: Timestamp,
     pub took: Duration,
@@ -72,13 +72,15 @@ pub enum Op {
 pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
     let Op::Note { system, took, found, wait, fresh } = op;
     let answers = matches!(found, Found::Answer { .. });
+    // A system that answers no more after it has refused us is out of reach for as long, and people are told as soon.
+    let refuses = matches!(found, Found::Silence(Silence { person: true, .. }));
     let sql = "INSERT INTO system_look (system, answers, since, seen, took_ms, good, wait_ms)
                VALUES (?1, ?2, ?3, ?3, ?4, CASE WHEN ?2 THEN ?3 END, ?5)
                ON CONFLICT (system) DO UPDATE SET
-                 since = CASE WHEN answers = ?2 AND seen >= ?6 THEN since ELSE ?3 END,
+                 since = CASE WHEN answers = ?2 AND seen >= ?6 AND person >= ?7 THEN since ELSE ?3 END,
                  answers = ?2, seen = ?3, took_ms = ?4, good = CASE WHEN ?2 THEN ?3 ELSE good END, wait_ms = ?5";
     let (took, wait) = (took.as_millis() as i64, wait.as_millis() as i64);
-    tx.run(sql, (system, answers, tx.now, took, wait, to_ms(*fresh)))?;
+    tx.run(sql, (system, answers, tx.now, took, wait, to_ms(*fresh), refuses))?;
     match found {
         Found::Answer { version, user } => tx.run(
             "UPDATE system_look SET version = ?2, user = ?3, person = 0, code = '', what = '', why = '', fix = ''

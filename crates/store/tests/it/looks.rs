@@ -48,8 +48,14 @@ fn it_stands_as_it_does_since_it_changed() {
     assert_eq!((still.since, still.seen, still.good), (at(2), at(3), Some(at(1))));
     // Nobody asked for an hour: what it did meanwhile is not known.
     assert_eq!(look(60 * MINUTE, silence("closed")).since, at(63));
+    // It is there again, and has another password.
+    let refusal = || match silence("401") {
+        Found::Silence(silence) => Found::Silence(Silence { person: true, ..silence }),
+        answer => answer,
+    };
+    assert_eq!((look(MINUTE, refusal()).since, look(MINUTE, refusal()).since), (at(64), at(64)));
     let back = look(MINUTE, answer());
-    assert_eq!((back.since, back.good, back.found), (at(64), Some(at(64)), answer()));
+    assert_eq!((back.since, back.good, back.found), (at(66), Some(at(66)), answer()));
 }
 
 #[test]
