@@ -4,6 +4,7 @@
 //! dead letters. Messages of one row are a session: delivered in order, one at a time, while other rows go on beside
 //! them. A message is completed in one commit with what it left in the ledger, after the destination has taken it.
 
+mod about;
 mod covers;
 mod deliver;
 mod guard;
@@ -32,8 +33,10 @@ use tokio::task::JoinSet;
 use crate::compile::Systems;
 use crate::error::Error;
 use crate::patience;
+pub use about::key_of;
 pub(crate) use lane::news;
 pub use order::Ordered;
+pub use route::{at, row_in};
 
 /// A message that says this in its property `destination` is for that destination only.
 pub const DESTINATION: &str = "destination";
@@ -237,9 +240,9 @@ pub async fn work(
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };
         let (of, systems_of, store_of) = (project.clone(), systems.clone(), store.clone());
-        let (name, retyped) = (integration.name.clone(), watch::Sender::new(0));
-        let doubts = retyped.clone();
-        let sweep = sweep::Sweep { project: of, systems: systems_of, store: store_of, integration: name, retyped };
+        let (name, doubts) = (integration.name.clone(), watch::Sender::new(0));
+        let told = doubts.clone();
+        let sweep = sweep::Sweep { project: of, systems: systems_of, store: store_of, integration: name, doubts: told };
         let (part, ends) = (format!("the sweep of {}", integration.name), stop.clone());
         lanes.spawn(again(part, stop.clone(), move || sweep.clone().run(ends.clone())));
         for to in &event.to {

@@ -9,6 +9,7 @@ mod expiry;
 mod failure;
 mod in_use;
 mod ingress;
+mod keys;
 mod measured;
 mod memory;
 mod output;

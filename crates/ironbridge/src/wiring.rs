@@ -275,45 +275,6 @@ pub fn time(text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
     })
 }
 
-/// The keys that prove that an event comes from this system.
-///
-/// *Errors*: a key has no value, or an empty one, with which everybody could send events.
-pub fn webhook_keys(project: &Project, system: &definition::System) -> Result<Vec<Secret>, Failure> {
-    let Some(webhooks) = &system.webhooks else { return Ok(Vec::new()) };
-    keys(project, system, &webhooks.keys, "webhooks")
-}
-
-/// The keys that prove that this system asks for the rows of virtual tables.
-///
-/// *Errors*: a key has no value, or an empty one, with which everybody could ask.
-pub fn odata_keys(project: &Project, system: &definition::System) -> Result<Vec<Secret>, Failure> {
-    let Some(odata) = &system.odata else { return Ok(Vec::new()) };
-    keys(project, system, &odata.keys, "virtual tables")
-}
-
-fn keys(project: &Project, system: &definition::System, keys: &[String], of: &str) -> Result<Vec<Secret>, Failure> {
-    let keys = keys.iter().cloned().map(OptionValue::Text).collect();
-    let given = record::Options(BTreeMap::from([("keys".to_owned(), OptionValue::List(keys))]));
-    let secrets = MachineSecrets { dir: project.dir.clone() };
-    let lacks = |what: String| {
-        Fault::ask_person(SECRET_MISSING, what).at_system(&system.name).fix("give it its value, and start again")
-    };
-    let resolved = given
-        .resolve(&secrets)
-        .map_err(|missing| lacks(format!("the {of} of `{}` lack a key: {}", system.name, missing.join("; "))))?;
-    let Some(OptionValue::List(keys)) = resolved.get("keys") else { return Ok(Vec::new()) };
-    let keys = keys.iter().filter_map(|key| match key {
-        OptionValue::Text(text) => Some(Secret::new(text)),
-        OptionValue::Secret(secret) => Some(secret.clone()),
-        _ => None,
-    });
-    let keys: Vec<Secret> = keys.collect();
-    if keys.iter().any(|key| key.reveal().is_empty()) {
-        return Err(lacks(format!("a key of the {of} of `{}` is empty", system.name)).into());
-    }
-    Ok(keys)
-}
-
 /// Who this process is, for other processes to see.
 pub fn holder() -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "this-machine".to_owned());

@@ -232,8 +232,7 @@ impl Route {
                 brought => Ok(brought),
             };
         }
-        // A CloudEvent carries the row in `data`.
-        let row = if event["specversion"].is_string() { &event["data"] } else { &event };
+        let row = row_in(&event);
         if !row.is_object() {
             return Err(self.unreadable("it is not a JSON object with the row's columns"));
         }
@@ -381,7 +380,7 @@ impl Route {
             return self.key_in(&signal).or_else(|| (told.keys)(&signal.id));
         }
         let event: Json = serde_json::from_slice(told.body).ok()?;
-        let row = if event["specversion"].is_string() { &event["data"] } else { &event };
+        let row = row_in(&event);
         self.key_from(|column| at(row, column).map(json::value))
     }
 
@@ -460,6 +459,12 @@ impl Route {
         remove::remember(&self.pair.from, &self.pair.entity.name, row.get(id)?, key)
     }
 
+    /// What names a row in the source, where signals name rows.
+    pub fn id_of(&self, row: &Row) -> Option<Key> {
+        let (id, _) = self.by_id.as_ref()?;
+        Key::of([row.get(id)?]).ok()
+    }
+
     /// What changed in the source, with the id of each row where it has one.
     pub fn changed(&self) -> &dyn Source {
         self.by_id.as_ref().map_or(&*self.pair.source, |(_, source)| &**source)
@@ -525,7 +530,12 @@ fn sent(row: &Json, columns: &[String]) -> Result<Vec<Value>, String> {
     columns.iter().map(|column| at(row, column).map(json::value).ok_or_else(|| format!("`{column}`"))).collect()
 }
 
+/// The row that an event carries: a CloudEvent has it in `data`, and any other is one.
+pub fn row_in(event: &Json) -> &Json {
+    if event["specversion"].is_string() { &event["data"] } else { event }
+}
+
 /// What stands at a path: under that very name, or where its dots lead.
-fn at<'j>(row: &'j Json, path: &str) -> Option<&'j Json> {
+pub fn at<'j>(row: &'j Json, path: &str) -> Option<&'j Json> {
     row.get(path).or_else(|| path.split('.').try_fold(row, |at, name| at.get(name)))
 }

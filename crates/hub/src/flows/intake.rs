@@ -21,7 +21,7 @@ use super::form::{self, Filled};
 use super::running::{Flows, Running};
 use super::state::State;
 use crate::error::{Error, Stopped};
-use crate::events::news;
+use crate::events::{at, news, row_in};
 use crate::{codes, json};
 
 /// How often a system is asked for what changed.
@@ -186,7 +186,9 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
             let event: serde_json::Value = serde_json::from_slice(body).map_err(|why| unreadable(&why.to_string()))?;
             let held = flows.project.system(&running.flow.in_).and_then(|system| system.entity(&running.flow.entity));
             let columns = held.and_then(|held| held.key_columns(&running.program.entity)).unwrap_or_default();
-            let values: Vec<Value> = columns.iter().map(|column| json::value(&event[column.as_str()])).collect();
+            let row = row_in(&event);
+            let values = columns.iter().map(|column| at(row, column).map_or(Value::Blank, json::value));
+            let values: Vec<Value> = values.collect();
             let key = Key::of(values.iter()).map_err(|why| unreadable(&why.to_string()))?;
             let found = running.reader.get(&key).await?.map(|record| (key, record));
             (found, if running.flow.trigger.created { Happened::Created } else { Happened::Updated })

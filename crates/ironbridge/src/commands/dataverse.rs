@@ -13,6 +13,7 @@ use store::Store;
 
 use crate::cli::{Cli, Dataverse, Format};
 use crate::failure::{CHANGES, Failure, NOT_REGISTERED_THERE, USAGE};
+use crate::keys::Keys;
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
@@ -108,8 +109,8 @@ pub fn wanted<'p>(
     };
     let system = project.system(from).expect("a checked project names systems that exist");
     let held = system.entity(entity).expect("a checked project reads entities that the source has");
-    let keys = wiring::webhook_keys(project, system)?;
-    let (Some(webhooks), Some(key)) = (&system.webhooks, keys.into_iter().next_back()) else {
+    let keys = Keys::of_webhooks(project, system)?.now();
+    let (Some(webhooks), Some(key)) = (&system.webhooks, keys.last().cloned()) else {
         let what = format!("`{}` has no `webhooks:`, so that nothing would take its events", system.name);
         let fix = format!("write it in systems/{}.yaml: webhooks: {{ keys: [\"${{env:HOOK_KEY}}\"] }}", system.name);
         return Err(Failure::new(USAGE, NOT_REGISTERED_THERE, what, fix));

@@ -24,12 +24,10 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::any;
 use definition::Project;
-use record::Secret;
-use subtle::ConstantTimeEq;
 use virtual_tables::{OpenSystem, Refused, codes};
 
 use crate::failure::Failure;
-use crate::wiring;
+use crate::keys::{Keys, of_query};
 use reply::Reply;
 use roots::Roots;
 
@@ -60,7 +58,7 @@ pub struct Listens {
 struct Caller {
     system: String,
     header: String,
-    keys: Vec<Secret>,
+    keys: Keys,
 }
 
 /// The routes of all virtual tables; nothing where there are none.
@@ -74,9 +72,9 @@ pub fn routes(project: &Arc<Project>, open: OpenSystem, listens: Listens) -> Res
     let mut callers = Vec::new();
     for system in project.systems.iter().filter(|system| roots.shows_in(&system.name)) {
         let header = system.odata.as_ref().map(|odata| odata.header.clone()).unwrap_or_default();
-        callers.push(Caller { system: system.name.clone(), header, keys: wiring::odata_keys(project, system)? });
+        callers.push(Caller { system: system.name.clone(), header, keys: Keys::of_virtual_tables(project, system)? });
     }
-    for caller in callers.iter().filter(|caller| caller.keys.is_empty()) {
+    for caller in callers.iter().filter(|caller| caller.keys.now().is_empty()) {
         let shown = match listens.local {
             true => {
                 "are shown to every program on this machine, and through a proxy that hides where a request comes from to everybody"
@@ -139,14 +137,15 @@ impl Service {
     /// The systems as which this request may ask. *Errors*: none.
     fn admitted(&self, headers: &HeaderMap, query: &str) -> Result<Vec<&str>, Refused> {
         // A query that cannot be read says so later; it carries no key.
-        let may_carry = query.len() <= QUERY_BYTES_MAX && self.callers.iter().any(|caller| !caller.keys.is_empty());
+        let may_carry =
+            query.len() <= QUERY_BYTES_MAX && self.callers.iter().any(|caller| !caller.keys.now().is_empty());
         let pairs = if may_carry { odata::query_pairs(query).unwrap_or_default() } else { Vec::new() };
         let admitted = self.callers.iter().filter(|caller| caller.admits(headers, &pairs, self.listens.local));
         let admitted: Vec<&str> = admitted.map(|caller| caller.system.as_str()).collect();
         if !admitted.is_empty() {
             return Ok(admitted);
         }
-        let named = self.callers.iter().find(|caller| !caller.keys.is_empty());
+        let named = self.callers.iter().find(|caller| !caller.keys.now().is_empty());
         let message = match named {
             Some(caller) => format!("send a key in the header or the parameter `{}`", caller.header),
             None => "no key was ever given for this service; only the machine that it runs on may ask".to_owned(),
@@ -157,18 +156,13 @@ impl Service {
 
 impl Caller {
     fn admits(&self, headers: &HeaderMap, query: &[(String, String)], local: bool) -> bool {
-        if self.keys.is_empty() {
+        if self.keys.now().is_empty() {
             return local && !came_from_elsewhere(headers);
         }
         let header = headers.get(&self.header).map(|value| value.as_bytes());
         let queried = query.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.header));
-        // A `+` of a key is a blank to whoever reads a query, unless its sender has encoded it.
-        let queried: Vec<String> = queried.flat_map(|(_, value)| [value.clone(), value.replace(' ', "+")]).collect();
-        let offered = header.into_iter().chain(queried.iter().map(String::as_bytes));
-        // Every key is compared, whole, so that the time says nothing about which one was nearly right.
-        offered.fold(false, |good, offer| {
-            self.keys.iter().fold(good, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)))
-        })
+        let queried: Vec<String> = queried.flat_map(|(_, value)| of_query(value)).collect();
+        self.keys.admit(header.into_iter().chain(queried.iter().map(String::as_bytes)))
     }
 }
 
@@ -203,8 +197,8 @@ mod tests {
     #[test]
     fn either_key_opens_by_each_way_and_nothing_else_does() {
         let check = |keys: &[&str], local: bool, header: Option<&str>, query: &str, admitted: bool| {
-            let keys = keys.iter().map(|key| Secret::new(*key)).collect();
-            let caller = Caller { system: "dynamics".into(), header: "x-key".into(), keys };
+            let keys: Vec<_> = keys.iter().map(|key| record::Secret::new(*key)).collect();
+            let caller = Caller { system: "dynamics".into(), header: "x-key".into(), keys: keys.into() };
             let mut headers = HeaderMap::new();
             if let Some(header) = header {
                 headers.insert("x-key", header.parse().unwrap());
@@ -227,7 +221,7 @@ mod tests {
 
     #[test]
     fn without_a_key_only_this_machine_is_answered_and_no_proxy_on_it() {
-        let caller = Caller { system: "dynamics".into(), header: "x-key".into(), keys: Vec::new() };
+        let caller = Caller { system: "dynamics".into(), header: "x-key".into(), keys: Keys::default() };
         let check = |name: &'static str, value: &str, admitted: bool| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());

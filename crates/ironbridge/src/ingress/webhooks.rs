@@ -15,18 +15,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use definition::{Pattern, Project, Signed};
-use hub::events::Ordered;
+use hub::events::{Ordered, at, row_in};
 use hub::flows::Calls;
-use record::Secret;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::Store;
 use store::queue::{ID_BYTES_MAX, Message, Op};
-use subtle::ConstantTimeEq;
 
 use super::signatures;
 use crate::failure::Failure;
-use crate::wiring;
+use crate::keys::{Keys, of_query};
 
 /// The most that one event may hold. Dataverse shortens its own at 256 KB.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -45,7 +43,7 @@ struct Intake {
     contexts: bool,
     ordered_by: Ordered,
     header: String,
-    keys: Vec<Secret>,
+    keys: Keys,
     signed: Option<Signed>,
     /// What a call has to say, where one may start a flow.
     called: Option<Calls>,
@@ -80,7 +78,7 @@ pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure>
         if matches!(integration.pattern, Pattern::Flow(_)) {
             store.commit(vec![hub::flows::prepare(&integration.name)]).await?;
         }
-        intake.keys = wiring::webhook_keys(project, source)?;
+        intake.keys = Keys::of_webhooks(project, source)?;
         intake.header.clone_from(&webhooks.header);
         intake.signed = webhooks.signed;
         intakes.insert(integration.name.clone(), intake);
@@ -119,7 +117,7 @@ async fn receive(
     };
     let now = jiff::Timestamp::now().as_second();
     if let Some(signed) = intake.signed
-        && !signatures::is_good(signed, &intake.header, &intake.keys, &headers, &body, now)
+        && !signatures::is_good(signed, &intake.header, &intake.keys.now(), &headers, &body, now)
     {
         return no_one();
     }
@@ -208,7 +206,7 @@ impl Intake {
             contexts,
             ordered_by,
             header: String::new(),
-            keys: Vec::new(),
+            keys: Keys::default(),
             signed: None,
             called: match &integration.pattern {
                 Pattern::Flow(flow) => Calls::of(project, flow),
@@ -225,11 +223,8 @@ impl Intake {
     fn admits(&self, headers: &HeaderMap, query: &[(String, String)]) -> bool {
         let header = headers.get(&self.header).map(|value| value.as_bytes());
         let queried = query.iter().filter(|(name, _)| name == "code" || name.eq_ignore_ascii_case(&self.header));
-        let offered = header.into_iter().chain(queried.map(|(_, value)| value.as_bytes()));
-        // Every key is compared, whole, so that the time says nothing about which one was nearly right.
-        offered.fold(false, |good, offer| {
-            self.keys.iter().fold(good, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)))
-        })
+        let queried: Vec<String> = queried.flat_map(|(_, value)| of_query(value)).collect();
+        self.keys.admit(header.into_iter().chain(queried.iter().map(String::as_bytes)))
     }
 
     /// The events of a body: one object, or a list of them, of which each is an event of its own. *Shape*: bodies byte for
@@ -274,6 +269,8 @@ impl Intake {
             let of_cloud = header("ce-specversion").and_then(|_| header("ce-source").zip(header("ce-id")));
             let id = of_cloud
                 .map(|(source, id)| format!("{source}|{id}"))
+                // What is signed with the body comes before what anybody on the way may add.
+                .or_else(|| header("webhook-id").filter(|_| self.signed == Some(Signed::Standard)))
                 .or_else(|| header("x-github-delivery").filter(|_| self.signed == Some(Signed::GitHub)))
                 .or_else(|| header("idempotency-key"))
                 .or_else(|| header("webhook-id"))?;
@@ -294,7 +291,7 @@ impl Intake {
         let table_and_id = text("PrimaryEntityName").zip(text("PrimaryEntityId")).filter(|_| self.contexts);
         let session = table_and_id.map(|(table, id)| format!("{table}|{id}"));
         let session = session.filter(|session| session.len() <= ID_BYTES_MAX);
-        let row = if event["specversion"].is_string() { &event["data"] } else { event };
+        let row = row_in(event);
         Message {
             id: self.id(headers, event, place),
             integration: Some(integration),
@@ -316,7 +313,7 @@ impl Intake {
     /// The row that plain JSON is about, by the columns of its key; or what else keeps its order, by that column.
     fn row_of(&self, row: &Value, columns: &[String]) -> Option<String> {
         let value = |column: &String| {
-            let found = row.get(column).or_else(|| column.split('.').try_fold(row, |at, name| at.get(name)))?;
+            let found = at(row, column)?;
             (found.is_string() || found.is_number()).then(|| found.to_string())
         };
         let values: Option<Vec<String>> = columns.iter().map(value).collect();
@@ -338,7 +335,7 @@ mod tests {
             contexts: false,
             ordered_by: Ordered::ByRow,
             header: "x".into(),
-            keys: Vec::new(),
+            keys: Keys::default(),
             signed: None,
             called: None,
         }
@@ -346,8 +343,8 @@ mod tests {
 
     #[test]
     fn either_key_opens_by_each_way_and_nothing_else_does() {
-        let keys = vec![Secret::new("old key"), Secret::new("new key")];
-        let intake = Intake { header: "x-key".into(), keys, ..of_orders() };
+        let keys = ["old key", "new key", "a+b/c=="].map(record::Secret::new).to_vec();
+        let intake = Intake { header: "x-key".into(), keys: keys.into(), ..of_orders() };
         let check = |header: Option<&str>, query: &[(&str, &str)], admitted: bool| {
             let mut headers = HeaderMap::new();
             if let Some(header) = header {
@@ -360,6 +357,7 @@ mod tests {
         check(Some("new key"), &[], true);
         check(None, &[("code", "new key")], true);
         check(None, &[("X-Key", "old key")], true);
+        check(None, &[("code", "a b/c==")], true);
         check(None, &[], false);
         check(Some(""), &[("code", "")], false);
         check(Some("old"), &[("code", "new key ")], false);
@@ -394,6 +392,16 @@ mod tests {
         let binary =
             intake.message("orders".into(), &headers, &json!({ "number": 7, "id": "C-1" }), None, Bytes::new());
         assert_eq!((binary.id.as_str(), binary.session.as_deref()), ("/shop|e-1", Some("order|7")));
+        // What the signature is over names it, whatever else the request says.
+        let standard = Intake { signed: Some(Signed::Standard), ..of_orders() };
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("idempotency-key", "of a proxy"), ("webhook-id", "msg_1")] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        assert_eq!(
+            standard.message("orders".into(), &headers, &json!({ "number": 7 }), None, Bytes::new()).id,
+            "msg_1"
+        );
         intake.ordered_by = Ordered::By("customer.no".into());
         check(&intake, json!({ "number": 7, "customer": { "no": "C-1" } }), "", "order|\"C-1\"");
         intake.ordered_by = Ordered::All;

@@ -185,3 +185,26 @@ purpose: A test.
     );
     assert!(!again.contains("error[IB02"), "nothing but that is said: {again}");
 }
+
+#[test]
+fn a_cloud_event_starts_one_for_the_row_that_it_carries() {
+    let mut stage = Stage::unregistered(
+        "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: finance, rows: [created] }
+steps:
+  - { write: { entity: customer, to: warehouse, key: =number, set: { name: =name } } }
+owner: finance-it
+purpose: A test.
+",
+    );
+    let keys = "webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }\nowner:";
+    stage.world.edit("systems/finance.yaml", "owner:", keys);
+    stage.sql("INSERT INTO buyers (code) VALUES ('C-1001')");
+    stage.start();
+    let event =
+        r#"{"specversion": "1.0", "source": "/finance", "id": "1", "type": "made", "data": {"customer_no": "C-1001"}}"#;
+    let hub = format!("http://{}", stage.address);
+    assert_eq!(http_with(&hub, "POST", "/webhooks/buyers", "x-hub-key: local-key\r\n", event), "");
+    stage.until("its instance", || done(&stage, "C-1001") == 1);
+}

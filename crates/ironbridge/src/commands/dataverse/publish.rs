@@ -13,6 +13,7 @@ use super::{Deed, confirmed, differences_json, sign};
 use crate::cli::{Cli, Format};
 use crate::commands::virtual_tables::lookup_note;
 use crate::failure::{CHANGES, Failure, NOT_PUBLISHED_THERE, USAGE};
+use crate::keys::Keys;
 use crate::wiring::{self, OpenSystems};
 use crate::{say, talk};
 
@@ -108,7 +109,7 @@ pub fn wanted(project: &Project, integration: &Integration, url: &str) -> Result
     let prefix = table.split_once('_').map_or_else(String::new, |(prefix, _)| format!("{prefix}_"));
     let url = url.trim_end_matches('/');
     let url = if url.is_empty() { String::new() } else { format!("{url}/odata/{}/", shown.from) };
-    let keys = wiring::odata_keys(project, system)?;
+    let keys = Keys::of_virtual_tables(project, system)?.now();
     let header = system.odata.as_ref().map(|odata| odata.header.clone()).unwrap_or_default();
     let columns =
         exposed.properties.iter().enumerate().filter(|(at, _)| *at != exposed.key || is_called(&exposed, *at, &called));
@@ -118,7 +119,7 @@ pub fn wanted(project: &Project, integration: &Integration, url: &str) -> Result
         url,
         source: format!("ironbridge {}", shown.from),
         timeout_seconds: (longest(project, shown) + PATIENCE).as_secs().clamp(30, 120),
-        key: keys.into_iter().next_back().map(|key| (header, key)),
+        key: keys.last().cloned().map(|key| (header, key)),
         id: exposed.key_name().to_owned(),
         columns: columns.map(|(at, _)| column(project, &exposed, at, &prefix, &called)).collect(),
         table,
