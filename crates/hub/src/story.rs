@@ -10,7 +10,9 @@ use store::journal::Noted;
 use store::ledger::Entry;
 use store::queue::Peeked;
 
-/// So many waiting messages of a destination are looked through.
+use crate::events;
+
+/// So many waiting messages of a session are looked through.
 const LOOKED_THROUGH: usize = 1000;
 
 /// Everything that is known of one record.
@@ -92,18 +94,32 @@ fn waiting(
 ) -> Result<Vec<(String, Peeked)>, store::Error> {
     let quoted: Vec<String> = key.iter().map(|part| serde_json::Value::from(part.as_str()).to_string()).collect();
     let mut sessions: BTreeSet<String> = notes.iter().filter_map(|noted| noted.note.session.clone()).collect();
-    sessions.extend([format!("{entity}|{}", quoted.join("|")), format!("{entity}|{}", key.join("|"))]);
+    sessions.extend([
+        format!("{entity}|{}", quoted.join("|")),
+        format!("{entity}|{}", key.join("|")),
+        entity.to_owned(),
+    ]);
+    let (typed, own) = (typed(project, entity, key), project.entity(entity).map(|entity| entity.key.as_slice()));
     let mut waiting = Vec::new();
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };
         if event.entity != entity {
             continue;
         }
+        // Where others have the same session, only what says the key is known to be about the record.
+        let by_row = event.order_by.as_ref().is_none_or(|field| own == Some(std::slice::from_ref(field)));
         for to in &event.to {
-            let queue = crate::events::subscription(&integration.name, to);
-            let found = store.peek(&queue, 0, LOOKED_THROUGH)?.unwrap_or_default().into_iter();
-            let mine = found.filter(|peeked| peeked.message.session.as_ref().is_some_and(|s| sessions.contains(s)));
-            waiting.extend(mine.map(|peeked| (queue.clone(), peeked)));
+            let queue = events::subscription(&integration.name, to);
+            for session in &sessions {
+                let found = store.peek_session(&queue, session, LOOKED_THROUGH)?;
+                for peeked in found {
+                    if by_row && session != entity
+                        || typed.is_some() && events::key_of(project, store, &peeked.message)? == typed
+                    {
+                        waiting.push((queue.clone(), peeked));
+                    }
+                }
+            }
         }
     }
     Ok(waiting)

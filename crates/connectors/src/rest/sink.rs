@@ -122,23 +122,23 @@ impl Rows {
     }
 
     /// A row that is not known to be there; asked for first, where an earlier request for it has lost its answer.
-    async fn create(&self, change: &Change) -> Outcome {
+    async fn create(&self, message: Option<&str>, change: &Change) -> Outcome {
         let key = &change.key;
         if self.uncertain.has(key) {
             let found = self.find(key).await?;
             self.uncertain.remove(key);
             if let Some(found) = found {
-                return self.write(&Change { remote_id: self.id(&found, key), ..change.clone() }).await;
+                return self.write(message, &Change { remote_id: self.id(&found, key), ..change.clone() }).await;
             }
         }
-        let outcome = self.write(change).await;
+        let outcome = self.write(message, change).await;
         if outcome.as_ref().is_err_and(|fault| fault.effect == Effect::Unknown) {
             self.uncertain.add(key);
         }
         outcome
     }
 
-    async fn write(&self, change: &Change) -> Outcome {
+    async fn write(&self, message: Option<&str>, change: &Change) -> Outcome {
         let fault = |what: String, fix: &str| {
             Fault::reject(Code("IB0512"), what).at_system(self.client.system()).at_key(change.key.to_string()).fix(fix)
         };
@@ -172,8 +172,10 @@ impl Rows {
             return Err(fault("rows are not created there".into(), "write `create:` in the system's file"));
         };
         let path = self.fill(create, &change.key, Some(&change.columns), None)?;
-        // The same for the same row and content, however often it is sent.
-        let key = RowHasher::default().hash([Value::text(&*path), Value::text(&*text)].iter().map(Value::as_ref));
+        // The same however often a message is sent, and another one for the next that says the same: what was removed
+        // meanwhile is made again. A run knows no more of an earlier one than the row and its content.
+        let parts = message.into_iter().chain([&*path, &*text]).map(Value::text);
+        let key = RowHasher::default().hash(parts.collect::<Vec<_>>().iter().map(Value::as_ref));
         let sent = Sent::json(text).header(&self.key_header, format!("{key:032x}"));
         let answer = self.client.send(&create.method, &path, sent).await?;
         // `201 Created` is one; an answer to a request that it had before is not.
@@ -207,29 +209,38 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// `message`: which message says so, where one does.
+    async fn write_all(&self, message: Option<&str>, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(changes.len());
+        for change in changes {
+            let outcome = match change.op {
+                Op::Upsert if change.remote_id.is_none() => self.create(message, change).await,
+                _ => self.write(message, change).await,
+            };
+            let outcome = outcome.map_err(|fault| match fault.place.key {
+                None => fault.at_key(change.key.to_string()),
+                Some(_) => fault,
+            });
+            match outcome {
+                // Nothing gets through: the rows before this one are done, and are not done again.
+                Err(fault) if fault.scope == record::Scope::Destination && outcomes.is_empty() => {
+                    return Err(fault);
+                }
+                outcome => outcomes.push(outcome),
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
 impl Sink for Rows {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
-        Box::pin(async move {
-            let mut outcomes: Vec<Outcome> = Vec::with_capacity(changes.len());
-            for change in changes {
-                let outcome = match change.op {
-                    Op::Upsert if change.remote_id.is_none() => self.create(change).await,
-                    _ => self.write(change).await,
-                };
-                let outcome = outcome.map_err(|fault| match fault.place.key {
-                    None => fault.at_key(change.key.to_string()),
-                    Some(_) => fault,
-                });
-                match outcome {
-                    // Nothing gets through: the rows before this one are done, and are not done again.
-                    Err(fault) if fault.scope == record::Scope::Destination && outcomes.is_empty() => {
-                        return Err(fault);
-                    }
-                    outcome => outcomes.push(outcome),
-                }
-            }
-            Ok(outcomes)
-        })
+        Box::pin(self.write_all(None, changes))
+    }
+
+    fn apply_once<'a>(&'a self, message: &'a str, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
+        Box::pin(self.write_all(Some(message), changes))
     }
 
     fn current<'a>(

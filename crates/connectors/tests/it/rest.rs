@@ -332,6 +332,43 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
 }
 
 #[tokio::test]
+async fn a_message_has_one_idempotency_key_and_the_next_that_says_the_same_another() {
+    use record::{Change, Op, Row, WriteSpec};
+    let server = Server::start(|_| Response(500, String::new(), String::new()));
+    let spec = WriteSpec {
+        table: String::new(),
+        key: vec!["ref".into()],
+        columns: vec!["total".into()],
+        time_zone: None,
+        fields: Vec::new(),
+        lines: Vec::new(),
+        options: options(&[("create", "POST /orders"), ("idempotency_key", "X-Once")]),
+    };
+    let sink = system(&server, &[]).sink(spec).unwrap();
+    let order = |number: &str| Change {
+        op: Op::Upsert,
+        key: Key::of(&[Value::text(number)]).unwrap(),
+        columns: Row::new(Schema::of([("total", Type::Unknown)]), vec![Value::Int(6)]),
+        remote_id: None,
+        if_version: None,
+    };
+    let (one, two) = ("1".repeat(32), "2".repeat(32));
+    for message in [&one, &one, &two] {
+        sink.apply_once(message, &[order("O-1"), order("O-2")]).await.unwrap();
+    }
+    // A run that begins again knows nothing but what it writes.
+    for _ in 0..2 {
+        sink.apply(&[order("O-1")]).await.unwrap();
+    }
+    let keys: Vec<String> = server.take().iter().map(|request| request.header("x-once").unwrap().to_owned()).collect();
+    assert_eq!((&keys[0..2], &keys[6]), (&keys[2..4], &keys[7]), "{keys:?}");
+    let mut different = vec![&keys[0], &keys[1], &keys[4], &keys[5], &keys[6]];
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), 5, "{keys:?}");
+}
+
+#[tokio::test]
 async fn what_the_other_side_calls_a_request_stands_in_the_fault() {
     let server = Server::start(|request| match request.path.as_str() {
         "/named" => Response(422, "X-Request-Id: R-77 a\r\n".into(), r#"{"message":"no"}"#.into()),

@@ -1,7 +1,7 @@
 //! A small ERP with a REST API and a database of its own: what orders and customers are sent to in the demo and tests.
 //!
-//! `POST /things` gives a row its number; `PUT /things/{number}` replaces it; `GET /things?ref=…` and
-//! `GET /things/{number}` find it; `GET /things?after=…&limit=…` lists all, with the link to the next page in `next`. Two
+//! `POST /things` gives a row its number, and one with an `Idempotency-Key` that it had before is answered as it was then;
+//! `PUT /things/{number}` replaces it, `DELETE` removes it; `GET /things?ref=…` and `GET /things/{number}` find it; `GET /things?after=…&limit=…` lists all, with the link to the next page in `next`. Two
 //! `orders` is another word for `things`. `POST /trouble` with `down`, `busy` or `none` says what goes wrong. Two
 //! posts make two rows: it is the sender who has to ask first. Rows whose `name` is `Poison` are refused, as is a text
 //! where a number belongs, and a line whose `sku` begins with `OLD-`; `Plague` is answered as if the ERP were down, and `Sealed`
@@ -225,6 +225,10 @@ fn handle(
         let items: Vec<Value> = found.iter().map(|(id, body)| shown(*id, body)).collect();
         return Ok((200, json!({ "items": items, "next": next })));
     }
+    if let (&Method::DELETE, Some(id)) = (method, id) {
+        let gone = rows.execute("DELETE FROM thing WHERE id = ?1", [id])?;
+        return Ok((if gone == 0 { 404 } else { 204 }, Value::Null));
+    }
     let Ok(row) = serde_json::from_slice::<Value>(body) else { return refuse(400, "no_json", "the body is not JSON") };
     if row["name"] == "Plague" {
         return refuse(503, "closed", "the ERP is closed, whenever this row comes");
@@ -274,7 +278,7 @@ fn handle(
             rows.execute("INSERT INTO written (made, body) VALUES (0, ?1)", [&text])?;
             Ok((200, shown(id, &text)))
         }
-        _ => refuse(405, "not_so", "things are posted, put and got"),
+        _ => refuse(405, "not_so", "things are posted, put, got and deleted"),
     }
 }
 

@@ -11,7 +11,7 @@ use store::queue::Problem;
 use super::remove;
 use super::route::{Brought, Mapped, Read, Route, Told};
 use super::version;
-use crate::adopt;
+use crate::adopt::{self, Existing};
 use crate::codes;
 use crate::gone::Gone;
 use crate::outage::unanswered;
@@ -19,6 +19,7 @@ use crate::pair::Pair;
 use crate::parents::{Parent, parents, still_missing};
 use crate::patience;
 use crate::reject::Rejected;
+use crate::renumber;
 use crate::sort::{self, Candidate, Decision};
 use crate::watch::Log;
 
@@ -56,12 +57,14 @@ pub(crate) struct Done {
     pub asked: bool,
     /// All of the row was looked at, and nothing newer was: what its dead letters say is out of date.
     pub whole: bool,
+    /// The key under which the row was delivered before it got this one.
+    pub was: Option<Key>,
 }
 
 impl Done {
     /// Nothing is left to be done for the row.
     pub fn nothing(key: Option<Key>, what: &'static str) -> Done {
-        Done { key, entry: None, what, home: None, more: Vec::new(), asked: false, whole: true }
+        Done { key, entry: None, what, home: None, more: Vec::new(), asked: false, whole: true, was: None }
     }
 }
 
@@ -132,7 +135,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     };
     debug_assert!(pair.gone == Gone::Ignore, "events remove nothing");
     Ok(match write(route, store, told.message, &candidate, known.as_ref()).await? {
-        Ok(Taken { what, remote_id, version, returned }) => {
+        Ok(Taken { what, remote_id, version, returned, was }) => {
             if let Some(fault) = overtaken(route, came_back, &row).await {
                 // What was written is out of date; what comes next is not to stop at "unchanged".
                 doubt(store, pair, known.as_ref()).await?;
@@ -160,8 +163,10 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
                 remote_id: remote_id.or(candidate.remote_id),
                 version,
             };
-            let more = route.remembers(&row, &key).into_iter().chain(remembered).collect();
-            Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more, asked: true, whole })
+            let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+            let left = was.clone().map(|old| ledger::Op::Remove { system, entity, keys: vec![old] }.into());
+            let more = route.remembers(&row, &key).into_iter().chain(remembered).chain(left).collect();
+            Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more, asked: true, whole, was })
         }
         Err(fault) => match judge(route, fault, Some((&candidate, &row))) {
             Verdict::Wait(fault, key, _) => {
@@ -280,6 +285,8 @@ struct Taken {
     remote_id: Option<String>,
     version: Option<String>,
     returned: Option<Row>,
+    /// The row has another key now than it was written under.
+    was: Option<Key>,
 }
 
 /// Brings the destination to what is wanted; writes nothing where it is so already.
@@ -298,15 +305,19 @@ async fn write(
         Err(fault) => return Ok(Err(fault)),
     };
     let rows = std::slice::from_ref(candidate);
-    let existing = match adopt::existing(store, &ONCE, &Log(None), pair, rows, &mut currents).await? {
+    let mut existing = match adopt::existing(store, &ONCE, &Log(None), pair, rows, &mut currents).await? {
         Ok(existing) => existing,
         Err(fault) => return Ok(Err(fault)),
     };
+    if let Err(fault) = renumber::renumbered(store, &ONCE, &Log(None), pair, rows, &mut currents, &mut existing).await?
+    {
+        return Ok(Err(fault));
+    }
     let decision = sort::decide(pair, candidate, currents[0].as_ref());
     let change = match adopt::settle(pair, candidate, &existing[0], decision) {
         Decision::Same { remote_id, version } => {
             let returned = currents.swap_remove(0).and_then(|current| current.returned);
-            return Ok(Ok(Taken { what: "unchanged", remote_id, version, returned }));
+            return Ok(Ok(Taken { what: "unchanged", remote_id, version, returned, was: None }));
         }
         Decision::Write(change) => *change,
         Decision::Reject(fault) | Decision::Drifted(fault) => return Ok(Err(fault)),
@@ -346,6 +357,10 @@ async fn write(
             remote_id: written.remote_id.as_deref().map(str::to_owned),
             version: written.version.as_deref().map(str::to_owned),
             returned: written.returned,
+            was: match &existing[0] {
+                Existing::Renumbered(old) => Some(old.clone()),
+                _ => None,
+            },
         }
     }))
 }

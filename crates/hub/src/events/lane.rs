@@ -85,14 +85,14 @@ impl Lane {
         }
     }
 
-    /// `retyped` counts up when the columns of the source were found to be others than they were.
+    /// `doubts` counts up when both systems are to be looked at although nothing waits.
     ///
     /// *Errors*: our own state cannot be used.
-    pub async fn run(self, mut retyped: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    pub async fn run(self, mut doubts: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let mut guard = Guard::new();
         let mut quiet_until = Instant::now();
         let mut route: Option<Arc<Route>> = None;
-        // What is read is looked at although nothing waits: people are told before something does.
+        // Both systems are looked at although nothing waits: people are told before something does.
         let mut doubted = false;
         let mut busy: JoinSet<Result<Ended, Error>> = JoinSet::new();
         let mut written = self.store.watch();
@@ -131,7 +131,7 @@ impl Lane {
                 self.is_up(&mut guard, &mut told).await?;
             }
             tokio::select! {
-                Ok(()) = retyped.changed() => (route, doubted) = (None, true),
+                Ok(()) = doubts.changed() => (route, doubted) = (None, true),
                 () = tokio::time::sleep(TICK) => {}
                 // What is paused, or has its hands full, learns nothing from what comes in; in a burst one look serves many.
                 () = news(&mut written, looked + GAP), if guard.failures() == 0 && room > 0 && !paused => {}
@@ -292,7 +292,7 @@ impl Lane {
                 && !self.letter(&DeadLetterId::of_seq(seq))?.is_some_and(|letter| letter.state.is_waiting())
             {
                 // Dealt with; and what was to let the row go on was purged, or is on its way.
-                hold = Hold { row: hold.row, ..Hold::default() };
+                hold = hold.free();
                 patience::commit(&self.store, self.put_back(token, &hold).into()).await?;
             }
             let (mut asked, mut looked, mut max) = (false, Instant::now(), 1);
@@ -369,6 +369,23 @@ impl Lane {
         }
     }
 
+    /// By what a destination knows a message: its id, and where nobody gave it one, what no other message has. A dead
+    /// letter that is sent again is the message that it was: of what was tried before, nobody knows what became.
+    fn name(&self, delivery: &Delivery) -> Result<String, store::Error> {
+        let name = |id: &str, seq: i64, enqueued: jiff::Timestamp| match id {
+            "" => format!("{seq}@{enqueued}"),
+            id => id.to_owned(),
+        };
+        let retry_of = delivery.message.causation.as_deref().map(DeadLetterId::from);
+        if let Some(letter) = retry_of.map(|id| self.letter(&id)).transpose()?.flatten() {
+            let first = self.store.peek(&format!("{}/$deadletterqueue", self.queue), letter.seq, 1)?;
+            if let Some(first) = first.iter().flatten().find(|first| first.seq == letter.seq) {
+                return Ok(name(&first.message.id, first.seq, first.enqueued));
+            }
+        }
+        Ok(name(&delivery.message.id, delivery.seq, delivery.enqueued))
+    }
+
     async fn message(
         &self,
         route: &Route,
@@ -397,7 +414,7 @@ impl Lane {
         let (from, entity) = (&route.pair.from, &route.pair.entity.name);
         // What cannot be read now is not known; the delivery itself finds out why.
         let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
-        let (name, body) = (name(delivery), &*message.body);
+        let (name, body) = (self.name(delivery)?, &*message.body);
         // What a dead letter said is out of date where the row can be asked for.
         let (now, again) = (retry_of.is_some(), delivery.deliveries > 0);
         let told = Told { message: &name, body, by_hub, now, again, keys: &keys };
@@ -433,7 +450,7 @@ impl Lane {
                 return Ok(Next::Down(Box::new(fault), note.into_iter().collect()));
             }
             Verdict::Dead { key, problem, row, remembered, asked } => {
-                hold.row = row;
+                hold.refuse(key.as_ref(), row, route.shares_sessions());
                 let entity = &route.pair.entity.name;
                 self.dead(entity, session, delivery, key, problem, remembered, retry_of, hold).await?;
                 return Ok(Next::More { asked });
@@ -477,7 +494,7 @@ impl Lane {
                 Ok(Next::Released { asked: asked && has_key })
             }
             Err(how) => {
-                hold.row = None;
+                hold.settle(key.as_ref(), route.shares_sessions());
                 self.dead(
                     &route.pair.entity.name,
                     session,
@@ -516,14 +533,6 @@ fn until_it_comes(patience: Duration, looks: u32) -> Option<Duration> {
 fn spread(seq: i64, attempt: u32) -> f64 {
     let mixed = (seq as u64 ^ u64::from(attempt) << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     f64::from((mixed >> 40) as u32) / f64::from(1u32 << 24)
-}
-
-/// By what a destination knows a message: its id, and where nobody gave it one, what no other message has.
-fn name(delivery: &Delivery) -> String {
-    match delivery.message.id.as_str() {
-        "" => format!("{}@{}", delivery.seq, delivery.enqueued),
-        id => id.to_owned(),
-    }
 }
 
 fn lost(error: &store::Error) -> bool {

@@ -30,6 +30,10 @@ impl About<'_> {
         if what == What::LeftOut {
             done.what.clone_into(&mut notes[0].detail);
         }
+        if let (Some(was), Some(is)) = (&done.was, &done.key) {
+            notes[0].detail = format!("it was {was} before");
+            notes.push(self.note(was, what, format!("it is {is} now")));
+        }
         if let Some(home) = &done.home {
             let at_home = self.note(done.key.as_ref()?, What::WrittenBack, home.told.clone());
             notes.push(Note { system: home.system.clone(), ..at_home });

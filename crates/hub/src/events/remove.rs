@@ -7,6 +7,7 @@ use store::ledger::{self, Entry, State};
 use super::deliver::{Done, Verdict, doubt, judge_of};
 use super::route::Route;
 use crate::codes;
+use crate::gone;
 use crate::outage::unanswered;
 use crate::pair::Pair;
 
@@ -21,16 +22,23 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
             .fix("have the event carry the key: ironbridge dataverse register does; then delete this row by hand");
         return Ok(judge_of(route, fault, None, None));
     };
+    const NOT_OURS: &str = "deleted in the source, and not the hub's to delete here";
     let _alone = route.alone(&key).await;
     let known = store.ledger_entry(&pair.to, &pair.entity.name, &key)?;
     let Some(known) = known.filter(|entry| entry.state == State::Written) else {
-        return Ok(Verdict::Done(Done::nothing(Some(key), "deleted in the source, and not the hub's to delete here")));
+        return Ok(Verdict::Done(Done::nothing(Some(key), NOT_OURS)));
     };
+    let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+    let forget: store::Op = ledger::Op::Remove { system, entity, keys: vec![key.clone()] }.into();
     let wanted = pair.write.key_of(&key).expect("a route with deletions is only made where keys lead to keys");
     let current = match pair.sink.current(std::slice::from_ref(&wanted), &pair.key_columns).await {
         Ok(currents) => currents.into_iter().next().flatten(),
         Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
     };
+    if gone::is_another(&known, current.as_ref()) {
+        // Somebody has replaced the row that the hub wrote.
+        return Ok(Verdict::Done(Done { more: vec![forget], asked: true, ..Done::nothing(Some(key), NOT_OURS) }));
+    }
     if let Some(current) = current {
         let remote_id = current.remote_id.or_else(|| known.remote_id.as_deref().map(Into::into));
         let columns = Row::new(Schema::new(Vec::new()), Vec::new());
@@ -52,9 +60,7 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
             Err(fault) => return Ok(judge_of(route, fault, Some(key), None)),
         }
     }
-    let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
-    let forget = ledger::Op::Remove { system, entity, keys: vec![key.clone()] };
-    Ok(Verdict::Done(Done { more: vec![forget.into()], asked: true, ..Done::nothing(Some(key), "deleted") }))
+    Ok(Verdict::Done(Done { more: vec![forget], asked: true, ..Done::nothing(Some(key), "deleted") }))
 }
 
 /// The source has another row under the key, and its own events are in nobody's way: it is looked at once more.
@@ -75,7 +81,7 @@ pub(super) async fn there_again(pair: &Pair, key: &Key) -> Result<Option<Row>, F
 
 /// The place in the ledger where the keys of delivered rows are found by their ids in the source: a row that is gone
 /// can no longer be asked for its key.
-fn by_id(entity: &str) -> String {
+pub(super) fn by_id(entity: &str) -> String {
     format!("{entity} by id")
 }
 

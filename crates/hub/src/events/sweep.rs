@@ -4,12 +4,15 @@
 //! not have, and for which nothing waits, is sent as an event of the hub's own. Where the source has no webhooks, this is
 //! how events come in at all.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use definition::{Event, Pattern, Project};
 use jiff::{SignedDuration, Timestamp};
-use record::{Fault, Key, Now, Page, ReadKind, Row, Unreadable};
+use record::hash::ByHash;
+use record::{Fault, Key, KeyHasher, KeyRules, Now, Page, ReadKind, Row, Unreadable};
 use store::journal::{self, Note, What};
 use store::ledger;
 use store::queue::{Message, Op as QueueOp, Property};
@@ -19,7 +22,7 @@ use tokio::sync::watch;
 use super::covers::{self, Found};
 use super::deliver::row_hash;
 use super::hold::Hold;
-use super::remove::remembered;
+use super::remove::{self, remembered};
 use super::route::{Changes, Read, Route};
 use super::{DESTINATION, letters, subscription, topic};
 use crate::compile::Systems;
@@ -34,6 +37,9 @@ const STREAM: &str = "sweep";
 const NOTHING_YET: &str = "";
 /// So far before the last sweep is asked for again where its place is lost: a sweep takes its time, and clocks differ.
 const MARGIN: SignedDuration = SignedDuration::from_mins(15);
+/// So many rows, or a twentieth of all, may be gone of which nobody has said so: more are rather rows that the hub may not
+/// see any more.
+const GONE_AT_ONCE: usize = 10;
 
 #[derive(Clone)]
 pub(crate) struct Sweep {
@@ -41,8 +47,9 @@ pub(crate) struct Sweep {
     pub systems: Arc<dyn Systems + Send + Sync>,
     pub store: Store,
     pub integration: String,
-    /// Told when the columns of the source are not what they were: whoever delivers looks at them anew.
-    pub retyped: watch::Sender<u64>,
+    /// Told when whoever delivers is to look at both systems although nothing waits, so that people hear of what keeps
+    /// events away: the columns of the source are not what they were, or a source that is polled cannot be.
+    pub doubts: watch::Sender<u64>,
 }
 
 /// Which rows of a read may be events, where they are not as the destination has them.
@@ -97,8 +104,8 @@ impl Sweep {
                 Ok(0) => {}
                 Ok(missed) => self.tell(missed, last),
                 Err(Stopped::Fault(fault)) => {
-                    if fault.code == codes::RETYPED {
-                        self.retyped.send_modify(|times| *times += 1);
+                    if fault.code == codes::RETYPED || self.is_polled() {
+                        self.doubts.send_modify(|times| *times += 1);
                     }
                     tracing::warn!(integration = name, code = %fault.code, what = fault.what, why = crate::watch::why(&fault), "do" = fault.fix, "{name}: changes could not be compared with what came: {fault}; tried again in {every:?}");
                 }
@@ -107,10 +114,14 @@ impl Sweep {
         }
     }
 
+    /// What the sweep finds is all that there is.
+    fn is_polled(&self) -> bool {
+        self.project.system(&self.event().from).is_none_or(|system| system.webhooks.is_none())
+    }
+
     fn tell(&self, missed: u64, since: Option<Timestamp>) {
         let (name, from) = (&self.integration, &self.event().from);
-        let has_webhooks = self.project.system(from).is_some_and(|system| system.webhooks.is_some());
-        if !has_webhooks {
+        if self.is_polled() {
             return tracing::debug!(integration = name, "{missed} changes in {from}");
         }
         let zone = &self.project.hub.time_zone;
@@ -159,9 +170,16 @@ impl Sweep {
         }
         let closed: Vec<&String> = closed.into_iter().map(|(to, _)| to).collect();
         let (mut found, mut reached, mut empty) = (0, None, true);
+        let (mut seen, mut hasher) = (HashSet::default(), KeyHasher::default());
         while let Some(page) = reader.next().await? {
             reached = page.cursor.clone();
             empty &= page.batch.is_empty() && page.unreadable.is_empty();
+            if among == Some(Among::Delivered) && event.trigger.deleted {
+                let rows = page.batch.rows().map(|row| row.to_row());
+                let ids =
+                    rows.chain(page.unreadable.iter().map(|one| one.row.clone())).filter_map(|row| first.id_of(&row));
+                seen.extend(ids.map(|id| hasher.hash(&id, KeyRules::default())));
+            }
             // The first sweep only finds out where to begin: what was there before is no event.
             let Some(among) = among else { continue };
             let mut sends = self.of_page(&routes, &page, among).await?;
@@ -192,6 +210,9 @@ impl Sweep {
             self.remember(first, again).await?;
         }
         if let (Some(Among::Delivered), Some(kept), Some(why)) = (among, &kept, &full) {
+            if event.trigger.deleted {
+                found += self.gone(&routes, &seen).await?;
+            }
             if found > 0 {
                 let (name, from) = (&self.integration, &event.from);
                 tracing::info!(
@@ -203,6 +224,39 @@ impl Sweep {
             found = self.since(&routes, kept.updated, why).await?;
         }
         patience::commit(&self.store, vec![self.reached(place)]).await?;
+        Ok(found)
+    }
+
+    /// Sends what says that rows are gone of which a read of everything has seen none, and that were delivered. Whether each
+    /// is gone indeed, its delivery asks the source. Answers how many.
+    async fn gone(&self, routes: &[(&String, Route)], seen: &HashSet<u128, ByHash>) -> Result<u64, Stopped> {
+        let (name, from) = (&self.integration, &self.event().from);
+        let (mut known, mut gone, mut hasher) = (0, Vec::new(), KeyHasher::default());
+        self.store.ledger_scan(from, &remove::by_id(&self.event().entity), |row| {
+            known += 1;
+            if let Ok(id) = Key::from_bytes(row.key)
+                && !seen.contains(&hasher.hash(&id, KeyRules::default()))
+            {
+                gone.push(Arc::from(id.to_string()));
+            }
+            ControlFlow::Continue(())
+        })?;
+        let mut found = 0;
+        for (to, route) in routes {
+            let sends = self.deleted(to, route, &gone).await?;
+            if seen.is_empty() && !sends.is_empty() || sends.len() > GONE_AT_ONCE.max(known / 20) {
+                tracing::error!(
+                    integration = name,
+                    gone = sends.len(),
+                    "{name}: {} rows that were delivered to {to} are not in {from} any more, too many to be believed: none of \
+                     them is deleted there. See whether the hub may still read them; where they are gone indeed, delete them in {to}",
+                    sends.len()
+                );
+                continue;
+            }
+            found += missed(&sends);
+            patience::commit(&self.store, sends.into_iter().flat_map(|news| news.ops).collect()).await?;
+        }
         Ok(found)
     }
 
@@ -248,7 +302,7 @@ impl Sweep {
         while let Some(page) = reader.next().await? {
             let mut entries = Vec::new();
             for row in page.batch.rows().map(|row| row.to_row()) {
-                entries.push(there_before(&route.with_lines(row).await?));
+                entries.push(there_before(&self.as_read(route, row).await?.unwrap_or_else(|(row, _)| row)));
             }
             entries.extend(page.unreadable.iter().map(|unreadable| there_before(&unreadable.row)));
             let (system, entity) = (route.pair.from.clone(), self.before(route));
@@ -280,7 +334,7 @@ impl Sweep {
             sends.extend(self.unreadable(routes, page, among).await?);
         }
         for (to, route) in routes {
-            sends.extend(self.deleted(to, route, page).await?);
+            sends.extend(self.deleted(to, route, &page.deleted).await?);
         }
         Ok(sends)
     }
@@ -301,7 +355,15 @@ impl Sweep {
     async fn unseen(&self, to: &str, route: &Route, page: &Page) -> Result<Vec<News>, Stopped> {
         let mut sends = Vec::new();
         for row in page.batch.rows().map(|row| row.to_row()) {
-            let row = route.with_lines(row).await?;
+            let row = match self.as_read(route, row).await? {
+                Ok(row) => row,
+                Err((row, fault)) => {
+                    if !self.was_there(route, &row)? {
+                        sends.extend(self.unread(to, route, &row, &fault).await?);
+                    }
+                    continue;
+                }
+            };
             let key = route.key_of(&row);
             if matches!(route.map(&row, &[])?, Read::LeftOut { .. }) || self.was_there(route, &row)? {
                 continue;
@@ -312,7 +374,7 @@ impl Sweep {
         for Unreadable { row, fault } in &page.unreadable {
             sends.extend(self.unread(to, route, row, fault).await?);
         }
-        sends.extend(self.deleted(to, route, page).await?);
+        sends.extend(self.deleted(to, route, &page.deleted).await?);
         Ok(sends)
     }
 
@@ -325,14 +387,14 @@ impl Sweep {
                 if among == Among::Delivered && known.is_none() {
                     continue;
                 }
-                let row = match route.with_lines(row.clone()).await {
+                let row = match self.as_read(route, row.clone()).await? {
                     Ok(row) => row,
-                    // One document whose lines cannot be read holds no others up: its delivery says so too.
-                    Err(fault) if fault.now == Now::Reject => {
-                        found.extend(self.unread(to, route, row, &fault).await?);
+                    Err((row, fault)) => {
+                        if among != Among::Changed || known.is_some() || !self.was_there(route, &row)? {
+                            found.extend(self.unread(to, route, &row, &fault).await?);
+                        }
                         continue;
                     }
-                    Err(fault) => return Err(fault.into()),
                 };
                 if among == Among::Changed && known.is_none() && self.was_there(route, &row)? {
                     continue;
@@ -343,6 +405,16 @@ impl Sweep {
             }
         }
         Ok(found)
+    }
+
+    /// A row with its lines. Where those cannot be read, the row without them, and why: it holds no others up, and its
+    /// delivery says so too.
+    async fn as_read(&self, route: &Route, row: Row) -> Result<Result<Row, (Row, Fault)>, Fault> {
+        match route.with_lines(row.clone()).await {
+            Ok(row) => Ok(Ok(row)),
+            Err(fault) if fault.now == Now::Reject => Ok(Err((row, fault))),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// What the destination has from the hub.
@@ -391,14 +463,14 @@ impl Sweep {
 
     /// The messages for rows that are gone from the source, and of which a destination still has what the hub wrote, or a
     /// dead letter waits.
-    async fn deleted(&self, to: &str, route: &Route, page: &Page) -> Result<Vec<News>, Stopped> {
+    async fn deleted(&self, to: &str, route: &Route, ids: &[Arc<str>]) -> Result<Vec<News>, Stopped> {
         let mut sends = Vec::new();
         if !self.event().trigger.deleted {
             return Ok(sends);
         }
         let (from, entity) = (&route.pair.from, &route.pair.entity.name);
         let queue = subscription(&self.integration, to);
-        for id in &page.deleted {
+        for id in ids {
             let value = id.parse().map_or_else(|_| record::Value::text(&**id), record::Value::Guid);
             let session = route.session_of_id(id);
             // A row that is just being delivered for the first time may have been read before it was deleted.
@@ -465,7 +537,7 @@ impl Sweep {
         }
         // What a dead letter says of the row is known already. Only what has changed since is sent.
         let hold = Hold::read(self.store.session_state(&queue, &session)?.as_deref());
-        if hold.row == Some(row_hash(row)) {
+        if hold.has_refused(row_hash(row)) {
             return Ok(None);
         }
         Ok(Some(self.message(to, route, key, body, session)))

@@ -76,16 +76,19 @@ fn peek(cli: &Cli, project: &Project, store: &Store, path: &str, from: i64, last
         let part = |part: &Option<String>| part.clone().unwrap_or_default();
         hub::mask::body(project, &part(&message.integration), &part(&message.entity), &message.body)
     };
+    let keys: Vec<Option<String>> =
+        found.iter().map(|peeked| key(project, store, &peeked.message)).collect::<Result<_, _>>()?;
     if cli.format == Format::Json {
-        let item = |peeked: &Peeked| {
+        let item = |(peeked, key): (&Peeked, &Option<String>)| {
             json!({
-                "number": peeked.seq, "state": word(peeked.place), "session": peeked.message.session,
+                "number": peeked.seq, "state": word(peeked.place), "entity": peeked.message.entity, "key": key,
+                "session": peeked.message.session,
                 "id": peeked.message.id, "enqueued": peeked.enqueued.to_string(),
                 "due": peeked.due.map(|at| at.to_string()), "deliveries": peeked.deliveries,
                 "body": body(&peeked.message),
             })
         };
-        say!("{:#}", Json::from(found.iter().map(item).collect::<Vec<_>>()));
+        say!("{:#}", Json::from(found.iter().zip(&keys).map(item).collect::<Vec<_>>()));
         return Ok(0);
     }
     if found.is_empty() {
@@ -93,18 +96,29 @@ fn peek(cli: &Cli, project: &Project, store: &Store, path: &str, from: i64, last
         return Ok(0);
     }
     let now = store.clock().now();
-    let rows = found.iter().map(|peeked| {
+    let rows = found.iter().zip(keys).map(|(peeked, key)| {
+        let of = |key| format!("{} {key}", peeked.message.entity.as_deref().unwrap_or_default());
         vec![
             peeked.seq.to_string(),
             word(peeked.place).to_owned(),
-            peeked.message.session.clone().unwrap_or_default(),
+            key.map(of).or_else(|| peeked.message.session.clone()).unwrap_or_default(),
             peeked.deliveries.to_string(),
             ago(peeked.enqueued, now),
             about(&peeked.message, &body(&peeked.message)).chars().take(60).collect(),
         ]
     });
-    say!("{}", table(&["number", "state", "session", "deliveries", "enqueued", "what it says"], rows.collect()));
+    say!("{}", table(&["number", "state", "record", "deliveries", "enqueued", "what it says"], rows.collect()));
     Ok(0)
+}
+
+/// The key of the record that a message is about, as it may be shown; nothing where only its id in the source is known.
+fn key(project: &Project, store: &Store, message: &Message) -> Result<Option<String>, Failure> {
+    let entity = message.entity.as_deref().and_then(|name| project.entity(name));
+    let is_personal =
+        |field: &String| entity.and_then(|entity| entity.field(field)).is_some_and(|field| field.personal);
+    let hidden = entity.is_some_and(|entity| entity.key.iter().any(is_personal));
+    let key = hub::events::key_of(project, store, message)?;
+    Ok(key.map(|key| if hidden { "***".to_owned() } else { key.to_string() }))
 }
 
 fn word(place: Place) -> &'static str {

@@ -247,7 +247,8 @@ fn delivery(
     let down = outages.iter().find(|outage| outage.integration == name);
     Ok(match down {
         Some(outage) => {
-            format!("{} down since {}, {} wait", outage.at, since(outage.since, now, zone), number(waiting))
+            let waits = if waiting > 0 { format!(", {} wait", number(waiting)) } else { String::new() };
+            format!("{} down since {}{waits}", outage.at, since(outage.since, now, zone))
         }
         None => on_their_way(waiting, held),
     })

@@ -34,6 +34,7 @@ mod late;
 mod lines;
 mod moved;
 mod mysql;
+mod once;
 mod personal;
 mod places;
 mod plans;

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use serde_json::Value as Json;
 
 use crate::stage::{EVENTS, Stage, WAREHOUSE};
+use crate::support::http;
 
 fn row(stage: &Stage, number: &str, name: &str, updated: &str) {
     stage.world.sql(&format!(
@@ -207,4 +208,69 @@ fn a_destination_that_is_down_holds_up_no_other_that_is_polled_for() {
     stage.until("the other one", || stage.waiting_for("annex") == 0);
     let codes: String = there.query_row("SELECT group_concat(code) FROM buyers", [], |row| row.get(0)).unwrap();
     assert_eq!(codes, "C-8");
+}
+
+/// The newest rows are read again by each sweep, and those that share an order have one memory of what was refused.
+#[test]
+fn rows_that_share_an_order_have_a_dead_letter_each_however_often_they_are_read() {
+    let mut stage = Stage::polling();
+    stage.world.edit("integrations/buyers.yaml", "hold_key", "continue\norder_by: name");
+    stage.sql("CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'unknown code'); END;");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    row(&stage, "C-8", "Poison", &now());
+    row(&stage, "C-9", "Poison", &now());
+    stage.until("their dead letters", || letters(&stage).len() == 2);
+    sweeps(&stage, 3);
+    let told: Vec<Json> = letters(&stage).iter().map(|one| one["count"].clone()).collect();
+    assert_eq!(told, [1, 1]);
+    stage.say(&["dead-letters", "discard", letters(&stage)[0]["id"].as_str().unwrap()]);
+    sweeps(&stage, 3);
+    assert_eq!(letters(&stage).len(), 1);
+}
+
+#[test]
+fn a_source_that_is_polled_says_that_its_only_destination_is_down() {
+    let mut stage = Stage::polling();
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let (there, away) = (stage.warehouse(), stage.warehouse().with_extension("away"));
+    std::fs::rename(&there, &away).unwrap();
+    row(&stage, "C-8", "Polled", &now());
+    stage.until("the outage", || stage.say(&["status"]).contains("warehouse down since"));
+    let status = stage.say(&["status"]);
+    assert!(!status.contains("nothing waits") && !status.contains("0 wait"), "{status}");
+    std::fs::rename(&away, &there).unwrap();
+    stage.until("the row", || stage.buyers() == ["C-8 Polled 5"]);
+    stage.until("the end of the outage", || !stage.say(&["status"]).contains("down"));
+}
+
+#[test]
+fn what_was_deleted_while_the_place_was_lost_is_deleted_and_no_table_that_cannot_be_seen() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    let gap = |stage: &mut Stage, gone: std::ops::Range<u32>| {
+        stage.kill();
+        for number in gone {
+            stage.dynamics("DELETE", &format!("accounts(accountnumber='C-{number}')"), "");
+        }
+        http(&stage.world.url, "POST", "/emulator/expire/delta-tokens", "");
+        stage.start();
+    };
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    for number in 10..30 {
+        stage.account(&format!("C-{number}"), "Buyer", 1);
+    }
+    stage.until("the rows", || stage.buyers().len() == 20 && stage.waiting() == 0);
+    gap(&mut stage, 10..12);
+    stage.until("both deletions", || stage.buyers().len() == 18);
+    stage.until("quiet", || stage.waiting() == 0);
+    sweeps(&stage, 1);
+    gap(&mut stage, 12..23);
+    stage.until("what is said of so many", || {
+        stage.log().contains("11 rows that were delivered to warehouse are not in")
+    });
+    sweeps(&stage, 2);
+    assert_eq!(stage.buyers().len(), 18);
 }

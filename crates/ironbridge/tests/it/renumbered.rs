@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::stage::{EVENTS, Stage};
 use crate::support::{World, http};
 
 const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
@@ -165,4 +166,32 @@ fn a_number_whose_capitals_were_changed_is_the_same_customer() {
         world.run();
         assert_eq!(world.rows_written(), 0);
     }
+}
+
+#[test]
+fn an_event_of_a_row_with_another_number_takes_what_was_written_under_the_old_one_along() {
+    let events = EVENTS.replace("from: dynamics", "from: finance").replace("to: [warehouse]", "to: [dynamics]");
+    let events = events.replace(", columns: [name, creditlimit, emailaddress1]", "");
+    let mut stage = Stage::unregistered(&format!("{events}sweep: every 1 second\n"));
+    let key = "alternate_key: accountnumber";
+    stage.world.edit("systems/dynamics.yaml", key, &format!("{key}\n    match_existing: [emailaddress1]"));
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.world.sql(&format!(
+        "INSERT INTO customers (customer_no, company_name, contact_email, credit_limit, updated_at)
+         VALUES ('N-1', 'Acme', 'n@contoso.example', '5', {NOW})"
+    ));
+    let there = || {
+        let found =
+            stage.dynamics("GET", "accounts?$select=accountnumber&$filter=emailaddress1 eq 'n@contoso.example'", "");
+        let found = found["value"].as_array().unwrap().clone();
+        found.iter().map(|row| row["accountnumber"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    stage.until("the row", || there() == ["N-1"] && stage.waiting_for("dynamics") == 0);
+    stage.world.sql(&format!("UPDATE customers SET customer_no = 'N-2', updated_at = {NOW} WHERE customer_no = 'N-1'"));
+    stage.until("its new number", || there() == ["N-2"] && stage.waiting_for("dynamics") == 0);
+    let old = stage.say(&["trace", "customer", "N-1"]);
+    assert!(old.contains("it is N-2 now") && !old.contains("as the hub wrote it"), "{old}");
+    let new = stage.say(&["trace", "customer", "N-2"]);
+    assert!(new.contains("it was N-1 before") && new.contains("as the hub wrote it"), "{new}");
 }

@@ -75,3 +75,19 @@ fn a_message_that_closes_the_other_side_for_everybody_is_not_the_only_probe() {
     assert_eq!(letter["key"], "C-1", "{letter:#}");
     assert!(letter["what"].as_str().unwrap().contains("it was tried"), "{letter:#}");
 }
+
+#[test]
+fn what_shares_an_order_is_told_of_its_own_record_only() {
+    let mut stage = Stage::with(&format!("{EVENTS}order_by: name\n"));
+    stage.start();
+    stage.account("C-1", "First", 1);
+    stage.until("the row", || stage.buyers() == ["C-1 First 1"] && stage.waiting() == 0);
+    stage.say(&["pause", "buyers", "--note", "a test"]);
+    stage.dynamics("POST", "accounts", r#"{"accountnumber": "C-2", "name": "Second", "creditlimit": 2}"#);
+    stage.until("its event", || stage.waiting() == 1);
+    let waits = |key: &str| stage.json(&["trace", "customer", key])["waiting"].as_array().unwrap().len();
+    assert_eq!((waits("C-1"), waits("C-2")), (0, 1));
+    let peeked = stage.json(&["queue", "peek", "buyers"]);
+    assert_eq!((&peeked[0]["entity"], &peeked[0]["key"]), (&"customer".into(), &"C-2".into()), "{peeked:#}");
+    assert!(stage.say(&["queue", "peek", "buyers"]).contains("customer C-2"));
+}

@@ -1,6 +1,8 @@
 //! Questions about queues.
 
-use super::entity::{self, Counts, Settings};
+use rusqlite::Connection;
+
+use super::entity::{self, Counts, Kind, Settings};
 use super::message::{Message, Peeked};
 use super::place::{COLUMNS, Head};
 use super::topics::Rule;
@@ -41,22 +43,29 @@ impl Store {
         self.read(|conn| {
             let Some((id, kind)) = entity::id_and_kind(conn, queue)? else { return Ok(None) };
             let sql = format!("SELECT {COLUMNS} FROM message WHERE queue = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3");
-            let heads = all(conn, &sql, (id, from, limit.min(1000) as i64), Head::read)?;
-            let peeked = heads.into_iter().map(|head| {
-                let (message, first_seq) = receive::body(conn, head.seq)?;
-                Ok(Peeked {
-                    seq: head.seq,
-                    first_seq,
-                    place: head.place,
-                    enqueued: from_ms(head.enqueued),
-                    due: head.due.map(from_ms),
-                    expires: head.expires.map(from_ms),
-                    deliveries: head.deliveries as u32,
-                    problem: receive::problem(conn, kind, head.seq)?,
-                    message,
-                })
-            });
-            peeked.collect::<rusqlite::Result<_>>().map(Some)
+            all(conn, &sql, (id, from, limit.min(1000) as i64), Head::read)?
+                .into_iter()
+                .map(|head| peeked(conn, kind, head))
+                .collect::<rusqlite::Result<_>>()
+                .map(Some)
+        })
+    }
+
+    /// Looks at the messages of one session in the same way, oldest first. *Shape*: at most `limit`, and never more than 1000.
+    pub fn peek_session(&self, queue: &str, session: &str, limit: usize) -> Result<Vec<Peeked>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM (
+               SELECT m.* FROM session s JOIN message m ON m.session = s.id AND m.session > 0
+                 WHERE s.queue = ?1 AND s.name = ?2
+               UNION ALL SELECT m.* FROM session s JOIN queue q ON q.id = s.queue
+                 JOIN message m ON m.queue = q.id AND m.seq > q.filed AND m.session = -s.id
+                 WHERE s.queue = ?1 AND s.name = ?2)
+             ORDER BY seq LIMIT ?3"
+        );
+        self.read(|conn| {
+            let Some((id, kind)) = entity::id_and_kind(conn, queue)? else { return Ok(Vec::new()) };
+            let heads = all(conn, &sql, (id, session, limit.min(1000) as i64), Head::read)?;
+            heads.into_iter().map(|head| peeked(conn, kind, head)).collect()
         })
     }
 
@@ -113,4 +122,19 @@ impl Store {
             None => Ok(None),
         })
     }
+}
+
+fn peeked(conn: &Connection, kind: Kind, head: Head) -> rusqlite::Result<Peeked> {
+    let (message, first_seq) = receive::body(conn, head.seq)?;
+    Ok(Peeked {
+        seq: head.seq,
+        first_seq,
+        place: head.place,
+        enqueued: from_ms(head.enqueued),
+        due: head.due.map(from_ms),
+        expires: head.expires.map(from_ms),
+        deliveries: head.deliveries as u32,
+        problem: receive::problem(conn, kind, head.seq)?,
+        message,
+    })
 }

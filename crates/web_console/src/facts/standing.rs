@@ -161,7 +161,8 @@ fn judge(standing: &Standing, now: Timestamp) -> (Level, String) {
         if standing.pattern == "virtual" {
             return (Level::Bad, format!("cannot be shown, since {since}"));
         }
-        return (Level::Bad, format!("{} down, since {since}; {} wait", outage.at, standing.waiting));
+        let waits = if standing.waiting > 0 { format!("; {} wait", standing.waiting) } else { String::new() };
+        return (Level::Bad, format!("{} down, since {since}{waits}", outage.at));
     }
     if standing.late.is_some() {
         return (Level::Bad, "late".to_owned());

@@ -40,12 +40,18 @@ impl Lane {
         let key = done.key.as_ref().map(Key::to_string).unwrap_or_default();
         tracing::debug!(integration = self.integration, "{entity} {key} to {to}: {}", done.what);
         let resumes = delivery.message.op.as_deref() == Some(letters::RESUME);
-        let refused = hold.row.take_if(|_| hold.by.is_none() && done.whole && done.key.is_some());
-        if hold.looked.take().is_some() || refused.is_some() {
+        let settled = hold.by.is_none()
+            && done.whole
+            && done.key.is_some()
+            && hold.settle(done.key.as_ref(), route.shares_sessions());
+        if hold.looked.take().is_some() || settled {
             ops.push(self.note(session, hold));
         }
         // What nobody needs is not sent again as long as it is as it was.
-        let left = Hold { row: hold.row.filter(|_| resumes), ..Hold::default() };
+        let mut left = hold.free();
+        if !resumes {
+            left.settle(done.key.as_ref(), route.shares_sessions());
+        }
         loop {
             let (mut all, mut frees) = (ops.clone(), frees);
             if let Some(letter) =
@@ -109,7 +115,7 @@ impl Lane {
             problem.what
         );
         let about = About { integration: name, to: &self.to, entity, delivery };
-        let looked = hold.looked.take().is_some();
+        hold.looked = None;
         loop {
             let id = match &retry_of {
                 Some(id) => self.letter(id)?.map(|letter| letter.id),
@@ -128,7 +134,7 @@ impl Lane {
                     vec![QueueOp::DeadLetter { queue, token, key, problem }.into()]
                 }
             };
-            ops.extend((looked || *hold != Hold::default()).then(|| self.note(session, hold)));
+            ops.push(self.note(session, hold));
             ops.extend(note);
             ops.extend(remembered.clone());
             match patience::commit(&self.store, ops).await {

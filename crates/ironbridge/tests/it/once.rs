@@ -1,0 +1,85 @@
+//! What an API is told of a message that is tried again, and of the next one that says the same.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use crate::services::{ok, serve};
+use crate::stage::{ERP, EVENTS, to_the_erp};
+
+#[test]
+fn a_row_that_was_removed_and_is_made_again_alike_is_made_again() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    // The sample ERP answers a key that it has seen from its memory, whatever became of the row.
+    let (mut stage, _runtime, erp) = to_the_erp(&format!("{events}sweep: every 1 second\n"));
+    stage.world.edit("systems/erp.yaml", "    exists:", "    delete:  DELETE /things/{erp_number}\n    exists:");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    for round in 0..2 {
+        stage.account("C-1", "Acme", 1);
+        stage.until("the row", || erp.rows().len() == 1 && stage.waiting_for("erp") == 0);
+        stage.dynamics("DELETE", "accounts(accountnumber='C-1')", "");
+        stage.until("the deletion", || erp.rows().is_empty() && stage.waiting_for("erp") == 0);
+        assert_eq!(erp.written().len(), round + 1);
+    }
+}
+
+#[test]
+fn a_dead_letter_that_is_sent_again_is_the_request_that_it_was() {
+    let (broken, keys) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+    let (is_broken, seen) = (broken.clone(), keys.clone());
+    // It may have taken what it answers with 500: nobody can ask.
+    let (url, _) = serve(move |asked| {
+        if asked.method == "POST" {
+            seen.lock().unwrap().push(asked.header("idempotency-key").to_owned());
+        }
+        match is_broken.load(Ordering::SeqCst) {
+            true => (500, String::new(), String::new()),
+            false => ok(json!({ "id": 7 })),
+        }
+    });
+    let (mut stage, _runtime, _erp) = to_the_erp(&EVENTS.replace("hold_key", "hold_key\nretry: { for: 2 seconds }"));
+    let system = ERP.replace("URL", &url);
+    let system = system.replace("exists:  GET /things?ref={number}", "idempotency_key: Idempotency-Key");
+    std::fs::write(stage.world.dir.join("systems/erp.yaml"), system).unwrap();
+    stage.start();
+    stage.account("C-1", "Acme", 1);
+    let letters = || stage.json(&["dead-letters", "list"]).as_array().unwrap().clone();
+    stage.until("the dead letter", || letters().len() == 1);
+    let id = letters()[0]["id"].as_str().unwrap().to_owned();
+    // Once in vain, and once more.
+    for broken_still in [true, false] {
+        let tried = keys.lock().unwrap().len();
+        broken.store(broken_still, Ordering::SeqCst);
+        stage.say(&["dead-letters", "retry", &id]);
+        stage.until("the end of it", || {
+            keys.lock().unwrap().len() > tried
+                && stage.waiting_for("erp") == 0
+                && letters().iter().filter(|letter| letter["state"] == "open").count() == usize::from(broken_still)
+        });
+    }
+    stage.account("C-1", "Acme Ltd", 1);
+    stage.until("the next event", || stage.waiting_for("erp") == 0);
+    let keys = keys.lock().unwrap().clone();
+    assert!(keys.len() > 4 && keys.iter().all(|key| *key == keys[0] && !key.is_empty()), "{keys:?}");
+}
+
+#[test]
+fn a_row_that_somebody_has_replaced_stays_when_the_one_before_it_is_deleted() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    let (mut stage, _runtime, erp) = to_the_erp(&format!("{events}sweep: every 1 second\n"));
+    stage.world.edit("systems/erp.yaml", "    exists:", "    delete:  DELETE /things/{erp_number}\n    exists:");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.account("C-1", "Acme", 1);
+    stage.until("the row", || erp.rows().len() == 1 && stage.waiting_for("erp") == 0);
+    let file = rusqlite::Connection::open(stage.world.dir.join("data/erp.db")).unwrap();
+    file.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    file.execute_batch("DELETE FROM thing; INSERT INTO thing (id, ref, body) VALUES (9, 'C-1', '{\"ref\": \"C-1\"}')")
+        .unwrap();
+    stage.dynamics("DELETE", "accounts(accountnumber='C-1')", "");
+    stage.until("the end of it", || stage.say(&["trace", "customer", "C-1"]).contains("not the hub's to delete"));
+    stage.until("quiet", || stage.waiting_for("erp") == 0);
+    assert_eq!(erp.rows()[0]["id"], 9);
+}
