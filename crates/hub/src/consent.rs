@@ -215,14 +215,16 @@ async fn ask(
         }
         None => None,
     };
+    // What was asked, or answered, is about everything, and is not over once a window of it was read again.
+    let whole = job.window.is_none();
     if let Some((id, allowed)) = within {
-        return Ok(Agreed::Go(Guard { allowed: Some(allowed), approval: Some(id), ..Guard::default() }));
+        return Ok(Agreed::Go(Guard { allowed: Some(allowed), approval: whole.then_some(id), ..Guard::default() }));
     }
     let Some((by, why)) = wanted else {
         return Ok(Agreed::Go(Guard {
             known: plan.known,
             limited: when.is_some(),
-            withdraws: true,
+            withdraws: whole,
             ..Guard::default()
         }));
     };

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use definition::{Batch, NeededBy, Pattern, Project};
+use definition::{Batch, Missed, NeededBy, Pattern, Project};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use store::deadlines::{self, Deadline};
@@ -26,6 +26,8 @@ pub struct Known {
     /// When the newest good run began: what was due by then is there.
     pub good: Option<Timestamp>,
     pub paused: bool,
+    /// When the last pause ended: what fell due meanwhile is waited for from then on.
+    pub resumed: Option<Timestamp>,
 }
 
 /// What is to be noted.
@@ -65,10 +67,15 @@ pub fn look(batch: &Batch, known: &Known, zone: &TimeZone, started: Timestamp, n
     if let Some(Deadline { slot, needed, missed, .. }) = known.open {
         return (missed.is_none() && needed <= now).then_some(Noted::Missed { slot, needed });
     }
+    let resumed = known.resumed.unwrap_or(Timestamp::MIN);
     let slot = match known.good {
-        None => started,
-        // The oldest slot that the last good run does not answer.
-        Some(good) => schedule::next(&batch.schedule, zone, good).filter(|slot| *slot <= now)?,
+        None => started.max(resumed),
+        Some(good) => {
+            // What was missed is left out, or is answered as soon as the pause is over.
+            let since = if batch.missed == Missed::Skip { good.max(resumed) } else { good };
+            // The oldest slot that the last good run does not answer.
+            schedule::next(&batch.schedule, zone, since).filter(|slot| *slot <= now)?.max(resumed)
+        }
     };
     Some(Noted::Open { slot, needed: needed(by, slot, zone)? })
 }
@@ -104,7 +111,7 @@ fn known<'p>(project: &'p Project, store: &Store) -> Result<Vec<(&'p str, &'p Ba
         }
         let good = store.last_good_start(name)?;
         let paused = pauses.iter().any(|pause| pause.integration == name);
-        all.push((name, batch, Known { open, good, paused }));
+        all.push((name, batch, Known { open, good, paused, resumed: store.resumed(name)? }));
     }
     Ok(all)
 }
@@ -224,7 +231,7 @@ mod tests {
             missed: None,
             met: None,
         };
-        let mut known = Known { open: Some(open), good: Some(at("2026-11-23T10:00:01Z")), paused: false };
+        let mut known = Known { open: Some(open), good: Some(at("2026-11-23T10:00:01Z")), ..Known::default() };
         assert_eq!(look(&known, "2026-11-23T11:14:59Z"), None);
         let missed = Some(Noted::Missed { slot, needed: at("2026-11-23T11:15:00Z") });
         assert_eq!(look(&known, "2026-11-23T11:15:00Z"), missed);
@@ -236,6 +243,27 @@ mod tests {
         // A hub that was down through the night is late for the slot that it slept through, not for the newest.
         let slept = Some(Noted::Open { slot, needed: at("2026-11-23T11:15:00Z") });
         assert_eq!(look(&good("2026-11-23T10:00:01Z"), "2026-11-24T08:00:00Z"), slept);
+    }
+
+    #[test]
+    fn a_pause_that_is_over_has_made_nothing_late() {
+        let daily = Schedule::Daily { at: time(2, 0, 0, 0) };
+        let mut batch = batch(daily, NeededBy::Within(Duration::from_secs(3600)));
+        let known = Known {
+            good: Some(at("2026-11-20T02:00:05Z")),
+            resumed: Some(at("2026-11-23T09:00:00Z")),
+            ..Known::default()
+        };
+        let look =
+            |batch: &Batch, now: &str| super::look(batch, &known, &TimeZone::UTC, at("2026-11-01T09:00:00Z"), at(now));
+        // The run of what was missed begins at once, and has its hour from then on.
+        let owed = Some(Noted::Open { slot: at("2026-11-23T09:00:00Z"), needed: at("2026-11-23T10:00:00Z") });
+        assert_eq!(look(&batch, "2026-11-23T09:00:01Z"), owed);
+        assert_eq!(look(&batch, "2026-11-23T11:00:00Z"), owed);
+        batch.missed = Missed::Skip;
+        assert_eq!(look(&batch, "2026-11-23T09:00:01Z"), None);
+        let next = Some(Noted::Open { slot: at("2026-11-24T02:00:00Z"), needed: at("2026-11-24T03:00:00Z") });
+        assert_eq!(look(&batch, "2026-11-24T02:00:00Z"), next);
     }
 
     /// A year with both clock changes: runs that take a while, fail now and then, and once stay away for hours.

@@ -192,11 +192,12 @@ pub(crate) fn enough_rows(store: &Store, job: &Job, read: u64) -> Result<Result<
         .fix("look at the source; once it gives everything again, the next run goes on by itself")))
 }
 
-/// The middle of the last good runs; `None` until there are three.
+/// The middle of the last good runs, without backfills; `None` until there are three.
 fn usual(store: &Store, integration: &str) -> Result<Option<u64>, store::Error> {
     let runs = store.runs(Some(integration), None, 30)?;
-    let good = runs.iter().filter(|run| matches!(run.state, runs::State::Ok | runs::State::OkWithDeadLetters));
-    let mut read: Vec<u64> = good.map(|run| run.counts.read).filter(|read| *read > 0).take(15).collect();
+    let good = |run: &&runs::Run| run.state.is_good() && run.trigger != runs::Trigger::Backfill;
+    let mut read: Vec<u64> =
+        runs.iter().filter(good).map(|run| run.counts.read).filter(|read| *read > 0).take(15).collect();
     read.sort_unstable();
     Ok((read.len() >= 3).then(|| read[read.len() / 2]))
 }

@@ -293,7 +293,9 @@ fn outcome(letter: Option<&DeadLetter>, item: &Item, last_run: Option<&Run>) -> 
         State::Discarded => (ItemState::Skipped, "somebody discarded it meanwhile".to_owned()),
         State::Open => (ItemState::Failed, format!("{}: {}", letter.problem.code, letter.problem.what)),
         State::Retrying => {
-            let over = last_run.filter(|run| Some(run.started) > item.at && run.finished.is_some());
+            // One that failed, or read a window, may not have come to the row.
+            let whole = |run: &&Run| run.state.is_good() && run.trigger != Trigger::Backfill;
+            let over = last_run.filter(whole).filter(|run| Some(run.started) > item.at);
             let run = over.filter(|_| letter.kind == Kind::Row)?;
             (ItemState::Skipped, format!("run {} did not meet the row; is it still in the source?", run.id))
         }

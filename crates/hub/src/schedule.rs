@@ -36,15 +36,20 @@ pub fn latest(schedule: &Schedule, zone: &TimeZone, since: Timestamp, now: Times
         let before = now.checked_sub(jiff::SignedDuration::try_from(*every).ok()?).ok()?;
         return next_multiple(*every, before.max(since)).filter(|slot| *slot <= now);
     }
-    let mut found = None;
-    // Bounded: a cron of every minute over a year of silence would be half a million steps.
-    let near = now.checked_sub(jiff::SignedDuration::from_hours(24 * 40)).unwrap_or(Timestamp::MIN);
-    let mut at = since.max(near);
-    while let Some(slot) = next(schedule, zone, at).filter(|slot| *slot <= now) {
-        found = Some(slot);
-        at = slot;
+    // A cron of every minute over a year of silence is half a million slots: what is near is looked at first.
+    let mut near = jiff::SignedDuration::from_hours(24 * 40);
+    loop {
+        let from = now.checked_sub(near).unwrap_or(Timestamp::MIN).max(since);
+        let (mut found, mut at) = (None, from);
+        while let Some(slot) = next(schedule, zone, at).filter(|slot| *slot <= now) {
+            found = Some(slot);
+            at = slot;
+        }
+        if found.is_some() || from == since {
+            return found;
+        }
+        near = near.saturating_mul(4);
     }
-    found
 }
 
 /// The longest time between two slots of a schedule, looking at a week of them or at ten, whichever is less.
@@ -158,5 +163,20 @@ mod tests {
         let daily = Schedule::Daily { at: time(2, 0, 0, 0) };
         assert_eq!(latest(&daily, &zone, since, now), Some(at("2026-11-23T02:00:00Z")));
         assert_eq!(latest(&daily, &zone, at("2026-11-23T02:00:00Z"), now), None);
+    }
+
+    #[test]
+    fn a_missed_slot_is_found_however_rare_they_are() {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for (cron, since, now, expected) in [
+            ("0 6 1 1 *", "2025-01-01T06:00:01Z", "2026-03-20T12:00:00Z", Some("2026-01-01T06:00:00Z")),
+            ("0 6 1 1 *", "2026-01-01T06:00:00Z", "2026-12-31T12:00:00Z", None),
+            ("0 6 1 1,4,7,10 *", "2026-04-01T05:00:00Z", "2026-09-30T12:00:00Z", Some("2026-07-01T05:00:00Z")),
+            ("0 6 29 2 *", "1970-01-01T00:00:00Z", "2026-12-31T12:00:00Z", Some("2024-02-29T06:00:00Z")),
+        ] {
+            let cron_due = Schedule::Cron(cron.into());
+            assert_eq!(latest(&cron_due, &zone, at(since), at(now)), expected.map(at), "{cron} after {since}");
+        }
     }
 }

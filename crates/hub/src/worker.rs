@@ -96,7 +96,7 @@ pub(crate) fn due_now(
     }
     let slot = match batch.missed {
         Missed::RunOnce => schedule::latest(&batch.schedule, zone, since, now),
-        Missed::RunAll => schedule::next(&batch.schedule, zone, begun).filter(|slot| *slot <= now),
+        Missed::RunAll => next_missed(batch, last, zone, begun).filter(|slot| *slot <= now),
         // Only what falls due while this hub looks.
         Missed::Skip => schedule::latest(&batch.schedule, zone, since.max(started), now),
     };
@@ -113,6 +113,16 @@ pub(crate) fn due_now(
 }
 
 /// What somebody has approved and no run has taken up yet: due at once. Pure.
+/// The first slot that no run answers; of those that fell due while the last run went on, what `overlap:` says.
+fn next_missed(batch: &Batch, last: &Run, zone: &jiff::tz::TimeZone, begun: Timestamp) -> Option<Timestamp> {
+    let first = schedule::next(&batch.schedule, zone, begun)?;
+    match (last.finished.filter(|finished| last.started < first && first <= *finished), batch.overlap) {
+        (None, _) => Some(first),
+        (Some(finished), Overlap::Skip) => schedule::next(&batch.schedule, zone, finished),
+        (Some(finished), Overlap::QueueOne) => schedule::latest(&batch.schedule, zone, begun, finished),
+    }
+}
+
 pub fn approved(approvals: &[Approval], last: &BTreeMap<String, Run>, resting: &[String]) -> Vec<Due> {
     let of_runs = approvals.iter().filter(|approval| approval.kind == Kind::Run && approval.state == Decided::Approved);
     let due = of_runs.filter_map(|approval| {
@@ -218,7 +228,7 @@ async fn send_due(
     sent: &mut BTreeMap<String, Timestamp>,
 ) -> Result<(), Error> {
     let last: BTreeMap<String, Run> =
-        store.last_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
+        store.last_due_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
     let now = store.clock().now();
     let paused = store.pauses()?.into_iter().map(|pause| pause.integration);
     let resting: Vec<String> = busy.iter().cloned().chain(paused).collect();
@@ -229,10 +239,8 @@ async fn send_due(
         if sent.get(&due.integration) == Some(&due.slot) {
             continue;
         }
-        // A run that another process does right now ends as a run of this slot too.
-        if last.get(&due.integration).is_some_and(|run| run.state == State::Running)
-            && store.lease(&due.integration)?.is_some_and(|l| l.until > now)
-        {
+        // A run that another process does right now ends as a run of this slot too; a backfill does not, and is waited for.
+        if store.lease(&due.integration)?.is_some_and(|lease| lease.until > now) {
             continue;
         }
         let message = Message {
@@ -464,6 +472,12 @@ mod tests {
         let run = ahead.get_mut("things").unwrap();
         for at in [run.slot.as_mut(), Some(&mut run.started), run.finished.as_mut()].into_iter().flatten() {
             *at += jiff::SignedDuration::from_hours(72);
+        // Of a run for each slot that was missed, those that fell due while the last one went on are left out, or are one.
+        let late = &mut ran(State::Ok, "10:20:00", Some("10:15:00"));
+        late.get_mut("things").unwrap().finished = Some(at("11:05:00"));
+        check_with("missed: run_all\n", late, "11:10:00", None);
+        check_with("missed: run_all\n", late, "11:16:00", Some(("11:15:00", Trigger::Schedule)));
+        check_with("missed: run_all\noverlap: queue_one\n", late, "11:10:00", Some(("11:00:00", Trigger::Schedule)));
         }
         for line in ["", "missed: run_all\n", "missed: skip\n", "overlap: queue_one\n"] {
             check_with(line, &ahead, "10:32:00", Some(("10:30:00", Trigger::Schedule)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use definition::{History, Measured};
 use jiff::{SignedDuration, Timestamp};
-use store::runs::Run;
+use store::runs::{Run, Trigger};
 use store::{Options, Store};
 
 /// So far back the history is looked at.
@@ -26,7 +26,8 @@ pub fn measured(state: &Path) -> Measured {
         let since = now - SignedDuration::from_hours(24 * DAYS);
         let mut found: BTreeMap<String, History> = BTreeMap::new();
         for last in store.last_runs()? {
-            let runs = store.runs(Some(&last.integration), None, RUNS_MAX)?;
+            let mut runs = store.runs(Some(&last.integration), None, RUNS_MAX)?;
+            runs.retain(|run| run.trigger != Trigger::Backfill);
             // The first load tells nothing of a usual day.
             let oldest = runs.iter().rev().find(|run| run.state.is_good() && run.counts.written() > 0);
             let first_load = oldest.filter(|_| runs.len() < RUNS_MAX).map(|run| run.id);

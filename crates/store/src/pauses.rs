@@ -7,7 +7,7 @@ use crate::Store;
 use crate::error::{Error, Fail};
 use crate::op::OpResult;
 use crate::time::{from_ms, to_ms};
-use crate::tx::{Tx, all};
+use crate::tx::{Tx, all, first};
 
 /// An integration that starts nothing by itself for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +38,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             tx.run(sql, (integration, by, note, tx.now, until.map(to_ms)))?;
             Ok(OpResult::Done)
         }
+        // When it ended is kept: what was due meanwhile is waited for from then on.
         Op::End { integration } => {
-            Ok(OpResult::Count(tx.run("DELETE FROM pause WHERE integration = ?1", [integration])? as u64))
+            let sql = "UPDATE pause SET until = ?2 WHERE integration = ?1 AND (until IS NULL OR until > ?2)";
+            Ok(OpResult::Count(tx.run(sql, (integration, tx.now))? as u64))
         }
     }
 }
@@ -61,5 +63,11 @@ impl Store {
         let sql = "SELECT integration, by, note, since, until FROM pause
                    WHERE until IS NULL OR until > ?1 ORDER BY integration";
         self.read(|conn| all(conn, sql, [now], read))
+    }
+
+    /// When the newest pause of an integration ended, where it is not paused now.
+    pub fn resumed(&self, integration: &str) -> Result<Option<Timestamp>, Error> {
+        let (sql, now) = ("SELECT until FROM pause WHERE integration = ?1 AND until <= ?2", to_ms(self.clock().now()));
+        self.read(|conn| first(conn, sql, (integration, now), |row| row.get(0).map(from_ms)))
     }
 }

@@ -29,6 +29,8 @@ words! {
         Schedule = "schedule",
         /// A person asked for it.
         Command = "command",
+        /// A person asked for a window of time again: nothing that was due is answered by that.
+        Backfill = "backfill",
         /// The run before it failed, and `retry_run` says to try again.
         Retry = "retry",
         /// Somebody approved what an earlier run had planned.
@@ -167,9 +169,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             };
             let done = running(tx.run(sql, (run.0, state, tx.now, code, text, detail))?, *run)?;
             if state.is_good() {
-                let sql = "SELECT integration, started, read FROM run WHERE id = ?1";
+                let sql = "SELECT integration, started, read FROM run WHERE id = ?1 AND trigger <> 'backfill'";
                 let run = tx.first(sql, [run.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
-                let (integration, began, read) = run.expect("the run was just ended");
+                let Some((integration, began, read)) = run else { return Ok(done) };
                 deadlines::meet(tx, &integration, began)?;
                 tx.count(Count::Traffic { name: integration }, read);
             }
@@ -250,12 +252,21 @@ impl Store {
 
     /// The newest run of every integration that ever ran, by the name of the integration.
     pub fn last_runs(&self) -> Result<Vec<Run>, Error> {
+        self.newest_runs("integration = i")
+    }
+
+    /// The same of the runs that answer what was due: no backfill.
+    pub fn last_due_runs(&self) -> Result<Vec<Run>, Error> {
+        self.newest_runs("integration = i AND trigger <> 'backfill'")
+    }
+
+    fn newest_runs(&self, which: &str) -> Result<Vec<Run>, Error> {
         // From name to name by the index, however many runs each has.
         let sql = format!(
             "WITH RECURSIVE name (i) AS (
                SELECT min(integration) FROM run
                UNION ALL SELECT (SELECT min(integration) FROM run WHERE integration > i) FROM name WHERE i IS NOT NULL)
-             SELECT {COLUMNS} FROM name JOIN run ON id = (SELECT max(id) FROM run WHERE integration = i) ORDER BY i"
+             SELECT {COLUMNS} FROM name JOIN run ON id = (SELECT max(id) FROM run WHERE {which}) ORDER BY i"
         );
         self.read(|conn| all(conn, &sql, [], read))
     }
@@ -264,8 +275,16 @@ impl Store {
     pub fn last_good_start(&self, integration: &str) -> Result<Option<Timestamp>, Error> {
         let sql =
             "SELECT started FROM run WHERE integration = ?1 AND state IN ('ok', 'ok_with_dead_letters', 'degraded')
-                   ORDER BY id DESC LIMIT 1";
+                   AND trigger <> 'backfill' ORDER BY id DESC LIMIT 1";
         self.read(|conn| first(conn, sql, [integration], |row| row.get(0).map(from_ms)))
+    }
+
+    /// Whether a run of an integration ended with this error since its newest good one.
+    pub fn failed_since_good(&self, integration: &str, code: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM run WHERE integration = ?1 AND error_code = ?2 AND id > coalesce(
+                     (SELECT max(id) FROM run WHERE integration = ?1 AND state IN ('ok', 'ok_with_dead_letters', 'degraded')
+                      AND trigger <> 'backfill'), 0) LIMIT 1";
+        self.read(|conn| Ok(first(conn, sql, (integration, code), |_| Ok(()))?.is_some()))
     }
 
     /// The newest run of one integration.

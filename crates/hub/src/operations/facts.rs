@@ -12,7 +12,7 @@ use store::dead_letters::{DeadLetter, Filter, State as Letter};
 use store::deadlines::Deadline;
 use store::looks::Look;
 use store::outages::Outage;
-use store::runs::{Run, State};
+use store::runs::{Run, State, Trigger};
 use store::{Error, Store, flows};
 
 use crate::events::subscription;
@@ -60,10 +60,13 @@ pub type Hourly = Vec<(Timestamp, u64)>;
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     pub name: String,
-    /// The newest run, and the newest that has ended.
+    /// The newest run that answers what was due, and the newest of these that has ended.
     pub last: Option<Run>,
     pub ended: Option<Run>,
+    /// When the newest good one began.
     pub good: Option<Timestamp>,
+    /// When the last pause ended.
+    pub resumed: Option<Timestamp>,
     pub deadline: Option<Deadline>,
     pub paused: bool,
     pub outages: Vec<Outage>,
@@ -157,7 +160,7 @@ impl Gatherer {
             self.read = Some(now);
         }
         let last: BTreeMap<String, Run> =
-            store.last_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
+            store.last_due_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
         let (pauses, outages, deadlines) = (store.pauses()?, store.outages()?, store.deadlines()?);
         let letters: BTreeMap<String, u64> = store.dead_letters_waiting()?.into_iter().collect();
         let unreviewed: BTreeMap<String, (u64, Timestamp)> = store
@@ -182,9 +185,12 @@ impl Gatherer {
             };
             match &integration.pattern {
                 Pattern::Batch(_) => {
-                    known.good = store.last_good_start(name)?;
+                    (known.good, known.resumed) = (store.last_good_start(name)?, store.resumed(name)?);
                     known.ended = match &known.last {
-                        Some(run) if run.state == State::Running => store.runs(Some(name), None, 2)?.into_iter().nth(1),
+                        Some(run) if run.state == State::Running => {
+                            let mut before = store.runs(Some(name), Some(run.id), RUNS)?.into_iter();
+                            before.find(|run| run.trigger != Trigger::Backfill)
+                        }
                         last => last.clone(),
                     };
                 }
@@ -244,7 +250,7 @@ impl Gatherer {
             let names = match &integration.pattern {
                 Pattern::Batch(_) => {
                     let mut runs = store.runs(Some(name), None, RUNS)?;
-                    runs.retain(|run| run.state.is_good());
+                    runs.retain(|run| run.state.is_good() && run.trigger != Trigger::Backfill);
                     self.good_runs.insert(name.clone(), runs);
                     vec![(name.clone(), name.clone())]
                 }

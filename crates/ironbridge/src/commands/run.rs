@@ -34,7 +34,8 @@ pub async fn run(cli: &Cli, name: &str, confirm: Option<&str>, wanted: &Wanted<'
     let plan = wanted.plan.map(saved).transpose()?;
     let store = wiring::open_store(&project)?;
     let systems = OpenSystems::new(project.clone());
-    let start = Start { trigger: Trigger::Command, slot: None, retry_of: None, holder: wiring::holder() };
+    let trigger = if window.is_some() { Trigger::Backfill } else { Trigger::Command };
+    let start = Start { trigger, slot: None, retry_of: None, holder: wiring::holder() };
     // Before it is done: what is written elsewhere is written although this process ends before it could say so.
     if matches!(integration.pattern, Pattern::Batch(_)) {
         store.commit(vec![wiring::actor().did("run", name).op()]).await?;

@@ -233,3 +233,21 @@ fn a_question_and_a_yes_hold_for_a_week() {
     assert!(run["error"].is_null() && run["created"].as_u64() > Some(0), "{run:#}");
     assert_eq!(states(&world), ["used", "superseded", "superseded"]);
 }
+
+#[test]
+fn a_window_that_is_read_again_takes_no_question_and_no_answer_with_it() {
+    let world = world("approve: { when: =changes.count > 3, by: credit-control }");
+    world.edit("integrations/customers.yaml", "approve:", "#approve:");
+    world.run();
+    world.edit("integrations/customers.yaml", "#approve:", "approve:");
+    change(&world, 20, 5);
+    assert_eq!(world.run()["state"], "waiting_for_approval");
+    let window = || world.ironbridge(&["run", "customers", "--from", "2020-01-01", "--to", "2020-01-02"]).ok();
+    window();
+    assert_eq!(states(&world), ["open"]);
+    decide(&world, "approve", "1", &["--by", "controller"]).ok();
+    window();
+    assert_eq!(states(&world), ["approved"]);
+    assert_eq!(world.run()["updated"], 5);
+    assert_eq!(states(&world), ["used"]);
+}

@@ -53,3 +53,37 @@ fn a_window_removes_nothing_and_what_cannot_be_read_by_time_says_so() {
     world.edit("systems/finance.yaml", "    #", "    watermark: { column: customer_no }");
     world.ironbridge(&["run", "customers", "--from", "2026-01-01"]).fails(1, "IB0736");
 }
+
+/// A window is no answer to what was due: neither for the clock, nor for what is usual.
+#[test]
+fn a_window_answers_nothing_that_was_due() {
+    let world = World::new(30);
+    world.sql("DELETE FROM customers WHERE customer_no IS NULL OR terms_code NOT IN ('30','60','PP')");
+    world.sql("UPDATE customers SET parent_no = NULL, updated_at = '2026-01-01T00:00:00.000Z'");
+    world.edit(
+        "integrations/customers.yaml",
+        "schedule:",
+        "needed_by: 1 hour\ndeletes: delete\nmax_deletes: 100 %\nmin_rows: 80 % of usual\nschedule:",
+    );
+    for _ in 0..3 {
+        world.run();
+    }
+    let later = |args: &[&str]| world.with_clock(args, "", 3 * 3600).ok();
+    let late = || !later(&["--format", "json", "status"]).json()[0]["late"].is_null();
+    assert!(late());
+    world.sql("UPDATE customers SET updated_at = '2025-04-01T00:00:00.000Z' WHERE rowid IN (SELECT rowid FROM customers LIMIT 1)");
+    for _ in 0..5 {
+        later(&["run", "customers", "--from", "2025-03-31", "--to", "2025-04-03"]);
+    }
+    assert!(late(), "a window was read again, and what was due is not there");
+    let runs = world.ironbridge(&["--format", "json", "runs"]).ok().json();
+    assert_eq!(runs[0]["why"], "backfill");
+    let before = world.accounts().len();
+    world.sql("DELETE FROM customers WHERE rowid > (SELECT min(rowid) + 3 FROM customers)");
+    world.ironbridge(&["run", "customers"]).fails(1, "IB0705");
+    assert_eq!(world.accounts().len(), before);
+    world.sql("UPDATE customers SET company_name = 'Another (sample)'");
+    world.edit("integrations/customers.yaml", "min_rows: 80 % of usual", "min_rows: 1");
+    later(&["run", "customers"]);
+    assert!(!late());
+}

@@ -63,6 +63,12 @@ fn rows_of_a_group_are_read_again_by_a_job() {
     world.ironbridge(&["dead-letters", "retry", &id, "--note", "the code is there now"]).ok();
     assert_eq!((jobs()["state"].as_str(), jobs()["started"].as_u64()), (Some("running"), Some(1)));
     world.ironbridge(&["dead-letters", "retry", &id]).ok().err.contains("on its way already");
+    // A run that fails says nothing of the row.
+    let away = world.dir.join("data/away.db");
+    std::fs::rename(world.finance(), &away).unwrap();
+    assert_eq!(world.run()["state"], "failed");
+    assert_eq!((jobs()["state"].as_str(), jobs()["started"].as_u64()), (Some("running"), Some(1)));
+    std::fs::rename(&away, world.finance()).unwrap();
     let key = world.ironbridge(&["--format", "json", "dead-letters", "show", &id]).ok().json()["example"]["key"]
         .as_str()
         .unwrap()

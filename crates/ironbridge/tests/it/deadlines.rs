@@ -118,3 +118,18 @@ fn two_processes_never_run_one_integration_at_once() {
     assert_eq!(world.rows_written(), count("created") + count("updated"), "each row was written by one of them");
     assert_eq!(world.accounts(), world.expected());
 }
+
+#[test]
+fn what_was_due_in_a_pause_is_needed_after_it() {
+    let world = World::new(10);
+    world.edit("integrations/customers.yaml", "schedule:", "needed_by: 2 hours\nschedule:");
+    world.run();
+    world.ironbridge(&["pause", "customers", "--note", "a test", "--for", "10 hours"]).ok();
+    let late = |hours: i64| {
+        let status = world.with_clock(&["--format", "json", "status"], "", hours * 3600).ok();
+        !status.json()[0]["late"].is_null()
+    };
+    assert_eq!([5, 11, 13].map(late), [false, false, true]);
+    world.ironbridge(&["resume", "customers"]).ok();
+    assert_eq!([1, 3].map(late), [false, true]);
+}

@@ -51,7 +51,8 @@ impl Of<'_> {
         let by = batch.needed_by.unwrap_or(NeededBy::Within((period * 2).clamp(hour, hour * 4)));
         let mut with = batch.clone();
         with.needed_by = Some(by);
-        let known = deadline::Known { open: self.known.deadline.clone(), good: self.known.good, paused: false };
+        let (open, good, resumed) = (self.known.deadline.clone(), self.known.good, self.known.resumed);
+        let known = deadline::Known { open, good, paused: false, resumed };
         let (slot, needed) = match (&self.known.deadline, deadline::look(&with, &known, zone, self.facts.started, now))
         {
             (Some(open), _) => (open.slot, open.needed),
