@@ -58,7 +58,16 @@ impl Children {
 
     /// *Errors*: the faults of every line.
     fn read(&self, value: ValueRef<'_>) -> Result<Value, Vec<Fault>> {
-        let ValueRef::Rows(rows) = value else { return Ok(Value::Blank) };
+        let rows = match value {
+            ValueRef::Rows(rows) => rows,
+            ValueRef::Blank => return Ok(Value::Blank),
+            other => {
+                let what = format!("`{}` is {}, and no list of lines", self.of, other.kind());
+                return Err(vec![
+                    Fault::reject(fit::NOT_OF_THE_TYPE, what).fix("correct it at its source, or the mapping"),
+                ]);
+            }
+        };
         let (mut lines, mut faults) = (Vec::new(), Vec::new());
         for row in rows {
             let batch = record::Batch::from_rows(row.schema().clone(), [row]);

@@ -406,11 +406,13 @@ impl WriteMapping {
                 }))),
                 _ => Ok(Value::Blank),
             },
-            Compiled::Lines { field, each, .. } => match inputs(*field) {
+            Compiled::Lines { field, each, parent, .. } => match inputs(*field) {
                 ValueRef::Rows(rows) => {
                     let lines: Result<Vec<Row>, Misfit> = rows.iter().map(|row| each.line(row)).collect();
                     Ok(Value::Rows(lines?))
                 }
+                // A table has no rows of a document that says nothing of lines.
+                _ if parent.is_some() => Ok(Value::Rows(Vec::new())),
                 _ => Ok(Value::Blank),
             },
         }

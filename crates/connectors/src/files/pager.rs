@@ -246,7 +246,7 @@ impl Pager<'_> {
             Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Cell::Time(at) => at.to_string(),
             Cell::Bool(value) => value.to_string(),
-            Cell::Blank | Cell::Wrong(_) => String::new(),
+            Cell::Blank | Cell::Rows(_) | Cell::Wrong(_) => String::new(),
         };
         let row = Row::new(self.read.schema.clone(), values);
         self.unreadable.push(self.spot.value(&self.read.spec, row, wrong, why, &shown));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::civil::{Date, DateTime};
-use record::{Decimal, Type, Value, ValueRef};
+use record::{Decimal, Row, Type, Value, ValueRef};
 
 use super::settings::{Dates, Format};
 use crate::sql::moment::{self, Moment};
@@ -22,6 +22,8 @@ pub(super) enum Cell<'a> {
     Bool(bool),
     /// A date or time of an Excel sheet.
     Time(DateTime),
+    /// A list of JSON whose column is declared as lines.
+    Rows(Vec<Row>),
     /// What cannot be a value: an error of a formula.
     Wrong(String),
 }
@@ -45,6 +47,7 @@ pub(super) fn read<'a>(cell: &'a Cell<'a>, ty: &Type, format: &Format) -> Result
             };
         }
         Cell::Time(at) => return time(*at, ty, format),
+        Cell::Rows(rows) => return Ok(ValueRef::Rows(rows)),
         Cell::Wrong(why) => return Err(why.clone()),
     };
     if suspicious(text.as_bytes()) && text.contains(['\0', '\u{FFFD}']) {

@@ -189,7 +189,6 @@ fn shown(key: &Key) -> String {
 fn rows_of<'c>(change: &'c Change, lines: &WriteLines) -> Option<&'c [Row]> {
     match change.columns.get(&lines.table) {
         Some(Value::Rows(rows)) => Some(rows),
-        Some(Value::Blank) => Some(&[]),
         _ => None,
     }
 }

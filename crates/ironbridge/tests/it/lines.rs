@@ -341,6 +341,58 @@ fn one_story(seed: u64) {
     let mut chance = Chance(seed);
     let stop = "stop_after: { rejected: 10000, or: 100 %, first_rows_alike: 10000 }";
     let deletes = chance.one_of(&["deletes: ignore", "deletes: delete\nmax_deletes: 100 %"]);
+#[test]
+fn a_list_in_a_json_file_is_the_lines_and_a_missing_one_is_none() {
+    let sales = Sales::new("warehouse", "compare_live: every 1 second\ndrift: report");
+    let write = |file: &str, text: &str| std::fs::write(sales.world.dir.join(file), text).unwrap();
+    write("systems/warehouse.yaml", IN_WAREHOUSE);
+    write(
+        "systems/sales.yaml",
+        "system: sales\nkind: files\nowner: finance-it\nconnection: { folder: data }\nentities:\n  order:\n    file: \"orders*.json\"\n    contains: everything\n    several: newest\n    columns: { number: text, state: text, items.pos: whole_number, items.sku: text, items.qty: decimal }\n    read: { number: number, status: { column: state, choice: { draft: D, submitted: S } }, lines: { each: items, read: { line_no: pos, product: sku, quantity: qty } } }\n",
+    );
+    let warehouse = Connection::open(sales.world.dir.join("data/warehouse.db")).unwrap();
+    warehouse
+        .execute_batch(
+            "CREATE TABLE deliveries (id INTEGER PRIMARY KEY, order_no TEXT NOT NULL UNIQUE, state TEXT);
+             CREATE TABLE delivery_lines (delivery_id INTEGER NOT NULL, pos INTEGER, sku TEXT, qty DECIMAL(10,3), PRIMARY KEY (delivery_id, pos))",
+        )
+        .unwrap();
+    let file = |number: u64, orders: &Json| {
+        let path = sales.world.dir.join(format!("data/orders{number}.json"));
+        std::fs::write(&path, orders.to_string()).unwrap();
+        let at = std::time::SystemTime::now() - std::time::Duration::from_secs(3600 - number);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+    };
+    let lines = || -> Vec<String> {
+        let sql = "SELECT order_no || ' ' || pos || ' ' || sku || ' ' || qty FROM deliveries d JOIN delivery_lines ON delivery_id = d.id ORDER BY 1";
+        let mut statement = warehouse.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let item = json!({ "pos": 1, "sku": "P-1", "qty": "1.5" });
+    let two = json!([item, { "pos": 2, "sku": "P-2", "qty": 2 }]);
+    let orders = |second: &Json, third: &str| {
+        json!([
+            { "number": "O-1", "state": "D", "items": two },
+            { "number": "O-2", "state": "D", "items": second },
+            { "number": third, "state": "D" },
+        ])
+    };
+    file(1, &orders(&json!([item]), "O-3"));
+    assert_eq!(sales.counts(), [3, 0, 0, 0]);
+    assert_eq!(lines(), ["O-1 1 P-1 1.5", "O-1 2 P-2 2", "O-2 1 P-1 1.5"]);
+    // They are compared with what the warehouse holds, and nobody has edited anything there.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(sales.counts(), [0, 0, 3, 0]);
+    file(2, &orders(&Json::Null, "O-3"));
+    assert_eq!(sales.counts()[..2], [0, 1]);
+    assert_eq!(lines(), ["O-1 1 P-1 1.5", "O-1 2 P-2 2"]);
+    // What is no list is no document without lines.
+    file(3, &orders(&json!("none"), "O-3"));
+    let run = sales.run();
+    assert_eq!(run["rejected_by_code"], json!({ "IB0410": 1 }), "{run:#}");
+    assert_eq!(lines(), ["O-1 1 P-1 1.5", "O-1 2 P-2 2"]);
+}
+
     let sales = Sales::new("dynamics", &format!("{stop}\n{deletes}"));
     sales.order(100, "SO-100", &["1 P-1 1"]);
     for round in 0..6 {

@@ -234,7 +234,7 @@ fn title(cell: &Cell<'static>) -> String {
         Cell::Number(text) => text.clone().into_owned(),
         Cell::Bool(value) => value.to_string(),
         Cell::Time(at) => at.to_string(),
-        Cell::Blank | Cell::Bytes(_) | Cell::Wrong(_) => String::new(),
+        Cell::Blank | Cell::Bytes(_) | Cell::Rows(_) | Cell::Wrong(_) => String::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use record::ReadSpec;
+use record::{ReadSpec, Type, Value};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,6 +16,7 @@ use super::{Broken, Cells, Taker};
 use crate::files::passing::Passing;
 use crate::files::settings::Settings;
 use crate::files::value::Cell;
+use crate::http::typed;
 
 const FIX: &str = "look at the file; where each line is an object of its own, write `format: { type: json lines }`, and `rows:` where the rows are not at the top";
 
@@ -99,7 +100,7 @@ fn hand_over(text: &[u8], line: u64, spec: &ReadSpec, taker: &mut dyn Taker) -> 
         .and_then(|text| serde_json::from_str::<Object<'_>>(text).map_err(|why| why.to_string()));
     match object {
         Ok(object) => {
-            let cells: Vec<Cell<'_>> = spec.columns.iter().map(|path| cell(&object, path)).collect();
+            let cells: Vec<Cell<'_>> = spec.columns.iter().map(|path| cell(&object, path, path, spec)).collect();
             taker.row(line, &Row(cells))
         }
         Err(why) => taker.unreadable(line, &format!("this is no JSON object: {why}"), xxh3_64(text)),
@@ -116,20 +117,20 @@ impl Cells for Row<'_> {
     }
 }
 
-/// What is at a path; the path as one name comes first. What is not there is blank.
-fn cell<'a>(object: &Object<'a>, path: &str) -> Cell<'a> {
+/// What is at a path; the path as one name comes first. What is not there is blank. `column`: the whole path.
+fn cell<'a>(object: &Object<'a>, path: &str, column: &str, spec: &ReadSpec) -> Cell<'a> {
     if let Some(raw) = object.get(path) {
-        return of(raw.get());
+        return of(raw.get(), column, spec);
     }
     let Some((first, rest)) = path.split_once('.') else { return Cell::Blank };
     let Some(raw) = object.get(first) else { return Cell::Blank };
     match serde_json::from_str::<Object<'a>>(raw.get()) {
-        Ok(inner) => cell(&inner, rest),
+        Ok(inner) => cell(&inner, rest, column, spec),
         Err(_) => Cell::Blank,
     }
 }
 
-fn of(raw: &str) -> Cell<'_> {
+fn of<'a>(raw: &'a str, column: &str, spec: &ReadSpec) -> Cell<'a> {
     match raw.as_bytes().first() {
         Some(b'n') | None => Cell::Blank,
         Some(b't') => Cell::Bool(true),
@@ -138,8 +139,20 @@ fn of(raw: &str) -> Cell<'_> {
             Ok(text) => Cell::Text(text.into()),
             Err(why) => Cell::Wrong(format!("this text cannot be read: {why}")),
         },
-        Some(b'{' | b'[') => Cell::Text(raw.into()),
+        Some(b'{' | b'[') => match spec.declared.iter().find(|(name, _)| name == column) {
+            Some((_, ty @ Type::Lines(_))) => lines_of(raw, ty, spec),
+            _ => Cell::Text(raw.into()),
+        },
         Some(_) => Cell::Number(raw.into()),
+    }
+}
+
+fn lines_of<'a>(raw: &str, ty: &Type, spec: &ReadSpec) -> Cell<'a> {
+    let list = serde_json::from_str::<serde_json::Value>(raw).map_err(|why| format!("this list cannot be read: {why}"));
+    match list.and_then(|list| typed::value(&list, ty, spec.time_zone.as_ref())) {
+        Ok(Value::Rows(rows)) => Cell::Rows(rows),
+        Ok(_) => Cell::Blank,
+        Err(why) => Cell::Wrong(format!("the list {why}")),
     }
 }
 

@@ -165,7 +165,7 @@ pub(super) fn read(rows: &mut Rows, writes: &Writes, file: File) -> Result<(), S
 
 fn found(cell: &Found<'static>) -> Held {
     match cell {
-        Found::Blank | Found::Bytes(_) | Found::Wrong(_) => Held::Blank,
+        Found::Blank | Found::Bytes(_) | Found::Rows(_) | Found::Wrong(_) => Held::Blank,
         Found::Text(text) => Held::Text(text.clone().into_owned()),
         Found::Plain(text) => Held::Text((*text).to_owned()),
         Found::Number(text) => {
