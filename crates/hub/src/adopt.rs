@@ -59,7 +59,7 @@ pub(crate) async fn existing(
     if asked.is_empty() {
         return Ok(Ok(answers));
     }
-    let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+    let columns = pair.asked();
     let found = match with_retries(retry, watch, || pair.sink.find(by, &values, &columns)).await {
         Ok(found) => found,
         Err(fault) => return Ok(Err(fault)),

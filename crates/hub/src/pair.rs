@@ -49,6 +49,19 @@ impl Pair {
         self.read.fingerprint() ^ self.write.fingerprint().rotate_left(32)
     }
 
+    /// The columns that have to be known of a row of the destination before it is written.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let mut asked = self.key_columns.clone();
+        // A row that is replaced keeps what only a new one gets.
+        let kept = if self.sink.replaces() { self.write.columns() } else { Vec::new() };
+        for column in self.write.compared().into_iter().chain(kept) {
+            if !asked.contains(&column) {
+                asked.push(column);
+            }
+        }
+        asked
+    }
+
     /// What a position belongs to: the mapping, what is read, and where it goes.
     pub fn reached_by(&self) -> ReachedBy {
         let to = format!("{} {}", self.to, self.place);

@@ -39,7 +39,7 @@ pub(crate) async fn moved(
     if ids.is_empty() {
         return Ok(Ok(()));
     }
-    let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+    let columns = pair.asked();
     let found = match with_retries(retry, watch, || pair.sink.by_id(&ids, &columns)).await {
         Ok(found) => found,
         Err(fault) => return Ok(Err(fault)),

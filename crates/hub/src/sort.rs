@@ -304,17 +304,23 @@ fn drifted(pair: &Pair, candidate: &Candidate, change: &Change, is_there: bool) 
     Fault::reject(codes::DRIFTED, what)
         .at_system(&pair.to)
         .at_key(candidate.key.to_string())
+/// Whether a row is created. One that the hub has written is not where nobody can look at it.
+pub(crate) fn is_new(pair: &Pair, candidate: &Candidate, current: Option<&Current>) -> bool {
+    current.is_none() && (candidate.remote_id.is_none() || pair.sink.tells())
+}
+
         .fix("bring source and destination together by hand, or write `drift: overwrite` where the source is right")
 }
 
 pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Current>) -> Decision {
     let wanted = &candidate.wanted;
     let Some(current) = current else {
-        // A new row: a blank column need not be sent.
-        let updates = candidate.remote_id.is_some() && pair.sink.replaces();
-        let filled = wanted.columns.iter().filter(|(_, value)| updates || !value.is_blank());
-        let filled = filled.chain(wanted.on_create.iter().filter(|(_, value)| !value.is_blank()));
-        return Decision::Write(Box::new(change(candidate, filled, None)));
+        // Of a new row a blank column need not be sent.
+        let (is_new, replaces) = (is_new(pair, candidate, None), pair.sink.replaces());
+        let whole = !is_new || candidate.remote_id.is_some() && replaces;
+        let filled = wanted.columns.iter().filter(|(_, value)| whole || !value.is_blank());
+        let on_create = wanted.on_create.iter().filter(|(_, value)| (is_new || replaces) && !value.is_blank());
+        return Decision::Write(Box::new(change(candidate, filled.chain(on_create), None)));
     };
     if let Some(other) = twin_in_destination(pair, candidate, current) {
         return Decision::Reject(key_twice(pair, &candidate.key, &other).at_key(candidate.key.to_string()));
@@ -336,7 +342,9 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
         return Decision::Same { remote_id, version: current.version.as_deref().map(str::to_owned) };
     }
     if pair.sink.replaces() {
-        return Decision::Write(Box::new(change(candidate, wanted.columns.iter(), Some(current))));
+        let now = |(name, value)| (name, current.columns.get(name).unwrap_or(value));
+        let kept = wanted.on_create.iter().map(now).filter(|(_, value): &(&str, &Value)| !value.is_blank());
+        return Decision::Write(Box::new(change(candidate, wanted.columns.iter().chain(kept), Some(current))));
     }
     Decision::Write(Box::new(change(candidate, changed.into_iter(), Some(current))))
 }

@@ -470,6 +470,11 @@ pub trait Sink: Send + Sync {
         Box::pin(std::future::ready(Ok(vec![Attempt::Not; changes.len()])))
     }
 
+    /// Whether [`Sink::current`] can tell what is there. Where it cannot, it answers that nothing is.
+    fn tells(&self) -> bool {
+        true
+    }
+
     /// Whether an update has to carry every column, because the destination replaces the row by what it gets.
     fn replaces(&self) -> bool {
         false

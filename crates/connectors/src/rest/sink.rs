@@ -273,6 +273,10 @@ impl Sink for Rows {
         50
     }
 
+    fn tells(&self) -> bool {
+        self.exists.is_some()
+    }
+
     fn replaces(&self) -> bool {
         self.update.as_ref().is_some_and(|update| update.method == reqwest::Method::PUT)
     }

@@ -75,7 +75,8 @@ impl Run<'_> {
                 }
             }
         }
-        let created = of.iter().filter(|at| currents[**at].is_none()).count() as u64;
+        let is_new = |at: &&usize| sort::is_new(pair, &rows[**at], currents[**at].as_ref());
+        let created = of.iter().filter(is_new).count() as u64;
         let so_far = self.counts_with(chunk);
         self.guard.within(self.job, &so_far, [created, of.len() as u64 - created, 0])?;
         let creates = of.iter().filter(|at| currents[**at].is_none()).map(|at| &rows[*at]);
@@ -181,7 +182,7 @@ impl Run<'_> {
 
     async fn current(&self, pair: &Pair, rows: &[Candidate]) -> Result<Vec<Option<Current>>, Fault> {
         let keys: Vec<record::Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
-        let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+        let columns = pair.asked();
         with_retries(&self.job.retry, self.watch, || pair.sink.current(&keys, &columns)).await
     }
 }

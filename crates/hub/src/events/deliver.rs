@@ -298,7 +298,7 @@ async fn write(
     known: Option<&Entry>,
 ) -> Result<Result<Taken, Fault>, store::Error> {
     let pair = &route.pair;
-    let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+    let columns = pair.asked();
     let current = pair.sink.current(std::slice::from_ref(&candidate.wanted.key), &columns).await;
     let mut currents = match current {
         Ok(currents) => currents,

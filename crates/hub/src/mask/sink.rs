@@ -128,6 +128,10 @@ impl Sink for Masking {
         self.sink.rows_per_chunk()
     }
 
+    fn tells(&self) -> bool {
+        self.sink.tells()
+    }
+
     fn replaces(&self) -> bool {
         self.sink.replaces()
     }

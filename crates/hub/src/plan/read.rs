@@ -129,7 +129,7 @@ impl Planner<'_> {
     async fn chunk(&mut self, at: usize, pair: &Pair, rows: &[Candidate]) -> Result<(), Stopped> {
         let (retry, watch, job) = (&self.job.retry, self.watch, self.job);
         let keys: Vec<Key> = rows.iter().map(|row| row.wanted.key.clone()).collect();
-        let columns: Vec<String> = pair.key_columns.iter().cloned().chain(pair.write.compared()).collect();
+        let columns = pair.asked();
         let mut currents = with_retries(retry, watch, || pair.sink.current(&keys, &columns)).await?;
         let mut existing = adopt::existing(self.store, retry, watch, pair, rows, &mut currents).await??;
         renumber::renumbered(self.store, retry, watch, pair, rows, &mut currents, &mut existing).await??;
@@ -188,7 +188,10 @@ impl Planner<'_> {
             system: pair.to.clone(),
             table: pair.table.clone(),
             key: candidate.key.to_string(),
-            effect: if current.is_some() { PlannedEffect::Update } else { PlannedEffect::Create },
+            effect: match sort::is_new(pair, candidate, current) {
+                true => PlannedEffect::Create,
+                false => PlannedEffect::Update,
+            },
             columns: change.columns.iter().map(|(name, new)| column(pair, name, old(name), new)).collect(),
             faults: Vec::new(),
             proof: self.proofs.of_write(pair, &candidate.key, change, current),

@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 
 use crate::moved::Shop;
+use crate::post::Post;
 use crate::support::World;
 
 fn letters(shop: &Shop) -> Vec<(String, String, u64)> {
@@ -141,4 +142,26 @@ fn one_key_on_two_rows_side_by_side_is_told_once() {
     shop.books("DELETE FROM debtors WHERE name = 'another'");
     assert_eq!(shop.run()["created"], 1);
     assert_eq!(letters(&shop), [letter("D-1", "superseded", 2)]);
+}
+
+/// A service that nobody can ask what it holds: what is blank now goes there as well, and what is for new rows only does not.
+#[test]
+fn a_row_that_nobody_can_look_at_is_updated_as_one_that_is_there() {
+    let (shop, post) = (Shop::new(), Post::http());
+    shop.books("DELETE FROM debtors WHERE no <> 'D-1'");
+    shop.0.edit("systems/shop.yaml", "kind: sqlite", "kind: rest");
+    shop.0.edit("systems/shop.yaml", "{ file: data/shop.db }", &format!("{{ url: \"http://{}\" }}", post.address));
+    let calls = "create: POST /buyers\n    idempotency_key: Idempotency-Key\n    update: PATCH /buyers/{number}\n";
+    shop.0.edit("systems/shop.yaml", "table: buyers\n    alternate_key: code\n", calls);
+    shop.0.edit("systems/shop.yaml", "seen: seen }", "seen: seen, state: { value: =\"new\", only_on: create } }");
+    shop.run();
+    shop.books("UPDATE debtors SET seen = NULL, name = 'another', changed = datetime('now')");
+    let run = shop.run();
+    assert_eq!((&run["created"], &run["updated"]), (&0.into(), &1.into()), "{run:#}");
+    let bodies: Vec<Json> = post.taken().iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
+    assert_eq!(bodies.len(), 2, "{:?}", post.taken());
+    assert_eq!(bodies[0]["state"], "new");
+    assert_eq!(bodies[1]["title"], "another");
+    let sent = bodies[1].as_object().unwrap();
+    assert!(sent.get("seen").is_some_and(Json::is_null) && !sent.contains_key("state"), "{sent:?}");
 }
