@@ -51,6 +51,9 @@ pub struct Job {
     /// Entities that go both ways; then there are no pairs.
     pub(crate) two_way: Vec<two_way::Joint>,
     pub stop_after: StopAfter,
+    /// An earlier run was stopped by that, and nobody has asked for this one: it reads everything, and what was rejected
+    /// before counts again.
+    pub stopped_before: bool,
     /// Rows that wait for a parent at most; beyond it they become dead letters at once, and come back once it is there.
     pub waiting_max: usize,
     /// How often the destination is compared with what was written, and what becomes of what differs.
@@ -70,6 +73,16 @@ pub struct Job {
     /// Short, one-way: another one where the definition behaves differently.
     pub definition: String,
     pub environment: Option<String>,
+}
+
+impl Job {
+    /// What the ledger says of a row, for this run: of one that was rejected, perhaps that it is to be looked at anew.
+    pub(crate) fn as_told(&self, known: Entry) -> Entry {
+        match (self.stopped_before, known.state) {
+            (true, Settled::Rejected) => Entry { source_hash: ledger::UNKNOWN, ..known },
+            _ => known,
+        }
+    }
 }
 
 /// When a run has seen enough bad rows.
@@ -96,7 +109,9 @@ impl StopAfter {
     ///
     /// `by_code` holds the rejected rows, `settled` is how many rows have had an end, good or bad.
     pub(crate) fn reached(&self, integration: &str, by_code: &BTreeMap<String, u64>, settled: u64) -> Option<Fault> {
-        let rejected: u64 = by_code.values().sum();
+        // What was edited in the destination says nothing of the source, or of the mapping.
+        let by_code: Vec<(&String, &u64)> = by_code.iter().filter(|(code, _)| **code != codes::DRIFTED.0).collect();
+        let rejected: u64 = by_code.iter().map(|(_, rows)| **rows).sum();
         let percent = self.percent.filter(|percent| {
             settled >= 100
                 && record::Decimal::from(rejected) * record::Decimal::ONE_HUNDRED
@@ -113,8 +128,10 @@ impl StopAfter {
         } else {
             return None;
         };
-        let code = by_code.iter().max_by_key(|(_, n)| **n).map(|(code, _)| code.clone()).unwrap_or_default();
-        let fix = format!("look at the reason first: ironbridge dead-letters list {integration} --code {code}");
+        let code = by_code.iter().max_by_key(|(_, n)| **n).map_or("", |(code, _)| code.as_str());
+        let fix = format!(
+            "look at the reason first: ironbridge dead-letters list {integration} --code {code}; each run of the schedule stops here until these rows or the mapping are right; where they may stay as they are: ironbridge run {integration}"
+        );
         Some(Fault::stop(codes::TOO_MANY_REJECTED, why).fix(fix))
     }
 }
@@ -246,6 +263,9 @@ pub(crate) async fn moment(job: &Job, watch: &dyn Watch) -> Result<Option<Arc<Mo
     }
 }
 
+/// Why everything is read after a run that `stop_after` has ended.
+pub(crate) const STOPPED: &str = "an earlier run was stopped (`stop_after`), and what it rejected counts again";
+
 /// Opens the source of an entity, at the moment of the run where it has one.
 pub(crate) async fn open(
     job: &Job,
@@ -271,6 +291,7 @@ pub(crate) fn start(
 ) -> Result<(Option<String>, Option<String>), store::Error> {
     Ok(match store.cursor(&job.integration, &pair.entity.name)? {
         _ if compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
+        _ if job.stopped_before => (None, Some(STOPPED.to_owned())),
         _ if pair.reads_all => (None, None),
         None => (None, None),
         Some(cursor) => match pair.reached_by().left(&cursor.fingerprint) {
@@ -403,9 +424,14 @@ impl Run<'_> {
         }
         // The source need not keep it any longer.
         self.moment = None;
+        // Where what is gone of one entity cannot be believed, nothing of another is removed either.
+        let mut missing = Vec::new();
+        for (pair, seen) in job.pairs.iter().zip(&all) {
+            missing.push(self.missing(pair, seen)?);
+        }
         // Children go before their parents.
-        for (pair, seen) in job.pairs.iter().zip(&all).rev() {
-            self.remove(pair, seen).await?;
+        for ((pair, seen), missing) in job.pairs.iter().zip(&all).zip(&missing).rev() {
+            self.remove(pair, seen, missing).await?;
         }
         self.tell_sources().await
     }
@@ -435,6 +461,7 @@ impl Run<'_> {
             if waits > 0 {
                 self.forget_waiting(pair, &orphans).await?;
             }
+            self.close_unmet(pair, std::mem::take(&mut seen.unmet).into_values().collect()).await?;
         }
         Ok((seen, orphans))
     }

@@ -3,7 +3,7 @@
 //! Only what the ledger knows as written can be gone, so only rows that this hub made or adopted are ever touched. A
 //! source that was read in part, or that gives nothing, tells of no row that it is gone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -70,6 +70,8 @@ pub(crate) struct Seen {
     pub known: u64,
     /// The place to go on from, once what is gone is dealt with.
     pub position: Option<String>,
+    /// Where rows that are gone stay in the destination: the keys of dead letters that the read has not met so far.
+    pub unmet: HashMap<u128, Key, ByHash>,
 }
 
 /// The rows of the ledger that are gone.
@@ -91,8 +93,8 @@ impl Seen {
         *self = Seen::new(pair, self.known);
     }
 
-    pub fn add(&mut self, keyed: &Keyed, rejected: &[Rejected], left_out: Vec<Key>, keyless: u64) {
-        for key in keyed.asked().chain(rejected.iter().map(|rejected| &rejected.key)) {
+    pub fn add(&mut self, keyed: &Keyed, left_out: Vec<Key>, keyless: u64) {
+        for key in keyed.asked() {
             self.keys.insert(self.hasher.hash(key, self.rules));
         }
         for key in &left_out {
@@ -100,6 +102,22 @@ impl Seen {
         }
         self.left_out.extend(left_out);
         self.keyless += keyless;
+    }
+
+    /// Looks out for the rows of dead letters.
+    pub fn look_out(&mut self, keys: Vec<Key>) {
+        self.unmet = keys.into_iter().map(|key| (self.hasher.hash(&key, self.rules), key)).collect();
+    }
+
+    /// `left_out`: rows that `where:` leaves out, which are gone like any other.
+    pub fn meet(&mut self, keyed: &Keyed, left_out: &[Key]) {
+        if self.unmet.is_empty() {
+            return;
+        }
+        let left_out: HashSet<&Key> = left_out.iter().collect();
+        for key in keyed.asked().filter(|key| !left_out.contains(key)) {
+            self.unmet.remove(&self.hasher.hash(key, self.rules));
+        }
     }
 
     /// Whether the position must wait until what is gone is dealt with.
@@ -236,6 +254,16 @@ pub(crate) fn change(pair: &Pair, key: &Key, current: Option<&Current>) -> Optio
 /// The entry of a row that this run is about to delete or deactivate. Like any row that is on its way it waits.
 pub(crate) fn leaving(entry: &Entry, run: runs::RunId) -> Entry {
     Entry { content_hash: LEFT, ..entry.waiting(run.0 as u64) }
+}
+
+/// The entry of a row that is gone, and that the destination has all the same: a dead letter of no row of the source.
+pub(crate) fn kept(entry: &Entry) -> Entry {
+    Entry { state: State::Rejected, source_hash: UNKNOWN, content_hash: entry.standing(), ..entry.clone() }
+}
+
+/// Whether that is known of it already, and told.
+pub(crate) fn is_kept(entry: &Entry) -> bool {
+    (entry.state, entry.source_hash) == (State::Rejected, UNKNOWN)
 }
 
 /// A row that the destination would not part with.

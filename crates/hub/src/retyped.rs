@@ -16,10 +16,11 @@ use crate::batch::Job;
 use crate::codes;
 use crate::error::Stopped;
 use crate::pair::Pair;
+use crate::two_way::Which;
 
-/// The stream of the cursor that remembers the types of an entity's columns.
-pub fn stream(entity: &str) -> String {
-    format!("columns of {entity}")
+/// The stream of the cursor that remembers the types of the columns of what has a position: an entity, or one side of it.
+pub fn stream(of: &str) -> String {
+    format!("columns of {of}")
 }
 
 /// What was known of one use of a column.
@@ -35,14 +36,11 @@ struct Known {
 ///
 /// *Errors*: `IB0635` for columns whose new type suits the mapping less.
 pub(crate) fn check(store: &Store, job: &Job) -> Result<Result<Vec<Op>, Fault>, store::Error> {
-    let both_ways = job.two_way.iter().flat_map(|joint| [&joint.sides.left.pair, &joint.sides.right.pair]);
+    let both_ways = job.two_way.iter().flat_map(|joint| Which::BOTH.map(|side| (joint.from(side), joint.stream(side))));
+    let one_way = job.pairs.iter().map(|pair| (pair, pair.entity.name.to_string()));
     let mut ops = Vec::new();
-    for pair in job.pairs.iter().chain(both_ways) {
-        let stream = match job.two_way.is_empty() {
-            true => stream(&pair.entity.name),
-            false => format!("{} in {}", stream(&pair.entity.name), pair.from),
-        };
-        match compare(store, &job.integration, pair, stream, "reads everything once and writes only what differs")? {
+    for (pair, of) in one_way.chain(both_ways) {
+        match compare(store, &job.integration, pair, &of, "reads everything once and writes only what differs")? {
             Ok(op) => ops.extend(op),
             Err(fault) => return Ok(Err(fault)),
         }
@@ -55,24 +53,26 @@ pub(crate) fn check(store: &Store, job: &Job) -> Result<Result<Vec<Op>, Fault>, 
 ///
 /// *Errors*: `IB0635`; of our own state.
 pub(crate) async fn note_events(store: &Store, integration: &str, pair: &Pair) -> Result<(), Stopped> {
-    if let Some(op) = compare(store, integration, pair, stream(&pair.entity.name), "delivers what waits")?? {
+    if let Some(op) = compare(store, integration, pair, &pair.entity.name, "delivers what waits")?? {
         store.commit(vec![op]).await?;
     }
     Ok(())
 }
 
-/// What is to be remembered of the columns of one entity, where that is new. `then`: what comes of forgetting them.
+/// What is to be remembered of the columns of one entity, where that is new. `of`: as the position of its read is called;
+/// `then`: what comes of forgetting them.
 fn compare(
     store: &Store,
     integration: &str,
     pair: &Pair,
-    stream: String,
+    of: &str,
     then: &str,
 ) -> Result<Result<Option<Op>, Fault>, store::Error> {
     let fingerprint = format!("{:016x}", pair.read.fingerprint());
     let uses = pair.read.uses();
     let now: BTreeMap<String, Known> = uses.iter().map(|one| (name(one), known(one))).collect();
     let position = serde_json::to_string(&now).expect("texts and numbers under texts are JSON");
+    let stream = stream(of);
     let before = store.cursor(integration, &stream)?;
     if let Some(before) = before.as_ref().filter(|before| before.fingerprint == fingerprint) {
         if before.position == position {
@@ -82,7 +82,8 @@ fn compare(
         let worse = |one: &&Use<'_>| was.get(&name(one)).is_some_and(|was| is_worse(one, was));
         let changed: Vec<&Use<'_>> = uses.iter().filter(worse).collect();
         if !changed.is_empty() {
-            return Ok(Err(fault(integration, pair, &changed, &was, before.updated, then)));
+            let reset = format!("ironbridge state reset {integration} {of}, which {then}");
+            return Ok(Err(fault(pair, &changed, &was, before.updated, &reset)));
         }
     }
     Ok(Ok(Some(cursors::Op::Set { integration: integration.to_owned(), stream, position, fingerprint }.into())))
@@ -122,12 +123,11 @@ fn group(word: &str) -> Option<&str> {
 }
 
 fn fault(
-    integration: &str,
     pair: &Pair,
     changed: &[&Use<'_>],
     was: &BTreeMap<String, Known>,
     noted: jiff::Timestamp,
-    then: &str,
+    reset: &str,
 ) -> Fault {
     let table = pair.from_table.as_str();
     let one = |one: &&Use<'_>| {
@@ -153,7 +153,6 @@ fn fault(
         .at_column(first.column)
         .fix(format!(
             "ask whoever changed `{table}` (ALTER TABLE): give the column its type back, or say in the mapping what the \
-             new one means. If it is right as it is: ironbridge state reset {integration} {}, which {then}",
-            pair.entity.name
+             new one means. If it is right as it is: {reset}"
         ))
 }

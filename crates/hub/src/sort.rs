@@ -28,8 +28,10 @@ pub(crate) struct Keyed {
     as_written: Vec<bool>,
     /// The keys that more than one row of the page has, each with the key of another such row.
     twice: HashMap<Key, Key>,
-    /// The rows that cannot be read: a hash of what can, and the key, where that is among it.
-    unreadable: Vec<(u128, Option<Key>)>,
+    /// The rows that cannot be read: a hash of what can, and the key.
+    unreadable: Vec<(u128, Key)>,
+    /// How many of these have no key.
+    keyless: u64,
 }
 
 /// A row that differs from what was last written, or that the ledger does not know.
@@ -89,7 +91,9 @@ pub(crate) fn keys(pair: &Pair, page: &Page, known: &mut Known) -> Result<Keyed,
     for unreadable in &page.unreadable {
         let row = record::Batch::from_rows(unreadable.row.schema().clone(), [&unreadable.row]);
         let key = pair.read.bind(row.schema()).ok().and_then(|binding| pair.read.key(row.row(0), &binding));
-        keyed.unreadable.push((hasher.hash(row.row(0).values()), key));
+        let hash = hasher.hash(row.row(0).values());
+        keyed.keyless += u64::from(key.is_none());
+        keyed.unreadable.push((hash, key.unwrap_or_else(|| keyless(hash))));
     }
     // A row whose lines have changed is a row that has changed.
     let lines = pair.read.children().iter().filter_map(|lines| page.batch.schema().index(&lines.of));
@@ -135,7 +139,7 @@ impl Keyed {
     /// The keys that the ledger is to be asked for.
     pub fn asked(&self) -> impl Iterator<Item = &Key> {
         let rows = self.keys.iter().zip(&self.as_written).filter(|(_, as_written)| !**as_written).map(|(key, _)| key);
-        rows.chain(self.unreadable.iter().filter_map(|(_, key)| key.as_ref()))
+        rows.chain(self.unreadable.iter().map(|(_, key)| key))
     }
 }
 
@@ -251,10 +255,14 @@ pub(crate) fn sort(
         });
     }
     for (unreadable, (source_hash, key)) in page.unreadable.iter().zip(&keyed.unreadable) {
-        let entry = key.as_ref().and_then(|_| ledger.next().flatten());
-        sorted.keyless += u64::from(key.is_none());
+        let entry = ledger.next().flatten();
+        let is_known = |e: &Entry| (e.source_hash, e.mapping, e.state) == (*source_hash, fingerprint, State::Rejected);
+        if entry.as_ref().is_some_and(is_known) {
+            sorted.skipped += 1;
+            continue;
+        }
         sorted.rejected.push(Rejected {
-            key: key.clone().unwrap_or_else(|| keyless(*source_hash)),
+            key: key.clone(),
             source_hash: *source_hash,
             faults: vec![unreadable.fault.clone()],
             source: unreadable.row.clone(),
@@ -264,6 +272,7 @@ pub(crate) fn sort(
             parents: Vec::new(),
         });
     }
+    sorted.keyless = keyed.keyless;
     parents_first(pair, &mut sorted.candidates);
     sorted
 }
@@ -295,6 +304,11 @@ pub(crate) fn decide_with(pair: &Pair, candidate: &Candidate, current: Option<&C
     }
 }
 
+/// Whether a row is created. One that the hub has written is not where nobody can look at it.
+pub(crate) fn is_new(pair: &Pair, candidate: &Candidate, current: Option<&Current>) -> bool {
+    current.is_none() && (candidate.remote_id.is_none() || pair.sink.tells())
+}
+
 fn drifted(pair: &Pair, candidate: &Candidate, change: &Change, is_there: bool) -> Fault {
     let columns: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
     let what = match is_there {
@@ -304,11 +318,6 @@ fn drifted(pair: &Pair, candidate: &Candidate, change: &Change, is_there: bool) 
     Fault::reject(codes::DRIFTED, what)
         .at_system(&pair.to)
         .at_key(candidate.key.to_string())
-/// Whether a row is created. One that the hub has written is not where nobody can look at it.
-pub(crate) fn is_new(pair: &Pair, candidate: &Candidate, current: Option<&Current>) -> bool {
-    current.is_none() && (candidate.remote_id.is_none() || pair.sink.tells())
-}
-
         .fix("bring source and destination together by hand, or write `drift: overwrite` where the source is right")
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
 
 use crate::batch::{self, Report, Start};
+use crate::codes;
 use crate::compile::{Systems, compile};
 use crate::error::Error;
 use crate::pulse::{Part, Pulse};
@@ -112,7 +113,6 @@ pub(crate) fn due_now(
     Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Retry })
 }
 
-/// What somebody has approved and no run has taken up yet: due at once. Pure.
 /// The first slot that no run answers; of those that fell due while the last run went on, what `overlap:` says.
 fn next_missed(batch: &Batch, last: &Run, zone: &jiff::tz::TimeZone, begun: Timestamp) -> Option<Timestamp> {
     let first = schedule::next(&batch.schedule, zone, begun)?;
@@ -123,6 +123,7 @@ fn next_missed(batch: &Batch, last: &Run, zone: &jiff::tz::TimeZone, begun: Time
     }
 }
 
+/// What somebody has approved and no run has taken up yet: due at once. Pure.
 pub fn approved(approvals: &[Approval], last: &BTreeMap<String, Run>, resting: &[String]) -> Vec<Due> {
     let of_runs = approvals.iter().filter(|approval| approval.kind == Kind::Run && approval.state == Decided::Approved);
     let due = of_runs.filter_map(|approval| {
@@ -317,7 +318,11 @@ pub async fn run_now(
 ) -> Result<Report, Error> {
     let integration = project.integration(name).expect("the caller has looked the integration up");
     match compile(project, integration, systems, RetryPolicy::default()).await {
-        Ok(job) => batch::run(store, &job, start, &Log(Some(name))).await,
+        Ok(mut job) => {
+            let by_itself = start.trigger != Trigger::Command;
+            job.stopped_before = by_itself && store.failed_since_good(name, codes::TOO_MANY_REJECTED.0)?;
+            batch::run(store, &job, start, &Log(Some(name))).await
+        }
         Err(fault) => batch::failed(store, name, start, fault).await,
     }
 }
@@ -467,17 +472,17 @@ mod tests {
         long.get_mut("things").unwrap().finished = Some(at("10:31:00"));
         check(&long, "10:32:00", None);
         check_with("overlap: queue_one\n", &long, "10:32:00", Some(("10:30:00", Trigger::Schedule)));
-        // The clock was days ahead, and is right again: the last slot, and not none until those days have passed.
-        let mut ahead = ran(State::Ok, "10:15:01", Some("10:15:00"));
-        let run = ahead.get_mut("things").unwrap();
-        for at in [run.slot.as_mut(), Some(&mut run.started), run.finished.as_mut()].into_iter().flatten() {
-            *at += jiff::SignedDuration::from_hours(72);
         // Of a run for each slot that was missed, those that fell due while the last one went on are left out, or are one.
         let late = &mut ran(State::Ok, "10:20:00", Some("10:15:00"));
         late.get_mut("things").unwrap().finished = Some(at("11:05:00"));
         check_with("missed: run_all\n", late, "11:10:00", None);
         check_with("missed: run_all\n", late, "11:16:00", Some(("11:15:00", Trigger::Schedule)));
         check_with("missed: run_all\noverlap: queue_one\n", late, "11:10:00", Some(("11:00:00", Trigger::Schedule)));
+        // The clock was days ahead, and is right again: the last slot, and not none until those days have passed.
+        let mut ahead = ran(State::Ok, "10:15:01", Some("10:15:00"));
+        let run = ahead.get_mut("things").unwrap();
+        for at in [run.slot.as_mut(), Some(&mut run.started), run.finished.as_mut()].into_iter().flatten() {
+            *at += jiff::SignedDuration::from_hours(72);
         }
         for line in ["", "missed: run_all\n", "missed: skip\n", "overlap: queue_one\n"] {
             check_with(line, &ahead, "10:32:00", Some(("10:30:00", Trigger::Schedule)));

@@ -39,6 +39,9 @@ impl Run<'_> {
             everything = why.or(everything);
         }
         self.watch.note(Note::Reading { entity, everything: everything.as_deref(), left: reader.left() });
+        if pair.gone == Gone::Ignore && seen.whole {
+            seen.look_out(self.store.dead_letter_keys(&self.job.integration, entity)?);
+        }
         let once = matches!(reader.kind(), ReadKind::Full { .. });
         let mut twins = Twins::new(once);
         seen.as_written = match reader.kind() {
@@ -184,13 +187,16 @@ impl Run<'_> {
         seen: &mut Seen,
     ) -> Result<(), Stopped> {
         let keyed = sort::keys(pair, page, &mut seen.as_written)?;
-        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, keyed.asked())?;
+        let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, keyed.asked())?.into_iter();
+        let mut ledger = ledger.map(|known| known.map(|known| self.job.as_told(known)));
         let Sorted { unchanged, skipped, refreshed, rejected, candidates, left_out, keyless } =
-            sort::sort(pair, page, &keyed, &mut ledger.into_iter(), twins, &seen.as_written, self.compare);
+            sort::sort(pair, page, &keyed, &mut ledger, twins, &seen.as_written, self.compare);
         if pair.gone != Gone::Ignore {
-            seen.add(&keyed, &rejected, left_out, keyless);
+            seen.add(&keyed, left_out, keyless);
             seen.deletions |= !page.deleted.is_empty();
             seen.position.clone_from(&page.cursor);
+        } else {
+            seen.meet(&keyed, &left_out);
         }
 
         if let Some(first) = self.job.stop_after.first_alike(self.settled, &keyed, &rejected) {

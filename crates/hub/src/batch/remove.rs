@@ -1,12 +1,12 @@
 //! The end of a run: what is gone from the source is deleted or deactivated, and the source hears what is committed.
 
-use record::{Now, Scope};
+use record::{Fault, Now, Scope};
 use store::ledger::{self, Entry, State as Settled};
 use store::runs::Counts;
 
 use super::{Chunk, Run};
 use crate::error::Stopped;
-use crate::gone::{self, Gone, Seen};
+use crate::gone::{self, Gone, Missing, Seen};
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::plan::PlannedEffect;
@@ -24,16 +24,24 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Deletes or deactivates what is gone from the source, then moves the position on.
-    pub(super) async fn remove(&mut self, pair: &Pair, seen: &Seen) -> Result<(), Stopped> {
+    /// What is gone from the source, where that is to be removed. *Errors*: it cannot be believed.
+    pub(super) fn missing(&self, pair: &Pair, seen: &Seen) -> Result<Missing, Stopped> {
         if pair.gone == Gone::Ignore {
-            return Ok(());
+            return Ok(Missing::default());
         }
         if seen.whole && seen.keyless > 0 {
             self.watch.note(Note::NothingRemoved { entity: &pair.entity.name, keyless: seen.keyless });
         }
         let missing = seen.missing(self.store, pair)?;
         seen.believe(pair, &missing, self.job)?;
+        Ok(missing)
+    }
+
+    /// Deletes or deactivates that, then moves the position on.
+    pub(super) async fn remove(&mut self, pair: &Pair, seen: &Seen, missing: &Missing) -> Result<(), Stopped> {
+        if pair.gone == Gone::Ignore {
+            return Ok(());
+        }
         for entries in missing.never_written.chunks(pair.sink.rows_per_chunk().max(1)) {
             let (_, currents) = gone::current(&self.job.retry, self.watch, pair, entries).await?;
             let mut chunk = Chunk::default();
@@ -71,7 +79,7 @@ impl Run<'_> {
         };
         for (at, (entry, (key, current))) in entries.iter().zip(keys.iter().zip(&currents)).enumerate() {
             if moved[at] {
-                chunk.rejected.push(gone::rejected(entry, gone::gone_and_moved(pair, entry)));
+                chunk.keep(entry, gone::gone_and_moved(pair, entry));
                 continue;
             }
             if gone::is_another(entry, current.as_ref()) {
@@ -119,8 +127,7 @@ impl Run<'_> {
                         last = Some(fault);
                     }
                     Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
-                        chunk.rejected.push(gone::rejected(entry, fault));
-                        chunk.entries.push(entry.clone());
+                        chunk.keep(entry, fault);
                     }
                     Err(fault) => return Err(fault.into()),
                 }
@@ -144,6 +151,18 @@ impl Run<'_> {
 }
 
 impl Chunk {
+    /// A row that is gone from the source stays in the destination. Where it did before, that is a dead letter already.
+    fn keep(&mut self, entry: &Entry, fault: Fault) {
+        let rejected = gone::rejected(entry, fault);
+        self.entries.push(gone::kept(entry));
+        if gone::is_kept(entry) {
+            self.counts.skipped += 1;
+            self.refused.push(rejected);
+        } else {
+            self.rejected.push(rejected);
+        }
+    }
+
     /// A row that is gone from the source is gone, or inactive, in the destination too.
     fn settle_gone(&mut self, pair: &Pair, entry: &Entry) {
         self.written.push(entry.key.clone());

@@ -14,13 +14,14 @@ use jiff::SignedDuration;
 use record::{Fault, Key, Row, Schema, Value};
 use store::Store;
 use store::dead_letters::{self, Filter};
-use store::ledger::{self, Entry, OURS, State as Settled, UNKNOWN};
+use store::ledger::{self, Entry, LEFT, OURS, State as Settled, UNKNOWN};
 use store::runs::RunId;
 
 use super::write::{entry, rejected_by_destination};
 use super::{Chunk, Job, Run};
 use crate::codes;
 use crate::error::Stopped;
+use crate::gone;
 use crate::pair::Pair;
 use crate::parents::{Parent, parents, still_missing};
 use crate::reject::{Rejected, parents_in};
@@ -184,6 +185,31 @@ impl Run<'_> {
             let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
             self.store.commit(vec![self.lease.fence(), ledger::Op::Put { system, entity, entries }.into()]).await?;
         }
+        Ok(())
+    }
+
+    /// Dead letters of rows that the source has no longer, or has under a key by now, are closed. What the destination has
+    /// of them stays, and nothing is taken for granted of it.
+    pub(super) async fn close_unmet(&self, pair: &Pair, keys: Vec<Key>) -> Result<(), Stopped> {
+        let known = self.store.ledger_get(&pair.to, &pair.entity.name, &keys)?.into_iter().flatten();
+        let known: Vec<Entry> =
+            known.filter(|entry| entry.state == Settled::Rejected && !gone::is_kept(entry)).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = known.iter().map(|entry| entry.key.clone()).collect();
+        let (ours, never): (Vec<Entry>, Vec<Entry>) = known.into_iter().partition(|entry| entry.standing() != UNKNOWN);
+        let as_it_was = |entry: Entry| match entry.standing() {
+            LEFT => Entry { state: Settled::Deactivated, ..entry },
+            _ => Entry { state: Settled::Written, source_hash: UNKNOWN, content_hash: UNKNOWN, ..entry },
+        };
+        let entries = ours.into_iter().map(as_it_was).collect();
+        let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
+        let put = ledger::Op::Put { system: system.clone(), entity: entity.clone(), entries };
+        let never = never.into_iter().map(|entry| entry.key).collect();
+        let forget = ledger::Op::Remove { system, entity: entity.clone(), keys: never };
+        let letters = dead_letters::Op::Supersede { integration: self.job.integration.clone(), entity, keys };
+        self.store.commit(vec![self.lease.fence(), put.into(), forget.into(), letters.into()]).await?;
         Ok(())
     }
 

@@ -97,13 +97,17 @@ impl Planner<'_> {
         let keyed = sort::keys(pair, page, &mut seen.as_written)?;
         let ledger = self.store.ledger_get(&pair.to, &pair.entity.name, keyed.asked())?.into_iter();
         let moved = self.moved;
-        let as_it_would_be = |known: Entry| if moved { known.doubted().unwrap_or(known) } else { known };
+        let job = self.job;
+        let as_it_would_be = |known: Entry| match known.doubted().filter(|_| moved) {
+            Some(doubted) => doubted,
+            None => job.as_told(known),
+        };
         let known = ledger.zip(keyed.asked()).map(|(known, key)| revived.get(key).cloned().or(known));
         let mut ledger = known.map(|known| known.map(as_it_would_be));
         let Sorted { unchanged, skipped, refreshed: _, rejected, candidates, left_out, keyless } =
             sort::sort(pair, page, &keyed, &mut ledger, twins, &seen.as_written, self.compare);
         if pair.gone != Gone::Ignore {
-            seen.add(&keyed, &rejected, left_out, keyless);
+            seen.add(&keyed, left_out, keyless);
             seen.deletions |= !page.deleted.is_empty();
         }
         if let Some(first) = self.job.stop_after.first_alike(self.settled, &keyed, &rejected) {

@@ -19,6 +19,8 @@ pub(super) struct Chunk {
     pub agreements: Vec<agreements::Agreement>,
     pub forgotten: Vec<Key>,
     pub letters: Vec<Letter>,
+    /// Of rows that are refused again, as they were.
+    pub refused: Vec<Letter>,
     /// What the dead letters of rows say that wait for others now.
     pub waits: Vec<Letter>,
     /// Keys whose dead letters are closed.
@@ -79,6 +81,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 ops.extend(
                     chunk.waits.into_iter().map(|letter| dead_letters::Op::Waits(Box::new(letter.rejection)).into()),
                 );
+                let refused = chunk.refused.into_iter();
+                ops.extend(refused.map(|letter| dead_letters::Op::Refused(Box::new(letter.rejection)).into()));
                 if !chunk.right.is_empty() {
                     let (integration, entity, keys) = (integration.clone(), entity, chunk.right);
                     ops.push(dead_letters::Op::Supersede { integration, entity, keys }.into());

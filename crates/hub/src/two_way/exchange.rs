@@ -85,6 +85,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     }
                 }
                 Verdict::Reject { from, rejected, memory, known } => {
+                    let row = (joint.entity.name.to_string(), case.canonical.clone());
+                    let known = known && !(self.job.stopped_before && self.told_again.insert(row));
                     let other = u64::from(!matches!(case.found[from], Found::Bad(_)));
                     chunk.counts += Counts { read: 1 + other, skipped: other + u64::from(known), ..Counts::default() };
                     if !known {
@@ -395,8 +397,15 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         match effect {
             Effect::Refused(fault) => {
                 let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
-                chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
-                chunk.counts += Counts { skipped: done.skipped + open - 1, ..done };
+                let letter = self.letter(joint, side.other(), rejected, &case);
+                // A removal is tried by each run.
+                let before = case.memory.as_ref().filter(|_| !self.job.stopped_before);
+                let again = before.is_some_and(|before| {
+                    (before.stage, before.mapping) == (Stage::Rejected, joint.fingerprint) && before.rows == undone.rows
+                });
+                let letters = if again { &mut chunk.refused } else { &mut chunk.letters };
+                letters.push(letter);
+                chunk.counts += Counts { skipped: done.skipped + open - u64::from(!again), ..done };
                 let agreed = undone.agreed.closed();
                 let memory = Memory {
                     stage: Stage::Rejected,

@@ -180,6 +180,27 @@ impl Agreed {
         Agreed { joined: false, fields: self.fields.iter().zip(&rules.fields).zip(values).map(one).collect() }
     }
 
+    /// Whether a run was about to create the row on `side`, and nobody knows whether it did.
+    pub fn is_creating(&self, side: Which) -> bool {
+        !self.joined && self.fields.iter().flatten().any(|marks| marks[side].is_open())
+    }
+
+    /// What is agreed on where a run was about to create the row on `side`, nobody knows whether it did, and the row stands
+    /// there as it was given. `None` where it does not, or nothing of the kind was going on.
+    fn as_created(&self, rules: &Rules, side: Which, values: &[Value]) -> Option<Agreed> {
+        let all = || self.fields.iter().zip(&rules.fields).zip(values);
+        let stands = |((marks, rule), value): ((&Option<Both<Mark>>, &Field), &Value)| match marks {
+            Some(marks) if marks[side].is_open() => marks[side].has_arrived(hash(value)),
+            // The key, and what the side says itself and has not said.
+            _ => !(rule.takes.left || rule.takes.right) || value.is_blank(),
+        };
+        let is_created = self.is_creating(side) && all().all(stands);
+        let mark = |value: &Value| Both::of(|_| Mark { read: hash(value), ..Mark::default() });
+        let marks =
+            |((_, rule), value): ((_, &Field), &Value)| (rule.reads.left || rule.reads.right).then(|| mark(value));
+        is_created.then(|| Agreed { joined: true, fields: all().map(marks).collect() })
+    }
+
     /// The same where nothing was sent.
     pub fn closed(self) -> Agreed {
         if !self.joined {
@@ -248,9 +269,10 @@ fn one_sided(
     let there = absent.other();
     let values = sides[there].values.unwrap_or_default();
     let nothing = |agreed: Agreed| Merged { write: Both::default(), dispute: None, lossy: Vec::new(), agreed };
-    let Some(agreed) = agreed.filter(|agreed| agreed.joined) else {
+    let created = agreed.and_then(|agreed| agreed.as_created(rules, there, values));
+    let Some(agreed) = created.as_ref().or(agreed).filter(|agreed| agreed.joined) else {
         return match rules.creates_in[absent] {
-            true => created(rules, sides, absent),
+            true => comes_into_being(rules, sides, absent),
             // Nobody has agreed on anything: should the other side get the row one day, the two are joined.
             false => nothing(Agreed::default()),
         };
@@ -264,7 +286,7 @@ fn one_sided(
         field.reads[there] && mark.is_none_or(|mark| !mark[there].stands(hash(value)))
     });
     match decided {
-        Some(side) if side == there => created(rules, sides, absent),
+        Some(side) if side == there => comes_into_being(rules, sides, absent),
         None if changed => Merged { dispute: Some(Dispute::Gone(absent)), ..nothing(agreed.clone()) },
         _ => {
             let mut merged = nothing(agreed.clone());
@@ -275,7 +297,7 @@ fn one_sided(
 }
 
 /// The row comes into being on the side that lacks it. What that side masters, it says itself.
-fn created(rules: &Rules, sides: &Both<Version<'_>>, absent: Which) -> Merged {
+fn comes_into_being(rules: &Rules, sides: &Both<Version<'_>>, absent: Which) -> Merged {
     let there = absent.other();
     let values = sides[there].values.unwrap_or_default();
     let mut merged = Merged {

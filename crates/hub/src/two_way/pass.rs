@@ -16,7 +16,7 @@ use super::look::{Bad, Found};
 use super::memory::{Memory, Stage};
 use super::merge::{Both, Which};
 use super::run::{Mode, Run};
-use crate::batch::begin_anew;
+use crate::batch::{STOPPED, begin_anew};
 use crate::codes;
 use crate::error::Stopped;
 use crate::gone::{Gone, enough_rows};
@@ -55,6 +55,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             _ if self.compare => {
                 (None, Some("comparing with what the two sides agreed on (`compare_live`)".to_owned()))
             }
+            _ if self.job.stopped_before => (None, Some(STOPPED.to_owned())),
             // A watermark never tells what is gone.
             _ if removes && joint.from(side).reads_all => (None, None),
             None => (None, None),
@@ -213,7 +214,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             match settled.map(|memory| memory.stage) {
                 Some(Stage::Agreed) if !twice => unchanged.unchanged += 1,
                 Some(Stage::Disputed | Stage::Waiting) if !twice => unchanged.skipped += 1,
-                Some(Stage::Rejected) => unchanged.skipped += 1,
+                Some(Stage::Rejected) if !self.job.stopped_before => unchanged.skipped += 1,
                 // It waits for a row of the other side that matches it.
                 _ if key.is_none() && joint.sides[side].matching.is_some() => unchanged.skipped += 1,
                 // A plan has dealt with it when it came from the first side.
@@ -271,6 +272,10 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     let (key, hash, raw) = (Some(loaded.key.clone()), loaded.hash, loaded.raw.clone());
                     let faults = vec![twice_in_side(joint, side, &loaded.key)];
                     case.found[side] = Found::Bad(Box::new(Bad { key, hash, raw, faults, fields: Vec::new() }));
+                    // What was agreed on is about the other one.
+                    case.canonical = keyless(hash);
+                    let known = self.known(joint, std::slice::from_ref(&case.canonical))?.pop().flatten();
+                    case.memory = known.and_then(|known| Memory::decode(&known.content, &joint.entity));
                     continue;
                 }
             }
@@ -300,7 +305,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         }
         self.store.agreements_scan(&self.job.integration, &joint.entity.name, |agreement| {
             let memory = Memory::decode(&agreement.content, &joint.entity);
-            if memory.is_some_and(|memory| memory.agreed.joined && !memory.asleep) {
+            let had = |memory: &Memory| memory.agreed.joined || memory.agreed.is_creating(side.other());
+            if memory.is_some_and(|memory| had(&memory) && !memory.asleep) {
                 joined += 1;
                 // A plan has looked at some of them already.
                 if !seen.keys.contains(&named(&agreement.key)) && !self.planned.contains(&agreement.key) {

@@ -52,6 +52,8 @@ pub(super) struct Run<'a, E> {
     pub circle: Pending,
     /// Rows that this run has created so, and is about to complete.
     pub made: HashSet<Key>,
+    /// Dead letters that this run has met as they were, where they count again.
+    pub told_again: Pending,
     /// Both sides are read whole, whatever they say has changed.
     pub compare: bool,
     pub counts: Counts,
@@ -118,6 +120,7 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
             allowed: HashSet::new(),
             circle: Pending::new(),
             made: HashSet::new(),
+            told_again: Pending::new(),
             compare: false,
             store,
             job,
@@ -177,9 +180,14 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
             seen.push(Both { left, right });
         }
         self.until_settled().await?;
+        // Where what is gone of one entity or side cannot be believed, nothing of another is removed either.
+        let mut gone = Vec::new();
+        for (joint, seen) in job.two_way.iter().zip(&seen) {
+            gone.push(self.gone_of(joint, seen).await?);
+        }
         // Children go before their parents.
-        for (joint, seen) in job.two_way.iter().zip(seen).rev() {
-            self.remove(joint, seen).await?;
+        for ((joint, seen), gone) in job.two_way.iter().zip(&seen).zip(gone).rev() {
+            self.remove(joint, seen, gone).await?;
         }
         Ok(())
     }
@@ -276,14 +284,24 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
         Ok(keys.iter().zip(memories).zip(sides).map(case).collect())
     }
 
-    /// What is gone from one side is removed from the other, where the integration says so.
-    async fn remove(&mut self, joint: &Joint, seen: Both<Seen>) -> Result<(), Stopped> {
+    /// What is gone from one side and is to be removed from the other, where the integration says so.
+    async fn gone_of(&mut self, joint: &Joint, seen: &Both<Seen>) -> Result<Both<Vec<Key>>, Stopped> {
+        let mut gone = Both::<Vec<Key>>::default();
         for side in Which::BOTH {
-            let gone = match joint.rules.removes_in[side.other()] && seen[side].whole {
-                true => self.gone(joint, side, &seen[side]).await?,
-                false => Vec::new(),
-            };
-            for keys in gone.chunks(joint.rows_per_chunk()) {
+            if joint.rules.removes_in[side.other()] && seen[side].whole {
+                gone[side] = self.gone(joint, side, &seen[side]).await?;
+            }
+        }
+        // What neither side has is looked at once.
+        let left: HashSet<&Key> = gone.left.iter().collect();
+        gone.right.retain(|key| !left.contains(key));
+        Ok(gone)
+    }
+
+    /// Removes that, then moves the positions on.
+    async fn remove(&mut self, joint: &Joint, seen: &Both<Seen>, gone: Both<Vec<Key>>) -> Result<(), Stopped> {
+        for side in Which::BOTH {
+            for keys in gone[side].chunks(joint.rows_per_chunk()) {
                 let cases = self.cases(joint, keys).await?;
                 self.exchange(joint, cases, Round::Removing, None).await?;
             }

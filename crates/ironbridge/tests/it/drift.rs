@@ -40,6 +40,21 @@ fn is_reported_and_left_alone() {
     assert_eq!(letters, json!([]));
 }
 
+/// However much was edited there, it is told, and what is new in the source goes on.
+#[test]
+fn stops_no_run() {
+    let (world, _) = world("drift: report\nstop_after: { rejected: 10, or: 100 % }");
+    for number in world.accounts().keys() {
+        let path = format!("/api/data/v9.2/accounts(accountnumber='{number}')");
+        http(&world.url, "PATCH", &path, r#"{"name": "Edited by hand"}"#);
+    }
+    world.sql("INSERT INTO customers (customer_no, company_name, terms_code, updated_at) VALUES ('C-9', 'New (sample)', '30', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))");
+    let edited = world.accounts().len();
+    let run = world.run();
+    assert!(run["error"].is_null(), "{run:#}");
+    assert_eq!((&run["created"], &run["rejected_by_code"]), (&json!(1), &json!({ "IB0708": edited })), "{run:#}");
+}
+
 #[test]
 fn is_written_over_where_the_source_is_right() {
     let (world, _) = world("drift: overwrite");

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::moved::Shop;
 use crate::support::{Said, World, http};
 
 fn world(deletes: &str) -> World {
@@ -360,4 +361,42 @@ fn what_comes_from_elsewhere_by_events_is_not_taken_for_gone() {
     // What they bring from this one is here as well.
     write("integrations/events.yaml", &events.replace("from: second", "from: finance"));
     assert!(world.run()["error"].is_null());
+}
+
+#[test]
+fn where_one_entity_cannot_be_believed_nothing_of_the_others_goes() {
+    let shop = Shop::new();
+    let write = |file: &str, text: &str| std::fs::write(shop.0.dir.join(file), text).unwrap();
+    write(
+        "entities/note.yaml",
+        "entity: note\nkey: number\nfields: { number: { type: text, max_length: 20 }, name: { type: text, max_length: 40 } }\n",
+    );
+    shop.0.edit(
+        "systems/books.yaml",
+        "entities:\n",
+        "entities:\n  note: { table: notes, read: { number: no, name: name } }\n",
+    );
+    shop.0.edit(
+        "systems/shop.yaml",
+        "entities:\n",
+        "entities:\n  note: { table: notes, alternate_key: code, write: { code: number, title: name } }\n",
+    );
+    shop.0.edit(
+        "integrations/debtors.yaml",
+        "entity: debtor",
+        "entities: [debtor, note]\ndeletes: delete\nmax_deletes: 50 %",
+    );
+    shop.books(
+        "CREATE TABLE notes (no TEXT, name TEXT); INSERT INTO notes VALUES ('N-1', 'a'), ('N-2', 'b'), ('N-3', 'c')",
+    );
+    shop.shop("CREATE TABLE notes (code TEXT PRIMARY KEY, title TEXT)");
+    shop.run();
+    // A source that has lost half of its rows says nothing of the other table either.
+    shop.books("DELETE FROM debtors WHERE no > 'D-2'; DELETE FROM notes WHERE no = 'N-1'");
+    shop.ironbridge(&["run", "debtors"]).fails(1, "IB0704");
+    assert_eq!(shop.rows("SELECT code FROM notes").len(), 3);
+    assert_eq!(shop.rows("SELECT code FROM buyers").len(), 5);
+    shop.ironbridge(&["run", "debtors", "--max-deletes", "100 %"]).ok();
+    assert_eq!(shop.rows("SELECT code FROM notes"), ["N-2", "N-3"]);
+    assert_eq!(shop.rows("SELECT code FROM buyers"), ["D-1", "D-2"]);
 }

@@ -3,6 +3,7 @@
 
 use serde_json::Value as Json;
 
+use crate::alerts::{Up, until};
 use crate::moved::Shop;
 use crate::post::Post;
 use crate::support::World;
@@ -141,6 +142,94 @@ fn one_key_on_two_rows_side_by_side_is_told_once() {
     assert_eq!(letters(&shop), [letter("D-1", "open", 2)]);
     shop.books("DELETE FROM debtors WHERE name = 'another'");
     assert_eq!(shop.run()["created"], 1);
+    assert_eq!(letters(&shop), [letter("D-1", "superseded", 2)]);
+}
+
+#[test]
+fn no_run_of_the_schedule_goes_further_than_the_one_that_was_stopped() {
+    let shop = picky();
+    let file = "integrations/debtors.yaml";
+    shop.0.edit(file, "daily at 02:00", "every 1 second\nstop_after: { rejected: 2, or: 100 % }");
+    let runs = || shop.ironbridge(&["--format", "json", "runs", "debtors"]).json().as_array().unwrap().clone();
+    let stopped = |run: &Json| run["error"]["code"] == "IB0701" && run["state"] == "failed";
+    let up = Up::start(&shop.0, &[]);
+    until(&shop.0, "some runs", || runs().len() > 3);
+    drop(up);
+    let all = runs();
+    assert!(all.iter().filter(|run| run["state"] != "running").all(stopped), "{all:#?}");
+    assert_eq!(letters(&shop).len(), 3);
+    // Somebody has looked, and these rows may stay as they are.
+    shop.ironbridge(&["run", "debtors"]).ok();
+    let before = runs().len();
+    let up = Up::start(&shop.0, &[]);
+    until(&shop.0, "some more", || runs().len() > before + 2);
+    drop(up);
+    let after = runs();
+    assert!(!after[..after.len() - before].iter().any(stopped), "{after:#?}");
+}
+
+#[test]
+fn rows_that_are_gone_or_have_got_a_key_leave_no_dead_letter_behind() {
+    let shop = picky();
+    let run = || shop.ironbridge(&["run", "debtors"]).ok();
+    shop.books("DELETE FROM debtors WHERE no > 'D-3'; INSERT INTO debtors (no, name) VALUES (NULL, 'a')");
+    run();
+    let states = || {
+        let mut all: Vec<String> = letters(&shop).into_iter().map(|(key, state, _)| format!("{key} {state}")).collect();
+        all.iter_mut().filter(|one| one.starts_with("(no key)")).for_each(|one| *one = one[one.len() - 4..].to_owned());
+        all.sort();
+        all
+    };
+    assert_eq!(states(), ["D-3 open", "open"]);
+    // Another row as far as anybody can tell, and still one dead letter that waits.
+    for name in ["b", "c"] {
+        shop.books(&format!("UPDATE debtors SET name = '{name}' WHERE no IS NULL"));
+        run();
+        let open = states().into_iter().filter(|one| one.ends_with("open")).collect::<Vec<_>>();
+        assert_eq!(open, ["D-3 open", "open"]);
+    }
+    shop.books("UPDATE debtors SET no = 'D-9' WHERE no IS NULL; DELETE FROM debtors WHERE no = 'D-3'");
+    run();
+    assert!(states().iter().all(|one| !one.ends_with("open")), "{:?}", states());
+    // It comes back as it was, and so does its dead letter.
+    shop.books("INSERT INTO debtors VALUES ('D-3', 'name 3', '2026-07-03 12:00:00', '2026-11-03 10:00:00')");
+    run();
+    assert!(states().contains(&"D-3 open".to_owned()), "{:?}", states());
+}
+
+#[test]
+fn a_row_that_cannot_be_read_again_is_told_once() {
+    let shop = picky();
+    shop.books("DELETE FROM debtors WHERE no > 'D-2'; UPDATE debtors SET name = x'00ff' WHERE no = 'D-2'");
+    for (rejected, skipped) in [(1, 0), (0, 1), (0, 1)] {
+        let run = shop.run();
+        assert_eq!((&run["rejected"], &run["skipped"]), (&rejected.into(), &skipped.into()), "{run:#}");
+        assert_eq!(letters(&shop), [letter("D-2", "open", 1)]);
+    }
+}
+
+#[test]
+fn a_removal_that_is_refused_again_is_told_once_and_goes_on_being_tried() {
+    let shop = Shop::new();
+    shop.0.edit("integrations/debtors.yaml", "owner:", "deletes: delete\nmax_deletes: 100 %\nowner:");
+    shop.ironbridge(&["run", "debtors"]).ok();
+    shop.shop("CREATE TRIGGER stays BEFORE DELETE ON buyers BEGIN SELECT RAISE(ABORT, 'it is invoiced'); END");
+    shop.books("CREATE TABLE kept AS SELECT * FROM debtors WHERE no = 'D-1'; DELETE FROM debtors WHERE no = 'D-1'");
+    let run = || shop.ironbridge(&["--format", "json", "run", "debtors"]).ok().json();
+    for (rejected, skipped) in [(1, 0), (0, 1), (0, 1)] {
+        let run = run();
+        assert_eq!((&run["rejected"], &run["skipped"]), (&rejected.into(), &skipped.into()), "{run:#}");
+        assert_eq!(letters(&shop), [letter("D-1", "open", 1)]);
+    }
+    // The source has it again.
+    shop.books("INSERT INTO debtors SELECT * FROM kept");
+    assert_eq!(run()["unchanged"], 5);
+    assert_eq!(letters(&shop), [letter("D-1", "superseded", 1)]);
+    shop.books("DELETE FROM debtors WHERE no = 'D-1'");
+    assert_eq!(run()["rejected"], 1);
+    assert_eq!(letters(&shop), [letter("D-1", "open", 2)]);
+    shop.shop("DROP TRIGGER stays");
+    assert_eq!(run()["deleted"], 1);
     assert_eq!(letters(&shop), [letter("D-1", "superseded", 2)]);
 }
 

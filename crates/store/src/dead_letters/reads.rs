@@ -117,6 +117,14 @@ impl Store {
         Ok(found)
     }
 
+    /// The keys of the rows of an entity whose dead letters wait.
+    pub fn dead_letter_keys(&self, integration: &str, entity: &str) -> Result<Vec<Key>, Error> {
+        let sql = "SELECT key FROM dead_letter
+                   WHERE kind = 'row' AND integration = ?1 AND entity = ?2 AND state IN ('open', 'retrying')";
+        let keys: Vec<Vec<u8>> = self.read(|conn| all(conn, sql, (integration, entity), |row| row.get(0)))?;
+        Ok(keys.iter().filter_map(|key| Key::from_bytes(key).ok()).collect())
+    }
+
     /// What the dead letter is about: the message with its body, or the rejected row as JSON in the body.
     pub fn dead_letter_message(&self, id: &DeadLetterId) -> Result<Option<Message>, Error> {
         self.read(|conn| match by_id(conn, id)? {
