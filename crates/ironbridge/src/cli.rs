@@ -327,20 +327,26 @@ impl Command {
     /// Whether it looks at what a hub does, or does something about that: nothing new is made of the files.
     pub fn is_about_a_hub(&self) -> bool {
         use Command as C;
-        let looks = matches!(self, C::Status | C::Runs { .. } | C::Trace { .. } | C::Systems(_) | C::Runbook { .. });
-        let acts = matches!(
+        matches!(
             self,
-            C::Pause { .. }
+            C::Status
+                | C::Runs { .. }
+                | C::Trace { .. }
+                | C::Systems(_)
+                | C::Runbook { .. }
+                | C::Pause { .. }
                 | C::Resume { .. }
                 | C::State(_)
                 | C::Queue(_)
                 | C::DeadLetters(_)
                 | C::Approvals(_)
                 | C::Flow(_)
-        );
-        let keeps =
-            matches!(self, C::Alerts(_) | C::Users(_) | C::Audit(_) | C::Forget { .. } | C::SupportBundle { .. });
-        looks || acts || keeps
+                | C::Alerts(_)
+                | C::Users(_)
+                | C::Audit(_)
+                | C::Forget { .. }
+                | C::SupportBundle { .. }
+        )
     }
 }
 

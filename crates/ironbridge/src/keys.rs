@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderValue;
 use definition::{Project, System};
 use record::{Fault, OptionValue, Options, Secret};
 use subtle::ConstantTimeEq;
@@ -75,13 +76,21 @@ impl Keys {
         known.keys.clone()
     }
 
-    /// Whether one of them was offered. Every key is compared, whole, so that the time says nothing about which one was
-    /// nearly right.
-    pub fn admit<'o>(&self, offered: impl Iterator<Item = &'o [u8]>) -> bool {
+    /// Whether none was ever given.
+    pub fn is_empty(&self) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).keys.is_empty()
+    }
+
+    /// Whether a header, or a value of the query, offers one of them. Every key is compared, whole, so that the time says
+    /// nothing about which one was nearly right.
+    pub fn admit<'q>(&self, header: Option<&HeaderValue>, queried: impl Iterator<Item = &'q str>) -> bool {
         let keys = self.now();
-        offered.fold(false, |good, offer| {
-            keys.iter().fold(good, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)))
-        })
+        let opens =
+            |offer: &[u8]| keys.iter().fold(false, |good, key| good | bool::from(key.reveal().as_bytes().ct_eq(offer)));
+        let by_header = header.is_some_and(|value| opens(value.as_bytes()));
+        // A `+` of a key is a blank to whoever reads a query, unless its sender has encoded it.
+        queried
+            .fold(by_header, |good, value| good | opens(value.as_bytes()) | opens(value.replace(' ', "+").as_bytes()))
     }
 }
 
@@ -107,11 +116,6 @@ fn resolved(secrets: &MachineSecrets, system: &str, written: &[String], of: &str
     Ok(keys)
 }
 
-/// A key of a query as it may have been meant: its `+` is a blank to whoever reads one, unless its sender has encoded it.
-pub fn of_query(value: &str) -> [String; 2] {
-    [value.to_owned(), value.replace(' ', "+")]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +130,7 @@ mod tests {
         let keys = Keys { files: Some(Box::new(read)), ..Keys::default() };
         let admits = |key: &str| {
             keys.known.lock().unwrap().read = None;
-            keys.admit(std::iter::once(key.as_bytes()))
+            keys.admit(Some(&key.parse().unwrap()), std::iter::empty())
         };
         assert!(admits("old") && !admits("new"));
         write("new\n");

@@ -76,7 +76,7 @@ pub fn load_kept(kept: &Path, dir: &Path, env: Option<&str>) -> Loaded {
 }
 
 fn load_from(files: &Path, dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
-    let (kinds, secrets) = (kinds(), MachineSecrets { dir: dir.to_owned() });
+    let (kinds, secrets) = (kinds(), MachineSecrets::new(dir));
     let options = LoadOptions {
         environment: env,
         kinds: &kinds,
@@ -91,7 +91,7 @@ fn load_from(files: &Path, dir: &Path, env: Option<&str>, catalogs: BTreeMap<Str
 ///
 /// A hub that starts again at night asks neither: it is not stopped by a date, or by a source that became slow.
 pub fn load_measured(dir: &Path, env: Option<&str>, catalogs: BTreeMap<String, Catalog>) -> Loaded {
-    let (kinds, secrets) = (kinds(), MachineSecrets { dir: dir.to_owned() });
+    let (kinds, secrets) = (kinds(), MachineSecrets::new(dir));
     let measured = crate::measured::measured(&state_dir(dir, env));
     let options = LoadOptions {
         environment: env,
@@ -322,7 +322,7 @@ impl hub::Systems for OpenSystems {
                 .at_system(name)
                 .fix("use a kind that is there for now; nothing was read or written"));
         };
-        let secrets = MachineSecrets { dir: self.project.dir.clone() };
+        let secrets = MachineSecrets::new(&self.project.dir);
         let known = open.get(name);
         let mut options = match (defined.connection.resolve(&secrets), known) {
             (Ok(options), _) => options,

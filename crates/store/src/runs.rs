@@ -238,6 +238,9 @@ fn page(conn: &Connection, integration: Option<&str>, before: RunId, limit: usiz
     }
 }
 
+/// Of a run in SQL: it was good, and answers what was due.
+const GOOD: &str = "state IN ('ok', 'ok_with_dead_letters', 'degraded') AND trigger <> 'backfill'";
+
 impl Store {
     /// One run.
     pub fn run(&self, id: RunId) -> Result<Option<Run>, Error> {
@@ -273,18 +276,17 @@ impl Store {
 
     /// When the newest good run of an integration began: what was due by then is there.
     pub fn last_good_start(&self, integration: &str) -> Result<Option<Timestamp>, Error> {
-        let sql =
-            "SELECT started FROM run WHERE integration = ?1 AND state IN ('ok', 'ok_with_dead_letters', 'degraded')
-                   AND trigger <> 'backfill' ORDER BY id DESC LIMIT 1";
-        self.read(|conn| first(conn, sql, [integration], |row| row.get(0).map(from_ms)))
+        let sql = format!("SELECT started FROM run WHERE integration = ?1 AND {GOOD} ORDER BY id DESC LIMIT 1");
+        self.read(|conn| first(conn, &sql, [integration], |row| row.get(0).map(from_ms)))
     }
 
     /// Whether a run of an integration ended with this error since its newest good one.
     pub fn failed_since_good(&self, integration: &str, code: &str) -> Result<bool, Error> {
-        let sql = "SELECT 1 FROM run WHERE integration = ?1 AND error_code = ?2 AND id > coalesce(
-                     (SELECT max(id) FROM run WHERE integration = ?1 AND state IN ('ok', 'ok_with_dead_letters', 'degraded')
-                      AND trigger <> 'backfill'), 0) LIMIT 1";
-        self.read(|conn| Ok(first(conn, sql, (integration, code), |_| Ok(()))?.is_some()))
+        let sql = format!(
+            "SELECT 1 FROM run WHERE integration = ?1 AND error_code = ?2 AND id > coalesce(
+               (SELECT max(id) FROM run WHERE integration = ?1 AND {GOOD}), 0) LIMIT 1"
+        );
+        self.read(|conn| Ok(first(conn, &sql, (integration, code), |_| Ok(()))?.is_some()))
     }
 
     /// The newest run of one integration.

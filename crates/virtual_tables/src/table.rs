@@ -284,9 +284,14 @@ impl Table {
         let next = match last.checked_sub(1).filter(|_| more) {
             None => None,
             Some(_) if !tells => Some(Position::Rows(skip.saturating_add(wanted))),
-            // The next page would begin behind both.
-            Some(at) if place(at) == place(last) => return Err(one_key(&self.exposed)),
-            Some(at) => Some(Position::Values(place(at))),
+            Some(at) => {
+                let end = place(at);
+                if end == place(last) {
+                    // The next page would begin behind both.
+                    return Err(one_key(&self.exposed));
+                }
+                Some(Position::Values(end))
+            }
         };
         let count = answer.count;
         let plain =

@@ -207,9 +207,7 @@ impl Rows {
         let (remote_id, returned) = (change.remote_id.clone(), self.returned(&found));
         Ok(Written { effect: Effected::Unchanged, remote_id, version: None, returned })
     }
-}
 
-impl Rows {
     /// `message`: which message says so, where one does.
     async fn write_all(&self, message: Option<&str>, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(changes.len());

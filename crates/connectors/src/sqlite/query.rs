@@ -45,19 +45,7 @@ struct Shared {
     database: Database,
     spec: ReadSpec,
     kept: Kept<Session>,
-    schema: OnceLock<Arc<Schema>>,
-    /// The file that it was told of.
-    file: OnceLock<Option<Identity>>,
-    /// Columns of text that SQLite may compare by other rules than their characters.
-    loose: OnceLock<Vec<String>>,
-    /// Columns that keep everything as a text but blanks and bytes.
-    texts: OnceLock<Vec<String>>,
-    /// Columns of a table that keep every text that is a number as the number.
-    numbers: OnceLock<Vec<String>>,
-    /// Those of them whose numbers may have a fraction.
-    fractions: OnceLock<Vec<String>>,
-    /// What no two rows have in common, and is never blank.
-    primary: OnceLock<Vec<String>>,
+    lite: OnceLock<Arc<Lite>>,
     short: Mutex<HashSet<String>>,
 }
 
@@ -71,19 +59,7 @@ struct Session {
 
 impl Table {
     pub fn new(database: Database, spec: ReadSpec) -> Table {
-        let shared = Shared {
-            database,
-            spec,
-            kept: Kept::default(),
-            schema: OnceLock::new(),
-            file: OnceLock::new(),
-            loose: OnceLock::new(),
-            texts: OnceLock::new(),
-            numbers: OnceLock::new(),
-            fractions: OnceLock::new(),
-            primary: OnceLock::new(),
-            short: Mutex::default(),
-        };
+        let shared = Shared { database, spec, kept: Kept::default(), lite: OnceLock::new(), short: Mutex::default() };
         Table { shared: Arc::new(shared) }
     }
 
@@ -99,29 +75,26 @@ impl Table {
             }
         })
     }
+
+    async fn lite(&self) -> Result<Arc<Lite>, Fault> {
+        match self.shared.lite.get() {
+            Some(lite) => Ok(lite.clone()),
+            None => self.blocking(|shared| shared.with(Duration::ZERO, |session| shared.lite(session))).await,
+        }
+    }
 }
 
 impl Queryable for Table {
     fn schema(&self) -> BoxFuture<'_, Result<Arc<Schema>, Fault>> {
-        if let Some(schema) = self.shared.schema.get() {
-            let schema = schema.clone();
-            return Box::pin(async move { Ok(schema) });
-        }
-        self.blocking(|shared| {
-            shared.with(Duration::ZERO, |session| {
-                let schema = shared.schema(&session.connection)?;
-                shared.file.get_or_init(|| session.file);
-                Ok(schema)
-            })
-        })
+        Box::pin(async move { Ok(self.lite().await?.schema.clone()) })
     }
 
     fn is_outdated(&self) -> bool {
-        let is_another = |known: &Option<Identity>| {
+        let is_another = |lite: &Arc<Lite>| {
             let file = identity(&self.shared.database.file);
-            file.is_some() && file != *known
+            file.is_some() && file != lite.file
         };
-        self.shared.file.get().is_some_and(is_another)
+        self.shared.lite.get().is_some_and(is_another)
     }
 
     fn accepts(&self, expr: &Expr, schema: &Schema) -> bool {
@@ -138,26 +111,17 @@ impl Queryable for Table {
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
         Box::pin(async move {
-            let schema = self.schema().await?;
+            let lite = self.lite().await?;
             let from = format!("{} AS t", super::source::plan::from(&self.shared.spec));
-            let names = |of: &'a OnceLock<Vec<String>>| of.get().map(Vec::as_slice).unwrap_or_default();
-            let Shared { loose, texts, numbers, fractions, primary, .. } = &*self.shared;
-            let lite = Lite {
-                loose: names(loose),
-                texts: names(texts),
-                numbers: names(numbers),
-                fractions: names(fractions),
-                primary: names(primary),
-            };
-            let statements = write(&lite, &from, &schema, query);
-            if let Some(answer) = self.shared.in_place(&schema, &statements, query) {
+            let statements = write(&*lite, &from, &lite.schema, query);
+            if let Some(answer) = self.shared.in_place(&lite.schema, &statements, query) {
                 return answer;
             }
             let query = query.clone();
             self.blocking(move |shared| {
                 let began = Instant::now();
                 let answer =
-                    shared.with(query.within, |session| shared.answer(session, &schema, &statements, &query))?;
+                    shared.with(query.within, |session| shared.answer(session, &lite.schema, &statements, &query))?;
                 shared.note(&statements, began.elapsed() <= SHORT);
                 Ok(answer)
             })
@@ -205,7 +169,7 @@ impl Shared {
     }
 
     /// The answer of a statement that is short; nothing where it is not, or has to wait for somebody who writes.
-    fn in_place(&self, schema: &Arc<Schema>, statements: &Statements, query: &Query) -> Option<Result<Answer, Fault>> {
+    fn in_place(&self, schema: &Schema, statements: &Statements, query: &Query) -> Option<Result<Answer, Fault>> {
         if !self.short.lock().expect("nothing panics while it looks here").contains(&statements.rows) {
             return None;
         }
@@ -269,10 +233,11 @@ impl Shared {
         Times { zone: self.spec.time_zone.clone(), dst: moment::Dst::of(self.spec.options.text("dst")) }
     }
 
-    fn schema(&self, connection: &Connection) -> Result<Arc<Schema>, Failed> {
-        if let Some(schema) = self.schema.get() {
-            return Ok(schema.clone());
+    fn lite(&self, session: &Session) -> Result<Arc<Lite>, Failed> {
+        if let Some(lite) = self.lite.get() {
+            return Ok(lite.clone());
         }
+        let Session { connection, file, .. } = session;
         let schema = Plan::of(connection, &self.spec, None, false)?.schema;
         let text = schema.columns().iter().filter(|column| matches!(column.ty, Type::Text { .. }));
         let text: Vec<String> = text.map(|column| column.name.to_string()).collect();
@@ -291,13 +256,10 @@ impl Shared {
             let wanted = schema.columns().iter().filter(|column| !is_query && is_wanted(&column.ty));
             wanted.filter(|column| is_of_a_table(&column.name)).map(|column| column.name.to_string()).collect()
         };
-        self.numbers.get_or_init(|| of_numbers(&is_number));
-        self.fractions.get_or_init(|| of_numbers(&|ty| is_number(ty) && *ty != Type::WholeNumber));
-        self.loose.get_or_init(|| loose);
-        self.texts.get_or_init(|| texts);
-        let primary = self.primary(connection)?;
-        self.primary.get_or_init(|| primary);
-        Ok(self.schema.get_or_init(|| schema).clone())
+        let (numbers, primary) = (of_numbers(&is_number), self.primary(connection)?);
+        let fractions = of_numbers(&|ty| is_number(ty) && *ty != Type::WholeNumber);
+        let lite = Lite { schema, file: *file, loose, texts, numbers, fractions, primary };
+        Ok(self.lite.get_or_init(|| Arc::new(lite)).clone())
     }
 
     /// Of a column that compares by its characters alone, as every text of a query does, whether it keeps numbers as
@@ -451,20 +413,28 @@ fn bind(value: &Value, sort: Sort) -> Sql {
 const LEAST: &str = "{} - abs({}) * 1e-14";
 const MOST: &str = "{} + abs({}) * 1e-14";
 
-/// SQLite with the functions that it was taught.
-struct Lite<'a> {
-    loose: &'a [String],
-    texts: &'a [String],
-    numbers: &'a [String],
-    fractions: &'a [String],
-    primary: &'a [String],
+/// SQLite with the functions that it was taught, and what it has told of the table.
+struct Lite {
+    schema: Arc<Schema>,
+    /// The file that this was told of.
+    file: Option<Identity>,
+    /// Columns of text that SQLite may compare by other rules than their characters.
+    loose: Vec<String>,
+    /// Columns that keep everything as a text but blanks and bytes.
+    texts: Vec<String>,
+    /// Columns of a table that keep every text that is a number as the number.
+    numbers: Vec<String>,
+    /// Those of them whose numbers may have a fraction.
+    fractions: Vec<String>,
+    /// What no two rows have in common, and is never blank.
+    primary: Vec<String>,
 }
 
 fn is_number(ty: &Type) -> bool {
     matches!(ty, Type::WholeNumber | Type::Decimal { .. } | Type::Money)
 }
 
-impl Lite<'_> {
+impl Lite {
     fn is_loose(&self, column: &str) -> bool {
         self.loose.iter().any(|known| known == column)
     }
@@ -485,7 +455,7 @@ impl Lite<'_> {
     }
 }
 
-impl Dialect for Lite<'_> {
+impl Dialect for Lite {
     fn column(&self, name: &str, ty: &Type) -> String {
         let column = format!("t.{}", quote(name));
         match ty {

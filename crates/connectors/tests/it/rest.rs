@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use record::{
     Decimal, Fault, Key, Now, OptionValue, Options, Page, ReadKind, ReadSpec, Schema, Source, System, Type, Value,
-    Watermark,
+    Watermark, WriteSpec,
 };
 
 use crate::web::{Response, Server, json};
@@ -34,6 +34,19 @@ fn system(server: &Server, connection: &[(&str, &str)]) -> Arc<dyn System> {
     let mut connection = options(connection);
     connection.0.insert("url".into(), OptionValue::Text(server.url.clone()));
     (connectors::registry::find("rest").unwrap().open)("erp", connection).unwrap()
+}
+
+/// Orders by their `ref`, with a `total`.
+fn of_orders(entity: Options) -> WriteSpec {
+    WriteSpec {
+        table: String::new(),
+        key: vec!["ref".into()],
+        columns: vec!["total".into()],
+        time_zone: None,
+        fields: Vec::new(),
+        lines: Vec::new(),
+        options: entity,
+    }
 }
 
 fn source(system: &dyn System, entity: &[(&str, &str)], declared: &[(&str, Type)]) -> Arc<dyn Source> {
@@ -293,7 +306,7 @@ async fn several_rows_are_found_with_one_request() {
 
 #[tokio::test]
 async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
-    use record::{Change, Effected, Op, Row, WriteSpec};
+    use record::{Change, Effected, Op, Row};
     let lost = Arc::new(AtomicUsize::new(0));
     let times = lost.clone();
     let server = Server::start(move |request| match (request.method.as_str(), request.path.as_str()) {
@@ -308,16 +321,7 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
         ("exists", "GET /orders?ref={ref}"),
         ("returns.number", "id"),
     ]);
-    let spec = WriteSpec {
-        table: String::new(),
-        key: vec!["ref".into()],
-        columns: vec!["total".into()],
-        time_zone: None,
-        fields: Vec::new(),
-        lines: Vec::new(),
-        options: entity,
-    };
-    let sink = system(&server, &[]).sink(spec).unwrap();
+    let sink = system(&server, &[]).sink(of_orders(entity)).unwrap();
     let change = Change {
         op: Op::Upsert,
         key: Key::of(&[Value::text("O-1")]).unwrap(),
@@ -333,18 +337,10 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
 
 #[tokio::test]
 async fn a_message_has_one_idempotency_key_and_the_next_that_says_the_same_another() {
-    use record::{Change, Op, Row, WriteSpec};
+    use record::{Change, Op, Row};
     let server = Server::start(|_| Response(500, String::new(), String::new()));
-    let spec = WriteSpec {
-        table: String::new(),
-        key: vec!["ref".into()],
-        columns: vec!["total".into()],
-        time_zone: None,
-        fields: Vec::new(),
-        lines: Vec::new(),
-        options: options(&[("create", "POST /orders"), ("idempotency_key", "X-Once")]),
-    };
-    let sink = system(&server, &[]).sink(spec).unwrap();
+    let entity = options(&[("create", "POST /orders"), ("idempotency_key", "X-Once")]);
+    let sink = system(&server, &[]).sink(of_orders(entity)).unwrap();
     let order = |number: &str| Change {
         op: Op::Upsert,
         key: Key::of(&[Value::text(number)]).unwrap(),

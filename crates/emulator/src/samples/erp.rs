@@ -1,11 +1,11 @@
 //! A small ERP with a REST API and a database of its own: what orders and customers are sent to in the demo and tests.
 //!
 //! `POST /things` gives a row its number, and one with an `Idempotency-Key` that it had before is answered as it was then;
-//! `PUT /things/{number}` replaces it, `DELETE` removes it; `GET /things?ref=…` and `GET /things/{number}` find it; `GET /things?after=…&limit=…` lists all, with the link to the next page in `next`. Two
-//! `orders` is another word for `things`. `POST /trouble` with `down`, `busy` or `none` says what goes wrong. Two
-//! posts make two rows: it is the sender who has to ask first. Rows whose `name` is `Poison` are refused, as is a text
-//! where a number belongs, and a line whose `sku` begins with `OLD-`; `Plague` is answered as if the ERP were down, and `Sealed`
-//! as if the sender had no right.
+//! `PUT /things/{number}` replaces it, `DELETE` removes it; `GET /things?ref=…` and `GET /things/{number}` find it;
+//! `GET /things?after=…&limit=…` lists all, with the link to the next page in `next`. `orders` is another word for
+//! `things`. `POST /trouble` with `down`, `busy` or `none` says what goes wrong. Two other posts make two rows: it is the
+//! sender who has to ask first. Rows whose `name` is `Poison` are refused, as is a text where a number belongs, and a line
+//! whose `sku` begins with `OLD-`; `Plague` is answered as if the ERP were down, and `Sealed` as if the sender had no right.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use definition::{Event, Integration, Pattern, Project};
 use record::{Fault, Now};
-use store::dead_letters::{DeadLetterId, State};
+use store::dead_letters::{DeadLetter, DeadLetterId, State};
 use store::journal::What;
 use store::queue::{Delivery, Op as QueueOp, Session, SessionToken};
 use store::{Op, OpResult, Refusal, Store, outages};
@@ -371,13 +371,12 @@ impl Lane {
 
     /// By what a destination knows a message: its id, and where nobody gave it one, what no other message has. A dead
     /// letter that is sent again is the message that it was: of what was tried before, nobody knows what became.
-    fn name(&self, delivery: &Delivery) -> Result<String, store::Error> {
+    fn name(&self, delivery: &Delivery, letter: Option<&DeadLetter>) -> Result<String, store::Error> {
         let name = |id: &str, seq: i64, enqueued: jiff::Timestamp| match id {
             "" => format!("{seq}@{enqueued}"),
             id => id.to_owned(),
         };
-        let retry_of = delivery.message.causation.as_deref().map(DeadLetterId::from);
-        if let Some(letter) = retry_of.map(|id| self.letter(&id)).transpose()?.flatten() {
+        if let Some(letter) = letter {
             let first = self.store.peek(&format!("{}/$deadletterqueue", self.queue), letter.seq, 1)?;
             if let Some(first) = first.iter().flatten().find(|first| first.seq == letter.seq) {
                 return Ok(name(&first.message.id, first.seq, first.enqueued));
@@ -401,10 +400,11 @@ impl Lane {
             patience::commit_one(&self.store, QueueOp::Defer { queue: self.queue.clone(), token }).await?;
             return Ok(Next::More { asked: false });
         }
+        let letter = retry_of.as_ref().map(|id| self.letter(id)).transpose()?.flatten();
         let resumes = message.op.as_deref() == Some(letters::RESUME);
         if let Some(id) = &retry_of
             && !resumes
-            && self.letter(id)?.is_none_or(|letter| letter.state != State::Retrying)
+            && letter.as_ref().is_none_or(|letter| letter.state != State::Retrying)
         {
             tracing::info!("the retry of dead letter {id} is not wanted any more");
             patience::commit(&self.store, vec![self.complete(token)]).await?;
@@ -414,7 +414,7 @@ impl Lane {
         let (from, entity) = (&route.pair.from, &route.pair.entity.name);
         // What cannot be read now is not known; the delivery itself finds out why.
         let keys = |id: &record::Value| remembered(&self.store, from, entity, id).ok().flatten();
-        let (name, body) = (self.name(delivery)?, &*message.body);
+        let (name, body) = (self.name(delivery, letter.as_ref())?, &*message.body);
         // What a dead letter said is out of date where the row can be asked for.
         let (now, again) = (retry_of.is_some(), delivery.deliveries > 0);
         let told = Told { message: &name, body, by_hub, now, again, keys: &keys };

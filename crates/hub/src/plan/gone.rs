@@ -31,12 +31,13 @@ impl Planner<'_> {
             let moved = gone::moved(self.store, &self.job.retry, self.watch, pair, entries, &currents).await??;
             for (at, (entry, (key, current))) in entries.iter().zip(keys.iter().zip(&currents)).enumerate() {
                 self.plan.read += 1;
-                if moved[at] && gone::is_kept(entry) {
-                    self.plan.skipped += 1;
-                    continue;
-                }
                 if moved[at] {
-                    self.reject(pair, &entry.key, entry.source_hash, vec![gone::gone_and_moved(pair, entry)]);
+                    match gone::is_kept(entry) {
+                        true => self.plan.skipped += 1,
+                        false => {
+                            self.reject(pair, &entry.key, entry.source_hash, vec![gone::gone_and_moved(pair, entry)]);
+                        }
+                    }
                     continue;
                 }
                 if gone::is_another(entry, current.as_ref()) {

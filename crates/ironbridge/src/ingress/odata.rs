@@ -27,7 +27,7 @@ use definition::Project;
 use virtual_tables::{OpenSystem, Refused, codes};
 
 use crate::failure::Failure;
-use crate::keys::{Keys, of_query};
+use crate::keys::Keys;
 use reply::Reply;
 use roots::Roots;
 
@@ -74,7 +74,7 @@ pub fn routes(project: &Arc<Project>, open: OpenSystem, listens: Listens) -> Res
         let header = system.odata.as_ref().map(|odata| odata.header.clone()).unwrap_or_default();
         callers.push(Caller { system: system.name.clone(), header, keys: Keys::of_virtual_tables(project, system)? });
     }
-    for caller in callers.iter().filter(|caller| caller.keys.now().is_empty()) {
+    for caller in callers.iter().filter(|caller| caller.keys.is_empty()) {
         let shown = match listens.local {
             true => {
                 "are shown to every program on this machine, and through a proxy that hides where a request comes from to everybody"
@@ -137,15 +137,14 @@ impl Service {
     /// The systems as which this request may ask. *Errors*: none.
     fn admitted(&self, headers: &HeaderMap, query: &str) -> Result<Vec<&str>, Refused> {
         // A query that cannot be read says so later; it carries no key.
-        let may_carry =
-            query.len() <= QUERY_BYTES_MAX && self.callers.iter().any(|caller| !caller.keys.now().is_empty());
+        let may_carry = query.len() <= QUERY_BYTES_MAX && self.callers.iter().any(|caller| !caller.keys.is_empty());
         let pairs = if may_carry { odata::query_pairs(query).unwrap_or_default() } else { Vec::new() };
         let admitted = self.callers.iter().filter(|caller| caller.admits(headers, &pairs, self.listens.local));
         let admitted: Vec<&str> = admitted.map(|caller| caller.system.as_str()).collect();
         if !admitted.is_empty() {
             return Ok(admitted);
         }
-        let named = self.callers.iter().find(|caller| !caller.keys.now().is_empty());
+        let named = self.callers.iter().find(|caller| !caller.keys.is_empty());
         let message = match named {
             Some(caller) => format!("send a key in the header or the parameter `{}`", caller.header),
             None => "no key was ever given for this service; only the machine that it runs on may ask".to_owned(),
@@ -156,13 +155,11 @@ impl Service {
 
 impl Caller {
     fn admits(&self, headers: &HeaderMap, query: &[(String, String)], local: bool) -> bool {
-        if self.keys.now().is_empty() {
+        if self.keys.is_empty() {
             return local && !came_from_elsewhere(headers);
         }
-        let header = headers.get(&self.header).map(|value| value.as_bytes());
         let queried = query.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.header));
-        let queried: Vec<String> = queried.flat_map(|(_, value)| of_query(value)).collect();
-        self.keys.admit(header.into_iter().chain(queried.iter().map(String::as_bytes)))
+        self.keys.admit(headers.get(&self.header), queried.map(|(_, value)| value.as_str()))
     }
 }
 

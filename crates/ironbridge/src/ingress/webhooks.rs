@@ -24,7 +24,7 @@ use store::queue::{ID_BYTES_MAX, Message, Op};
 
 use super::signatures;
 use crate::failure::Failure;
-use crate::keys::{Keys, of_query};
+use crate::keys::Keys;
 
 /// The most that one event may hold. Dataverse shortens its own at 256 KB.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -221,10 +221,8 @@ impl Intake {
 
     /// Whether one of the keys was sent: in the header, as `?code=`, or in the query under the header's name.
     fn admits(&self, headers: &HeaderMap, query: &[(String, String)]) -> bool {
-        let header = headers.get(&self.header).map(|value| value.as_bytes());
         let queried = query.iter().filter(|(name, _)| name == "code" || name.eq_ignore_ascii_case(&self.header));
-        let queried: Vec<String> = queried.flat_map(|(_, value)| of_query(value)).collect();
-        self.keys.admit(header.into_iter().chain(queried.iter().map(String::as_bytes)))
+        self.keys.admit(headers.get(&self.header), queried.map(|(_, value)| value.as_str()))
     }
 
     /// The events of a body: one object, or a list of them, of which each is an event of its own. *Shape*: bodies byte for
