@@ -154,10 +154,12 @@ fn no_sense(system: &str, why: &object_store::Error) -> Fault {
 }
 
 impl Bucket {
+    /// Names as they are: what an address needs is written there by the library.
     fn path(&self, folder: &str, name: &str) -> Path {
-        Path::from_iter(
-            [self.prefix.as_str(), folder, name].iter().flat_map(|part| part.split('/')).filter(|p| !p.is_empty()),
-        )
+        let parts = [self.prefix.as_str(), folder, name].into_iter().flat_map(|part| part.split('/'));
+        let path = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        // A part such as `..` is not taken as it is.
+        Path::parse(&path).unwrap_or_else(|_| Path::from(path))
     }
 
     fn failed(&self, doing: &str, error: object_store::Error) -> Fault {
@@ -296,4 +298,22 @@ pub(super) fn no_room(system: &str, error: &std::io::Error) -> Fault {
         .at_system(system)
         .why(fault::words(error))
         .fix("free space there, or name another folder in the environment variable TMPDIR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_the_name_that_it_has() {
+        let (bucket, prefix) = split("sample/in ~x/");
+        assert_eq!((bucket, prefix.as_str()), ("sample", "in ~x"));
+        let store = AmazonS3Builder::new().with_bucket_name(bucket).build().unwrap();
+        let bucket =
+            Bucket { system: "supplier".into(), store: Arc::new(store), prefix, shown: String::new(), product: "S3" };
+        for name in ["a#b", "a%20b", "a?b", "a*b", "~a", "a|b", "{a}", "ä"] {
+            assert_eq!(bucket.path("done", name).as_ref(), format!("in ~x/done/{name}"));
+        }
+        assert_eq!(bucket.path("..", "a").as_ref(), "in ~x/%2E%2E/a");
+    }
 }
