@@ -69,7 +69,7 @@ for name, text in FILES.items():
     path = work / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-(work / "out").mkdir()
+(work / "out").mkdir(parents=True)
 
 
 def ran(*args):

@@ -199,11 +199,15 @@ fn number<'a>(text: &'a str, ty: &Type) -> Result<ValueRef<'a>, String> {
     }
 }
 
+/// The day that Excel counts as nought: that of a time of day alone.
+const NO_DAY: jiff::civil::Date = jiff::civil::date(1899, 12, 31);
+
 fn time<'a>(at: DateTime, ty: &Type, format: &Format) -> Result<ValueRef<'a>, String> {
     match ty {
+        Type::Time => Ok(ValueRef::Time(at.time())),
+        _ if at.date() == NO_DAY => Err(cannot(ty, "a time without its day")),
         Type::Date if at.time() == jiff::civil::Time::midnight() => Ok(ValueRef::Date(at.date())),
         Type::Date => Err(cannot(ty, "a date with a time")),
-        Type::Time => Ok(ValueRef::Time(at.time())),
         Type::DateTime | Type::LocalDateTime => match &format.zone {
             Some(zone) => moment::in_zone(at, zone, format.dst).map(ValueRef::from),
             None => Ok(ValueRef::LocalDateTime(at)),

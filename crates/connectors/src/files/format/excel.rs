@@ -22,6 +22,12 @@ use crate::files::value::Cell;
 const TEXTS_BYTES_MAX: u64 = 256 << 20;
 const ALL_BYTES_MAX: u64 = 2 << 30;
 
+/// The days that a workbook counts; the last is 9999-12-31.
+const DAYS: std::ops::Range<f64> = 0.0..2_958_466.0;
+
+const UNCOMPUTED: &str =
+    "the cell holds a formula whose result was never saved: open the workbook in Excel, save it, and send it again";
+
 const FIX: &str = "save it as an Excel workbook (.xlsx), or say what it is: `format: { type: csv }`";
 
 pub(super) fn read(file: File, spec: &ReadSpec, settings: &Settings, taker: &mut dyn Taker) -> Result<(), Broken> {
@@ -106,8 +112,8 @@ fn sheet(
     let mut reader = book.worksheet_cells_reader(&sheet).map_err(broken)?;
     let mut cells: Vec<Cell<'static>> = Vec::new();
     let mut number = 0;
-    while let Some(found) = reader.next_cell().map_err(broken)? {
-        let (at_row, at_column) = found.get_position();
+    while let Some(found) = reader.next_cell_with_formula_metadata().map_err(broken)? {
+        let (at_row, at_column) = found.pos;
         if u64::from(at_row) + 1 != number && !cells.is_empty() {
             if row(number, &cells)?.is_break() {
                 return Ok(());
@@ -115,7 +121,11 @@ fn sheet(
             cells.clear();
         }
         number = u64::from(at_row) + 1;
-        let cell = cell(found.get_value());
+        let cell = match (&found.value, &found.formula) {
+            // One that gave an empty text says so. Nothing at all is there where a program wrote what Excel was to compute.
+            (DataRef::Empty, Some(_)) => Cell::Wrong(UNCOMPUTED.to_owned()),
+            (value, _) => cell(value),
+        };
         if cell == Cell::Blank {
             continue;
         }
@@ -196,6 +206,8 @@ fn moment(at: &ExcelDateTime) -> Cell<'static> {
     }
     let (year, month, day, hour, minute, second, milli) = at.to_ymd_hms_milli();
     let civil = || {
+        // Beyond either end the nearest day would come.
+        DAYS.contains(&at.as_f64()).then_some(())?;
         let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
         let (hour, minute, second) = (i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, i8::try_from(second).ok()?);
         DateTime::new(i16::try_from(year).ok()?, month, day, hour, minute, second, i32::from(milli) * 1_000_000).ok()

@@ -212,6 +212,17 @@ async fn excel_has_dates_and_numbers_without_garbage() {
         format!("<row r=\"4\"><c r=\"A4\"><v>42</v></c>{}</row>", inline("B4", "12.50")),
         format!("<row r=\"5\">{}<c r=\"B5\" t=\"e\"><v>#N/A</v></c></row>", inline("A5", "C")),
         format!("<row r=\"6\">{}<c r=\"C6\" s=\"2\"><v>46054.5</v></c></row>", inline("A6", "D")),
+        // What Excel shows as #####, and a time of day alone.
+        format!("<row r=\"7\">{}<c r=\"C7\" s=\"1\"><v>-5</v></c></row>", inline("A7", "E")),
+        format!("<row r=\"8\">{}<c r=\"C8\" s=\"1\"><v>2958466</v></c></row>", inline("A8", "F")),
+        format!("<row r=\"9\">{}<c r=\"D9\" s=\"2\"><v>0.5</v></c></row>", inline("A9", "G")),
+        format!("<row r=\"10\">{}<c r=\"C10\" s=\"1\"><v>2958465</v></c></row>", inline("A10", "H")),
+        // Formulas: with what they gave, with the empty text that one gave, and as a program writes it that computes none.
+        format!("<row r=\"11\">{}<c r=\"B11\"><f>1+1</f><v>2</v></c></row>", inline("A11", "I")),
+        format!("<row r=\"12\">{}<c r=\"B12\" t=\"str\"><f>IF(1,\"\")</f><v></v></c></row>", inline("A12", "J")),
+        format!("<row r=\"13\">{}<c r=\"B13\"><f>1+1</f><v></v></c></row>", inline("A13", "K")),
+        format!("<row r=\"14\">{}<c r=\"B14\"><f>1+1</f></c></row>", inline("A14", "L")),
+        "<row r=\"15\"><c r=\"A15\" t=\"str\"><f>IF(1,\"\")</f><v/></c></row>".to_owned(),
     ]
     .concat();
     workbook(&path, &rows);
@@ -224,7 +235,16 @@ async fn excel_has_dates_and_numbers_without_garbage() {
     let row = |row: record::RowRef<'_>| row.values().map(|v| v.to_string()).collect::<Vec<_>>().join(" ");
     let rows: Vec<String> =
         found.pages.iter().flat_map(|page| page.batch.rows().map(row).collect::<Vec<_>>()).collect();
-    assert_eq!(rows, ["A 0.3 2026-02-01 2026-02-01T10:00:00Z", "42 12.50 (blank) (blank)"]);
+    assert_eq!(
+        rows,
+        [
+            "A 0.3 2026-02-01 2026-02-01T10:00:00Z",
+            "42 12.50 (blank) (blank)",
+            "H (blank) 9999-12-31 (blank)",
+            "I 2 (blank) (blank)",
+            "J (blank) (blank) (blank)"
+        ]
+    );
     let told: Vec<_> = found.unreadable.iter().map(|fault| fault.what.clone()).collect();
     assert_eq!(told[0], "p_1.xlsx row 5, column `amount`: the cell holds the error #N/A");
     assert!(
@@ -233,6 +253,16 @@ async fn excel_has_dates_and_numbers_without_garbage() {
         ),
         "{told:?}"
     );
+    for (told, why) in told[2..].iter().zip([
+        "a date that is none",
+        "a date that is none",
+        "a time without its day",
+        "whose result was never saved",
+        "whose result was never saved",
+    ]) {
+        assert!(told.contains(why), "{told}");
+    }
+    assert_eq!(told.len(), 7);
     spec.options.0.insert("sheet".into(), text("Preise"));
     let fault = seen(dir.path(), spec).await.unwrap_err();
     assert!(fault.what.contains("there is no sheet `Preise`; it has Prices"), "{fault}");
