@@ -26,7 +26,7 @@ use std::time::Duration;
 use definition::{Integration, Pattern, Project};
 use record::{Fault, RetryPolicy};
 use store::queue::{Condition, Filter, Op as QueueOp, Rule, Settings};
-use store::{Op, OpResult, Store, dead_letters, journal};
+use store::{Op, OpResult, Store, dead_letters, journal, outages};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::patience;
 pub use about::key_of;
 pub(crate) use lane::news;
-pub use order::Ordered;
+pub use order::{Ordered, session};
 pub use route::{at, row_in};
 
 /// A message that says this in its property `destination` is for that destination only.
@@ -78,6 +78,28 @@ pub fn waiting(store: &Store, integration: &str, to: &[String]) -> Result<(u64, 
         held += counts.deferred;
     }
     Ok((waiting, held))
+}
+
+/// The subscriptions that hold messages, and to which the project has no integration or destination any more: nobody delivers
+/// those. *Shape*: with how many they are, in the order of their paths.
+///
+/// *Errors*: of our own state.
+pub fn left_over(project: &Project, store: &Store) -> Result<Vec<(String, u64)>, store::Error> {
+    let mine = |name: &str, to: &str| match project.integration(name).map(|integration| &integration.pattern) {
+        Some(Pattern::Event(event)) => event.to.iter().any(|one| one == to),
+        _ => false,
+    };
+    let mut left = Vec::new();
+    for path in store.queues()? {
+        let of = path.strip_prefix("events/").and_then(|of| of.split_once("/subscriptions/"));
+        if of.is_none_or(|(name, to)| mine(name, to)) {
+            continue;
+        }
+        let counts = store.queue_counts(&path)?.unwrap_or_default();
+        let all = counts.ready + counts.delayed + counts.locked + counts.deferred;
+        left.extend((all > 0).then_some((path, all)));
+    }
+    Ok(left)
 }
 
 /// How long a message that fails by itself is tried again.
@@ -149,6 +171,22 @@ pub async fn prepare(project: &Project, store: &Store) -> Result<(), Error> {
     }
     if !ops.is_empty() {
         patience::commit(store, ops).await?;
+    }
+    Ok(())
+}
+
+/// Ends the outages of what the project does not have any more: nobody would find that they are over.
+async fn end_outages(project: &Project, store: &Store) -> Result<(), Error> {
+    for outage in store.outages()? {
+        let goes_on = match project.integration(&outage.integration).map(|integration| &integration.pattern) {
+            Some(Pattern::Event(event)) => event.to.contains(&outage.system),
+            Some(Pattern::Virtual(_)) => true,
+            _ => false,
+        };
+        if !goes_on {
+            let (integration, system) = (outage.integration, outage.system);
+            patience::commit_one(store, outages::Op::End { integration, system }).await?;
+        }
     }
     Ok(())
 }
@@ -236,6 +274,7 @@ pub async fn work(
     stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     prepare(&project, &store).await?;
+    end_outages(&project, &store).await?;
     let mut lanes: JoinSet<Result<(), Error>> = JoinSet::new();
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };

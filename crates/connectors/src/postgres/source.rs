@@ -320,7 +320,10 @@ async fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<O
     let statement = database.in_time(async { Ok(client.prepare(&sql).await?) }).await?;
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
-        let params = bind(&key.parts());
+        let written = key.parts().into_iter().zip(statement.params()).map(|(part, ty)| {
+            AsText(value::write(&part, &value::declared(ty, -1), spec.time_zone.as_ref()).unwrap_or_default())
+        });
+        let params: Vec<AsText> = written.collect();
         let row = database.in_time(async { Ok(client.query_opt(&statement, &dynamic(&params)).await?) }).await;
         found.push(match row {
             Ok(None) => None,

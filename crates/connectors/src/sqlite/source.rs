@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use self::plan::Plan;
 use self::reading::{Read, read_row};
-use super::{Database, fault, value};
+use super::{Database, fault, functions, value};
 use crate::sql::children::Children;
 use crate::sql::pages::{Guard, Pages};
 use crate::sql::quote;
@@ -96,22 +96,25 @@ fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<Option<
     let read = Read { database, spec, out, cancelled: Arc::default() };
     let deadline = read.watch(&mut connection).map_err(failed)?;
     let plan = Plan::of(&connection, spec, None, false).map_err(failed)?;
-    let equal: Vec<String> = (0..spec.key.len()).map(|i| format!("t.{} = ?{}", quote(&spec.key[i]), i + 1)).collect();
+    if keys.iter().flat_map(Key::parts).any(|part| matches!(part, Value::Instant(_) | Value::Date(_))) {
+        functions::teach(&connection, plan.times.clone()).map_err(failed)?;
+    }
     let columns = if plan.wanted.is_empty() { "1".to_owned() } else { plan.wanted.join(", ") };
-    let sql = format!("SELECT {columns} FROM {} AS t WHERE {} LIMIT 1", plan.from, equal.join(" AND "));
-    let mut statement = connection.prepare(&sql).map_err(failed)?;
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         deadline.renew();
         let parts = key.parts();
-        let bound = parts.iter().map(|part| value::write(part, &Type::Unknown, spec.time_zone.as_ref()));
-        let bound: Vec<_> = bound.collect::<Result<_, _>>().map_err(|why| {
+        let mut bound = Vec::with_capacity(parts.len());
+        let equal = spec.key.iter().zip(&parts).map(|(name, part)| equal(name, part, spec, &mut bound));
+        let equal: Vec<String> = equal.collect::<Result<_, _>>().map_err(|why| {
             Fault::reject(Code("IB0606"), format!("this key cannot be looked up in `{}`: {why}", spec.table))
                 .at_system(&database.system)
                 .at_table(&spec.table)
                 .at_key(key.to_string())
                 .fix("check the columns of the key")
         })?;
+        let sql = format!("SELECT {columns} FROM {} AS t WHERE {} LIMIT 1", plan.from, equal.join(" AND "));
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
         let mut rows = statement.query(rusqlite::params_from_iter(bound)).map_err(failed)?;
         found.push(match rows.next().map_err(failed)? {
             None => None,
@@ -122,6 +125,26 @@ fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<Option<
         });
     }
     Ok(found)
+}
+
+/// What holds for the rows whose column has this value, however SQLite keeps it: a GUID or a time is written in many ways.
+///
+/// *Errors*: as [`value::write`].
+fn equal(name: &str, part: &Value, spec: &ReadSpec, bound: &mut Vec<rusqlite::types::Value>) -> Result<String, String> {
+    let column = format!("t.{}", quote(name));
+    let mut bind = |value| {
+        bound.push(value);
+        format!("?{}", bound.len())
+    };
+    Ok(match part {
+        Value::Guid(guid) => {
+            let written = record::guid::writings(*guid).map(|text| bind(text.into()));
+            format!("{column} IN ({}, {})", written.join(", "), bind(guid.as_bytes().to_vec().into()))
+        }
+        Value::Instant(at) => format!("ib_as_instant({column}) = {}", bind(functions::instant_text(*at).into())),
+        Value::Date(date) => format!("ib_as_date({column}) = {}", bind(date.to_string().into())),
+        part => format!("{column} = {}", bind(value::write(part, &Type::Unknown, spec.time_zone.as_ref())?)),
+    })
 }
 
 /// Parents whose children are asked for at a time.

@@ -270,3 +270,30 @@ async fn a_row_is_found_by_the_hash_of_its_key_with_the_index_that_is_offered() 
     let dated = ["sku".to_owned(), "day".to_owned()];
     assert_eq!(table.lookup(&dated).await.unwrap(), Lookup::Scan, "how a date is written is a matter of the session");
 }
+
+/// A time without a zone means another moment in each zone, and its row is found by the moment.
+#[tokio::test]
+async fn a_row_is_found_by_its_key_whatever_type_that_has() {
+    let Some(url) = postgres_database("typed_keys").await else { return };
+    let client = postgres_client(&url).await;
+    for (declared, held) in [
+        ("timestamp", "2026-11-20 10:00:00"),
+        ("timestamptz", "2026-11-20 10:00:00+03"),
+        ("date", "2026-11-20"),
+        ("uuid", "b5b6a2f1-0000-4000-8000-00000000000a"),
+        ("text", "B5B6A2F1-0000-4000-8000-00000000000A"),
+        ("numeric(10,2)", "7.50"),
+        ("boolean", "true"),
+    ] {
+        let make = format!(
+            "DROP TABLE IF EXISTS t; CREATE TABLE t (no {declared} PRIMARY KEY); INSERT INTO t VALUES ('{held}')"
+        );
+        client.batch_execute(&make).await.unwrap();
+        let zone = Some(jiff::tz::TimeZone::get("Europe/Berlin").unwrap());
+        let source = system(&url).source(ReadSpec { time_zone: zone, ..spec("t", &["no"]) }).unwrap();
+        let (_, pages) = read(&*source, None).await;
+        let row = pages[0].batch.row(0).to_row();
+        let key = Key::of([row.get("no").unwrap()]).unwrap();
+        assert_eq!(source.get(std::slice::from_ref(&key)).await.unwrap(), [Some(row)], "{declared}: {key}");
+    }
+}

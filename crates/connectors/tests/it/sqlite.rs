@@ -476,3 +476,47 @@ async fn whatever_happens_between_pages_nothing_is_missed() {
         assert_eq!(copy, there, "seed {seed}");
     }
 }
+
+/// A GUID and a time are kept in many ways, and a key is found in each of them.
+#[tokio::test]
+async fn a_row_is_found_by_its_key_however_that_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("finance.db");
+    let conn = Connection::open(&file).unwrap();
+    let check = async |declared: &str, held: &str| {
+        conn.execute_batch(&format!(
+            "DROP TABLE IF EXISTS t; CREATE TABLE t (no {declared}); INSERT INTO t VALUES ({held})"
+        ))
+        .unwrap();
+        let zone = Some(jiff::tz::TimeZone::get("Europe/Berlin").unwrap());
+        let source = system(&file).source(ReadSpec { time_zone: zone, ..spec("t", &["no"]) }).unwrap();
+        let mut reader = source.read(None).await.unwrap();
+        let page = reader.next().await.unwrap().unwrap();
+        let row = page.batch.row(0).to_row();
+        let key = Key::of([row.get("no").unwrap()]).unwrap();
+        let found = source.get(std::slice::from_ref(&key)).await.unwrap();
+        assert_eq!(found, [Some(row)], "{declared} {held}: {key}");
+        let other: Value = match &key.parts()[0] {
+            Value::Instant(at) => Value::Instant(*at + jiff::SignedDuration::from_secs(1)),
+            Value::Date(date) => Value::Date(date.tomorrow().unwrap()),
+            Value::Guid(_) => Value::Guid(uuid::Uuid::nil()),
+            _ => Value::text("another"),
+        };
+        assert_eq!(source.get(&[Key::of([&other]).unwrap()]).await.unwrap(), [None], "{declared} {held}");
+    };
+    for held in [
+        "'b5b6a2f1-0000-4000-8000-00000000000a'",
+        "'B5B6A2F1-0000-4000-8000-00000000000A'",
+        "'b5b6a2f100004000800000000000000a'",
+        "'{b5b6a2f1-0000-4000-8000-00000000000a}'",
+        "x'b5b6a2f100004000800000000000000a'",
+    ] {
+        check("GUID", held).await;
+    }
+    for held in ["2026-11-20 10:00:00", "2026-11-20T10:00:00", "2026-11-20T10:00:00Z", "2026-11-20 10:00:00.250"] {
+        check("DATETIME", &format!("'{held}'")).await;
+    }
+    check("DATE", "'2026-11-20'").await;
+    check("TEXT", "'B5B6A2F1-0000-4000-8000-00000000000A'").await;
+    check("INTEGER", "7").await;
+}

@@ -49,8 +49,9 @@ fn is_about(route: &Route, message: &Message, body: &Json) -> bool {
 
 /// Nothing for a message that has no effect on the row, or may have none.
 async fn one(route: &Route, message: &Message, found: Found) -> Option<bool> {
-    // The retry of a dead letter may be taken back.
-    if message.op.as_deref() == Some(letters::RESUME) || message.causation.is_some() {
+    // The retry of a dead letter may be taken back, and what says that the row has another key by now is about the old one.
+    let of_old_key = message.op.as_deref() == Some(letters::SWEEP) && message.key.is_some();
+    if message.op.as_deref() == Some(letters::RESUME) || message.causation.is_some() || of_old_key {
         return None;
     }
     if message.op.as_deref() == Some(letters::SWEEP) {
@@ -79,8 +80,9 @@ async fn one(route: &Route, message: &Message, found: Found) -> Option<bool> {
         return Some(true);
     }
     // It will be written as it was sent.
+    let (id, body) = (&message.id, &message.body);
     let told =
-        Told { message: &message.id, body: &message.body, by_hub: false, now: false, again: false, keys: &|_| None };
+        Told { message: id, body, by_hub: false, row: None, was: None, now: false, again: false, keys: &|_| None };
     let Ok(Brought::Row(row, absent)) = route.row(&told).await else { return None };
     match route.map(&row, &absent) {
         Ok(Read::Mapped(mapped)) => Some(mapped.content_hash.is_some() && mapped.content_hash == content),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use record::hash::RowHasher;
-use record::{Effected, Fault, Key, Now, RetryPolicy, Row, Scope, Value};
+use record::{Effect, Effected, Fault, Key, Now, RetryPolicy, Row, Scope, Value};
 use store::Store;
 use store::ledger::{self, Entry, State, UNKNOWN};
 use store::queue::Problem;
@@ -35,12 +35,12 @@ pub(crate) enum Verdict {
     Dead {
         key: Option<Key>,
         problem: Problem,
-        /// The hash of the row as it was read, where it was.
-        row: Option<u128>,
-        /// What a later deletion of the row needs.
-        remembered: Option<store::Op>,
+        /// The row as it was read, where it was.
+        row: Option<Row>,
         /// It was the destination that refused it.
         asked: bool,
+        /// It has answered a write so: nothing came of that, and of another one it can be asked.
+        refused: bool,
     },
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     // A delivery that ended without a word may have written something else since.
     if is_known && !told.again {
         // The same content was written before: a duplicate, an echo, or a later event of a row that was read late.
-        let more = remembered.into_iter().collect();
+        let more = route.remembers(store, &row, &key)?.into_iter().chain(remembered).collect();
         return Ok(Verdict::Done(Done { more, ..Done::nothing(Some(key), "unchanged") }));
     }
     let whole = content_hash.is_some();
@@ -165,16 +165,22 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
             };
             let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
             let left = was.clone().map(|old| ledger::Op::Remove { system, entity, keys: vec![old] }.into());
-            let more = route.remembers(&row, &key).into_iter().chain(remembered).chain(left).collect();
+            let more = route.remembers(store, &row, &key)?.into_iter().chain(remembered).chain(left).collect();
             Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more, asked: true, whole, was })
         }
-        Err(fault) => match judge(route, fault, Some((&candidate, &row))) {
-            Verdict::Wait(fault, key, _) => {
-                let missing = still_missing(store, &pair.to, parents(&candidate.record))?;
-                Verdict::Wait(fault, key, missing)
+        Err(Unwritten { fault, tried }) => {
+            let answered = tried && fault.effect == Effect::None && pair.sink.tells();
+            match judge(route, fault, Some((&candidate, &row))) {
+                Verdict::Wait(fault, key, _) => {
+                    let missing = still_missing(store, &pair.to, parents(&candidate.record))?;
+                    Verdict::Wait(fault, key, missing)
+                }
+                Verdict::Dead { key, problem, row, asked, .. } => {
+                    Verdict::Dead { key, problem, row, asked, refused: answered }
+                }
+                verdict => verdict,
             }
-            verdict => verdict,
-        },
+        }
     })
 }
 
@@ -200,7 +206,7 @@ pub(crate) async fn never_settled(
     let fault = Fault::reject(codes::NEVER_SETTLED, what).at_system(&route.pair.to).fix(
         "look at the last lines that the hub logged each time; correct what it names, then send the dead letter again",
     );
-    Ok(Verdict::Dead { key, problem: problem(route, fault, None), row: None, remembered: None, asked: false })
+    Ok(Verdict::Dead { key, problem: problem(route, fault, None), row: None, asked: false, refused: false })
 }
 
 /// Why a row that came back under the key of one that was deleted has to be delivered once more: its own events, which are
@@ -241,8 +247,8 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<Th
         }
         Err(fault) => {
             return Ok(Err(match judge(route, fault, None) {
-                Verdict::Dead { problem, row, remembered, asked, .. } => {
-                    Verdict::Dead { key: route.key_told(told), problem, row, remembered, asked }
+                Verdict::Dead { problem, row, asked, refused, .. } => {
+                    Verdict::Dead { key: route.key_told(told), problem, row, asked, refused }
                 }
                 verdict => verdict,
             }));
@@ -254,20 +260,18 @@ async fn read(route: &Route, store: &Store, told: &Told<'_>) -> Result<Result<Th
         Ok(Read::LeftOut { .. }) if deleted.is_some() => remove::remove(route, store, deleted).await.map(Err),
         Ok(Read::LeftOut { key, why }) => nothing(key, why),
         Ok(Read::Bad { key, faults, fields }) => {
-            let hash = row_hash(&row);
-            let remembered = key.as_ref().and_then(|key| route.remembers(&row, key));
             let rejected = Rejected {
                 key: key.clone().unwrap_or_else(|| crate::reject::keyless(0)),
                 source_hash: 0,
                 faults,
-                source: row,
+                source: row.clone(),
                 fields,
                 remote_id: None,
                 parents: Vec::new(),
                 standing: None,
             };
             let problem = rejected.problem(&route.pair);
-            Ok(Err(Verdict::Dead { key, problem, row: Some(hash), remembered, asked: false }))
+            Ok(Err(Verdict::Dead { key, problem, row: Some(row), asked: false, refused: false }))
         }
         Err(fault) => Ok(Err(Verdict::Down(fault, None))),
     }
@@ -289,6 +293,19 @@ struct Taken {
     was: Option<Key>,
 }
 
+/// Why the destination is not as it should be.
+struct Unwritten {
+    fault: Fault,
+    /// It was asked to write.
+    tried: bool,
+}
+
+impl From<Fault> for Unwritten {
+    fn from(fault: Fault) -> Unwritten {
+        Unwritten { fault, tried: false }
+    }
+}
+
 /// Brings the destination to what is wanted; writes nothing where it is so already.
 async fn write(
     route: &Route,
@@ -296,22 +313,22 @@ async fn write(
     message: &str,
     candidate: &Candidate,
     known: Option<&Entry>,
-) -> Result<Result<Taken, Fault>, store::Error> {
+) -> Result<Result<Taken, Unwritten>, store::Error> {
     let pair = &route.pair;
     let columns = pair.asked();
     let current = pair.sink.current(std::slice::from_ref(&candidate.wanted.key), &columns).await;
     let mut currents = match current {
         Ok(currents) => currents,
-        Err(fault) => return Ok(Err(fault)),
+        Err(fault) => return Ok(Err(fault.into())),
     };
     let rows = std::slice::from_ref(candidate);
     let mut existing = match adopt::existing(store, &ONCE, &Log(None), pair, rows, &mut currents).await? {
         Ok(existing) => existing,
-        Err(fault) => return Ok(Err(fault)),
+        Err(fault) => return Ok(Err(fault.into())),
     };
     if let Err(fault) = renumber::renumbered(store, &ONCE, &Log(None), pair, rows, &mut currents, &mut existing).await?
     {
-        return Ok(Err(fault));
+        return Ok(Err(fault.into()));
     }
     let decision = sort::decide(pair, candidate, currents[0].as_ref());
     let change = match adopt::settle(pair, candidate, &existing[0], decision) {
@@ -320,7 +337,7 @@ async fn write(
             return Ok(Ok(Taken { what: "unchanged", remote_id, version, returned, was: None }));
         }
         Decision::Write(change) => *change,
-        Decision::Reject(fault) | Decision::Drifted(fault) => return Ok(Err(fault)),
+        Decision::Reject(fault) | Decision::Drifted(fault) => return Ok(Err(fault.into())),
     };
     let claims = known.is_none() && currents[0].is_none() && route.delivers_deletions();
     if claims {
@@ -345,6 +362,7 @@ async fn write(
         }
         Err(_) => doubt(store, pair, known).await?,
     }
+    let outcome = outcome.map_err(|fault| Unwritten { fault, tried: true });
     Ok(outcome.map(|written| {
         let what = match written.effect {
             Effected::Created => "created",
@@ -386,8 +404,8 @@ async fn claim(store: &Store, route: &Route, candidate: &Candidate) -> Result<()
         remote_id: None,
         version: None,
     };
-    let ops = [put(pair, entry)].into_iter().chain(route.remembers(&candidate.source, &candidate.key));
-    patience::commit(store, ops.collect()).await.map(drop)
+    let remembers = route.remembers(store, &candidate.source, &candidate.key)?;
+    patience::commit(store, [vec![put(pair, entry)], remembers].concat()).await.map(drop)
 }
 
 fn put(pair: &Pair, entry: Entry) -> store::Op {
@@ -429,9 +447,9 @@ pub(super) fn judge_of(route: &Route, fault: Fault, key: Option<Key>, row: Optio
             Verdict::Dead {
                 problem: problem(route, fault, row),
                 key,
-                row: row.map(|(_, row)| row_hash(row)),
-                remembered: row.and_then(|(candidate, row)| route.remembers(row, &candidate.key)),
+                row: row.map(|(_, row)| row.clone()),
                 asked,
+                refused: false,
             }
         }
     }

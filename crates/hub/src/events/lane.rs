@@ -14,7 +14,7 @@ use store::{Op, OpResult, Refusal, Store, outages};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::deliver::{self, Done, Verdict, deliver};
+use super::deliver::{self, Done, Verdict, deliver, row_hash};
 use super::guard::{Guard, Suspects};
 use super::hold::Hold;
 use super::notes::About;
@@ -370,13 +370,19 @@ impl Lane {
     }
 
     /// By what a destination knows a message: its id, and where nobody gave it one, what no other message has. A dead
-    /// letter that is sent again is the message that it was: of what was tried before, nobody knows what became.
+    /// letter that is sent again is the message that it was, since of what was tried before nobody knows what became; but
+    /// where the destination has answered that it refuses it, another one: it may answer the same one from its memory.
     fn name(&self, delivery: &Delivery, letter: Option<&DeadLetter>) -> Result<String, store::Error> {
         let name = |id: &str, seq: i64, enqueued: jiff::Timestamp| match id {
             "" => format!("{seq}@{enqueued}"),
             id => id.to_owned(),
         };
         if let Some(letter) = letter {
+            match letters::last_try(&letter.problem) {
+                Some((_, true)) => return Ok(name(&delivery.message.id, delivery.seq, delivery.enqueued)),
+                Some((tried, false)) => return Ok(tried),
+                None => {}
+            }
             let first = self.store.peek(&format!("{}/$deadletterqueue", self.queue), letter.seq, 1)?;
             if let Some(first) = first.iter().flatten().find(|first| first.seq == letter.seq) {
                 return Ok(name(&first.message.id, first.seq, first.enqueued));
@@ -417,7 +423,9 @@ impl Lane {
         let (name, body) = (self.name(delivery, letter.as_ref())?, &*message.body);
         // What a dead letter said is out of date where the row can be asked for.
         let (now, again) = (retry_of.is_some(), delivery.deliveries > 0);
-        let told = Told { message: &name, body, by_hub, now, again, keys: &keys };
+        let row = letters::row_of(message);
+        let (row, was) = (row.as_ref(), message.key.as_ref().filter(|_| by_hub));
+        let told = Told { message: &name, body, by_hub, row, was, now, again, keys: &keys };
         let verdict = match resumes {
             true => Verdict::Done(Done::nothing(None, "goes on")),
             // Once more, and the queue itself would end it, which holds back nothing behind it.
@@ -437,7 +445,7 @@ impl Lane {
                     true => Verdict::Again(fault, key),
                     false => {
                         let problem = deliver::ended(route, fault, "others get through, and this one did not, often");
-                        Verdict::Dead { key, problem, row: None, remembered: None, asked }
+                        Verdict::Dead { key, problem, row: None, asked, refused: false }
                     }
                 }
             }
@@ -449,8 +457,13 @@ impl Lane {
                 let note = about.failed(key.as_ref(), What::Failed, &fault, "waits until the other side takes events");
                 return Ok(Next::Down(Box::new(fault), note.into_iter().collect()));
             }
-            Verdict::Dead { key, problem, row, remembered, asked } => {
-                hold.refuse(key.as_ref(), row, route.shares_sessions());
+            Verdict::Dead { key, mut problem, row, asked, refused } => {
+                letters::note_try(&mut problem, &name, refused);
+                hold.refuse(key.as_ref(), row.as_ref().map(row_hash), route.shares_sessions());
+                let remembered = match (&row, &key) {
+                    (Some(row), Some(key)) => route.remembers(&self.store, row, key)?,
+                    _ => Vec::new(),
+                };
                 let entity = &route.pair.entity.name;
                 self.dead(entity, session, delivery, key, problem, remembered, retry_of, hold).await?;
                 return Ok(Next::More { asked });
@@ -495,17 +508,9 @@ impl Lane {
             }
             Err(how) => {
                 hold.settle(key.as_ref(), route.shares_sessions());
-                self.dead(
-                    &route.pair.entity.name,
-                    session,
-                    delivery,
-                    key,
-                    deliver::ended(route, fault, &how),
-                    None,
-                    retry_of,
-                    hold,
-                )
-                .await?;
+                let mut problem = deliver::ended(route, fault, &how);
+                letters::note_try(&mut problem, &name, false);
+                self.dead(&route.pair.entity.name, session, delivery, key, problem, Vec::new(), retry_of, hold).await?;
                 Ok(Next::More { asked: asked && has_key })
             }
         }

@@ -1,7 +1,12 @@
 //! Which events keep their order: those of one row, or those that share another field.
 
+use std::fmt::Write;
+
 use definition::{Event, SystemEntity};
-use record::Entity;
+use record::hash::RowHasher;
+use record::{Entity, ValueRef};
+use serde_json::Value as Json;
+use store::queue::ID_BYTES_MAX;
 
 /// What the session of an event is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,5 +29,30 @@ impl Ordered {
             Some(column) => Ordered::By(column.to_owned()),
             None => Ordered::All,
         }
+    }
+}
+
+/// The session of what shares these values, which are of a row's key, or of what else keeps an order. Values that are too
+/// long for the name of a session are told apart by a hash.
+pub fn session(entity: &str, values: &[&Json]) -> String {
+    let mut session = entity.to_owned();
+    for value in values {
+        write!(session, "|{value}").expect("writing to a String does not fail");
+    }
+    match session.len() > ID_BYTES_MAX {
+        true => format!("{entity}|{:032x}", RowHasher::default().hash([ValueRef::Text(&session)])),
+        false => session,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_never_too_long_for_its_name() {
+        assert_eq!(session("order", &[&7.into(), &"a".into()]), r#"order|7|"a""#);
+        let long = |end: &str| session("order", &[&format!("{}{end}", "x".repeat(ID_BYTES_MAX)).into()]);
+        assert!(long("a").len() <= ID_BYTES_MAX && long("a") == long("a") && long("a") != long("b"));
     }
 }

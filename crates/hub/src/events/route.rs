@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use definition::{Event, Integration, Payload, Project};
+use definition::{Event, Integration, Pattern, Payload, Project};
 use mapping::{Condition, Explained, Wanted, content};
 use record::hash::RowHasher;
 use record::{
-    Batch, Column, Fault, Happened, Key, ReadSpec, RetryPolicy, Row, Schema, Signal, Source, System, Type, Value,
+    Batch, Column, Fault, Happened, Key, KeyHasher, ReadSpec, RetryPolicy, Row, Schema, Signal, Source, System, Type,
+    Value,
 };
 use serde_json::{Value as Json, json};
+use store::Store;
 
 use super::home::Home;
-use super::letters;
-use super::order::Ordered;
+use super::letters::{self, OfRow};
+use super::order::{self, Ordered};
 use super::remove;
 use crate::codes;
 use crate::compile::{self, Compiled, Side, Systems};
@@ -56,6 +58,16 @@ pub(crate) struct Mapped {
     pub content_hash: Option<u128>,
 }
 
+/// How a message of the hub's own names a row.
+pub(crate) struct Named {
+    /// Its key in the source.
+    pub key: Key,
+    /// The same for people, and for what looks through waiting messages.
+    pub body: Json,
+    /// What events of the row share.
+    pub session: String,
+}
+
 pub(crate) enum Read {
     Mapped(Box<Mapped>),
     LeftOut {
@@ -87,6 +99,8 @@ pub(crate) struct Route {
     ordered_by: Ordered,
     /// Where in the entity the field is that orders versions, where what is sent is written.
     version: Option<usize>,
+    /// The integrations that deliver deletions of the same rows, this one among them.
+    deleting: Vec<String>,
     /// Rows that are being written.
     writing: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -98,6 +112,10 @@ pub(crate) struct Told<'a> {
     pub body: &'a [u8],
     /// It is sent by the hub, and only names a row.
     pub by_hub: bool,
+    /// The row's key in the source, where the hub sent it.
+    pub row: Option<&'a Key>,
+    /// The key under which the row was delivered before it got another one, where that is what the hub sent it for.
+    pub was: Option<&'a Key>,
     /// The row is asked for, whatever the event says of it.
     pub now: bool,
     /// It was delivered before, without an end: nobody knows what the destination took of it.
@@ -158,8 +176,11 @@ impl Route {
         let ordered_by = Ordered::of(event, &pair.entity, from.held(&event.entity), signals);
         let version = pair.entity.version.as_ref().filter(|_| event.payload == Payload::AsSent);
         let version = version.and_then(|version| pair.entity.schema.index(version));
+        let deletes = |other: &&Integration| matches!(&other.pattern, Pattern::Event(one) if one.trigger.deleted && (&one.from, &one.entity) == (&event.from, &event.entity));
+        let deleting = project.integrations.iter().filter(deletes).map(|other| other.name.clone()).collect();
         Ok(Route {
             home,
+            deleting,
             ordered_by,
             version,
             pair,
@@ -220,16 +241,21 @@ impl Route {
         let event: Json =
             serde_json::from_slice(told.body).map_err(|why| self.unreadable(&format!("it is not JSON: {why}")))?;
         if told.by_hub && self.by_id.is_some() {
-            let id = match json::value(&event["id"]) {
+            let id = told.row.and_then(|row| row.parts().into_iter().next());
+            // An earlier version named a row by its text alone.
+            let id = id.unwrap_or_else(|| match json::value(&event["id"]) {
                 Value::Text(text) => text.parse().map_or(Value::Text(text), Value::Guid),
                 other => other,
-            };
+            });
             return match self.fetch(&id).await? {
                 // What was never delivered is not missed.
                 Brought::Gone if event[letters::DELETED] == true => {
                     Ok((told.keys)(&id).map_or(Brought::Gone, |key| Brought::Deleted(Some(key))))
                 }
-                brought => Ok(brought),
+                brought => Ok(match told.was {
+                    Some(was) => self.left_under(was, brought),
+                    None => brought,
+                }),
             };
         }
         let row = row_in(&event);
@@ -237,8 +263,11 @@ impl Route {
             return Err(self.unreadable("it is not a JSON object with the row's columns"));
         }
         if self.event.payload == Payload::Fetch || told.by_hub {
-            let key = sent(row, &self.key).map_err(|missing| self.unreadable(&format!("it has no {missing}")))?;
-            let key = Key::of(key.iter()).map_err(|why| self.unreadable(&format!("its key cannot be used: {why}")))?;
+            let said = || {
+                let key = sent(row, &self.key).map_err(|missing| self.unreadable(&format!("it has no {missing}")))?;
+                Key::of(key.iter()).map_err(|why| self.unreadable(&format!("its key cannot be used: {why}")))
+            };
+            let key = told.row.map_or_else(said, |row| Ok(row.clone()))?;
             return Ok(found(self.pair.source.get(&[key]).await?));
         }
         let columns = self.pair.read.columns();
@@ -265,6 +294,20 @@ impl Route {
             row_of_event = row_of_event.with(column, Value::Rows(lines));
         }
         Ok(Brought::Row(row_of_event, Vec::new()))
+    }
+
+    /// What a row that had this key has left there, where it has another one by now.
+    fn left_under(&self, was: &Key, brought: Brought) -> Brought {
+        let (mut hasher, rules) = (KeyHasher::default(), self.pair.sink.key_rules());
+        match &brought {
+            Brought::Row(row, _) => match self.key_of(row) {
+                Some(now) if now == *was => brought,
+                // The destination takes the two for one.
+                Some(now) if hasher.hash(&now, rules) == hasher.hash(was, rules) => Brought::LeftOut,
+                _ => Brought::Deleted(Some(was.clone())),
+            },
+            _ => Brought::Deleted(Some(was.clone())),
+        }
     }
 
     async fn signalled(&self, signal: &Signal, told: &Told<'_>) -> Result<Brought, Fault> {
@@ -373,6 +416,9 @@ impl Route {
 
     /// The entity's key, as far as an event tells it whose row cannot be read.
     pub fn key_told(&self, told: &Told<'_>) -> Option<Key> {
+        if told.was.is_some() {
+            return told.was.cloned();
+        }
         if !told.by_hub
             && let Some(signal) = self.from.decode(told.body)
         {
@@ -453,10 +499,26 @@ impl Route {
         Some((&record.values()[at], &self.pair.entity.fields[at].ty))
     }
 
-    /// What a later deletion of the row needs, where deletions are delivered.
-    pub fn remembers(&self, row: &Row, key: &Key) -> Option<store::Op> {
-        let (id, _) = self.by_id.as_ref().filter(|_| self.event.trigger.deleted)?;
-        remove::remember(&self.pair.from, &self.pair.entity.name, row.get(id)?, key)
+    /// What a later deletion of the row needs, where deletions are delivered; and what takes away what was delivered under
+    /// another key that the row had before.
+    ///
+    /// *Errors*: our own state cannot be read.
+    pub fn remembers(&self, store: &Store, row: &Row, key: &Key) -> Result<Vec<store::Op>, store::Error> {
+        let deletes = self.by_id.as_ref().filter(|_| self.event.trigger.deleted);
+        let named = deletes.and_then(|(id, _)| Some((row.get(id)?, Key::of([row.get(id)?]).ok()?)));
+        let Some((id, named)) = named else { return Ok(Vec::new()) };
+        let (from, entity) = (&self.pair.from, &*self.pair.entity.name);
+        let was = remove::remembered(store, from, entity, id)?;
+        if was.as_ref() == Some(key) {
+            return Ok(Vec::new());
+        }
+        let was = was.filter(|_| self.pair.source_by_key);
+        let left = self.deleting.iter().filter_map(|integration| {
+            let (body, session) = (json!({ "id": json::of(id) }), self.session_of_id(&id.to_string()));
+            let was = Some(was.clone()?);
+            Some(OfRow { integration, to: None, entity, named: &named, body, session, was }.send())
+        });
+        Ok(remove::remember(from, entity, id, key).into_iter().chain(left).collect())
     }
 
     /// What names a row in the source, where signals name rows.
@@ -470,35 +532,37 @@ impl Route {
         self.by_id.as_ref().map_or(&*self.pair.source, |(_, source)| &**source)
     }
 
-    /// What a message has to say so that this row is fetched, and the session that events of the row share.
+    /// What a message has to say so that this row is fetched.
     ///
     /// `None` for a row that nothing names.
-    pub fn names(&self, row: &Row) -> Option<(Json, String)> {
+    pub fn names(&self, row: &Row) -> Option<Named> {
         // An empty text is no more of a key than a blank.
+        let key = |columns: &[String]| {
+            let values: Option<Vec<&Value>> = columns.iter().map(|column| row.get(column)).collect();
+            Key::of(values?).ok()
+        };
         let text = |column: &String| row.get(column).filter(|value| Key::of([*value]).is_ok()).map(json::of);
-        let id = self.by_id.as_ref().and_then(|(id, _)| text(id));
-        let key = self.key.iter().map(|column| Some((column.clone(), text(column)?)));
-        let key: Option<serde_json::Map<String, Json>> = key.collect();
-        let key = key.filter(|key| !key.is_empty());
+        let id = self.by_id.as_ref().and_then(|(id, _)| Some((key(std::slice::from_ref(id))?, text(id)?)));
+        let named = self.key.iter().map(|column| Some((column.clone(), text(column)?)));
+        let named: Option<serde_json::Map<String, Json>> = named.collect();
+        let named = named.filter(|named| !named.is_empty());
         let signals = self.from.decode(b"").is_some();
-        let session = match (&id, &key) {
-            (Some(id), _) if signals => format!("{}|{}", self.table, id.as_str().unwrap_or_default()),
-            (_, Some(key)) if !signals => {
-                let values: Vec<String> = key.values().map(Json::to_string).collect();
-                format!("{}|{}", self.pair.entity.name, values.join("|"))
-            }
+        let entity = &self.pair.entity.name;
+        let session = match (&id, &named) {
+            (Some((_, id)), _) if signals => format!("{}|{}", self.table, id.as_str().unwrap_or_default()),
+            (_, Some(named)) if !signals => order::session(entity, &named.values().collect::<Vec<_>>()),
             _ => return None,
         };
         let session = match &self.ordered_by {
             Ordered::ByRow => session,
-            Ordered::All => self.pair.entity.name.to_string(),
-            Ordered::By(column) => format!("{}|{}", self.pair.entity.name, text(column)?),
+            Ordered::All => entity.to_string(),
+            Ordered::By(column) => text(column).map_or_else(|| entity.to_string(), |by| order::session(entity, &[&by])),
         };
-        let body = match id {
-            Some(id) => json!({ "id": id }),
-            None => Json::Object(key?),
+        let (key, body) = match id {
+            Some((key, id)) => (key, json!({ "id": id })),
+            None => (key(&self.key)?, Json::Object(named?)),
         };
-        Some((body, session))
+        Some(Named { key, body, session })
     }
 
     /// Whether events of several rows are in one session.

@@ -15,16 +15,16 @@ use record::hash::ByHash;
 use record::{Fault, Key, KeyHasher, KeyRules, Now, Page, ReadKind, Row, Unreadable};
 use store::journal::{self, Note, What};
 use store::ledger;
-use store::queue::{Message, Op as QueueOp, Property};
 use store::{Op, Store, cursors};
 use tokio::sync::watch;
 
 use super::covers::{self, Found};
 use super::deliver::row_hash;
 use super::hold::Hold;
+use super::letters::OfRow;
 use super::remove::{self, remembered};
-use super::route::{Changes, Read, Route};
-use super::{DESTINATION, letters, subscription, topic};
+use super::route::{Changes, Named, Read, Route};
+use super::{letters, subscription};
 use crate::compile::Systems;
 use crate::error::{Error, Stopped};
 use crate::{codes, patience, retyped};
@@ -472,6 +472,7 @@ impl Sweep {
         let queue = subscription(&self.integration, to);
         for id in ids {
             let value = id.parse().map_or_else(|_| record::Value::text(&**id), record::Value::Guid);
+            let Ok(named) = Key::of([&value]) else { continue };
             let session = route.session_of_id(id);
             // A row that is just being delivered for the first time may have been read before it was deleted.
             let held = self.store.session_is_held(&queue, &session)?;
@@ -481,14 +482,11 @@ impl Sweep {
                     let is_told = !self.store.dead_letters_of(&self.integration, &queue, &key)?.is_empty();
                     (key, is_there || is_told)
                 }
-                None => match Key::of([&value]) {
-                    Ok(key) => (key, false),
-                    Err(_) => continue,
-                },
+                None => (named.clone(), false),
             };
             let body = serde_json::json!({ "id": &**id, (letters::DELETED): true });
             if (matters || held) && !self.is_covered(route, &queue, &session, &body, Found::Deleted).await? {
-                sends.push(self.message(to, route, Some(&key), body, session));
+                sends.push(self.message(to, route, Some(&key), &named, body, session));
             }
         }
         Ok(sends)
@@ -530,7 +528,7 @@ impl Sweep {
         key: Option<&Key>,
         content: Option<u128>,
     ) -> Result<Option<News>, Stopped> {
-        let Some((body, session)) = route.names(row) else { return Ok(None) };
+        let Some(Named { key: named, body, session }) = route.names(row) else { return Ok(None) };
         let queue = subscription(&self.integration, to);
         if self.is_covered(route, &queue, &session, &body, Found::Changed(content)).await? {
             return Ok(None);
@@ -540,7 +538,7 @@ impl Sweep {
         if hold.has_refused(row_hash(row)) {
             return Ok(None);
         }
-        Ok(Some(self.message(to, route, key, body, session)))
+        Ok(Some(self.message(to, route, key, &named, body, session)))
     }
 
     /// Whether something waits that brings what was found. What is being delivered may have read the row before it changed.
@@ -557,24 +555,24 @@ impl Sweep {
     }
 
     /// An event of the hub's own for one destination, and the note of it where its key can be told.
-    fn message(&self, to: &str, route: &Route, key: Option<&Key>, body: serde_json::Value, session: String) -> News {
-        let message = Message {
-            integration: Some(self.integration.clone()),
-            entity: Some(route.pair.entity.name.to_string()),
-            op: Some(letters::SWEEP.to_owned()),
-            session: Some(session.clone()),
-            content_type: Some("application/json".into()),
-            properties: vec![(DESTINATION.to_owned(), Property::Text(to.to_owned()))],
-            body: body.to_string().into_bytes(),
-            ..Message::default()
-        };
-        let send = QueueOp::Send { queue: topic(&self.integration), messages: vec![message.into()] };
+    fn message(
+        &self,
+        to: &str,
+        route: &Route,
+        key: Option<&Key>,
+        named: &Key,
+        body: serde_json::Value,
+        session: String,
+    ) -> News {
+        let entity = &route.pair.entity.name;
+        let integration = &self.integration;
+        let of_row = OfRow { integration, to: Some(to), entity, named, body, session: session.clone(), was: None };
         let note = key.map(|key| Note {
             session: Some(session),
-            ..Note::new(&route.pair.entity.name, &key.to_string(), What::Swept, &self.integration, to)
+            ..Note::new(entity, &key.to_string(), What::Swept, integration, to)
         });
         let note = note.map(|note| journal::Op::Note(vec![note]).into());
-        News { ops: [send.into()].into_iter().chain(note).collect(), missed: true }
+        News { ops: [of_row.send()].into_iter().chain(note).collect(), missed: true }
     }
 }
 

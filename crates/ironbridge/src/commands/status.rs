@@ -162,6 +162,14 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         let code = error.code().map_or_else(String::new, |code| format!(" ({code}); ironbridge explain {code}"));
         talk!("\nNothing new is accepted: {error}{code}");
     }
+    for (queue, messages) in hub::events::left_over(&project, &store)? {
+        let events = if messages == 1 { "event" } else { "events" };
+        talk!(
+            "\nNobody delivers what waits in {queue}, {} {events}: the project has no such destination any more.",
+            number(messages)
+        );
+        talk!("  do: put it back into the files, or drop them: ironbridge queue purge {queue}");
+    }
     for look in &silent {
         let Some(silence) = look.silence() else { continue };
         let asked = format!("asked last {}", ago(look.seen, now));

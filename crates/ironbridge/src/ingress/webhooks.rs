@@ -310,13 +310,9 @@ impl Intake {
 
     /// The row that plain JSON is about, by the columns of its key; or what else keeps its order, by that column.
     fn row_of(&self, row: &Value, columns: &[String]) -> Option<String> {
-        let value = |column: &String| {
-            let found = at(row, column)?;
-            (found.is_string() || found.is_number()).then(|| found.to_string())
-        };
-        let values: Option<Vec<String>> = columns.iter().map(value).collect();
-        let values = values.filter(|values| !values.is_empty())?;
-        Some(format!("{}|{}", self.entity, values.join("|"))).filter(|session| session.len() <= ID_BYTES_MAX)
+        let value = |column: &String| at(row, column).filter(|value| value.is_string() || value.is_number());
+        let values: Option<Vec<&Value>> = columns.iter().map(value).collect();
+        Some(hub::events::session(&self.entity, &values.filter(|values| !values.is_empty())?))
     }
 }
 

@@ -407,3 +407,26 @@ fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
         .collect();
     assert_eq!(items, [("P-1", 3.0), ("P-2", 1.5)]);
 }
+
+#[test]
+fn what_waits_for_an_integration_that_is_not_there_any_more_is_told_and_its_outage_is_over() {
+    let mut stage = Stage::new();
+    let (there, away) = (stage.warehouse(), stage.warehouse().with_extension("away"));
+    std::fs::rename(&there, &away).unwrap();
+    stage.start();
+    stage.account("C-1", "Acme", 1);
+    stage.until("the outage", || stage.say(&["status"]).contains("nothing gets through to warehouse"));
+    stage.kill();
+    stage.world.edit("integrations/buyers.yaml", "integration: buyers", "integration: purchasers");
+    let file = |name: &str| stage.world.dir.join(format!("integrations/{name}.yaml"));
+    std::fs::rename(file("buyers"), file("purchasers")).unwrap();
+    stage.start();
+    stage.until("the end of the outage", || !stage.say(&["status"]).contains("nothing gets through"));
+    let status = stage.say(&["status"]);
+    assert!(
+        status.contains("Nobody delivers what waits in events/buyers/subscriptions/warehouse, 1 event"),
+        "{status}"
+    );
+    stage.say(&["queue", "purge", "events/buyers/subscriptions/warehouse", "--yes"]);
+    assert!(!stage.say(&["status"]).contains("Nobody delivers"));
+}

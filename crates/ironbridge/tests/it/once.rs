@@ -1,5 +1,6 @@
 //! What an API is told of a message that is tried again, and of the next one that says the same.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -82,4 +83,35 @@ fn a_row_that_somebody_has_replaced_stays_when_the_one_before_it_is_deleted() {
     stage.until("the end of it", || stage.say(&["trace", "customer", "C-1"]).contains("not the hub's to delete"));
     stage.until("quiet", || stage.waiting_for("erp") == 0);
     assert_eq!(erp.rows()[0]["id"], 9);
+}
+
+/// It remembers its refusals under their keys too, and somebody corrects what it was missing.
+#[test]
+fn what_was_refused_with_an_answer_is_asked_for_anew() {
+    let (complete, things) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::<String>::new())));
+    let (is_complete, there, answers) = (complete.clone(), things.clone(), Mutex::new(BTreeMap::new()));
+    let (url, asked) = serve(move |asked| match asked.method.as_str() {
+        "GET" => ok(json!(there.lock().unwrap().iter().map(|key| json!({ "id": 7, "ref": key })).collect::<Vec<_>>())),
+        _ => {
+            let key = asked.header("idempotency-key").to_owned();
+            let answer = || match is_complete.load(Ordering::SeqCst) {
+                true => {
+                    there.lock().unwrap().push("C-1".to_owned());
+                    (201, String::new(), json!({ "id": 7, "ref": "C-1" }).to_string())
+                }
+                false => (422, String::new(), "no such price list".to_owned()),
+            };
+            answers.lock().unwrap().entry(key).or_insert_with(answer).clone()
+        }
+    });
+    let (mut stage, _runtime, _erp) = to_the_erp(EVENTS);
+    std::fs::write(stage.world.dir.join("systems/erp.yaml"), ERP.replace("URL", &url)).unwrap();
+    stage.start();
+    stage.account("C-1", "Acme", 1);
+    let letters = || stage.json(&["dead-letters", "list"]).as_array().unwrap().clone();
+    stage.until("the dead letter", || letters().len() == 1);
+    complete.store(true, Ordering::SeqCst);
+    stage.say(&["dead-letters", "retry", letters()[0]["id"].as_str().unwrap()]);
+    stage.until("the row", || letters().is_empty() && stage.waiting_for("erp") == 0);
+    assert_eq!(*things.lock().unwrap(), ["C-1"], "{:?}", asked.lock().unwrap());
 }

@@ -274,3 +274,47 @@ fn what_was_deleted_while_the_place_was_lost_is_deleted_and_no_table_that_cannot
     sweeps(&stage, 2);
     assert_eq!(stage.buyers().len(), 18);
 }
+
+/// The delivery finds the row by what the sweep has told of its key.
+#[test]
+fn a_row_is_found_again_whatever_its_key_looks_like() {
+    let mut stage = Stage::polling();
+    stage.world.edit("entities/customer.yaml", "max_length: 20", "max_length: 700");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let long = "x".repeat(600);
+    let mut keys = [
+        "B5B6A2F1-0000-4000-8000-00000000000A",
+        "b5b6a2f1-0000-4000-8000-00000000000b",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "{b5b6a2f1-0000-4000-8000-00000000000c}",
+        "007",
+        &long,
+    ];
+    keys.sort_unstable();
+    for key in keys {
+        row(&stage, key, "New", &now());
+    }
+    stage.until("all of them", || stage.texts("SELECT code FROM buyers ORDER BY code") == keys);
+    sweeps(&stage, 2);
+    stage.until("quiet", || stage.waiting() == 0);
+    assert!(keys.iter().all(|key| stage.effects(key) == 1));
+}
+
+#[test]
+fn a_row_that_has_nothing_in_the_field_of_its_order_is_delivered_too() {
+    let mut stage = Stage::polling();
+    stage.world.edit("integrations/buyers.yaml", "because:", "order_by: email\nbecause:");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    for (number, mail) in [("C-1", "NULL"), ("C-2", "''"), ("C-3", "'a@b.example'"), ("C-4", "NULL")] {
+        stage.world.sql(&format!(
+            "INSERT INTO customers (customer_no, company_name, contact_email, credit_limit, updated_at)
+             VALUES ('{number}', 'New', {mail}, '5', {})",
+            now()
+        ));
+    }
+    stage.until("all of them", || stage.buyers().len() == 4 && stage.waiting() == 0);
+    stage.world.sql(&format!("UPDATE customers SET company_name = 'Newer', updated_at = {}", now()));
+    stage.until("their change", || stage.buyers().iter().filter(|row| row.contains("Newer")).count() >= 4);
+}

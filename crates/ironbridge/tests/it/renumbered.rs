@@ -195,3 +195,55 @@ fn an_event_of_a_row_with_another_number_takes_what_was_written_under_the_old_on
     let new = stage.say(&["trace", "customer", "N-2"]);
     assert!(new.contains("it was N-1 before") && new.contains("as the hub wrote it"), "{new}");
 }
+
+/// The hub knows by the row's id that it had another number, and with deletions nothing is to stay of that one.
+#[test]
+fn what_was_delivered_under_a_number_that_the_row_has_no_longer_goes() {
+    let events = EVENTS.replace("[created, updated]", "[created, updated, deleted]");
+    let events = events.replace("[name, creditlimit, emailaddress1]", "[accountnumber, name, creditlimit]");
+    let events = events.replace("to: [warehouse]", "to: [warehouse, archive]");
+    let mut stage = Stage::with(&format!("{events}sweep: every 1 second\n"));
+    let warehouse = std::fs::read_to_string(stage.world.dir.join("systems/warehouse.yaml")).unwrap();
+    let archive = warehouse.replace("system: warehouse", "system: archive").replace("table: buyers", "table: kept");
+    std::fs::write(stage.world.dir.join("systems/archive.yaml"), archive).unwrap();
+    stage.sql(
+        "CREATE TABLE kept (code TEXT PRIMARY KEY, title TEXT, mail TEXT, money TEXT);
+         CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'no'); END;",
+    );
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    let kept = || stage.texts("SELECT code || ' ' || title FROM kept ORDER BY code");
+    let quiet = || stage.waiting() == 0 && stage.waiting_for("archive") == 0;
+    for number in ["C-1", "C-2", "C-3"] {
+        stage.account(number, "Acme", 1);
+    }
+    stage.until("the rows", || stage.buyers().len() == 3 && kept().len() == 3 && quiet());
+    let ids = ids(&stage.world);
+    rename_in_dynamics(&stage.world, &ids["C-1"], "N-1");
+    stage.until("its new number", || {
+        stage.buyers() == ["C-2 Acme 1", "C-3 Acme 1", "N-1 Acme 1"]
+            && kept() == ["C-2 Acme", "C-3 Acme", "N-1 Acme"]
+            && quiet()
+    });
+    // Two rows change numbers: neither takes the other one's away.
+    for (id, to) in [(&ids["C-2"], "between"), (&ids["C-3"], "C-2"), (&ids["C-2"], "C-3")] {
+        rename_in_dynamics(&stage.world, id, to);
+    }
+    stage.dynamics("PATCH", &format!("accounts({})", ids["C-2"]), r#"{"name": "Was two"}"#);
+    stage.until("both", || {
+        stage.buyers() == ["C-2 Acme 1", "C-3 Was two 1", "N-1 Acme 1"]
+            && kept() == ["C-2 Acme", "C-3 Was two", "N-1 Acme"]
+            && quiet()
+    });
+    // Where the new number is refused, the old one stays until somebody has dealt with it.
+    let body = json!({ "accountnumber": "N-2", "name": "Poison" }).to_string();
+    http(&stage.world.url, "PATCH", &format!("/api/data/v9.2/accounts({})", ids["C-1"]), &body);
+    let letters = || stage.json(&["dead-letters", "list"]).as_array().unwrap().clone();
+    stage.until("the dead letter", || letters().len() == 1 && kept() == ["C-2 Acme", "C-3 Was two", "N-2 Poison"]);
+    assert_eq!(stage.buyers(), ["C-2 Acme 1", "C-3 Was two 1", "N-1 Acme 1"]);
+    stage.sql("DROP TRIGGER refuse");
+    stage.say(&["dead-letters", "retry", letters()[0]["id"].as_str().unwrap()]);
+    stage.until("its new number", || stage.buyers() == ["C-2 Acme 1", "C-3 Was two 1", "N-2 Poison 1"] && quiet());
+    stage.dynamics("DELETE", &format!("accounts({})", ids["C-1"]), "");
+    stage.until("its deletion", || stage.buyers().len() == 2 && kept().len() == 2 && quiet());
+}

@@ -98,7 +98,7 @@ impl Lane {
         delivery: &Delivery,
         key: Option<Key>,
         problem: Problem,
-        remembered: Option<Op>,
+        remembered: Vec<Op>,
         retry_of: Option<DeadLetterId>,
         hold: &mut Hold,
     ) -> Result<(), Error> {
