@@ -304,13 +304,13 @@ fn a_row_is_found_again_whatever_its_key_looks_like() {
 #[test]
 fn a_row_that_has_nothing_in_the_field_of_its_order_is_delivered_too() {
     let mut stage = Stage::polling();
-    stage.world.edit("integrations/buyers.yaml", "because:", "order_by: email\nbecause:");
+    stage.world.edit("integrations/buyers.yaml", "because:", "order_by: parent\nbecause:");
     stage.start();
     stage.until("the first sweep", || !stage.sweeps().is_empty());
-    for (number, mail) in [("C-1", "NULL"), ("C-2", "''"), ("C-3", "'a@b.example'"), ("C-4", "NULL")] {
+    for (number, parent) in [("C-1", "NULL"), ("C-2", "''"), ("C-3", "'C-1'"), ("C-4", "NULL")] {
         stage.world.sql(&format!(
-            "INSERT INTO customers (customer_no, company_name, contact_email, credit_limit, updated_at)
-             VALUES ('{number}', 'New', {mail}, '5', {})",
+            "INSERT INTO customers (customer_no, company_name, parent_no, credit_limit, updated_at)
+             VALUES ('{number}', 'New', {parent}, '5', {})",
             now()
         ));
     }
