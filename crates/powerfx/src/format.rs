@@ -264,9 +264,9 @@ impl Reader {
                         _ => self.literal(','),
                     }
                 }
-                '.' if self.after_seconds() && self.peek(1) == '0' => {
+                '.' if self.after_seconds() && matches!(self.peek(1), '0' | 'f') => {
                     self.at += 1;
-                    let digits = self.run('0');
+                    let digits = self.run(self.peek(0));
                     self.parts.push(Part::Fraction(digits));
                 }
                 '.' => {

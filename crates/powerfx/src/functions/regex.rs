@@ -23,7 +23,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
                 ("IsMatch(\"Hi\", \"h\", MatchOptions.IgnoreCase)", "true"),
             ],
         )
-        .differs(DIFFERS),
+        .differs(IS_DIFFERS),
     Function::special("Match", 2, 3, |c, a, _| check(c, a, Kind::First))
         .doc(
             "Match(text, pattern, [options])",
@@ -40,6 +40,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .differs(DIFFERS),
 ];
 
+const IS_DIFFERS: &str = "A part of the text is enough, as everywhere outside of Power Apps, where MatchOptions.Complete is what IsMatch does without options. No look-ahead, look-behind or back reference: they would make the time grow without a bound. `$` is the very end of the text, or of a line with Multiline.";
 const DIFFERS: &str = "No look-ahead, look-behind or back reference: they would make the time grow without a bound. `$` is the very end of the text, or of a line with Multiline.";
 
 #[derive(Debug, Clone, Copy, PartialEq)]

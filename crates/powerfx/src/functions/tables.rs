@@ -112,8 +112,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     .doc("Count(table)", "How many numbers the one column holds.", &[("Count([1, Blank(), 3])", "2")]),
     Function::special("CountA", 1, 1, |c, a, _| check_count(c, a, count_a, Some(|_| true))).doc(
         "CountA(table)",
-        "How many values of the one column are not blank.",
-        &[("CountA([\"a\", Blank()])", "1")],
+        "How many values of the one column are not blank. An empty text counts.",
+        &[("CountA([\"a\", \"\", Blank()])", "2")],
     ),
     Function::special("CountIf", 2, ANY, check_count_if).doc(
         "CountIf(table, condition, …)",

@@ -42,6 +42,8 @@ fn conversions() {
         ("Boolean(\"maybe\")", "Error({Kind:ErrorKind.InvalidArgument})"),
         ("Text(1234567.891, \"#,##0.0\")", "\"1,234,567.9\""),
         ("Text(-5, \"0;(0)\")", "\"(5)\""),
+        ("Text(DateTime(2026, 1, 5, 13, 7, 9, 50), \"hh:mm:ss.fff\")", "\"13:07:09.050\""),
+        ("Text(DateTime(2026, 1, 5, 13, 7, 9, 50), \"hh:mm:ss.0\")", "\"13:07:09.0\""),
         ("Text(0.000123, \"0.00E+0\")", "\"1.23E-4\""),
         ("Text(Date(2026, 1, 5), \"d mmm yy\")", "\"5 Jan 26\""),
         ("Text(Time(14, 5, 0), \"h:mm AM/PM\")", "\"2:05 PM\""),

@@ -59,7 +59,7 @@ pub(super) fn count<'a>(env: &mut Env<'a>, nodes: &'a [Node]) -> Value<'a> {
 }
 
 pub(super) fn count_a<'a>(env: &mut Env<'a>, nodes: &'a [Node]) -> Value<'a> {
-    counted(env, nodes, |v| !v.is_blank() && v.as_str() != Some(""), true)
+    counted(env, nodes, |v| !v.is_blank(), true)
 }
 
 pub(super) fn is_empty<'a>(env: &mut Env<'a>, nodes: &'a [Node]) -> Value<'a> {
