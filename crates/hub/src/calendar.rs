@@ -85,11 +85,16 @@ fn next_day(day: Date, calendar: &Calendar) -> Date {
     next
 }
 
-fn works(day: Date, calendar: &Calendar) -> bool {
-    calendar.working_days.contains(&day.weekday()) && !is_holiday(day, &calendar.holidays)
+/// Whether it is a public holiday.
+pub fn is_holiday(at: Timestamp, calendar: &Calendar, zone: &TimeZone) -> bool {
+    holds(at.to_zoned(zone.clone()).date(), &calendar.holidays)
 }
 
-fn is_holiday(day: Date, holidays: &Holidays) -> bool {
+fn works(day: Date, calendar: &Calendar) -> bool {
+    calendar.working_days.contains(&day.weekday()) && !holds(day, &calendar.holidays)
+}
+
+fn holds(day: Date, holidays: &Holidays) -> bool {
     match holidays {
         Holidays::Dates(dates) => dates.contains(&day),
         Holidays::Named(name) => of_year(name, day.year()).contains(&day),

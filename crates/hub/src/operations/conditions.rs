@@ -210,8 +210,10 @@ impl Of<'_> {
 
     fn slow(&self, all: &mut Vec<Condition>) {
         let name = &self.integration.name;
+        let since = (self.facts.started, self.known.resumed);
         for (what, hours) in &self.known.traffic {
-            let Some(less) = slow_hour(hours, self.facts.now) else { continue };
+            let calendar = &self.project.hub.calendar;
+            let Some(less) = slow_hour(hours, self.facts.now, calendar, self.zone(), since) else { continue };
             let hour = moment(less.since, self.zone());
             let to = if what == name { String::new() } else { format!(" to {what}") };
             let saying = Saying {

@@ -79,6 +79,8 @@ pub struct Known {
     pub unreviewed: Option<(u64, Timestamp)>,
     /// The newest good runs, newest first.
     pub good_runs: Vec<Run>,
+    /// What each slot brought, newest first, and when.
+    pub brought: Vec<(Timestamp, u64)>,
     /// What went through by hour, of the integration or of each destination, over the last weeks.
     pub traffic: Vec<(String, Hourly)>,
     /// How often a flow has started within a day, and how many starts wait for room.
@@ -138,6 +140,7 @@ pub(crate) const WEEKS: i64 = 5;
 pub struct Gatherer {
     read: Option<Timestamp>,
     good_runs: BTreeMap<String, Vec<Run>>,
+    brought: BTreeMap<String, Vec<(Timestamp, u64)>>,
     traffic: BTreeMap<String, Vec<(String, Hourly)>>,
     expiring: Vec<Expiring>,
     /// The open questions, and by which mark they were read: where nothing is asked or answered nothing is read.
@@ -176,16 +179,18 @@ impl Gatherer {
                 last: last.get(name).cloned(),
                 deadline: deadlines.iter().find(|deadline| deadline.integration == *name).cloned(),
                 paused: pauses.iter().any(|pause| pause.integration == *name),
+                resumed: store.resumed(name)?,
                 outages: outages.iter().filter(|outage| outage.integration == *name).cloned().collect(),
                 letters: letters.get(name).copied().unwrap_or(0),
                 unreviewed: unreviewed.get(name).copied(),
                 good_runs: self.good_runs.get(name).cloned().unwrap_or_default(),
+                brought: self.brought.get(name).cloned().unwrap_or_default(),
                 traffic: self.traffic.get(name).cloned().unwrap_or_default(),
                 ..Known::default()
             };
             match &integration.pattern {
                 Pattern::Batch(_) => {
-                    (known.good, known.resumed) = (store.last_good_start(name)?, store.resumed(name)?);
+                    known.good = store.last_good_start(name)?;
                     known.ended = match &known.last {
                         Some(run) if run.state == State::Running => {
                             let mut before = store.runs(Some(name), Some(run.id), RUNS)?.into_iter();
@@ -250,7 +255,9 @@ impl Gatherer {
             let names = match &integration.pattern {
                 Pattern::Batch(_) => {
                     let mut runs = store.runs(Some(name), None, RUNS)?;
-                    runs.retain(|run| run.state.is_good() && run.trigger != Trigger::Backfill);
+                    runs.retain(|run| run.trigger != Trigger::Backfill);
+                    self.brought.insert(name.clone(), super::usual::brought(&runs));
+                    runs.retain(|run| run.state.is_good());
                     self.good_runs.insert(name.clone(), runs);
                     vec![(name.clone(), name.clone())]
                 }

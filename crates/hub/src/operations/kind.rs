@@ -124,10 +124,10 @@ impl Kind {
                 "The oldest dead letter waits for longer than `dead_letters: { reviewed_within: … }` says, and nobody has done or noted anything."
             }
             Kind::FewRows => {
-                "A run that comes every six hours or less often read less than a fifth of what is usual, after five runs that show what that is."
+                "What a slot of a schedule of six hours or more brings is less than a fifth of what is usual, after five slots that show what that is. Until one brings more, or after five such ones, which are what is usual then."
             }
             Kind::Slow => {
-                "In a whole hour less than a quarter of what is usual in this hour of the week went through, after three weeks that show what that is."
+                "In a whole hour less than a quarter of what is usual in this hour of the week went through, after three weeks that show what that is. Until an hour that usually has something has enough again, three days at most."
             }
             Kind::Volume => "A flow has started at four fifths of its ceiling within a day, or starts of it are held.",
             Kind::FlowFailed => {

@@ -27,7 +27,7 @@ impl Of<'_> {
         all.extend(run);
         all.extend(person);
         let long = is_long(&batch.schedule, self.zone());
-        let less = if long { few_rows(&self.known.good_runs).map(|less| (Kind::FewRows, less)) } else { None };
+        let less = if long { few_rows(&self.known.brought).map(|less| (Kind::FewRows, less)) } else { None };
         if let Some((kind, less)) = less {
             let saying = Saying {
                 severity: Severity::Warning,
