@@ -62,8 +62,8 @@ pub(super) fn read(cell: Option<&str>, ty: &Type, times: &Times) -> Result<Value
             bytes.map(Value::Bytes).ok_or_else(|| cannot(ty, "a text"))
         }
         Type::Decimal { scale: None } if cell.contains(['e', 'E']) => {
-            let number = Decimal::from_scientific(cell);
-            number.map(Value::Decimal).map_err(|_| "this number has more digits than 28".to_owned())
+            let number = Decimal::from_scientific(cell).ok().map(Value::Decimal).or_else(|| text::tiny(cell));
+            number.ok_or_else(|| "this number has more digits than 28".to_owned())
         }
         _ => text::read(cell, ty, times),
     }
@@ -143,6 +143,7 @@ mod tests {
         check("-7", &PgType::INT8, Ok(Value::Int(-7)));
         check("1234567890.10", &PgType::NUMERIC, decimal("1234567890.10"));
         check("1e-05", &PgType::FLOAT8, decimal("0.00001"));
+        check("5.551115123125783e-17", &PgType::FLOAT8, Ok(Value::Float(5.551115123125783e-17)));
         check("NaN", &PgType::FLOAT8, Err("decimal"));
         check("infinity", &PgType::TIMESTAMPTZ, Err("datetime"));
         check(

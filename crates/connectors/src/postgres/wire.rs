@@ -99,6 +99,7 @@ pub(super) fn read<'a>(cell: Option<&'a [u8]>, wire: Wire, ty: &Type, times: &Ti
             let misread = |why| Misread { why, shown: text.to_owned() };
             match value::read(Some(text), ty, times).map_err(misread)? {
                 record::Value::Decimal(number) => Ok(ValueRef::Decimal(number)),
+                record::Value::Float(number) => Ok(ValueRef::Float(number)),
                 // Only floats are anything else than their text.
                 _ => Ok(ValueRef::Text(text)),
             }

@@ -44,7 +44,8 @@ fn is_large(text: &str) -> bool {
 
 fn decimal(text: &str) -> Result<Value, String> {
     let number = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
-    number.map(Value::Decimal).map_err(|_| "this number has more digits than 28, or is none".to_owned())
+    let number = number.ok().map(Value::Decimal).or_else(|| text::tiny(text));
+    number.ok_or_else(|| "this number has more digits than 28, or is none".to_owned())
 }
 
 /// What is bound for a value that goes to a column, or is compared with it. Times are written by `time`.
@@ -205,6 +206,7 @@ mod tests {
         let text = |text: &str| Cell::Text(text.to_owned());
         check(Cell::Float(0.1), Type::Decimal { scale: None }, decimal("0.1"));
         check(text("1e-05"), Type::Decimal { scale: None }, decimal("0.00001"));
+        check(Cell::Float(5.551115123125783e-17), Type::Decimal { scale: None }, Ok(Value::Float(5.551115123125783e-17)));
         check(Cell::Int(2), Type::YesNo, Err("a number"));
         check(text("18446744073709551615"), Type::WholeNumber, Err("larger than"));
         check(Cell::Int(5), Type::Decimal { scale: Some(0) }, decimal("5"));

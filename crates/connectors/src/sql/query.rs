@@ -521,7 +521,8 @@ impl Writer<'_> {
     }
 }
 
-fn type_of<'s>(schema: &'s Schema, name: &str) -> &'s Type {
+/// The type of a column.
+pub(crate) fn type_of<'s>(schema: &'s Schema, name: &str) -> &'s Type {
     schema.index(name).map_or(&Type::Unknown, |at| &schema.columns()[at].ty)
 }
 

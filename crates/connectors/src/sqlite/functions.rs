@@ -35,6 +35,11 @@ pub(super) fn teach(connection: &Connection, times: Times) -> rusqlite::Result<(
             Ok(out(value))
         })?;
     }
+    // Of a column with so many places.
+    connection.create_scalar_function("ib_as_number", 2, flags, move |context| {
+        let ty = Type::Decimal { scale: context.get(1)? };
+        Ok(out(value::read(context.get_raw(0), &ty, &times).unwrap_or_default()))
+    })?;
     Ok(())
 }
 

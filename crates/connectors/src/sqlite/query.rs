@@ -24,7 +24,7 @@ use super::source::plan::Plan;
 use super::usual::Usual;
 use super::{Database, catalog, fault, value};
 use crate::sql::asked::{Gathered, Kept};
-use crate::sql::query::{Dialect, Sort, Statements, accepts, in_both, write};
+use crate::sql::query::{Dialect, Sort, Statements, accepts, in_both, type_of, write};
 use crate::sql::text::Times;
 use crate::sql::{moment, quote};
 
@@ -409,9 +409,10 @@ fn bind(value: &Value, sort: Sort) -> Sql {
     }
 }
 
-/// What a float of fifteen digits is at least and at most, noise and all.
-const LEAST: &str = "{} - abs({}) * 1e-14";
-const MOST: &str = "{} + abs({}) * 1e-14";
+/// What a float of fifteen digits in a column is at least and at most, noise and all.
+fn least_and_most(ty: &Type) -> [String; 2] {
+    ["-", "+"].map(|sign| format!("{{}} {sign} abs({{}}) * 1e-14 {sign} {:e}", value::noise(ty)))
+}
 
 /// SQLite with the functions that it was taught, and what it has told of the table.
 struct Lite {
@@ -470,7 +471,12 @@ impl Dialect for Lite {
             }
             // Nor is a float always the number that is shown: the sum of 0.1 and 0.2 is a little more than 0.3.
             ty if is_number(ty) && !self.is_primary(name) => {
-                format!("CASE WHEN typeof({column}) IN ('real', 'text') THEN ib_as_number({column}) ELSE {column} END")
+                let places = match ty {
+                    Type::Decimal { scale: Some(scale) } => format!(", {scale}"),
+                    _ => String::new(),
+                };
+                let shown = format!("ib_as_number({column}{places})");
+                format!("CASE WHEN typeof({column}) IN ('real', 'text') THEN {shown} ELSE {column} END")
             }
             _ => column,
         }
@@ -520,7 +526,8 @@ impl Dialect for Lite {
         // No text is a number in a column of numbers, and its index finds them.
         if self.compares_numbers(name, value) && self.has_noise(name) && !self.is_primary(name) {
             let (column, shown) = (format!("t.{}", quote(name)), self.column(name, ty));
-            let sql = format!("({column} >= {LEAST} AND {column} <= {MOST} AND {shown} = {{}})");
+            let [least, most] = least_and_most(ty);
+            let sql = format!("({column} >= {least} AND {column} <= {most} AND {shown} = {{}})");
             return Some((sql, vec![value.clone(); 5]));
         }
         if self.compares_numbers(name, value) {
@@ -537,9 +544,11 @@ impl Dialect for Lite {
         if !self.compares_numbers(name, value) {
             return None;
         }
+        let ty = type_of(&self.schema, name);
+        let [least, most] = least_and_most(ty);
         let (bound, surely) = match op {
-            Comparison::Less | Comparison::LessOrEqual => (MOST, LEAST),
-            Comparison::Greater | Comparison::GreaterOrEqual => (LEAST, MOST),
+            Comparison::Less | Comparison::LessOrEqual => (most, least),
+            Comparison::Greater | Comparison::GreaterOrEqual => (least, most),
             Comparison::Equal | Comparison::NotEqual => return None,
         };
         // To SQLite a text is more than any number.
@@ -551,7 +560,7 @@ impl Dialect for Lite {
             return Some(format!("({column} {op} {{}}{is_number})"));
         }
         // The index finds what is near; what is so near that only the noise may differ is looked at as it is shown.
-        let shown = self.column(name, &Type::Decimal { scale: None });
+        let shown = self.column(name, ty);
         Some(format!("({column} {op} {bound}{is_number} AND ({column} {op} {surely} OR {shown} {op} {{}}))"))
     }
 

@@ -217,10 +217,13 @@ fn a_float_with_noise_is_the_number_that_is_shown() {
          CREATE INDEX by_ratio ON measures (ratio);
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
          INSERT INTO measures SELECT i, (i % 7) * 1.1 + 0.3 * (i % 3), NULL, 'x', -0.1 * (i % 4) * 3, 1 FROM n;
-         INSERT INTO measures VALUES (61, NULL, NULL, 'x', NULL, 1), (62, 5, NULL, 'x', -3, 1), (63, '', NULL, 'x', 1, 1);
+         INSERT INTO measures VALUES (61, NULL, NULL, 'x', NULL, 1), (62, 5, NULL, 'x', -3, 1), (63, '', NULL, 'x', 1, 1),
+           (64, 0.1 + 0.2 - 0.3, NULL, 'x', 0.1 + 0.2 - 0.3, 1), (65, 100.1 - 100 - 0.1, NULL, 'x', 100.1 - 100 - 0.1, 1), (66, 0.00001, NULL, 'x', 0.01 - 1e-15, 1);
          CREATE TABLE papers (id TEXT, other TEXT, name TEXT);",
     );
     let all = served.json("/odata/shop/measures?$select=number,ratio,shift")["value"].as_array().unwrap().clone();
+    // Of two places, what is left of nothing is nothing.
+    assert_eq!((&all[63]["shift"], &all[64]["shift"], &all[65]["shift"]), (&0.into(), &0.into(), &0.01.into()));
     for name in ["ratio", "shift"] {
         let shown = |row: &Json| row[name].as_f64();
         for (op, holds) in [
@@ -230,7 +233,7 @@ fn a_float_with_noise_is_the_number_that_is_shown() {
             ("lt", |a, b| a < b),
             ("le", |a, b| a <= b),
         ] {
-            for number in ["3.3", "2.8", "0", "-0.3", "-0.6", "5", "0.3"] {
+            for number in ["3.3", "2.8", "0", "-0.3", "-0.6", "5", "0.3", "0.01"] {
                 let value: f64 = number.parse().unwrap();
                 let filter = format!("{name} {op} {number}");
                 let found = served.json(&format!(
