@@ -7,6 +7,7 @@ use record::{Decimal, Row, Type, Value, ValueRef};
 
 use super::settings::{Dates, Format};
 use crate::sql::moment::{self, Moment};
+use crate::sql::text::tiny;
 
 /// What a file holds in one place.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,7 +188,10 @@ fn number<'a>(text: &'a str, ty: &Type) -> Result<ValueRef<'a>, String> {
     };
     match ty {
         ty if is_text(ty) => Ok(ValueRef::Text(text)),
-        Type::Decimal { .. } | Type::Money => exact().map(ValueRef::Decimal),
+        Type::Decimal { .. } | Type::Money => match (exact(), tiny(text)) {
+            (Err(_), Some(Value::Float(number))) => Ok(ValueRef::Float(number)),
+            (exact, _) => exact.map(ValueRef::Decimal),
+        },
         Type::WholeNumber => {
             let number = exact()?;
             let whole = number.is_integer().then(|| i64::try_from(number).ok()).flatten();
@@ -438,6 +442,7 @@ mod tests {
             (Cell::Bytes(b"Zo\xc3\xab"), &text, "Text(\"Zoë\")"),
             (Cell::Number("0.10".into()), &text, "Text(\"0.10\")"),
             (Cell::Number("1e3".into()), &decimal, "Decimal(1000)"),
+            (Cell::Number("5.5511151231257827E-17".into()), &decimal, "Float(5.551115123125783e-17)"),
             (Cell::Number("7".into()), &Type::WholeNumber, "Int(7)"),
             (Cell::Text("7".into()), &Type::WholeNumber, "Int(7)"),
             (Cell::Bool(true), &Type::YesNo, "Bool(true)"),

@@ -5,6 +5,7 @@ use record::{Decimal, Row, Schema, Type, Value};
 use serde_json::Value as Json;
 
 use crate::sql::moment::{self, Dst, Moment};
+use crate::sql::text::tiny;
 
 /// The value at a path; the path as one name comes first. `None` where there is none.
 pub(crate) fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
@@ -17,7 +18,7 @@ pub(crate) fn plain(json: &Json) -> Value {
         Json::Null => Value::Blank,
         Json::Bool(v) => Value::Bool(*v),
         Json::String(v) => Value::Text(v.clone()),
-        Json::Number(v) => exact(&v.to_string()).map_or_else(|| Value::Text(v.to_string()), Value::Decimal),
+        Json::Number(v) => number(json).unwrap_or_else(|| Value::Text(v.to_string())),
         other => Value::Text(other.to_string()),
     }
 }
@@ -27,6 +28,18 @@ fn exact(text: &str) -> Option<Decimal> {
     Decimal::from_str_exact(text)
         .ok()
         .or_else(|| Decimal::from_scientific(text).ok().filter(|_| text.contains(['e', 'E'])))
+}
+
+/// A number, exactly; a JSON number that is next to nothing is what a program calculated with floats.
+fn number(json: &Json) -> Option<Value> {
+    match json {
+        Json::String(text) => exact(text.trim()).map(Value::Decimal),
+        Json::Number(number) => {
+            let digits = number.to_string();
+            exact(&digits).map(Value::Decimal).or_else(|| tiny(&digits))
+        }
+        _ => None,
+    }
 }
 
 /// As the type that was declared.
@@ -51,10 +64,7 @@ pub(crate) fn value(json: &Json, ty: &Type, zone: Option<&TimeZone>) -> Result<V
             let whole = number.filter(|number| number.is_integer()).and_then(|number| i64::try_from(number).ok());
             whole.map(Value::Int).ok_or_else(|| is_no("whole number"))
         }
-        Type::Decimal { .. } | Type::Money => {
-            let number = text().and_then(|text| exact(&text));
-            number.map(Value::Decimal).ok_or_else(|| is_no("number of at most 28 digits"))
-        }
+        Type::Decimal { .. } | Type::Money => number(json).ok_or_else(|| is_no("number of at most 28 digits")),
         Type::Float => text().and_then(|text| text.parse().ok()).map(Value::Float).ok_or_else(|| is_no("number")),
         Type::YesNo => match json {
             Json::Bool(v) => Ok(Value::Bool(*v)),
@@ -145,6 +155,7 @@ mod tests {
             ("\"12.0\"", Type::WholeNumber, "Int(12)"),
             ("12.5", Type::WholeNumber, "is 12.5, which is no whole number"),
             ("0.10000000000000000000000001", decimal(), "Decimal(0.10000000000000000000000001)"),
+            ("5.551115123125783e-17", decimal(), "Float(5.551115123125783e-17)"),
             ("\"1.5e3\"", decimal(), "Decimal(1500)"),
             ("\"1,5\"", Type::Money, "is \"1,5\", which is no number of at most 28 digits"),
             ("\"\"", Type::Money, "Blank"),

@@ -206,7 +206,11 @@ mod tests {
         let text = |text: &str| Cell::Text(text.to_owned());
         check(Cell::Float(0.1), Type::Decimal { scale: None }, decimal("0.1"));
         check(text("1e-05"), Type::Decimal { scale: None }, decimal("0.00001"));
-        check(Cell::Float(5.551115123125783e-17), Type::Decimal { scale: None }, Ok(Value::Float(5.551115123125783e-17)));
+        check(
+            Cell::Float(5.551115123125783e-17),
+            Type::Decimal { scale: None },
+            Ok(Value::Float(5.551115123125783e-17)),
+        );
         check(Cell::Int(2), Type::YesNo, Err("a number"));
         check(text("18446744073709551615"), Type::WholeNumber, Err("larger than"));
         check(Cell::Int(5), Type::Decimal { scale: Some(0) }, decimal("5"));
