@@ -69,6 +69,16 @@ impl Paging {
         Ok(Paging { by, size })
     }
 
+    /// Of a request for some rows beside the list. What the answer says of its next page means the same there; numbers are
+    /// asked for only where the list is: `is_there`.
+    pub fn beside(list: Option<&Paging>, is_there: bool) -> Paging {
+        match list {
+            Some(list) if is_there => list.clone(),
+            Some(Paging { by: by @ (By::Link(_) | By::Cursor { .. }), .. }) => Paging { by: by.clone(), size: None },
+            _ => Paging { by: By::Link(None), size: None },
+        }
+    }
+
     /// The path of a page of the list that is asked for by `request`.
     pub fn path(&self, request: &str, place: &Place) -> String {
         if let Place::Link(path) = place {

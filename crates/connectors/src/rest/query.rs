@@ -10,6 +10,7 @@ use record::query::{Answer, Comparison, Expr, Query};
 use record::{Batch, BoxFuture, Code, Fault, Key, Queryable, ReadSpec, Schema, Source, Type, Value};
 use serde_json::Value as Json;
 
+use super::paging::Paging;
 use super::source;
 use super::template::{self, Template};
 use crate::http::client::Sent;
@@ -34,23 +35,26 @@ struct Find {
     at_most: usize,
     /// The JSON path of the rows; empty where the answer is the list.
     rows: String,
+    paging: Paging,
 }
 
 impl Table {
     pub fn new(client: Client, spec: ReadSpec) -> Result<Table, Fault> {
         let get = template::option(client.system(), &spec.options, "get")?;
+        let all = match spec.options.group("list") {
+            Some(_) => Some(source::Rows::new(client.clone(), spec.clone())?),
+            None => None,
+        };
+        let list = all.as_ref().and_then(source::Rows::list);
         let find = match spec.options.group("find") {
             None => None,
             Some(find) => template::option(client.system(), &find, "request")?.map(|request| Find {
                 by: find.texts("by").into_iter().map(|field| column_of(&spec, field).to_owned()).collect(),
+                paging: source::beside(list, &request),
                 request,
                 at_most: find.number("at_most").and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1),
                 rows: find.text("rows").unwrap_or_default().to_owned(),
             }),
-        };
-        let all = match spec.options.group("list") {
-            Some(_) => Some(source::Rows::new(client.clone(), spec.clone())?),
-            None => None,
         };
         let type_of = |name: &str| spec.declared.iter().find(|(known, _)| known == name).map(|(_, ty)| ty.clone());
         let columns = spec.columns.iter().map(|name| (name.as_str(), type_of(name).unwrap_or(Type::Unknown)));
@@ -107,23 +111,28 @@ impl Table {
         if all.is_empty() || all.len() > REQUESTS_MAX { None } else { all.iter().map(row).collect() }
     }
 
-    /// By `find`: several values of one field in one request, as far as it takes them.
-    async fn found(&self, find: &Find, choices: Vec<Vec<Vec<&Value>>>) -> Result<Vec<Vec<Value>>, Fault> {
+    /// By `find`: several values of one field in one request, as far as it takes them; and no more rows than the limit.
+    async fn found(&self, find: &Find, choices: Vec<Vec<Vec<&Value>>>, limit: u64) -> Result<Vec<Vec<Value>>, Fault> {
         let mut rows = Vec::new();
+        let is_key = find.by == self.what.spec.key;
         for chosen in choices {
             let path = self.fill(&find.request, &find.by, &chosen)?;
-            let answer = self.what.client.send(&find.request.method, &path, Sent::default()).await?;
-            let Some(answer) = answer else { continue };
-            let json = if find.rows.is_empty() { Some(&answer.json) } else { typed::at(&answer.json, &find.rows) };
-            match json {
-                Some(Json::Array(all)) => {
-                    for one in all {
-                        rows.push(self.row(one)?);
+            // Of each key there is one row.
+            let named = chosen.iter().map(Vec::len).product();
+            let most = if is_key { named } else { usize::try_from(limit).unwrap_or(usize::MAX) };
+            let (client, method) = (&self.what.client, &find.request.method);
+            for answer in source::answers(client, method, &path, &find.paging, &find.rows, most).await? {
+                let json = if find.rows.is_empty() { Some(&answer.json) } else { typed::at(&answer.json, &find.rows) };
+                match json {
+                    Some(Json::Array(all)) => {
+                        for one in all {
+                            rows.push(self.row(one)?);
+                        }
                     }
+                    Some(one @ Json::Object(_)) => rows.push(self.row(one)?),
+                    None | Some(Json::Null) => {}
+                    Some(_) => return Err(self.no_rows(&find.rows)),
                 }
-                Some(one @ Json::Object(_)) => rows.push(self.row(one)?),
-                None | Some(Json::Null) => {}
-                Some(_) => return Err(self.no_rows(&find.rows)),
             }
         }
         Ok(rows)
@@ -134,9 +143,9 @@ impl Table {
         for chosen in choices {
             let path = self.fill(get, &self.what.spec.key, &chosen)?;
             if let Some(answer) = self.what.client.send(&get.method, &path, Sent::default()).await?
-                && answer.json.is_object()
+                && let Some(one) = source::the_one(&self.what.client, &answer.json)?
             {
-                rows.push(self.row(&answer.json)?);
+                rows.push(self.row(one)?);
             }
         }
         Ok(rows)
@@ -255,7 +264,11 @@ impl Queryable for Table {
             let mut is_cut = false;
             let rows = match self.way(query.filter.as_ref()).ok_or_else(|| self.no_way())? {
                 Way::Nothing => Vec::new(),
-                Way::Find(find, choices) => self.once(self.found(find, choices).await?),
+                Way::Find(find, choices) => {
+                    let rows = self.once(self.found(find, choices, query.limit).await?);
+                    is_cut = rows.len() as u64 >= query.limit;
+                    rows
+                }
                 Way::Get(get, choices) => self.once(self.got(get, choices).await?),
                 Way::List(all) => {
                     let rows = self.listed(all, query.limit).await?;

@@ -49,6 +49,7 @@ struct Find {
     by: String,
     at_most: usize,
     rows: String,
+    paging: Paging,
 }
 
 impl Rows {
@@ -72,6 +73,7 @@ impl Rows {
             None => None,
             Some(find) => template::option(&system, &find, "request")?.map(|request| Find {
                 by: find.texts("by").first().map(|by| (*by).to_owned()).unwrap_or_default(),
+                paging: beside(list.as_ref(), &request),
                 request,
                 at_most: find.number("at_most").and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1),
                 rows: find.text("rows").unwrap_or_default().to_owned(),
@@ -84,6 +86,10 @@ impl Rows {
             ));
         }
         Ok(Rows { what: Arc::new(What::new(client, spec)), get, find, list })
+    }
+
+    pub fn list(&self) -> Option<&List> {
+        self.list.as_ref()
     }
 
     /// The column that a field of the entity is read from as it is.
@@ -105,8 +111,9 @@ impl Rows {
                 .fix("name fields of the entity's key in `get:`")
         })?;
         let answer = client.send(&get.method, &path, Sent::default()).await?;
-        let json = answer.map(|answer| answer.json).filter(Json::is_object);
-        json.map(|json| self.what.row(&json).map_err(|unreadable| unreadable.fault)).transpose()
+        let Some(answer) = answer else { return Ok(None) };
+        let json = the_one(client, &answer.json)?;
+        json.map(|json| self.what.row(json).map_err(|unreadable| unreadable.fault)).transpose()
     }
 
     async fn some(&self, find: &Find, keys: &[Key]) -> Result<Vec<Option<Row>>, Fault> {
@@ -127,15 +134,53 @@ impl Rows {
                     .at_system(client.system())
                     .fix("name one field in `find:`")
             })?;
-            let answer = client.send(&find.request.method, &path, Sent::default()).await?.unwrap_or_default();
-            let rows = list(client, &answer.json, &find.rows, "find")?;
+            let answers = answers(client, &find.request.method, &path, &find.paging, &find.rows, values.len()).await?;
+            let mut rows = Vec::new();
+            for answer in &answers {
+                rows.extend(list(client, &answer.json, &find.rows, "find")?);
+            }
             for value in values {
                 let own = |row: &&Json| typed::at(row, &column).is_some_and(|at| typed::plain(at).to_string() == value);
-                let row = rows.iter().find(own).map(|row| self.what.row(row).map_err(|unreadable| unreadable.fault));
+                let row =
+                    rows.iter().copied().find(own).map(|row| self.what.row(row).map_err(|unreadable| unreadable.fault));
                 found.push(row.transpose()?);
             }
         }
         Ok(found)
+    }
+}
+
+/// How the rows of a request beside the list come.
+pub(super) fn beside(list: Option<&List>, request: &Template) -> Paging {
+    Paging::beside(list.map(|list| &list.paging), list.is_some_and(|list| list.request.is_beside(request)))
+}
+
+/// The answers to a request for some rows, page by page, until there are so many rows. *Shape*: none where the API knows
+/// nothing there.
+pub(super) async fn answers(
+    client: &Client,
+    method: &reqwest::Method,
+    path: &str,
+    paging: &Paging,
+    rows: &str,
+    most: usize,
+) -> Result<Vec<Answer>, Fault> {
+    let (mut place, mut answers, mut found) = (Place::First, Vec::new(), 0);
+    loop {
+        let path = paging.path(path, &place);
+        let Some(answer) = client.send(method, &path, Sent::default()).await? else { return Ok(answers) };
+        let here = match if rows.is_empty() { Some(&answer.json) } else { typed::at(&answer.json, rows) } {
+            Some(Json::Array(all)) => all.len(),
+            Some(Json::Object(_)) => 1,
+            _ => 0,
+        };
+        found += here;
+        let next = paging.next(&place, &answer, here, |link| client.link(&path, link))?;
+        answers.push(answer);
+        match next {
+            Some(next) if found < most => place = next,
+            _ => return Ok(answers),
+        }
     }
 }
 
@@ -167,6 +212,24 @@ impl What {
                 spec.table = self.client.system().to_owned();
                 Err(Box::new(pages::unreadable(self.client.system(), &spec, row, at, why, &shown)))
             }
+        }
+    }
+}
+
+/// The row of an answer to `get:`, alone or as a list of one; nothing where there is none.
+///
+/// *Errors*: it is something else, which says nothing about the row.
+pub(super) fn the_one<'j>(client: &Client, json: &'j Json) -> Result<Option<&'j Json>, Fault> {
+    match json {
+        Json::Object(_) => Ok(Some(json)),
+        Json::Null => Ok(None),
+        Json::Array(all) if all.is_empty() => Ok(None),
+        Json::Array(all) if all.len() == 1 && all[0].is_object() => Ok(all.first()),
+        _ => {
+            let what = format!("`{}` did not answer `get:` with one row", client.system());
+            Err(Fault::stop(Code("IB0510"), what)
+                .at_system(client.system())
+                .fix("write the request that gives one row by its key, or `find:` for a list of them"))
         }
     }
 }

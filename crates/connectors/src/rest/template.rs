@@ -45,6 +45,12 @@ impl Template {
         })
     }
 
+    /// Whether both ask the same thing, whatever of it.
+    pub fn is_beside(&self, other: &Template) -> bool {
+        let place = |of: &Template| of.text.split('?').next().map(|text| text.trim().to_owned());
+        place(self) == place(other)
+    }
+
     /// The path with its fields filled in, or the field that has no value.
     pub fn fill(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
         let mut path = String::new();
