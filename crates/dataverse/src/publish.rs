@@ -67,7 +67,9 @@ pub(crate) async fn publish(client: &Client, wanted: &VirtualTable, apply: bool)
         let entity =
             format!("<importexportxml><entities><entity>{}</entity></entities></importexportxml>", wanted.table);
         // The next run finds everything as it should be, and does not come here.
-        let unseen = |fault: Fault| fault.fix("everything is written, and not seen before it is published: publish all customizations there");
+        let unseen = |fault: Fault| {
+            fault.fix("everything is written, and not seen before it is published: publish all customizations there")
+        };
         write(client, Method::POST, "PublishXml", &json!({ "ParameterXml": entity })).await.map_err(unseen)?;
     }
     Ok(found)

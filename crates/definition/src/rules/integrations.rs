@@ -270,6 +270,7 @@ impl<'a> Seen<'a> {
             }
         }
         shown::own_name(self, diagnostics);
+        shown::own_place(self, diagnostics);
         shown::exposed(self, entity, diagnostics);
         shown::key(self, entity, diagnostics);
         shown::beside(self, entity, diagnostics);

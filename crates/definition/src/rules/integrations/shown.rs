@@ -34,6 +34,34 @@ pub(super) fn own_name(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
+/// A table of Dynamics has the rows of one source, and an address leads to one thing.
+pub(super) fn own_place(seen: &Seen<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(name) = seen.group.text("integration") else { return };
+    let is_before = seen.draft.integrations.iter().take_while(|other| !std::ptr::eq(*other, seen.group));
+    let same = |other: &Group, key: &str| other.text(key).is_some() && other.text(key) == seen.group.text(key);
+    let is_other =
+        |other: &&Group| other.text("pattern") == Some("virtual") && same(other, "entity") && same(other, "to");
+    if let Some(other) = is_before.filter(is_other).last() {
+        let (entity, to) = (seen.group.text("entity").unwrap_or_default(), seen.group.text("to").unwrap_or_default());
+        let known = other.text("integration").unwrap_or_default();
+        let what = format!("`{known}` and `{name}` are one virtual table in `{to}`");
+        diagnostics.push(
+            Diagnostic::warning(codes::VIRTUAL_CANNOT, what)
+                .at(seen.group.at("entity"), "published, it shows these rows instead of those")
+                .also(other.at("integration"), "published before")
+                .help(format!("publish one of them, or give one an entity of its own instead of `{entity}`")),
+        );
+    }
+    let mut ends = ["from", "to"].into_iter().filter_map(|key| seen.group.text(key));
+    if let Some(system) = ends.find(|system| *system == set_of(name)) {
+        diagnostics.push(
+            Diagnostic::warning(codes::VIRTUAL_CANNOT, format!("`{name}` is the name of a system too"))
+                .at(seen.group.at("integration"), format!("`/odata/{system}` is every table of `{system}`"))
+                .help(format!("give it another name, or ask for `/odata/{system}/{}`", set_of(name))),
+        );
+    }
+}
+
 /// The fields of `expose:` are fields of the entity.
 pub(super) fn exposed(seen: &Seen<'_>, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
     let Some(known) = seen.entity(entity) else { return };

@@ -272,3 +272,19 @@ fn check_online_compiles_virtual_integrations() {
     assert_ne!(bad.code, Some(0), "{bad:#?}");
     assert!(bad.err.contains("items"), "{bad:#?}");
 }
+
+/// The last request, which makes what was written seen, is refused: the next run finds nothing to do.
+#[test]
+fn what_is_written_and_not_seen_says_so() {
+    let whole = Shown::new();
+    whole.publish("items", &["--yes"]).ok();
+    let stats: Json = serde_json::from_str(&http(&whole.url, "GET", "/emulator/stats", "")).unwrap();
+    let last = stats["requests"].as_u64().unwrap() - 1;
+
+    let shown = Shown::new();
+    http(&shown.url, "POST", "/emulator/fault", &format!("400@after:{last}"));
+    let refused = shown.publish("items", &["--yes"]);
+    assert!(refused.err.contains("publish all customizations there"), "{refused:#?}");
+    http(&shown.url, "POST", "/emulator/fault", "");
+    assert!(shown.publish("items", &[]).ok().out.lines().all(|line| line.starts_with("= ")));
+}
