@@ -83,6 +83,12 @@ impl Table {
 
     /// The answer to a question, or why there is none.
     pub async fn ask(&self, ask: &Ask) -> Result<Arc<Page>, Refused> {
+        if let Some(compiled) = self.held()
+            && !compiled.source.lists()
+            && let Some(answer) = self.unasked(&compiled, ask, &self.plan(&compiled, ask))
+        {
+            return answer.map(Arc::new);
+        }
         let timeout = self.exposed.timeout;
         self.guard.answer(&self.exposed.from, ask.text(), timeout, || self.work(ask)).await
     }
@@ -90,15 +96,8 @@ impl Table {
     async fn work(&self, ask: &Ask) -> Result<Page, Refused> {
         let compiled = self.compiled().await?;
         let plan = self.plan(&compiled, ask);
-        if !compiled.source.finds(plan.filter.as_ref()) {
-            if self.exposed.refuse_without_filter || ask.filter.is_some() {
-                let message = format!(
-                    "`{}` cannot list its rows: a query has to say which it wants, by `eq` or `in` on the key or a field that can be looked up",
-                    self.exposed.from
-                );
-                return Err(Refused::new(501, codes::NEEDS_FILTER, message));
-            }
-            return Ok(Page::default().counted(ask.count.then_some(0)));
+        if let Some(answer) = self.unasked(&compiled, ask, &plan) {
+            return answer;
         }
         let answered = match &plan.order {
             Some(order) if plan.rest.is_empty() && plan.asks_where && compiled.source.lists() => {
@@ -116,11 +115,28 @@ impl Table {
         answered
     }
 
+    /// The answer of a source that has no way to the rows, which needs no source and says nothing of how it is.
+    fn unasked(&self, compiled: &Compiled, ask: &Ask, plan: &Plan) -> Option<Result<Page, Refused>> {
+        if compiled.source.finds(plan.filter.as_ref()) {
+            return None;
+        }
+        if self.exposed.refuse_without_filter || ask.filter.is_some() {
+            let message = format!(
+                "`{}` cannot list its rows: a query has to say which it wants, by `eq` or `in` on the key or a field that can be looked up",
+                self.exposed.from
+            );
+            return Some(Err(Refused::new(501, codes::NEEDS_FILTER, message)));
+        }
+        Some(Ok(Page::default().counted(ask.count.then_some(0))))
+    }
+
+    fn held(&self) -> Option<Arc<Compiled>> {
+        self.compiled.lock().expect("nothing panics while it looks here").clone()
+    }
+
     async fn compiled(&self) -> Result<Arc<Compiled>, Refused> {
-        if let Some(compiled) = &*self.compiled.lock().expect("nothing panics while it looks here")
-            && !compiled.source.is_outdated()
-        {
-            return Ok(compiled.clone());
+        if let Some(compiled) = self.held().filter(|compiled| !compiled.source.is_outdated()) {
+            return Ok(compiled);
         }
         let failed = |fault| Refused::source(&self.exposed.from, fault);
         let system = (self.open)(&self.exposed.from).map_err(failed)?;
