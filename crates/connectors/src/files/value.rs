@@ -244,12 +244,14 @@ fn decimal(text: &str, format: &Format) -> Option<Decimal> {
         Some(sign) => {
             // A space may be one that does not break.
             let is_sign = |c: char| c == sign || sign == ' ' && matches!(c, '\u{A0}' | '\u{202F}');
-            for (at, group) in whole.split(is_sign).enumerate() {
-                if at > 0 && group.len() != 3 {
-                    return None;
-                }
-                plain.push_str(group);
+            // What is not grouped by three is another number, such as `1234.567` where a comma is the point.
+            let (first, others) = whole.split_once(is_sign).unzip();
+            if first.is_some_and(|first| !matches!(first.len(), 1..=3))
+                || others.is_some_and(|others| others.split(is_sign).any(|group| group.len() != 3))
+            {
+                return None;
             }
+            plain.extend(whole.split(is_sign));
         }
         None => plain.push_str(whole),
     }
@@ -405,6 +407,11 @@ mod tests {
             ("1234,50", &comma, Some("1234.50")),
             ("1.23,50", &comma, None),
             ("12.50", &comma, None),
+            // English numbers in a file that says it is a German one.
+            ("1234.567", &comma, None),
+            (".234", &comma, None),
+            ("-.234", &comma, None),
+            ("-1.234.567", &comma, Some("-1234567")),
             ("1\u{a0}234\u{202f}567,5", &space, Some("1234567.5")),
             ("12345678901234567890123456789012", &point, None),
         ] {
