@@ -17,11 +17,12 @@ use crate::value::Value;
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function::special("Text", 1, 3, check_text).doc(
         "Text(value, [format], [language])",
-        "The value as text, with a format as Excel has them for numbers, dates and times.",
+        "The value as text, with a format as Excel has them for numbers, dates and times. With a format a blank is 0, which is the day 1899-12-30: where it may be blank, write If(IsBlank(value), Blank(), Text(value, format)).",
         &[
             ("Text(1234.5, \"#,##0.00\")", "\"1,234.50\""),
             ("Text(Date(2026, 1, 31), \"yyyy-mm-dd\")", "\"2026-01-31\""),
             ("Text(0.25, \"0%\")", "\"25%\""),
+            ("Text(Blank(), \"yyyy-mm-dd\")", "\"1899-12-30\""),
         ],
     ).differs("Languages change the separators of numbers only; the names of days and months are English. A binary value has no text."),
     Function::special("Value", 1, 2, |c, a, _| check_number(c, a, Type::Number)).doc(
