@@ -168,6 +168,16 @@ impl Route {
             }
             _ => None,
         };
+        let asked = event.payload == Payload::Fetch || from.defined.webhooks.is_none();
+        if asked && by_id.is_none() && reads.key.is_empty() {
+            let (from, table) = (&from.defined.name, &reads.table);
+            let what = format!(
+                "no row of `{table}` in `{from}` can be asked for: its key is made by a formula, and it has no primary key"
+            );
+            return Err(Fault::ask_person(codes::MAPPING_DOES_NOT_FIT, what).at_system(from).at_table(table).fix(
+                "read the key from a column as it is, such as `number: code`; a formula may correct it in a `query:`",
+            ));
+        }
         let home = match event.write_back.is_empty() {
             true => None,
             false => Some(Home::compile(project, &from, &to.defined.name, event, &pair.entity, &retry).await?),
@@ -563,6 +573,11 @@ impl Route {
             None => (key(&self.key)?, Json::Object(named?)),
         };
         Some(Named { key, body, session })
+    }
+
+    /// Whether rows can be named at all.
+    pub fn can_name(&self) -> bool {
+        self.by_id.is_some() || !self.key.is_empty()
     }
 
     /// Whether events of several rows are in one session.

@@ -318,3 +318,24 @@ fn a_row_that_has_nothing_in_the_field_of_its_order_is_delivered_too() {
     stage.world.sql(&format!("UPDATE customers SET company_name = 'Newer', updated_at = {}", now()));
     stage.until("their change", || stage.buyers().iter().filter(|row| row.contains("Newer")).count() >= 4);
 }
+
+#[test]
+fn rows_that_nothing_names_are_no_events_and_people_are_told() {
+    let mut stage = Stage::polling();
+    let finance = std::fs::read_to_string(stage.world.dir.join("systems/finance.yaml")).unwrap();
+    let query = finance.replace("table: customers", "query: SELECT * FROM customers");
+    let query = query.replace("number: customer_no", "number: =Upper(customer_no)");
+    std::fs::write(stage.world.dir.join("systems/finance.yaml"), query).unwrap();
+    let checked = stage.say(&["check", "--online"]);
+    assert!(checked.contains("its key is made by a formula"), "{checked}");
+    stage.start();
+    stage.until("the word of it", || stage.say(&["status"]).contains("its key is made by a formula"));
+    // With the formula in the query all is well.
+    stage.kill();
+    let query = finance.replace("table: customers", "query: SELECT upper(customer_no) AS customer_no, company_name, contact_email, credit_limit, terms_code, parent_no, updated_at FROM customers");
+    std::fs::write(stage.world.dir.join("systems/finance.yaml"), query).unwrap();
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    row(&stage, "c-1", "New", &now());
+    stage.until("the row", || stage.buyers() == ["C-1 New 5"] && stage.waiting() == 0);
+}
