@@ -30,7 +30,8 @@ impl PartAnswer {
     }
 }
 
-/// The content type and the body of a batch, for the service at `root` (`/api/data/v9.2/`).
+/// The content type and the body of a batch, for the service at `root` (`/api/data/v9.2/`). `boundary` is letters, digits,
+/// `-` and `_`, and stands without quotes, which SAP's services do not read.
 pub fn write(parts: &[Part], boundary: &str, root: &str) -> (String, Bytes) {
     let mut out = String::new();
     for part in parts {
@@ -50,7 +51,7 @@ pub fn write(parts: &[Part], boundary: &str, root: &str) -> (String, Bytes) {
         out.push_str("\r\n");
     }
     out.push_str(&format!("--{boundary}--\r\n"));
-    (format!("multipart/mixed; boundary=\"{boundary}\""), out.into())
+    (format!("multipart/mixed; boundary={boundary}"), out.into())
 }
 
 /// The answers in a body, in order. *Shape*: as many as could be read whole; a body that was cut has fewer.
@@ -161,7 +162,7 @@ mod tests {
             },
         ];
         let (content_type, body) = write(&parts, "b1", "/api/data/v9.2/");
-        assert_eq!(content_type, "multipart/mixed; boundary=\"b1\"");
+        assert_eq!(content_type, "multipart/mixed; boundary=b1");
         assert_eq!(
             std::str::from_utf8(&body).unwrap(),
             "--b1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n\

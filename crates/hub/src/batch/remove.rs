@@ -107,6 +107,7 @@ impl Run<'_> {
         if !changes.is_empty() {
             self.let_go(pair, &of).await?;
         }
+        let mut went = false;
         for attempt in 1.. {
             if changes.is_empty() {
                 break;
@@ -114,17 +115,18 @@ impl Run<'_> {
             self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
             let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
             self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
-            let (mut again, mut again_of, mut last) = (Vec::new(), Vec::new(), None);
+            let (mut again, mut again_of, mut faults) = (Vec::new(), Vec::new(), Vec::new());
             for ((change, entry), outcome) in changes.drain(..).zip(of.drain(..)).zip(outcomes) {
                 match outcome {
                     Ok(_) => {
+                        went = true;
                         chunk.counts.deleted += 1;
                         chunk.settle_gone(pair, entry);
                     }
                     Err(fault) if fault.is_transient() => {
                         again.push(change);
                         again_of.push(entry);
-                        last = Some(fault);
+                        faults.push(fault);
                     }
                     Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
                         chunk.keep(entry, fault);
@@ -132,8 +134,9 @@ impl Run<'_> {
                     Err(fault) => return Err(fault.into()),
                 }
             }
-            if let Some(fault) = last {
-                self.before_again(attempt, fault).await?;
+            if !self.before_again(attempt, &faults, went).await? {
+                again_of.into_iter().zip(faults).for_each(|(entry, fault)| chunk.keep(entry, fault));
+                break;
             }
             (changes, of) = (again, again_of);
         }

@@ -83,7 +83,7 @@ impl Run<'_> {
         let mut entries = self.doubted(pair, of.iter().map(|at| &rows[*at]))?;
         entries.extend(self.intended(pair, creates));
         self.foretell(pair, entries).await?;
-        let mut orphans = Vec::new();
+        let (mut orphans, mut went) = (Vec::new(), false);
         for attempt in 1.. {
             if changes.is_empty() {
                 break;
@@ -91,11 +91,12 @@ impl Run<'_> {
             self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
             let outcomes = with_retries(&self.job.retry, self.watch, || pair.sink.apply(&changes)).await?;
             self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
-            let (mut again, mut again_of, mut last) = (Vec::new(), Vec::new(), None);
+            let (mut again, mut again_of, mut faults) = (Vec::new(), Vec::new(), Vec::new());
             for ((change, at), outcome) in changes.drain(..).zip(of.drain(..)).zip(outcomes) {
                 let candidate = &rows[at];
                 match outcome {
                     Ok(written) => {
+                        went = true;
                         settle(pair, candidate, currents[at].is_some(), written, chunk);
                         if let adopt::Existing::Renumbered(old) = &existing[at] {
                             chunk.removed.push(old.clone());
@@ -109,7 +110,7 @@ impl Run<'_> {
                         Now::RetryAfter(_) => {
                             again.push(change);
                             again_of.push(at);
-                            last = Some(fault);
+                            faults.push(fault);
                         }
                         now if now == Now::Reject || fault.scope == Scope::Row => {
                             chunk.refuse(pair, candidate, rejected_by_destination(pair, candidate, fault));
@@ -118,23 +119,32 @@ impl Run<'_> {
                     },
                 }
             }
-            if let Some(fault) = last {
-                self.before_again(attempt, fault).await?;
+            if !self.before_again(attempt, &faults, went).await? {
+                for (at, fault) in again_of.into_iter().zip(faults) {
+                    chunk.refuse(pair, &rows[at], rejected_by_destination(pair, &rows[at], fault));
+                }
+                break;
             }
             (changes, of) = (again, again_of);
         }
         Ok(orphans)
     }
 
-    /// Waits before rows are tried again. *Errors*: the fault, once they were tried often enough.
-    pub(super) async fn before_again(&self, attempt: u32, fault: Fault) -> Result<(), Fault> {
+    /// Waits before rows with these faults are tried again. *Shape*: no, once they were tried often enough while the
+    /// system took others of their chunk (`went`): it fails at these rows, and they must not hold up all that follow.
+    /// *Errors*: the fault that holds all rows up, once they were tried often enough.
+    pub(super) async fn before_again(&self, attempt: u32, faults: &[Fault], went: bool) -> Result<bool, Fault> {
+        let Some(fault) = faults.last() else { return Ok(true) };
         let Now::RetryAfter(asked) = fault.now else { unreachable!("only transient faults are tried again") };
         let (of, _) = self.job.retry.worst_case();
         let delay = self.job.retry.delay(attempt, Duration::ZERO, asked, 0.5).filter(|_| attempt < of);
-        let Some(delay) = delay else { return Err(fault) };
-        self.watch.note(Note::TryingAgain { fault: &fault, delay, attempt: attempt + 1 });
+        let Some(delay) = delay else {
+            let of_rows = went && faults.iter().all(|fault| fault.scope == Scope::Row);
+            return if of_rows { Ok(false) } else { Err(fault.clone()) };
+        };
+        self.watch.note(Note::TryingAgain { fault, delay, attempt: attempt + 1 });
         tokio::time::sleep(delay).await;
-        Ok(())
+        Ok(true)
     }
 
     /// What the run has done, with what is not committed yet and what is on its way.

@@ -385,3 +385,36 @@ fn each_way_from_page_to_page_reads_every_row() {
         assert_eq!(shop(&world, "")[0], "I-1 Nail 0.2", "{way}");
     }
 }
+
+#[test]
+fn a_row_at_which_a_service_always_fails_holds_nobody_up() {
+    let (is_down, taken) = (Arc::new(Mutex::new(true)), Arc::new(Mutex::new(Vec::new())));
+    let (down, took) = (is_down.clone(), taken.clone());
+    let (url, _) = serve(move |asked| {
+        let row: Json = serde_json::from_str(&asked.body).unwrap_or_default();
+        if *down.lock().unwrap() || row["no"] == "B" {
+            return (500, String::new(), "{\"message\": \"NullPointerException\"}".to_owned());
+        }
+        took.lock().unwrap().push(row["no"].clone());
+        ok(json!({ "id": row["no"] }))
+    });
+    let erp = format!(
+        "system: erp\nkind: rest\nowner: finance-it\nconnection: {{ url: \"{url}\" }}\nentities:\n  item:\n    create: POST /items\n    update: PUT /items/{{id}}\n    idempotency_key: Idempotency-Key\n    returns: {{ id: id }}\n    alternate_key: no\n    write: {{ no: number, name: name, price: price }}\n"
+    );
+    let world = project(ITEM, "shop", "erp", &[("shop", SHOP), ("erp", &erp)]);
+    shop(&world, "INSERT INTO items VALUES ('A', 'Anvil', 1), ('B', 'Bolt', 2), ('C', 'Clamp', 3)");
+    let letters = || world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json();
+    // It fails at everything: that is no row's fault.
+    let failed = run(&world).json();
+    assert_eq!(failed["error"]["code"], "IB0508", "{failed:#}");
+    assert_eq!(letters().as_array().unwrap().len(), 0);
+    *is_down.lock().unwrap() = false;
+    let second = run(&world).json();
+    assert_eq!([&second["created"], &second["rejected"], &second["error"]], [&json!(2), &json!(1), &Json::Null]);
+    assert_eq!(*taken.lock().unwrap(), ["A", "C"]);
+    let told = letters();
+    assert_eq!([&told[0]["key"], &told[0]["code"]], ["B", "IB0508"], "{told:#}");
+    // The next row is not behind it.
+    shop(&world, "INSERT INTO items VALUES ('D', 'Drill', 4)");
+    assert_eq!(run(&world).json()["created"], 1);
+}
