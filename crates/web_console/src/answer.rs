@@ -70,6 +70,11 @@ async fn decide(State(answers): State<Arc<Answers>>, Path(token): Path<String>, 
         Ok(asked) => asked,
         Err(refused) => return *refused,
     };
+    if of(&sent, "asked") != approval.id.to_string() {
+        let note = "<p class=\"wrong\" role=\"alert\">Nothing was decided: this is asked by now. Look at it again.</p>";
+        let body = note.to_owned() + &answers.form(&link, &approval, &Sent::new(), &[]);
+        return page(StatusCode::CONFLICT, &approval.question, &body);
+    }
     let approve = match of(&sent, "answer") {
         "yes" => true,
         "no" => false,
@@ -163,11 +168,12 @@ impl Answers {
         let until = clock(link.until, &zone);
         let _ = write!(
             body,
-            "</dl><form method=\"post\">{}<label for=\"comment\">Why (for whoever looks later)</label>\
+            "</dl><form method=\"post\"><input type=\"hidden\" name=\"asked\" value=\"{}\">{}<label for=\"comment\">Why (for whoever looks later)</label>\
              <textarea id=\"comment\" name=\"comment\" rows=\"3\" maxlength=\"{COMMENT_MAX}\">{}</textarea>\
              <div class=\"buttons\"><button name=\"answer\" value=\"yes\" class=\"yes\">Yes</button>\
              <button name=\"answer\" value=\"no\">No</button></div></form>\
              <p class=\"small\">You answer as {}, until {}. Nothing is decided before you press a button.</p>",
+            approval.id,
             form::fields(&form, &form::given(sent), wrong, None, &self.project.hub.time_zone).into_string(),
             escaped(of(sent, "comment")),
             escaped(&link.person),

@@ -370,6 +370,7 @@ fn a_link_opens_a_page_and_only_what_is_sent_from_there_decides() {
         let form = "Content-Type: application/x-www-form-urlencoded\r\n";
         crate::support::http_with(&url, "POST", &format!("/answer/{token}"), form, body)
     };
+    let asked = open_approval(&stage).unwrap();
     let mine = token("ann", "2099-01-01T00:00:00Z");
     for _ in 0..3 {
         let page = open(&mine);
@@ -384,10 +385,15 @@ fn a_link_opens_a_page_and_only_what_is_sent_from_there_decides() {
     forged.replace_range(middle..=middle, other);
     assert!(open(&forged).contains("It was not made here"), "one letter is another");
     // Whether this person may is asked when it is sent.
-    let stranger = send(&token("eve", "2099-01-01T00:00:00Z"), "answer=yes");
+    let answer = |body: &str| format!("asked={asked}&{body}");
+    let stranger = send(&token("eve", "2099-01-01T00:00:00Z"), &answer("answer=yes"));
     assert!(stranger.contains("This is for ann, bob"), "{stranger}");
-    assert!(send(&mine, "answer=maybe").contains("Nothing was decided"));
-    let said = send(&mine, "answer=yes&comment=by+phone");
+    assert!(send(&mine, &answer("answer=maybe")).contains("Nothing was decided"));
+    // A page that was open before the question was asked again shows what is not asked any more.
+    let before = send(&mine, "asked=0&answer=yes");
+    assert!(before.contains("this is asked by now") && before.contains("Give Acme &lt;b&gt; 9000.00?"), "{before}");
+    assert!(open(&mine).contains(&format!("name=\"asked\" value=\"{asked}\"")), "the page says what it asks");
+    let said = send(&mine, &answer("answer=yes&comment=by+phone"));
     assert!(said.contains("You said yes"), "{said}");
     for late in [open(&mine), send(&token("bob", "2099-01-01T00:00:00Z"), "answer=no")] {
         assert!(late.contains("It was already decided by ann on 20"), "{late}");
