@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use definition::{Pattern, Project, Signed};
@@ -85,7 +85,7 @@ pub async fn routes(project: &Project, store: &Store) -> Result<Router, Failure>
     }
     let state = Arc::new(Webhooks { store: store.clone(), intakes });
     Ok(Router::new()
-        .route("/webhooks/{integration}", post(receive))
+        .route("/webhooks/{integration}", post(receive).options(may_send))
         // By the name that the console has for the same place: what is shown there is asked for by another method.
         .route("/flows/{instance}", post(call))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -99,13 +99,6 @@ async fn receive(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    // Without a good key nobody learns which integrations there are.
-    let no_one = || {
-        refusal(
-            StatusCode::UNAUTHORIZED,
-            "no webhook of this name takes this key or signature; a signature holds for five minutes",
-        )
-    };
     let known = webhooks.intakes.get(&integration);
     let Some(intake) = known.filter(|intake| intake.signed.is_some() || intake.admits(&headers, &query)) else {
         return no_one();
@@ -138,6 +131,37 @@ async fn receive(
             refusal(StatusCode::SERVICE_UNAVAILABLE, "the event could not be kept; send it again")
         }
     }
+}
+
+/// What a sender of CloudEvents asks before its first event, as Event Grid does: whether it may send here, and how fast.
+///
+/// *Source*: HTTP 1.1 Web Hooks for Event Delivery of CloudEvents, section 4.
+async fn may_send(
+    State(webhooks): State<Arc<Webhooks>>,
+    Path(integration): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Response {
+    let known = webhooks.intakes.get(&integration);
+    // Nobody signs this question.
+    if known.is_none_or(|intake| intake.signed.is_some() || !intake.admits(&headers, &query)) {
+        return no_one();
+    }
+    match headers.get("webhook-request-origin") {
+        Some(origin) => {
+            let rate = HeaderValue::from_static("*");
+            [("webhook-allowed-origin", origin.clone()), ("webhook-allowed-rate", rate)].into_response()
+        }
+        None => refusal(StatusCode::BAD_REQUEST, "who asks to send says so in the header `WebHook-Request-Origin`"),
+    }
+}
+
+/// Without a good key nobody learns which integrations there are.
+fn no_one() -> Response {
+    refusal(
+        StatusCode::UNAUTHORIZED,
+        "no webhook of this name takes this key or signature; a signature holds for five minutes",
+    )
 }
 
 /// A call that starts a flow: kept first, and answered then. The body says the key of the record, field by field,

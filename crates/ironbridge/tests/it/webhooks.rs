@@ -28,14 +28,15 @@ owner: finance-it
 purpose: A test.
 ";
 
-fn post(address: &str, path: &str, headers: &str, body: &str) -> String {
+/// The head of the answer.
+fn ask(address: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
-    write!(stream, "POST {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    answer.lines().next().unwrap_or_default().to_owned()
+    answer.split("\r\n\r\n").next().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -71,9 +72,25 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
     }
     let event = r#"{"specversion": "1.0", "source": "/shop", "id": "1", "data": {"customer": "C-0"}}"#;
     let check = |path: &str, headers: &str, body: &str, expected: &str| {
-        let status = post(&free, path, headers, body);
+        let head = ask(&free, "POST", path, headers, body);
+        let status = head.lines().next().unwrap_or_default();
         assert!(status.contains(expected), "{path} {headers}: {status}");
     };
+    // What Event Grid asks before it sends, with the key in its address or its header.
+    let origin = "WebHook-Request-Origin: eventgrid.azure.net\r\nWebHook-Request-Rate: 120\r\n";
+    let allowed = ask(&free, "OPTIONS", "/webhooks/changes?code=local-key", origin, "");
+    assert!(allowed.starts_with("HTTP/1.1 200 "), "{allowed}");
+    assert!(allowed.contains("webhook-allowed-origin: eventgrid.azure.net\r\n"), "{allowed}");
+    assert!(allowed.contains("webhook-allowed-rate: *"), "{allowed}");
+    for (path, headers, expected) in [
+        ("/webhooks/changes", origin, " 401 "),
+        ("/webhooks/other?code=local-key", origin, " 401 "),
+        ("/webhooks/signed?code=local-key", origin, " 401 "),
+        ("/webhooks/changes?code=local-key", "", " 400 "),
+    ] {
+        let head = ask(&free, "OPTIONS", path, headers, "");
+        assert!(head.lines().next().unwrap().contains(expected) && !head.contains("allowed-origin"), "{path}: {head}");
+    }
     check("/webhooks/changes", "x-hub-key: local-key\r\n", event, " 202 ");
     let other = event.replace("\"1\"", "\"2\"");
     check("/webhooks/changes?code=local-key", "", &other, " 202 ");
