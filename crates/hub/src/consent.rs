@@ -47,6 +47,22 @@ pub struct When {
 /// The subject of a run's questions: an integration has one plan at a time.
 pub const SUBJECT: &str = "run";
 
+/// The subject of what a run over a window of time asks. That stands beside the question of a run: neither does what the
+/// other would.
+const OF_WINDOW: &str = "window";
+
+/// The command that does what a yes to this question allows, where a window asked it: no run does that by itself.
+pub fn by_hand(approval: &Approval) -> Option<String> {
+    let details: serde_json::Value = serde_json::from_str(&approval.details).ok()?;
+    let (from, to) = (details["window"]["from"].as_str()?, details["window"]["to"].as_str()?);
+    let asked = approval.kind == Kind::Run && approval.subject == OF_WINDOW;
+    asked.then(|| format!("ironbridge run {} --from {from} --to {to}", approval.integration))
+}
+
+fn subject(job: &Job) -> &'static str {
+    if job.window.is_some() { OF_WINDOW } else { SUBJECT }
+}
+
 /// How long a question stands, and a yes to it holds: what a plan said long ago is no longer what somebody saw.
 const HOLDS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -136,7 +152,7 @@ pub(crate) fn ending(
                 (None, 0) => runs::State::Ok,
                 (None, _) => runs::State::OkWithDeadLetters,
             };
-            let ops = guard.ends(&job.integration, id).filter(|_| error.is_none());
+            let ops = guard.ends(job, id).filter(|_| error.is_none());
             (state, error, ops.into_iter().map(store::Op::from).collect())
         }
     }
@@ -205,7 +221,7 @@ async fn ask(
         _ => when.map(holds).transpose()?.flatten(),
     };
     let now = store.clock().now();
-    let last = store.approval_of(&job.integration, Kind::Run, SUBJECT)?;
+    let last = store.approval_of(&job.integration, Kind::Run, subject(job))?;
     let approved = last.as_ref().filter(|last| last.state == State::Approved && !last.has_expired(now));
     // What was approved and is done already needs no second look: a run may have been cut off in the middle.
     let within = match approved {
@@ -215,16 +231,14 @@ async fn ask(
         }
         None => None,
     };
-    // What was asked, or answered, is about everything, and is not over once a window of it was read again.
-    let whole = job.window.is_none();
     if let Some((id, allowed)) = within {
-        return Ok(Agreed::Go(Guard { allowed: Some(allowed), approval: whole.then_some(id), ..Guard::default() }));
+        return Ok(Agreed::Go(Guard { allowed: Some(allowed), approval: Some(id), ..Guard::default() }));
     }
     let Some((by, why)) = wanted else {
         return Ok(Agreed::Go(Guard {
             known: plan.known,
             limited: when.is_some(),
-            withdraws: whole,
+            withdraws: true,
             ..Guard::default()
         }));
     };
@@ -240,9 +254,9 @@ async fn ask(
     Ok(Agreed::Waits(Box::new(Question {
         integration: job.integration.clone(),
         kind: Kind::Run,
-        subject: SUBJECT.to_owned(),
+        subject: subject(job).to_owned(),
         question,
-        details: looked.details(plan, &why, starts.map(|starts| looked.started(&starts))).to_string(),
+        details: looked.details(job, plan, &why, starts.map(|starts| looked.started(&starts))).to_string(),
         digest,
         proofs: looked.proofs(),
         asked_of: by,
@@ -280,7 +294,8 @@ fn question(job: &Job, plan: &Plan, by: &str, why: &str) -> String {
     let one_way = job.pairs.first().map(|pair| pair.to.clone());
     let to = one_way.or_else(|| job.two_way.first().map(both_ways)).unwrap_or_default();
     let rows = if plan.changes() == 1 { "row" } else { "rows" };
-    format!("{}: may it {} {rows} in `{to}`? {by} is asked, since {why}", job.integration, counts.join(", "))
+    let of = job.window.map_or_else(String::new, |window| format!(" of {} to {}", window.from, window.to));
+    format!("{}: may it {} {rows}{of} in `{to}`? {by} is asked, since {why}", job.integration, counts.join(", "))
 }
 
 fn not_approved(job: &Job, last: &Approval) -> Fault {
@@ -382,7 +397,13 @@ impl Looked {
         shown.collect()
     }
 
-    fn details(&self, plan: &Plan, why: &str, starts: Result<Vec<serde_json::Value>, Fault>) -> serde_json::Value {
+    fn details(
+        &self,
+        job: &Job,
+        plan: &Plan,
+        why: &str,
+        starts: Result<Vec<serde_json::Value>, Fault>,
+    ) -> serde_json::Value {
         let (starts, unknown) = match starts {
             Ok(starts) => (starts, None),
             Err(fault) => (Vec::new(), Some(fault.to_string())),
@@ -390,6 +411,7 @@ impl Looked {
         let more: u64 = self.by_effect.values().map(|n| n.saturating_sub(SHOWN as u64)).sum();
         json!({
             "why": why,
+            "window": job.window.map(|window| json!({ "from": window.from.to_string(), "to": window.to.to_string() })),
             "counts": {
                 "create": plan.created, "update": plan.updated, "delete": plan.deleted, "reject": plan.rejected,
                 "wait": plan.waiting, "unchanged": plan.unchanged,
@@ -407,13 +429,13 @@ fn proofs_of(bytes: &[u8]) -> HashSet<Proof> {
 
 impl Guard {
     /// What the end of a good run says of approvals.
-    pub fn ends(&self, integration: &str, run: RunId) -> Option<approvals::Op> {
+    pub fn ends(&self, job: &Job, run: RunId) -> Option<approvals::Op> {
         match self.approval {
             Some(id) => Some(approvals::Op::Use { id, run }),
             None => self.withdraws.then(|| approvals::Op::Withdraw {
-                integration: integration.to_owned(),
+                integration: job.integration.clone(),
                 kind: Kind::Run,
-                subject: SUBJECT.to_owned(),
+                subject: subject(job).to_owned(),
             }),
         }
     }

@@ -22,6 +22,7 @@ use tokio::task::{self, JoinSet};
 use crate::batch::{self, Report, Start};
 use crate::codes;
 use crate::compile::{Systems, compile};
+use crate::consent;
 use crate::error::Error;
 use crate::pulse::{Part, Pulse};
 use crate::schedule;
@@ -54,13 +55,13 @@ pub struct Due {
 
 /// What is due now. Pure.
 ///
-/// `last` are the newest runs by integration; `started` is when this hub began to look, which is where an integration
-/// that never ran counts from.
+/// `last` are the newest runs by integration; `looked` is since when this hub looks at each: since it began to, or since a
+/// pause ended. That is where an integration that never ran counts from.
 pub fn due(
     project: &Project,
     last: &BTreeMap<String, Run>,
     paused: &[String],
-    started: Timestamp,
+    looked: impl Fn(&str) -> Timestamp,
     now: Timestamp,
 ) -> Vec<Due> {
     let zone = &project.hub.time_zone;
@@ -68,7 +69,7 @@ pub fn due(
         Pattern::Batch(batch) if !paused.contains(&integration.name) => Some((&integration.name, batch)),
         _ => None,
     });
-    batches.filter_map(|(name, batch)| due_now(name, batch, last.get(name), zone, started, now)).collect()
+    batches.filter_map(|(name, batch)| due_now(name, batch, last.get(name), zone, looked(name), now)).collect()
 }
 
 pub(crate) fn due_now(
@@ -76,12 +77,12 @@ pub(crate) fn due_now(
     batch: &Batch,
     last: Option<&Run>,
     zone: &jiff::tz::TimeZone,
-    started: Timestamp,
+    looked: Timestamp,
     now: Timestamp,
 ) -> Option<Due> {
     // A first run does not wait for its slot: the first ten minutes are for seeing something.
     let Some(last) = last else {
-        return Some(Due { integration: name.to_owned(), slot: started, trigger: Trigger::Schedule });
+        return Some(Due { integration: name.to_owned(), slot: looked, trigger: Trigger::Schedule });
     };
     let begun = last.slot.unwrap_or(last.started);
     // What fell due while the last run went on: its reading has that already, or one more run follows at once.
@@ -99,7 +100,7 @@ pub(crate) fn due_now(
         Missed::RunOnce => schedule::latest(&batch.schedule, zone, since, now),
         Missed::RunAll => next_missed(batch, last, zone, begun).filter(|slot| *slot <= now),
         // Only what falls due while this hub looks.
-        Missed::Skip => schedule::latest(&batch.schedule, zone, since.max(started), now),
+        Missed::Skip => schedule::latest(&batch.schedule, zone, since.max(looked), now),
     };
     if let Some(slot) = slot {
         return Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Schedule });
@@ -123,9 +124,12 @@ fn next_missed(batch: &Batch, last: &Run, zone: &jiff::tz::TimeZone, begun: Time
     }
 }
 
-/// What somebody has approved and no run has taken up yet: due at once. Pure.
+/// What somebody has approved and no run has taken up yet: due at once. What a window asked is for a run of that window,
+/// by hand. Pure.
 pub fn approved(approvals: &[Approval], last: &BTreeMap<String, Run>, resting: &[String]) -> Vec<Due> {
-    let of_runs = approvals.iter().filter(|approval| approval.kind == Kind::Run && approval.state == Decided::Approved);
+    let of_runs = approvals.iter().filter(|approval| {
+        approval.kind == Kind::Run && approval.subject == consent::SUBJECT && approval.state == Decided::Approved
+    });
     let due = of_runs.filter_map(|approval| {
         let slot = approval.decided?;
         let taken_up = last.get(&approval.integration).is_some_and(|run| run.started >= slot);
@@ -235,7 +239,9 @@ async fn send_due(
     let resting: Vec<String> = busy.iter().cloned().chain(paused).collect();
     let mut all = approved(&store.approvals_to_use()?, &last, &resting);
     all.retain(|due| project.integration(&due.integration).is_some());
-    all.extend(due(project, &last, &resting, started, now));
+    let resumed: BTreeMap<String, Timestamp> = store.resumptions()?.into_iter().collect();
+    let looked = |name: &str| resumed.get(name).map_or(started, |resumed| started.max(*resumed));
+    all.extend(due(project, &last, &resting, looked, now));
     for due in all {
         if sent.get(&due.integration) == Some(&due.slot) {
             continue;
@@ -377,7 +383,7 @@ mod tests {
     use jiff::SignedDuration;
     use record::{BoxFuture, Catalog, Code, Fault, Health, ReadSpec, Sink, Source, System, WriteSpec};
     use store::runs::{Counts, RunId};
-    use store::{Clock, Options};
+    use store::{Clock, Options, pauses};
 
     const PROJECT: &[(&str, &str)] = &[
         ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
@@ -437,13 +443,14 @@ mod tests {
 
     fn check_with(line: &str, last: &BTreeMap<String, Run>, now: &str, expected: Option<(&str, Trigger)>) {
         let project = project(line);
-        let due = due(&project, last, &[], at("10:01:00"), at(now));
+        let looked = |_: &str| at("10:01:00");
+        let due = due(&project, last, &[], looked, at(now));
         let expected = expected
             .map(|(slot, trigger)| Due { integration: "things".to_owned(), slot: at(slot), trigger })
             .into_iter()
             .collect::<Vec<_>>();
         assert_eq!(due, expected, "at {now} after {last:?}");
-        assert_eq!(super::due(&project, last, &["things".to_owned()], at("10:01:00"), at(now)), [], "while it runs");
+        assert_eq!(super::due(&project, last, &["things".to_owned()], looked, at(now)), [], "while it runs");
     }
 
     #[test]
@@ -528,6 +535,32 @@ mod tests {
             }
             panic!("{what} did not come");
         }
+    }
+
+    #[tokio::test]
+    async fn what_fell_due_in_a_pause_was_missed() {
+        let (dir, seconds) = (tempfile::tempdir().unwrap(), Arc::new(AtomicI64::new(0)));
+        let passed = seconds.clone();
+        let clock = Clock::of(move || at("10:01:00") + SignedDuration::from_secs(passed.load(Ordering::Relaxed)));
+        let store = Store::open(dir.path(), Options { clock, ..Options::default() }).unwrap();
+        let put = queue::Op::Put { queue: QUEUE.to_owned(), settings: queue::Settings::default() };
+        store.commit_one(put).await.unwrap();
+        let mut project = project("missed: skip\n");
+        let Pattern::Batch(batch) = &mut project.integrations[0].pattern else { unreachable!("it is one") };
+        batch.retry_run = None;
+        let (trigger, slot) = (Trigger::Schedule, Some(at("10:01:00")));
+        let start = Start { trigger, slot, retry_of: None, holder: "here/1".into() };
+        batch::failed(&store, "things", start, Fault::stop(Code("IB0601"), "a test")).await.unwrap();
+        let (integration, by, note) = ("things".to_owned(), "ann".to_owned(), "a test".to_owned());
+        store.commit_one(pauses::Op::Set { integration, by, note, until: None }).await.unwrap();
+        seconds.store(19 * 60, Ordering::Relaxed);
+        store.commit_one(pauses::Op::End { integration: "things".to_owned() }).await.unwrap();
+        let mut sent = BTreeMap::new();
+        send_due(&project, &store, &[], at("10:01:00"), &mut sent).await.unwrap();
+        assert_eq!(sent, BTreeMap::new(), "10:15 was missed");
+        seconds.store(29 * 60, Ordering::Relaxed);
+        send_due(&project, &store, &[], at("10:01:00"), &mut sent).await.unwrap();
+        assert_eq!(sent, BTreeMap::from([("things".to_owned(), at("10:30:00"))]));
     }
 
     /// Opens nothing, and panics at the first time.

@@ -70,4 +70,10 @@ impl Store {
         let (sql, now) = ("SELECT until FROM pause WHERE integration = ?1 AND until <= ?2", to_ms(self.clock().now()));
         self.read(|conn| first(conn, sql, (integration, now), |row| row.get(0).map(from_ms)))
     }
+
+    /// When the newest pause of each integration ended, of those that are not paused now.
+    pub fn resumptions(&self) -> Result<Vec<(String, Timestamp)>, Error> {
+        let (sql, now) = ("SELECT integration, until FROM pause WHERE until <= ?1", to_ms(self.clock().now()));
+        self.read(|conn| all(conn, sql, [now], |row| Ok((row.get(0)?, from_ms(row.get(1)?)))))
+    }
 }

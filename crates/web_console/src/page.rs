@@ -208,6 +208,7 @@ fn said(ask: &Ask) -> Markup {
         Some("job-paused") => "Paused. It sends nothing more until somebody lets it go on.",
         Some("job-ended") => "Ended. What was not sent waits as before.",
         Some("decided") => "Decided. The next run writes the version that you chose.",
+        Some("window-approved") => "Approved. It is written once the window is run again.",
         Some("approved") => "Approved. A run starts at once and writes exactly this.",
         Some("rejected") => "Rejected. Nothing of it is written.",
         Some("checked") => "Asked. What the system said stands below.",

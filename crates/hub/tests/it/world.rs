@@ -277,7 +277,7 @@ impl World {
         let last: BTreeMap<String, Run> =
             self.store.last_runs().unwrap().into_iter().map(|run| (run.integration.clone(), run)).collect();
         let systems = Here { project: self.project.clone(), faults: self.faults.clone(), open: Mutex::default() };
-        for due in worker::due(&self.project, &last, &[], self.started, now) {
+        for due in worker::due(&self.project, &last, &[], |_| self.started, now) {
             let start =
                 Start { trigger: due.trigger, slot: Some(due.slot), retry_of: None, holder: "drill".to_owned() };
             let once = RetryPolicy { immediate: 0, give_up_after: Duration::ZERO, ..RetryPolicy::default() };

@@ -281,11 +281,14 @@ async fn decide(
         }
     }
     let name = &approval.integration;
-    match approve {
-        true => talk!(
+    match (approve, hub::consent::by_hand(&approval)) {
+        (true, Some(command)) => talk!("Approved by {by}. To write it, run the window again: {command}"),
+        (true, None) => talk!(
             "Approved by {by}: the next run writes it, and `up` starts one at once. By hand: ironbridge run {name}"
         ),
-        false => talk!("Rejected by {by}: nothing of it is written. It is asked again once the changes are others."),
+        (false, _) => {
+            talk!("Rejected by {by}: nothing of it is written. It is asked again once the changes are others.")
+        }
     }
     Ok(0)
 }

@@ -251,3 +251,22 @@ fn a_window_that_is_read_again_takes_no_question_and_no_answer_with_it() {
     assert_eq!(world.run()["updated"], 5);
     assert_eq!(states(&world), ["used"]);
 }
+
+#[test]
+fn a_window_asks_for_itself() {
+    let world = world("approve: { when: =changes.count > 3, by: credit-control }");
+    let window = ["run", "customers", "--from", "2020-01-01T00:00:00Z", "--to", "2030-01-01T00:00:00Z"];
+    world.ironbridge(&window).ok();
+    assert_eq!((states(&world), world.rows_written()), (vec!["open".into()], 0));
+    // A run asks about everything, beside it.
+    assert_eq!(world.run()["state"], "waiting_for_approval");
+    assert_eq!(states(&world), ["open", "open"]);
+    let approved = decide(&world, "approve", "1", &["--by", "controller"]).ok();
+    let again = world.typed("run customers --from 2020-01-01T00:00:00Z --to 2030-01-01T00:00:00Z");
+    assert!(approved.err.contains(&again), "{approved:#?}");
+    // The yes is for the window alone.
+    assert_eq!((world.run()["state"].clone(), world.rows_written()), (json!("waiting_for_approval"), 0));
+    world.ironbridge(&window).ok();
+    assert!(world.rows_written() > 0);
+    assert_eq!(states(&world), ["open", "used"]);
+}

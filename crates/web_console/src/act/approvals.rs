@@ -36,20 +36,36 @@ fn put<'q>(ask: &'q Ask, approve: bool, wrong: &[Wrong]) -> Result<Question<'q>,
     let typed = form::given(ask.sent());
     let id = approval.id;
     let of_flow = hub::flows::subject_of(&approval).is_some();
+    let does = hub::consent::by_hand(&approval).map_or_else(
+        || "A run starts at once and writes exactly what stands below".to_owned(),
+        |command| format!("Whoever runs this window again then, writes exactly what stands below ({command})"),
+    );
     let (title, button, consequences) = match approve {
-        true if of_flow => ("Approve", "Approve", vec![
-            "The flow goes on at once with what follows a yes.".to_owned(),
-            "What stands below is kept with your answer, as it was shown to you.".to_owned(),
-        ]),
+        true if of_flow => (
+            "Approve",
+            "Approve",
+            vec![
+                "The flow goes on at once with what follows a yes.".to_owned(),
+                "What stands below is kept with your answer, as it was shown to you.".to_owned(),
+            ],
+        ),
         false if of_flow => ("Reject", "Reject", vec!["The flow goes on at once with what follows a no.".to_owned()]),
-        true => ("Approve", "Approve", vec![
-            "A run starts at once and writes exactly what stands below; where the world has moved on, it asks again.".to_owned(),
-            "What Dynamics starts because of it, it starts.".to_owned(),
-        ]),
-        false => ("Reject", "Reject", vec![
-            "Nothing of it is written, and the run ends as not approved.".to_owned(),
-            "It is asked again once the changes are others.".to_owned(),
-        ]),
+        true => (
+            "Approve",
+            "Approve",
+            vec![
+                format!("{does}; where the world has moved on, it asks again."),
+                "What Dynamics starts because of it, it starts.".to_owned(),
+            ],
+        ),
+        false => (
+            "Reject",
+            "Reject",
+            vec![
+                "Nothing of it is written, and the run ends as not approved.".to_owned(),
+                "It is asked again once the changes are others.".to_owned(),
+            ],
+        ),
     };
     Ok(Question {
         title: format!("{title}: {}", approval.question),
@@ -90,6 +106,7 @@ fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
             let said = match (hub::flows::subject_of(&approval).is_some(), approve) {
                 (true, true) => "flow-approved",
                 (true, false) => "flow-rejected",
+                (false, true) if hub::consent::by_hand(&approval).is_some() => "window-approved",
                 (false, true) => "approved",
                 (false, false) => "rejected",
             };

@@ -96,18 +96,19 @@ impl Of<'_> {
         if running {
             return None;
         }
-        let due = worker::due_now(name, batch, self.known.last.as_ref(), zone, self.facts.started, self.facts.now)?;
+        let looked = self.known.resumed.map_or(self.facts.started, |resumed| self.facts.started.max(resumed));
+        let due = worker::due_now(name, batch, self.known.last.as_ref(), zone, looked, self.facts.now)?;
         // The first that did not happen: each one after it would begin the waiting anew.
         let missed = self.known.last.as_ref().and_then(|run| {
             let mut since = run.slot.unwrap_or(run.started).max(ended(run));
             if batch.missed == Missed::Skip {
-                since = since.max(self.facts.started);
+                since = since.max(looked);
             }
             schedule::next(&batch.schedule, zone, since)
         });
         let first = missed.map_or(due.slot, |missed| missed.min(due.slot));
-        // A hub that has just been started runs it in a moment.
-        if !self.has_passed(first.max(self.facts.started), self.rules.not_run) {
+        // A hub that has just been started, or an integration that was resumed, runs it in a moment.
+        if !self.has_passed(first.max(looked), self.rules.not_run) {
             return None;
         }
         let last = self.known.last.as_ref().map_or("it has never run".to_owned(), |run| {
