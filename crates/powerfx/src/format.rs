@@ -87,14 +87,16 @@ impl Format {
 
     /// The value in this format. A number in a date format counts days, a date in a number format is its days.
     pub fn write_to<'a>(&self, env: &mut Env<'a>, value: &Value<'a>, culture: Culture) -> Value<'a> {
-        if value.is_error() {
-            return value.clone();
+        match value {
+            value if value.is_error() => return value.clone(),
+            // As in Power Apps. A zero, or its day 1899-12-30, would be nobody's value.
+            Value::Blank => return Value::text(""),
+            _ => {}
         }
         let mut out = String::new();
         if self.date {
             let moment = match coerce(env, value.clone(), &Type::DateTime) {
                 Value::DateTime(m) => m,
-                Value::Blank => Moment(0),
                 _ => match value {
                     // A time may be negative or longer than a day.
                     Value::Time(m) => *m,

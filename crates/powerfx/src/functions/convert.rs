@@ -17,14 +17,14 @@ use crate::value::Value;
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function::special("Text", 1, 3, check_text).doc(
         "Text(value, [format], [language])",
-        "The value as text, with a format as Excel has them for numbers, dates and times. With a format a blank is 0, which is the day 1899-12-30: where it may be blank, write If(IsBlank(value), Blank(), Text(value, format)).",
+        "The value as text, with a format as Excel has them for numbers, dates and times. A blank is an empty text.",
         &[
             ("Text(1234.5, \"#,##0.00\")", "\"1,234.50\""),
             ("Text(Date(2026, 1, 31), \"yyyy-mm-dd\")", "\"2026-01-31\""),
             ("Text(0.25, \"0%\")", "\"25%\""),
-            ("Text(Blank(), \"yyyy-mm-dd\")", "\"1899-12-30\""),
+            ("Text(Blank(), \"yyyy-mm-dd\")", "\"\""),
         ],
-    ).differs("Languages change the separators of numbers only; the names of days and months are English. A binary value has no text."),
+    ).differs("A formula column of Dataverse makes a 0 of a blank number that has a format; here, as in Power Apps, it is an empty text. Languages change the separators of numbers only; the names of days and months are English. A binary value has no text."),
     Function::special("Value", 1, 2, |c, a, _| check_number(c, a, Type::Number)).doc(
         "Value(value, [language])",
         "The value as a decimal number. Text may have group separators, a currency sign, a percent sign, an exponent.",
@@ -119,13 +119,7 @@ fn text<'a>(env: &mut Env<'a>, args: &mut [Value<'a>]) -> Value<'a> {
     let mut value = std::mem::take(&mut args[0]);
     if let Value::Untyped(json) = &value {
         let to = match &**json {
-            Json::Null => {
-                return if matches!(args[1], Value::Blank) {
-                    Value::text("")
-                } else {
-                    format.write_to(env, &Value::Blank, culture)
-                };
-            }
+            Json::Null => return Value::text(""),
             Json::Number(_) | Json::Bool(_) => Type::Number,
             _ if format.is_date() => Type::DateTime,
             _ => Type::Number,
