@@ -17,7 +17,7 @@ pub(super) fn declared(ty: &PgType, modifier: i32) -> Type {
     match *ty {
         PgType::BOOL => Type::YesNo,
         PgType::INT2 | PgType::INT4 | PgType::INT8 | PgType::OID => Type::WholeNumber,
-        PgType::NUMERIC => Type::Decimal { scale: (modifier >= 4).then(|| ((modifier - 4) & 0x7ff) as u32) },
+        PgType::NUMERIC => Type::Decimal { scale: (modifier >= 4).then(|| places(modifier)) },
         PgType::FLOAT4 | PgType::FLOAT8 => Type::Decimal { scale: None },
         PgType::MONEY => Type::Money,
         PgType::VARCHAR | PgType::BPCHAR => {
@@ -33,6 +33,13 @@ pub(super) fn declared(ty: &PgType, modifier: i32) -> Type {
         _ if matches!(ty.kind(), Kind::Enum(_)) || ty.name() == "citext" => Type::Text { max_length: None },
         _ => Type::Unknown,
     }
+}
+
+/// The places of a `numeric` by its modifier. *Source*: numeric.c, whose scale has eleven bits with a sign: `numeric(5,-2)`
+/// holds hundreds.
+fn places(modifier: i32) -> u32 {
+    let scale = (((modifier - 4) & 0x7ff) ^ 0x400) - 0x400;
+    u32::try_from(scale).unwrap_or(0)
 }
 
 /// The texts of an enumeration, in its order.
@@ -127,6 +134,15 @@ impl ToSql for AsText {
 mod tests {
     use super::*;
     use crate::sql::moment::Dst;
+
+    #[test]
+    fn a_scale_has_a_sign() {
+        for (precision, scale, places) in [(12, 2, 2), (5, 0, 0), (5, -2, 0), (1000, 1000, 1000)] {
+            let modifier = ((precision << 16) | (scale & 0x7ff)) + 4;
+            assert_eq!(declared(&PgType::NUMERIC, modifier), Type::Decimal { scale: Some(places) });
+        }
+        assert_eq!(declared(&PgType::NUMERIC, -1), Type::Decimal { scale: None });
+    }
 
     #[test]
     fn a_text_is_read_by_the_type_of_its_column() {
