@@ -37,6 +37,9 @@ pub(super) enum Round {
     Removing,
 }
 
+/// For so long the other side may fail at a row, run after run, before people are told.
+const STUBBORN: SignedDuration = SignedDuration::from_hours(1);
+
 /// What became of one order.
 #[derive(Debug)]
 pub(super) enum Effect {
@@ -46,7 +49,7 @@ pub(super) enum Effect {
     },
     /// A row that was there before the hub has the key now; the two are joined when it is looked at again.
     Adopted,
-    /// It cannot be told now: the row waits. With the fault where it lacks a row that it points to.
+    /// It cannot be told now: the row waits. With the fault where the other side said one.
     Waits(Option<Box<Fault>>),
     Refused(Box<Fault>),
 }
@@ -278,8 +281,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                         self.sent += counts;
                         Effect::Done { counts, remote_id: known }
                     }
-                    Err(fault) if fault.code == codes::REFERENCE_MISSING => Effect::Waits(Some(Box::new(fault))),
-                    Err(fault) if fault.is_transient() => Effect::Waits(None),
+                    Err(fault) if fault.code == codes::REFERENCE_MISSING || fault.is_transient() => {
+                        Effect::Waits(Some(Box::new(fault)))
+                    }
                     Err(fault) if fault.now == Now::Reject || fault.scope == Scope::Row => {
                         Effect::Refused(Box::new(fault))
                     }
@@ -423,7 +427,10 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 let decided = case.memory.as_ref().and_then(|memory| memory.decided);
                 let since = case.memory.as_ref().and_then(|memory| memory.since).unwrap_or(now.as_millisecond());
                 let waited = SignedDuration::from_millis(now.as_millisecond() - since);
-                let patience = SignedDuration::try_from(joint.into(side).patience).unwrap_or(SignedDuration::MAX);
+                let patience = match &why {
+                    Some(fault) if fault.code != codes::REFERENCE_MISSING => STUBBORN,
+                    _ => SignedDuration::try_from(joint.into(side).patience).unwrap_or(SignedDuration::MAX),
+                };
                 let tell = round == Round::Last && why.is_some() && !undone.told && waited >= patience;
                 let memory =
                     Memory { stage: Stage::Waiting, decided, since: Some(since), told: undone.told || tell, ..undone };
@@ -440,7 +447,11 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
                     chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
                 } else if let (true, Some(fault)) = (told, last) {
-                    let rejected = self.refused(joint, side, &case, &orders, waits((**fault).clone()));
+                    let fault = match fault.code {
+                        codes::REFERENCE_MISSING => waits((**fault).clone()),
+                        _ => (**fault).clone(),
+                    };
+                    let rejected = self.refused(joint, side, &case, &orders, fault);
                     chunk.waits.push(self.letter(joint, side.other(), rejected, &case));
                 }
             }

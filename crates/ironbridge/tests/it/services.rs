@@ -418,3 +418,50 @@ fn a_row_at_which_a_service_always_fails_holds_nobody_up() {
     shop(&world, "INSERT INTO items VALUES ('D', 'Drill', 4)");
     assert_eq!(run(&world).json()["created"], 1);
 }
+
+#[test]
+fn a_row_at_which_one_of_two_sides_always_fails_is_told_after_an_hour() {
+    let items: Arc<Mutex<Vec<Json>>> = Arc::default();
+    let (kept, fails) = (items.clone(), Arc::new(Mutex::new(true)));
+    let still_fails = fails.clone();
+    let (url, _) = serve(move |asked| {
+        let mut kept = kept.lock().unwrap();
+        let row: Json = serde_json::from_str(&asked.body).unwrap_or_default();
+        match asked.method.as_str() {
+            "POST" if row["number"] == "B" && *still_fails.lock().unwrap() => {
+                return (500, String::new(), "{\"message\": \"Overflow\"}".to_owned());
+            }
+            "POST" => kept.push(row.clone()),
+            _ => {
+                let Some((_, wanted)) = asked.path.split_once("/items/") else { return ok(json!({ "data": *kept })) };
+                return match kept.iter().find(|row| row["number"] == wanted) {
+                    Some(row) => ok(row.clone()),
+                    None => (404, String::new(), String::new()),
+                };
+            }
+        }
+        ok(row)
+    });
+    let api = format!(
+        "system: api\nkind: rest\nowner: finance-it\nconnection: {{ url: \"{url}\" }}\nentities:\n  item:\n    columns: {{ number: text, name: text }}\n    list: {{ request: GET /items, rows: data }}\n    get: GET /items/{{number}}\n    exists: GET /items/{{number}}\n    create: POST /items\n    update: PATCH /items/{{number}}\n    alternate_key: number\n    both: {{ number: number, name: name }}\n"
+    );
+    let shop_yaml = "system: shop\nkind: sqlite\nowner: finance-it\nconnection: { file: shop.db }\nentities:\n  item:\n    table: items\n    alternate_key: number\n    both: { number: number, name: name }\n";
+    let item = "entity: item\nkey: number\nfields:\n  number: { type: text, max_length: 20 }\n  name: { type: text, max_length: 100 }\n";
+    let world = project(item, "shop", "api", &[("shop", shop_yaml), ("api", &api)]);
+    world.edit(
+        "integrations/items.yaml",
+        "from: shop\nto: api",
+        "between: [shop, api]\ncreates_in: [api]\nconflict: ask",
+    );
+    shop(&world, "INSERT INTO items VALUES ('A', 'Anvil', 1), ('B', 'Bolt', 2)");
+    let letters = || world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json();
+    let first = run(&world).ok().json();
+    assert_eq!((items.lock().unwrap().len(), letters().as_array().unwrap().len()), (1, 0), "{first:#}");
+    let later = world.with_clock(&["--format", "json", "run", "items"], "", 3_700).json();
+    let told = letters();
+    assert_eq!([&told[0]["key"], &told[0]["code"]], ["B", "IB0508"], "{later:#} {told:#}");
+    // It goes once it can, and nobody has to send it again.
+    *fails.lock().unwrap() = false;
+    let last = world.with_clock(&["--format", "json", "run", "items"], "", 3_800).json();
+    assert_eq!((items.lock().unwrap().len(), letters().as_array().unwrap().len()), (2, 0), "{last:#}");
+}
