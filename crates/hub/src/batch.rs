@@ -448,6 +448,11 @@ impl Run<'_> {
         self.revive(pair).await?;
         let waits = wait::waiting(self.store, self.job, pair)?.len() as u64;
         let (position, everything) = start(self.store, self.job, pair, self.compare, waits)?;
+        let cursor = self.store.cursor(&self.job.integration, entity)?;
+        if cursor.is_some_and(|cursor| pair.reached_by().left(&cursor.fingerprint).is_some()) {
+            // Should this run end half-way and somebody take the change back, the rest is not right as it stands.
+            begin_anew(self.store, self.lease, &self.job.integration, entity).await?;
+        }
         let mut orphans = self.read(pair, position, everything, &mut seen).await?;
         if seen.deletions && !seen.whole {
             // The source names what it deleted by ids of its own, and the ledger knows keys.

@@ -270,6 +270,25 @@ fn copies() -> World {
 }
 
 #[test]
+fn a_mapping_that_is_taken_back_after_a_kill_leaves_nothing_of_it() {
+    let world = copies();
+    let titles = || {
+        let conn = rusqlite::Connection::open(world.dir.join("data/copies.db")).unwrap();
+        let mut statement = conn.prepare("SELECT no || ' ' || title FROM copies ORDER BY no").unwrap();
+        statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap).collect::<Vec<String>>()
+    };
+    world.ironbridge(&["run", "copies"]).ok();
+    let before = titles();
+    for failpoint in ["sink.after@1=abort", "commit.before@3=abort", "commit.before@4=abort"] {
+        world.edit("systems/warehouse.yaml", "title: name", "title: =name & \"!\"");
+        world.with_failpoints(&["run", "copies"], failpoint);
+        world.edit("systems/warehouse.yaml", "title: =name & \"!\"", "title: name");
+        world.ironbridge(&["run", "copies"]).ok();
+        assert_eq!(titles(), before, "{failpoint}");
+    }
+}
+
+#[test]
 fn a_place_that_dynamics_has_forgotten_is_healed_by_reading_everything_and_saying_so() {
     let world = copies();
     let run = || world.ironbridge(&["run", "copies"]).ok();
