@@ -6,20 +6,21 @@ read.py IRONBRIDGE FOLDER: makes a project in the folder, runs it, and looks at 
 import csv
 import datetime
 import decimal
+import functools
 import json
 import pathlib
 import sqlite3
-import subprocess
 import sys
 
 import openpyxl
 
+import project
 from checks import check, equal, finish
+from item import COLUMNS, ENTITY, PAIRS
 
 ironbridge, work = sys.argv[1], pathlib.Path(sys.argv[2])
 D = decimal.Decimal
 
-COLUMNS = ["number", "name", "qty", "price", "sold", "day", "at", "note"]
 # What a source holds: a number of 15 digits, text that looks like something else, a day and a moment in summer and winter.
 ROWS = [
     ("0001", "Nail, 40 mm; \"flat\"", 12, "0.10", 1, "2026-01-31", "2026-01-31T08:30:00.250Z", "a\nb"),
@@ -31,23 +32,10 @@ ROWS = [
 LOCAL = ["2026-01-31T08:30:00.250", "2026-07-01T23:00:00", "2026-10-25T01:30:00", None]
 
 FILES = {
-    "ironbridge.yaml": "hub: contoso\ntime_zone: Europe/London\ncalendar: { working_hours: \"09:00-17:30\", working_days: [mon, tue, wed, thu, fri] }\n",
-    "people.yaml": "groups: { finance-it: { email: finance-it@contoso.example } }\n",
-    "entities/item.yaml": """\
-entity: item
-key: number
-fields:
-  number: { type: text, max_length: 20 }
-  name:   { type: text, max_length: 100 }
-  qty:    { type: whole_number }
-  price:  { type: decimal, scale: 6 }
-  sold:   { type: yes_no }
-  day:    { type: date }
-  at:     { type: datetime }
-  note:   { type: multiline, max_length: 1000 }
-""",
+    **project.basics(),
+    "entities/item.yaml": ENTITY,
     "systems/shop.yaml": "system: shop\nkind: sqlite\nowner: finance-it\nconnection: { file: shop.db }\nentities:\n  item:\n    table: items\n    alternate_key: number\n    read: { %s }\n"
-    % ", ".join(f"{name}: {name}" for name in COLUMNS),
+    % PAIRS,
 }
 WAYS = {
     "workbook": ("items.xlsx", "    sheet: Stock\n"),
@@ -56,27 +44,17 @@ WAYS = {
     "csv": ("items.csv", "    format: { delimiter: \";\", decimal: \",\", date: dd/mm/yyyy }\n"),
 }
 for name, (file, more) in WAYS.items():
-    written = ", ".join(f"{column}: {column}" for column in COLUMNS)
     FILES[f"systems/{name}.yaml"] = (
         f"system: {name}\nkind: files\nowner: finance-it\ntime_zone: Europe/London\nconnection: {{ folder: out }}\nentities:\n  item:\n"
-        f"    file: {file}\n{more}    alternate_key: number\n    write: {{ {written} }}\n"
+        f"    file: {file}\n{more}    alternate_key: number\n    write: {{ {PAIRS} }}\n"
     )
     FILES[f"integrations/to-{name}.yaml"] = (
         f"integration: to-{name}\npattern: batch\nentity: item\nfrom: shop\nto: {name}\nschedule: every 15 minutes\n"
         "owner: finance-it\npurpose: The warehouse counts by this list.\n"
     )
-for name, text in FILES.items():
-    path = work / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+project.write(work, FILES)
 (work / "out").mkdir(parents=True)
-
-
-def ran(*args):
-    done = subprocess.run([ironbridge, "-C", work, *args], capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        sys.exit(f"{args}: {done.stdout}{done.stderr}")
-
+ran = functools.partial(project.ran, ironbridge, work)
 
 connection = sqlite3.connect(work / "shop.db")
 connection.execute(

@@ -17,13 +17,14 @@ import openpyxl
 import pyexcelerate
 import xlsxwriter
 
+import project
 from checks import check, equal, finish
+from item import COLUMNS, ENTITY, PAIRS
 
 ironbridge, work = sys.argv[1], pathlib.Path(sys.argv[2])
 here = pathlib.Path(__file__).parent
 D = decimal.Decimal
 
-COLUMNS = ["number", "name", "qty", "price", "sold", "day", "at", "note"]
 ROWS = [
     ["0001", "Nail, 40 mm; \"flat\" <&>", 12, 0.1, True, "2026-01-31", "2026-01-31T08:30:00.250", "a\nb"],
     ["0002", "=1+1", -3, 1234567890123.45, False, "1999-12-31", "2026-07-01T23:00:00", None],
@@ -52,23 +53,7 @@ def expected(book):
     return [row for row in rows if row[5] is None or row[5] >= first]
 
 
-FILES = {
-    "ironbridge.yaml": "hub: contoso\ntime_zone: UTC\n",
-    "people.yaml": "groups: { finance-it: { email: finance-it@contoso.example } }\n",
-    "entities/item.yaml": """\
-entity: item
-key: number
-fields:
-  number: { type: text, max_length: 20 }
-  name:   { type: text, max_length: 100 }
-  qty:    { type: whole_number }
-  price:  { type: decimal, scale: 6 }
-  sold:   { type: yes_no }
-  day:    { type: date }
-  at:     { type: datetime }
-  note:   { type: multiline, max_length: 1000 }
-""",
-}
+FILES = {**project.basics("UTC"), "entities/item.yaml": ENTITY}
 TYPES = ["text", "text", "whole_number", "decimal", "yes_no", "date", "datetime", "text"]
 
 
@@ -162,24 +147,20 @@ if node.returncode:
 
 names = sorted(path.stem for path in books.iterdir())
 for name in names:
-    read = ", ".join(f"{column}: {column}" for column in COLUMNS)
     columns = ", ".join(f"{column}: {ty}" for column, ty in zip(COLUMNS, TYPES))
     FILES[f"systems/{name}.yaml"] = (
         f"system: {name}\nkind: files\nowner: finance-it\ntime_zone: UTC\nconnection: {{ folder: books }}\nentities:\n  item:\n"
-        f"    file: {name}.xlsx\n    ready_when: unchanged for 0 seconds\n    contains: everything\n    columns: {{ {columns} }}\n    read: {{ {read} }}\n"
+        f"    file: {name}.xlsx\n    ready_when: unchanged for 0 seconds\n    contains: everything\n    columns: {{ {columns} }}\n    read: {{ {PAIRS} }}\n"
     )
     FILES[f"systems/shop-{name}.yaml"] = (
         f"system: shop-{name}\nkind: sqlite\nowner: finance-it\nconnection: {{ file: shop.db }}\nentities:\n  item:\n    table: \"{name}\"\n"
-        f"    alternate_key: number\n    write: {{ {read} }}\n"
+        f"    alternate_key: number\n    write: {{ {PAIRS} }}\n"
     )
     FILES[f"integrations/{name}.yaml"] = (
         f"integration: {name}\npattern: batch\nentity: item\nfrom: {name}\nto: shop-{name}\nschedule: every 15 minutes\n"
         "owner: finance-it\npurpose: The list of the warehouse.\n"
     )
-for name, text in FILES.items():
-    path = work / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+project.write(work, FILES)
 
 shop = sqlite3.connect(work / "shop.db")
 for name in names:
@@ -192,9 +173,7 @@ for name in names:
 
     @check(f"a workbook of {name} is read as it was meant")
     def _():
-        done = subprocess.run(
-            [ironbridge, "-C", work, "run", name], capture_output=True, text=True
-        )
+        project.ran(ironbridge, work, "run", name)
         found = shop.execute(f'SELECT * FROM "{name}" ORDER BY rowid').fetchall()
         got = [
             [n, t, q, D(str(p)), None if s is None else bool(s), d, a and moment(a).replace(tzinfo=None), o]
@@ -202,7 +181,7 @@ for name in names:
         ]
         for row, meant in zip(got, expected(name)):
             equal(row, meant)
-        equal([len(got), done.returncode], [len(expected(name)), 0])
+        equal(len(got), len(expected(name)))
 
 
 @check("a formula whose result was never saved sets its row aside, with what to do")
@@ -210,10 +189,9 @@ def _():
     book = openpyxl.load_workbook(books / "openpyxl.xlsx")
     book.active["D3"] = "=1+1"
     book.save(books / "openpyxl.xlsx")
-    ran = [ironbridge, "-C", work]
-    done = subprocess.run([*ran, "run", "openpyxl"], capture_output=True, text=True, timeout=120)
-    told = subprocess.run([*ran, "dead-letters", "list"], capture_output=True, text=True, timeout=120)
-    equal(["1 rejected" in done.stdout, "IB0606" in told.stdout], [True, True])
+    said = project.ran(ironbridge, work, "run", "openpyxl")
+    told = project.ran(ironbridge, work, "dead-letters", "list")
+    equal(["1 rejected" in said, "IB0606" in told], [True, True])
     price = shop.execute("SELECT price FROM openpyxl WHERE number = '0002'").fetchone()
     equal(D(str(price[0])), D("1234567890123.45"))
 

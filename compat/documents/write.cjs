@@ -17,7 +17,6 @@ XLSX.utils.book_append_sheet(book, sheet, 'Stock')
 for (const [name, options] of Object.entries({ sheetjs: {}, 'sheetjs-shared': { bookSST: true, compression: true } })) {
   XLSX.writeFile(book, path.join(folder, `${name}.xlsx`), options)
 }
-// As numbers, without a word that they are days: what a macro writes that knows only the value.
 async function excel() {
   const whole = new ExcelJS.Workbook()
   const one = whole.addWorksheet('Stock')

@@ -5,15 +5,14 @@ Moto checks signatures and rights from the fourth request on; Azurite always doe
 """
 
 import datetime
-import os
 import pathlib
 import sqlite3
-import subprocess
 import sys
 
 import boto3
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
+import project
 from checks import check, equal, finish
 
 ironbridge, work, s3_url, azure_url = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -91,11 +90,10 @@ PLACES = {
 SECRETS = {"S3_KEY": S3_KEY, "S3_SECRET": S3_SECRET, "AZURE_KEY": ACCOUNT_KEY, "AZURE_SAS": sas("racwdl")}
 
 
-def project(way, folder, connection):
+def made(way, folder, connection):
     connection = connection.replace("WAY", way)
     files = {
-        "ironbridge.yaml": "hub: contoso\ntime_zone: Europe/London\n",
-        "people.yaml": "groups: { finance-it: { email: finance-it@contoso.example } }\n",
+        **project.basics(),
         "entities/price.yaml": "entity: price\nkey: product\nfields:\n"
         "  product: { type: text, max_length: 40 }\n  amount: { type: decimal, scale: 2 }\n",
         "systems/supplier.yaml": f"system: supplier\nkind: files\nowner: finance-it\nconnection: {{ {connection.replace('FOLDER', 'in')} }}\n"
@@ -116,10 +114,7 @@ def project(way, folder, connection):
             f"integration: to-{name}\npattern: batch\nentity: price\nfrom: shop\nto: {name}\n"
             "schedule: every 15 minutes\nowner: finance-it\npurpose: Prices for the partner.\ndeletes: ignore\n"
         )
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    project.write(folder, files)
     shop = sqlite3.connect(folder / "shop.db")
     shop.execute("CREATE TABLE prices (product TEXT PRIMARY KEY, amount DECIMAL(12,2))")
     shop.commit()
@@ -127,17 +122,12 @@ def project(way, folder, connection):
 
 
 def ran(folder, *args, secrets=SECRETS, fails=False):
-    done = subprocess.run(
-        [ironbridge, "-C", folder, *args], capture_output=True, text=True, timeout=300, env={**os.environ, **secrets}
-    )
-    if bool(done.returncode) != fails:
-        raise AssertionError(f"{args} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
+    return project.ran(ironbridge, folder, *args, secrets=secrets, fails=fails)
 
 
 for way, (place, count, connection) in PLACES.items():
     folder = work / way
-    shop = project(way, folder, connection)
+    shop = made(way, folder, connection)
     names = [f"prices_{name}.csv" for name in [*ODD, *map(str, range(count - len(ODD)))]]
     expected = {f"{way}-{at}": f"{at}.25" for at in range(len(names))}
 

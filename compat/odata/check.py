@@ -6,14 +6,14 @@ check.py IRONBRIDGE FOLDER URL: the root of the service, which is empty and give
 import base64
 import datetime
 import decimal
+import functools
 import json
-import os
 import pathlib
 import sqlite3
-import subprocess
 import sys
 import urllib.request
 
+import project
 from checks import check, equal, finish
 
 ironbridge, work, url = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
@@ -52,8 +52,7 @@ FIELDS = list(TYPES)
 pairs = ", ".join(f"{name}: {name}" for name in FIELDS)
 BASIC = "Basic " + base64.b64encode(b"hub:sample").decode()
 FILES = {
-    "ironbridge.yaml": "hub: contoso\ntime_zone: Europe/London\n",
-    "people.yaml": "groups: { finance-it: { email: finance-it@contoso.example } }\n",
+    **project.basics(),
     "entities/customer.yaml": "entity: customer\nkey: code\nfields:\n"
     + "".join(f"  {name}: {ty}\n" for name, (ty, _) in TYPES.items())
     + "  changed_at: { type: datetime }\n",
@@ -98,10 +97,7 @@ entities:
     "integrations/in.yaml": "integration: in\npattern: batch\nentity: customer\nfrom: sap\nto: copy\nschedule: every 15 minutes\n"
     "owner: finance-it\npurpose: A copy for the reports.\n",
 }
-for name, text in FILES.items():
-    path = work / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+project.write(work, FILES)
 shop, copy = sqlite3.connect(work / "shop.db"), sqlite3.connect(work / "copy.db")
 columns = ", ".join(f"{name} {ty}" for name, (_, ty) in TYPES.items())
 shop.execute(f"CREATE TABLE customers ({columns})")
@@ -115,12 +111,7 @@ shop.commit()
 copy.commit()
 
 
-def ran(*args, fails=False):
-    env = {**os.environ, "SAP_PASSWORD": "sample"}
-    done = subprocess.run([ironbridge, "-C", work, *args], capture_output=True, text=True, timeout=300, env=env)
-    if bool(done.returncode) != fails:
-        raise AssertionError(f"{args} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
+ran = functools.partial(project.ran, ironbridge, work, secrets={"SAP_PASSWORD": "sample"})
 
 
 def call(method, path, body=None, **headers):
