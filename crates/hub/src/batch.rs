@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use definition::Drift;
 use record::{Fault, Key, Moment, Reader, RetryPolicy, System};
 use store::approvals::ApprovalId;
+use store::cursors::Cursor;
 use store::leases::Lease;
 use store::ledger::{Entry, State as Settled};
 use store::runs::{self, Counts, RunId, State, Trigger};
@@ -283,13 +284,13 @@ pub(crate) async fn open(
 
 /// Where the read of an entity starts, and why from the beginning where that has a reason.
 pub(crate) fn start(
-    store: &Store,
     job: &Job,
     pair: &Pair,
+    cursor: Option<Cursor>,
     compare: bool,
     waits: u64,
-) -> Result<(Option<String>, Option<String>), store::Error> {
-    Ok(match store.cursor(&job.integration, &pair.entity.name)? {
+) -> (Option<String>, Option<String>) {
+    match cursor {
         _ if compare => (None, Some("comparing with what the destination holds (`compare_live`)".to_owned())),
         _ if job.stopped_before => (None, Some(STOPPED.to_owned())),
         _ if pair.reads_all => (None, None),
@@ -300,7 +301,7 @@ pub(crate) fn start(
             None if waits > 0 => (None, Some(format!("rows of it are not settled yet: {waits}"))),
             None => (Some(cursor.position), None),
         },
-    })
+    }
 }
 
 /// The next read of this stream begins at the beginning: what was kept while it was read was for going on after a cut.
@@ -447,9 +448,10 @@ impl Run<'_> {
         }
         self.revive(pair).await?;
         let waits = wait::waiting(self.store, self.job, pair)?.len() as u64;
-        let (position, everything) = start(self.store, self.job, pair, self.compare, waits)?;
         let cursor = self.store.cursor(&self.job.integration, entity)?;
-        if cursor.is_some_and(|cursor| pair.reached_by().left(&cursor.fingerprint).is_some()) {
+        let is_left = cursor.as_ref().is_some_and(|cursor| pair.reached_by().left(&cursor.fingerprint).is_some());
+        let (position, everything) = start(self.job, pair, cursor, self.compare, waits);
+        if is_left {
             // Should this run end half-way and somebody take the change back, the rest is not right as it stands.
             begin_anew(self.store, self.lease, &self.job.integration, entity).await?;
         }

@@ -100,7 +100,7 @@ pub fn late(project: &Project, store: &Store) -> Result<BTreeMap<String, Deadlin
 }
 
 fn known<'p>(project: &'p Project, store: &Store) -> Result<Vec<(&'p str, &'p Batch, Known)>, store::Error> {
-    let (open, pauses) = (store.deadlines()?, store.pauses()?);
+    let (open, pauses, resumed) = (store.deadlines()?, store.pauses()?, store.resumptions()?);
     let mut all = Vec::new();
     for integration in &project.integrations {
         let Pattern::Batch(batch) = &integration.pattern else { continue };
@@ -111,7 +111,7 @@ fn known<'p>(project: &'p Project, store: &Store) -> Result<Vec<(&'p str, &'p Ba
         }
         let good = store.last_good_start(name)?;
         let paused = pauses.iter().any(|pause| pause.integration == name);
-        all.push((name, batch, Known { open, good, paused, resumed: store.resumed(name)? }));
+        all.push((name, batch, Known { open, good, paused, resumed: resumed.get(name).copied() }));
     }
     Ok(all)
 }

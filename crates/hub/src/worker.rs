@@ -239,7 +239,7 @@ async fn send_due(
     let resting: Vec<String> = busy.iter().cloned().chain(paused).collect();
     let mut all = approved(&store.approvals_to_use()?, &last, &resting);
     all.retain(|due| project.integration(&due.integration).is_some());
-    let resumed: BTreeMap<String, Timestamp> = store.resumptions()?.into_iter().collect();
+    let resumed = store.resumptions()?;
     let looked = |name: &str| resumed.get(name).map_or(started, |resumed| started.max(*resumed));
     all.extend(due(project, &last, &resting, looked, now));
     for due in all {

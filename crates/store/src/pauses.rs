@@ -1,5 +1,7 @@
 //! Pauses: integrations that a person has stopped for a while.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::Row;
 
@@ -7,7 +9,7 @@ use crate::Store;
 use crate::error::{Error, Fail};
 use crate::op::OpResult;
 use crate::time::{from_ms, to_ms};
-use crate::tx::{Tx, all, first};
+use crate::tx::{Tx, all};
 
 /// An integration that starts nothing by itself for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,15 +67,10 @@ impl Store {
         self.read(|conn| all(conn, sql, [now], read))
     }
 
-    /// When the newest pause of an integration ended, where it is not paused now.
-    pub fn resumed(&self, integration: &str) -> Result<Option<Timestamp>, Error> {
-        let (sql, now) = ("SELECT until FROM pause WHERE integration = ?1 AND until <= ?2", to_ms(self.clock().now()));
-        self.read(|conn| first(conn, sql, (integration, now), |row| row.get(0).map(from_ms)))
-    }
-
     /// When the newest pause of each integration ended, of those that are not paused now.
-    pub fn resumptions(&self) -> Result<Vec<(String, Timestamp)>, Error> {
+    pub fn resumptions(&self) -> Result<BTreeMap<String, Timestamp>, Error> {
         let (sql, now) = ("SELECT integration, until FROM pause WHERE until <= ?1", to_ms(self.clock().now()));
-        self.read(|conn| all(conn, sql, [now], |row| Ok((row.get(0)?, from_ms(row.get(1)?)))))
+        let ended = self.read(|conn| all(conn, sql, [now], |row| Ok((row.get(0)?, from_ms(row.get(1)?)))))?;
+        Ok(ended.into_iter().collect())
     }
 }

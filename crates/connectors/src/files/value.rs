@@ -188,10 +188,9 @@ fn number<'a>(text: &'a str, ty: &Type) -> Result<ValueRef<'a>, String> {
     };
     match ty {
         ty if is_text(ty) => Ok(ValueRef::Text(text)),
-        Type::Decimal { .. } | Type::Money => match (exact(), tiny(text)) {
-            (Err(_), Some(Value::Float(number))) => Ok(ValueRef::Float(number)),
-            (exact, _) => exact.map(ValueRef::Decimal),
-        },
+        Type::Decimal { .. } | Type::Money => {
+            exact().map(ValueRef::Decimal).or_else(|why| tiny(text).map(ValueRef::Float).ok_or(why))
+        }
         Type::WholeNumber => {
             let number = exact()?;
             let whole = number.is_integer().then(|| i64::try_from(number).ok()).flatten();

@@ -12,6 +12,11 @@ pub(crate) fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
     json.get(path).or_else(|| path.split('.').try_fold(json, |at, name| at.get(name)))
 }
 
+/// The value at a path, or the whole where there is no path.
+pub(crate) fn within<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
+    if path.is_empty() { Some(json) } else { at(json, path) }
+}
+
 /// As it stands there: a number keeps its digits; dates are texts until somebody knows better.
 pub(crate) fn plain(json: &Json) -> Value {
     match json {
@@ -36,7 +41,7 @@ fn number(json: &Json) -> Option<Value> {
         Json::String(text) => exact(text.trim()).map(Value::Decimal),
         Json::Number(number) => {
             let digits = number.to_string();
-            exact(&digits).map(Value::Decimal).or_else(|| tiny(&digits))
+            exact(&digits).map(Value::Decimal).or_else(|| tiny(&digits).map(Value::Float))
         }
         _ => None,
     }

@@ -69,7 +69,8 @@ pub(super) fn read(cell: Option<&str>, ty: &Type, times: &Times) -> Result<Value
             bytes.map(Value::Bytes).ok_or_else(|| cannot(ty, "a text"))
         }
         Type::Decimal { scale: None } if cell.contains(['e', 'E']) => {
-            let number = Decimal::from_scientific(cell).ok().map(Value::Decimal).or_else(|| text::tiny(cell));
+            let number = Decimal::from_scientific(cell).ok().map(Value::Decimal);
+            let number = number.or_else(|| text::tiny(cell).map(Value::Float));
             number.ok_or_else(|| "this number has more digits than 28".to_owned())
         }
         _ => text::read(cell, ty, times),

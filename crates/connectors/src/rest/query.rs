@@ -122,8 +122,7 @@ impl Table {
             let most = if is_key { named } else { usize::try_from(limit).unwrap_or(usize::MAX) };
             let (client, method) = (&self.what.client, &find.request.method);
             for answer in source::answers(client, method, &path, &find.paging, &find.rows, most).await? {
-                let json = if find.rows.is_empty() { Some(&answer.json) } else { typed::at(&answer.json, &find.rows) };
-                match json {
+                match typed::within(&answer.json, &find.rows) {
                     Some(Json::Array(all)) => {
                         for one in all {
                             rows.push(self.row(one)?);

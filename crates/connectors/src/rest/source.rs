@@ -169,7 +169,7 @@ pub(super) async fn answers(
     loop {
         let path = paging.path(path, &place);
         let Some(answer) = client.send(method, &path, Sent::default()).await? else { return Ok(answers) };
-        let here = match if rows.is_empty() { Some(&answer.json) } else { typed::at(&answer.json, rows) } {
+        let here = match typed::within(&answer.json, rows) {
             Some(Json::Array(all)) => all.len(),
             Some(Json::Object(_)) => 1,
             _ => 0,
@@ -236,8 +236,7 @@ pub(super) fn the_one<'j>(client: &Client, json: &'j Json) -> Result<Option<&'j 
 
 /// The rows of an answer.
 pub(crate) fn list<'j>(client: &Client, json: &'j Json, path: &str, of: &str) -> Result<&'j [Json], Fault> {
-    let rows = if path.is_empty() { Some(json) } else { typed::at(json, path) };
-    match rows {
+    match typed::within(json, path) {
         // What has nothing to say says nothing.
         Some(Json::Null) => Ok(&[]),
         Some(Json::Array(rows)) => Ok(rows),

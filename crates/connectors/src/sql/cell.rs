@@ -44,7 +44,7 @@ fn is_large(text: &str) -> bool {
 
 fn decimal(text: &str) -> Result<Value, String> {
     let number = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
-    let number = number.ok().map(Value::Decimal).or_else(|| text::tiny(text));
+    let number = number.ok().map(Value::Decimal).or_else(|| text::tiny(text).map(Value::Float));
     number.ok_or_else(|| "this number has more digits than 28, or is none".to_owned())
 }
 

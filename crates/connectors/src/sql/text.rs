@@ -14,8 +14,8 @@ pub(crate) struct Times {
 
 /// A float so near to nothing that a decimal has no place for all of its digits, such as what is left of 0.1 + 0.2 - 0.3;
 /// nothing for any other. *Shape*: the text is that of a float.
-pub(crate) fn tiny(text: &str) -> Option<Value> {
-    text.parse().ok().filter(|number: &f64| number.abs() < 1.0).map(Value::Float)
+pub(crate) fn tiny(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.abs() < 1.0)
 }
 
 /// The text as the column's type means it.

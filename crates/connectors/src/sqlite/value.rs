@@ -196,10 +196,9 @@ fn real(number: f64, ty: &Type) -> Result<Value, String> {
         return Ok(Value::Decimal(Decimal::ZERO));
     }
     let digits = format!("{number}");
-    let exact = match (Decimal::from_str_exact(&digits), text::tiny(&digits)) {
-        (Ok(exact), _) => exact,
-        (Err(_), Some(tiny)) => return Ok(tiny),
-        (Err(_), None) => return Err("this number has more digits than 28".to_owned()),
+    let Ok(exact) = Decimal::from_str_exact(&digits) else {
+        let tiny = text::tiny(&digits).map(Value::Float);
+        return tiny.ok_or_else(|| "this number has more digits than 28".to_owned());
     };
     let Type::Decimal { scale: Some(scale) } = ty else {
         // Sums of floats end in noise beyond the fifteenth digit (0.1 + 0.2); what people wrote does not.

@@ -186,7 +186,10 @@ impl Route {
         let ordered_by = Ordered::of(event, &pair.entity, from.held(&event.entity), signals);
         let version = pair.entity.version.as_ref().filter(|_| event.payload == Payload::AsSent);
         let version = version.and_then(|version| pair.entity.schema.index(version));
-        let deletes = |other: &&Integration| matches!(&other.pattern, Pattern::Event(one) if one.trigger.deleted && (&one.from, &one.entity) == (&event.from, &event.entity));
+        let deletes = |other: &&Integration| match &other.pattern {
+            Pattern::Event(one) => one.trigger.deleted && (&one.from, &one.entity) == (&event.from, &event.entity),
+            _ => false,
+        };
         let deleting = project.integrations.iter().filter(deletes).map(|other| other.name.clone()).collect();
         Ok(Route {
             home,
@@ -522,13 +525,15 @@ impl Route {
         if was.as_ref() == Some(key) {
             return Ok(Vec::new());
         }
-        let was = was.filter(|_| self.pair.source_by_key);
-        let left = self.deleting.iter().filter_map(|integration| {
-            let (body, session) = (json!({ "id": json::of(id) }), self.session_of_id(&id.to_string()));
-            let was = Some(was.clone()?);
-            Some(OfRow { integration, to: None, entity, named: &named, body, session, was }.send())
-        });
-        Ok(remove::remember(from, entity, id, key).into_iter().chain(left).collect())
+        let mut ops: Vec<store::Op> = remove::remember(from, entity, id, key).into_iter().collect();
+        if let Some(was) = was.filter(|_| self.pair.source_by_key) {
+            for integration in &self.deleting {
+                let (body, session) = (json!({ "id": json::of(id) }), self.session_of_id(&id.to_string()));
+                let was = Some(was.clone());
+                ops.push(OfRow { integration, to: None, entity, named: &named, body, session, was }.send());
+            }
+        }
+        Ok(ops)
     }
 
     /// What names a row in the source, where signals name rows.

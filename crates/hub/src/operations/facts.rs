@@ -164,7 +164,8 @@ impl Gatherer {
         }
         let last: BTreeMap<String, Run> =
             store.last_due_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
-        let (pauses, outages, deadlines) = (store.pauses()?, store.outages()?, store.deadlines()?);
+        let (pauses, resumed) = (store.pauses()?, store.resumptions()?);
+        let (outages, deadlines) = (store.outages()?, store.deadlines()?);
         let letters: BTreeMap<String, u64> = store.dead_letters_waiting()?.into_iter().collect();
         let unreviewed: BTreeMap<String, (u64, Timestamp)> = store
             .dead_letters_unreviewed()?
@@ -179,7 +180,7 @@ impl Gatherer {
                 last: last.get(name).cloned(),
                 deadline: deadlines.iter().find(|deadline| deadline.integration == *name).cloned(),
                 paused: pauses.iter().any(|pause| pause.integration == *name),
-                resumed: store.resumed(name)?,
+                resumed: resumed.get(name).copied(),
                 outages: outages.iter().filter(|outage| outage.integration == *name).cloned().collect(),
                 letters: letters.get(name).copied().unwrap_or(0),
                 unreviewed: unreviewed.get(name).copied(),

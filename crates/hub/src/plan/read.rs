@@ -36,7 +36,8 @@ impl Planner<'_> {
         let revived = wait::revivable(self.store, self.job, pair)?.into_iter();
         let revived: HashMap<Key, Entry> = revived.map(|entry| (entry.key.clone(), entry.waiting(u64::MAX))).collect();
         let waits = (wait::waiting(self.store, self.job, pair)?.len() + revived.len()) as u64;
-        let (position, everything) = batch::start(self.store, self.job, pair, self.compare, waits)?;
+        let cursor = self.store.cursor(&self.job.integration, &pair.entity.name)?;
+        let (position, everything) = batch::start(self.job, pair, cursor, self.compare, waits);
         self.read_from(at, pair, position, everything, &revived, &mut seen).await?;
         if seen.deletions && !seen.whole {
             seen.begin_anew(pair);

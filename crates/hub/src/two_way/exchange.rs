@@ -427,9 +427,10 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 let decided = case.memory.as_ref().and_then(|memory| memory.decided);
                 let since = case.memory.as_ref().and_then(|memory| memory.since).unwrap_or(now.as_millisecond());
                 let waited = SignedDuration::from_millis(now.as_millisecond() - since);
-                let patience = match &why {
-                    Some(fault) if fault.code != codes::REFERENCE_MISSING => STUBBORN,
-                    _ => SignedDuration::try_from(joint.into(side).patience).unwrap_or(SignedDuration::MAX),
+                let lacks = why.as_ref().is_some_and(|fault| fault.code == codes::REFERENCE_MISSING);
+                let patience = match lacks {
+                    true => SignedDuration::try_from(joint.into(side).patience).unwrap_or(SignedDuration::MAX),
+                    false => STUBBORN,
                 };
                 let tell = round == Round::Last && why.is_some() && !undone.told && waited >= patience;
                 let memory =
@@ -447,10 +448,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                     let rejected = self.refused(joint, side, &case, &orders, (**fault).clone());
                     chunk.letters.push(self.letter(joint, side.other(), rejected, &case));
                 } else if let (true, Some(fault)) = (told, last) {
-                    let fault = match fault.code {
-                        codes::REFERENCE_MISSING => waits((**fault).clone()),
-                        _ => (**fault).clone(),
-                    };
+                    let fault = (**fault).clone();
+                    let fault = if lacks { waits(fault) } else { fault };
                     let rejected = self.refused(joint, side, &case, &orders, fault);
                     chunk.waits.push(self.letter(joint, side.other(), rejected, &case));
                 }

@@ -40,8 +40,16 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .differs(DIFFERS),
 ];
 
-const IS_DIFFERS: &str = "A part of the text is enough, as everywhere outside of Power Apps, where MatchOptions.Complete is what IsMatch does without options. No look-ahead, look-behind or back reference: they would make the time grow without a bound. `$` is the very end of the text, or of a line with Multiline.";
-const DIFFERS: &str = "No look-ahead, look-behind or back reference: they would make the time grow without a bound. `$` is the very end of the text, or of a line with Multiline.";
+macro_rules! no_look {
+    () => {
+        "No look-ahead, look-behind or back reference: they would make the time grow without a bound. `$` is the very end of the text, or of a line with Multiline."
+    };
+}
+const IS_DIFFERS: &str = concat!(
+    "A part of the text is enough, as everywhere outside of Power Apps, where MatchOptions.Complete is what IsMatch does without options. ",
+    no_look!()
+);
+const DIFFERS: &str = no_look!();
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
