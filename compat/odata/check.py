@@ -230,4 +230,14 @@ def _():
     equal(copied()["a/b"]["name"], "by somebody")
 
 
+@check("a number of more digits than a float holds is written as it is")
+def _():
+    shop.execute("INSERT INTO customers (code, name, credit, big) VALUES ('C-BIG', 'sample', '1234567890123.45', 9007199254740993)")
+    shop.commit()
+    ran("run", "out")
+    # As it is stored: the service itself reads it as a float.
+    stored = sqlite3.connect(work.parent / "service" / "sample.db")
+    equal(stored.execute("SELECT big, credit FROM sample_Customers WHERE code = 'C-BIG'").fetchall(), [(9007199254740993, 1234567890123.45)])
+
+
 finish()

@@ -12,6 +12,7 @@ pub struct Part {
     /// Below the root of the service, already percent-encoded.
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
+    /// JSON, of the type that a `Content-Type` in the headers says more of.
     pub body: Option<String>,
 }
 
@@ -44,7 +45,10 @@ pub fn write(parts: &[Part], boundary: &str, root: &str) -> (String, Bytes) {
             out.push_str(&format!("{name}: {value}\r\n"));
         }
         if let Some(body) = &part.body {
-            out.push_str(&format!("Content-Type: application/json\r\n\r\n{body}"));
+            if !part.headers.iter().any(|(name, _)| *name == "Content-Type") {
+                out.push_str("Content-Type: application/json\r\n");
+            }
+            out.push_str(&format!("\r\n{body}"));
         } else {
             out.push_str("\r\n");
         }
@@ -160,6 +164,12 @@ mod tests {
                 headers: vec![("If-Match", "*".into())],
                 body: Some("{}".into()),
             },
+            Part {
+                method: "POST",
+                url: "accounts".into(),
+                headers: vec![("Content-Type", "application/json;IEEE754Compatible=true".into())],
+                body: Some("{}".into()),
+            },
         ];
         let (content_type, body) = write(&parts, "b1", "/api/data/v9.2/");
         assert_eq!(content_type, "multipart/mixed; boundary=b1");
@@ -169,7 +179,10 @@ mod tests {
              GET /api/data/v9.2/accounts?$top=1 HTTP/1.1\r\nAccept: application/json\r\n\r\n\r\n\
              --b1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n\
              PATCH /api/data/v9.2/accounts(1) HTTP/1.1\r\nAccept: application/json\r\nIf-Match: *\r\n\
-             Content-Type: application/json\r\n\r\n{}\r\n--b1--\r\n"
+             Content-Type: application/json\r\n\r\n{}\r\n\
+             --b1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n\
+             POST /api/data/v9.2/accounts HTTP/1.1\r\nAccept: application/json\r\n\
+             Content-Type: application/json;IEEE754Compatible=true\r\n\r\n{}\r\n--b1--\r\n"
         );
     }
 

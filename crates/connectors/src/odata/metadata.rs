@@ -24,6 +24,8 @@ pub(super) struct Set {
     /// The columns of the key that URLs name.
     pub key: Vec<String>,
     pub columns: Vec<Column>,
+    /// Columns whose numbers may have more digits than a float: of `Edm.Int64` and `Edm.Decimal`.
+    pub long: Vec<String>,
     /// Columns that must have a value.
     required: Vec<String>,
 }
@@ -150,6 +152,7 @@ impl Found {
             "Property" => {
                 let name = named()?;
                 let ty = attribute("Type").unwrap_or_default();
+                let is_long = matches!(ty.as_str(), "Edm.Int64" | "Edm.Decimal");
                 let ty = match ty.strip_prefix("Edm.") {
                     Some(edm) => primitive(edm, attribute("MaxLength"), attribute("Scale")),
                     // The members may stand below: the type's name is kept until the end.
@@ -158,6 +161,7 @@ impl Found {
                 let required = attribute("Nullable").as_deref() == Some("false");
                 if let Some(entity) = self.entity.as_ref().and_then(|entity| self.types.get_mut(entity)) {
                     entity.set.required.extend(required.then(|| name.clone()));
+                    entity.set.long.extend(is_long.then(|| name.clone()));
                     entity.set.columns.push(Column { name: name.as_str().into(), ty });
                 }
             }
@@ -198,6 +202,7 @@ impl Found {
         };
         set.key.extend(found.set.key.iter().cloned());
         set.required.extend(found.set.required.iter().cloned());
+        set.long.extend(found.set.long.iter().cloned());
         set.columns.extend(found.set.columns.iter().map(|column| {
             let ty = match &column.ty {
                 Type::Choice { values } => match values.first().and_then(|name| self.enums.get(name)) {

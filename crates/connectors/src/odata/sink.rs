@@ -108,20 +108,18 @@ impl Rows {
             let key = self.spec.key.iter().map(String::as_str).zip(&parts);
             // A key that the service made stays as it is.
             let key = key.filter(|(column, _)| id.is_none() || !set.key.iter().any(|known| known == column));
-            Some(body::object(key.chain(change.columns.iter())))
+            json(set, key.chain(change.columns.iter()))
         };
         let at = |id: &str| format!("{}{id}{}", self.spec.table, self.query());
         let if_match = || vec![("If-Match", change.if_version.as_deref().unwrap_or("*").to_owned())];
-        match (change.op, id) {
-            (Op::Delete, Some(id)) => Part { method: "DELETE", url: at(id), headers: if_match(), body: None },
-            (_, Some(id)) => Part { method: "PATCH", url: at(id), headers: if_match(), body: body() },
-            (_, None) => Part {
-                method: "POST",
-                url: format!("{}{}", self.spec.table, self.query()),
-                headers: Vec::new(),
-                body: body(),
-            },
-        }
+        let (method, url, headers, body) = match (change.op, id) {
+            (Op::Delete, Some(id)) => return Part { method: "DELETE", url: at(id), headers: if_match(), body: None },
+            (_, Some(id)) => ("PATCH", at(id), if_match(), body()),
+            (_, None) => ("POST", at(""), Vec::new(), body()),
+        };
+        let (text, content_type) = body;
+        let headers = headers.into_iter().chain(content_type.map(|ty| ("Content-Type", ty.to_owned())));
+        Part { method, url, headers: headers.collect(), body: Some(text) }
     }
 
     fn query(&self) -> String {
@@ -206,6 +204,37 @@ impl Rows {
             }
         };
         Ok(values.iter().zip(keys).map(one).collect())
+    }
+}
+
+/// JSON in which numbers of `Edm.Int64` and `Edm.Decimal` are texts, so that no program reads them as floats.
+///
+/// *Source*: OData JSON Format 4.0, section 3.2.
+const LONG_NUMBERS: &str = "application/json;IEEE754Compatible=true";
+
+/// The body with these columns; and its type, where numbers of more digits than a float has leave as texts.
+fn json<'a>(set: &Set, columns: impl Iterator<Item = (&'a str, &'a Value)>) -> (String, Option<&'static str>) {
+    let columns: Vec<(&str, &Value)> = columns.collect();
+    let is_long = |(name, _): &&(&str, &Value)| set.long.iter().any(|long| long == name);
+    if !columns.iter().filter(is_long).any(|(_, value)| has_many_digits(value)) {
+        return (body::object(columns), None);
+    }
+    let as_text = |column: &(&str, &Value)| match column.1 {
+        value @ (Value::Int(_) | Value::Decimal(_)) if is_long(&column) => Value::Text(value.to_string()),
+        value => value.clone(),
+    };
+    let texts: Vec<Value> = columns.iter().map(as_text).collect();
+    let columns = columns.iter().map(|(name, _)| *name).zip(&texts);
+    (body::object(columns), Some(LONG_NUMBERS))
+}
+
+/// Whether a program whose numbers are floats may lose some of them.
+fn has_many_digits(value: &Value) -> bool {
+    const SURE: u128 = 10u128.pow(f64::DIGITS);
+    match value {
+        Value::Int(number) => u128::from(number.unsigned_abs()) >= SURE,
+        Value::Decimal(number) => number.normalize().mantissa().unsigned_abs() >= SURE,
+        _ => false,
     }
 }
 
@@ -372,5 +401,42 @@ impl Rows {
                 .effect_unknown()
                 .fix("look whether `connection: url` is the root of an OData service that takes batches")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::odata::metadata::Metadata;
+
+    const CSDL: &str = r#"<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>
+ <Schema Namespace="sample" xmlns="http://docs.oasis-open.org/odata/ns/edm">
+  <EntityType Name="numbered" Abstract="true"><Property Name="id" Type="Edm.Int64"/></EntityType>
+  <EntityType Name="thing" BaseType="sample.numbered"><Property Name="total" Type="Edm.Decimal" Scale="variable"/>
+   <Property Name="rate" Type="Edm.Double"/><Property Name="note" Type="Edm.String"/></EntityType>
+  <EntityContainer Name="Service"><EntitySet Name="things" EntityType="sample.thing"/></EntityContainer>
+ </Schema></edmx:DataServices></edmx:Edmx>"#;
+
+    #[test]
+    fn numbers_that_a_float_does_not_hold_leave_as_texts() {
+        let told = Metadata::read(CSDL).unwrap();
+        let set = told.set("things").unwrap();
+        let check = |id: i64, total: &str, is_long: bool, expected: &str| {
+            let total = Value::Decimal(total.parse().unwrap());
+            let columns = [("id", &Value::Int(id)), ("total", &total), ("rate", &total), ("note", &Value::text("1"))];
+            let content_type = is_long.then_some(LONG_NUMBERS);
+            assert_eq!(json(set, columns.into_iter()), (expected.to_owned(), content_type));
+        };
+        check(7, "12.50", false, r#"{"id":7,"total":12.50,"rate":12.50,"note":"1"}"#);
+        check(999_999_999_999_999, "0.1", false, r#"{"id":999999999999999,"total":0.1,"rate":0.1,"note":"1"}"#);
+        check(i64::MIN, "0.1", true, r#"{"id":"-9223372036854775808","total":"0.1","rate":0.1,"note":"1"}"#);
+        let money = "12345678901234.56";
+        check(-7, money, true, &format!(r#"{{"id":"-7","total":"{money}","rate":{money},"note":"1"}}"#));
+        check(
+            0,
+            "1000000000000000000000.00",
+            true,
+            r#"{"id":"0","total":"1000000000000000000000.00","rate":1000000000000000000000.00,"note":"1"}"#,
+        );
     }
 }
