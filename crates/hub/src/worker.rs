@@ -280,7 +280,7 @@ async fn run_message(project: &Project, systems: &dyn Systems, store: &Store, ho
     let trigger = body["trigger"].as_str().and_then(Trigger::of).unwrap_or(Trigger::Schedule);
     let start = Start { trigger, slot, retry_of: None, holder: holder.to_owned() };
     let ended = tokio::select! {
-        ended = run_now(project, systems, store, name, start) => ended,
+        ended = run_in_turn(project, systems, store, name, &start) => ended,
         never = hold(store, delivery.token) => match never {},
     };
     match ended {
@@ -300,6 +300,30 @@ async fn run_message(project: &Project, systems: &dyn Systems, store: &Store, ho
     }
     if let Err(error) = settle(store, delivery).await {
         tracing::warn!("the message of a run of {name} could not be completed: {error}");
+    }
+}
+
+/// Runs one integration, after whatever has begun with it since it was due and answers nothing that is: a backfill, or
+/// somebody who moves its position.
+async fn run_in_turn(
+    project: &Project,
+    systems: &dyn Systems,
+    store: &Store,
+    name: &str,
+    start: &Start,
+) -> Result<Report, Error> {
+    loop {
+        let ended = run_now(project, systems, store, name, start.clone()).await;
+        if ended.as_ref().err().and_then(Error::busy).is_none() {
+            return ended;
+        }
+        let last = store.last_run(name)?;
+        if last.is_some_and(|run| run.state == State::Running && run.trigger != Trigger::Backfill) {
+            return ended;
+        }
+        while store.lease(name)?.is_some_and(|lease| lease.until > store.clock().now()) {
+            tokio::time::sleep(TICK).await;
+        }
     }
 }
 
@@ -590,6 +614,27 @@ mod tests {
         assert_eq!(bench.store.last_run("things").unwrap(), None);
         bench.pass(AGAIN.as_secs() as i64 + 1);
         bench.until("a run", |store| store.last_run("things").unwrap().is_some()).await;
+    }
+
+    /// A backfill, or a position that is moved, begins in the moment between a run being due and its beginning.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_answers_nothing_that_is_due_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let settings = queue::Settings { duplicate_window: Some(REMEMBERED), ..queue::Settings::default() };
+        store.commit_one(queue::Op::Put { queue: QUEUE.to_owned(), settings }).await.unwrap();
+        let project = Arc::new(project(""));
+        send_due(&project, &store, &[], store.clock().now(), &mut BTreeMap::new()).await.unwrap();
+        let delivery = receive(&store).await.unwrap().pop().unwrap();
+        let lease = store.take_lease("things", "elsewhere/2", Duration::from_secs(15)).await.unwrap();
+        let of = store.clone();
+        let systems = Panics(AtomicI64::new(1));
+        let run = tokio::spawn(async move { run_message(&project, &systems, &of, "here/1", &delivery).await });
+        tokio::time::sleep(TICK).await;
+        assert!(!run.is_finished(), "the slot is left out");
+        store.commit_one(leases::Op::Release { name: lease.name, epoch: lease.epoch }).await.unwrap();
+        run.await.unwrap();
+        assert_eq!(store.last_run("things").unwrap().map(|run| run.trigger), Some(Trigger::Schedule));
     }
 
     /// Whose catalogue never comes.
