@@ -67,21 +67,30 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
         }
         Command::Set { file, .. } | Command::Merge { file, .. } => {
             let given = read(name, file)?;
+            if !given.positions.is_empty() {
+                has_positions(name, &integration.pattern)?;
+            }
             for entity in given.positions.keys() {
                 entity_exists(entity)?;
             }
             let count = given.positions.len();
-            let reset = cursors::Op::Reset { integration: name.clone(), stream: None };
-            let clears = matches!(command, Command::Set { .. }).then(|| reset.into());
+            // What is no position stays: what the columns held, and when the two sides were last compared.
+            let all = if matches!(command, Command::Set { .. }) { &entities[..] } else { &[] };
+            let reset =
+                |entity: &String| cursors::Op::Reset { integration: name.clone(), stream: Some(entity.clone()) };
+            let clears = all.iter().map(|entity| reset(entity).into());
             let sets = given.positions.into_iter().map(|(stream, Position { position, fingerprint, .. })| {
                 cursors::Op::Set { integration: name.clone(), stream, position, fingerprint }.into()
             });
             let action = if matches!(command, Command::Set { .. }) { "state set" } else { "state merge" };
             let did = wiring::actor().did(action, name).with(serde_json::json!({ "positions": count })).op();
-            while_it_rests(&store, name, clears.into_iter().chain(sets).chain([did]).collect()).await?;
+            while_it_rests(&store, name, clears.chain(sets).chain([did]).collect()).await?;
             talk!("{count} positions of {name} are set; the next run goes on from there.");
         }
         Command::Reset { entity, .. } => {
+            if let Pattern::Virtual(_) = integration.pattern {
+                has_positions(name, &integration.pattern)?;
+            }
             if let Some(entity) = entity {
                 entity_exists(entity)?;
             }
@@ -102,11 +111,27 @@ pub async fn state(cli: &Cli, command: &Command) -> Result<u8, Failure> {
                 (Pattern::Event(_), None) => {
                     talk!("The next sweep of {name} begins anew: it finds what changes from then on.");
                 }
+                (Pattern::Flow(_), _) => talk!(
+                    "{name} begins to look anew: it starts with what changes from then on, and its schedule counts from then on."
+                ),
                 _ => talk!("The next run of {name} reads everything; what is right already is not written again."),
             }
         }
     }
     Ok(0)
+}
+
+/// *Errors*: what is no batch is not read from a position that somebody could give.
+fn has_positions(name: &str, pattern: &Pattern) -> Result<(), Failure> {
+    let fix = match pattern {
+        Pattern::Batch(_) => return Ok(()),
+        Pattern::Virtual(_) => "nothing: each question is answered by its source".to_owned(),
+        Pattern::Event(_) | Pattern::Flow(_) => {
+            format!("where it is to look anew for what changes: ironbridge state reset {name}")
+        }
+    };
+    let what = format!("`{name}` is no batch, and has no position that could be moved (pattern: {})", pattern.word());
+    Err(Failure::new(USAGE, WRONG_STATE, what, fix))
 }
 
 fn read(name: &str, file: &Path) -> Result<State, Failure> {

@@ -194,6 +194,12 @@ fn a_column_that_was_retyped_stops_just_what_uses_it() {
     );
     assert_eq!((world.rows_written(), world.accounts()), (0, before));
 
+    // A position says nothing of it.
+    let file = world.dir.join("state.json");
+    std::fs::write(&file, world.ironbridge(&["state", "show", "customers"]).ok().out).unwrap();
+    world.ironbridge(&["state", "set", "customers", file.to_str().unwrap()]).ok();
+    world.ironbridge(&["run", "customers"]).fails(1, "IB0635");
+
     // A mapping that was changed says what the new type means.
     world.sql("UPDATE customers SET credit_limit = '4,000.25'");
     world.edit(

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::stage::Stage;
 use crate::support::World;
 
 #[test]
@@ -49,6 +50,24 @@ fn a_position_that_makes_no_sense_is_refused() {
     check(r#"{"integration": "customers", "positions": {}, "more": 1}"#, "unknown field `more`");
     let said = world.ironbridge(&["state", "show", "custmers"]);
     assert_eq!(said.code, Some(2), "{said:#?}");
+}
+
+#[test]
+fn what_is_no_batch_has_no_position_to_move() {
+    let stage = Stage::new();
+    let file = stage.world.dir.join("state.json");
+    let mut state =
+        json!({ "integration": "buyers", "positions": { "customer": { "position": "1", "fingerprint": "2" } } });
+    for how in ["set", "merge"] {
+        std::fs::write(&file, state.to_string()).unwrap();
+        let said = stage.world.ironbridge(&["state", how, "buyers", file.to_str().unwrap()]).fails(2, "IB0019");
+        assert!(said.err.contains("state reset buyers"), "{said:#?}");
+    }
+    // What is shown may be given back, and changes nothing.
+    state["positions"] = json!({});
+    assert_eq!(stage.world.ironbridge(&["state", "show", "buyers"]).ok().json(), state);
+    std::fs::write(&file, state.to_string()).unwrap();
+    stage.world.ironbridge(&["state", "set", "buyers", file.to_str().unwrap()]).ok();
 }
 
 #[test]
