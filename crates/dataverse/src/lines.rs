@@ -137,29 +137,17 @@ fn differences(
     document: &Document<'_>,
     there: &[Found],
 ) -> Result<Vec<(String, Part)>, Fault> {
-    let named = |value: &Value| value::literal(value, key).filter(|_| !value.is_blank());
     let mut by_key: HashMap<String, &Found> = HashMap::new();
     let mut removed: Vec<&Found> = Vec::new();
     for line in there {
         let own = line.raw(&key.property()).and_then(|raw| value::read(raw, key).ok());
-        let Some(own) = own.as_ref().and_then(named) else { continue };
+        let Some(own) = own.as_ref().and_then(|own| named(own, key)) else { continue };
         if let Some(twice) = by_key.insert(own, line) {
             removed.push(twice);
         }
     }
     let (mut changed, mut created) = (Vec::new(), Vec::new());
-    let mut seen: Vec<String> = Vec::new();
-    for row in document.rows {
-        let own = row.get(&spec.key).and_then(named).ok_or_else(|| {
-            Fault::reject(Code("IB0512"), format!("a line has no `{}` that its column takes", spec.key))
-                .at_column(&spec.key)
-                .fix("give each line its key in the source")
-        })?;
-        if seen.contains(&own) {
-            return Err(Fault::reject(Code("IB0512"), format!("two lines have the {} {own}", spec.key))
-                .at_column(&spec.key)
-                .fix("give one of the two lines another key in the source"));
-        }
+    for (row, own) in document.rows.iter().zip(keys(spec, key, document.rows)?) {
         let now = by_key.remove(&own);
         let mut members = Vec::new();
         for (name, value) in row.iter().filter(|(name, value)| match now {
@@ -191,7 +179,6 @@ fn differences(
                 created.push((own.clone(), Part { method: "POST", url: table.set.clone(), headers: Vec::new(), body }));
             }
         }
-        seen.push(own);
     }
     let twice = removed.into_iter().map(|line| ("(twice)".to_owned(), line));
     let mut left: Vec<(String, &Found)> = by_key.into_iter().chain(twice).collect();
@@ -201,6 +188,31 @@ fn differences(
         (own, Part { method: "DELETE", url, headers: Vec::new(), body: None })
     };
     Ok(left.into_iter().map(delete).chain(changed).chain(created).collect())
+}
+
+fn named(value: &Value, key: &Attribute) -> Option<String> {
+    value::literal(value, key).filter(|_| !value.is_blank())
+}
+
+/// What tells the lines of one document apart, in their order.
+///
+/// *Errors*: a line without it, or with that of another.
+pub(crate) fn keys(spec: &WriteLines, key: &Attribute, rows: &[Row]) -> Result<Vec<String>, Fault> {
+    let mut seen: Vec<String> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let own = row.get(&spec.key).and_then(|value| named(value, key)).ok_or_else(|| {
+            Fault::reject(Code("IB0512"), format!("a line has no `{}` that its column takes", spec.key))
+                .at_column(&spec.key)
+                .fix("give each line its key in the source")
+        })?;
+        if seen.contains(&own) {
+            return Err(Fault::reject(Code("IB0512"), format!("two lines have the {} {own}", spec.key))
+                .at_column(&spec.key)
+                .fix("give one of the two lines another key in the source"));
+        }
+        seen.push(own);
+    }
+    Ok(seen)
 }
 
 fn of_line(line: &str, fault: Fault) -> Fault {

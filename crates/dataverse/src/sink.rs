@@ -16,7 +16,7 @@ use record::{
 };
 
 use crate::address;
-use crate::body::{Body, missing};
+use crate::body::{Body, missing, no_column};
 use crate::client::Client;
 use crate::currency::Currencies;
 use crate::lines::{self, Document};
@@ -60,6 +60,21 @@ impl Rows {
             None => Ok(vec![None; changes.len()]),
         }
     }
+
+    /// The changes that are refused before anything of them is sent: an amount with too many digits, and a document whose
+    /// lines cannot be told apart.
+    async fn not_fitting(&self, table: &Table, changes: &[Change]) -> Result<Vec<Option<Fault>>, Fault> {
+        let mut faults = self.too_fine(table, changes).await?;
+        for spec in &self.spec.lines {
+            for (fault, change) in faults.iter_mut().zip(changes).filter(|(fault, _)| fault.is_none()) {
+                let Some(Value::Rows(rows)) = change.columns.get(&spec.table) else { continue };
+                let table = self.client.table(&spec.table, WRITE).await?;
+                let key = table.column(&spec.key).ok_or_else(|| no_column(&table, &spec.key))?;
+                *fault = lines::keys(spec, key, rows).err();
+            }
+        }
+        Ok(faults)
+    }
 }
 
 impl Sink for Rows {
@@ -99,7 +114,7 @@ impl Sink for Rows {
     fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
         Box::pin(async move {
             let table = self.table().await?;
-            self.too_fine(&table, changes).await
+            self.not_fitting(&table, changes).await
         })
     }
 
@@ -160,7 +175,7 @@ impl Rows {
                 todo.retain(|left| *left != at);
             }
         }
-        for (at, fault) in self.too_fine(&table, changes).await?.into_iter().enumerate() {
+        for (at, fault) in self.not_fitting(&table, changes).await?.into_iter().enumerate() {
             if let Some(fault) = fault {
                 outcomes[at] = Some(Err(self.placed(fault, &changes[at])));
                 todo.retain(|left| *left != at);

@@ -20,7 +20,7 @@ use tokio_postgres::types::ToSql;
 use super::catalog::{self, Described};
 use super::fault::{self, Failure};
 use super::{Database, Use, quote_table, value};
-use crate::sql::documents::{apply, current, spec_of};
+use crate::sql::documents::{apply, current, spec_of, unfit};
 use crate::sql::moment::Dst;
 use crate::sql::quote;
 use crate::sql::text::Times;
@@ -137,6 +137,10 @@ impl Sink for Table {
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
         Box::pin(self.found(by, values, columns, true))
+    }
+
+    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        Box::pin(std::future::ready(Ok(unfit(&self.spec, changes, |_, _| Ok(())))))
     }
 
     fn rows_per_chunk(&self) -> usize {

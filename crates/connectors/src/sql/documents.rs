@@ -162,8 +162,7 @@ async fn attempt<T: Tables>(
             match (outcome, &mut outcomes[at]) {
                 (Err(fault), Ok(_)) => {
                     refused.insert(at);
-                    let fault = Fault { what: format!("line {}: {}", shown(&line.key), fault.what), ..fault };
-                    outcomes[at] = Err(of_document(fault, changes[at], lines));
+                    outcomes[at] = Err(of_document(of_line(fault, line), changes[at], lines));
                 }
                 (Ok(line), Ok(document))
                     if line.effect != Effected::Unchanged && document.effect == Effected::Unchanged =>
@@ -175,6 +174,32 @@ async fn attempt<T: Tables>(
         }
     }
     Ok((outcomes, refused))
+}
+
+/// The fault of each change that is refused whatever the tables hold. `fits` says it of a row of one of them: 0 is the
+/// documents' own, those of their lines are behind it.
+pub(crate) fn unfit(
+    spec: &WriteSpec,
+    changes: &[Change],
+    fits: impl Fn(usize, &Change) -> Result<(), Fault>,
+) -> Vec<Option<Fault>> {
+    let one = |change: &Change| {
+        fits(0, &without_lines(change, spec))?;
+        for (i, lines) in spec.lines.iter().enumerate() {
+            let rows = rows_of(change, lines).unwrap_or_default();
+            // What the document is called there, nobody knows before it is written.
+            let of_document = |fault| of_document(fault, change, lines);
+            for line in differences(lines, &Value::Int(0), rows, &[]).map_err(of_document)? {
+                fits(i + 1, &line).map_err(|fault| of_document(of_line(fault, &line)))?;
+            }
+        }
+        Ok(())
+    };
+    changes.iter().map(|change| one(change).err()).collect()
+}
+
+fn of_line(fault: Fault, line: &Change) -> Fault {
+    Fault { what: format!("line {}: {}", shown(&line.key), fault.what), ..fault }
 }
 
 fn of_document(fault: Fault, document: &Change, lines: &WriteLines) -> Fault {

@@ -14,7 +14,7 @@ use record::{
 };
 use tokio::sync::Mutex;
 
-use super::documents::{apply, current, spec_of};
+use super::documents::{apply, current, spec_of, unfit};
 use super::engine::{Cell, Described, Engine, Session, SqlColumn, Use, ask_for};
 use super::failure::{self, Failure};
 use super::lookup::{self, Wanted};
@@ -251,6 +251,10 @@ impl Sink for Table {
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Vec<Current>>, Fault>> {
         Box::pin(self.look_up(by, values, columns, true))
+    }
+
+    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        Box::pin(std::future::ready(Ok(unfit(&self.spec, changes, |_, _| Ok(())))))
     }
 
     fn rows_per_chunk(&self) -> usize {

@@ -16,7 +16,7 @@ use record::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Database, catalog, fault, value};
-use crate::sql::documents::{apply, current, spec_of};
+use crate::sql::documents::{apply, current, spec_of, unfit};
 use crate::sql::moment::Dst;
 use crate::sql::quote;
 use crate::sql::text::Times;
@@ -83,6 +83,14 @@ impl Sink for Table {
         self.found(by, values.to_vec(), columns, true)
     }
 
+    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        let (spec, changes) = (self.spec.clone(), changes.to_vec());
+        self.database.blocking(move |database| {
+            let tables = documents::Opened::new(database, &spec, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            Ok(unfit(&spec, &changes, |at, change| tables.fits(at, change)))
+        })
+    }
+
     fn rows_per_chunk(&self) -> usize {
         1000
     }
@@ -90,6 +98,13 @@ impl Sink for Table {
     fn key_rules(&self) -> KeyRules {
         KeyRules::default()
     }
+}
+
+/// A row on its way: its key, and the columns that it is given.
+struct Bound {
+    key: Vec<rusqlite::types::Value>,
+    names: Vec<String>,
+    values: Vec<rusqlite::types::Value>,
 }
 
 struct Writer<'a> {
@@ -131,21 +146,9 @@ impl Writer<'_> {
         columns: &Columns,
         change: &Change,
     ) -> rusqlite::Result<Result<Effected, Fault>> {
-        if change.if_version.is_some() {
-            return Ok(Err(self.reject(change, "SQLite keeps no version of a row to compare", "remove the condition")));
-        }
-        let key = match self.bind(columns, &self.spec.key, &change.key.parts()) {
-            Ok(key) => key,
-            Err((column, why)) => {
-                return Ok(Err(self.reject(change, &why, "correct the key at its source").at_column(column)));
-            }
-        };
-        let names: Vec<String> = change.columns.iter().map(|(name, _)| name.to_owned()).collect();
-        let values = match self.bind(columns, &names, change.columns.values()) {
-            Ok(values) => values,
-            Err((column, why)) => {
-                return Ok(Err(self.reject(change, &why, "correct the value at its source").at_column(column)));
-            }
+        let Bound { key, names, values } = match self.bound(columns, change) {
+            Ok(bound) => bound,
+            Err(fault) => return Ok(Err(fault)),
         };
         let table = quote(&self.spec.table);
         if let (Op::Adopt, Some(remote_id)) = (change.op, &change.remote_id) {
@@ -250,6 +253,22 @@ impl Writer<'_> {
                 .at_table(&self.spec.table)
                 .fix(format!("run: sqlite3 {} .tables", self.database.path().display()))
         })
+    }
+
+    /// A change as the table takes it. *Errors*: why it does not take it.
+    fn bound(&self, columns: &Columns, change: &Change) -> Result<Bound, Fault> {
+        if change.if_version.is_some() {
+            return Err(self.reject(change, "SQLite keeps no version of a row to compare", "remove the condition"));
+        }
+        let names: Vec<String> = change.columns.iter().map(|(name, _)| name.to_owned()).collect();
+        let refused = |what: &'static str| {
+            move |(column, why): (String, String)| {
+                self.reject(change, &why, &format!("correct the {what} at its source")).at_column(column)
+            }
+        };
+        let key = self.bind(columns, &self.spec.key, &change.key.parts()).map_err(refused("key"))?;
+        let values = self.bind(columns, &names, change.columns.values()).map_err(refused("value"))?;
+        Ok(Bound { key, names, values })
     }
 
     fn bind(

@@ -253,6 +253,41 @@ fn a_bad_line_is_the_fault_of_its_order_and_no_kill_makes_a_line_too_many() {
     assert_eq!(sales.world.rows_written(), 0);
 }
 
+/// Whatever tells its lines apart, nothing of such an order is written, and a plan says so.
+#[test]
+fn an_order_whose_lines_cannot_be_told_apart_is_refused_before_anything_of_it_is_written() {
+    for to in ["dynamics", "warehouse"] {
+        let sales = Sales::new(to, "");
+        let warehouse = Connection::open(sales.world.dir.join("data/warehouse.db")).unwrap();
+        if to == "warehouse" {
+            std::fs::write(sales.world.dir.join("systems/warehouse.yaml"), IN_WAREHOUSE).unwrap();
+        }
+        warehouse
+            .execute_batch(
+                "CREATE TABLE deliveries (id INTEGER PRIMARY KEY, order_no TEXT NOT NULL UNIQUE, state TEXT);
+                 CREATE TABLE delivery_lines (delivery_id INTEGER NOT NULL, pos INTEGER, sku TEXT, qty DECIMAL(20,3),
+                   PRIMARY KEY (delivery_id, pos))",
+            )
+            .unwrap();
+        sales.order(1, "SO-1", &["1 P-1 1", "1 P-2 2"]);
+        sales.order(2, "SO-2", &["NULL P-1 1"]);
+        sales.order(3, "SO-3", &["1 P-1 1"]);
+        // SQLite keeps no more than 15 digits of it.
+        sales.order(4, "SO-4", if to == "warehouse" { &["1 P-1 1234567890123.125"] } else { &[] });
+        let bad = if to == "warehouse" { 3 } else { 2 };
+        let plan = sales.world.ironbridge(&["--format", "json", "plan", "orders"]).json();
+        assert_eq!((&plan["create"], &plan["reject"]), (&json!(4 - bad), &json!(bad)), "{to}: {plan:#}");
+        assert_eq!(sales.counts(), [4 - bad, 0, 0, bad], "{to}");
+        let there = match to {
+            "warehouse" => {
+                warehouse.query_row("SELECT count(*) FROM deliveries", [], |row| row.get::<_, u32>(0)).unwrap().into()
+            }
+            _ => sales.world.stats()["rows"]["salesorder"]["created"].as_u64().unwrap(),
+        };
+        assert_eq!(there, 4 - bad, "{to}");
+    }
+}
+
 #[test]
 fn an_erp_gets_the_lines_within_the_order() {
     let sales = Sales::new("erp", "");

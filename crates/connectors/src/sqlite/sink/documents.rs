@@ -33,6 +33,12 @@ impl<'a> Opened<'a> {
         Ok(Opened { database, connection, tables })
     }
 
+    /// Whether a table takes a row, as far as that is known before it is written.
+    pub fn fits(&self, at: usize, change: &Change) -> Result<(), Fault> {
+        let (writer, columns) = self.at(at);
+        writer.bound(columns, change).map(drop)
+    }
+
     fn at(&self, at: usize) -> (Writer<'_>, &Columns) {
         let (spec, columns) = &self.tables[at];
         (Writer { database: self.database, spec }, columns)
