@@ -113,10 +113,11 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 Verdict::Write { orders, memory, lossy } => {
                     let removes = Which::BOTH
                         .into_iter()
-                        .any(|side| orders[side].as_ref().is_some_and(|order| order.kind == Kind::Remove));
+                        .find(|side| orders[*side].as_ref().is_some_and(|order| order.kind == Kind::Remove));
                     let decided = case.memory.as_ref().is_some_and(|memory| memory.decided.is_some());
-                    if removes && round != Round::Removing && !decided {
+                    if let Some(side) = removes.filter(|_| round != Round::Removing && !decided) {
                         // Whether it may go is known once everything was read.
+                        self.lost[side.other()] = true;
                         chunk.counts += Counts { read: 2, skipped: 2, ..Counts::default() };
                         continue;
                     }
@@ -279,6 +280,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                         let known = written.remote_id.as_deref().map(str::to_owned);
                         let counts = counted(change.op, orders[at].1.kind, written.effect, current.is_some());
                         self.sent += counts;
+                        *self.created.entry(joint.entity.name.to_string()).or_default() += counts.created;
                         Effect::Done { counts, remote_id: known }
                     }
                     Err(fault) if fault.code == codes::REFERENCE_MISSING || fault.is_transient() => {

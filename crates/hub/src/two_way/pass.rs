@@ -42,6 +42,9 @@ pub(super) struct Seen {
     pub held: Option<String>,
 }
 
+/// Why a side that tells what has changed is read whole all the same.
+const DELETED: &str = "rows were deleted there; comparing every key shows which";
+
 impl<E: FnMut(PlannedRow)> Run<'_, E> {
     /// Reads a side for what changed, and merges it.
     pub(super) async fn pass(&mut self, joint: &Joint, side: Which) -> Result<Seen, Stopped> {
@@ -51,6 +54,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         let stream = joint.stream(side);
         let removes = joint.rules.removes_in[side.other()];
         let cursor = self.store.cursor(&self.job.integration, &stream)?;
+        let left = cursor.as_ref().and_then(|cursor| joint.reached_by(side).left(&cursor.fingerprint));
         let (position, everything) = match cursor {
             _ if self.compare => {
                 (None, Some("comparing with what the two sides agreed on (`compare_live`)".to_owned()))
@@ -59,15 +63,20 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             // A watermark never tells what is gone.
             _ if removes && joint.from(side).reads_all => (None, None),
             None => (None, None),
-            Some(cursor) => match joint.reached_by(side).left(&cursor.fingerprint) {
+            // It was deleted before the position: a removal that was refused then, or could not be told.
+            Some(_) if removes && self.lost[side] => (None, Some(DELETED.to_owned())),
+            Some(cursor) => match left {
                 Some(why) => (None, Some(why.to_owned())),
                 None => (Some(cursor.position), None),
             },
         };
+        if let (Some(_), Mode::Live { lease, .. }) = (left, &self.mode) {
+            // Should this run end half-way and somebody take the change back, the rest is not right as it stands.
+            begin_anew(self.store, lease, &self.job.integration, &stream).await?;
+        }
         let mut seen = self.read(joint, side, position, everything).await?;
         if removes && seen.deletions && !seen.whole {
-            let why = "rows were deleted there; comparing every key shows which".to_owned();
-            seen = self.read(joint, side, None, Some(why)).await?;
+            seen = self.read(joint, side, None, Some(DELETED.to_owned())).await?;
         }
         Ok(seen)
     }
@@ -335,7 +344,10 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             // What is usual is counted of whole runs, and they read both sides.
             Some(MinRows::OfUsual(_)) => enough_rows(self.store, self.job, self.counts.read)?.err(),
         };
-        let refused = too_few.or_else(|| self.too_many(joint, side, seen, gone.len() as u64, joined));
+        // What this run has made says nothing of what may go.
+        let before = joined - self.created.get(&*joint.entity.name).map_or(0, |created| joined.min(*created));
+        let refused =
+            too_few.or_else(|| self.too_many(joint, side, seen, gone.len() as u64, before.max(gone.len() as u64)));
         match (refused, &self.mode) {
             (None, _) => Ok(gone),
             (Some(fault), super::run::Mode::Live { .. }) => Err(fault.into()),

@@ -46,6 +46,8 @@ pub(super) struct Run<'a, E> {
     pub guard: Guard,
     /// The rows that this run has created, updated and removed, for the guard.
     pub sent: Counts,
+    /// By entity: how many rows this run has created, on either side.
+    pub created: HashMap<String, u64>,
     /// Rows that were as planned when they were first tried.
     pub allowed: HashSet<Key>,
     /// Rows that wait for each other, while they are created without what they point to.
@@ -56,6 +58,8 @@ pub(super) struct Run<'a, E> {
     pub told_again: Pending,
     /// Both sides are read whole, whatever they say has changed.
     pub compare: bool,
+    /// The sides that have lost a row which is to go from the other one, as a look at that row alone has shown.
+    pub lost: Both<bool>,
     pub counts: Counts,
     /// Of those: what the run's own record has.
     pub recorded: Counts,
@@ -117,11 +121,13 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
             proofs,
             guard: Guard::default(),
             sent: Counts::default(),
+            created: HashMap::new(),
             allowed: HashSet::new(),
             circle: Pending::new(),
             made: HashSet::new(),
             told_again: Pending::new(),
             compare: false,
+            lost: Both::default(),
             store,
             job,
             watch,
@@ -174,6 +180,7 @@ impl<'a, E: FnMut(PlannedRow)> Run<'a, E> {
         let mut seen = Vec::new();
         for joint in &job.two_way {
             let pending = self.pending(joint)?;
+            self.lost = Both::default();
             self.again(joint, &pending, Round::First).await?;
             let left = self.pass(joint, Which::Left).await?;
             let right = self.pass(joint, Which::Right).await?;

@@ -818,6 +818,80 @@ fn a_removal_that_is_refused_again_is_told_once() {
     assert_eq!(pair.letters(), Vec::<Json>::new());
 }
 
+/// What a run creates does not make room for what it removes.
+#[test]
+fn rows_that_got_other_keys_are_no_more_to_remove_than_a_plan_says() {
+    let pair = Pair::with("conflict: ask", "conflict: ask\ndeletes: delete\nmax_deletes: 60 %");
+    for number in ["C-1", "C-2", "C-3"] {
+        pair.client(number, "A customer (sample)", "", "", "30");
+    }
+    pair.good_run();
+    pair.sql("UPDATE clients SET client_no = 'X' || client_no WHERE client_no <> 'C-3'");
+    for command in ["plan", "run"] {
+        let said = pair.world.ironbridge(&["--format", "json", command, "customers-two-way"]);
+        assert!(format!("{said:?}").contains("2 of 3 rows"), "{command}: {said:#?}");
+    }
+    assert_eq!(pair.dynamics().len(), 5, "nothing is removed");
+}
+
+/// What a killed run has written by another mapping, where nothing but reading everything shows it.
+#[test]
+fn a_mapping_that_is_taken_back_leaves_nothing_in_a_table_whose_watermark_stands_still() {
+    let pair = Pair::new();
+    let world = &pair.world;
+    let crm = Connection::open(world.dir.join("data/crm.db")).unwrap();
+    crm.execute_batch("CREATE TABLE accounts (code TEXT PRIMARY KEY, name TEXT, touched TEXT DEFAULT '2026-01-01')")
+        .unwrap();
+    let system = "system: dynamics\nkind: sqlite\nowner: crm-team\nconnection: { file: data/crm.db }\ntime_zone: UTC\n\
+        entities:\n  customer:\n    table: accounts\n    alternate_key: code\n    watermark: { column: touched }\n    \
+        both: { code: number, name: name }\n";
+    std::fs::write(world.dir.join("systems/dynamics.yaml"), system).unwrap();
+    let finance = |read: &str, write: &str| {
+        let text = format!(
+            "system: finance\nkind: sqlite\nowner: finance-it\nconnection: {{ file: data/finance.db }}\ntime_zone: UTC\n\
+             entities:\n  customer:\n    table: clients\n    alternate_key: client_no\n    \
+             watermark: {{ column: updated_at }}\n    read: {{ number: client_no, name: {read} }}\n    \
+             write: {{ client_no: number, company: {write} }}\n"
+        );
+        std::fs::write(world.dir.join("systems/finance.yaml"), text).unwrap();
+    };
+    finance("company", "name");
+    let name =
+        || crm.query_row("SELECT name FROM accounts WHERE code = 'C-1'", [], |row| row.get::<_, String>(0)).unwrap();
+    pair.client("C-1", "First (sample)", "", "", "30");
+    pair.client("C-2", "Second (sample)", "", "", "30");
+    pair.sql("UPDATE clients SET updated_at = '2026-01-0' || substr(client_no, 3) || ' 10:00:00.000'");
+    pair.good_run();
+    crm.execute_batch("UPDATE accounts SET touched = '2026-01-05' WHERE code = 'C-2'").unwrap();
+    pair.good_run();
+    finance("'=company & \"!\"'", "=Lower(name)");
+    assert_eq!(world.with_failpoints(&["run", "customers-two-way"], "sink.after@1=abort").code, None);
+    assert_eq!(name(), "First (sample)!");
+    finance("company", "name");
+    pair.good_run();
+    assert_eq!((name().as_str(), pair.finance()["C-1"][0].as_deref()), ("First (sample)", Some("First (sample)")));
+}
+
+/// Dynamics says once what was deleted there.
+#[test]
+fn a_removal_that_was_refused_is_done_when_somebody_sends_it_again() {
+    let pair = Pair::with("conflict: ask", "conflict: ask\ndeletes: delete\nmax_deletes: 100 %");
+    pair.client("C-1", "First (sample)", "", "100", "30");
+    pair.client("C-2", "Second (sample)", "", "200", "30");
+    pair.good_run();
+    pair.sql("CREATE TRIGGER stays BEFORE DELETE ON clients BEGIN SELECT RAISE(ABORT, 'it is invoiced'); END");
+    pair.lose_account("C-1");
+    assert_eq!(pair.good_run()["rejected"], 1);
+    pair.good_run();
+    pair.sql("DROP TRIGGER stays");
+    let letter = pair.letters()[0]["id"].as_str().unwrap().to_owned();
+    pair.world.ironbridge(&["dead-letters", "retry", &letter]).ok();
+    assert_eq!(pair.planned_run()["delete"], 1, "{:#?}", pair.letters());
+    assert_eq!(pair.finance().keys().collect::<Vec<_>>(), ["C-2"]);
+    assert_eq!(pair.letters(), Vec::<Json>::new());
+    pair.rests();
+}
+
 #[test]
 fn two_spellings_of_one_key_far_apart_are_told_once() {
     let pair = Pair::new();
