@@ -6,6 +6,7 @@
 //!   Source: Stripe's documentation, "Verify webhook signatures manually".
 //! - `standard`: `webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<base64> [v1,<base64>]` over
 //!   `<id>.<timestamp>.<body>`, with a secret that is base64 after `whsec_`. Source: the Standard Webhooks specification.
+//!   Some name their headers alike with a word of their own, such as `svix-signature`.
 //!
 //! All are HMAC-SHA256. Where a time is signed, an event that was signed more than five minutes ago, or ahead, is refused:
 //! whoever has overheard one cannot send it again later.
@@ -41,7 +42,8 @@ pub fn is_good(signed: Signed, header: &str, secrets: &[Secret], headers: &Heade
             any(secrets, plain, &[time.as_bytes(), b".", body], &offered)
         }
         Signed::Standard => {
-            let (Some(id), Some(time)) = (text("webhook-id"), text("webhook-timestamp")) else { return false };
+            let (id, time) = (text(&beside(header, "id")), text(&beside(header, "timestamp")));
+            let (Some(id), Some(time)) = (id, time) else { return false };
             if !is_recent(time, now) {
                 return false;
             }
@@ -50,6 +52,12 @@ pub fn is_good(signed: Signed, header: &str, secrets: &[Secret], headers: &Heade
             any(secrets, packed, &[id.as_bytes(), b".", time.as_bytes(), b".", body], &offered)
         }
     }
+}
+
+/// The header of the same sender for its `id` or `timestamp`.
+pub fn beside(header: &str, what: &str) -> String {
+    let header = header.to_ascii_lowercase();
+    format!("{}{what}", header.strip_suffix("signature").unwrap_or("webhook-"))
 }
 
 fn plain(secret: &Secret) -> Vec<u8> {
@@ -89,7 +97,19 @@ mod tests {
     use super::*;
 
     fn check(signed: Signed, headers: &[(&'static str, &str)], secret: &str, body: &[u8], now: i64, good: bool) {
-        let (mut map, header) = (HeaderMap::new(), signed.header());
+        check_in(signed.header(), signed, headers, secret, body, now, good);
+    }
+
+    fn check_in(
+        header: &str,
+        signed: Signed,
+        headers: &[(&'static str, &str)],
+        secret: &str,
+        body: &[u8],
+        now: i64,
+        good: bool,
+    ) {
+        let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
@@ -141,5 +161,11 @@ mod tests {
         check(Signed::Standard, &headers, "whsec_AAAA", body, 1_614_265_330, false);
         check(Signed::Standard, &headers[1..], "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body, 1_614_265_330, false);
         check(Signed::Standard, &headers, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body, 1_614_266_330, false);
+        // By the names of one who sends such.
+        let named = [("svix-id", headers[0].1), ("svix-timestamp", headers[1].1), ("svix-signature", headers[2].1)];
+        for (header, good) in [("Svix-Signature", true), ("webhook-signature", false)] {
+            let secret = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+            check_in(header, Signed::Standard, &named, secret, body, 1_614_265_330, good);
+        }
     }
 }

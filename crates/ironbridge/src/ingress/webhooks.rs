@@ -33,6 +33,8 @@ const EVENTS_MAX: usize = 1_000;
 /// A sender that needs longer for its body holds a connection that others want.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+const NOT_JSON: &str = "the body is not JSON in UTF-8";
+
 /// Where the events of one integration come in.
 struct Intake {
     topic: String,
@@ -103,6 +105,15 @@ async fn receive(
     let Some(intake) = known.filter(|intake| intake.signed.is_some() || intake.admits(&headers, &query)) else {
         return no_one();
     };
+    if let Some(coding) =
+        headers.get("content-encoding").filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        let coding = String::from_utf8_lossy(coding.as_bytes());
+        return refusal(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            &format!("the body is packed by `{coding}`; send it as it is"),
+        );
+    }
     let body = match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(rejection)) => return refusal(rejection.status(), &rejection.body_text()),
@@ -207,6 +218,12 @@ fn refusal(status: StatusCode, what: &str) -> Response {
     (status, Json(json!({ "error": what }))).into_response()
 }
 
+/// The value of a header of a CloudEvent. *Source*: HTTP Protocol Binding for CloudEvents 1.0.2, section 3.1.3.2.
+fn unescaped(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    odata::decode(&text, false).unwrap_or_else(|_| text.into_owned())
+}
+
 impl Intake {
     /// What takes the events of an integration; nothing where no event starts it.
     fn of(project: &Project, integration: &definition::Integration) -> Option<Intake> {
@@ -254,15 +271,22 @@ impl Intake {
     ///
     /// *Errors*: what the sender has to send instead.
     fn messages(&self, integration: &str, headers: &HeaderMap, body: Bytes) -> Result<Vec<Message>, &'static str> {
-        let Ok(event) = serde_json::from_slice::<Value>(&body) else { return Err("the body is not JSON") };
+        // Some begin with a byte order mark.
+        let body = body.strip_prefix(b"\xef\xbb\xbf").map_or_else(|| body.clone(), |rest| body.slice_ref(rest));
+        let Ok(event) = serde_json::from_slice::<Value>(&body) else { return Err(NOT_JSON) };
+        let rowless = |event: &Value| event["specversion"].is_string() && !row_in(event).is_object();
         match event {
+            Value::Object(_) if rowless(&event) => Err("a CloudEvent has its row in `data`, as a JSON object"),
             Value::Object(_) => Ok(vec![self.message(integration.to_owned(), headers, &event, None, body)]),
             Value::Array(events) if events.len() > EVENTS_MAX => Err("a list holds at most 1,000 events"),
             Value::Array(events) if !events.iter().all(Value::is_object) => {
                 Err("a list of events has a JSON object for each of them")
             }
+            Value::Array(events) if events.iter().any(rowless) => {
+                Err("each CloudEvent of a list has its row in `data`, as a JSON object")
+            }
             Value::Array(events) => {
-                let each = serde_json::from_slice::<Vec<&RawValue>>(&body).map_err(|_| "the body is not JSON")?;
+                let each = serde_json::from_slice::<Vec<&RawValue>>(&body).map_err(|_| NOT_JSON)?;
                 let one = |(at, (event, raw)): (usize, (&Value, &RawValue))| {
                     self.message(integration.to_owned(), headers, event, Some(at), body.slice_ref(raw.get().as_bytes()))
                 };
@@ -287,12 +311,15 @@ impl Intake {
             (false, _) => None,
         };
         let of_request = || {
-            // A CloudEvent with its attributes in headers.
-            let of_cloud = header("ce-specversion").and_then(|_| header("ce-source").zip(header("ce-id")));
-            let id = of_cloud
-                .map(|(source, id)| format!("{source}|{id}"))
-                // What is signed with the body comes before what anybody on the way may add.
-                .or_else(|| header("webhook-id").filter(|_| self.signed == Some(Signed::Standard)))
+            // A CloudEvent with its attributes in headers, where what is not plain is escaped.
+            let attribute = |name: &str| headers.get(name).map(|value| unescaped(value.as_bytes()));
+            let of_cloud = attribute("ce-specversion").and_then(|_| attribute("ce-source").zip(attribute("ce-id")));
+            // What is signed with the body comes before what anybody on the way may add.
+            let signed = || header(&signatures::beside(&self.header, "id"));
+            let id = (self.signed == Some(Signed::Standard))
+                .then(signed)
+                .flatten()
+                .or_else(|| of_cloud.map(|(source, id)| format!("{source}|{id}")))
                 .or_else(|| header("x-github-delivery").filter(|_| self.signed == Some(Signed::GitHub)))
                 .or_else(|| header("idempotency-key"))
                 .or_else(|| header("webhook-id"))?;
@@ -342,6 +369,8 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
 
     /// Plain JSON about orders, which have a number.
@@ -410,9 +439,19 @@ mod tests {
         let binary =
             intake.message("orders".into(), &headers, &json!({ "number": 7, "id": "C-1" }), None, Bytes::new());
         assert_eq!((binary.id.as_str(), binary.session.as_deref()), ("/shop|e-1", Some("order|7")));
+        // Escaped or not, it is the one that says the same in its body.
+        let escaped =
+            [("ce-specversion", "1.0".into()), ("ce-id", "e%201%25".into()), ("ce-source", "/l%C3%A4den".into())];
+        let bare = [("ce-specversion", "1.0".into()), ("ce-id", "e 1%".into()), ("ce-source", "/läden".to_owned())];
+        for said in [escaped, bare] {
+            let value = |value: &String| HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            let headers: HeaderMap =
+                said.iter().map(|(name, said)| (HeaderName::from_static(name), value(said))).collect();
+            assert_eq!(intake.id(&headers, &json!({ "number": 7 }), None), "/läden|e 1%");
+        }
         // What the signature is over names it, whatever else the request says.
-        let standard = Intake { signed: Some(Signed::Standard), ..of_orders() };
-        let mut headers = HeaderMap::new();
+        let header = Signed::Standard.header().to_owned();
+        let standard = Intake { signed: Some(Signed::Standard), header, ..of_orders() };
         for (name, value) in [("idempotency-key", "of a proxy"), ("webhook-id", "msg_1")] {
             headers.insert(name, value.parse().unwrap());
         }
@@ -438,11 +477,15 @@ mod tests {
         assert_eq!(seen[0], ("k#0".into(), "order|7".into(), br#"{"number": 7,  "net": 1.50}"#.to_vec()));
         assert_eq!((seen[1].0.as_str(), seen[1].1.as_str(), seen.len()), ("/s|e", "order|8", 2));
         assert_eq!(read(r#"{"number":7}"#).unwrap()[0].id, "k");
+        assert_eq!(read("\u{feff}{}").unwrap()[0].body, b"{}".to_vec());
         assert!(read("[]").unwrap().is_empty());
         for (body, why) in [
             ("7", "an event is a JSON object, or a list of them"),
             ("[{}, 7]", "a list of events has a JSON object for each of them"),
-            ("[{}", "the body is not JSON"),
+            ("[{}", "the body is not JSON in UTF-8"),
+            (r#"{"specversion":"1.0","data":"{}"}"#, "a CloudEvent has its row in `data`, as a JSON object"),
+            (r#"{"specversion":"1.0","data_base64":"e30="}"#, "a CloudEvent has its row in `data`, as a JSON object"),
+            (r#"[{}, {"specversion":"1.0"}]"#, "each CloudEvent of a list has its row in `data`, as a JSON object"),
             (&format!("[{{}}{}]", ",{}".repeat(EVENTS_MAX)), "a list holds at most 1,000 events"),
         ] {
             assert_eq!(read(body).err(), Some(why), "{body:.20}");

@@ -101,6 +101,7 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
     check("/webhooks/other", "x-hub-key: local-key\r\n", event, " 401 ");
     check("/webhooks/changes", "x-hub-key: local-key\r\n", "not json", " 400 ");
     check("/webhooks/changes", "x-hub-key: local-key\r\n", "[1]", " 400 ");
+    check("/webhooks/changes", "x-hub-key: local-key\r\nContent-Encoding: gzip\r\n", event, " 415 ");
     // A list is as many events.
     check("/webhooks/changes", "x-hub-key: local-key\r\n", r#"[{"customer": "C-1"}, {"customer": "C-2"}]"#, " 202 ");
     check("/webhooks/changes", "x-hub-key: local-key\r\n", &format!("\"{}\"", "x".repeat(1 << 20)), " 413 ");
