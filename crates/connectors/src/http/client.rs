@@ -355,7 +355,9 @@ pub(crate) fn words(status: u16, bytes: &[u8]) -> Why {
         text.truncate(at);
         text.push('…');
     }
-    Why { status: Some(status), code: part(&["code", "type"]), text, request_id: None }
+    // Of OAuth, `error` is the code where there are words beside it.
+    let code = part(&["code", "type"]).or_else(|| part(&["error_description"]).and_then(|_| part(&["error"])));
+    Why { status: Some(status), code, text, request_id: None }
 }
 
 impl Sent {

@@ -70,7 +70,9 @@ impl OAuth {
         }
         let mut request = http.post(&self.token_url).header("Accept", "application/json").form(&form);
         if self.client_in_header {
-            request = request.basic_auth(&self.client_id, Some(self.client_secret.reveal()));
+            // Both are escaped there as in a form.
+            let secret = odata::encode(self.client_secret.reveal());
+            request = request.basic_auth(odata::encode(&self.client_id), Some(secret));
         }
         let broken = |error: reqwest::Error| {
             let fault = client::transport(&error, system, false);

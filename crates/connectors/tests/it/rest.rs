@@ -123,9 +123,29 @@ async fn tokens_are_asked_for_once_and_renewed_when_refused() {
     let wrong = oauth(&[("oauth.client_secret", "wrong")]);
     let fault = wrong.check().await.unwrap_err();
     assert_eq!((fault.code.to_string().as_str(), fault.now), ("IB0502", Now::AskPerson));
-    assert!(fault.why.unwrap().text.contains("no such secret"));
+    let why = fault.why.unwrap();
+    assert_eq!((why.code.as_deref(), why.text.as_str()), (Some("invalid_client"), "no such secret"));
     let fault = oauth(&[("oauth.scope", "busy")]).check().await.unwrap_err();
     assert_eq!(fault.now, Now::RetryAfter(Some(std::time::Duration::from_secs(7))));
+}
+
+#[tokio::test]
+async fn a_client_in_the_header_is_escaped_as_the_standard_says() {
+    let server = Server::start(|request| match (request.path.as_str(), request.header("authorization")) {
+        // `hub%3A1:a%2Bb%25`.
+        ("/token", Some("Basic aHViJTNBMTphJTJCYiUyNQ==")) => json(r#"{"access_token":"T"}"#),
+        ("/items", Some("Bearer T")) => json(r#"[{"id":"1"}]"#),
+        (_, found) => Response(401, String::new(), format!("{found:?}")),
+    });
+    let token_url = format!("{}/token", server.url);
+    let oauth = [
+        ("oauth.token_url", token_url.as_str()),
+        ("oauth.client_id", "hub:1"),
+        ("oauth.client_secret", "a+b%"),
+        ("oauth.client_in", "header"),
+    ];
+    let source = source(&*system(&server, &oauth), &[("list.request", "GET /items")], &[("id", TEXT)]);
+    assert_eq!(keys(&pages(&*source, None).await.unwrap().1), "1");
 }
 
 #[tokio::test]
