@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lettre::address::Envelope;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp;
+use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use record::{BoxFuture, Fault, Notice, NoticeKind, Notify, Secret, Severity, Why};
 
@@ -34,6 +37,24 @@ impl Mail {
         let to = to.iter().map(|address| parse(address)).collect::<Result<Vec<_>, _>>()?;
         let transport = Transport::Smtp(connect(server)?);
         Ok(Mail { transport, from: parse(from)?, to })
+    }
+
+    /// Sends a mail to each of those whom it is for alone, after it was refused to all of them because of one.
+    ///
+    /// *Errors*: those to whom it is refused; the others have it.
+    async fn one_by_one(&self, transport: &AsyncSmtpTransport<Tokio1Executor>, mail: &[u8]) -> Result<(), Fault> {
+        let mut outcome = Ok(());
+        for to in &self.to {
+            let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()])
+                .expect("somebody is named, whom it is for");
+            let Err(error) = transport.send_raw(&envelope, mail).await else { continue };
+            let fault = refused(&format!("a notice to `{}`", to.email), &error);
+            // What may go later is tried again, also where somebody hears it twice then.
+            if outcome.as_ref().err().is_none_or(|before: &Fault| fault.is_transient() && !before.is_transient()) {
+                outcome = Err(fault);
+            }
+        }
+        outcome
     }
 
     fn message(&self, notice: &Notice) -> Result<Message, lettre::error::Error> {
@@ -68,6 +89,22 @@ pub(super) fn connect(server: &Secret) -> Result<AsyncSmtpTransport<Tokio1Execut
         )
     })?;
     Ok(transport.timeout(Some(TIMEOUT)).build())
+}
+
+/// Whether the server refuses a mailbox or its mail for good, and not the hub as such.
+fn is_about_a_mailbox(error: &smtp::Error) -> bool {
+    error.is_permanent() && error.status().is_some_and(|code| code.category == Category::MailSystem)
+}
+
+fn refused(what: &str, error: &smtp::Error) -> Fault {
+    let fault = if error.is_permanent() {
+        Fault::ask_person(NOT_SENT, format!("the mail server refuses {what}"))
+            .fix("look at `mail:` in ironbridge.yaml and the addresses in people.yaml, then: ironbridge alerts test")
+    } else {
+        Fault::retry(NOT_SENT, format!("the mail server did not take {what}"), None)
+            .fix("nothing: it is tried again; meanwhile look at `mail:` and the network of this machine")
+    };
+    fault.why(Why { status: None, code: None, text: error.to_string(), request_id: None })
 }
 
 fn parse(address: &str) -> Result<Mailbox, Fault> {
@@ -203,17 +240,14 @@ impl Notify for Mail {
                 Transport::Smtp(transport) => transport,
                 Transport::Folder(folder) => return put(folder, notice, &self.to, &message).await,
             };
-            transport.send(message).await.map(drop).map_err(|error| {
-                let why = Why { status: None, code: None, text: error.to_string(), request_id: None };
-                let fault = if error.is_permanent() {
-                    Fault::ask_person(NOT_SENT, "the mail server refuses a notice")
-                        .fix("look at `mail:` in ironbridge.yaml and the addresses in people.yaml, then: ironbridge alerts test")
-                } else {
-                    Fault::retry(NOT_SENT, "the mail server did not take a notice", None)
-                        .fix("nothing: it is tried again; meanwhile look at `mail:` and the network of this machine")
-                };
-                fault.why(why)
-            })
+            let (envelope, mail) = (message.envelope(), message.formatted());
+            match transport.send_raw(envelope, &mail).await {
+                Ok(_) => Ok(()),
+                Err(error) if self.to.len() > 1 && is_about_a_mailbox(&error) => {
+                    self.one_by_one(transport, &mail).await
+                }
+                Err(error) => Err(refused("a notice", &error)),
+            }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Notices, as each service gets them.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use connectors::notify::{self, Channel};
@@ -27,13 +27,12 @@ fn notice(kind: NoticeKind) -> Notice {
     }
 }
 
-/// A mail server that takes one mail, or refuses its sender; sends what it was told.
-fn mail_server(refuses: bool) -> (String, mpsc::Receiver<String>) {
+/// A mail server that refuses what begins so, and takes the rest; sends what it was told.
+fn mail_server(refuses: &'static str) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
     let (told, hears) = mpsc::channel();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
+    let converse = move |mut stream: TcpStream| {
         let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
         let mut say = |text: &str| stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
         let (mut mail, mut in_data) = (String::new(), false);
@@ -49,7 +48,7 @@ fn mail_server(refuses: bool) -> (String, mpsc::Receiver<String>) {
                 }
                 _ if in_data => {}
                 "EHLO" => say("250 mail.example"),
-                "MAIL" if refuses => say("550 5.7.1 sender not allowed"),
+                _ if !refuses.is_empty() && line.starts_with(refuses) => say("550 5.7.1 not allowed here"),
                 "DATA" => {
                     in_data = true;
                     say("354 go on");
@@ -61,7 +60,8 @@ fn mail_server(refuses: bool) -> (String, mpsc::Receiver<String>) {
                 _ => say("250 ok"),
             }
         }
-    });
+    };
+    std::thread::spawn(move || listener.incoming().for_each(|stream| converse(stream.unwrap())));
     (url, hears)
 }
 
@@ -72,7 +72,7 @@ fn mail(server: &str) -> Channel {
 
 #[tokio::test]
 async fn a_mail_has_two_forms_and_one_thread() {
-    let (url, hears) = mail_server(false);
+    let (url, hears) = mail_server("");
     let channel = notify::open(mail(&url)).unwrap();
     channel.notify(&notice(NoticeKind::Opened)).await.unwrap();
     drop(channel);
@@ -93,15 +93,25 @@ async fn a_mail_has_two_forms_and_one_thread() {
 
 #[tokio::test]
 async fn a_mail_server_that_refuses_asks_a_person_and_one_that_is_away_is_waited_for() {
-    let (url, _hears) = mail_server(true);
+    let (url, _hears) = mail_server("MAIL");
     let fault = notify::open(mail(&url)).unwrap().notify(&notice(NoticeKind::Test)).await.unwrap_err();
     assert_eq!(fault.now, Now::AskPerson);
-    assert!(fault.why.unwrap().text.contains("sender not allowed"));
+    assert!(fault.why.unwrap().text.contains("not allowed here"));
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let away = notify::open(mail(&format!("smtp://{nobody}"))).unwrap();
     assert!(away.notify(&notice(NoticeKind::Test)).await.unwrap_err().is_transient());
     let wrong = notify::open(mail("mail.contoso.example")).err().unwrap();
     assert!(wrong.what.contains("cannot be used"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_gone_keeps_a_notice_from_nobody_else() {
+    let (url, hears) = mail_server("RCPT TO:<finance-it@");
+    let fault = notify::open(mail(&url)).unwrap().notify(&notice(NoticeKind::Test)).await.unwrap_err();
+    assert_eq!((fault.now, fault.what.contains("`finance-it@contoso.example`")), (Now::AskPerson, true), "{fault}");
+    let told = hears.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    assert!(told.contains("RCPT TO:<on-call@contoso.example>") && told.contains("ironbridge runs customers"), "{told}");
+    assert!(hears.try_recv().is_err(), "told once");
 }
 
 #[test]
