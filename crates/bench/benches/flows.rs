@@ -39,6 +39,7 @@ fn start(n: usize) -> Op {
         entity: "credit_request".into(),
         key: Key::of([&Value::text(format!("R-{n}"))]).unwrap(),
         cause: format!("created R-{n}"),
+        state_of: None,
         heard: true,
         ceiling: u64::MAX,
         since: Timestamp::MAX,

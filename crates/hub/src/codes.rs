@@ -78,6 +78,8 @@ pub const FLOW_FORMULA: Code = Code("IB1201");
 pub const NOBODY_DECIDES: Code = Code("IB1202");
 /// An instance of a flow follows a version of its definition that cannot be read, or has not its step.
 pub const FLOW_VERSION: Code = Code("IB1203");
+/// A look at an instance of a flow ended with a panic.
+pub const FLOW_PANIC: Code = Code("IB1218");
 /// A loop of a flow has more lines than it takes.
 pub const TOO_MANY_LINES: Code = Code("IB1212");
 /// A flow is about a record, or writes one, that is not there.

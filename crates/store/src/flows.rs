@@ -147,6 +147,9 @@ pub struct Start {
     pub key: Key,
     /// Begins nothing where an instance of the flow had the same.
     pub cause: String,
+    /// Where it is a state of something: what the causes of all states of that begin with. Only the newest is known, so
+    /// that a state that comes back is a change.
+    pub state_of: Option<String>,
     /// The system told of it: it begins also where the cause was only known from before.
     pub heard: bool,
     /// Where so many of the flow have started since then, this one is held.
@@ -165,8 +168,8 @@ pub enum Op {
     Version { integration: String, fingerprint: String, definition: String },
     /// Answers the instance; nothing where the cause is known.
     Start(Box<Start>),
-    /// Causes that start nothing. Answers how many are new.
-    Know { integration: String, causes: Vec<String> },
+    /// Causes that start nothing, each with its [`Start::state_of`]. Answers how many are new.
+    Know { integration: String, causes: Vec<(String, Option<String>)> },
     /// Refused where somebody else has moved it since.
     Move(Box<Move>),
     /// Looks at one that goes on soon, since something that it waits for may have happened.
@@ -186,8 +189,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Know { integration, causes } => {
             let sql = "INSERT INTO flow_cause (integration, cause) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             let mut count = 0;
-            for cause in causes {
+            for (cause, state_of) in causes {
                 count += tx.run(sql, (integration, cause))?;
+                only_state(tx, integration, cause, state_of.as_deref())?;
             }
             Ok(OpResult::Count(count as u64))
         }
@@ -238,12 +242,23 @@ fn version(tx: &Tx<'_>, integration: &str, fingerprint: &str, definition: &str) 
     Ok(OpResult::Count(next as u64))
 }
 
+/// Forgets the other states of what a cause is a state of.
+fn only_state(tx: &Tx<'_>, integration: &str, cause: &str, state_of: Option<&str>) -> Result<(), Fail> {
+    let Some(state_of) = state_of else { return Ok(()) };
+    // One of `A B` begins like one of `A`, and is longer.
+    let sql = "DELETE FROM flow_cause WHERE integration = ?1 AND cause > ?2 AND cause < ?2 || char(1114111)
+               AND length(cause) = length(?3) AND cause <> ?3";
+    tx.run(sql, (integration, state_of, cause))?;
+    Ok(())
+}
+
 fn begin(tx: &Tx<'_>, start: &Start) -> Result<OpResult, Fail> {
     let sql = "INSERT INTO flow_cause (integration, cause) VALUES (?1, ?2)
                ON CONFLICT DO UPDATE SET instance = NULL WHERE instance IS NULL AND ?3";
     if tx.run(sql, (&start.integration, &start.cause, start.heard))? == 0 {
         return Ok(OpResult::Instance(None));
     }
+    only_state(tx, &start.integration, &start.cause, start.state_of.as_deref())?;
     // Counted in the commit that starts, so that starts at the same time never pass the ceiling together.
     let sql = "SELECT count(*) FROM flow_instance WHERE integration = ?1 AND started >= ?2 AND state <> 'held'";
     let begun: i64 = tx.first(sql, (&start.integration, to_ms(start.since)), |row| row.get(0))?.unwrap_or(0);
@@ -385,6 +400,12 @@ impl Store {
         let sql =
             format!("SELECT {COLUMNS} FROM flow_instance WHERE integration = ?1 AND state = ?2 ORDER BY id LIMIT 1");
         self.read(|conn| first(conn, &sql, (integration, state), read))
+    }
+
+    /// Whether something started one already, or was known to start none.
+    pub fn flow_knows(&self, integration: &str, cause: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM flow_cause WHERE integration = ?1 AND cause = ?2";
+        Ok(self.read(|conn| first(conn, sql, (integration, cause), |_| Ok(())))?.is_some())
     }
 
     /// How the instance stands that something started; nothing where that started none, or where it is forgotten.

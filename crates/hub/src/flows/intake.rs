@@ -161,7 +161,7 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
     }
     let system = flows.systems.open(&running.flow.in_)?;
     let listens = running.listens();
-    let (found, happened) = match system.decode(body) {
+    let found = match system.decode(body) {
         Some(signal) => {
             let signal = signal?;
             let trigger = &running.flow.trigger;
@@ -180,7 +180,7 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
             if let Some((key, _)) = found.as_ref().filter(|_| listens) {
                 flows.store.commit_one(Op::WakeAbout { integration: name.to_owned(), key: key.clone() }).await?;
             }
-            (found.filter(|_| wanted), signal.happened)
+            found.filter(|_| wanted)
         }
         None => {
             let event: serde_json::Value = serde_json::from_slice(body).map_err(|why| unreadable(&why.to_string()))?;
@@ -190,13 +190,12 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
             let values = columns.iter().map(|column| at(row, column).map_or(Value::Blank, json::value));
             let values: Vec<Value> = values.collect();
             let key = Key::of(values.iter()).map_err(|why| unreadable(&why.to_string()))?;
-            let found = running.reader.get(&key).await?.map(|record| (key, record));
-            (found, if running.flow.trigger.created { Happened::Created } else { Happened::Updated })
+            running.reader.get(&key).await?.map(|record| (key, record))
         }
     };
     let Some((key, record)) = found else { return Ok(()) };
     // A record that came while the first look was on its way is known from before, and was told of all the same.
-    start(flows, &running, &key, &record, &cause(&key, &record, happened), true).await?;
+    start(flows, &running, &key, &record, &running.cause(&key, &record), true).await?;
     Ok(())
 }
 
@@ -232,12 +231,20 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
             if !starts {
                 continue;
             }
-            let happened = if trigger.created { Happened::Created } else { Happened::Updated };
-            let because = cause(&key, &record, happened);
-            match &position {
-                Some(_) => drop(start(flows, &running, &key, &record, &because, false).await?),
-                None => known.push(because),
+            let because = running.cause(&key, &record);
+            if position.is_none() {
+                known.push((because.text, because.state_of));
+                continue;
             }
+            if flows.store.flow_knows(name, &because.text)? {
+                continue;
+            }
+            // A webhook may have brought something newer since the page was read.
+            let started = async {
+                let Some(record) = running.reader.get(&key).await? else { return Ok(None) };
+                start(flows, &running, &key, &record, &running.cause(&key, &record), false).await
+            };
+            untold(name, started.await)?;
         }
         let Some(cursor) = &page.cursor else { continue };
         let (integration, stream) = (name.to_owned(), STREAM.to_owned());
@@ -275,7 +282,8 @@ async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result
     };
     let told = Some(NewStep { path: String::new(), what: told, person: by.clone() });
     let begun = Begun { heard: true, requester: by, form: filled, told, ..Begun::default() };
-    start_as(flows, running, &key, &record, &format!("called {}", delivery.message.id), begun).await?;
+    let cause = Cause::once(format!("called {}", delivery.message.id));
+    start_as(flows, running, &key, &record, &cause, begun).await?;
     Ok(())
 }
 
@@ -302,7 +310,8 @@ async fn scheduled(flows: &Flows, name: &str, version: u32) -> Result<(), Stoppe
         for row in page.batch.rows().map(|row| row.to_row()) {
             match running.reader.record(&row) {
                 Ok(Some((key, record))) => {
-                    start(flows, &running, &key, &record, &format!("scheduled {slot} {key}"), false).await?;
+                    let cause = Cause::once(format!("scheduled {slot} {key}"));
+                    untold(name, start(flows, &running, &key, &record, &cause, false).await)?;
                 }
                 Ok(None) => {}
                 Err(fault) => {
@@ -315,14 +324,42 @@ async fn scheduled(flows: &Flows, name: &str, version: u32) -> Result<(), Stoppe
     Ok(())
 }
 
-/// What a start is known by: a creation by its record, a change by what the record holds since.
-fn cause(key: &Key, record: &Row, happened: Happened) -> String {
-    match happened {
-        Happened::Created => format!("created {key}"),
-        _ => {
-            let hash = RowHasher::default().hash(record.values().iter().map(Value::as_ref));
-            format!("changed {key} {hash:032x}")
+/// What a start is known by.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    pub text: String,
+    /// See [`Start::state_of`].
+    pub state_of: Option<String>,
+}
+
+impl Cause {
+    pub fn once(text: String) -> Cause {
+        Cause { text, state_of: None }
+    }
+}
+
+impl Running {
+    /// A creation is known by its record, a change by what the record holds since: in the fields that are read from the
+    /// columns of the trigger, where it names any.
+    fn cause(&self, key: &Key, record: &Row) -> Cause {
+        if !self.flow.trigger.updated {
+            return Cause::once(format!("created {key}"));
         }
+        let watched = |name: &str| self.watched.is_empty() || self.watched.iter().any(|field| field == name);
+        let values = record.iter().filter(|(name, _)| watched(name)).map(|(_, value)| value.as_ref());
+        let state_of = format!("changed {key} ");
+        Cause { text: format!("{state_of}{:032x}", RowHasher::default().hash(values)), state_of: Some(state_of) }
+    }
+}
+
+/// What cannot be told of one record starts nothing, and holds up no other.
+fn untold(name: &str, started: Result<Option<InstanceId>, Stopped>) -> Result<(), Stopped> {
+    match started {
+        Err(Stopped::Fault(fault)) if !fault.is_transient() => {
+            tracing::warn!(integration = name, code = %fault.code, "{name}: a record starts nothing: {fault}; {}", fault.fix);
+            Ok(())
+        }
+        started => started.map(drop),
     }
 }
 
@@ -332,7 +369,7 @@ async fn start(
     running: &Running,
     key: &Key,
     record: &Row,
-    cause: &str,
+    cause: &Cause,
     heard: bool,
 ) -> Result<Option<InstanceId>, Stopped> {
     start_as(flows, running, key, record, cause, Begun { heard, ..Begun::default() }).await
@@ -344,7 +381,7 @@ async fn start_as(
     running: &Running,
     key: &Key,
     record: &Row,
-    cause: &str,
+    cause: &Cause,
     begun: Begun,
 ) -> Result<Option<InstanceId>, Stopped> {
     if let Some(condition) = &running.program.trigger {
@@ -356,6 +393,11 @@ async fn start_as(
                 .fix("correct the record or the formula")
         })?;
         if !holds {
+            // The state that it has now is seen all the same: the one before it may come back.
+            if cause.state_of.is_some() {
+                let causes = vec![(cause.text.clone(), cause.state_of.clone())];
+                flows.store.commit_one(Op::Know { integration: running.program.flow.clone(), causes }).await?;
+            }
             return Ok(None);
         }
     }
@@ -368,7 +410,7 @@ pub(super) async fn begin_as(
     flows: &Flows,
     running: &Running,
     key: &Key,
-    cause: &str,
+    cause: &Cause,
     begun: Begun,
     more: Vec<store::Op>,
 ) -> Result<Option<InstanceId>, store::Error> {
@@ -402,7 +444,7 @@ pub(super) struct Begun {
 }
 
 /// An instance that is to begin: held where the flow is at its ceiling.
-pub(super) fn starting(flows: &Flows, running: &Running, key: &Key, cause: &str, begun: Begun) -> Start {
+pub(super) fn starting(flows: &Flows, running: &Running, key: &Key, cause: &Cause, begun: Begun) -> Start {
     let name = &running.program.flow;
     let Begun { heard, parent, requester, form, told } = begun;
     let parent = parent.map(|parent| parent.0);
@@ -412,7 +454,8 @@ pub(super) fn starting(flows: &Flows, running: &Running, key: &Key, cause: &str,
         version: running.version,
         entity: running.program.entity.name.to_string(),
         key: key.clone(),
-        cause: cause.to_owned(),
+        cause: cause.text.clone(),
+        state_of: cause.state_of.clone(),
         heard,
         ceiling: running.flow.ceiling,
         since: a_day_ago(flows),

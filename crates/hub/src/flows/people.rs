@@ -99,7 +99,7 @@ pub async fn start(
             .fix("give the key of a record that is there")
             .into());
     }
-    let cause = format!("by hand {by} {}", flows.store.clock().now());
+    let cause = intake::Cause::once(format!("by hand {by} {}", flows.store.clock().now()));
     let first = match form::told(&form, &filled, zone) {
         filled if filled.is_empty() => "started".to_owned(),
         filled => format!("started: {filled}"),
@@ -350,8 +350,9 @@ pub(super) fn withdraw(store: &Store, instance: &Instance, names: &[String]) -> 
         return Ok(Vec::new());
     }
     let asked = store.approvals_about(&instance.integration, &format!("{}/", instance.id))?;
-    let open = asked.into_iter().filter(|approval| approval.state == approvals::State::Open).filter(mine);
-    let close = open.map(|approval| {
+    // Also where somebody has answered, and nothing has come of that yet: an answer that stands would be found again.
+    let stands = |approval: &Approval| matches!(approval.state, approvals::State::Open | approvals::State::Approved);
+    let close = asked.into_iter().filter(stands).filter(mine).map(|approval| {
         let (integration, subject) = (approval.integration, approval.subject);
         approvals::Op::Withdraw { integration, kind: Kind::Flow, subject }.into()
     });

@@ -132,6 +132,14 @@ impl Writer {
         fields: &[&str],
         retry: &RetryPolicy,
     ) -> Result<Writer, Fault> {
+        // What is set and written nowhere would count as written.
+        let written = |field: &&&str| to.held(&entity.name).write.iter().any(|rule| carries(rule, &[**field]));
+        if let Some(field) = fields.iter().find(|field| !written(field)) {
+            let what = format!("`{}` of `{}` is written nowhere in `{}`", field, entity.name, to.defined.name);
+            return Err(Fault::ask_person(codes::MAPPING_DOES_NOT_FIT, what).at_system(&to.defined.name).fix(
+                "map the field again, or move the instance to a version that does without it: ironbridge flow migrate",
+            ));
+        }
         let (write, sink) = compile::part(project, to, entity, |rule| carries(rule, fields), retry).await?;
         Ok(Writer {
             entity: entity.clone(),
@@ -193,7 +201,7 @@ fn fit(value: &Value, ty: &Type) -> Result<Value, mapping::fit::Misfit> {
 }
 
 /// Whether a rule writes one of these fields.
-fn carries(rule: &mapping::Rule, fields: &[&str]) -> bool {
+pub(super) fn carries(rule: &mapping::Rule, fields: &[&str]) -> bool {
     match &rule.expr {
         mapping::Expr::Source(field) | mapping::Expr::Choice { source: field, .. } => fields.contains(&&**field),
         mapping::Expr::Formula(text) => fields.iter().any(|field| text.contains(field)) && !rule.only_on_create,

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use definition::{Flow, Integration, LoadOptions, Pattern, Project};
+use mapping::Rule;
 use record::{Fault, Key, Kind, RetryPolicy, Row, Value};
 use store::Store;
 
 use super::decide::{Away, Effect, People};
 use super::form::Filled;
 use super::program::{Program, What};
-use super::record::{Reader, Writer};
+use super::record::{Reader, Writer, carries};
 use crate::codes;
 use crate::compile::{Side, Systems};
 
@@ -37,9 +38,13 @@ pub struct Running {
     pub program: Program,
     pub flow: Flow,
     pub version: u32,
+    /// See [`Flows::as_then`].
+    project: Project,
     pub(super) reader: Reader,
     /// Readers of what a field refers to, where the system has it.
     references: Vec<(String, Reader)>,
+    /// The fields that are read from the columns of the trigger; none where it names no columns, or one that is no field.
+    pub(super) watched: Vec<String>,
 }
 
 impl Flows {
@@ -98,20 +103,33 @@ impl Flows {
         if flow.trigger.deleted {
             return Err(crate::compile::not_yet(name, "`rows: [deleted]` of a flow"));
         }
-        // Records are read and written as the project says today: a system may have moved meanwhile.
-        if self.project.system(&flow.in_).and_then(|system| system.entity(&flow.entity)).is_none() {
-            return Err(gone(format!("needs `{}` in `{}`, which the project has no longer", flow.entity, flow.in_)));
+        let project = self.as_then(&then);
+        let used = program.steps.iter().filter_map(|step| match &step.what {
+            What::Read { entity, from: system, .. } | What::Write { entity, to: system, .. } => Some((system, entity)),
+            _ => None,
+        });
+        for (system, entity) in used.chain([(&flow.in_, &flow.entity)]) {
+            if project.system(system).and_then(|system| system.entity(entity)).is_none() {
+                return Err(gone(format!("needs `{entity}` in `{system}`, which the project has no longer")));
+            }
         }
-        let home = Side::open(&self.project, &*self.systems, &flow.in_)?;
-        let reader = Reader::compile(&self.project, &home, &program.entity, &ONCE).await?;
+        let home = Side::open(&project, &*self.systems, &flow.in_)?;
+        let reader = Reader::compile(&project, &home, &program.entity, &ONCE).await?;
         let mut references = Vec::new();
         for (field, entity) in &program.references {
             let held = home.defined.entity(entity).is_some_and(|held| !held.read.is_empty());
-            if let Some(entity) = self.project.entity(entity).filter(|_| held) {
-                references.push((field.clone(), Reader::compile(&self.project, &home, entity, &ONCE).await?));
+            if let Some(entity) = project.entity(entity).filter(|_| held) {
+                references.push((field.clone(), Reader::compile(&project, &home, entity, &ONCE).await?));
             }
         }
-        Ok(Running { program, flow: flow.clone(), version, reader, references })
+        let columns: Vec<&str> = flow.trigger.columns.iter().map(String::as_str).collect();
+        let read = &home.held(&flow.entity).read;
+        let is_read = |column: &&str| read.iter().any(|rule| carries(rule, &[*column]));
+        let watched = match columns.iter().all(is_read) {
+            true => read.iter().filter(|rule| carries(rule, &columns)).map(|rule| rule.target.clone()).collect(),
+            false => Vec::new(),
+        };
+        Ok(Running { program, flow: flow.clone(), version, project, reader, references, watched })
     }
 
     /// A project as a version keeps it.
@@ -126,6 +144,32 @@ impl Flows {
         loaded.project.ok_or_else(|| {
             format!("does not pass the checks any more: {}", first.unwrap_or_else(|| "it has mistakes".to_owned()))
         })
+    }
+
+    /// The entities of an earlier version in the systems as they are today, since those may have moved meanwhile. A field
+    /// that entities have lost since is read and written as it was then, and one that is new is none yet.
+    fn as_then(&self, then: &Project) -> Project {
+        let mut project = (*self.project).clone();
+        project.entities.clone_from(&then.entities);
+        for system in &mut project.systems {
+            system.entities.retain(|held| then.entity(&held.entity).is_some());
+            for held in &mut system.entities {
+                let (Some(was), Some(is)) = (then.entity(&held.entity), self.project.entity(&held.entity)) else {
+                    continue;
+                };
+                held.read.retain(|rule| was.field(&rule.target).is_some());
+                let Some(before) = then.system(&system.name).and_then(|system| system.entity(&held.entity)) else {
+                    continue;
+                };
+                let names = was.fields.iter().map(|field| &*field.name);
+                let lost: Vec<&str> = names.filter(|name| is.field(name).is_none()).collect();
+                held.read.extend(before.read.iter().filter(|rule| lost.contains(&&*rule.target)).cloned());
+                let kept: Vec<Rule> = before.write.iter().filter(|rule| carries(rule, &lost)).cloned().collect();
+                held.write.retain(|rule| kept.iter().all(|kept| kept.target != rule.target));
+                held.write.extend(kept);
+            }
+        }
+        project
     }
 
     /// Keeps the definition as it is now, unless it is kept; answers its number.
@@ -153,13 +197,14 @@ impl Flows {
         record: &Row,
         effect: &Effect,
     ) -> Result<Option<Filled>, Fault> {
+        let project = &running.project;
         match effect {
             Effect::Read { entity, from, key } => {
-                let side = Side::open(&self.project, &*self.systems, from)?;
-                let entity = self.project.entity(entity).expect("a checked project names entities that exist");
+                let side = Side::open(project, &*self.systems, from)?;
+                let entity = project.entity(entity).expect("a checked project names entities that exist");
                 // A key with a blank part names nothing.
                 let Some(key) = Key::of(key).ok().filter(|_| !key.iter().any(Value::is_blank)) else { return Ok(None) };
-                let found = Reader::compile(&self.project, &side, entity, &ONCE).await?.get(&key).await?;
+                let found = Reader::compile(project, &side, entity, &ONCE).await?.get(&key).await?;
                 let plain = |name: &str| entity.field(name).is_some_and(|field| definition::read_by_a_step(&field.ty));
                 let kept = |row: Row| {
                     let fields = row.iter().filter(|(name, value)| plain(name) && !value.is_blank());
@@ -168,20 +213,20 @@ impl Flows {
                 return Ok(found.map(kept));
             }
             Effect::Set(set) => {
-                let home = Side::open(&self.project, &*self.systems, &running.flow.in_)?;
+                let home = Side::open(project, &*self.systems, &running.flow.in_)?;
                 let fields: Vec<&str> = set.iter().map(|(field, _)| field.as_str()).collect();
                 let entity = &running.program.entity;
-                let writer = Writer::compile(&self.project, &home, entity, &fields, &ONCE).await?;
+                let writer = Writer::compile(project, &home, entity, &fields, &ONCE).await?;
                 writer.set(&key.parts(), set, Some(record)).await?;
             }
             Effect::Write { entity, to, key, set } => {
-                let side = Side::open(&self.project, &*self.systems, to)?;
-                let entity = self.project.entity(entity).expect("a checked project names entities that exist");
+                let side = Side::open(project, &*self.systems, to)?;
+                let entity = project.entity(entity).expect("a checked project names entities that exist");
                 let fields: Vec<&str> = set.iter().map(|(field, _)| field.as_str()).collect();
-                let writer = Writer::compile(&self.project, &side, entity, &fields, &ONCE).await?;
+                let writer = Writer::compile(project, &side, entity, &fields, &ONCE).await?;
                 let readable = !side.held(&entity.name).read.is_empty();
                 let base = match Key::of(key) {
-                    Ok(of) if readable => Reader::compile(&self.project, &side, entity, &ONCE).await?.get(&of).await?,
+                    Ok(of) if readable => Reader::compile(project, &side, entity, &ONCE).await?.get(&of).await?,
                     _ => None,
                 };
                 writer.set(key, set, base.as_ref()).await?;

@@ -3,7 +3,7 @@
 //! A crash before the commit repeats a look that changes nothing, and at most one write outside, which writes nothing
 //! that is there already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use store::flows::{Instance, InstanceId, Move, NewStep, Op, State as Stands};
 use store::journal::{self, What as Happened};
 use store::{Refusal, Store};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 use super::children::{end_child, end_children};
 use super::decide::{self, Decided, Effect, Event, Note, Sight, Stuck};
@@ -82,14 +82,24 @@ async fn advance_due(flows: &Arc<Flows>) -> Result<usize, Error> {
     let due = flows.store.flow_due(flows.store.clock().now(), &on, AT_ONCE)?;
     let count = due.len();
     let mut looks: JoinSet<Result<(), Error>> = JoinSet::new();
+    // A look that ends in a panic says of no instance.
+    let mut about: HashMap<task::Id, Instance> = HashMap::new();
     for instance in due {
-        let flows = flows.clone();
-        looks.spawn(async move { advance(&flows, instance).await });
+        let (flows, of) = (flows.clone(), instance.clone());
+        about.insert(looks.spawn(async move { advance(&flows, of).await }).id(), instance);
     }
-    while let Some(looked) = looks.join_next().await {
+    while let Some(looked) = looks.join_next_with_id().await {
         match looked {
-            Ok(looked) => looked?,
-            Err(panicked) => tracing::error!("a step of a flow ended with a panic: {panicked}"),
+            Ok((_, looked)) => looked?,
+            Err(panicked) => {
+                let Some(instance) = about.remove(&panicked.id()) else { continue };
+                let at = instance.at.clone().unwrap_or_default();
+                let what = format!("the look at {at} ended with a panic: {panicked}");
+                let fault = Fault::retry(crate::codes::FLOW_PANIC, what, None)
+                    .fix("see the panic in the log; move the instance to another version, or cancel it");
+                let now = flows.store.clock().now();
+                moved_on(flows, vec![Op::Move(Box::new(failed(&instance, &at, &fault, now))).into()]).await?;
+            }
         }
     }
     Ok(count)
@@ -106,6 +116,10 @@ pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Err
             missed(flows, &instance, &at, &fault, reached).await?
         }
     };
+    moved_on(flows, ops).await
+}
+
+async fn moved_on(flows: &Flows, ops: Vec<store::Op>) -> Result<(), Error> {
     match flows.store.commit(ops).await {
         // Somebody else has moved it: it is looked at as it is then.
         Err(error) if matches!(error.refusal(), Some(Refusal::FlowMoved { .. })) => Ok(()),
@@ -347,7 +361,7 @@ async fn child(flows: &Flows, parent: &Instance, flow: &str, key: &[Value], caus
     // Whoever asked for the parent asks for the child.
     let requester = read(parent).ok().and_then(|state| state.requester);
     let begun = intake::Begun { parent: Some(parent.id), requester, ..intake::Begun::default() };
-    let start = intake::starting(flows, &running, &key, &child_of(parent.id, cause), begun);
+    let start = intake::starting(flows, &running, &key, &intake::Cause::once(child_of(parent.id, cause)), begun);
     Ok(Op::Start(Box::new(start)).into())
 }
 
@@ -397,20 +411,17 @@ fn inside(store: &Store, running: &Running, instance: &Instance, effect: Effect)
             vec![approvals::Op::Ask(Box::new(question)).into()]
         }
         Effect::Close { name, approved, by, comment } => {
-            let subject = subject(instance.id, &name);
-            let standing = store.approval_of(&instance.integration, Kind::Flow, &subject)?;
+            let (integration, subject) = (instance.integration.clone(), subject(instance.id, &name));
+            let Some(approve) = approved else {
+                // Also where somebody has answered: that came to nothing.
+                return Ok(vec![approvals::Op::Withdraw { integration, kind: Kind::Flow, subject }.into()]);
+            };
+            let standing = store.approval_of(&integration, Kind::Flow, &subject)?;
+            // Whoever decided has closed it already.
             let open = standing.filter(|approval| approval.state == approvals::State::Open);
-            match (open, approved) {
-                (Some(approval), Some(approve)) => {
-                    vec![approvals::Op::Decide { id: approval.id, approve, by, comment }.into()]
-                }
-                (Some(_), None) => {
-                    let integration = instance.integration.clone();
-                    vec![approvals::Op::Withdraw { integration, kind: Kind::Flow, subject }.into()]
-                }
-                // Whoever decided has closed it already.
-                (None, _) => Vec::new(),
-            }
+            open.map(|approval| approvals::Op::Decide { id: approval.id, approve, by, comment }.into())
+                .into_iter()
+                .collect()
         }
         Effect::Tell { .. }
         | Effect::Begin { .. }
@@ -459,5 +470,69 @@ fn failed(instance: &Instance, at: &str, fault: &Fault, now: Timestamp) -> Move 
         problem: Some(problem.to_string()),
         steps,
         ..Move::of(instance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use definition::{LoadOptions, load_files};
+    use record::System;
+    use store::{OpResult, Options};
+
+    use super::*;
+    use crate::compile::Systems;
+
+    const PROJECT: [(&str, &str); 5] = [
+        ("ironbridge.yaml", "hub: contoso\ntime_zone: Europe/London\n"),
+        ("people.yaml", "groups: { it: { email: it@contoso.example } }\n"),
+        ("entities/thing.yaml", "entity: thing\nkey: number\nfields: { number: { type: text, max_length: 20 } }\n"),
+        (
+            "systems/a.yaml",
+            "system: a\nkind: postgres\nowner: it\nconnection: { url: \"${env:A}\" }\nentities: { thing: { table: t, read: { number: n } } }\n",
+        ),
+        (
+            "integrations/f.yaml",
+            "integration: f\npattern: flow\ntrigger: { entity: thing, in: a, call: true }\nsteps: [ { wait: 1 day } ]\nowner: it\npurpose: A test.\n",
+        ),
+    ];
+
+    struct Panics;
+
+    impl Systems for Panics {
+        fn open(&self, _: &str) -> Result<Arc<dyn System>, Fault> {
+            panic!("a test");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_instance_whose_look_ends_in_a_panic_waits_and_holds_up_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Options::default()).unwrap();
+        let kinds: Vec<_> = connectors::registry::kinds().collect();
+        let loaded = load_files(PROJECT, &LoadOptions { kinds: &kinds, ..LoadOptions::default() });
+        let project = loaded.project.clone().unwrap_or_else(|| panic!("{}", loaded.render(false, 100)));
+        let flows = Arc::new(Flows::new(Arc::new(project), Arc::new(Panics), store.clone(), kinds));
+        let state = State::begin(Some("steps[0]".to_owned()));
+        let start = store::flows::Start {
+            integration: "f".to_owned(),
+            version: flows.keep("f").await.unwrap(),
+            entity: "thing".to_owned(),
+            key: Key::of([&Value::text("1")]).unwrap(),
+            cause: "a test".to_owned(),
+            state_of: None,
+            heard: true,
+            ceiling: 10,
+            since: Timestamp::MIN,
+            at: state.at.clone(),
+            data: json!(state).to_string(),
+            steps: Vec::new(),
+        };
+        let begun = store.commit_one(Op::Start(Box::new(start))).await.unwrap();
+        let OpResult::Instance(Some(id)) = begun else { panic!("{begun:?}") };
+        assert_eq!(advance_due(&flows).await.unwrap(), 1);
+        let instance = store.flow_instance(id).unwrap().unwrap();
+        assert_eq!((instance.state, instance.attempts), (Stands::Running, 1));
+        assert!(instance.problem.unwrap().contains("IB1218"));
+        assert_eq!(advance_due(&flows).await.unwrap(), 0, "it waits");
     }
 }

@@ -261,6 +261,7 @@ fn flows_that_cannot_go_on_and_questions_that_nobody_can_answer() {
             entity: "customer".into(),
             key: Key::of(&[Value::Text(format!("C-{n}"))]).unwrap(),
             cause: format!("created C-{n}"),
+            state_of: None,
             heard: true,
             ceiling: 3,
             since: jiff::Timestamp::UNIX_EPOCH,

@@ -208,3 +208,48 @@ purpose: A test.
     assert_eq!(http_with(&hub, "POST", "/webhooks/buyers", "x-hub-key: local-key\r\n", event), "");
     stage.until("its instance", || done(&stage, "C-1001") == 1);
 }
+
+#[test]
+fn a_change_that_comes_back_starts_one_and_what_cannot_be_told_holds_up_nobody() {
+    let mut stage = Stage::unregistered(
+        "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, rows: [updated], columns: [creditlimit], if: '=100 / credit_limit < 20' }
+volume: { ceiling: 500 a day }
+steps:
+  - { set: { email: =\"seen@contoso.example\" } }
+owner: finance-it
+purpose: A test.
+",
+    );
+    stage.register("Update");
+    let change = |stage: &Stage, number: &str, body: &str| {
+        stage.dynamics("PATCH", &format!("accounts(accountnumber='{number}')"), body);
+    };
+    for number in ["U-0", "U-1", "U-2"] {
+        stage.account(number, "Small", 1);
+    }
+    stage.start();
+    let store = || store::Store::open(stage.world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+    stage.until("the first look", || store().cursor("buyers", "flow").unwrap().is_some());
+    change(&stage, "U-1", r#"{"creditlimit": 10}"#);
+    stage.until("the first start", || done(&stage, "U-1") == 1);
+    change(&stage, "U-1", r#"{"creditlimit": 1}"#);
+    stage.until("that it is seen", || {
+        store().flow_started_since("buyers", jiff::Timestamp::MIN).unwrap() == 1 && {
+            let state = Connection::open(stage.world.dir.join(".ironbridge/state.db")).unwrap();
+            let causes = "SELECT count(*) FROM flow_cause WHERE cause LIKE 'changed U-1 %' AND instance IS NULL";
+            state.query_row(causes, [], |row| row.get::<_, i64>(0)).unwrap() == 1
+        }
+    });
+    change(&stage, "U-1", r#"{"creditlimit": 10}"#);
+    stage.until("the second start", || done(&stage, "U-1") == 2);
+    stage.kill();
+    // Only a sweep finds these: one that cannot be told, one that the trigger does not name, and one that counts.
+    change(&stage, "U-0", r#"{"creditlimit": 0}"#);
+    change(&stage, "U-1", r#"{"name": "Renamed"}"#);
+    change(&stage, "U-2", r#"{"creditlimit": 10}"#);
+    stage.start();
+    stage.until("what the sweep finds", || done(&stage, "U-2") == 1);
+    assert_eq!(instances(&stage).len(), 3, "{:?}", instances(&stage));
+}

@@ -178,6 +178,51 @@ fn an_instance_keeps_its_version_until_it_is_moved() {
     stage.until("the write", || stage.buyers().contains(&"B-1 Acme 9000".to_owned()));
 }
 
+#[test]
+fn an_instance_keeps_its_entities_where_fields_come_and_go() {
+    let mut stage = stage();
+    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
+    stage.start();
+    ready(&stage);
+    stage.account("B-1", "Acme", 9_000);
+    stage.until("the question", || open_approval(&stage).is_some());
+    let id = open_approval(&stage).unwrap().to_string();
+    stage.kill();
+    // The field has another name now, and there is one more.
+    stage.world.edit("integrations/buyers.yaml", "credit_limit", "highest");
+    stage.world.edit("entities/customer.yaml", "credit_limit:", "site: { type: text, max_length: 100 }\n  highest:");
+    stage.world.edit("systems/dynamics.yaml", "creditlimit: credit_limit", "creditlimit: highest, websiteurl: site");
+    stage.world.edit("systems/warehouse.yaml", "money: credit_limit", "money: highest");
+    stage.world.edit("systems/finance.yaml", "credit_limit: credit_limit", "highest: credit_limit");
+    let checked = stage.say(&["check"]);
+    assert!(checked.contains("in order"), "{checked}");
+    stage.start();
+    stage.say(&["approvals", "approve", &id, "--by", "bob"]);
+    stage.until("the write", || stage.buyers().contains(&"B-1 Acme 9000".to_owned()));
+    stage.until("its end", || state_of(&stage, "B-1") == "done");
+    assert_eq!(instances(&stage)[0]["version"], 1);
+}
+
+#[test]
+fn what_is_mapped_no_longer_does_not_count_as_written() {
+    let mut stage = stage();
+    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
+    stage.start();
+    ready(&stage);
+    stage.account("B-1", "Acme", 9_000);
+    stage.until("the question", || open_approval(&stage).is_some());
+    let id = open_approval(&stage).unwrap().to_string();
+    stage.kill();
+    stage.world.edit("systems/warehouse.yaml", ", money: credit_limit", "");
+    stage.world.edit("integrations/buyers.yaml", "set: { credit_limit: =credit_limit }", "set: { name: =name }");
+    stage.start();
+    stage.say(&["approvals", "approve", &id, "--by", "bob"]);
+    stage.until("its failure", || state_of(&stage, "B-1") == "failed");
+    let instance = instances(&stage)[0]["id"].to_string();
+    let shown = stage.say(&["flow", "show", &instance]);
+    assert!(shown.contains("IB0703") && shown.contains("`credit_limit` of `customer`"), "{shown}");
+}
+
 /// Everything that holds steps: two branches, a scope, a child flow, a wait, and a question in order.
 const LONG: &str = "integration: buyers
 pattern: flow

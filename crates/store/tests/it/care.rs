@@ -187,6 +187,7 @@ fn begin(bench: &Bench, text: &str) -> store::flows::Instance {
         entity: "customer".into(),
         key: key(text),
         cause: format!("created {text}"),
+        state_of: None,
         heard: true,
         ceiling: u64::MAX,
         since: jiff::Timestamp::MAX,

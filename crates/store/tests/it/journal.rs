@@ -82,6 +82,7 @@ fn what_came_is_counted_from_the_first_that_came() {
             entity,
             key,
             cause: cause.to_owned(),
+            state_of: None,
             heard: true,
             ceiling: 1,
             since,

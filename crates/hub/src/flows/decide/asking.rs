@@ -143,7 +143,7 @@ impl Walk<'_> {
         let form = form::kept(&defined.form, &values(&question.defaults)?, &values(&question.currencies)?);
         let mut of = sight.people.resolve(who);
         of.retain(|person| Some(person) != not.as_ref());
-        for (person, instead) in sight.people.stand_ins(&mut of, not.as_deref(), &[], sight.now) {
+        for (person, instead) in sight.people.stand_ins(&mut of, rule, not.as_deref(), &[], sight.now) {
             self.note(path, format!("{person} is away: {instead} is asked instead"), None);
         }
         if let Rule::AtLeast(needed) = rule
@@ -207,11 +207,7 @@ impl Walk<'_> {
         mut asking: Asking,
     ) -> Result<bool, Fault> {
         let (sight, defined) = (self.sight, &question.defined);
-        if let Some((approve, vote)) = outcome(&asking) {
-            let vote = vote.clone();
-            self.decided(path, at, &defined.name, approve, vote);
-            return Ok(true);
-        }
+        // Before any answer: what was answered is what was shown.
         let record = self.record();
         let moved = asking
             .shown
@@ -225,6 +221,11 @@ impl Walk<'_> {
             self.does(Doing::Ready);
             return Ok(true);
         }
+        if let Some((approve, vote)) = outcome(&asking) {
+            let vote = vote.clone();
+            self.decided(path, at, &defined.name, approve, vote);
+            return Ok(true);
+        }
         if sight.now >= asking.deadline {
             let approve = defined.deadline_outcome == APPROVED;
             let (by, fields) = (DEADLINE.to_owned(), Filled::new());
@@ -234,7 +235,8 @@ impl Walk<'_> {
         }
         let text = self.text(path, &question.ask)?;
         let answered: Vec<String> = asking.votes.iter().map(|vote| vote.by.clone()).collect();
-        for (person, instead) in sight.people.stand_ins(&mut asking.of, asking.not.as_deref(), &answered, sight.now) {
+        let (rule, not) = (asking.rule, asking.not.as_deref());
+        for (person, instead) in sight.people.stand_ins(&mut asking.of, rule, not, &answered, sight.now) {
             self.note(path, format!("{person} is away: {instead} is asked instead"), None);
             self.effects.push(Effect::Tell {
                 to: vec![instead],
@@ -262,7 +264,7 @@ impl Walk<'_> {
         {
             let mut to = sight.people.resolve(&escalate.to);
             to.retain(|person| Some(person) != asking.not.as_ref() && !asking.of.contains(person));
-            sight.people.stand_ins(&mut to, asking.not.as_deref(), &[], sight.now);
+            sight.people.stand_ins(&mut to, Rule::One, asking.not.as_deref(), &[], sight.now);
             let told = match to.is_empty() {
                 true => "escalated, and there is nobody else who may decide".to_owned(),
                 false => format!("escalated to {}", to.join(", ")),

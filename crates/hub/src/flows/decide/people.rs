@@ -6,6 +6,8 @@ use definition::{Calendar, Project, Way};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::flows::state::Rule;
+
 /// Somebody who is not there for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Away {
@@ -91,19 +93,24 @@ impl People {
         (Some(instead) != not && away(instead).is_none()).then_some(instead)
     }
 
-    /// Puts those in who answer for somebody who is away; answers who was replaced by whom. `fixed` have answered.
+    /// Puts those in who answer for somebody who is away; answers who was replaced by whom. `fixed` have answered. Where
+    /// so many have to agree, nobody who is asked already counts for two.
     pub(super) fn stand_ins(
         &self,
         of: &mut Vec<String>,
+        rule: Rule,
         not: Option<&str>,
         fixed: &[String],
         now: Timestamp,
     ) -> Vec<(String, String)> {
         let mut replaced = Vec::new();
-        for person in of.iter_mut().filter(|person| !fixed.contains(person)) {
-            if let Some(instead) = self.stand_in(person, not, now) {
-                replaced.push((person.clone(), instead.to_owned()));
-                *person = instead.to_owned();
+        for at in 0..of.len() {
+            let person = of[at].clone();
+            let instead = self.stand_in(&person, not, now).filter(|_| !fixed.contains(&person));
+            let counts_twice = |instead: &&str| matches!(rule, Rule::AtLeast(_)) && of.iter().any(|who| who == instead);
+            if let Some(instead) = instead.filter(|instead| !counts_twice(instead)) {
+                of[at] = instead.to_owned();
+                replaced.push((person, instead.to_owned()));
             }
         }
         without_repeats(of);

@@ -170,6 +170,20 @@ fn one_answer_decides_and_nobody_decides_about_themselves() {
 }
 
 #[test]
+fn an_answer_to_what_has_changed_unseen_decides_nothing() {
+    let case = Case::new("{ one_of: [group:credit] }");
+    let asked = case.decide(&case.begin(), Event::Go, &case.record(9000, "ann"), day(0)).unwrap();
+    let voted = vote(&asked.state, "decision", "bob", true, Said::default(), &case.people, day(1)).unwrap();
+    let again = case.decide(&voted.state, Event::Go, &case.record(90_000, "ann"), day(1)).unwrap();
+    assert_eq!(again.state.decisions.get("decision"), None);
+    let [Effect::Close { approved: None, .. }, Effect::Ask { text, .. }, Effect::Tell { .. }] = &again.effects[..]
+    else {
+        panic!("{:?}", again.effects)
+    };
+    assert_eq!(text, "Raise to 90000.00?");
+}
+
+#[test]
 fn clocks_remind_escalate_and_end() {
     let case = Case::new("{ all_of: [ann, bob] }");
     let record = case.record(9000, "eve");
@@ -299,7 +313,8 @@ proptest! {
             }
             let looked = case.decide(&state, Event::Go, &case.record(requested, "eve"), day(today)).unwrap();
             if looked.effects.iter().any(|effect| matches!(effect, Effect::Ask { .. })) {
-                (yes, no) = (Vec::new(), Vec::new());
+                // What was answered of what was shown before counts no more, also where it had decided.
+                (yes, no, decided) = (Vec::new(), Vec::new(), None);
             }
             state = looked.state;
             let Some(decision) = state.decisions.get("decision") else {

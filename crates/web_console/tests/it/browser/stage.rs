@@ -288,6 +288,7 @@ async fn instances(bench: &Bench) -> i64 {
             entity: "customer".into(),
             key: record::Key::of(&[record::Value::text(number)]).unwrap(),
             cause: number.into(),
+            state_of: None,
             heard: true,
             ceiling: u64::MAX,
             since: jiff::Timestamp::MAX,

@@ -302,6 +302,33 @@ fn somebody_answers_for_whoever_is_away_and_never_whoever_asked() {
     assert!(wanted.contains(&"tell director: Well?".to_owned()), "{wanted:?}");
 }
 
+#[test]
+fn where_so_many_have_to_agree_nobody_counts_for_two() {
+    let mut flow = Flow::new(
+        "  - approve: decision
+    ask: =\"Well?\"
+    of: { some_of: [ann, bob], at_least: 2 }
+    deadline: { after: 5 days, outcome: rejected }
+  - notify: { to: eve, text: =decision.outcome }
+",
+    );
+    let record = flow.record(&[]);
+    let away = Away { person: "bob".into(), from: day(1), until: day(2), stand_in: Some("ann".into()) };
+    flow.people.away = vec![away];
+    // Bob is away when it is asked, or goes when ann has answered: both are needed all the same.
+    for asked in [day(0), day(1)] {
+        let state = flow.run(flow.begin(), &record, asked).0;
+        let yes = |state: &State, by: &str, now| {
+            vote(state, "decision", by, true, Said::default(), &flow.people, now).unwrap()
+        };
+        let one = yes(&state, "ann", day(1));
+        assert_eq!(one.outcome, None);
+        let (state, _) = flow.run(one.state, &record, day(1));
+        assert_eq!(state.decisions.get("decision"), None);
+        assert_eq!(yes(&state, "bob", day(2)).outcome, Some(true));
+    }
+}
+
 /// A flow of everything that holds steps: each step is one letter, so that an order can be told.
 const NESTED: &str = "  - scope: all
     steps:
