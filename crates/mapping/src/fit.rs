@@ -116,7 +116,11 @@ pub fn fit(value: ValueRef<'_>, ty: &Type, zone: Option<&TimeZone>) -> Result<Va
         },
         Type::Date => match value {
             ValueRef::Date(v) => Ok(Value::Date(v)),
-            ValueRef::Text(v) => v.parse().map(Value::Date).map_err(|_| wrong()),
+            // What a date has no place for, such as the hour behind it, is not dropped.
+            ValueRef::Text(v) => match v.parse::<jiff::civil::DateTime>() {
+                Ok(at) if at.time() == jiff::civil::Time::midnight() => Ok(Value::Date(at.date())),
+                _ => Err(wrong()),
+            },
             _ => Err(wrong()),
         },
         Type::Time => match value {
@@ -374,6 +378,10 @@ mod tests {
             Err((TEXT_TOO_LONG, "has 6 characters, and 5 fit")),
         );
         check(true.into(), &Type::Text { max_length: None }, Err((NOT_OF_THE_TYPE, "is yes_no `yes`, and not text")));
+        let day = Value::Date("2026-07-01".parse().unwrap());
+        check("2026-07-01".into(), &Type::Date, Ok(day.clone()));
+        check("2026-07-01T00:00:00".into(), &Type::Date, Ok(day));
+        check("2026-07-01 12:00".into(), &Type::Date, Err((NOT_OF_THE_TYPE, "`2026-07-01 12:00`")));
         check("1e3".into(), &Type::Money, Err((NOT_OF_THE_TYPE, "`1e3`")));
         check("1,5".into(), &Type::Money, Err((NOT_OF_THE_TYPE, "`1,5`")));
         check(decimal("1.5"), &Type::WholeNumber, Err((TOO_MANY_DIGITS, "not whole")));

@@ -54,24 +54,19 @@ pub(super) async fn table(session: &mut Connection, name: &str, known: &Known) -
            is_nullable, column_default IS NOT NULL, extra, collation_name
          FROM information_schema.columns WHERE {of} ORDER BY ordinal_position"
     );
-    let (mut described, mut labels) = (Vec::new(), Vec::new());
+    let mut described = Vec::new();
     for row in session.rows(&columns, &bound).await? {
         let column = column(&row, writable);
         let exact = KeyRules::default();
         known.put(name, &column.name, if row[9] == Cell::Null { exact } else { rules(&text(&row[9])) });
         described.push(column);
-        labels.push(enumeration(&text(&row[2])));
     }
     let keys = format!(
         "SELECT index_name, column_name, sub_part IS NOT NULL FROM information_schema.statistics
          WHERE {of} AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index"
     );
     let keys = keys_of(session.rows(&keys, &bound).await?);
-    let mut described = Described::new(name, described, keys);
-    for (column, labels) in described.table.columns.iter_mut().zip(labels) {
-        column.labels = labels;
-    }
-    Ok(Some(described))
+    Ok(Some(Described::new(name, described, keys)))
 }
 
 /// Unique indexes; one over a part of a text, or over an expression, is unique in another way.
@@ -106,6 +101,7 @@ fn column(row: &[Cell], writable: bool) -> SqlColumn {
         name: text(&row[0]),
         ty: declared(&data_type, &column_type, number(&row[3]), number(&row[4])),
         is_short_float: data_type == "float",
+        labels: labels(&column_type),
         declared: data_type,
         filled,
         fraction: number(&row[5]).unwrap_or(0),
@@ -142,9 +138,10 @@ fn declared(data_type: &str, column_type: &str, length: Option<u32>, scale: Opti
     }
 }
 
-/// The labels of `enum('a','b')`: a quote in one is written twice, and a backslash stands before what cannot be seen.
-fn enumeration(column_type: &str) -> Vec<String> {
-    let Some(list) = column_type.strip_prefix("enum(") else { return Vec::new() };
+/// The labels of `enum('a','b')` or `set('a','b')`: a quote in one is written twice, and a backslash stands before what cannot be seen.
+fn labels(column_type: &str) -> Vec<String> {
+    let list = column_type.strip_prefix("enum(").or_else(|| column_type.strip_prefix("set("));
+    let Some(list) = list else { return Vec::new() };
     let (mut labels, mut label) = (Vec::new(), String::new());
     let (mut inside, mut signs) = (false, list.chars().peekable());
     while let Some(sign) = signs.next() {
@@ -220,8 +217,9 @@ mod tests {
         check("decimal", "decimal(12,2)", Type::Decimal { scale: Some(2) });
         check("varchar", "varchar(40)", Type::Text { max_length: Some(40) });
         check("enum", "enum('a','b')", Type::Text { max_length: None });
-        assert_eq!(enumeration(r"enum('30','it''s, (so)','a\\b','','Zoë')"), ["30", "it's, (so)", r"a\b", "", "Zoë"]);
-        assert!(enumeration("set('a')").is_empty() && enumeration("varchar(20)").is_empty());
+        assert_eq!(labels(r"enum('30','it''s, (so)','a\\b','','Zoë')"), ["30", "it's, (so)", r"a\b", "", "Zoë"]);
+        assert_eq!(labels("set('a','b')"), ["a", "b"]);
+        assert!(labels("varchar(20)").is_empty());
         check("datetime", "datetime(6)", Type::LocalDateTime);
         check("timestamp", "timestamp", Type::DateTime);
         check("uuid", "uuid", Type::Guid);

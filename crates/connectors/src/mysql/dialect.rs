@@ -63,6 +63,14 @@ impl Dialect for MySql {
     }
 
     fn write(&self, value: &Value, column: &SqlColumn, zone: Option<&TimeZone>) -> Result<Cell, String> {
+        // The server takes a number in a text for the place of a label, or for a sum of places, and says nothing.
+        if let Value::Text(text) | Value::Choice(text) = value
+            && matches!(column.declared.as_str(), "enum" | "set")
+            && text.trim().parse::<f64>().is_ok()
+            && !column.labels.iter().any(|label| label == text)
+        {
+            return Err(format!("`{}` is no label of this column ({})", text.trim(), column.labels.join(", ")));
+        }
         cell::write(value, column, zone, time)
     }
 

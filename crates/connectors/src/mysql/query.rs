@@ -235,6 +235,7 @@ mod tests {
             by_characters: name == "code",
             letters: if name == "old" { Letters::Of("latin1_german1_ci".into()) } else { Letters::All },
             is_short_float: false,
+            labels: Vec::new(),
         };
         let text = || Type::Text { max_length: None };
         let columns = vec![

@@ -101,6 +101,7 @@ pub(super) fn of_answer(column: &Column) -> SqlColumn {
         by_characters: false,
         letters: Letters::Unknown,
         is_short_float: column.column_type() == MYSQL_TYPE_FLOAT,
+        labels: Vec::new(),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use jiff::tz::TimeZone;
 use record::catalog::{Table, TableColumn, TableKey};
-use record::{Column, Right, TableUse};
+use record::{Column, Right, TableUse, Type, Value};
 use tokio_postgres::Client;
 
 use super::fault::Failure;
+use super::value::Holds;
 use super::{quote_table, value};
 use crate::sql::quote;
 
@@ -23,11 +25,21 @@ pub(super) struct Described {
     pub casts: HashMap<String, String>,
     /// Columns that hold no blank.
     pub filled: Vec<String>,
+    /// Columns that keep less of a value than their type says.
+    holds: HashMap<String, Holds>,
 }
 
 impl Described {
     pub fn cast(&self, column: &str) -> &str {
         self.casts.get(column).map_or("text", String::as_str)
+    }
+
+    /// The text that PostgreSQL takes for a value in this column, of a type of [`value::declared`].
+    ///
+    /// *Errors*: one sentence, where the column would keep another value.
+    pub fn text(&self, column: &str, value: &Value, zone: Option<&TimeZone>) -> Result<Option<String>, String> {
+        let ty = self.table.type_of(column).unwrap_or(&Type::Unknown);
+        value::write(value, ty, self.holds.get(column).copied().unwrap_or_default(), zone)
     }
 
     /// `AND`-able comparison of two expressions of a column's type: some types have no equality of their own.
@@ -63,8 +75,9 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
     let Some(row) = client.query_opt(found, &[&quoted]).await? else { return Ok(None) };
     let (oid, writable): (u32, bool) = (row.get(0), row.get(1));
     let columns = "SELECT a.attname::text, format_type(a.atttypid, -1), a.attnotnull,
-                     a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated = '' AND a.attidentity <> 'a', a.atttypmod
-                   FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+                     a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated = '' AND a.attidentity <> 'a',
+                     CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END
+                   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     let rows = client.query(columns, &[&oid]).await?;
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     // The driver knows domains, enumerations and what extensions bring once it has prepared a statement with them.
@@ -75,6 +88,7 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
         table: Table { name: name.to_owned(), columns: Vec::new(), keys: Vec::new() },
         casts: HashMap::new(),
         filled: Vec::new(),
+        holds: HashMap::new(),
     };
     for (row, column) in rows.iter().zip(statement.columns()) {
         let (name, cast, filled): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
@@ -87,6 +101,7 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
         if filled {
             described.filled.push(name.clone());
         }
+        described.holds.insert(name.clone(), value::holds(column.type_(), row.get(5)));
         described.casts.insert(name, cast);
     }
     let keys = "SELECT i.indisprimary, i.indisvalid,

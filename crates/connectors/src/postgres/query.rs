@@ -12,7 +12,7 @@ use tokio_postgres::types::{ToSql, Type as PgType};
 use tokio_postgres::{Client, NoTls, Statement};
 
 use super::fault::{self, Failure};
-use super::value::{self, AsText};
+use super::value::{self, AsText, Holds};
 use super::{Database, Use, quote_table};
 use crate::sql::asked::{Gathered, Kept};
 use crate::sql::moment::Dst;
@@ -316,7 +316,7 @@ impl Queryable for Table {
 }
 
 fn bind(value: &Value) -> AsText {
-    AsText(value::write(value, &Type::DateTime, None).unwrap_or_default())
+    AsText(value::write(value, &Type::DateTime, Holds::default(), None).unwrap_or_default())
 }
 
 struct Postgres<'a> {

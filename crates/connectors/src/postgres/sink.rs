@@ -140,7 +140,18 @@ impl Sink for Table {
     }
 
     fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
-        Box::pin(std::future::ready(Ok(unfit(&self.spec, changes, |_, _| Ok(())))))
+        Box::pin(async move {
+            let session = self.session().await.map_err(|failure| self.failed(failure))?;
+            let faults = unfit(&self.spec, changes, |table, change| match table {
+                0 => {
+                    let names: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
+                    self.texts(&session.described, change, &names).map(drop)
+                }
+                _ => Ok(()),
+            });
+            *self.session.lock().await = Some(session);
+            Ok(faults)
+        })
     }
 
     fn rows_per_chunk(&self) -> usize {
@@ -359,7 +370,7 @@ impl Table {
         let schema = Schema::of(names.iter().map(|name| (name.as_str(), ty(name))));
         let key: Vec<&str> = by.iter().map(String::as_str).collect();
         let zone = self.spec.time_zone.as_ref();
-        let part = |(value, name)| value::write(value, &ty(name), zone).unwrap_or_default();
+        let part = |(value, name): (&Value, &String)| described.text(name, value, zone).unwrap_or_default();
         let texts: Vec<Texts> = values.iter().map(|values| values.iter().zip(by).map(part).collect()).collect();
         let numbers: Vec<i32> = (0..values.len() as i32).collect();
         let arrays = arrays(key.len(), texts.iter());
@@ -435,13 +446,13 @@ impl Table {
         }
         let zone = self.spec.time_zone.as_ref();
         let text = |name: &str, value: &Value| {
-            let Some(ty) = described.table.type_of(name) else {
+            if described.table.type_of(name).is_none() {
                 let what = format!("table `{}` has no column `{name}`", self.spec.table);
                 let fault = Fault::ask_person(Code("IB0505"), what).at_column(name);
                 return Err(fault::place(fault, &self.database, &self.spec.table)
                     .fix(format!("look at its columns: psql -c '\\d {}'", self.spec.table)));
-            };
-            value::write(value, ty, zone).map_err(|why| refused(name, why))
+            }
+            described.text(name, value, zone).map_err(|why| refused(name, why))
         };
         let mut row = Texts::new();
         for (name, value) in self.spec.key.iter().zip(change.key.parts()) {

@@ -21,7 +21,7 @@ use tokio_postgres::{Client, Transaction};
 use self::gathered::{Gathered, Places};
 use self::plan::{Phase, Plan};
 use super::fault::{self, Failure};
-use super::value::{self, AsText};
+use super::value::{self, AsText, Holds};
 use super::{Database, Use};
 use crate::sql::children::Children;
 use crate::sql::cursor::{Cursor, no_window};
@@ -117,7 +117,10 @@ impl Source for Table {
 /// What is bound, as texts that PostgreSQL takes for the types that it finds out by itself.
 fn bind(values: &[Value]) -> Vec<AsText> {
     // A watermark keeps the type that it was read with, and its text is that of the type.
-    values.iter().map(|value| AsText(value::write(value, &Type::Unknown, None).unwrap_or_default())).collect()
+    values
+        .iter()
+        .map(|value| AsText(value::write(value, &Type::Unknown, Holds::default(), None).unwrap_or_default()))
+        .collect()
 }
 
 fn dynamic(params: &[AsText]) -> Vec<&(dyn ToSql + Sync)> {
@@ -321,7 +324,10 @@ async fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<O
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         let written = key.parts().into_iter().zip(statement.params()).map(|(part, ty)| {
-            AsText(value::write(&part, &value::declared(ty, -1), spec.time_zone.as_ref()).unwrap_or_default())
+            AsText(
+                value::write(&part, &value::declared(ty, -1), Holds::default(), spec.time_zone.as_ref())
+                    .unwrap_or_default(),
+            )
         });
         let params: Vec<AsText> = written.collect();
         let row = database.in_time(async { Ok(client.query_opt(&statement, &dynamic(&params)).await?) }).await;

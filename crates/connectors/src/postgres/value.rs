@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use record::{Decimal, Type, Value};
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type as PgType};
 
+use crate::sql::cell::civil;
 use crate::sql::text::{self, Times, cannot};
 
 /// What a type means, with the modifier of its column (`-1` for none).
@@ -40,6 +41,35 @@ pub(super) fn declared(ty: &PgType, modifier: i32) -> Type {
 fn places(modifier: i32) -> u32 {
     let scale = (((modifier - 4) & 0x7ff) ^ 0x400) - 0x400;
     u32::try_from(scale).unwrap_or(0)
+}
+
+/// What a column keeps of a number or a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holds {
+    /// A float, of four bytes (`true`) or of eight.
+    pub float: Option<bool>,
+    /// Digits of a second.
+    pub fraction: u32,
+}
+
+impl Default for Holds {
+    fn default() -> Holds {
+        Holds { float: None, fraction: 9 }
+    }
+}
+
+/// What a column of this type, with its modifier, keeps.
+pub(super) fn holds(ty: &PgType, modifier: i32) -> Holds {
+    if let Kind::Domain(of) = ty.kind() {
+        return holds(of, modifier);
+    }
+    match *ty {
+        PgType::FLOAT4 | PgType::FLOAT8 => Holds { float: Some(*ty == PgType::FLOAT4), ..Holds::default() },
+        PgType::TIMESTAMP | PgType::TIMESTAMPTZ => {
+            Holds { fraction: u32::try_from(modifier).unwrap_or(6), ..Holds::default() }
+        }
+        _ => Holds::default(),
+    }
 }
 
 /// The texts of an enumeration, in its order.
@@ -77,22 +107,26 @@ pub(super) fn read(cell: Option<&str>, ty: &Type, times: &Times) -> Result<Value
     }
 }
 
-/// The text that PostgreSQL takes for a value in a column of this type; `None` for blank.
+/// The text that PostgreSQL takes for a value in a column of this type; `None` for blank. Digits of a second that the
+/// column does not keep are cut, so that it is never later than it was: the server would round them up.
 ///
-/// *Errors*: one sentence, where there is no such text.
-pub(super) fn write(value: &Value, ty: &Type, zone: Option<&TimeZone>) -> Result<Option<String>, String> {
+/// *Errors*: one sentence, where there is no such text, or the column would keep another number.
+pub(super) fn write(value: &Value, ty: &Type, holds: Holds, zone: Option<&TimeZone>) -> Result<Option<String>, String> {
+    let digits = holds.fraction;
     Ok(Some(match value {
         Value::Blank => return Ok(None),
         Value::Instant(at) => match zone {
-            Some(zone) if *ty != Type::DateTime => at.to_zoned(zone.clone()).datetime().to_string(),
-            _ => at.to_string(),
+            Some(zone) if *ty != Type::DateTime => civil(at.to_zoned(zone.clone()).datetime(), digits),
+            _ if !is_time(ty) => at.to_string(),
+            _ => format!("{}Z", civil(TimeZone::UTC.to_datetime(*at), digits)),
         },
+        Value::LocalDateTime(at) if is_time(ty) => civil(*at, digits),
         Value::Bytes(bytes) => {
             format!("\\x{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
         }
         // Where there are no lookups, the column holds the other row's key itself.
         Value::Reference(reference) => match reference.key.as_slice() {
-            [(_, value)] => return write(value, ty, zone),
+            [(_, value)] => return write(value, ty, holds, zone),
             _ => return Err("a reference by a key of several columns has no single column to go to".to_owned()),
         },
         Value::Rows(_) => return Err("lines cannot be written into a column".to_owned()),
@@ -100,9 +134,20 @@ pub(super) fn write(value: &Value, ty: &Type, zone: Option<&TimeZone>) -> Result
             return Err("PostgreSQL keeps no text with a zero byte in it".to_owned());
         }
         Value::Text(text) | Value::Choice(text) => text.clone(),
-        Value::Bool(_) | Value::Int(_) | Value::Decimal(_) | Value::Date(_) | Value::Time(_) => value.to_string(),
+        Value::Int(number) => in_float((*number).into(), holds)?,
+        Value::Decimal(number) => in_float(*number, holds)?,
+        Value::Bool(_) | Value::Date(_) | Value::Time(_) => value.to_string(),
         Value::Float(_) | Value::LocalDateTime(_) | Value::Guid(_) => value.to_string(),
     }))
+}
+
+fn is_time(ty: &Type) -> bool {
+    matches!(ty, Type::DateTime | Type::LocalDateTime | Type::Date)
+}
+
+fn in_float(number: Decimal, holds: Holds) -> Result<String, String> {
+    holds.float.map_or(Ok(()), |is_short| text::in_float(number, is_short))?;
+    Ok(number.to_string())
 }
 
 /// A parameter of any type, given as PostgreSQL's text of it: bound, never put into the statement.

@@ -43,8 +43,8 @@ fn is_large(text: &str) -> bool {
 }
 
 fn decimal(text: &str) -> Result<Value, String> {
-    let number = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
-    let number = number.ok().map(Value::Decimal).or_else(|| text::tiny(text).map(Value::Float));
+    let number = if text.contains(['e', 'E']) { Decimal::from_scientific(text).ok() } else { text::exact(text) };
+    let number = number.map(Value::Decimal).or_else(|| text::tiny(text).map(Value::Float));
     number.ok_or_else(|| "this number has more digits than 28, or is none".to_owned())
 }
 
@@ -78,10 +78,14 @@ pub(crate) fn write(
         Value::Bool(yes) => Cell::Int(i64::from(*yes)),
         Value::Int(number) => match ty {
             Type::Text { .. } | Type::Multiline { .. } => Cell::Text(number.to_string()),
-            _ => Cell::Int(*number),
+            _ => {
+                in_float(*number, column)?;
+                Cell::Int(*number)
+            }
         },
         Value::Decimal(number) => {
             let exact = number.normalize();
+            in_float(exact, column)?;
             if let Type::Decimal { scale: Some(scale) } = ty
                 && exact.scale() > *scale
             {
@@ -113,6 +117,11 @@ pub(crate) fn write(
         },
         Value::Bytes(bytes) => Cell::Bytes(bytes.clone()),
     })
+}
+
+fn in_float(number: impl Into<Decimal>, column: &SqlColumn) -> Result<(), String> {
+    let is_float = column.ty == (Type::Decimal { scale: None });
+    if is_float { text::in_float(number.into(), column.is_short_float) } else { Ok(()) }
 }
 
 fn is_counted(ty: &Type) -> bool {
@@ -155,6 +164,7 @@ mod tests {
             by_characters: false,
             letters: crate::sql::engine::Letters::All,
             is_short_float: false,
+            labels: Vec::new(),
         }
     }
 

@@ -64,6 +64,8 @@ pub(crate) struct SqlColumn {
     pub letters: Letters,
     /// A float of four bytes.
     pub is_short_float: bool,
+    /// The texts that it takes, where it says which.
+    pub labels: Vec<String>,
 }
 
 /// A table with what statements on it need to know.
@@ -79,7 +81,8 @@ impl Described {
             column: record::Column { name: column.name.as_str().into(), ty: column.ty.clone() },
             required: column.required,
             writable: column.writable,
-            labels: Vec::new(),
+            // What holds several at once is no choice.
+            labels: if column.declared == "enum" { column.labels.clone() } else { Vec::new() },
         };
         let table = Table { name: name.to_owned(), columns: columns.iter().map(of).collect(), keys };
         Described { table, columns }

@@ -254,7 +254,18 @@ impl Sink for Table {
     }
 
     fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
-        Box::pin(std::future::ready(Ok(unfit(&self.spec, changes, |_, _| Ok(())))))
+        Box::pin(async move {
+            let open = self.session().await.map_err(|failure| self.failed(failure))?;
+            let faults = unfit(&self.spec, changes, |table, change| match table {
+                0 => {
+                    let names: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
+                    self.line(&open.described, 0, change, &names).map(drop)
+                }
+                _ => Ok(()),
+            });
+            self.keep(open).await;
+            Ok(faults)
+        })
     }
 
     fn rows_per_chunk(&self) -> usize {

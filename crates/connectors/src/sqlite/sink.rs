@@ -160,7 +160,7 @@ impl Writer<'_> {
             connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(bound))?;
             return Ok(Ok(Effected::Updated));
         }
-        let by_key = conditions(&self.spec.key, "=", 0).join(" AND ");
+        let by_key = self.by(columns, &self.spec.key);
         let found: i64 = connection
             .prepare_cached(&format!("SELECT count(*) FROM {table} WHERE {by_key}"))?
             .query_row(rusqlite::params_from_iter(&key), |row| row.get(0))?;
@@ -217,7 +217,7 @@ impl Writer<'_> {
             "SELECT {} FROM {} AS t WHERE {}",
             wanted.join(", "),
             quote(&self.spec.table),
-            conditions(by, "=", 0).join(" AND ")
+            self.by(columns, by)
         );
         let mut statement = connection.prepare(&sql).map_err(failed)?;
         let mut found = Vec::with_capacity(values.len());
@@ -243,6 +243,25 @@ impl Writer<'_> {
             found.push(currents);
         }
         Ok(found)
+    }
+
+    /// The condition by which rows are found. A GUID has one meaning and several spellings: other programs write it in
+    /// capitals, in braces, without dashes or as its bytes.
+    fn by(&self, columns: &Columns, names: &[String]) -> String {
+        let equal = names.iter().enumerate().map(|(i, name)| {
+            let (column, n) = (quote(name), i + 1);
+            if columns.type_of(name) != Some(&Type::Guid) {
+                return format!("{column} = ?{n}");
+            }
+            let plain = format!("replace(?{n}, '-', '')");
+            let spellings = [
+                format!("?{n}, upper(?{n})"),
+                format!("'{{' || ?{n} || '}}', '{{' || upper(?{n}) || '}}'"),
+                format!("{plain}, upper({plain}), unhex({plain})"),
+            ];
+            format!("{column} IN ({})", spellings.join(", "))
+        });
+        equal.collect::<Vec<_>>().join(" AND ")
     }
 
     fn columns(&self, connection: &Connection) -> Result<Columns, Fault> {

@@ -168,7 +168,11 @@ fn integer(number: i64, ty: &Type, times: &Times) -> Result<Value, String> {
             let at = if millis { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) };
             let at = at.map_err(|_| cannot(ty, "a number"))?;
             match ty {
-                Type::Date => Ok(Value::Date(TimeZone::UTC.to_datetime(at).date())),
+                Type::Date => {
+                    let at = TimeZone::UTC.to_datetime(at);
+                    let is_day = at.time() == jiff::civil::Time::midnight();
+                    if is_day { Ok(Value::Date(at.date())) } else { Err(text::TIME_OF_DAY.to_owned()) }
+                }
                 Type::LocalDateTime if times.zone.is_none() => Ok(Value::Instant(at)),
                 _ => Ok(Value::Instant(at)),
             }
@@ -302,6 +306,10 @@ mod tests {
         check(Integer(1), "BOOLEAN", Ok(Value::Bool(true)));
         check(Integer(2), "BOOLEAN", Err("yes/no"));
         check(Text(b"2026-07-01"), "DATE", Ok(Value::Date("2026-07-01".parse().unwrap())));
+        check(Text(b"2026-07-01 00:00:00"), "DATE", Ok(Value::Date("2026-07-01".parse().unwrap())));
+        check(Text(b"2026-07-01 12:34:56"), "DATE", Err("time of the day"));
+        check(Integer(1_782_864_001), "DATE", Err("time of the day"));
+        check(Integer(1_782_864_000), "DATE", Ok(Value::Date("2026-07-01".parse().unwrap())));
         check(Text(b"2026-07-01 12:00:00"), "DATETIME", Ok(Value::Instant("2026-07-01T11:00:00Z".parse().unwrap())));
         check(Text(b"2026-07-01T12:00:00Z"), "DATETIME", Ok(Value::Instant("2026-07-01T12:00:00Z".parse().unwrap())));
         check(Text(b"2026-03-29 01:30:00"), "DATETIME", Err("does not exist"));

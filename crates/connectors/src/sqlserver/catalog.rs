@@ -138,6 +138,7 @@ pub(super) fn column(name: &str, declared: &str, filled: bool) -> SqlColumn {
         by_characters: false,
         letters: Letters::All,
         is_short_float: base(declared) == "real",
+        labels: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod adopt;
 mod conformance;
 mod dataverse;
+mod exact;
 mod files;
 mod full_disk;
 mod grants;
