@@ -5,7 +5,16 @@ use std::time::Duration;
 use definition::Schedule;
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+/// How far ahead of the clock something may have been: clocks that are put right by a little are no reason to do it again.
+const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
+/// Whether something was done while the clock was ahead of what it is now. Waiting for that time to come would be to stand
+/// still: what is due is the last slot.
+pub fn was_ahead(done: Timestamp, now: Timestamp) -> bool {
+    done.duration_since(now) > AHEAD
+}
 
 /// The first moment after `after` at which the schedule is due.
 ///

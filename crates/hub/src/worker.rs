@@ -33,9 +33,6 @@ pub const QUEUE: &str = "hub/runs";
 /// How often the clock is looked at. A slot is never early, and late by this at most.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How far ahead of the clock a run may have been: clocks that are put right by a little are no reason to run again.
-const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
-
 /// How often the lock of a run's message is renewed, which lasts for a minute.
 const HELD_AGAIN: Duration = Duration::from_secs(5);
 
@@ -92,7 +89,7 @@ pub(crate) fn due_now(
     };
     // It ran while the clock was ahead: what was due since then is not known, and waiting for that time to come would be
     // to stand still.
-    if since.duration_since(now) > AHEAD {
+    if schedule::was_ahead(since, now) {
         let slot = schedule::latest(&batch.schedule, zone, Timestamp::UNIX_EPOCH, now)?;
         return Some(Due { integration: name.to_owned(), slot, trigger: Trigger::Schedule });
     }

@@ -22,7 +22,7 @@ use super::running::{Flows, Running};
 use super::state::State;
 use crate::error::{Error, Stopped};
 use crate::events::{at, news, row_in};
-use crate::{codes, json};
+use crate::{codes, json, schedule};
 
 /// How often a system is asked for what changed.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -291,7 +291,7 @@ async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result
 /// what has started for it does not start again.
 async fn scheduled(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
     let Some((_, flow)) = flows.defined(name) else { return Ok(()) };
-    let Some(schedule) = &flow.schedule else { return Ok(()) };
+    let Some(by) = &flow.schedule else { return Ok(()) };
     let now = flows.store.clock().now();
     let reached = |at: Timestamp| {
         let (integration, stream) = (name.to_owned(), SLOTS.to_owned());
@@ -303,7 +303,8 @@ async fn scheduled(flows: &Flows, name: &str, version: u32) -> Result<(), Stoppe
         flows.store.commit_one(reached(now)).await?;
         return Ok(());
     };
-    let Some(slot) = crate::schedule::latest(schedule, &flows.project.hub.time_zone, since, now) else { return Ok(()) };
+    let since = if schedule::was_ahead(since, now) { Timestamp::UNIX_EPOCH } else { since };
+    let Some(slot) = schedule::latest(by, &flows.project.hub.time_zone, since, now) else { return Ok(()) };
     let running = flows.running(name, version).await?;
     let mut reader = running.reader.changes().read(None).await?;
     while let Some(page) = reader.next().await? {

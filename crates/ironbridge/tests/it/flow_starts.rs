@@ -59,6 +59,15 @@ fn a_schedule_starts_one_for_each_record_and_catches_up_once() {
     assert!(all.iter().all(|slot| slot.as_second() % 4 == 0), "{all:?}");
     assert_eq!(instances(&stage).iter().filter(|one| one["key"] == "S-1").count(), all.len(), "each slot once");
     assert!(slots(&stage, "S-2").is_empty() && done(&stage, "S-2") == 0, "its `if` is not true");
+    // The clock was days ahead, and was put right.
+    let state = Connection::open(stage.world.dir.join(".ironbridge/state.db")).unwrap();
+    let ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(72);
+    let moved = state.execute("UPDATE cursor SET position = ?1 WHERE stream = 'flow schedule'", [ahead.to_string()]);
+    assert_eq!(moved.unwrap(), 1);
+    drop(state);
+    stage.start();
+    stage.until("a slot by the clock that is right", || slots(&stage, "S-1").len() > all.len());
+    stage.kill();
 }
 
 const PARENT: &str = "integration: buyers
