@@ -215,12 +215,10 @@ impl Shared {
         }
     }
 
-    /// A connection that is kept, to the file that the table was told of: whoever asks has seen that it is still there
-    /// ([`Queryable::is_outdated`]).
+    /// A connection that is kept. One to a file in whose place somebody has put another would answer from the old one.
     fn kept(&self) -> Option<Session> {
-        let known = self.lite.get();
-        let is_of_it = |session: &Session| known.is_none_or(|lite| session.file == lite.file);
-        std::iter::from_fn(|| self.kept.take()).find(is_of_it)
+        let file = identity(&self.database.file);
+        std::iter::from_fn(|| self.kept.take()).find(|session| session.file == file)
     }
 
     fn connect(&self) -> Result<Session, Failed> {
