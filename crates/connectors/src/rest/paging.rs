@@ -3,7 +3,6 @@
 use record::{Code, Fault, Options};
 use serde_json::{Value as Json, json};
 
-use super::template::encode;
 use crate::http::{Answer, typed};
 
 /// How the pages of a list follow each other.
@@ -87,7 +86,7 @@ impl Paging {
         let mut path = request.to_owned();
         let mut add = |name: &str, value: &str| {
             path.push(if path.contains('?') { '&' } else { '?' });
-            path.push_str(&format!("{name}={}", encode(value)));
+            path.push_str(&format!("{name}={}", odata::encode(value)));
         };
         if let Some((name, rows)) = &self.size {
             add(name, &rows.to_string());

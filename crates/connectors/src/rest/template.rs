@@ -57,7 +57,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => path.push_str(text),
-                Part::Field(field) => path.push_str(&encode(&value(field).ok_or_else(|| field.clone())?)),
+                Part::Field(field) => path.push_str(&odata::encode(&value(field).ok_or_else(|| field.clone())?)),
             }
         }
         Ok(path)
@@ -68,18 +68,6 @@ impl std::fmt::Display for Template {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// Everything but letters, digits and `-._~`, so that a value never becomes a part of the path or the query.
-pub(super) fn encode(value: &str) -> String {
-    let mut out = String::new();
-    for byte in value.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 /// The template of an option, where it is there.
