@@ -47,6 +47,17 @@ fn email(stage: &Stage, number: &str) -> String {
     row["emailaddress1"].as_str().unwrap_or_default().to_owned()
 }
 
+/// A stage on which B-1 waits for an answer about 9,000.
+fn asked() -> Stage {
+    let mut stage = stage();
+    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
+    stage.start();
+    ready(&stage);
+    stage.account("B-1", "Acme", 9_000);
+    stage.until("the question", || open_approval(&stage).is_some());
+    stage
+}
+
 fn open_approval(stage: &Stage) -> Option<i64> {
     let all = stage.json(&["approvals", "list"]);
     all.as_array().unwrap().iter().find(|a| a["state"] == "open").and_then(|a| a["id"].as_i64())
@@ -107,12 +118,7 @@ fn a_person_decides_and_the_answer_is_written() {
 
 #[test]
 fn a_crash_repeats_no_write_and_loses_no_answer() {
-    let mut stage = stage();
-    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
-    stage.start();
-    ready(&stage);
-    stage.account("B-1", "Acme", 9_000);
-    stage.until("the question", || open_approval(&stage).is_some());
+    let mut stage = asked();
     stage.kill();
     let id = open_approval(&stage).unwrap().to_string();
     stage.say(&["approvals", "approve", &id, "--by", "ann"]);
@@ -155,12 +161,7 @@ fn above_its_ceiling_a_flow_holds_what_starts() {
 
 #[test]
 fn an_instance_keeps_its_version_until_it_is_moved() {
-    let mut stage = stage();
-    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
-    stage.start();
-    ready(&stage);
-    stage.account("B-1", "Acme", 9_000);
-    stage.until("the question", || open_approval(&stage).is_some());
+    let mut stage = asked();
     stage.kill();
     stage.world.edit("integrations/buyers.yaml", "Give {name}", "Grant {name}");
     stage.start();
@@ -180,12 +181,7 @@ fn an_instance_keeps_its_version_until_it_is_moved() {
 
 #[test]
 fn an_instance_keeps_its_entities_where_fields_come_and_go() {
-    let mut stage = stage();
-    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
-    stage.start();
-    ready(&stage);
-    stage.account("B-1", "Acme", 9_000);
-    stage.until("the question", || open_approval(&stage).is_some());
+    let mut stage = asked();
     let id = open_approval(&stage).unwrap().to_string();
     stage.kill();
     // The field has another name now, and there is one more.
@@ -205,12 +201,7 @@ fn an_instance_keeps_its_entities_where_fields_come_and_go() {
 
 #[test]
 fn what_is_mapped_no_longer_does_not_count_as_written() {
-    let mut stage = stage();
-    stage.sql("INSERT INTO buyers (code, title, money) VALUES ('B-1', 'Acme', '10')");
-    stage.start();
-    ready(&stage);
-    stage.account("B-1", "Acme", 9_000);
-    stage.until("the question", || open_approval(&stage).is_some());
+    let mut stage = asked();
     let id = open_approval(&stage).unwrap().to_string();
     stage.kill();
     stage.world.edit("systems/warehouse.yaml", ", money: credit_limit", "");
