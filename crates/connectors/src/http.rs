@@ -3,6 +3,7 @@
 pub(crate) mod client;
 mod oauth;
 mod pace;
+pub(crate) mod turns;
 pub(crate) mod typed;
 pub(crate) mod uncertain;
 

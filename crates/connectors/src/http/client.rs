@@ -140,7 +140,7 @@ impl Client {
         let headers = answer.headers();
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let date = text(DATE).and_then(|date| jiff::fmt::rfc2822::parse(&date).ok()).map(|date| date.timestamp());
-        let next = headers.get_all("link").iter().filter_map(|link| link.to_str().ok()).find_map(next_link);
+        let next = headers.get_all("link").iter().filter_map(|links| links.to_str().ok()).find_map(next_link);
         let content_type = text(CONTENT_TYPE);
         let is_json = content_type.as_ref().is_none_or(|ty| ty.contains("json"));
         let empty = Answer { status, next, etag: text(ETAG), date, content_type, ..Answer::default() };
@@ -375,9 +375,24 @@ impl Sent {
     }
 }
 
+/// Where the links of a header say that the next page is. *Source*: RFC 8288, section 3; a comma in an address is no end
+/// of a link.
 fn next_link(header: &str) -> Option<String> {
-    let next = header.split(',').find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
-    Some(next.split_once('<')?.1.split_once('>')?.0.to_owned())
+    let mut rest = header;
+    while let Some((address, after)) = rest.split_once('<').and_then(|(_, link)| link.split_once('>')) {
+        let parameters = &after[..after.find('<').unwrap_or(after.len())];
+        let is_next = |parameter: &str| {
+            let (name, value) = parameter.split_once('=')?;
+            let value = value.trim().trim_end_matches(',').trim_end().trim_matches(['"', '\'']);
+            let is_next = value.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"));
+            (name.trim().eq_ignore_ascii_case("rel") && is_next).then_some(())
+        };
+        if parameters.split(';').find_map(is_next).is_some() {
+            return Some(address.trim().to_owned());
+        }
+        rest = after;
+    }
+    None
 }
 
 /// The options of a group as texts, for those that are one.

@@ -1,4 +1,7 @@
 //! From one page to the next: by a link, a cursor, a number or an offset. No IO.
+//!
+//! Pages that are counted go on until one of them is empty or is not there: an API may give fewer rows in a page than it
+//! was asked for, because it has a limit of its own or leaves out what nobody may see, and a short page is not the last.
 
 use record::{Code, Fault, Options};
 use serde_json::{Value as Json, json};
@@ -102,14 +105,23 @@ impl Paging {
         path
     }
 
-    /// The page after `place`, which had so many rows; `None` where it was the last.
+    /// Whether there is an end where a page is not there.
+    pub fn ends_behind(&self, place: &Place) -> bool {
+        matches!(place, Place::Number(_)) && matches!(self.by, By::Page { .. } | By::Offset(_))
+    }
+
+    /// The page after `place`, which had these rows; `None` where it was the last. `before` is what is kept of the page
+    /// before it, by [`Edges::of`].
     ///
     /// `link` turns a link of the answer into a path.
+    ///
+    /// *Errors*: a page is the one before it again, so that there would be no end, or the rest be missed.
     pub fn next(
         &self,
         place: &Place,
         answer: &Answer,
-        rows: usize,
+        rows: &[Json],
+        before: Option<&Edges>,
         link: impl Fn(&str) -> Result<String, Fault>,
     ) -> Result<Option<Place>, Fault> {
         let found = |path: &str| match typed::at(&answer.json, path)? {
@@ -117,24 +129,51 @@ impl Paging {
             Json::Number(number) => Some(number.to_string()),
             _ => None,
         };
-        // A short page is the last one; where nobody said how long a page is, an empty one is.
-        let full = self.size.as_ref().map_or(rows > 0, |(_, size)| rows >= *size);
-        let before = |otherwise| match place {
+        let again = Edges::of(rows).as_ref() == before && !rows.is_empty();
+        let endless = |what: String| {
+            Fault::stop(Code("IB0510"), what)
+                .fix("correct `list:` in the system's file; the rest of the rows was not read")
+        };
+        let counted = |parameter: &str, number: u64, next: u64| match again {
+            false => Ok((!rows.is_empty()).then_some(Place::Number(next))),
+            // Some give the last page again for each one behind it.
+            true if self.size.as_ref().is_some_and(|(_, size)| rows.len() < *size) => Ok(None),
+            true => Err(endless(format!("with `{parameter}={number}` the page before comes again"))),
+        };
+        let number = |first| match place {
             Place::Number(number) => *number,
-            _ => otherwise,
+            _ => first,
         };
         Ok(match &self.by {
             By::Link(path) => {
                 let next = path.as_deref().and_then(found).or_else(|| answer.next.clone());
-                next.map(|next| link(&next)).transpose()?.map(Place::Link)
+                let next = next.map(|next| link(&next)).transpose()?.map(Place::Link);
+                if again && next.as_ref() == Some(place) {
+                    return Err(endless("the link to the next page leads to the same page again".to_owned()));
+                }
+                next
             }
             By::Cursor { path, .. } => {
                 // A cursor that repeats itself would never end.
                 found(path).map(Place::Cursor).filter(|next| next != place)
             }
-            By::Page { first, .. } => full.then(|| Place::Number(before(*first) + 1)),
-            By::Offset(_) => (rows > 0 && full).then(|| Place::Number(before(0) + rows as u64)),
+            By::Page { parameter, first } => counted(parameter, number(*first), number(*first) + 1)?,
+            By::Offset(parameter) => counted(parameter, number(0), number(0) + rows.len() as u64)?,
         })
+    }
+}
+
+/// The first and the last row of a page, by which it is known if it comes again.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Edges {
+    rows: usize,
+    first: Json,
+    last: Json,
+}
+
+impl Edges {
+    pub fn of(rows: &[Json]) -> Option<Edges> {
+        Some(Edges { rows: rows.len(), first: rows.first()?.clone(), last: rows.last()?.clone() })
     }
 }
 
@@ -186,17 +225,19 @@ mod tests {
         )
     }
 
-    /// The paths of all pages of a list whose answers are these, with so many rows each.
-    fn walk(options: &Options, answers: &[(&str, usize)]) -> Vec<String> {
+    /// The paths of all pages of a list whose answers are these, with the numbers of their rows, and what ended it.
+    fn walk(options: &Options, answers: &[(&str, std::ops::Range<u32>)]) -> (Vec<String>, Option<Fault>) {
         let paging = Paging::new(options, "erp").unwrap();
-        let (mut place, mut paths) = (Place::First, Vec::new());
+        let (mut place, mut before, mut paths) = (Place::First, None, Vec::new());
         for (json, rows) in answers {
             paths.push(paging.path("/orders?open=1", &place));
             let answer = Answer { json: serde_json::from_str(json).unwrap(), ..Answer::default() };
+            let rows: Vec<Json> = rows.clone().map(|at| json!({ "id": at })).collect();
             assert_eq!(Place::of(&place.json()), Some(place.clone()));
-            match paging.next(&place, &answer, *rows, |link| Ok(link.to_owned())).unwrap() {
-                Some(next) => place = next,
-                None => return paths,
+            match paging.next(&place, &answer, &rows, before.as_ref(), |link| Ok(link.to_owned())) {
+                Ok(Some(next)) => (place, before) = (next, Edges::of(&rows)),
+                Ok(None) => return (paths, None),
+                Err(fault) => return (paths, Some(fault)),
             }
         }
         panic!("it goes on: {paths:?}");
@@ -205,29 +246,41 @@ mod tests {
     #[test]
     fn pages_follow_each_other_to_the_last() {
         let size = ("size", &[("parameter", "limit"), ("rows", "2")][..]);
+        let ended = |paths: &[&str]| (paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>(), None);
         let next = list(&[("next", &[("", "links.next")])]);
         assert_eq!(
-            walk(&next, &[(r#"{"links":{"next":"/p2"}}"#, 2), (r#"{"links":{"next":""}}"#, 2)]),
-            ["/orders?open=1", "/p2"]
+            walk(&next, &[(r#"{"links":{"next":"/p2"}}"#, 0..2), (r#"{"links":{"next":""}}"#, 2..4)]),
+            ended(&["/orders?open=1", "/p2"])
         );
+        let same = r#"{"links":{"next":"/more"}}"#;
+        let fault = walk(&next, &[(same, 0..2), (same, 2..4), (same, 2..4)]).1.unwrap();
+        assert_eq!(fault.what, "the link to the next page leads to the same page again");
         let cursor = list(&[("cursor", &[("path", "c"), ("parameter", "after")]), size]);
         assert_eq!(
-            walk(&cursor, &[(r#"{"c":"a b"}"#, 2), (r#"{"c":7}"#, 2), (r#"{"c":7}"#, 2)]),
-            ["/orders?open=1&limit=2", "/orders?open=1&limit=2&after=a%20b", "/orders?open=1&limit=2&after=7"],
+            walk(&cursor, &[(r#"{"c":"a b"}"#, 0..2), (r#"{"c":7}"#, 2..4), (r#"{"c":7}"#, 4..6)]),
+            ended(&["/orders?open=1&limit=2", "/orders?open=1&limit=2&after=a%20b", "/orders?open=1&limit=2&after=7"]),
             "a cursor that repeats itself ends it"
         );
         let page = list(&[("page", &[("parameter", "page")]), size]);
         assert_eq!(
-            walk(&page, &[("{}", 2), ("{}", 1)]),
-            ["/orders?open=1&limit=2&page=1", "/orders?open=1&limit=2&page=2"]
+            walk(&page, &[("{}", 0..1), ("{}", 1..2), ("{}", 0..0)]),
+            ended(&["/orders?open=1&limit=2&page=1", "/orders?open=1&limit=2&page=2", "/orders?open=1&limit=2&page=3"]),
+            "an API may give fewer rows than it was asked for"
+        );
+        assert_eq!(
+            walk(&page, &[("{}", 0..2), ("{}", 2..3), ("{}", 2..3)]).0.len(),
+            3,
+            "the last page is given for each one behind it"
         );
         let page = list(&[("page", &[("parameter", "p"), ("first", "0")])]);
-        assert_eq!(walk(&page, &[("{}", 9), ("{}", 0)]), ["/orders?open=1&p=0", "/orders?open=1&p=1"]);
+        assert_eq!(walk(&page, &[("{}", 0..9), ("{}", 0..0)]), ended(&["/orders?open=1&p=0", "/orders?open=1&p=1"]));
         let offset = list(&[("offset", &[("parameter", "skip")]), size]);
         assert_eq!(
-            walk(&offset, &[("{}", 2), ("{}", 2), ("{}", 0)]),
-            ["/orders?open=1&limit=2&skip=0", "/orders?open=1&limit=2&skip=2", "/orders?open=1&limit=2&skip=4"]
+            walk(&offset, &[("{}", 0..2), ("{}", 2..4), ("{}", 0..0)]),
+            ended(&["/orders?open=1&limit=2&skip=0", "/orders?open=1&limit=2&skip=2", "/orders?open=1&limit=2&skip=4"])
         );
+        let fault = walk(&offset, &[("{}", 0..2), ("{}", 0..2)]).1.unwrap();
+        assert_eq!(fault.what, "with `skip=2` the page before comes again");
         let two = list(&[("next", &[("", "n")]), ("page", &[("parameter", "p")])]);
         assert!(Paging::new(&two, "erp").unwrap_err().what.contains("more than one way"));
     }

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::body;
 use super::template::{self, Template};
 use crate::http::client::{self, Sent};
+use crate::http::turns::Turns;
 use crate::http::uncertain::Uncertain;
 use crate::http::{self, Client, typed};
 
@@ -210,11 +211,17 @@ impl Rows {
 
     /// `message`: which message says so, where one does.
     async fn write_all(&self, message: Option<&str>, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(changes.len());
+        let (mut outcomes, mut turns): (Vec<Outcome>, _) = (Vec::with_capacity(changes.len()), Turns::default());
         for change in changes {
-            let outcome = match change.op {
-                Op::Upsert if change.remote_id.is_none() => self.create(message, change).await,
-                _ => self.write(message, change).await,
+            let outcome = loop {
+                let outcome = match change.op {
+                    Op::Upsert if change.remote_id.is_none() => self.create(message, change).await,
+                    _ => self.write(message, change).await,
+                };
+                match turns.wait(&outcome) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => break outcome,
+                }
             };
             let outcome = outcome.map_err(|fault| match fault.place.key {
                 None => fault.at_key(change.key.to_string()),
@@ -247,10 +254,17 @@ impl Sink for Rows {
         columns: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<Current>>, Fault>> {
         Box::pin(async move {
-            let mut found = Vec::with_capacity(keys.len());
+            let (mut found, mut turns) = (Vec::with_capacity(keys.len()), Turns::default());
             for key in keys {
                 let parts = key.parts();
-                found.push(self.find(key).await?.map(|json| {
+                let there = loop {
+                    let there = self.find(key).await;
+                    match turns.wait(&there) {
+                        Some(wait) => tokio::time::sleep(wait).await,
+                        None => break there?,
+                    }
+                };
+                found.push(there.map(|json| {
                     // The key is what was asked for, also where the answer does not repeat it.
                     let value = |column: &String| match self.spec.key.iter().position(|name| name == column) {
                         Some(at) => parts.get(at).cloned(),

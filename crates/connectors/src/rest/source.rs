@@ -9,9 +9,10 @@ use record::{
 };
 use serde_json::{Value as Json, json};
 
-use super::paging::{Paging, Place};
+use super::paging::{Edges, Paging, Place};
 use super::template::{self, Template};
 use crate::http::client::Sent;
+use crate::http::turns::Turns;
 use crate::http::{Answer, Client, typed};
 use crate::sql::moment::{self, Moment};
 use crate::sql::pages;
@@ -125,7 +126,7 @@ impl Rows {
                 .at_system(client.system())
                 .fix("write `get: GET /…/{field}` in the system's file"));
         }
-        let mut found = Vec::with_capacity(keys.len());
+        let (mut found, mut turns) = (Vec::with_capacity(keys.len()), Turns::default());
         for some in keys.chunks(find.at_most) {
             let values: Vec<String> = some.iter().map(Key::to_string).collect();
             let path = find.request.fill(|field| (field == find.by).then(|| values.join(",")));
@@ -134,7 +135,14 @@ impl Rows {
                     .at_system(client.system())
                     .fix("name one field in `find:`")
             })?;
-            let answers = answers(client, &find.request.method, &path, &find.paging, &find.rows, values.len()).await?;
+            let (method, most) = (&find.request.method, values.len());
+            let answers = loop {
+                let answers = answers(client, method, &path, &find.paging, &find.rows, most).await;
+                match turns.wait(&answers) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => break answers?,
+                }
+            };
             let mut rows = Vec::new();
             for answer in &answers {
                 rows.extend(list(client, &answer.json, &find.rows, "find")?);
@@ -165,17 +173,19 @@ pub(super) async fn answers(
     rows: &str,
     most: usize,
 ) -> Result<Vec<Answer>, Fault> {
-    let (mut place, mut answers, mut found) = (Place::First, Vec::new(), 0);
+    let (mut place, mut answers, mut found, mut before) = (Place::First, Vec::new(), 0, None);
     loop {
         let path = paging.path(path, &place);
         let Some(answer) = client.send(method, &path, Sent::default()).await? else { return Ok(answers) };
         let here = match typed::within(&answer.json, rows) {
-            Some(Json::Array(all)) => all.len(),
-            Some(Json::Object(_)) => 1,
-            _ => 0,
+            Some(Json::Array(all)) => all.as_slice(),
+            Some(one @ Json::Object(_)) => std::slice::from_ref(one),
+            _ => &[],
         };
-        found += here;
-        let next = paging.next(&place, &answer, here, |link| client.link(&path, link))?;
+        found += here.len();
+        let next = paging.next(&place, &answer, here, before.as_ref(), |link| client.link(&path, link));
+        let next = next.map_err(|fault| fault.at_system(client.system()))?;
+        before = Edges::of(here);
         answers.push(answer);
         match next {
             Some(next) if found < most => place = next,
@@ -286,9 +296,15 @@ impl Source for Rows {
                     .at_system(system)
                     .fix("write `get: GET /…/{field}` in the system's file"));
             };
-            let mut found = Vec::with_capacity(keys.len());
+            let (mut found, mut turns) = (Vec::with_capacity(keys.len()), Turns::default());
             for key in keys {
-                found.push(self.one(get, key).await?);
+                found.push(loop {
+                    let row = self.one(get, key).await;
+                    match turns.wait(&row) {
+                        Some(wait) => tokio::time::sleep(wait).await,
+                        None => break row?,
+                    }
+                });
             }
             Ok(found)
         })
@@ -379,6 +395,8 @@ struct Pages {
     answer: Option<Answer>,
     /// The rows of the page at `stand` that are still to be handed out.
     pending: VecDeque<Json>,
+    /// What is kept of the page before.
+    before: Option<Edges>,
     /// Where the read goes on once they are.
     after: Option<Stand>,
     ended: bool,
@@ -391,19 +409,29 @@ impl Pages {
             Some(_) => ReadKind::Changes,
             None => ReadKind::Full { why: None },
         };
-        let mut pages =
-            Pages { what, list, stand, kind, answer: None, pending: VecDeque::new(), after: None, ended: false };
+        let mut pages = Pages {
+            what,
+            list,
+            stand,
+            kind,
+            answer: None,
+            pending: VecDeque::new(),
+            before: None,
+            after: None,
+            ended: false,
+        };
         let etag = pages.stand.etag.take().filter(|_| pages.stand.place == Place::First && pages.stand.since.is_none());
         let sent = etag.map_or_else(Sent::default, |etag| Sent::default().header("If-None-Match", etag));
         let answer = pages.fetch(sent).await?;
-        if answer.status == 304 {
+        if answer.as_ref().is_some_and(|answer| answer.status == 304) {
             (pages.kind, pages.ended) = (ReadKind::Changes, true);
         }
-        pages.answer = Some(answer);
+        pages.answer = answer;
         Ok(pages)
     }
 
-    async fn fetch(&self, sent: Sent) -> Result<Answer, Fault> {
+    /// *Shape*: nothing behind the last page of those that are counted.
+    async fn fetch(&self, sent: Sent) -> Result<Option<Answer>, Fault> {
         let client = &self.what.client;
         let system = client.system();
         let request = match (&self.stand.since, &self.list.changes) {
@@ -418,20 +446,29 @@ impl Pages {
         })?;
         let path = self.list.paging.path(&path, &self.stand.place);
         let sent = self.list.headers.iter().fold(sent, |sent, (name, value)| sent.header(name, value));
-        client.send(&request.method, &path, sent).await?.ok_or_else(|| {
-            Fault::ask_person(Code("IB0602"), format!("`{system}` has nothing at {path}"))
-                .at_system(system)
-                .at_table(&path)
-                .fix("correct `list:` in the system's file")
-        })
+        let answer = client.send(&request.method, &path, sent).await?;
+        if answer.is_some() || self.list.paging.ends_behind(&self.stand.place) {
+            return Ok(answer);
+        }
+        Err(Fault::ask_person(Code("IB0602"), format!("`{system}` has nothing at {path}"))
+            .at_system(system)
+            .at_table(&path)
+            .fix("correct `list:` in the system's file"))
     }
 
     /// Takes the rows of an answer, and finds out where the read goes on after them.
-    fn take(&mut self, answer: Answer) -> Result<(), Fault> {
+    fn take(&mut self, answer: Option<Answer>) -> Result<(), Fault> {
         let client = self.what.client.clone();
+        let Some(answer) = answer else {
+            self.after = self.end(self.stand.newest.clone(), None, None);
+            return Ok(());
+        };
         let rows = list(&client, &answer.json, &self.list.rows, "list")?;
         let path = self.list.paging.path("/", &self.stand.place);
-        let next = self.list.paging.next(&self.stand.place, &answer, rows.len(), |link| client.link(&path, link))?;
+        let (place, before) = (&self.stand.place, self.before.as_ref());
+        let next = self.list.paging.next(place, &answer, rows, before, |link| client.link(&path, link));
+        let next = next.map_err(|fault| fault.at_system(client.system()))?;
+        self.before = Edges::of(rows);
         let mut newest = self.stand.newest.take();
         if let Some(Watermark { column, .. }) = &self.what.spec.watermark {
             for row in rows {
@@ -488,7 +525,7 @@ impl Reader for Pages {
             }
             if self.pending.is_empty() {
                 let answer = match self.answer.take() {
-                    Some(answer) => answer,
+                    Some(answer) => Some(answer),
                     None => self.fetch(Sent::default()).await?,
                 };
                 self.take(answer)?;

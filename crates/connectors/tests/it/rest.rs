@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use record::{
-    Decimal, Fault, Key, Now, OptionValue, Options, Page, ReadKind, ReadSpec, Schema, Source, System, Type, Value,
-    Watermark, WriteSpec,
+    Change, Decimal, Effected, Fault, Key, Now, Op, OptionValue, Options, Page, ReadKind, ReadSpec, Row, Schema,
+    Source, System, Type, Value, Watermark, WriteSpec,
 };
 
 use crate::web::{Response, Server, json};
@@ -34,6 +34,16 @@ fn system(server: &Server, connection: &[(&str, &str)]) -> Arc<dyn System> {
     let mut connection = options(connection);
     connection.0.insert("url".into(), OptionValue::Text(server.url.clone()));
     (connectors::registry::find("rest").unwrap().open)("erp", connection).unwrap()
+}
+
+fn order(key: Key, total: i64) -> Change {
+    Change {
+        op: Op::Upsert,
+        key,
+        columns: Row::new(Schema::of([("total", Type::Unknown)]), vec![Value::Int(total)]),
+        remote_id: None,
+        if_version: None,
+    }
 }
 
 /// Orders by their `ref`, with a `total`.
@@ -249,6 +259,59 @@ async fn after_the_first_read_only_what_changed_is_asked_for() {
 }
 
 #[tokio::test]
+async fn an_api_with_a_limit_of_its_own_gives_all_rows() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/short?size=100&page=1" | "/gone?size=100&page=1" => json(r#"[{"id":"1"},{"id":"2"}]"#),
+        "/short?size=100&page=2" | "/gone?size=100&page=2" => json(r#"[{"id":"3"}]"#),
+        "/short?size=100&page=3" => json("[]"),
+        "/linked" => Response(
+            200,
+            "Link: </linked?of=1,2&page=1>; rel=\"first\", </linked?of=1,2&page=2>; title=\"a, b\"; rel=\"next\"\r\n"
+                .into(),
+            r#"[{"id":"1"},{"id":"2"}]"#.into(),
+        ),
+        "/linked?of=1,2&page=2" => json(r#"[{"id":"3"}]"#),
+        "/same?page=1" | "/same?page=2" => json(r#"[{"id":"1"}]"#),
+        _ => Response(404, String::new(), String::new()),
+    });
+    let read = async |path: &str, more: &[(&str, &str)]| {
+        let request = format!("GET {path}");
+        let entity: Vec<_> = [("list.request", request.as_str())].into_iter().chain(more.iter().copied()).collect();
+        pages(&*source(&*system(&server, &[]), &entity, &[("id", TEXT)]), None).await
+    };
+    let counted = [("list.page.parameter", "page"), ("list.size.parameter", "size"), ("list.size.rows", "100")];
+    assert_eq!(keys(&read("/short", &counted).await.unwrap().1), "1 2 3", "a short page is not the last one");
+    assert_eq!(keys(&read("/gone", &counted).await.unwrap().1), "1 2 3", "behind the last page is nothing");
+    assert_eq!(keys(&read("/linked", &[]).await.unwrap().1), "1 2 3", "a comma in an address ends no link");
+    let fault = read("/same", &counted[..1]).await.unwrap_err();
+    assert_eq!(fault.code.0, "IB0510", "a parameter that the API does not know: {fault}");
+    let fault = read("/nowhere", &counted).await.unwrap_err();
+    assert_eq!(fault.code.0, "IB0602", "no page at all: {fault}");
+}
+
+#[tokio::test]
+async fn what_was_answered_before_a_limit_is_not_asked_again() {
+    let seen = AtomicUsize::new(0);
+    let server =
+        Server::start(move |request| match (request.method.as_str(), seen.fetch_add(1, Ordering::SeqCst) % 4) {
+            (_, 3) => Response(429, "Retry-After: 0\r\n".into(), String::new()),
+            ("GET", _) => json(r#"{"total":5}"#),
+            _ => Response(201, String::new(), String::new()),
+        });
+    let entity = options(&[("create", "POST /orders/{ref}"), ("exists", "GET /orders/{ref}")]);
+    let sink = system(&server, &[]).sink(of_orders(entity)).unwrap();
+    let keys: Vec<Key> = (1..5).map(|at| Key::of(&[Value::Int(at)]).unwrap()).collect();
+    let found = sink.current(&keys, &["total".to_owned()]).await.unwrap();
+    assert_eq!(found.iter().flatten().count(), 4);
+    let orders: Vec<String> = server.take().into_iter().map(|request| request.path).collect();
+    assert_eq!(orders, ["/orders/1", "/orders/2", "/orders/3", "/orders/4", "/orders/4"]);
+    let changes: Vec<_> = keys.into_iter().map(|key| order(key, 6)).collect();
+    assert!(sink.apply(&changes).await.unwrap().iter().all(Result::is_ok));
+    let orders: Vec<String> = server.take().into_iter().map(|request| request.path).collect();
+    assert_eq!(orders, ["/orders/1", "/orders/2", "/orders/3", "/orders/3", "/orders/4"]);
+}
+
+#[tokio::test]
 async fn a_list_that_has_not_changed_is_not_sent_again() {
     let server = Server::start(|request| match request.header("if-none-match") {
         Some("\"v1\"") => Response(304, "ETag: \"v1\"\r\n".into(), String::new()),
@@ -326,7 +389,6 @@ async fn several_rows_are_found_with_one_request() {
 
 #[tokio::test]
 async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
-    use record::{Change, Effected, Op, Row};
     let lost = Arc::new(AtomicUsize::new(0));
     let times = lost.clone();
     let server = Server::start(move |request| match (request.method.as_str(), request.path.as_str()) {
@@ -342,13 +404,7 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
         ("returns.number", "id"),
     ]);
     let sink = system(&server, &[]).sink(of_orders(entity)).unwrap();
-    let change = Change {
-        op: Op::Upsert,
-        key: Key::of(&[Value::text("O-1")]).unwrap(),
-        columns: Row::new(Schema::of([("total", Type::Unknown)]), vec![Value::Int(6)]),
-        remote_id: None,
-        if_version: None,
-    };
+    let change = order(Key::of(&[Value::text("O-1")]).unwrap(), 6);
     sink.apply(std::slice::from_ref(&change)).await.unwrap_err();
     let written = sink.apply(&[change]).await.unwrap().remove(0).unwrap();
     assert_eq!((written.effect, written.remote_id.as_deref()), (Effected::Updated, Some("7")));
@@ -357,17 +413,10 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
 
 #[tokio::test]
 async fn a_message_has_one_idempotency_key_and_the_next_that_says_the_same_another() {
-    use record::{Change, Op, Row};
     let server = Server::start(|_| Response(500, String::new(), String::new()));
     let entity = options(&[("create", "POST /orders"), ("idempotency_key", "X-Once")]);
     let sink = system(&server, &[]).sink(of_orders(entity)).unwrap();
-    let order = |number: &str| Change {
-        op: Op::Upsert,
-        key: Key::of(&[Value::text(number)]).unwrap(),
-        columns: Row::new(Schema::of([("total", Type::Unknown)]), vec![Value::Int(6)]),
-        remote_id: None,
-        if_version: None,
-    };
+    let order = |number: &str| order(Key::of(&[Value::text(number)]).unwrap(), 6);
     let (one, two) = ("1".repeat(32), "2".repeat(32));
     for message in [&one, &one, &two] {
         sink.apply_once(message, &[order("O-1"), order("O-2")]).await.unwrap();
