@@ -26,6 +26,7 @@ use record::{
 
 pub use format::excel_sample;
 use place::Place;
+use tokio::sync::Mutex;
 
 /// `kind: files`.
 pub static KIND: Kind = Kind {
@@ -188,13 +189,15 @@ const FORMAT: &[Field] = &[
 
 /// Opens a system of files; see [`crate::registry::Entry::open`].
 pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
-    Ok(Arc::new(Folder { system: name.to_owned(), place: place::of(name, &options)? }))
+    Ok(Arc::new(Folder { system: name.to_owned(), place: place::of(name, &options)?, turn: Arc::default() }))
 }
 
 /// One place with files.
 struct Folder {
     system: String,
     place: Arc<dyn Place>,
+    /// Held by whoever writes there.
+    turn: Arc<Mutex<()>>,
 }
 
 impl System for Folder {
@@ -248,6 +251,6 @@ impl System for Folder {
     }
 
     fn sink(&self, spec: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
-        Ok(Arc::new(sink::Files::new(&self.system, self.place.clone(), spec)?))
+        Ok(Arc::new(sink::Files::new(&self.system, self.place.clone(), self.turn.clone(), spec)?))
     }
 }

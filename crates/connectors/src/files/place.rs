@@ -20,6 +20,12 @@ pub(super) trait Place: Send + Sync {
     /// Connects. *Errors*: not reachable, not permitted, not the server that it should be.
     fn open(&self) -> BoxFuture<'_, Result<Box<dyn Folder>, Fault>>;
 
+    /// Waits until no other program of this machine writes there, and keeps them out for as long as the answer is held.
+    /// Nothing where that cannot be told: then nobody else may write there.
+    fn alone(&self) -> BoxFuture<'_, Option<File>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Where it is, for people.
     fn shown(&self) -> String;
 

@@ -3,7 +3,8 @@
 //! A `file:` without a `*` is one file. Each chunk reads it, merges its rows by their key, and puts the whole of it in
 //! its place: whoever looks sees the old file or the new one. A `file:` with a `*` is a new file for each chunk, whose
 //! name begins with the time and ends with a hash of its content: a chunk whose answer was lost finds its own file there
-//! as the last one, and writes nothing again.
+//! as the last one, and writes nothing again. One writes at a time: what two have merged, each without the other's rows,
+//! would be there once.
 
 mod excel;
 mod rows;
@@ -30,15 +31,17 @@ pub(super) struct Files {
     place: Arc<dyn Place>,
     spec: WriteSpec,
     writes: Arc<Writes>,
+    /// Held by whoever of this process writes there.
+    turn: Arc<Mutex<()>>,
     /// The file as it was written last, and the rows in it.
     known: Mutex<Option<(Entry, Rows)>>,
 }
 
 impl Files {
     /// *Errors*: a `Stop` where the definition asks for what cannot be written.
-    pub fn new(system: &str, place: Arc<dyn Place>, spec: WriteSpec) -> Result<Files, Fault> {
+    pub fn new(system: &str, place: Arc<dyn Place>, turn: Arc<Mutex<()>>, spec: WriteSpec) -> Result<Files, Fault> {
         let writes = Arc::new(Writes::of(system, &spec)?);
-        Ok(Files { system: system.to_owned(), place, spec, writes, known: Mutex::default() })
+        Ok(Files { system: system.to_owned(), place, spec, writes, turn, known: Mutex::default() })
     }
 
     async fn open(&self) -> Result<Box<dyn Folder>, Fault> {
@@ -227,7 +230,11 @@ fn to(mut fault: Fault) -> Fault {
 
 impl Sink for Files {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
-        Box::pin(async move { if self.writes.whole { self.merge(changes).await } else { self.add(changes).await } })
+        Box::pin(async move {
+            let _turn = self.turn.lock().await;
+            let _alone = self.place.alone().await;
+            if self.writes.whole { self.merge(changes).await } else { self.add(changes).await }
+        })
     }
 
     /// What stands in the file, as the texts that it is written with; of the key, what was asked for.
@@ -240,6 +247,9 @@ impl Sink for Files {
             if !self.writes.whole {
                 return Ok(vec![None; keys.len()]);
             }
+            // Whoever looks may find what a write has left between its two steps, and end that.
+            let _turn = self.turn.lock().await;
+            let _alone = self.place.alone().await;
             let folder = self.open().await?;
             let rows = self.whole(&*folder).await?;
             let schema = Schema::of(columns.iter().map(|name| (name.as_str(), Type::Unknown)));

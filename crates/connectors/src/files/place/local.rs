@@ -23,6 +23,15 @@ impl super::Place for Place {
         Box::pin(async move { Ok(Box::new(self.clone()) as Box<dyn Folder>) })
     }
 
+    /// By a lock of the folder itself, which leaves no file in it.
+    fn alone(&self) -> BoxFuture<'_, Option<File>> {
+        let folder = self.folder.clone();
+        Box::pin(blocking(move || {
+            let folder = File::open(folder).ok()?;
+            folder.lock().ok().map(|()| folder)
+        }))
+    }
+
     fn takes_files(&self) -> Option<bool> {
         Some(takes_files(&self.folder))
     }

@@ -284,3 +284,28 @@ async fn a_write_that_was_killed_leaves_the_file_as_it_was() {
     assert!(std::fs::read_to_string(&file).unwrap().ends_with("B,2,,,\n"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+/// Events of several rows come at once, and a batch beside them from another process, which has the folder opened anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn several_that_write_at_once_lose_no_row() {
+    for file in ["stock.csv", "stock_*.csv"] {
+        let dir = tempfile::tempdir().unwrap();
+        let one = here(dir.path());
+        let sinks = [sink(&*one, file, &[]), sink(&*one, file, &[]), sink(&*here(dir.path()), file, &[])];
+        let writing = (0..60).map(|number| {
+            let sink = sinks[number % sinks.len()].clone();
+            tokio::spawn(async move {
+                let row = row(&format!("P-{number}"), "1");
+                sink.current(std::slice::from_ref(&row.key), &["amount".to_owned()]).await.unwrap();
+                apply(&*sink, &[row]).await
+            })
+        });
+        for written in writing.collect::<Vec<_>>() {
+            written.await.unwrap();
+        }
+        let text = |entry: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let all: String = std::fs::read_dir(dir.path()).unwrap().map(text).collect();
+        let rows: std::collections::BTreeSet<&str> = all.lines().filter(|line| line.starts_with("P-")).collect();
+        assert_eq!(rows.len(), 60, "{file}");
+    }
+}
