@@ -253,7 +253,8 @@ fn columns(held: &SystemEntity) -> Vec<String> {
     columns
 }
 
-fn uses(expr: &Expr, name: &str) -> bool {
+/// Whether a line of a mapping is made of this: a column when reading, a field when writing.
+pub fn uses(expr: &Expr, name: &str) -> bool {
     match expr {
         Expr::Source(source) | Expr::Choice { source, .. } => {
             source == name || source.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))

@@ -65,7 +65,7 @@ pub use expect::{Expectation, Rows, differences, exact_number};
 pub use files::{File, FileId, Files, Span};
 pub use flow_picture::{Standing, flow_svg};
 pub use graph::{Marked, mermaid, svg};
-pub use impact::{Subject, Touched, impact, subjects};
+pub use impact::{Subject, Touched, impact, subjects, uses};
 pub use load::{LoadOptions, Loaded, load, load_files};
 pub use measured::{History, Measured};
 pub use model::*;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use mapping::Rule;
-use record::{Entity, Kind, Options, Type, Watermark};
+use record::{Entity, Kind, OptionValue, Options, Type, Watermark};
 
 use crate::advise::Decision;
 use crate::decoded::Group as Decoded;
@@ -329,6 +329,12 @@ impl SystemEntity {
     /// The column that a field is read from as it is.
     pub fn column_of(&self, field: &str) -> Option<&str> {
         self.read.iter().find(|rule| rule.target == field).and_then(column)
+    }
+
+    /// Those of some fields that the system's answers give: its own number of a row.
+    pub fn returned(&self, of: &[String]) -> Vec<String> {
+        let Some(OptionValue::Map(returns)) = self.options.get("returns") else { return Vec::new() };
+        of.iter().filter(|field| returns.contains_key(*field)).cloned().collect()
     }
 
     /// Rows that are written have a key: where the file does not say it, it is the columns that the entity's key is

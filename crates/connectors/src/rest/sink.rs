@@ -115,8 +115,11 @@ impl Rows {
         (!id.is_blank()).then(|| id.to_string().into())
     }
 
-    fn returned(&self, json: &Json) -> Option<Row> {
-        let given = self.returns.iter().filter_map(|(field, path)| Some((field, typed::plain(typed::at(json, path)?))));
+    /// What an answer gives of a row. `id`: what names the row there, which not each answer repeats.
+    fn returned(&self, json: &Json, id: Option<&str>) -> Option<Row> {
+        let known = |path: &str| id.filter(|_| self.id_path() == Some(path)).map(Value::text);
+        let value = |path: &str| typed::at(json, path).map(typed::plain).filter(|value| !value.is_blank()).or_else(|| known(path));
+        let given = self.returns.iter().filter_map(|(field, path)| Some((field, value(path)?)));
         let (fields, values): (Vec<&String>, Vec<Value>) = given.unzip();
         let schema = Schema::of(fields.into_iter().map(|field| (field.as_str(), Type::Unknown)));
         (!values.is_empty()).then(|| Row::new(schema, values))
@@ -159,7 +162,7 @@ impl Rows {
             effect,
             remote_id: self.id(json, &change.key).or_else(|| change.remote_id.clone()),
             version: None,
-            returned: self.returned(json),
+            returned: self.returned(json, id),
         };
         if id.is_some() {
             let Some(update) = &self.update else { return self.unchangeable(change).await };
@@ -205,7 +208,7 @@ impl Rows {
                 .at_column(column)
                 .fix("write `update:` in the system's file, or correct the row there by hand"));
         }
-        let (remote_id, returned) = (change.remote_id.clone(), self.returned(&found));
+        let (remote_id, returned) = (change.remote_id.clone(), self.returned(&found, change.remote_id.as_deref()));
         Ok(Written { effect: Effected::Unchanged, remote_id, version: None, returned })
     }
 
@@ -273,7 +276,7 @@ impl Sink for Rows {
                     let shown = columns.iter().filter_map(|column| Some((column.as_str(), value(column)?)));
                     let (names, values): (Vec<&str>, Vec<Value>) = shown.unzip();
                     let schema = Schema::of(names.into_iter().map(|name| (name, Type::Unknown)));
-                    let (remote_id, returned) = (self.id(&json, key), self.returned(&json));
+                    let (remote_id, returned) = (self.id(&json, key), self.returned(&json, None));
                     Current { remote_id, version: None, columns: Row::new(schema, values), returned }
                 }));
             }

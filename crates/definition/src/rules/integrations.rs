@@ -9,6 +9,7 @@ use crate::codes;
 use crate::decoded::{Data, Entry, Group};
 use crate::diagnostic::Diagnostic;
 use crate::files::{Files, Span};
+use crate::impact;
 use crate::load::{Draft, LoadOptions};
 use crate::model::{Project, System, SystemEntity};
 use crate::rules::mappings;
@@ -215,6 +216,7 @@ impl<'a> Seen<'a> {
             self.reads(from, entity, at, diagnostics);
             self.goes_home(from, entity, diagnostics);
         }
+        self.is_returned(entity, diagnostics);
         for (to, at) in group.texts("to") {
             self.writes(to, entity, at, diagnostics);
             self.mastered(to, entity, at, diagnostics);
@@ -473,6 +475,37 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// What is written back comes from somewhere.
+    fn is_returned(&self, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
+        let found = |(to, _): (&'a str, Span)| {
+            let system = self.project.system(to).filter(|_| !self.entity_is_broken(to, entity))?;
+            system.entity(entity).map(|held| (system, held))
+        };
+        let Some(to) = self.group.texts("to").into_iter().map(found).collect::<Option<Vec<_>>>() else { return };
+        let is_field = |field: &str| self.entity(entity).is_some_and(|entity| entity.field(field).is_some());
+        for (field, at) in self.group.texts("write_back").into_iter().filter(|(field, _)| is_field(field)) {
+            if to.iter().any(|(_, held)| !held.returned(&[field.to_owned()]).is_empty()) {
+                continue;
+            }
+            let can = |(system, _): &&(&System, &SystemEntity)| system.kind.entity.iter().any(|f| f.name == "returns");
+            let help = match to.iter().find(can) {
+                Some((system, _)) => format!(
+                    "say in systems/{}.yaml where its answer has it, for example `returns: {{ {field}: id }}`",
+                    system.name
+                ),
+                None => format!("remove `{field}` here: systems of this kind are asked for nothing that they give a row"),
+            };
+            diagnostics.push(
+                Diagnostic::error(
+                    codes::REQUIRED_NOT_MAPPED,
+                    format!("`{field}` cannot be written back: no destination returns it"),
+                )
+                .at(at, format!("under `returns:` of `{entity}` in none of {}", suggest::list(self.group.texts("to").into_iter().map(|(to, _)| to))))
+                .help(help),
+            );
+        }
+    }
+
     /// What the destination returned can be written where the event came from.
     fn goes_home(&self, system: &str, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
         let back = self.group.texts("write_back");
@@ -485,11 +518,7 @@ impl<'a> Seen<'a> {
             .iter()
             .any(|rule| matches!(&rule.expr, mapping::Expr::Source(field) if entity_found.field(field).is_none()));
         for (field, at) in back.into_iter().filter(|_| !strange) {
-            let written = held.write.iter().any(|rule| {
-                rule.expr.text() == field
-                    || matches!(&rule.expr, mapping::Expr::Choice { source, .. } if source == field)
-                    || matches!(&rule.expr, mapping::Expr::Formula(text) if text.contains(field))
-            });
+            let written = held.write.iter().any(|rule| impact::uses(&rule.expr, field));
             if entity_found.field(field).is_some() && !written {
                 diagnostics.push(
                     Diagnostic::error(

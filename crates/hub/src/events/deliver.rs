@@ -108,8 +108,10 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
     let known = store.ledger_entry(&pair.to, &pair.entity.name, &key)?;
     let is_known =
         known.as_ref().is_some_and(|entry| entry.state == State::Written && Some(entry.content_hash) == content_hash);
+    // What goes home may not have been there when this content was written: a batch, or a `write_back:` of later.
+    let went_home = route.home.is_none() || known.as_ref().is_some_and(|entry| entry.mapping == route.fingerprint());
     // A delivery that ended without a word may have written something else since.
-    if is_known && !told.again {
+    if is_known && went_home && !told.again {
         // The same content was written before: a duplicate, an echo, or a later event of a row that was read late.
         let more = route.remembers(store, &row, &key)?.into_iter().chain(remembered).collect();
         return Ok(Verdict::Done(Done { more, ..Done::nothing(Some(key), "unchanged") }));
@@ -145,26 +147,27 @@ pub(crate) async fn deliver(route: &Route, store: &Store, told: &Told<'_>) -> Re
                 Some(home) => home.write(&candidate.record, returned.as_ref()).await,
                 None => Ok(None),
             };
-            let home = match home {
-                Ok(home) => home,
-                Err(fault) => {
-                    // Written there and not here: what comes next is not to stop at "unchanged".
-                    doubt(store, pair, known.as_ref()).await?;
-                    return Ok(judge(route, fault, Some((&candidate, &row))));
-                }
-            };
             let entry = Entry {
-                key: candidate.key,
+                key: key.clone(),
                 source_hash: 0,
                 content_hash,
-                mapping: pair.fingerprint(),
+                mapping: route.fingerprint(),
                 state: State::Written,
                 generation: 0,
-                remote_id: remote_id.or(candidate.remote_id),
+                remote_id: remote_id.or(candidate.remote_id.clone()),
                 version,
             };
             let (system, entity) = (pair.to.clone(), pair.entity.name.to_string());
             let left = was.clone().map(|old| ledger::Op::Remove { system, entity, keys: vec![old] }.into());
+            let home = match home {
+                Ok(home) => home,
+                Err(fault) => {
+                    // Written there and not here: what comes next is not to stop at "unchanged", nor to make the row anew.
+                    let unknown = put(pair, Entry { content_hash: UNKNOWN, ..entry });
+                    patience::commit(store, [unknown].into_iter().chain(left).collect()).await?;
+                    return Ok(judge(route, fault, Some((&candidate, &row))));
+                }
+            };
             let more = route.remembers(store, &row, &key)?.into_iter().chain(remembered).chain(left).collect();
             Verdict::Done(Done { key: Some(key), entry: Some(entry), what, home, more, asked: true, whole, was })
         }
@@ -363,10 +366,11 @@ async fn write(
         Err(_) => doubt(store, pair, known).await?,
     }
     let outcome = outcome.map_err(|fault| Unwritten { fault, tried: true });
+    let before = currents.swap_remove(0);
     Ok(outcome.map(|written| {
         let what = match written.effect {
             Effected::Created => "created",
-            Effected::Upserted if currents[0].is_none() => "created",
+            Effected::Upserted if before.is_none() => "created",
             Effected::Unchanged => "unchanged",
             Effected::Updated | Effected::Upserted | Effected::Deleted => "updated",
         };
@@ -374,7 +378,8 @@ async fn write(
             what,
             remote_id: written.remote_id.as_deref().map(str::to_owned),
             version: written.version.as_deref().map(str::to_owned),
-            returned: written.returned,
+            // What it gave the row once, it need not say again at each change.
+            returned: written.returned.or(before.and_then(|before| before.returned)),
             was: match &existing[0] {
                 Existing::Renumbered(old) => Some(old.clone()),
                 _ => None,

@@ -23,39 +23,51 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// Nothing where the destination returns nothing that goes home.
+    ///
     /// *Errors*: a mapping that does not fit what the source has.
     pub async fn compile(
         project: &Project,
         from: &Side<'_>,
-        to: &str,
+        to: &Side<'_>,
         event: &Event,
         entity: &Arc<Entity>,
         retry: &RetryPolicy,
-    ) -> Result<Home, Fault> {
-        let goes_home = |rule: &mapping::Rule| matches!(&rule.expr, mapping::Expr::Source(field) if event.write_back.contains(field));
+    ) -> Result<Option<Home>, Fault> {
+        let fields = to.held(&event.entity).returned(&event.write_back);
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let goes_home = |rule: &mapping::Rule| fields.iter().any(|field| definition::uses(&rule.expr, field));
         let (write, sink) = compile::part(project, from, entity, goes_home, retry).await?;
-        Ok(Home {
+        Ok(Some(Home {
             sink,
             write,
             key: from.held(&event.entity).alternate_key.clone(),
-            fields: event.write_back.clone(),
+            fields,
             from: from.defined.name.clone(),
-            to: to.to_owned(),
-        })
+            to: to.defined.name.clone(),
+        }))
     }
 
-    /// Writes what the destination returned into the source, unless it is there already.
+    /// Changes when something else goes home, or somewhere else.
+    pub fn fingerprint(&self) -> u64 {
+        self.write.fingerprint()
+    }
+
+    /// Writes what the destination returned into the source, unless it is there already. What it returned when the row was
+    /// made, and not again, is there since.
     ///
-    /// *Errors*: the source does not take it, or the destination did not return it.
+    /// *Errors*: the source does not take it, or has nothing and the destination returned nothing.
     pub async fn write(&self, record: &Row, returned: Option<&Row>) -> Result<Option<AtHome>, Fault> {
         let mut values = record.values().to_vec();
+        let mut silent: Vec<&str> = Vec::new();
         for field in &self.fields {
             let at = record.schema().index(field).expect("a checked definition names fields that exist");
             let Some(value) = returned.and_then(|row| row.get(field)).filter(|value| !value.is_blank()) else {
-                let what = format!("`{}` took the row and did not return `{field}`", self.to);
-                return Err(Fault::reject(codes::NOT_RETURNED, what)
-                    .at_system(&self.to)
-                    .fix("say in `returns:` where its answer has the field; then send the dead letter again"));
+                values[at] = Value::Blank;
+                silent.push(field);
+                continue;
             };
             let ty = &record.schema().columns()[at].ty;
             values[at] = mapping::fit::fit(value.as_ref(), ty, None).map_err(|misfit| {
@@ -72,12 +84,22 @@ impl Home {
             // Deleted meanwhile: nothing misses the number.
             return Ok(None);
         };
+        let has = |column: &str| current.columns.get(column).is_some_and(|value| !value.is_blank());
+        let all = wanted.columns.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+        let wanted = self.write.without(wanted, &silent);
+        if all.iter().any(|name| wanted.columns.get(name).is_none() && !has(name)) {
+            let what = format!("`{}` took the row and did not return `{}`", self.to, silent.join("`, `"));
+            return Err(Fault::reject(codes::NOT_RETURNED, what)
+                .at_system(&self.to)
+                .fix("say in `returns:` where its answer has the field; then send the dead letter again"));
+        }
         let same = |(name, value): (&str, &Value)| self.write.holds(&current.columns, name, value);
         if wanted.columns.iter().all(same) {
             return Ok(None);
         }
         let told = |field: &String| Some(format!("{field} = {}", record.get(field)?));
-        let told: Vec<String> = self.fields.iter().filter_map(told).collect();
+        let told: Vec<String> =
+            self.fields.iter().filter(|field| !silent.contains(&field.as_str())).filter_map(told).collect();
         let change = Change {
             op: Op::Upsert,
             key: wanted.key,

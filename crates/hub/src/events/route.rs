@@ -178,10 +178,7 @@ impl Route {
                 "read the key from a column as it is, such as `number: code`; a formula may correct it in a `query:`",
             ));
         }
-        let home = match event.write_back.is_empty() {
-            true => None,
-            false => Some(Home::compile(project, &from, &to.defined.name, event, &pair.entity, &retry).await?),
-        };
+        let home = Home::compile(project, &from, &to, event, &pair.entity, &retry).await?;
         let signals = from.system.decode(b"").is_some();
         let ordered_by = Ordered::of(event, &pair.entity, from.held(&event.entity), signals);
         let version = pair.entity.version.as_ref().filter(|_| event.payload == Payload::AsSent);
@@ -210,6 +207,11 @@ impl Route {
             },
             writing: Mutex::default(),
         })
+    }
+
+    /// Changes when what is written changes, there or at home.
+    pub fn fingerprint(&self) -> u64 {
+        self.pair.fingerprint() ^ self.home.as_ref().map_or(0, |home| home.fingerprint().rotate_left(16))
     }
 
     /// Waits until nobody else writes the row: two sessions have the same one where one row of the source is deleted, and

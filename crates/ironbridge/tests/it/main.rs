@@ -29,6 +29,7 @@ mod forms;
 mod full_disk;
 mod gone;
 mod held;
+mod home;
 mod kills;
 mod late;
 mod lines;
