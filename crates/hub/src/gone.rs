@@ -10,7 +10,8 @@ use std::sync::Arc;
 use definition::MinRows;
 use record::hash::ByHash;
 use record::{
-    Change, Column, Current, Decimal, Fault, Key, KeyHasher, KeyRules, Op, RetryPolicy, Row, Schema, Type, Value,
+    Change, Column, Current, Decimal, Fault, Key, KeyHasher, KeyRules, Op, RetryPolicy, Row, Schema, Sink, Type,
+    Value,
 };
 use store::Store;
 use store::ledger::{Entry, LEFT, State, UNKNOWN};
@@ -239,16 +240,25 @@ pub(crate) async fn current(
     Ok(with_current.unzip())
 }
 
-/// What is written for a row that is gone; `None` where the destination has nothing to change.
-pub(crate) fn change(pair: &Pair, key: &Key, current: Option<&Current>) -> Option<Change> {
-    let current = current?;
-    let (op, columns) = match pair.gone {
-        Gone::Ignore => return None,
-        Gone::Delete => (Op::Delete, Row::new(Schema::new(Vec::new()), Vec::new())),
-        Gone::Deactivate { .. } if is_inactive(current) => return None,
-        Gone::Deactivate { .. } => (Op::Upsert, state(INACTIVE)),
-    };
-    Some(Change { op, key: key.clone(), columns, remote_id: current.remote_id.clone(), if_version: None })
+/// What is written for a row that is gone; `None` where the destination has nothing to change. `id`: what names the row
+/// there, where the hub knows it.
+pub(crate) fn change(pair: &Pair, key: &Key, id: Option<&str>, current: Option<&Current>) -> Option<Change> {
+    match pair.gone {
+        Gone::Ignore => None,
+        Gone::Delete => removal(&*pair.sink, key, id, current),
+        Gone::Deactivate { .. } => {
+            let remote_id = current.filter(|current| !is_inactive(current))?.remote_id.clone();
+            Some(Change { op: Op::Upsert, key: key.clone(), columns: state(INACTIVE), remote_id, if_version: None })
+        }
+    }
+}
+
+/// What deletes a row. Nothing where the destination says that it is not there; one that cannot be asked is told.
+pub(crate) fn removal(sink: &dyn Sink, key: &Key, id: Option<&str>, current: Option<&Current>) -> Option<Change> {
+    let there = current.is_some() || !sink.tells();
+    let remote_id = current.and_then(|current| current.remote_id.clone()).or_else(|| id.map(Into::into));
+    let columns = Row::new(Schema::new(Vec::new()), Vec::new());
+    there.then(|| Change { op: Op::Delete, key: key.clone(), columns, remote_id, if_version: None })
 }
 
 /// The entry of a row that this run is about to delete or deactivate. Like any row that is on its way it waits.

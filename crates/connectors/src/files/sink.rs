@@ -276,6 +276,11 @@ impl Sink for Files {
         5_000
     }
 
+    /// What is in the files of changes is not looked for.
+    fn tells(&self) -> bool {
+        self.writes.whole
+    }
+
     fn key_rules(&self) -> KeyRules {
         KeyRules::default()
     }

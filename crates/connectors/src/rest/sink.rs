@@ -152,8 +152,15 @@ impl Rows {
                 return Err(fault("rows are not deleted there".into(), "write `delete:`, or `deletes: ignore`"));
             };
             let path = self.fill(delete, &change.key, None, id)?;
-            self.client.send(&delete.method, &path, Sent::default()).await?;
-            return Ok(Written { effect: Effected::Deleted, remote_id: None, version: None, returned: None });
+            let effect = match self.client.send(&delete.method, &path, Sent::default()).await {
+                Ok(_) => Effected::Deleted,
+                // It is gone already, perhaps by a request whose answer was lost.
+                Err(fault) if fault.why.as_ref().is_some_and(|why| matches!(why.status, Some(404 | 410))) => {
+                    Effected::Unchanged
+                }
+                Err(fault) => return Err(fault),
+            };
+            return Ok(Written { effect, remote_id: None, version: None, returned: None });
         }
         let parts = change.key.parts();
         let named = self.spec.key.iter().map(String::as_str).zip(&parts);

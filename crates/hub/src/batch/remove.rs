@@ -87,7 +87,7 @@ impl Run<'_> {
                 chunk.rejected.push(gone::rejected(entry, gone::not_known_as_ours(pair)));
                 continue;
             }
-            match gone::change(pair, key, current.as_ref()) {
+            match gone::change(pair, key, entry.remote_id.as_deref(), current.as_ref()) {
                 Some(change) => {
                     let proof = || self.proofs.of_gone(pair, &entry.key, effect, current.as_ref());
                     self.guard.allows(self.job, &pair.entity.name, &entry.key.to_string(), proof)?;

@@ -1,6 +1,6 @@
 //! A row that was deleted in the source is deleted in the destination, where the hub had written it.
 
-use record::{Change, Effected, Fault, Key, Op, Row, Schema, Scope, Value};
+use record::{Effected, Fault, Key, Row, Scope, Value};
 use store::Store;
 use store::ledger::{self, Entry, State};
 
@@ -39,10 +39,7 @@ pub(super) async fn remove(route: &Route, store: &Store, key: Option<Key>) -> Re
         // Somebody has replaced the row that the hub wrote.
         return Ok(Verdict::Done(Done { more: vec![forget], asked: true, ..Done::nothing(Some(key), NOT_OURS) }));
     }
-    if let Some(current) = current {
-        let remote_id = current.remote_id.or_else(|| known.remote_id.as_deref().map(Into::into));
-        let columns = Row::new(Schema::new(Vec::new()), Vec::new());
-        let change = Change { op: Op::Delete, key: wanted, columns, remote_id, if_version: None };
+    if let Some(change) = gone::removal(&*pair.sink, &wanted, known.remote_id.as_deref(), current.as_ref()) {
         // A row that comes back as it was is not to be taken for being there still.
         doubt(store, pair, Some(&known)).await?;
         store.failpoints().hit("sink.before")?;

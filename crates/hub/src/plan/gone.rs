@@ -44,7 +44,7 @@ impl Planner<'_> {
                     self.reject(pair, &entry.key, entry.source_hash, vec![gone::not_known_as_ours(pair)]);
                     continue;
                 }
-                if gone::change(pair, key, current.as_ref()).is_none() {
+                if gone::change(pair, key, entry.remote_id.as_deref(), current.as_ref()).is_none() {
                     self.plan.unchanged += 1;
                     continue;
                 }

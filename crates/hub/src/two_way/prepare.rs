@@ -55,7 +55,7 @@ impl Joint {
             (Kind::Create, Some(_)) | (Kind::Update, None) => Prepared::Moved,
             (Kind::Remove, current) => {
                 let remote_id = current.and_then(|current| current.remote_id.as_deref()).map(str::to_owned);
-                match gone::change(pair, &order.wanted.key, current) {
+                match gone::change(pair, &order.wanted.key, None, current) {
                     Some(change) => Prepared::Send(Box::new(change)),
                     None => Prepared::Nothing { remote_id },
                 }

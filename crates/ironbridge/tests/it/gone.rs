@@ -1,8 +1,12 @@
 //! Rows that are gone from the source: deactivated or deleted, never more than is believed, never somebody else's.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value as Json, json};
 
 use crate::moved::Shop;
+use crate::services::serve;
 use crate::support::{Said, World, http};
 
 fn world(deletes: &str) -> World {
@@ -399,4 +403,52 @@ fn where_one_entity_cannot_be_believed_nothing_of_the_others_goes() {
     shop.ironbridge(&["run", "debtors", "--max-deletes", "100 %"]).ok();
     assert_eq!(shop.rows("SELECT code FROM notes"), ["N-2", "N-3"]);
     assert_eq!(shop.rows("SELECT code FROM buyers"), ["D-1", "D-2"]);
+}
+
+/// An API that nobody can ask what it has, and files of changes: what is there is not known, and the deletion is told all
+/// the same.
+#[test]
+fn a_destination_that_cannot_be_asked_is_told_what_is_gone() {
+    let there: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let rows = there.clone();
+    let (url, _) = serve(move |asked| {
+        let number = asked.path.rsplit('/').next().unwrap().to_owned();
+        let was_there = match asked.method.as_str() {
+            "PUT" => {
+                rows.lock().unwrap().insert(number);
+                true
+            }
+            _ => rows.lock().unwrap().remove(&number),
+        };
+        (if was_there { 204 } else { 404 }, String::new(), String::new())
+    });
+    let write = "write: { no: number, name: name }";
+    for (system, kind) in [
+        ("shop", format!("kind: rest\nconnection: {{ url: \"{url}\" }}\nentities:\n  customer:\n    alternate_key: no\n    update: PUT /customers/{{number}}\n    delete: DELETE /customers/{{number}}\n    {write}")),
+        ("partner", format!("kind: files\nconnection: {{ folder: data/out }}\nentities:\n  customer:\n    alternate_key: no\n    file: customers_*.csv\n    {write}")),
+    ] {
+        let world = World::new(3);
+        world.sql("DELETE FROM customers WHERE rowid > 3");
+        world.sql("UPDATE customers SET customer_no = 'C-' || rowid, terms_code = '30', parent_no = NULL");
+        std::fs::create_dir_all(world.dir.join("data/out")).unwrap();
+        let text = format!("system: {system}\nowner: finance-it\n{kind}\n");
+        std::fs::write(world.dir.join(format!("systems/{system}.yaml")), text).unwrap();
+        let to = format!("to: {system}\ndeletes: delete\nmax_deletes: 90 %");
+        world.edit("integrations/customers.yaml", "to: dynamics", &to);
+        assert_eq!(world.run()["created"], json!(3));
+        world.sql("DELETE FROM customers WHERE customer_no IN ('C-1', 'C-2')");
+        // Somebody was faster with one of them.
+        there.lock().unwrap().remove("C-1");
+        match system {
+            "shop" => {
+                let run = run_as_planned(&world);
+                assert_eq!((&run["deleted"], &run["rejected"]), (&json!(2), &json!(0)), "{run:#}");
+                assert_eq!(*there.lock().unwrap(), BTreeSet::from(["C-3".to_owned()]));
+            }
+            _ => {
+                assert_eq!(world.run()["rejected"], json!(2));
+                assert_eq!(told(&world, "C-1"), ["IB0512"]);
+            }
+        }
+    }
 }

@@ -85,6 +85,38 @@ fn a_row_that_somebody_has_replaced_stays_when_the_one_before_it_is_deleted() {
     assert_eq!(erp.rows()[0]["id"], 9);
 }
 
+/// It takes `PUT` and `DELETE`, which harm nothing when they are repeated, and cannot be asked what it has.
+#[test]
+fn a_row_that_nobody_can_ask_for_is_deleted_there_too() {
+    let there = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
+    let (rows, cut) = (there.clone(), AtomicBool::new(true));
+    let (url, _) = serve(move |asked| {
+        let (key, mut rows) = (asked.path.rsplit('/').next().unwrap().to_owned(), rows.lock().unwrap());
+        let status = match asked.method.as_str() {
+            "PUT" => rows.insert(key, 1).map_or(201, |_| 200),
+            // It is done, and the answer says that it failed.
+            "DELETE" if rows.remove(&key).is_some() && cut.swap(false, Ordering::SeqCst) => 500,
+            _ => 404,
+        };
+        (status, String::new(), String::new())
+    });
+    let (mut stage, _runtime, _erp) = to_the_erp(&EVENTS.replace("[created, updated]", "[created, updated, deleted]"));
+    let system = ERP.replace("URL", &url);
+    let (head, _) = system.split_once("    create:").unwrap();
+    let customer = "    update: PUT /things/{number}\n    delete: DELETE /things/{number}\n    alternate_key: ref\n    write: { ref: number, name: name }\n";
+    std::fs::write(stage.world.dir.join("systems/erp.yaml"), format!("{head}{customer}")).unwrap();
+    let registered = ["dataverse", "register", "buyers", "--yes", "--url", &format!("http://{}", stage.address)];
+    let said = stage.run(&registered);
+    assert_eq!(said.code, Some(0), "{said:#?}");
+    stage.start();
+    stage.account("C-1", "Acme", 1);
+    stage.until("the row", || there.lock().unwrap().len() == 1 && stage.waiting_for("erp") == 0);
+    stage.dynamics("DELETE", "accounts(accountnumber='C-1')", "");
+    stage.until("the deletion", || there.lock().unwrap().is_empty() && stage.waiting_for("erp") == 0);
+    assert_eq!(stage.json(&["dead-letters", "list"]), json!([]));
+    assert!(stage.say(&["trace", "customer", "C-1"]).contains("deleted"));
+}
+
 /// It remembers its refusals under their keys too, and somebody corrects what it was missing.
 #[test]
 fn what_was_refused_with_an_answer_is_asked_for_anew() {
