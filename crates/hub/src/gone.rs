@@ -10,8 +10,7 @@ use std::sync::Arc;
 use definition::MinRows;
 use record::hash::ByHash;
 use record::{
-    Change, Column, Current, Decimal, Fault, Key, KeyHasher, KeyRules, Op, RetryPolicy, Row, Schema, Sink, Type,
-    Value,
+    Change, Column, Current, Decimal, Fault, Key, KeyHasher, KeyRules, Op, RetryPolicy, Row, Schema, Sink, Type, Value,
 };
 use store::Store;
 use store::ledger::{Entry, LEFT, State, UNKNOWN};

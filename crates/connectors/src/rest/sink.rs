@@ -118,7 +118,9 @@ impl Rows {
     /// What an answer gives of a row. `id`: what names the row there, which not each answer repeats.
     fn returned(&self, json: &Json, id: Option<&str>) -> Option<Row> {
         let known = |path: &str| id.filter(|_| self.id_path() == Some(path)).map(Value::text);
-        let value = |path: &str| typed::at(json, path).map(typed::plain).filter(|value| !value.is_blank()).or_else(|| known(path));
+        let value = |path: &str| {
+            typed::at(json, path).map(typed::plain).filter(|value| !value.is_blank()).or_else(|| known(path))
+        };
         let given = self.returns.iter().filter_map(|(field, path)| Some((field, value(path)?)));
         let (fields, values): (Vec<&String>, Vec<Value>) = given.unzip();
         let schema = Schema::of(fields.into_iter().map(|field| (field.as_str(), Type::Unknown)));

@@ -481,7 +481,11 @@ impl<'a> Seen<'a> {
             let system = self.project.system(to).filter(|_| !self.entity_is_broken(to, entity))?;
             system.entity(entity).map(|held| (system, held))
         };
-        let Some(to) = self.group.texts("to").into_iter().map(found).collect::<Option<Vec<_>>>() else { return };
+        let named = self.group.texts("to");
+        let to: Vec<_> = named.iter().cloned().filter_map(found).collect();
+        if to.is_empty() || to.len() < named.len() {
+            return;
+        }
         let is_field = |field: &str| self.entity(entity).is_some_and(|entity| entity.field(field).is_some());
         for (field, at) in self.group.texts("write_back").into_iter().filter(|(field, _)| is_field(field)) {
             if to.iter().any(|(_, held)| !held.returned(&[field.to_owned()]).is_empty()) {
@@ -493,14 +497,19 @@ impl<'a> Seen<'a> {
                     "say in systems/{}.yaml where its answer has it, for example `returns: {{ {field}: id }}`",
                     system.name
                 ),
-                None => format!("remove `{field}` here: systems of this kind are asked for nothing that they give a row"),
+                None => {
+                    format!("remove `{field}` here: systems of this kind are asked for nothing that they give a row")
+                }
             };
             diagnostics.push(
                 Diagnostic::error(
                     codes::REQUIRED_NOT_MAPPED,
                     format!("`{field}` cannot be written back: no destination returns it"),
                 )
-                .at(at, format!("under `returns:` of `{entity}` in none of {}", suggest::list(self.group.texts("to").into_iter().map(|(to, _)| to))))
+                .at(
+                    at,
+                    format!("not under `returns:` of `{entity}` in {}", suggest::list(named.iter().map(|(to, _)| *to))),
+                )
                 .help(help),
             );
         }

@@ -424,8 +424,18 @@ fn a_destination_that_cannot_be_asked_is_told_what_is_gone() {
     });
     let write = "write: { no: number, name: name }";
     for (system, kind) in [
-        ("shop", format!("kind: rest\nconnection: {{ url: \"{url}\" }}\nentities:\n  customer:\n    alternate_key: no\n    update: PUT /customers/{{number}}\n    delete: DELETE /customers/{{number}}\n    {write}")),
-        ("partner", format!("kind: files\nconnection: {{ folder: data/out }}\nentities:\n  customer:\n    alternate_key: no\n    file: customers_*.csv\n    {write}")),
+        (
+            "shop",
+            format!(
+                "kind: rest\nconnection: {{ url: \"{url}\" }}\nentities:\n  customer:\n    alternate_key: no\n    update: PUT /customers/{{number}}\n    delete: DELETE /customers/{{number}}\n    {write}"
+            ),
+        ),
+        (
+            "partner",
+            format!(
+                "kind: files\nconnection: {{ folder: data/out }}\nentities:\n  customer:\n    alternate_key: no\n    file: customers_*.csv\n    {write}"
+            ),
+        ),
     ] {
         let world = World::new(3);
         world.sql("DELETE FROM customers WHERE rowid > 3");

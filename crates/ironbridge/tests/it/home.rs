@@ -207,7 +207,8 @@ fn an_order_is_not_made_twice_while_home_is_closed() {
 #[test]
 fn a_destination_that_gives_no_number_owes_none() {
     let mut street = Street::new(&EVENTS.replace("to: [erp]", "to: [erp, warehouse]"));
-    let held = "  order:\n    table: buyers\n    alternate_key: code\n    write: { code: number, money: total }\n  customer:";
+    let held =
+        "  order:\n    table: buyers\n    alternate_key: code\n    write: { code: number, money: total }\n  customer:";
     street.stage.world.edit("systems/warehouse.yaml", "  customer:", held);
     street.stage.start();
     street.save("O-1", 10);
