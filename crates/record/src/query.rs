@@ -86,6 +86,8 @@ pub enum Lookup {
     Needs(String),
     /// By looking at every row: the source has no index on what is computed, or we know of none.
     Scan,
+    /// Not at all: it cannot compute it, and every row has to come here.
+    Here,
 }
 
 /// One table of a system that answers questions while somebody waits.

@@ -118,6 +118,17 @@ impl Compiled {
         Ok(Compiled { source, schema, fields, where_, where_is_personal, held, entities, zone, selections })
     }
 
+    /// The columns that no two rows with different keys have the same in; nothing where the source has none of a field.
+    pub fn key(&self, exposed: &Exposed) -> Option<Vec<&str>> {
+        let column = |name: &String| match &self.fields[exposed.entity.schema.index(name)?] {
+            Inverse::Column(name, _) | Inverse::AsText(name, _) | Inverse::Text(_, name) | Inverse::Guid(name) => {
+                Some(name.as_str())
+            }
+            _ => None,
+        };
+        exposed.entity.key.iter().map(column).collect()
+    }
+
     /// The mapping of these properties and the key.
     pub fn selection(&self, exposed: &Exposed, properties: &[usize]) -> Result<Arc<Selection>, Fault> {
         let entity = &exposed.entity;

@@ -17,6 +17,8 @@ use crate::exposed::{Exposed, Of};
 pub(crate) enum Inverse {
     /// The column as it is.
     Column(String, Type),
+    /// The text of a column of whole numbers, GUIDs or dates, which have one text each.
+    AsText(String, Type),
     /// A function of one column of text.
     Text(Function, String),
     /// A choice of a column, by its names.
@@ -42,6 +44,9 @@ pub(crate) fn inverse(field: &EntityField, rules: &[Rule], schema: &Schema) -> I
         mapping::Expr::Source(name) => match (type_of(name), &field.ty) {
             (Some(ty), _) if same_kind(&field.ty, &ty) => Inverse::Column(name.clone(), ty),
             (Some(_), Type::Guid) if is_text(name) => Inverse::Guid(name.clone()),
+            (Some(ty), Type::Text { .. } | Type::Multiline { .. }) if has_one_text(&ty) => {
+                Inverse::AsText(name.clone(), ty)
+            }
             (Some(Type::WholeNumber), Type::Choice { values }) => match numbers(values) {
                 Some(names) => Inverse::Choice { column: name.clone(), names },
                 None => Inverse::Unknown,
@@ -71,6 +76,25 @@ pub(crate) fn inverse(field: &EntityField, rules: &[Rule], schema: &Schema) -> I
         }
         _ => Inverse::Unknown,
     }
+}
+
+/// Whether a database and the hub write each value of the column as one and the same text.
+fn has_one_text(column: &Type) -> bool {
+    matches!(column, Type::WholeNumber | Type::Decimal { scale: Some(0) } | Type::Guid | Type::Date)
+}
+
+/// The value of such a column that has this text; nothing where none has.
+fn of_text(text: &str, column: &Type) -> Option<Value> {
+    let value = match column {
+        Type::Guid => Value::Guid(text.parse().ok()?),
+        Type::Date => Value::Date(text.parse().ok()?),
+        // SQLite keeps a fraction in a column of whole numbers.
+        _ => match text.parse() {
+            Ok(whole) => Value::Int(whole),
+            Err(_) => Value::Decimal(text.parse::<record::Decimal>().ok()?.normalize()),
+        },
+    };
+    (value.to_string() == text).then_some(value)
 }
 
 /// The names of a choice that are numbers, with those; nothing where not all are, or any number is one.
@@ -210,12 +234,12 @@ impl Inversion<'_> {
         }
     }
 
-    fn key_guid(&self) -> Option<Expr> {
+    /// The GUID of a row as the source computes it.
+    pub fn key_guid(&self) -> Option<Expr> {
         let key = &self.exposed.entity.key;
         let hashable = |at: usize| match &self.fields[at] {
-            Inverse::Column(name, ty) if can_be_hashed(ty) && same_text(&self.exposed.entity.fields[at].ty, ty) => {
-                Some(Expr::column(name))
-            }
+            Inverse::Column(name, ty) if same_text(&self.exposed.entity.fields[at].ty, ty) => Some(Expr::column(name)),
+            Inverse::AsText(name, _) => Some(Expr::column(name)),
             _ => None,
         };
         match self.exposed.scheme {
@@ -251,6 +275,7 @@ impl Inversion<'_> {
                 Some(Expr::Call(Function::Filled, vec![text]))
             }
             Inverse::Constant(value) => Some(Expr::Value(value.clone())),
+            Inverse::AsText(name, _) => Some(Expr::Call(Function::AsText, vec![Expr::column(name)])),
             Inverse::Choice { .. } | Inverse::Guid(_) | Inverse::Unknown => None,
         }
     }
@@ -319,6 +344,18 @@ impl Inversion<'_> {
                     _ => None,
                 }
             }
+            // The value itself serves, and its index.
+            Inverse::AsText(column, ty) if matches!(op, Comparison::Equal | Comparison::NotEqual) => {
+                let found = match value {
+                    Value::Text(text) => match of_text(text, ty) {
+                        Some(value) => Expr::equal(Expr::column(column), value),
+                        None => Expr::Or(Vec::new()),
+                    },
+                    Value::Blank => Expr::equal(Expr::column(column), Value::Blank),
+                    _ => return None,
+                };
+                Some(if op == Comparison::Equal { found } else { Expr::Not(Box::new(found)) })
+            }
             Inverse::Guid(column) => {
                 let found = match value {
                     Value::Guid(guid) => written(column, *guid),
@@ -342,7 +379,9 @@ impl Inversion<'_> {
         let property = &self.exposed.properties[self.exposed.property(name)?];
         match &property.of {
             Of::Field(at) if !self.is_shown_as_it_is(*at) => None,
-            Of::Field(at) if !matches!(self.fields[*at], Inverse::Choice { .. } | Inverse::Guid(_)) => {
+            Of::Field(at)
+                if !matches!(self.fields[*at], Inverse::AsText(..) | Inverse::Choice { .. } | Inverse::Guid(_)) =>
+            {
                 let column = match &self.fields[*at] {
                     Inverse::Column(name, _) => Expr::column(name),
                     _ => self.field(*at)?,
@@ -431,6 +470,8 @@ pub(crate) fn holds(ty: &Type, value: &Value) -> bool {
 /// Whether the text of a value, which is hashed, is the same in the field and in the column.
 fn same_text(field: &Type, column: &Type) -> bool {
     match (field, column) {
+        (Type::WholeNumber, column) if has_one_text(column) => true,
+        (_, column) if !can_be_hashed(column) => false,
         (Type::Text { .. } | Type::Multiline { .. }, Type::Text { .. } | Type::Multiline { .. }) => true,
         (Type::Reference { .. }, Type::Text { .. } | Type::WholeNumber | Type::Guid) => true,
         (field, column) => field == column,

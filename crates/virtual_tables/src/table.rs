@@ -53,24 +53,24 @@ pub async fn fits(project: &Project, exposed: &Exposed, source: &dyn System) -> 
     Compiled::new(project, exposed, source).await.map(drop)
 }
 
-/// How the source finds a row by its GUID; nothing where the GUID says the key itself.
+/// How the source finds a row by its GUID; nothing where the GUID says the key itself, and where it is a source that
+/// computes nothing.
 ///
 /// *Errors*: as of [`fits`].
 pub async fn lookup(project: &Project, exposed: &Exposed, source: &dyn System) -> Result<Option<Lookup>, Fault> {
-    if exposed.scheme != Scheme::Hashed {
+    let compiled = Compiled::new(project, exposed, source).await?;
+    if !compiled.source.hashes_keys() {
         return Ok(None);
     }
-    let compiled = Compiled::new(project, exposed, source).await?;
-    let columns = exposed.entity.key.iter().map(|name| {
-        let at = exposed.entity.schema.index(name)?;
-        match &compiled.fields[at] {
-            Inverse::Column(column, _) => Some(column.clone()),
-            _ => None,
+    let inversion = Inversion { exposed, fields: &compiled.fields, hashes: true, known: &|_| None };
+    match compiled.key(exposed) {
+        None => Ok(Some(Lookup::Here)),
+        Some(_) if exposed.scheme != Scheme::Hashed => Ok(None),
+        Some(_) if inversion.key_guid().is_none() => Ok(Some(Lookup::Here)),
+        Some(columns) => {
+            let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
+            compiled.source.lookup(&columns).await.map(Some)
         }
-    });
-    match columns.collect::<Option<Vec<_>>>() {
-        Some(columns) => compiled.source.lookup(&columns).await.map(Some),
-        None => Ok(Some(Lookup::Scan)),
     }
 }
 
@@ -181,7 +181,9 @@ impl Table {
         let key = self.exposed.entity.key.iter().map(|name| {
             let at = self.exposed.entity.schema.index(name)?;
             match &compiled.fields[at] {
-                Inverse::Column(name, _) | Inverse::Guid(name) => Some(name.as_str()),
+                Inverse::Column(name, _) | Inverse::AsText(name, _) | Inverse::Text(_, name) | Inverse::Guid(name) => {
+                    Some(name.as_str())
+                }
                 _ => None,
             }
         });
@@ -462,7 +464,9 @@ fn with_keys(seen: &[Seen]) -> impl Iterator<Item = (&Uuid, Key)> {
 fn is_kept(by: &Expr) -> bool {
     match by {
         Expr::Column(_) => true,
-        Expr::Call(Function::Filled | Function::AsStored | Function::KeyGuid, of) => of.iter().all(is_kept),
+        Expr::Call(Function::Filled | Function::AsText | Function::AsStored | Function::KeyGuid, of) => {
+            of.iter().all(is_kept)
+        }
         _ => false,
     }
 }
@@ -486,6 +490,7 @@ fn reference_text(reference: &record::Reference) -> String {
 fn are_a_place(order: &[Order], values: &[Value], schema: &Schema) -> bool {
     let type_of = |by: &Expr| match by {
         Expr::Call(Function::KeyGuid, _) => Some(Type::Guid),
+        Expr::Call(Function::AsText, _) => Some(Type::Text { max_length: None }),
         by => {
             let mut names = Vec::new();
             by.columns(&mut names);

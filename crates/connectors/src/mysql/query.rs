@@ -9,8 +9,8 @@ use record::query::{Function, Lookup};
 use record::{Type, Value, ValueRef};
 
 use crate::sql::engine::{Dialect as _, Letters};
-use crate::sql::paged::Plan;
-use crate::sql::query::{Dialect, Sort, in_both, marked};
+use crate::sql::paged::{Place, Plan};
+use crate::sql::query::{Dialect, Sort, in_both, marked, sort_of};
 
 /// The collations that compare characters and nothing else: MariaDB's, and MySQL's.
 pub(super) const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
@@ -26,6 +26,13 @@ impl<'a> Asked<'a> {
         Asked { plan, collation: COLLATIONS[usize::from(!mariadb)] }
     }
 
+    /// A number with the digits that are shown, of a float too.
+    fn exactly(&self, number: &str) -> String {
+        let is_float = |place: &Place| place.expression == number && place.column.ty == Type::Decimal { scale: None };
+        let is_float = self.plan.wanted.iter().any(is_float);
+        if is_float { format!("CAST({number} AS DECIMAL(65,30))") } else { number.to_owned() }
+    }
+
     fn by_characters(&self, text: &str) -> String {
         format!("CONVERT({text} USING utf8mb4) COLLATE {}", self.collation)
     }
@@ -38,6 +45,8 @@ impl Dialect for Asked<'_> {
     fn column(&self, name: &str, ty: &Type) -> String {
         let place = self.plan.place(name);
         match (ty, place.column.declared.as_str()) {
+            // Of a number of two digits the server makes a year of this century or the last.
+            (Type::WholeNumber, "year") => format!("({} + 0)", place.expression),
             (Type::Guid, _) => format!("CAST({} AS CHAR(36))", place.expression),
             // A number of its list, or a document, unless it is asked for its text.
             (Type::Text { .. }, "enum" | "set" | "json" | "inet4" | "inet6") => {
@@ -62,12 +71,13 @@ impl Dialect for Asked<'_> {
         }
     }
 
-    fn call(&self, function: Function, parts: &[String], _: &[Sort]) -> String {
+    fn call(&self, function: Function, parts: &[String], sorts: &[Sort]) -> String {
         let part = |at: usize| parts.get(at).map_or("NULL", String::as_str);
         let (a, b) = (part(0), part(1));
         let (exact_a, exact_b) = (self.by_characters(a), self.by_characters(b));
-        // More digits than 64 bits have, and none that a float would lose.
-        let (number_a, number_b) = (format!("({a} + 0.0)"), format!("NULLIF({b} + 0.0, 0)"));
+        let (digits_a, digits_b) = (self.exactly(a), self.exactly(b));
+        // More digits than 64 bits have.
+        let (number_a, number_b) = (format!("({digits_a} + 0.0)"), format!("NULLIF({digits_b} + 0.0, 0)"));
         match function {
             Function::Contains => format!("(LOCATE({exact_b}, {exact_a}) > 0)"),
             Function::StartsWith => format!("(LEFT({exact_a}, CHAR_LENGTH({b})) = {exact_b})"),
@@ -87,6 +97,7 @@ impl Dialect for Asked<'_> {
             Function::TrimWords => format!("TRIM(REGEXP_REPLACE({exact_a}, ' +', ' '))"),
             Function::Concat => format!("CONCAT({exact_a}, {exact_b})"),
             Function::Filled => format!("CASE WHEN CHAR_LENGTH({a}) > 0 THEN {a} END"),
+            Function::AsText => shown(a, sorts.first()),
             Function::Year => format!("YEAR({a})"),
             Function::Month => format!("MONTH({a})"),
             Function::Day => format!("DAY({a})"),
@@ -96,20 +107,21 @@ impl Dialect for Asked<'_> {
             Function::FractionalSeconds => format!("(CAST(MICROSECOND({a}) AS DECIMAL(20,6)) / 1000000)"),
             Function::Date => format!("CAST({a} AS DATE)"),
             Function::Time => format!("CAST({a} AS TIME(6))"),
-            Function::Round => format!("ROUND({a})"),
-            Function::Floor => format!("FLOOR({a})"),
-            Function::Ceiling => format!("CEILING({a})"),
-            Function::Add => format!("({number_a} + {b})"),
-            Function::Subtract => format!("({number_a} - {b})"),
-            Function::Multiply => format!("({number_a} * {b})"),
+            Function::Round => format!("ROUND({digits_a})"),
+            Function::Floor => format!("FLOOR({digits_a})"),
+            Function::Ceiling => format!("CEILING({digits_a})"),
+            Function::Add => format!("({number_a} + {digits_b})"),
+            Function::Subtract => format!("({number_a} - {digits_b})"),
+            Function::Multiply => format!("({number_a} * {digits_b})"),
             Function::Divide => format!("({number_a} DIV {number_b})"),
             // A division has four digits more than what it divides.
             Function::DivideExactly => format!("(CAST({a} AS DECIMAL(60,20)) / {number_b})"),
-            Function::Modulo => format!("({number_a} % {number_b})"),
+            // What is left of a number below zero may be a zero with its sign, which equals no other.
+            Function::Modulo => format!("({number_a} % {number_b} + 0)"),
             Function::Negate => format!("(- {number_a})"),
             Function::KeyGuid => match key_column(parts) {
                 name if self.plan.has(&name) => format!("t.`{name}`"),
-                _ => key_guid(parts),
+                _ => key_guid(parts, sorts),
             },
             Function::AsStored => a.to_owned(),
         }
@@ -129,7 +141,8 @@ impl Dialect for Asked<'_> {
         match (ty, value) {
             (Type::Guid, Value::Guid(guid)) => Some((format!("{column} = {{}}"), vec![Value::Text(guid.to_string())])),
             (Type::Text { .. } | Type::Multiline { .. }, Value::Text(text) | Value::Choice(text))
-                if !place.column.by_characters =>
+                // A document equals no text; only its own text does.
+                if !place.column.by_characters && place.column.declared != "json" =>
             {
                 let exact = [&*self.column(name, ty), "{}"].map(|side| self.by_characters(side));
                 let own = match &place.column.letters {
@@ -182,6 +195,7 @@ pub(super) fn lookup(plan: &Plan, table: &str, key: &[String], mariadb: bool) ->
     let asked = Asked::new(plan, mariadb);
     let of = |name: &String| plan.schema.index(name).map_or(&Type::Unknown, |at| &plan.schema.columns()[at].ty);
     let parts: Vec<String> = key.iter().map(|name| asked.column(name, of(name))).collect();
+    let sorts: Vec<Sort> = key.iter().filter_map(|name| sort_of(of(name))).collect();
     let name = key_column(&parts);
     if plan.has(&name) {
         return Lookup::Indexed;
@@ -190,22 +204,29 @@ pub(super) fn lookup(plan: &Plan, table: &str, key: &[String], mariadb: bool) ->
         return Lookup::Scan;
     }
     let bare: Vec<String> = parts.iter().map(|part| part.replacen("t.`", "`", 1)).collect();
-    let (table, collation, hash) = (super::dialect::MySql.table(table), asked.collation, key_guid(&bare));
+    let (table, collation, hash) = (super::dialect::MySql.table(table), asked.collation, key_guid(&bare, &sorts));
     Lookup::Needs(format!(
         "ALTER TABLE {table} ADD COLUMN `{name}` CHAR(36) CHARACTER SET utf8mb4 COLLATE {collation} \
          GENERATED ALWAYS AS ({hash}) VIRTUAL INVISIBLE, ADD INDEX `{name}` (`{name}`);"
     ))
 }
 
+/// The text of a value. A number is not written as it was declared to be: with zeros before it, or as bytes.
+fn shown(value: &str, sort: Option<&Sort>) -> String {
+    let number = if sort == Some(&Sort::Number) { " + 0" } else { "" };
+    format!("CAST({value}{number} AS CHAR)")
+}
+
 /// The hash of [`record::guid::hashed`], in SQL.
-fn key_guid(parts: &[String]) -> String {
+fn key_guid(parts: &[String], sorts: &[Sort]) -> String {
     // A backslash in a text is an escape, or not, as the server is set.
     const BACKSLASH: &str = "CHAR(92 USING utf8mb4)";
-    let text = |part: &String| {
-        let doubled = format!("REPLACE(CAST({part} AS CHAR), {BACKSLASH}, CONCAT({BACKSLASH}, {BACKSLASH}))");
+    let text = |(at, part): (usize, &String)| {
+        let text = shown(part, sorts.get(at));
+        let doubled = format!("REPLACE({text}, {BACKSLASH}, CONCAT({BACKSLASH}, {BACKSLASH}))");
         format!("REPLACE({doubled}, '|', CONCAT({BACKSLASH}, '|'))")
     };
-    let whole: Vec<String> = parts.iter().map(text).collect();
+    let whole: Vec<String> = parts.iter().enumerate().map(text).collect();
     let hash = format!("SHA2(CONCAT({}), 256)", whole.join(", '|', "));
     // The hash stands here twice and not six times: it is computed anew wherever it stands.
     let variant = format!("SUBSTRING('89ab89ab89ab89ab', CONV(SUBSTRING({hash}, 17, 1), 16, 10) + 1, 1)");

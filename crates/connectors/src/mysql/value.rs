@@ -77,8 +77,9 @@ pub(super) fn of_answer(column: &Column) -> SqlColumn {
     let (ty, declared) = match column.column_type() {
         MYSQL_TYPE_TINY if column.column_length() == 1 => (Type::YesNo, "tinyint"),
         MYSQL_TYPE_BIT if column.column_length() == 1 => (Type::YesNo, "bit"),
+        MYSQL_TYPE_YEAR => (Type::WholeNumber, "year"),
         MYSQL_TYPE_TINY | MYSQL_TYPE_SHORT | MYSQL_TYPE_INT24 | MYSQL_TYPE_LONG | MYSQL_TYPE_LONGLONG
-        | MYSQL_TYPE_YEAR | MYSQL_TYPE_BIT => (Type::WholeNumber, "bigint"),
+        | MYSQL_TYPE_BIT => (Type::WholeNumber, "bigint"),
         MYSQL_TYPE_DECIMAL | MYSQL_TYPE_NEWDECIMAL => (Type::Decimal { scale: Some(decimals) }, "decimal"),
         MYSQL_TYPE_FLOAT | MYSQL_TYPE_DOUBLE => (Type::Decimal { scale: None }, "double"),
         MYSQL_TYPE_DATE | MYSQL_TYPE_NEWDATE => (Type::Date, "date"),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use record::hash::RowHasher;
 use record::query::{Answer, Comparison, Expr, Function, Lookup, Query};
 use record::{BoxFuture, Column, Fault, Queryable, ReadSpec, Schema, Type, Value};
-use tokio_postgres::types::{ToSql, Type as PgType};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Statement};
 
 use super::fault::{self, Failure};
@@ -46,6 +46,8 @@ struct Columns {
     money: Vec<bool>,
     /// Floats of four bytes, which are other numbers to the server than what it shows.
     short: Vec<bool>,
+    /// Floats of eight bytes, as [`Postgres::column`] writes them.
+    floats: Vec<String>,
     /// The zone of a column that keeps times without one.
     zones: Vec<Option<String>>,
     /// Columns that always have a value.
@@ -117,6 +119,7 @@ impl Table {
         let statement = self.database.in_time(async { Ok(session.client.prepare(&sql).await?) }).await?;
         let zone = self.spec.time_zone.as_ref().and_then(TimeZone::iana_name);
         let (mut schema, mut money, mut short, mut zones) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut floats = Vec::new();
         for (name, column) in self.spec.columns.iter().zip(statement.columns()) {
             let mut ty = value::declared(column.type_(), column.type_modifier());
             let mut of = None;
@@ -126,9 +129,13 @@ impl Table {
                 ty = Type::DateTime;
                 of = Some(zone.replace('\'', "''"));
             }
+            money.push(ty == Type::Money);
             schema.push(Column { name: name.as_str().into(), ty });
-            money.push(*column.type_() == PgType::MONEY);
-            short.push(*column.type_() == PgType::FLOAT4);
+            let is_short = value::holds(column.type_(), column.type_modifier()).float;
+            short.push(is_short == Some(true));
+            if is_short == Some(false) {
+                floats.push(format!("t.{}", quote(name)));
+            }
             zones.push(of);
         }
         // The 196th character is a capital letter in Unicode and in every encoding of one byte that has letters there.
@@ -159,7 +166,7 @@ impl Table {
         // What is no text has none, and that of the database gives way to any other.
         let own = collations.iter().filter(|of| ![0, DEFAULT_COLLATION].contains(*of)).count();
         let (schema, mixed) = (Schema::new(schema), is_query || own > 1);
-        let columns = Arc::new(Columns { schema, money, short, zones, filled, loose, mixed, utf8, letters });
+        let columns = Arc::new(Columns { schema, money, short, floats, zones, filled, loose, mixed, utf8, letters });
         Ok(self.columns.get_or_init(|| columns).clone())
     }
 
@@ -334,6 +341,12 @@ impl Postgres<'_> {
         texts.map(|text| if are_columns { format!("({text} COLLATE \"{collation}\")") } else { text.to_owned() })
     }
 
+    /// The number that is shown: of a float of eight bytes the server takes fifteen digits, and shows up to seventeen.
+    fn exactly(&self, number: &str) -> String {
+        let is_float = self.columns.floats.iter().any(|float| float == number);
+        if is_float { format!("({number})::text::numeric") } else { format!("({number})::numeric") }
+    }
+
     fn key_guid(&self, parts: &[String]) -> String {
         let part = |part: &String| match self.columns.mixed && parts.len() > 1 {
             true => format!("(({part})::text COLLATE \"C\")"),
@@ -343,7 +356,11 @@ impl Postgres<'_> {
     }
 }
 
-const WHITE_SPACE: &str = r"E' \t\n\r\f\u000B\u0085\u00A0'";
+/// White space as `Trim` means it, as far as an encoding of one byte has it, and all of it.
+const WHITE_SPACE: [&str; 2] = [
+    r"E' \t\n\r\f\u000B\u0085\u00A0'",
+    r"E' \t\n\r\f\u000B\u0085\u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u2028\u2029\u202F\u205F\u3000'",
+];
 
 impl Dialect for Postgres<'_> {
     fn column(&self, name: &str, ty: &Type) -> String {
@@ -395,18 +412,16 @@ impl Dialect for Postgres<'_> {
         // Parts of a date are those of UTC.
         let at_utc = match sorts.first() {
             Some(Sort::Instant) => format!("({a} AT TIME ZONE 'UTC')"),
+            // Of a day the server knows no hour.
+            Some(Sort::Date) => format!("({a})::timestamp"),
             _ => a.to_owned(),
         };
         // No overflow is an error of the user's; and the least of nothing and a number would be the number.
         let places = |number: &str| {
             format!("(CASE WHEN {number} IS NOT NULL THEN least(greatest({number}, 0), 2000000000)::int END)")
         };
-        let extract = |what: &str| match sorts.first() {
-            Some(Sort::Date) if matches!(what, "HOUR" | "MINUTE" | "SECOND") => {
-                format!("trunc(extract({what} FROM {a}::timestamp))::bigint")
-            }
-            _ => format!("trunc(extract({what} FROM {at_utc}))::bigint"),
-        };
+        let extract = |what: &str| format!("trunc(extract({what} FROM {at_utc}))::bigint");
+        let (number_a, number_b) = (self.exactly(a), self.exactly(b));
         let (same, [exact_a, exact_b]) = (self.in_one([a, b], "default"), self.in_one([a, b], "C"));
         match function {
             Function::Contains => format!("(strpos({exact_a}, {exact_b}) > 0)"),
@@ -422,10 +437,11 @@ impl Dialect for Postgres<'_> {
             // In the letters of the database: a collation such as `C` may know no more than those of English.
             Function::ToLower => format!("lower({a} COLLATE \"default\")"),
             Function::ToUpper => format!("upper({a} COLLATE \"default\")"),
-            Function::Trim => format!("btrim({a}, {WHITE_SPACE})"),
+            Function::Trim => format!("btrim({a}, {})", WHITE_SPACE[usize::from(self.columns.utf8)]),
             Function::TrimWords => format!("btrim(regexp_replace({a}, ' +', ' ', 'g'), ' ')"),
             Function::Concat => format!("({})", same.join(" || ")),
             Function::Filled => format!("nullif({a}, '')"),
+            Function::AsText => format!("(({a})::text COLLATE \"C\")"),
             Function::Year => extract("YEAR"),
             Function::Month => extract("MONTH"),
             Function::Day => extract("DAY"),
@@ -435,17 +451,17 @@ impl Dialect for Postgres<'_> {
             Function::FractionalSeconds => format!("(extract(SECOND FROM {at_utc}) % 1)::numeric"),
             Function::Date => format!("({at_utc})::date"),
             Function::Time => format!("({at_utc})::time"),
-            Function::Round => format!("round(({a})::numeric)"),
-            Function::Floor => format!("floor(({a})::numeric)"),
-            Function::Ceiling => format!("ceil(({a})::numeric)"),
+            Function::Round => format!("round({number_a})"),
+            Function::Floor => format!("floor({number_a})"),
+            Function::Ceiling => format!("ceil({number_a})"),
             // Two 64-bit numbers may leave their range; a number of any size does not.
-            Function::Add => format!("(({a})::numeric + ({b})::numeric)"),
-            Function::Subtract => format!("(({a})::numeric - ({b})::numeric)"),
-            Function::Multiply => format!("(({a})::numeric * ({b})::numeric)"),
-            Function::Divide => format!("trunc(({a})::numeric / nullif(({b})::numeric, 0))"),
-            Function::DivideExactly => format!("(({a})::numeric / nullif(({b})::numeric, 0))"),
-            Function::Modulo => format!("(({a})::numeric % nullif(({b})::numeric, 0))"),
-            Function::Negate => format!("(- ({a})::numeric)"),
+            Function::Add => format!("({number_a} + {number_b})"),
+            Function::Subtract => format!("({number_a} - {number_b})"),
+            Function::Multiply => format!("({number_a} * {number_b})"),
+            Function::Divide => format!("trunc({number_a} / nullif({number_b}, 0))"),
+            Function::DivideExactly => format!("({number_a} / nullif({number_b}, 0))"),
+            Function::Modulo => format!("({number_a} % nullif({number_b}, 0))"),
+            Function::Negate => format!("(- {number_a})"),
             Function::KeyGuid => self.key_guid(parts),
             Function::AsStored => a.to_owned(),
         }

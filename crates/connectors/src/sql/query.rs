@@ -228,7 +228,7 @@ fn floor(value: &Value, digits: u32) -> Option<Value> {
     }
 }
 
-fn sort_of(ty: &Type) -> Option<Sort> {
+pub(crate) fn sort_of(ty: &Type) -> Option<Sort> {
     Some(match ty {
         Type::Text { .. } | Type::Multiline { .. } => Sort::Text,
         Type::WholeNumber | Type::Decimal { .. } | Type::Money | Type::Float => Sort::Number,
@@ -507,6 +507,7 @@ impl Writer<'_> {
                 | Function::TrimWords
                 | Function::Concat
                 | Function::Filled
+                | Function::AsText
                 | Function::AsStored => Sort::Text,
                 Function::Date => Sort::Date,
                 Function::Time => Sort::Time,

@@ -25,7 +25,7 @@ use super::usual::Usual;
 use super::{Database, catalog, fault, value};
 use crate::sql::asked::{Gathered, Kept};
 use crate::sql::query::{Dialect, Sort, Statements, accepts, in_both, type_of, write};
-use crate::sql::text::Times;
+use crate::sql::text::{Times, cannot};
 use crate::sql::{moment, quote};
 
 /// Statements that a connection keeps prepared.
@@ -241,11 +241,11 @@ impl Shared {
         let schema = Plan::of(connection, &self.spec, None, false)?.schema;
         let text = schema.columns().iter().filter(|column| matches!(column.ty, Type::Text { .. }));
         let text: Vec<String> = text.map(|column| column.name.to_string()).collect();
-        let (mut loose, mut texts) = (Vec::new(), Vec::new());
+        let (mut loose, mut texts, mut documents) = (Vec::new(), Vec::new(), Vec::new());
         for name in text {
             match self.is_by_characters(connection, &name) {
                 Some(true) => texts.push(name),
-                Some(false) => {}
+                Some(false) => documents.push(name),
                 None => loose.push(name),
             }
         }
@@ -258,7 +258,7 @@ impl Shared {
         };
         let (numbers, primary) = (of_numbers(&is_number), self.primary(connection)?);
         let fractions = of_numbers(&|ty| is_number(ty) && *ty != Type::WholeNumber);
-        let lite = Lite { schema, file: *file, loose, texts, numbers, fractions, primary };
+        let lite = Lite { schema, file: *file, loose, texts, documents, numbers, fractions, primary };
         Ok(self.lite.get_or_init(|| Arc::new(lite)).clone())
     }
 
@@ -375,7 +375,14 @@ impl Shared {
             for (at, usual) in usual.iter().enumerate() {
                 let cell = row.get_ref(at)?;
                 if !usual.put(cell, &mut gathered.rows) {
-                    let value = value::read(cell, &wanted.columns()[at].ty, &times);
+                    let ty = &wanted.columns()[at].ty;
+                    let value = match cell {
+                        // Bytes equal no text, and are more than each: their text would be found by nobody.
+                        ValueRef::Blob(_) if matches!(ty, Type::Text { .. }) || is_number(ty) => {
+                            Err(cannot(ty, "bytes"))
+                        }
+                        cell => value::read(cell, ty, &times),
+                    };
                     gathered.push(value).map_err(|fault| Failed::Fault(Box::new(fault)))?;
                 }
             }
@@ -423,6 +430,8 @@ struct Lite {
     loose: Vec<String>,
     /// Columns that keep everything as a text but blanks and bytes.
     texts: Vec<String>,
+    /// Columns of text, such as `JSON`, that keep every text that is a number as the number.
+    documents: Vec<String>,
     /// Columns of a table that keep every text that is a number as the number.
     numbers: Vec<String>,
     /// Those of them whose numbers may have a fraction.
@@ -438,6 +447,10 @@ fn is_number(ty: &Type) -> bool {
 impl Lite {
     fn is_loose(&self, column: &str) -> bool {
         self.loose.iter().any(|known| known == column)
+    }
+
+    fn is_document(&self, column: &str) -> bool {
+        self.documents.iter().any(|known| known == column)
     }
 
     /// Whether a number is compared with a column in which no text is one.
@@ -465,6 +478,7 @@ impl Dialect for Lite {
             Type::Date => format!("ib_as_date({column})"),
             Type::Guid => format!("ib_as_guid({column})"),
             Type::YesNo => format!("ib_as_yes_no({column})"),
+            Type::Text { .. } if self.is_document(name) => format!("CAST({column} AS TEXT)"),
             // A text is no number, and nothing at all where it is empty; to SQLite it is more than any number.
             Type::WholeNumber if !self.is_primary(name) => {
                 format!("CASE typeof({column}) WHEN 'text' THEN ib_as_number({column}) ELSE {column} END")
@@ -482,8 +496,12 @@ impl Dialect for Lite {
         }
     }
 
-    fn returned(&self, name: &str, _: &Type) -> String {
-        if name.is_empty() { "1".to_owned() } else { format!("t.{}", quote(name)) }
+    fn returned(&self, name: &str, ty: &Type) -> String {
+        match name {
+            "" => "1".to_owned(),
+            document if self.is_document(document) => self.column(document, ty),
+            name => format!("t.{}", quote(name)),
+        }
     }
 
     fn param(&self, number: usize, _: &Value) -> String {
@@ -583,6 +601,9 @@ impl Dialect for Lite {
 
     fn begins(&self, name: &str, column: &str, from: &str, before: &str) -> Option<(String, bool)> {
         // Between texts there is nothing but what begins so; a number in a column without a type is no text.
+        if self.is_document(name) {
+            return None;
+        }
         let all = !self.is_loose(name) && self.texts.iter().any(|known| known == name);
         Some((format!("{column} >= {from} AND {column} < {before}"), all))
     }

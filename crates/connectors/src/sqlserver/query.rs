@@ -112,6 +112,7 @@ impl Dialect for Asked<'_> {
             Function::TrimWords => a.to_owned(),
             Function::Concat => format!("({a} + {b})"),
             Function::Filled => format!("CASE WHEN DATALENGTH({a}) > 0 THEN {a} END"),
+            Function::AsText => format!("({} {BY_CHARACTERS})", shown(a, sorts.first())),
             Function::Year => date_part("year"),
             Function::Month => date_part("month"),
             Function::Day => date_part("day"),
@@ -197,11 +198,16 @@ impl Dialect for Asked<'_> {
     }
 }
 
+/// The text of a value; its GUIDs are capital.
+fn shown(value: &str, sort: Option<&Sort>) -> String {
+    let text = format!("CONVERT(nvarchar(max), {value})");
+    if sort == Some(&Sort::Guid) { format!("LOWER({text})") } else { text }
+}
+
 /// The hash of [`record::guid::hashed`], in SQL. The bytes of a text in UTF-8 are known from SQL Server 2019 on.
 fn key_guid(parts: &[String], sorts: &[Sort]) -> String {
     let text = |(part, sort): (&String, &Sort)| {
-        let text = format!("CONVERT(nvarchar(max), {part})");
-        let text = if *sort == Sort::Guid { format!("LOWER({text})") } else { text };
+        let text = shown(part, Some(sort));
         format!("REPLACE(REPLACE({text} {BY_CHARACTERS}, N'\\', N'\\\\'), N'|', N'\\|')")
     };
     let whole: Vec<String> = parts.iter().zip(sorts).map(text).collect();

@@ -40,8 +40,8 @@ async fn serve(cli: &Cli, dir: &Path, listen: std::net::SocketAddr) -> Result<u8
     Ok(0)
 }
 
-/// What it costs the source to find a row by its GUID, where an administrator of it can do something about it; nothing
-/// where the GUID says the key itself, or the source does not answer.
+/// What it costs the source to find a row by its GUID, where somebody can do something about it; nothing where the GUID
+/// says the key itself, or the source does not answer.
 pub async fn lookup_note(project: &Project, integration: &Integration, systems: &OpenSystems) -> Option<String> {
     let Pattern::Virtual(shown) = &integration.pattern else { return None };
     let exposed = virtual_tables::exposed(project, integration)?;
@@ -55,6 +55,11 @@ pub async fn lookup_note(project: &Project, integration: &Integration, systems: 
         Lookup::Needs(sql) => {
             format!("{why}. Where the table is large, run this there once, and start the hub again:\n    {sql}")
         }
+        Lookup::Here => format!(
+            "{name}: `{from}` does not have the key as it is shown, so that every question reads all rows: of more than {} rows \
+             (`max_rows:`) none is shown. Read the key from plain columns",
+            exposed.max_rows
+        ),
         Lookup::Scan => {
             format!(
                 "{why}, as long as `timeout:` lets it. Where the table is large, give the texts of the key a `pattern:`"

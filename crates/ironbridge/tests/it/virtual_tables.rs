@@ -9,4 +9,5 @@ mod publish;
 mod rest;
 mod servers;
 mod stock;
+mod types;
 mod ways;

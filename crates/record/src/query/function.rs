@@ -25,6 +25,8 @@ pub enum Function {
     Concat,
     /// The text itself, or blank where it is empty.
     Filled,
+    /// The text of a whole number, a GUID or a date: each of them has one.
+    AsText,
     Year,
     Month,
     Day,
@@ -66,6 +68,7 @@ impl Function {
         Function::TrimWords,
         Function::Concat,
         Function::Filled,
+        Function::AsText,
         Function::Year,
         Function::Month,
         Function::Day,
@@ -104,6 +107,7 @@ impl Function {
             Function::TrimWords => "trim_words",
             Function::Concat => "concat",
             Function::Filled => "filled",
+            Function::AsText => "as_text",
             Function::Year => "year",
             Function::Month => "month",
             Function::Day => "day",
@@ -184,6 +188,10 @@ impl Function {
             }
             Function::Concat => Value::Text(format!("{}{}", text(0)?, text(1)?)),
             Function::Filled => Value::text(Some(text(0)?).filter(|text| !text.is_empty())?),
+            Function::AsText => match &arguments[0] {
+                Value::Decimal(number) => Value::Text(number.normalize().to_string()),
+                other => Value::Text(other.to_string()),
+            },
             Function::Year => Value::Int(date(&arguments[0])?.year().into()),
             Function::Month => Value::Int(date(&arguments[0])?.month().into()),
             Function::Day => Value::Int(date(&arguments[0])?.day().into()),

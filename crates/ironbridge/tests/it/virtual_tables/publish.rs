@@ -267,6 +267,9 @@ fn check_online_compiles_virtual_integrations() {
     assert!(good.out.contains("stock: fits its systems") && good.out.contains("items: fits its systems"), "{good:#?}");
     let of_hashes = good.err.lines().filter(|line| line.contains("computes the hash of every row"));
     assert_eq!(of_hashes.count(), 1, "the key of an item is a number, which needs none: {good:#?}");
+    shown.edit("systems/warehouse.yaml", "number: item_no", "number: =item_no + 0");
+    let made = shown.ironbridge(&["check", "--online"]).ok();
+    assert!(made.err.contains("items: `warehouse` does not have the key as it is shown"), "{made:#?}");
     shown.served.database().execute_batch("ALTER TABLE items RENAME TO articles").unwrap();
     let bad = shown.ironbridge(&["check", "--online"]);
     assert_ne!(bad.code, Some(0), "{bad:#?}");
