@@ -15,20 +15,28 @@ pub(crate) const NOT_A_CONTEXT: Code = Code("IB0801");
 pub(crate) fn decode(body: &[u8]) -> Result<Signal, String> {
     let context: Json = serde_json::from_slice(body).map_err(|why| format!("it is not JSON: {why}"))?;
     let text = |name: &str| context[name].as_str().ok_or_else(|| format!("it has no `{name}`"));
-    let happened = match text("MessageName")? {
+    let message = text("MessageName")?;
+    let happened = match message {
         "Create" => Happened::Created,
-        "Update" => Happened::Updated,
         "Delete" => Happened::Deleted,
-        other => return Err(format!("its message is `{other}`; there are Create, Update and Delete")),
+        // And whatever else is done with a row: Assign, SetState, Merge, Associate, an action of one's own.
+        _ => Happened::Updated,
     };
     let id = text("PrimaryEntityId")?;
     let id = id.parse().map(Value::Guid).map_err(|_| format!("its `PrimaryEntityId` is `{id}`"))?;
+    if id == Value::Guid(Default::default()) {
+        return Err(format!(
+            "its message `{message}` names no row; steps for Create, Update and Delete are told of each row, also of \
+             those that are written many at a time"
+        ));
+    }
     Ok(Signal {
         happened,
         table: text("PrimaryEntityName")?.to_owned(),
         id,
         columns: written(&context),
         values: values(body),
+        environment: text("OrganizationId").ok().map(str::to_owned),
     })
 }
 
@@ -76,7 +84,12 @@ fn value(raw: &str) -> Option<Value> {
         },
         // OptionSetValue and Money.
         Json::Object(_) => number(json::object(raw.as_bytes())?.get("Value")?.get().trim())?,
-        _ => return None,
+        // OptionSetValueCollection.
+        Json::Array(choices) => {
+            let numbers: Option<Vec<String>> =
+                choices.iter().map(|one| Some(one["Value"].as_i64()?.to_string())).collect();
+            Value::Text(numbers?.join(","))
+        }
     })
 }
 
@@ -114,11 +127,28 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_done_with_a_row_is_a_change_of_it() {
+        for message in ["Assign", "SetState", "SetStateDynamicEntity", "Merge", "Associate", "contoso_Recalculate"] {
+            let context = serde_json::json!({
+                "MessageName": message, "PrimaryEntityName": "account", "PrimaryEntityId": "b5b6a2f1-0000-4000-8000-000000000001",
+                "InputParameters": [{ "key": "EntityMoniker", "value": { "Id": "7", "LogicalName": "account" } }],
+            });
+            let signal = decode(context.to_string().as_bytes()).unwrap();
+            assert_eq!(
+                (signal.happened, signal.columns, signal.values),
+                (Happened::Updated, None, vec![]),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
     fn what_was_written_wins_over_the_images_and_numbers_stay_exact() {
         let body = r#"{"MessageName": "Update", "PrimaryEntityName": "salesorder", "PrimaryEntityId": "b5b6a2f1-0000-4000-8000-000000000001",
             "InputParameters": [{"key": "Target", "value": {"Attributes": [
                 {"key": "total", "value": {"__type": "Money:x", "Value": 12345678901234.5678}},
                 {"key": "statuscode", "value": {"__type": "OptionSetValue:x", "Value": 3}},
+                {"key": "interests", "value": [{"__type": "OptionSetValue:x", "Value": 2}, {"Value": 5}]},
                 {"key": "modifiedon", "value": "\/Date(1506384247000-0700)\/"},
                 {"key": "customerid", "value": {"__type": "EntityReference:x", "Id": "7"}}]}}],
             "PostEntityImages": [{"key": "ironbridge", "value": {"Attributes": [
@@ -128,6 +158,7 @@ mod tests {
         let expected = [
             ("total", Value::Decimal("12345678901234.5678".parse().unwrap())),
             ("statuscode", Value::Int(3)),
+            ("interests", Value::text("2,5")),
             ("modifiedon", Value::Instant("2017-09-26T00:04:07Z".parse().unwrap())),
             ("ordernumber", Value::text("SO-1")),
         ];
@@ -159,7 +190,8 @@ mod tests {
         };
         check("{", "not JSON");
         check("{}", "`MessageName`");
-        check(r#"{"MessageName": "Win"}"#, "`Win`");
+        let bulk = r#"{"MessageName": "UpdateMultiple", "PrimaryEntityId": "00000000-0000-0000-0000-000000000000"}"#;
+        check(bulk, "`UpdateMultiple` names no row");
         check(r#"{"MessageName": "Create", "PrimaryEntityId": "7"}"#, "`7`");
     }
 }

@@ -90,6 +90,13 @@ impl System for Environment {
         Some(Box::pin(publish::publish(&self.client, wanted, apply)))
     }
 
+    fn environment(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        Box::pin(async move {
+            let who = self.client.ask(&Call::get("WhoAmI", WRITE), "").await?;
+            Ok(source::text_of(&who, "OrganizationId"))
+        })
+    }
+
     fn decode(&self, body: &[u8]) -> Option<Result<Signal, Fault>> {
         let signal = context::decode(body).map_err(|why| {
             Fault::reject(context::NOT_A_CONTEXT, format!("the event is no message of Dataverse: {why}"))

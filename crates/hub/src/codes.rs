@@ -8,6 +8,8 @@ pub const NOT_YET_RUNNABLE: Code = Code("IB0007");
 pub const KEY_TWICE: Code = Code("IB0402");
 /// A row points to a row that the destination does not have.
 pub const REFERENCE_MISSING: Code = Code("IB0515");
+/// A system has no request for what is asked of it.
+pub const NO_REQUEST: Code = Code("IB0510");
 /// A system lacks a table that the definition names.
 pub const TABLE_MISSING: Code = Code("IB0504");
 /// The alternate key that rows are written by is missing, or not active.

@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::patience;
 pub use about::key_of;
 pub(crate) use lane::news;
-pub use order::{Ordered, session};
+pub use order::{MadeKey, Ordered, session};
 pub use route::{at, row_in};
 
 /// A message that says this in its property `destination` is for that destination only.

@@ -245,6 +245,11 @@ impl ReadMapping {
         &self.columns
     }
 
+    /// What the source says that a column holds. Nothing for one that the mapping does not read.
+    pub fn type_of(&self, column: &str) -> Option<&Type> {
+        self.columns.iter().position(|name| name == column).map(|at| &self.types[at])
+    }
+
     /// The lines that the mapping reads beside the columns: a row carries them under the name [`Children::of`].
     pub fn children(&self) -> &[Children] {
         &self.children

@@ -103,6 +103,11 @@ pub trait System: Send + Sync {
         None
     }
 
+    /// By what events of this system name it, so that those of a copy of it can be told. `None` where they do not.
+    fn environment(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// What an event of this system says. `None` where events of this kind of system carry the row itself, as JSON.
     ///
     /// *Errors*: a `Reject` for what is no event of this kind of system.
@@ -146,8 +151,11 @@ pub struct Signal {
     pub id: Value,
     /// The columns that were written; `None` where the event does not say.
     pub columns: Option<Vec<String>>,
-    /// What the event itself says that the row holds, or held before it was deleted. *Shape*: only some of its columns.
+    /// What the event itself says that the row holds, or held before it was deleted. *Shape*: only some of its columns;
+    /// times as instants, also of columns without a zone, whose clock is read as UTC.
     pub values: Vec<(String, Value)>,
+    /// Which environment it comes from, where it says that: see [`System::environment`].
+    pub environment: Option<String>,
 }
 
 /// Something that a system does by itself when a row is written.

@@ -30,13 +30,15 @@ pub(crate) struct Core {
     room: Option<Arc<Room>>,
     /// What the connection was told last of [`Room::pages`].
     limit: u32,
+    /// When it last wrote.
+    wrote: Ms,
 }
 
 impl Core {
     pub fn open(path: &Path, failpoints: Failpoints, busy: std::time::Duration) -> Result<Core, Error> {
         let conn = file::connect(path, Role::Writer, busy)?;
         let (path, queues) = (path.to_owned(), queue::Cache::default());
-        Ok(Core { conn, path, failpoints, queues, room: None, limit: 0 })
+        Ok(Core { conn, path, failpoints, queues, room: None, limit: 0, wrote: Ms::MIN })
     }
 
     /// From now on the file only gets as long as room is reserved for it.
@@ -87,7 +89,7 @@ impl Core {
     /// was due.
     pub fn tick(&mut self, now: Ms) -> Result<bool, Error> {
         match queue::next_due(&self.conn) {
-            Ok(Some(due)) if due <= now => {}
+            Ok(due) if due.is_some_and(|due| due <= now) || self.was_put_back(now) => {}
             Ok(_) => return Ok(false),
             Err(error) => return Err(Error::sqlite(&self.path, error)),
         }
@@ -96,6 +98,11 @@ impl Core {
             Err(Attempt::Whole(error) | Attempt::Apply(error)) => Err(Error::sqlite(&self.path, error)),
             Err(Attempt::Injected(injected)) => Err(injected.into()),
         }
+    }
+
+    /// Whether the clock is behind what it was.
+    pub fn was_put_back(&self, now: Ms) -> bool {
+        now <= self.wrote.saturating_sub(queue::CLOCK_STEP)
     }
 
     /// When the next message becomes visible, expires or returns from its lock by itself.
@@ -143,6 +150,7 @@ impl Core {
             self.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(Attempt::Whole)?;
             self.limit = pages;
         }
+        queue::follow_clock(&tx)?;
         queue::let_time_pass(&mut tx)?;
         let mut answers = Vec::with_capacity(commits.len());
         for ops in commits {
@@ -153,6 +161,7 @@ impl Core {
         self.failpoints.hit("commit.before").map_err(Attempt::Injected)?;
         let committed = self.conn.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
         committed.map_err(Attempt::Whole)?;
+        self.wrote = now;
         self.failpoints.hit("commit.after").map_err(Attempt::Injected)?;
         Ok(answers)
     }

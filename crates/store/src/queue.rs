@@ -26,7 +26,7 @@ pub use message::{Delivery, LockToken, Message, NewMessage, Peeked, Place, Prope
 pub use sql::{Condition, NotACondition};
 pub use topics::Rule;
 
-pub(crate) use due::{let_time_pass, next_due};
+pub(crate) use due::{CLOCK_STEP, follow_clock, let_time_pass, next_due};
 #[cfg(test)]
 pub(crate) use entity::counts;
 pub(crate) use entity::{Cache, Queue, add_to_count, dead_letter_queue, ensure};

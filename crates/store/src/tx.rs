@@ -24,6 +24,8 @@ pub(crate) struct Tx<'c> {
 /// The places of the table of numbers; those of queues follow.
 const NEXT_MESSAGE: i64 = 0;
 pub(crate) const JOURNAL_BYTES: i64 = 1;
+/// How late it was at the last commit, in milliseconds.
+pub(crate) const CLOCK: i64 = 2;
 
 /// A number that is kept, and the row it is kept in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -204,7 +204,7 @@ fn take(pending: &mut Pending) -> Vec<Commit> {
 /// How long nothing happens by itself. An hour at most, so that a clock that is set back is noticed.
 fn until_due(core: &Core, clock: &Clock) -> Option<Duration> {
     const LONGEST: i64 = 3_600_000;
-    let due = core.next_due().ok().flatten()?;
-    let wait = due.saturating_sub(to_ms(clock.now())).clamp(0, LONGEST);
+    let (due, now) = (core.next_due().ok().flatten()?, to_ms(clock.now()));
+    let wait = if core.was_put_back(now) { 0 } else { due.saturating_sub(now).clamp(0, LONGEST) };
     Some(Duration::from_millis(wait as u64))
 }

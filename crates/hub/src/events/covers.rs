@@ -73,7 +73,7 @@ async fn one(route: &Route, message: &Message, found: Found) -> Option<bool> {
         Found::Changed(content) => content,
     };
     let fetches = match &signal {
-        Some(signal) => signal.values.is_empty() || route.payload() == Payload::Fetch,
+        Some(signal) => route.fetches(signal),
         None => route.payload() == Payload::Fetch,
     };
     if fetches {

@@ -1,12 +1,17 @@
 //! Which events keep their order: those of one row, or those that share another field.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use definition::{Event, SystemEntity};
+use definition::{Event, Project, System, SystemEntity};
+use mapping::{Columns, ReadMapping, ReadPlan, Rule};
 use record::hash::RowHasher;
-use record::{Entity, ValueRef};
+use record::{Batch, Entity, Row, Schema, Type, Value, ValueRef};
 use serde_json::Value as Json;
 use store::queue::ID_BYTES_MAX;
+
+use super::route::at;
+use crate::json;
 
 /// What the session of an event is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,35 @@ impl Ordered {
             Some(column) => Ordered::By(column.to_owned()),
             None => Ordered::All,
         }
+    }
+}
+
+/// What makes the key of a row that is posted as it is, where no columns are the key.
+#[derive(Debug)]
+pub struct MadeKey(ReadMapping);
+
+impl MadeKey {
+    /// Nothing where that cannot be told without the system itself.
+    pub fn of(project: &Project, system: &System, held: &SystemEntity, entity: &Arc<Entity>) -> Option<MadeKey> {
+        let rules: Vec<Rule> = held.read.iter().filter(|rule| entity.key.contains(&rule.target)).cloned().collect();
+        let known = Schema::of(held.columns.iter().map(|(name, ty)| (name.as_str(), ty.clone())));
+        let columns = if known.is_empty() { Columns::open() } else { Columns::closed(&known) };
+        let (entities, zone) = (project.entities_by_name(), system.time_zone.clone());
+        let (filter, lookups) = (None, None);
+        let plan = ReadPlan { entity, rules: &rules, filter, columns: &columns, entities: &entities, lookups, zone };
+        ReadMapping::compile(&plan).ok().map(MadeKey)
+    }
+
+    /// The session of a row; nothing where its key cannot be made.
+    pub fn session(&self, row: &Json) -> Option<String> {
+        let MadeKey(mapping) = self;
+        let values = mapping.columns().iter().map(|column| at(row, column).map_or(Value::Blank, json::value));
+        let schema = Schema::of(mapping.columns().iter().map(|name| (name.as_str(), Type::Unknown)));
+        let row = Row::new(schema, values.collect());
+        let batch = Batch::from_rows(row.schema().clone(), [&row]);
+        let key = mapping.key(batch.row(0), &mapping.bind(row.schema()).ok()?)?;
+        let parts: Vec<Json> = key.parts().iter().map(json::of).collect();
+        Some(session(&mapping.entity().name, &parts.iter().collect::<Vec<_>>()))
     }
 }
 

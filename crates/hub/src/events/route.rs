@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use definition::{Event, Integration, Pattern, Payload, Project};
+use jiff::tz::TimeZone;
 use mapping::{Condition, Explained, Wanted, content};
 use record::hash::RowHasher;
 use record::{
@@ -87,6 +88,8 @@ pub(crate) struct Route {
     event: Event,
     condition: Option<Condition>,
     from: Arc<dyn System>,
+    /// By what signals name the environment that they come from, where what they say is written.
+    environment: Option<String>,
     table: String,
     /// The column of the id that signals carry, and what reads rows by it. `None` where the table has no primary key of
     /// one column.
@@ -180,6 +183,10 @@ impl Route {
         }
         let home = Home::compile(project, &from, &to, event, &pair.entity, &retry).await?;
         let signals = from.system.decode(b"").is_some();
+        let environment = match event.payload {
+            Payload::Fetch => None,
+            Payload::AsSent => from.system.environment().await?,
+        };
         let ordered_by = Ordered::of(event, &pair.entity, from.held(&event.entity), signals);
         let version = pair.entity.version.as_ref().filter(|_| event.payload == Payload::AsSent);
         let version = version.and_then(|version| pair.entity.schema.index(version));
@@ -197,6 +204,7 @@ impl Route {
             event: event.clone(),
             condition,
             from: from.system,
+            environment,
             table: reads.table,
             by_id,
             key: reads.key,
@@ -278,18 +286,17 @@ impl Route {
             return Err(self.unreadable("it is not a JSON object with the row's columns"));
         }
         if self.event.payload == Payload::Fetch || told.by_hub {
-            let said = || {
-                let key = sent(row, &self.key).map_err(|missing| self.unreadable(&format!("it has no {missing}")))?;
-                Key::of(key.iter()).map_err(|why| self.unreadable(&format!("its key cannot be used: {why}")))
-            };
-            let key = told.row.map_or_else(said, |row| Ok(row.clone()))?;
+            let key = told.row.map_or_else(|| self.key_said(row), |row| Ok(row.clone()))?;
             return Ok(found(self.pair.source.get(&[key]).await?));
         }
         let columns = self.pair.read.columns();
-        let values = sent(row, columns)
-            .map_err(|missing| self.unreadable(&format!("it has no {missing}, which the mapping reads")))?;
+        let said: Vec<Option<Value>> = columns.iter().map(|column| at(row, column).map(json::value)).collect();
+        let absent = absent(columns, &said);
+        if self.lacks(&absent) {
+            return self.asked_for(row, &absent).await;
+        }
         let schema = Schema::of(columns.iter().map(|name| (name.as_str(), Type::Unknown)));
-        let mut row_of_event = Row::new(schema, values);
+        let mut row_of_event = Row::new(schema, said.into_iter().map(Option::unwrap_or_default).collect());
         for children in self.pair.read.children().iter().filter(|children| children.parent.is_none()) {
             let of = &children.of;
             let lines = match at(row, of) {
@@ -308,7 +315,38 @@ impl Route {
             let column = Column { name: children.of.as_str().into(), ty: Type::Unknown };
             row_of_event = row_of_event.with(column, Value::Rows(lines));
         }
-        Ok(Brought::Row(row_of_event, Vec::new()))
+        Ok(Brought::Row(row_of_event, absent))
+    }
+
+    /// The key in the source that plain JSON says.
+    fn key_said(&self, row: &Json) -> Result<Key, Fault> {
+        let key = sent(row, &self.key).map_err(|missing| self.unreadable(&format!("it has no {missing}")))?;
+        Key::of(key.iter()).map_err(|why| self.unreadable(&format!("its key cannot be used: {why}")))
+    }
+
+    /// The row that plain JSON does not say enough of. Where the source cannot be asked for it, the sender has to say more.
+    async fn asked_for(&self, row: &Json, absent: &[String]) -> Result<Brought, Fault> {
+        let lacks = || format!("it has no `{}`, which the mapping reads", absent.join("`, `"));
+        if sent(row, &self.key).is_err() || self.key.is_empty() {
+            return Err(self.unreadable(&lacks()));
+        }
+        match self.pair.source.get(&[self.key_said(row)?]).await {
+            Err(fault) if fault.code == codes::NO_REQUEST => {
+                Err(self.unreadable(&format!("{}, and {}", lacks(), fault.what)))
+            }
+            rows => Ok(found(rows?)),
+        }
+    }
+
+    /// Whether a row cannot be delivered without what is absent of it: the key and `where:` need it, or `if:`, or the
+    /// version by which late events are told, or a destination that replaces rows and would blank it.
+    fn lacks(&self, absent: &[String]) -> bool {
+        let needed = self.pair.read.needed();
+        let unknown = self.pair.read.unknown(absent);
+        absent.iter().any(|column| needed.contains(&column.as_str()))
+            || self.condition.as_ref().is_some_and(|condition| condition.reads_any(&unknown))
+            || self.version.is_some_and(|at| unknown.contains(&&*self.pair.entity.fields[at].name))
+            || !absent.is_empty() && self.pair.sink.replaces()
     }
 
     /// What a row that had this key has left there, where it has another one by now.
@@ -340,10 +378,21 @@ impl Route {
                 brought => Ok(brought),
             };
         }
-        if self.event.payload == Payload::Fetch || told.now || signal.values.is_empty() {
+        if told.now || self.fetches(signal) {
             return self.fetch(&signal.id).await;
         }
         self.as_sent(signal).await
+    }
+
+    /// Whether a signal only names its row. What another environment says of it, such as a copy of this one that has kept
+    /// its webhooks, is not so here.
+    pub fn fetches(&self, signal: &Signal) -> bool {
+        let elsewhere = signal
+            .environment
+            .as_ref()
+            .zip(self.environment.as_ref())
+            .is_some_and(|(of, here)| !of.eq_ignore_ascii_case(here));
+        self.event.payload == Payload::Fetch || elsewhere || signal.values.is_empty()
     }
 
     /// Whether the trigger wants what a signal tells of.
@@ -376,10 +425,9 @@ impl Route {
     /// A row as the event tells it. What every row must have, and the event does not carry, is asked for.
     async fn as_sent(&self, signal: &Signal) -> Result<Brought, Fault> {
         let columns = self.pair.read.columns();
-        let sent = |column: &str| signal.values.iter().find(|(name, _)| name == column).map(|(_, value)| value.clone());
         let is_id = |column: &str| self.by_id.as_ref().is_some_and(|(id, _)| id == column);
-        let mut found: Vec<Option<Value>> =
-            columns.iter().map(|column| sent(column).or_else(|| is_id(column).then(|| signal.id.clone()))).collect();
+        let said = |column: &String| self.said(signal, column).or_else(|| is_id(column).then(|| signal.id.clone()));
+        let mut found: Vec<Option<Value>> = columns.iter().map(said).collect();
         let needed = self.pair.read.needed();
         let lacks = |(column, value): (&String, &Option<Value>)| value.is_none() && needed.contains(&column.as_str());
         if columns.iter().zip(&found).any(lacks) {
@@ -390,42 +438,45 @@ impl Route {
                 }
             }
         }
-        let absent = columns.iter().zip(&found).filter(|(_, value)| value.is_none());
-        let absent: Vec<String> = absent.map(|(column, _)| column.clone()).collect();
+        let absent = absent(columns, &found);
         let mut named: Vec<Column> =
             columns.iter().map(|name| Column { name: name.as_str().into(), ty: Type::Unknown }).collect();
-        let mut values: Vec<Value> = found.into_iter().map(|value| value.unwrap_or(Value::Blank)).collect();
+        let mut values: Vec<Value> = found.into_iter().map(Option::unwrap_or_default).collect();
         if let Some((id, _)) = self.by_id.as_ref().filter(|(id, _)| !columns.contains(id)) {
             named.push(Column { name: id.as_str().into(), ty: Type::Unknown });
             values.push(signal.id.clone());
         }
-        let unknown = self.pair.read.unknown(&absent);
-        let cannot_tell = self.condition.as_ref().is_some_and(|condition| condition.reads_any(&unknown))
-            || self.version.is_some_and(|at| unknown.contains(&&*self.pair.entity.fields[at].name));
-        // A destination that replaces rows would blank what the event does not say.
-        if cannot_tell || !absent.is_empty() && self.pair.sink.replaces() {
+        if self.lacks(&absent) {
             return self.fetch(&signal.id).await;
         }
         Ok(Brought::Row(Row::new(Schema::new(named), values), absent))
     }
 
+    /// What an event says of a column, as the column holds it.
+    fn said(&self, signal: &Signal, column: &str) -> Option<Value> {
+        let (_, value) = signal.values.iter().find(|(name, _)| name == column)?;
+        Some(match (value, self.pair.read.type_of(column)) {
+            (Value::Instant(at), Some(Type::Date)) => Value::Date(TimeZone::UTC.to_datetime(*at).date()),
+            (Value::Instant(at), Some(Type::LocalDateTime)) => Value::LocalDateTime(TimeZone::UTC.to_datetime(*at)),
+            (value, _) => value.clone(),
+        })
+    }
+
     /// The entity's key, from what an event says the row held.
     fn key_in(&self, signal: &Signal) -> Option<Key> {
-        self.key_from(|column| signal.values.iter().find(|(name, _)| name == column).map(|(_, v)| v.clone()))
+        self.key_from(|column| self.said(signal, column))
     }
 
     /// The same, from what is known of its columns; nothing where one is not known that the key is made of.
     fn key_from(&self, known: impl Fn(&str) -> Option<Value>) -> Option<Key> {
         let read = &self.pair.read;
         let found: Vec<Option<Value>> = read.columns().iter().map(|column| known(column)).collect();
-        let absent = read.columns().iter().zip(&found).filter(|(_, value)| value.is_none());
-        let absent: Vec<String> = absent.map(|(column, _)| column.clone()).collect();
-        let unknown = read.unknown(&absent);
+        let unknown = read.unknown(&absent(read.columns(), &found));
         if self.pair.entity.key.iter().any(|field| unknown.contains(&&**field)) {
             return None;
         }
         let named = read.columns().iter().map(|name| Column { name: name.as_str().into(), ty: Type::Unknown });
-        let values = found.into_iter().map(|value| value.unwrap_or(Value::Blank)).collect();
+        let values = found.into_iter().map(Option::unwrap_or_default).collect();
         self.key_of(&Row::new(Schema::new(named.collect()), values))
     }
 
@@ -609,6 +660,12 @@ impl Route {
 
 fn found(rows: Vec<Option<Row>>) -> Brought {
     rows.into_iter().next().flatten().map_or(Brought::Gone, |row| Brought::Row(row, Vec::new()))
+}
+
+/// The columns of which nothing is known.
+fn absent(columns: &[String], known: &[Option<Value>]) -> Vec<String> {
+    let absent = columns.iter().zip(known).filter(|(_, value)| value.is_none());
+    absent.map(|(column, _)| column.clone()).collect()
 }
 
 /// The values of these columns in what was sent; a dot leads into an object. *Errors*: what is not there.

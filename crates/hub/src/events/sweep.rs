@@ -64,6 +64,8 @@ enum Among {
 
 /// What is sent for one row and destination.
 struct News {
+    /// The row's key in the source.
+    row: Key,
     ops: Vec<Op>,
     /// It should have come and did not; otherwise nobody knows what the destination has of it.
     missed: bool,
@@ -161,14 +163,19 @@ impl Sweep {
             return Ok(0);
         }
         let kept = self.store.cursor(&self.integration, STREAM)?;
-        let position = kept.as_ref().map(|cursor| &*cursor.position).filter(|position| *position != NOTHING_YET);
+        let origin = format!("{:016x}", first.pair.origin);
+        // Earlier versions did not note it.
+        let moved = kept.as_ref().is_some_and(|kept| !kept.fingerprint.is_empty() && kept.fingerprint != origin);
+        let position = kept.as_ref().map(|cursor| &*cursor.position).filter(|place| !moved && *place != NOTHING_YET);
         let mut reader = first.changed().read(position).await?;
         let full = match reader.kind() {
+            _ if moved => Some("what is read is not what it was".to_owned()),
             ReadKind::Full { why } => Some(why.unwrap_or_else(|| "it is read as a whole".to_owned())),
             ReadKind::Changes => None,
         };
         let among = match (&kept, position, &full) {
             (None, ..) => None,
+            (Some(_), ..) if moved => Some(Among::Delivered),
             (Some(_), Some(_), Some(_)) if first.changes != Changes::Whole => Some(Among::Delivered),
             (Some(_), ..) => Some(Among::Changed),
         };
@@ -197,7 +204,7 @@ impl Sweep {
             found += missed(&sends);
             let mut ops: Vec<Op> = sends.into_iter().flat_map(|news| news.ops).collect();
             // A full read that is cut begins again, since what it has to be compared with is said by the old place.
-            ops.extend(reached.as_deref().filter(|_| full.is_none()).map(|place| self.reached(place)));
+            ops.extend(reached.as_deref().filter(|_| full.is_none()).map(|place| self.reached(place, &origin)));
             patience::commit(&self.store, ops).await?;
         }
         if among == Some(Among::Changed) && full.is_none() {
@@ -218,7 +225,8 @@ impl Sweep {
             self.remember(first, again).await?;
         }
         if let (Some(Among::Delivered), Some(kept), Some(why)) = (among, &kept, &full) {
-            if event.trigger.deleted {
+            // Of rows that are read elsewhere now nobody knows that they are gone.
+            if event.trigger.deleted && !moved {
                 found += self.gone(&routes, &seen).await?;
             }
             if found > 0 {
@@ -231,7 +239,7 @@ impl Sweep {
             }
             found = self.since(&routes, kept.updated, why).await?;
         }
-        patience::commit(&self.store, vec![self.reached(place)]).await?;
+        patience::commit(&self.store, vec![self.reached(place, &origin)]).await?;
         Ok(found)
     }
 
@@ -330,9 +338,10 @@ impl Sweep {
         Ok(found.is_some())
     }
 
-    fn reached(&self, place: &str) -> Op {
+    /// `origin`: of what the place is one.
+    fn reached(&self, place: &str, origin: &str) -> Op {
         let (integration, stream) = (self.integration.clone(), STREAM.to_owned());
-        cursors::Op::Set { integration, stream, position: place.to_owned(), fingerprint: String::new() }.into()
+        cursors::Op::Set { integration, stream, position: place.to_owned(), fingerprint: origin.to_owned() }.into()
     }
 
     /// The messages for what a page has that should have come and did not.
@@ -351,7 +360,7 @@ impl Sweep {
     async fn missing(&self, routes: &[(&String, Route)], page: &Page, among: Among) -> Result<Vec<News>, Stopped> {
         let rows: Vec<Row> = page.batch.rows().map(|row| row.to_row()).collect();
         let found = self.find(routes, &rows, among).await?;
-        if found.is_empty() {
+        if found.is_empty() || self.is_polled() {
             return Ok(found);
         }
         tokio::time::sleep(GRACE).await;
@@ -409,7 +418,7 @@ impl Sweep {
                 }
                 let missed = known.as_ref().is_none_or(|known| known.content_hash != ledger::UNKNOWN);
                 let sent = self.send(to, route, &row, known.as_ref()).await?;
-                found.extend(sent.map(|news| News { missed, ..news }));
+                found.extend(sent.map(|news| News { missed: missed && news.missed, ..news }));
             }
         }
         Ok(found)
@@ -546,7 +555,10 @@ impl Sweep {
         if hold.has_refused(row_hash(row)) {
             return Ok(None);
         }
-        Ok(Some(self.message(to, route, key, &named, body, session)))
+        // Its event has come, and is just being delivered.
+        let came = !route.shares_sessions() && self.store.session_is_held(&queue, &session)?;
+        let news = self.message(to, route, key, &named, body, session);
+        Ok(Some(News { missed: !came, ..news }))
     }
 
     /// Whether something waits that brings what was found. What is being delivered may have read the row before it changed.
@@ -580,12 +592,14 @@ impl Sweep {
             ..Note::new(entity, &key.to_string(), What::Swept, integration, to)
         });
         let note = note.map(|note| journal::Op::Note(vec![note]).into());
-        News { ops: [of_row.send()].into_iter().chain(note).collect(), missed: true }
+        News { row: named.clone(), ops: [of_row.send()].into_iter().chain(note).collect(), missed: true }
     }
 }
 
+/// How many changes were missed, whatever the number of destinations that they are sent to.
 fn missed(sends: &[News]) -> u64 {
-    sends.iter().filter(|news| news.missed).count() as u64
+    let rows: HashSet<&Key> = sends.iter().filter(|news| news.missed).map(|news| &news.row).collect();
+    rows.len() as u64
 }
 
 /// What is remembered of a row, which may have no key: its hash, as the key.

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use definition::{Pattern, Project, Signed};
-use hub::events::{Ordered, at, row_in};
+use hub::events::{MadeKey, Ordered, at, row_in};
 use hub::flows::Calls;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -41,6 +41,8 @@ struct Intake {
     entity: String,
     /// The columns of the entity's key in the source, where they are read as they are.
     key: Vec<String>,
+    /// What makes it otherwise.
+    made_key: Option<MadeKey>,
     /// Events are contexts of Dataverse, which name their row.
     contexts: bool,
     ordered_by: Ordered,
@@ -240,9 +242,11 @@ impl Intake {
             (Pattern::Event(event), Some((held, entity))) => Ordered::of(event, entity, held, contexts),
             _ => Ordered::ByRow,
         };
+        let made_key = both.filter(|_| key.is_none() && !contexts);
         Some(Intake {
             topic,
             entity: entity.clone(),
+            made_key: made_key.and_then(|(held, entity)| MadeKey::of(project, source, held, entity)),
             key: key.unwrap_or_default(),
             contexts,
             ordered_by,
@@ -347,7 +351,9 @@ impl Intake {
             entity: Some(self.entity.clone()),
             // Events of one row keep their order; what names no row keeps the order of all.
             session: match &self.ordered_by {
-                Ordered::ByRow => session.or_else(|| self.row_of(row, &self.key)),
+                Ordered::ByRow => {
+                    session.or_else(|| self.row_of(row, &self.key)).or_else(|| self.made_key.as_ref()?.session(row))
+                }
                 Ordered::By(column) => self.row_of(row, std::slice::from_ref(column)),
                 Ordered::All => None,
             }
@@ -379,6 +385,7 @@ mod tests {
             topic: "t".into(),
             entity: "order".into(),
             key: vec!["number".into()],
+            made_key: None,
             contexts: false,
             ordered_by: Ordered::ByRow,
             header: "x".into(),

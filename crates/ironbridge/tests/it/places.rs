@@ -339,3 +339,62 @@ fn rows_that_nothing_names_are_no_events_and_people_are_told() {
     row(&stage, "c-1", "New", &now());
     stage.until("the row", || stage.buyers() == ["C-1 New 5"] && stage.waiting() == 0);
 }
+
+/// A number that grows says nothing of another table.
+#[test]
+fn a_table_that_takes_the_place_of_another_is_polled_from_its_own_beginning() {
+    let mut stage = Stage::polling();
+    let finance = std::fs::read_to_string(stage.world.dir.join("systems/finance.yaml")).unwrap();
+    let line = finance.lines().find(|line| line.trim_start().starts_with("watermark:")).unwrap();
+    stage.world.edit("systems/finance.yaml", line, "    watermark: { column: grows }");
+    stage.world.sql(
+        "ALTER TABLE customers ADD COLUMN grows INTEGER; UPDATE customers SET grows = 5000;
+         CREATE TABLE customers_2 AS SELECT * FROM customers WHERE 0;",
+    );
+    let come = |stage: &Stage, table: &str, number: &str, grows: u32| {
+        stage.world.sql(&format!(
+            "INSERT INTO {table} (customer_no, company_name, credit_limit, updated_at, grows) VALUES ('{number}', 'New', '5', {}, {grows})",
+            now()
+        ));
+    };
+    come(&stage, "customers_2", "OLD-1", 1);
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    come(&stage, "customers", "C-1", 5001);
+    stage.until("the row", || stage.buyers() == ["C-1 New 5"]);
+    stage.kill();
+    stage.world.edit("systems/finance.yaml", "table: customers", "table: customers_2");
+    let before = stage.sweeps();
+    stage.start();
+    stage.until("a sweep of the other table", || stage.sweeps() != before);
+    assert!(stage.log().contains("what is read is not what it was"), "{}", stage.log());
+    come(&stage, "customers_2", "C-2", 2);
+    stage.until("its new row", || stage.buyers() == ["C-1 New 5", "C-2 New 5"] && stage.waiting() == 0);
+    sweeps(&stage, 2);
+    assert_eq!(stage.buyers().len(), 2, "what was there before is no event");
+}
+
+/// Whoever is told of three changes looks for three.
+#[test]
+fn a_change_that_had_no_webhook_is_told_once_whoever_gets_it() {
+    let mut stage = Stage::unregistered(&format!("{EVENTS}sweep: every 1 second\n"));
+    stage.world.edit("integrations/buyers.yaml", "[warehouse]", "[annex, warehouse]");
+    let annex = WAREHOUSE.replace("system: warehouse", "system: annex").replace("table: buyers", "table: annex");
+    std::fs::write(stage.world.dir.join("systems/annex.yaml"), annex).unwrap();
+    stage.sql("CREATE TABLE annex (code TEXT PRIMARY KEY, title TEXT, mail TEXT, money TEXT)");
+    stage.start();
+    stage.until("the first sweep", || !stage.sweeps().is_empty());
+    stage.account("C-1", "Unheard", 1);
+    stage.until("the row", || stage.buyers() == ["C-1 Unheard 1"] && stage.texts("SELECT code FROM annex") == ["C-1"]);
+    assert!(stage.log().contains("1 changes in dynamics had no webhook"), "{}", stage.log());
+    // An event that has come, and takes its time.
+    stage.register("Update");
+    let slow = rusqlite::Connection::open(stage.warehouse()).unwrap();
+    slow.execute_batch("BEGIN IMMEDIATE").unwrap();
+    stage.account("C-1", "Heard", 2);
+    sweeps(&stage, 1);
+    drop(slow);
+    stage
+        .until("the change", || stage.buyers() == ["C-1 Heard 2"] && stage.waiting() + stage.waiting_for("annex") == 0);
+    assert_eq!(stage.log().matches("had no webhook").count(), 1, "{}", stage.log());
+}

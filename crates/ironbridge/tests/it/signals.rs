@@ -1,8 +1,10 @@
 //! What an event says beyond the row's id: that it is gone, what it held, which others keep their order with it; and how
 //! Dynamics is told to say it.
 
+use serde_json::{Value as Json, json};
+
 use crate::stage::{EVENTS, Stage};
-use crate::support::{binary, said};
+use crate::support::{binary, http_with, said};
 
 /// Runs `dataverse register`; answers its exit code and what it said.
 pub fn register(stage: &Stage, more: &[&str]) -> (i32, String) {
@@ -231,4 +233,154 @@ fn dynamics_tries_once_more_after_a_gateway_error_and_after_nothing_else() {
     stage.until("those that came", || stage.buyers() == ["C-1 Second try 1", "C-4 First try 4"]);
     let failed = stage.dynamics("GET", "asyncoperations?$select=message&$filter=statuscode eq 31", "");
     assert_eq!(failed["value"].as_array().unwrap().len(), 2, "{failed:#}");
+}
+
+fn post(stage: &Stage, event: &Json) {
+    let url = format!("http://{}", stage.address);
+    assert_eq!(http_with(&url, "POST", "/webhooks/buyers", "x-hub-key: local-key\r\n", &event.to_string()), "");
+}
+
+/// What Dynamics would post of an account, as far as a hub looks at it.
+fn context(message: &str, id: &str, more: &Json) -> Json {
+    let mut context = json!({ "MessageName": message, "PrimaryEntityName": "account", "PrimaryEntityId": id });
+    context.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    context
+}
+
+/// Days, and clocks without a zone, come as points in time: a day is none, and such a clock is not shifted by the zone of
+/// its system.
+#[test]
+fn a_day_and_a_clock_of_dynamics_are_written_as_they_are_read() {
+    let column = |stage: &Stage, name: &str, behaviour: &str, format: &str| {
+        let body = json!({
+            "@odata.type": "Microsoft.Dynamics.CRM.DateTimeAttributeMetadata", "SchemaName": name, "Format": format,
+            "DateTimeBehavior": { "Value": behaviour },
+        });
+        stage.dynamics("POST", "EntityDefinitions(LogicalName='account')/Attributes", &body.to_string());
+    };
+    for payload in ["fetch", "as_sent"] {
+        let mut stage = Stage::with(&format!("{EVENTS}payload: {payload}\n"));
+        for (name, behaviour, format) in [
+            ("new_since", "DateOnly", "DateOnly"),
+            ("new_opens", "TimeZoneIndependent", "DateAndTime"),
+            ("new_seen", "UserLocal", "DateAndTime"),
+        ] {
+            column(&stage, name, behaviour, format);
+        }
+        let fields = "fields:\n  since: { type: date }\n  opens: { type: datetime }\n  seen: { type: datetime }";
+        stage.world.edit("entities/customer.yaml", "fields:", fields);
+        let read = "read: { since: new_since, opens: new_opens, seen: new_seen }\n    both:";
+        stage.world.edit("systems/dynamics.yaml", "both:", read);
+        stage.world.edit("systems/dynamics.yaml", "owner:", "time_zone: America/New_York\nowner:");
+        stage.world.edit(
+            "systems/warehouse.yaml",
+            "code: number,",
+            "code: number, since: since, opens: opens, seen: seen,",
+        );
+        stage.sql("ALTER TABLE buyers ADD COLUMN since TEXT; ALTER TABLE buyers ADD COLUMN opens TEXT; ALTER TABLE buyers ADD COLUMN seen TEXT;");
+        stage.start();
+        let body = r#"{"name": "Acme", "creditlimit": 1, "new_since": "2026-07-01", "new_opens": "2026-07-01T08:00:00Z", "new_seen": "2026-07-01T08:00:00Z"}"#;
+        stage.dynamics("PATCH", "accounts(accountnumber='C-1')", body);
+        stage.until("the row", || stage.buyers() == ["C-1 Acme 1"]);
+        let times = stage.texts("SELECT since || ' ' || opens || ' ' || seen FROM buyers");
+        assert_eq!(times, ["2026-07-01 2026-07-01T12:00:00Z 2026-07-01T08:00:00Z"], "{payload}");
+    }
+}
+
+/// A copy of an environment keeps its webhooks, with their keys. What somebody tries there is not so here.
+#[test]
+fn what_another_environment_says_of_a_row_is_not_written() {
+    let mut stage = Stage::unregistered(&format!("{EVENTS}payload: as_sent\n"));
+    stage.account("C-1", "Acme", 1);
+    let id = stage.id_of("accounts", "accountid", "accountnumber eq 'C-1'");
+    stage.start();
+    let said = |organization: &str, name: &str| {
+        let attributes = json!([{ "key": "name", "value": name }, { "key": "creditlimit", "value": { "Value": 5 } }]);
+        let target = json!([{ "key": "Target", "value": { "Attributes": attributes } }]);
+        context("Update", &id, &json!({ "InputParameters": target, "OrganizationId": organization }))
+    };
+    post(&stage, &said("0a0a0a0a-0000-4000-8000-00000000000a", "Tried in a copy"));
+    stage.until("the row as it is here", || stage.buyers() == ["C-1 Acme 1"]);
+    let here = stage.dynamics("GET", "WhoAmI", "")["OrganizationId"].as_str().unwrap().to_uppercase();
+    post(&stage, &said(&here, "Said here"));
+    stage.until("the row as it was sent", || stage.buyers() == ["C-1 Said here 5"]);
+}
+
+/// A step for another message than those three, such as one that somebody has registered by hand.
+#[test]
+fn whatever_was_done_with_a_row_it_is_looked_at_and_holds_nothing_up() {
+    let mut stage = Stage::with(EVENTS);
+    stage.start();
+    stage.account("C-1", "Acme", 1);
+    stage.until("the new row", || stage.buyers() == ["C-1 Acme 1"]);
+    let id = stage.id_of("accounts", "accountid", "accountnumber eq 'C-1'");
+    let moniker = json!([{ "key": "EntityMoniker", "value": { "Id": id, "LogicalName": "account" } }]);
+    post(&stage, &context("SetStateDynamicEntity", &id, &json!({ "InputParameters": moniker })));
+    stage.account("C-1", "Acme Ltd", 2);
+    stage.until("its next event", || stage.buyers() == ["C-1 Acme Ltd 2"]);
+    assert_eq!(stage.json(&["dead-letters", "list"]), json!([]));
+    // One that names no row says what to register instead.
+    post(&stage, &context("CreateMultiple", "00000000-0000-0000-0000-000000000000", &json!({})));
+    stage.until("its dead letter", || stage.say(&["dead-letters", "list"]).contains("`CreateMultiple` names no row"));
+}
+
+/// A website that nobody can ask.
+const WEBSITE: &str = "system: website
+kind: rest
+owner: finance-it
+connection: { url: \"http://127.0.0.1:9\" }
+webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }
+entities:
+  customer:
+    columns: { no: text, name: text, mail: text, limit: decimal, open: yes_no }
+    read: { number: no, name: name, email: mail, credit_limit: limit }
+    where: =open
+";
+
+/// A stage whose events the website posts.
+fn of_website(website: &str) -> Stage {
+    let events = EVENTS
+        .replace("from: dynamics", "from: website")
+        .replace(", columns: [name, creditlimit, emailaddress1], if: '=credit_limit > 0'", "");
+    let more = "payload: as_sent\nsweep: off\nwithout_sweep_because: The website sends again until it is heard.\n";
+    let mut stage = Stage::unregistered(&format!("{events}{more}"));
+    std::fs::write(stage.world.dir.join("systems/website.yaml"), website).unwrap();
+    stage.start();
+    stage
+}
+
+#[test]
+fn a_refused_row_holds_no_other_where_a_formula_makes_their_keys() {
+    let website = WEBSITE.replace("number: no,", "number: =Upper(Trim(no)),");
+    let stage = of_website(&website);
+    stage.sql(
+        "CREATE TRIGGER refuse BEFORE INSERT ON buyers WHEN new.title = 'Poison' BEGIN SELECT raise(ABORT, 'no'); END",
+    );
+    let row = |no: &str, name: &str| json!({ "no": no, "name": name, "limit": 5, "open": true });
+    post(&stage, &row(" w-1", "Poison"));
+    stage.until("the dead letter", || stage.json(&["dead-letters", "list"]).as_array().unwrap().len() == 1);
+    post(&stage, &row("w-2", "Another"));
+    stage.until("the other row", || stage.buyers() == ["W-2 Another 5"]);
+    // It is the same row, whatever it looks like before.
+    post(&stage, &row("W-1 ", "Better"));
+    stage.until("what waits behind it", || stage.json(&["queue", "list"]).to_string().contains(r#""deferred":1"#));
+}
+
+#[test]
+fn what_a_website_does_not_say_is_left_alone() {
+    let stage = of_website(WEBSITE);
+    post(&stage, &json!({ "no": "W-1", "name": "First", "limit": 10.50, "open": true }));
+    stage.until("the row", || stage.texts("SELECT title FROM buyers") == ["First"]);
+    stage.sql("UPDATE buyers SET mail = 'by hand'");
+    post(&stage, &json!({ "no": "W-1", "limit": 12.75, "open": true }));
+    stage.until("its part", || stage.buyers() == ["W-1 First 12.75"]);
+    post(&stage, &json!({ "no": "W-1", "mail": null, "open": true }));
+    // A blank that is said is one.
+    stage.until("what is said to be blank", || stage.texts("SELECT coalesce(mail, 'none') FROM buyers") == ["none"]);
+    assert_eq!(stage.json(&["dead-letters", "list"]), json!([]));
+    // Whether it is of those that are wanted, nobody knows.
+    post(&stage, &json!({ "no": "W-2", "name": "Second" }));
+    stage.until("its dead letter", || stage.say(&["dead-letters", "list"]).contains("has no `mail`, `limit`, `open`"));
+    post(&stage, &json!({ "name": "Nobody", "open": true }));
+    stage.until("one without a key", || stage.say(&["dead-letters", "list"]).contains("has no `no`, `mail`, `limit`"));
 }

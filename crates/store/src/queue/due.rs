@@ -8,7 +8,7 @@ use super::place::{self, Head};
 use super::settle::{back, bury, failed_delivery};
 use super::{Problem, send, sessions};
 use crate::time::Ms;
-use crate::tx::{Tx, first};
+use crate::tx::{CLOCK, Tx, first};
 
 /// At most this much of each kind is done in one transaction; the rest follows in the next.
 const DUE_MAX: i64 = 2000;
@@ -20,6 +20,35 @@ pub(crate) fn next_due(conn: &Connection) -> rusqlite::Result<Option<Ms>> {
                  UNION ALL SELECT min(until) FROM session WHERE until IS NOT NULL
                  UNION ALL SELECT min(expires) FROM message WHERE expires IS NOT NULL AND state NOT IN (1, 4))";
     Ok(first(conn, sql, [], |row| row.get(0))?.flatten())
+}
+
+/// A clock that is put back by less than this is not looked at; and how late it is, is noted this often.
+pub(crate) const CLOCK_STEP: Ms = 60_000;
+
+/// Where the clock was put back, what is to end after a while ends after that while, and not when the clock has come to
+/// that hour once more: locks, delays, times to live, and ids that are remembered. What is scheduled for an hour stays there.
+pub(crate) fn follow_clock(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    let now = tx.now;
+    let last: Option<Ms> = tx.first("SELECT n FROM tally WHERE id = ?1", [CLOCK], |row| row.get(0))?;
+    let back = last.map_or(0, |last| last - now);
+    if last.is_some() && back.abs() < CLOCK_STEP {
+        return Ok(());
+    }
+    tx.run("INSERT INTO tally (id, n) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET n = ?2", (CLOCK, now))?;
+    if back < CLOCK_STEP {
+        return Ok(());
+    }
+    for sql in [
+        // Only of what was sent by the clock as it was.
+        "UPDATE message SET enqueued = enqueued - ?1, expires = expires - ?1
+           WHERE expires IS NOT NULL AND state <> 4 AND enqueued > ?2",
+        "UPDATE message SET due = due - ?1 WHERE due > ?2 AND state <> 4",
+        "UPDATE session SET until = until - ?1 WHERE until > ?2",
+        "UPDATE seen SET until = until - ?1 WHERE until > ?2",
+    ] {
+        tx.run(sql, (back, now))?;
+    }
+    Ok(())
 }
 
 /// Brings the queues up to the time of this transaction.

@@ -126,6 +126,60 @@ fn an_id_is_taken_once_within_the_window() {
     assert!(matches!(send(&bench, vec![message("b")])[..], [Sent::Accepted(_)]));
 }
 
+/// Somebody has set the clock three days ahead, and it is put right.
+#[test]
+fn what_ends_after_a_while_does_so_also_where_the_clock_is_put_back() {
+    let days = 3 * 24 * 3_600_000;
+    let second = Duration::from_secs(1);
+    let mut bench = Bench::new();
+    put(
+        &bench,
+        Settings {
+            lock: 20 * second,
+            duplicate_window: Some(600 * second),
+            ttl: Some(3_000 * second),
+            ..Settings::default()
+        },
+    );
+    bench.pass(days);
+    send(&bench, ["delayed", "locked", "waits", "stays"].map(message).to_vec());
+    let [delayed, _] = <[Delivery; 2]>::try_from(receive(&bench, 2)).unwrap();
+    bench.one(Op::Abandon { queue: "q".into(), token: delayed.token, delay: Some(120 * second) });
+    bench.pass(-days);
+    // Also where the hub was not there to see it.
+    bench.reopen("");
+    let next = |expected: &str| {
+        let one = receive(&bench, 1).pop().unwrap();
+        assert_eq!(one.message.id, expected);
+        bench.one(Op::Complete { queue: "q".into(), tokens: vec![one.token] });
+    };
+    next("waits");
+    bench.pass(21_000);
+    next("locked");
+    bench.pass(100_000);
+    next("delayed");
+    assert_eq!(send(&bench, vec![message("locked")]), [Sent::Duplicate]);
+    bench.pass(480_000);
+    assert!(matches!(send(&bench, vec![message("locked")])[..], [Sent::Accepted(_)]), "the window is over");
+    bench.pass(2_398_000);
+    next("stays");
+}
+
+/// And what was sent before the clock was ahead lives no shorter for it.
+#[test]
+fn a_time_to_live_counts_from_when_it_was_sent() {
+    let bench = Bench::new();
+    put(&bench, Settings { ttl: Some(Duration::from_secs(3_000)), ..Settings::default() });
+    send(&bench, vec![message("a")]);
+    bench.pass(1_000_000);
+    send(&bench, vec![message("b")]);
+    for (passed, ready) in [(-1_000_000, 2), (2_999_000, 2), (1_000, 0)] {
+        bench.pass(passed);
+        bench.one(Op::Purge { queue: "q".into(), max: 0 });
+        assert_eq!(counts(&bench).ready, ready, "after {passed}");
+    }
+}
+
 #[test]
 fn what_expires_is_dropped_or_becomes_a_dead_letter() {
     for dead_letter_expired in [false, true] {
