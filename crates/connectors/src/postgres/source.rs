@@ -9,6 +9,7 @@ mod plan;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -176,7 +177,7 @@ impl Read<'_> {
         }
         let lower = match (&cursor.since, &self.spec.watermark) {
             (Some(since), _) if window.is_some() => Some(since.clone()),
-            (Some(since), Some(watermark)) if changes => Some(clock.back(since, watermark.overlap, Numbers::Count)),
+            (Some(_), Some(watermark)) if changes => cursor.lower(&clock, watermark.overlap),
             _ => None,
         };
         let kind = if cursor.full { ReadKind::Full { why } } else { ReadKind::Changes };
@@ -200,7 +201,8 @@ impl Read<'_> {
             phase = Phase::Values;
             cursor.after.clear();
         }
-        let ended = cursor.ended().map(|cursor| cursor.to_text());
+        let overlap = self.spec.watermark.as_ref().map_or(Duration::ZERO, |watermark| watermark.overlap);
+        let ended = cursor.ended_at(&clock, overlap).map(|cursor| cursor.to_text());
         let page = match waiting {
             Some(page) => Some(Page { cursor: ended, ..page }),
             None if ended.is_some() => Some(Page { cursor: ended, ..Gathered::new(&plan).finish(None) }),

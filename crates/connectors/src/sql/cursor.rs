@@ -1,9 +1,13 @@
 //! Where a read stands, as the text that a page carries.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
 use jiff::civil::{Date, DateTime};
+use jiff::{SignedDuration, Timestamp};
 use record::{Code, Fault, Value};
 use serde_json::{Map, Value as Json, json};
+
+use super::watermark::{Clock, Numbers};
 
 /// A place in a read. *Shape*: JSON with a version; a text that is not one of ours is no cursor.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,11 +24,20 @@ pub(crate) struct Cursor {
     pub after: Vec<Value>,
     /// Rows whose watermark is below this; of a window of time, which is no place that anybody goes on from.
     pub until: Option<Value>,
+    /// Numbers that were the last watermark, each with when, oldest first: see [`Cursor::lower`].
+    pub reached: Vec<(Timestamp, Value)>,
     /// What the positions in `after` depend on: where it has changed, they mean nothing any more.
     pub layout: Option<i64>,
 }
 
 const VERSION: i64 = 1;
+/// So many numbers that were reached are kept for the time of the overlap.
+const MARKS: u32 = 10;
+
+fn ago(clock: &Clock, long: Duration) -> Timestamp {
+    let long = SignedDuration::try_from(long).unwrap_or(SignedDuration::MAX);
+    clock.now.saturating_sub(long).unwrap_or(Timestamp::MIN)
+}
 
 impl Cursor {
     pub fn parse(text: &str) -> Option<Cursor> {
@@ -46,6 +59,13 @@ impl Cursor {
                 Some(list) => list.as_array()?.iter().map(decode).collect::<Option<_>>()?,
             },
             until: None,
+            reached: match json.get("reached") {
+                None => Vec::new(),
+                Some(list) => {
+                    let one = |pair: &Json| Some((pair[0].as_str()?.parse().ok()?, decode(&pair[1])?));
+                    list.as_array()?.iter().map(one).collect::<Option<_>>()?
+                }
+            },
             layout: json.get("layout").and_then(Json::as_i64),
         })
     }
@@ -67,6 +87,10 @@ impl Cursor {
         if !self.after.is_empty() {
             map.insert("after".into(), self.after.iter().map(encode).collect());
         }
+        if !self.reached.is_empty() {
+            let one = |(at, value): &(Timestamp, Value)| json!([at.to_string(), encode(value)]);
+            map.insert("reached".into(), self.reached.iter().map(one).collect());
+        }
         if let Some(layout) = self.layout {
             map.insert("layout".into(), json!(layout));
         }
@@ -77,6 +101,34 @@ impl Cursor {
     pub fn ended(&self) -> Option<Cursor> {
         let since = self.cap.clone().or_else(|| self.since.clone())?;
         Some(Cursor { by: self.by.clone(), since: Some(since), ..Cursor::default() })
+    }
+
+    /// Where a read of changes begins, so that what commits late is seen: of a time, the overlap before the last one. A
+    /// number says nothing of when it was given, and one that was given first may be committed last: there it is the number
+    /// that was reached the overlap ago.
+    pub fn lower(&self, clock: &Clock, overlap: Duration) -> Option<Value> {
+        let since = self.since.as_ref()?;
+        let begin = ago(clock, overlap);
+        let old = self.reached.iter().rfind(|(at, _)| *at <= begin).or(self.reached.first());
+        Some(old.map_or_else(|| clock.back(since, overlap, Numbers::Count), |(_, value)| value.clone()))
+    }
+
+    /// As [`Cursor::ended`], of a source that gives numbers before it commits them.
+    pub fn ended_at(&self, clock: &Clock, overlap: Duration) -> Option<Cursor> {
+        let mut ended = self.ended()?;
+        let is_number = matches!(ended.since, Some(Value::Int(_) | Value::Decimal(_)));
+        let since = ended.since.clone().filter(|_| is_number && !overlap.is_zero());
+        let mut reached: Vec<(Timestamp, Value)> = self.reached.clone();
+        // A clock that was put back does not keep them for ever.
+        reached.retain(|(at, _)| *at <= clock.now);
+        let begin = ago(clock, overlap);
+        let old = reached.iter().rposition(|(at, _)| *at <= begin).unwrap_or(0);
+        reached.drain(..old);
+        if reached.last().is_none_or(|(at, _)| *at <= ago(clock, overlap / MARKS)) {
+            reached.extend(since.map(|since| (clock.now, since)));
+        }
+        ended.reached = if is_number { reached } else { Vec::new() };
+        Some(ended)
     }
 }
 
@@ -159,6 +211,7 @@ mod tests {
                 Value::LocalDateTime("2026-01-01T00:00:00".parse().unwrap()),
             ],
             until: None,
+            reached: vec![("2026-11-23T10:00:00Z".parse().unwrap(), Value::Int(7))],
             layout: Some(4),
         };
         assert_eq!(Cursor::parse(&cursor.to_text()), Some(cursor));
@@ -170,6 +223,38 @@ mod tests {
         {
             assert_eq!(Cursor::parse(text), None, "{text}");
         }
+    }
+
+    /// A row whose number was given before that of another one, and which is committed five minutes later.
+    #[test]
+    fn a_number_that_is_committed_late_is_read_again() {
+        let clock = |second: i64| Clock { now: Timestamp::from_second(second).unwrap(), zone: jiff::tz::TimeZone::UTC };
+        let overlap = Duration::from_secs(300);
+        let mut cursor = Cursor { by: Some("id".into()), ..Cursor::default() };
+        let mut lower = Vec::new();
+        for second in (0..=900).step_by(10) {
+            cursor.cap = Some(Value::Int(second));
+            cursor = cursor.ended_at(&clock(second), overlap).unwrap();
+            assert!(cursor.reached.len() <= MARKS as usize + 2, "{cursor:?}");
+            cursor = Cursor::parse(&cursor.to_text()).unwrap();
+            lower.push(match cursor.lower(&clock(second), overlap) {
+                Some(Value::Int(number)) => second - number,
+                other => panic!("{other:?}"),
+            });
+        }
+        assert_eq!(lower[..3], [0, 10, 20], "at first from what was reached first");
+        assert!(lower[30..].iter().all(|behind| (300..=330).contains(behind)), "{lower:?}");
+        // Put back by an hour, the clock begins anew.
+        cursor = cursor.ended_at(&clock(-2_700), overlap).unwrap();
+        assert_eq!(cursor.reached.len(), 1);
+        // Whoever wants none has none, and a time has its own.
+        assert_eq!(
+            cursor.ended_at(&clock(900), Duration::ZERO).unwrap().lower(&clock(901), Duration::ZERO),
+            cursor.since
+        );
+        let time = Cursor { cap: Some(Value::text("2026-11-23 10:00:00")), ..cursor };
+        let time = time.ended_at(&clock(900), overlap).unwrap();
+        assert_eq!(time.lower(&clock(901), overlap), Some(Value::text("2026-11-23 09:55:00")));
     }
 
     #[test]

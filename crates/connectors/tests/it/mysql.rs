@@ -100,6 +100,28 @@ async fn changes_are_read_by_watermark_and_a_cut_loses_nothing() {
     }
 }
 
+/// AUTO_INCREMENT gives its numbers before they are committed.
+#[tokio::test]
+async fn a_number_that_is_committed_after_a_larger_one_is_read() {
+    let Some(url) = mysql_database("numbers").await else { return };
+    sql(&url, "CREATE TABLE t (no VARCHAR(20) UNIQUE NOT NULL, id BIGINT AUTO_INCREMENT PRIMARY KEY);\nINSERT INTO t (no) VALUES ('first')").await;
+    let mut spec = spec("t", &["no", "id"]);
+    spec.watermark = Some(Watermark { column: "id".into(), overlap: Duration::from_secs(300) });
+    let source = system(&url).source(spec).unwrap();
+    let ended = |pages: Vec<Page>| pages.last().unwrap().cursor.clone().unwrap();
+    let (_, pages) = read(&*source, None).await;
+    let mut slow = mysql_client(&url).await;
+    slow.query_drop("BEGIN").await.unwrap();
+    slow.query_drop("INSERT INTO t (no) VALUES ('slow')").await.unwrap();
+    sql(&url, "INSERT INTO t (no) VALUES ('fast')").await;
+    let (_, pages) = read(&*source, Some(&ended(pages))).await;
+    assert_eq!(keys(&pages), "first fast");
+    slow.query_drop("COMMIT").await.unwrap();
+    slow.disconnect().await.unwrap();
+    let (kind, pages) = read(&*source, Some(&ended(pages))).await;
+    assert_eq!((kind, keys(&pages).as_str()), (ReadKind::Changes, "first slow fast"));
+}
+
 #[tokio::test]
 async fn every_type_is_read_exactly_or_sets_its_row_aside() {
     let Some(url) = mysql_database("types").await else { return };

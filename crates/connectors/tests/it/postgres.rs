@@ -137,6 +137,29 @@ async fn every_type_is_read_exactly_and_a_key_may_be_blank() {
     assert!(got[0].is_some() && got[1].is_none(), "{got:?}");
 }
 
+/// A sequence gives its numbers before they are committed.
+#[tokio::test]
+async fn a_number_that_is_committed_after_a_larger_one_is_read() {
+    let Some(url) = postgres_database("numbers").await else { return };
+    let (client, slow) = (postgres_client(&url).await, postgres_client(&url).await);
+    client
+        .batch_execute("CREATE TABLE t (no text PRIMARY KEY, id bigserial); INSERT INTO t VALUES ('first')")
+        .await
+        .unwrap();
+    let mut spec = spec("t", &["no", "id"]);
+    spec.watermark = Some(Watermark { column: "id".into(), overlap: Duration::from_secs(300) });
+    let source = system(&url).source(spec).unwrap();
+    let ended = |pages: Vec<Page>| pages.last().unwrap().cursor.clone().unwrap();
+    let (_, pages) = read(&*source, None).await;
+    slow.batch_execute("BEGIN; INSERT INTO t VALUES ('slow')").await.unwrap();
+    client.batch_execute("INSERT INTO t VALUES ('fast')").await.unwrap();
+    let (_, pages) = read(&*source, Some(&ended(pages))).await;
+    assert_eq!(keys(&pages), "first fast");
+    slow.batch_execute("COMMIT").await.unwrap();
+    let (kind, pages) = read(&*source, Some(&ended(pages))).await;
+    assert_eq!((kind, keys(&pages).as_str()), (ReadKind::Changes, "first slow fast"));
+}
+
 #[tokio::test]
 async fn a_query_is_read_like_a_table_and_can_change_nothing() {
     let Some(url) = postgres_database("query").await else { return };

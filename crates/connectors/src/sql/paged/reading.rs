@@ -1,5 +1,7 @@
 //! A read in progress: its statements one after the other, and the place of each page.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use record::{Fault, Page, ReadKind, ReadSpec, Value};
 use tokio::sync::mpsc;
@@ -49,7 +51,7 @@ impl Read<'_> {
         }
         let lower = match (&cursor.since, &self.spec.watermark, &plan.watermark) {
             (Some(since), Some(watermark), Some(place)) if changes => {
-                let lower = clock.back(since, watermark.overlap, Numbers::Count);
+                let lower = cursor.lower(&clock, watermark.overlap).unwrap_or_else(|| since.clone());
                 let cell = self.engine.dialect().write(&lower, &place.column, None);
                 Some(cell.map_err(|why| self.unusable(&why))?)
             }
@@ -73,7 +75,11 @@ impl Read<'_> {
                 return Ok(());
             }
         }
-        let ended = going.cursor.ended().map(|cursor| cursor.to_text());
+        // What no open transaction can fall behind needs none.
+        let is_safe = |place: &Place| self.engine.dialect().last_watermark(&place.column).is_some();
+        let overlap = self.spec.watermark.as_ref().filter(|_| !plan.watermark.as_ref().is_some_and(is_safe));
+        let overlap = overlap.map_or(Duration::ZERO, |watermark| watermark.overlap);
+        let ended = going.cursor.ended_at(&clock, overlap).map(|cursor| cursor.to_text());
         let page = match going.waiting {
             Some(page) => Some(Page { cursor: ended, ..page }),
             None if ended.is_some() => Some(Gathered::new(&plan.schema).take(ended)),
