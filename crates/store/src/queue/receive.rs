@@ -25,14 +25,16 @@ pub(crate) fn receive(tx: &mut Tx<'_>, path: &str, max: usize) -> Result<OpResul
     let sql = "SELECT m.queue, m.seq, m.state, m.deliveries, m.locks, m.enqueued, m.due, m.expires, m.session,
                       b.id, b.envelope, b.body, b.first_seq
                FROM message m INDEXED BY message_ready CROSS JOIN body b ON b.seq = m.seq
-               WHERE m.queue = ?1 AND m.state = 0 AND m.session IS NULL ORDER BY m.seq LIMIT ?2";
-    let found = tx.all(sql, (queue.id, max.min(RECEIVE_MAX) as i64), Found::read)?;
+               WHERE m.queue = ?1 AND m.state = 0 AND m.session IS NULL AND coalesce(m.expires > ?3, 1)
+               ORDER BY m.seq LIMIT ?2";
+    let found = tx.all(sql, (queue.id, max.min(RECEIVE_MAX) as i64, tx.now), Found::read)?;
     let until = tx.now + queue.lock_ms;
     if let [first, .., last] | [first @ last] = found.as_slice() {
-        // All of them are in this range, and nothing else that is ready is.
+        // All of them are in this range, and nothing else is that is ready and has not outlived its time.
         let sql = "UPDATE message INDEXED BY message_ready SET state = 1, due = ?4, locks = locks + 1
-                   WHERE queue = ?1 AND state = 0 AND session IS NULL AND seq BETWEEN ?2 AND ?3";
-        tx.run(sql, (queue.id, first.head.seq, last.head.seq, until))?;
+                   WHERE queue = ?1 AND state = 0 AND session IS NULL AND seq BETWEEN ?2 AND ?3
+                     AND coalesce(expires > ?5, 1)";
+        tx.run(sql, (queue.id, first.head.seq, last.head.seq, until, tx.now))?;
         place::locked(tx, queue.id, found.len());
     }
     deliver(tx, &queue, found, until)
@@ -51,10 +53,10 @@ pub(crate) fn receive_in_session(
     let sql = "SELECT m.queue, m.seq, m.state, m.deliveries, m.locks, m.enqueued, m.due, m.expires, m.session,
                       b.id, b.envelope, b.body, b.first_seq
                FROM message m CROSS JOIN body b ON b.seq = m.seq
-               WHERE m.session = ?1 AND m.session > 0 AND m.state = 0
+               WHERE m.session = ?1 AND m.session > 0 AND m.state = 0 AND coalesce(m.expires > ?3, 1)
                  AND NOT EXISTS (SELECT 1 FROM message WHERE session = ?1 AND session > 0 AND state = 2)
                ORDER BY m.seq LIMIT ?2";
-    let found = tx.all(sql, (token.session, max.min(RECEIVE_MAX) as i64), Found::read)?;
+    let found = tx.all(sql, (token.session, max.min(RECEIVE_MAX) as i64, tx.now), Found::read)?;
     for found in &found {
         place::lock(tx, &found.head, until)?;
     }

@@ -165,6 +165,38 @@ fn what_ends_after_a_while_does_so_also_where_the_clock_is_put_back() {
     next("stays");
 }
 
+/// More has expired than one commit deals with.
+#[test]
+fn what_has_outlived_its_time_is_given_to_nobody() {
+    for sessions in [false, true] {
+        let bench = Bench::new();
+        put(&bench, Settings { sessions, ..Settings::default() });
+        let old = |n: usize| {
+            let message = Message { id: n.to_string(), session: Some("s".into()), ..Message::default() };
+            NewMessage { ttl: Some(Duration::from_secs(1)), ..message.into() }
+        };
+        send(&bench, (0..3_000).map(old).collect());
+        send(&bench, vec![Message { id: "new".into(), session: Some("s".into()), ..Message::default() }.into()]);
+        let accept = |bench: &Bench| match bench.one(Op::AcceptSession { queue: "q".into(), session: Some("s".into()) })
+        {
+            OpResult::Session(Some(session)) => session.token,
+            other => panic!("{other:?}"),
+        };
+        let token = sessions.then(|| accept(&bench));
+        bench.pass(2_000);
+        let received = match token {
+            None => receive(&bench, 10),
+            Some(session) => match bench.one(Op::ReceiveInSession { queue: "q".into(), session, max: 10 }) {
+                OpResult::Messages(messages) => messages,
+                other => panic!("{other:?}"),
+            },
+        };
+        assert_eq!(ids(&received), ["new"], "sessions: {sessions}");
+        bench.one(Op::Complete { queue: "q".into(), tokens: vec![received[0].token] });
+        assert_eq!(counts(&bench), Counts::default());
+    }
+}
+
 /// And what was sent before the clock was ahead lives no shorter for it.
 #[test]
 fn a_time_to_live_counts_from_when_it_was_sent() {
