@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use definition::{Event, Pattern, Project};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use record::hash::ByHash;
 use record::{Fault, Key, KeyHasher, KeyRules, Now, Page, ReadKind, Row, Unreadable};
@@ -127,7 +128,7 @@ impl Sweep {
             return tracing::debug!(integration = name, "{missed} changes in {from}");
         }
         let zone = &self.project.hub.time_zone;
-        let since = since.map_or_else(String::new, |at| at.to_zoned(zone.clone()).strftime(" since %H:%M").to_string());
+        let since = since.map_or_else(String::new, |at| told_since(at, self.store.clock().now(), zone));
         let unwatched = match self.event().trigger.columns.is_empty() {
             true => "",
             false => " Or was it a column that the trigger does not watch?",
@@ -186,13 +187,15 @@ impl Sweep {
         let closed: Vec<&String> = closed.into_iter().map(|(to, _)| to).collect();
         let (mut found, mut reached, mut empty) = (0, None, true);
         let (mut seen, mut hasher) = (HashSet::default(), KeyHasher::default());
+        let mut there = HashSet::new();
         while let Some(page) = reader.next().await? {
             reached = page.cursor.clone();
+            if among != Some(Among::Changed) {
+                there.extend(rows_of(&page).map(|row| row_hash(&row) as u64));
+            }
             empty &= page.batch.is_empty() && page.unreadable.is_empty();
             if among == Some(Among::Delivered) && event.trigger.deleted {
-                let rows = page.batch.rows().map(|row| row.to_row());
-                let ids =
-                    rows.chain(page.unreadable.iter().map(|one| one.row.clone())).filter_map(|row| first.id_of(&row));
+                let ids = rows_of(&page).filter_map(|row| first.id_of(&row));
                 seen.extend(ids.map(|id| hasher.hash(&id, KeyRules::default())));
             }
             // The first sweep only finds out where to begin: what was there before is no event.
@@ -222,7 +225,7 @@ impl Sweep {
         };
         if among != Some(Among::Changed) {
             let again = reached.as_deref().filter(|_| first.changes != Changes::Whole || full.is_none());
-            self.remember(first, again).await?;
+            self.remember(first, again, &there).await?;
         }
         if let (Some(Among::Delivered), Some(kept), Some(why)) = (among, &kept, &full) {
             // Of rows that are read elsewhere now nobody knows that they are gone.
@@ -309,18 +312,21 @@ impl Sweep {
     }
 
     /// Remembers the rows that the next read from this place gives again, though nobody changes them: those whose watermark
-    /// is in its overlap, those that have none, and all of a source that is read as a whole.
-    async fn remember(&self, route: &Route, place: Option<&str>) -> Result<(), Stopped> {
+    /// is in its overlap, those that have none, and all of a source that is read as a whole. `there`: the hashes of those that
+    /// were there before; a table may be read for minutes, and what came meanwhile is news.
+    async fn remember(&self, route: &Route, place: Option<&str>, there: &HashSet<u64>) -> Result<(), Stopped> {
         let mut reader = route.changed().read(place).await?;
         if place.is_some() && reader.kind() != ReadKind::Changes {
             return Ok(());
         }
         while let Some(page) = reader.next().await? {
             let mut entries = Vec::new();
-            for row in page.batch.rows().map(|row| row.to_row()) {
+            let before = |row: &Row| there.contains(&(row_hash(row) as u64));
+            for row in page.batch.rows().map(|row| row.to_row()).filter(before) {
                 entries.push(there_before(&self.as_read(route, row).await?.unwrap_or_else(|(row, _)| row)));
             }
-            entries.extend(page.unreadable.iter().map(|unreadable| there_before(&unreadable.row)));
+            let unreadable = page.unreadable.iter().map(|unreadable| &unreadable.row);
+            entries.extend(unreadable.filter(|row| before(row)).map(there_before));
             let (system, entity) = (route.pair.from.clone(), self.before(route));
             patience::commit(&self.store, vec![ledger::Op::Put { system, entity, entries }.into()]).await?;
         }
@@ -602,6 +608,19 @@ fn missed(sends: &[News]) -> u64 {
     rows.len() as u64
 }
 
+/// ` since 09:12`; with the day where that is another one.
+fn told_since(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let [at, now] = [at, now].map(|at| at.to_zoned(zone.clone()));
+    let form = if at.date() == now.date() { " since %H:%M" } else { " since %Y-%m-%d %H:%M" };
+    at.strftime(form).to_string()
+}
+
+/// All rows of a page, also those that cannot be read.
+fn rows_of(page: &Page) -> impl Iterator<Item = Row> {
+    let read = page.batch.rows().map(|row| row.to_row());
+    read.chain(page.unreadable.iter().map(|one| one.row.clone()))
+}
+
 /// What is remembered of a row, which may have no key: its hash, as the key.
 fn there_before(row: &Row) -> ledger::Entry {
     let hash = format!("{:032x}", row_hash(row));
@@ -614,5 +633,18 @@ fn there_before(row: &Row) -> ledger::Entry {
         generation: 0,
         remote_id: None,
         version: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_day_of_the_last_sweep_is_told_where_it_is_not_today() {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let told = |at: &str| told_since(at.parse().unwrap(), "2026-07-03T00:30:00Z".parse().unwrap(), &zone);
+        assert_eq!(told("2026-07-02T23:12:00Z"), " since 00:12");
+        assert_eq!(told("2026-07-02T22:12:00Z"), " since 2026-07-02 23:12");
     }
 }

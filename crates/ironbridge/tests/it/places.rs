@@ -398,3 +398,35 @@ fn a_change_that_had_no_webhook_is_told_once_whoever_gets_it() {
         .until("the change", || stage.buyers() == ["C-1 Heard 2"] && stage.waiting() + stage.waiting_for("annex") == 0);
     assert_eq!(stage.log().matches("had no webhook").count(), 1, "{}", stage.log());
 }
+
+/// The first look at a large table takes its time.
+#[test]
+fn what_comes_while_a_table_is_looked_at_for_the_first_time_is_an_event() {
+    let mut stage = Stage::polling();
+    stage.world.sql(
+        "PRAGMA journal_mode = WAL; DELETE FROM customers;
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 60000)
+         INSERT INTO customers (customer_no, company_name, credit_limit, updated_at)
+           SELECT 'OLD-' || n, 'Before', '5', '2026-01-01T00:00:00Z' FROM n;",
+    );
+    stage.start();
+    let finance = Connection::open(stage.world.dir.join("data/finance.db")).unwrap();
+    finance.busy_timeout(Duration::from_secs(5)).unwrap();
+    let mut came = Vec::new();
+    while stage.sweeps().is_empty() {
+        let (number, at) = (format!("C-{:04}", came.len()), jiff::Timestamp::now());
+        let sql = "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES (?1, 'Meanwhile', '5', ?2)";
+        finance.execute(sql, [&number, &at.to_string()]).unwrap();
+        came.push(number);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let last = came.last().unwrap();
+    stage.until("the last of them", || stage.buyers().contains(&format!("{last} Meanwhile 5")));
+    stage.until("quiet", || stage.waiting() == 0);
+    // Those of the moments before the look began were there before. From the first that is news on, all are.
+    let told = stage.buyers();
+    assert!(told.len() > 3, "{} of {} came", told.len(), came.len());
+    let expected: Vec<String> =
+        came[came.len() - told.len()..].iter().map(|number| format!("{number} Meanwhile 5")).collect();
+    assert_eq!(told, expected);
+}
