@@ -19,6 +19,10 @@ pub(crate) fn decode(body: &[u8]) -> Result<Signal, String> {
     let happened = match message {
         "Create" => Happened::Created,
         "Delete" => Happened::Deleted,
+        // The hub itself reads the row when it hears of it, for ever.
+        _ if message.starts_with("Retrieve") => {
+            return Err(format!("its message is `{message}`, which changes nothing"));
+        }
         // And whatever else is done with a row: Assign, SetState, Merge, Associate, an action of one's own.
         _ => Happened::Updated,
     };
@@ -190,6 +194,7 @@ mod tests {
         };
         check("{", "not JSON");
         check("{}", "`MessageName`");
+        check(r#"{"MessageName": "Retrieve", "PrimaryEntityId": "7"}"#, "`Retrieve`, which changes nothing");
         let bulk = r#"{"MessageName": "UpdateMultiple", "PrimaryEntityId": "00000000-0000-0000-0000-000000000000"}"#;
         check(bulk, "`UpdateMultiple` names no row");
         check(r#"{"MessageName": "Create", "PrimaryEntityId": "7"}"#, "`7`");

@@ -1,9 +1,11 @@
 //! Where a read stands, as the text that a page carries.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp};
+use record::query::compare;
 use record::{Code, Fault, Value};
 use serde_json::{Map, Value as Json, json};
 
@@ -119,15 +121,17 @@ impl Cursor {
         let is_number = matches!(ended.since, Some(Value::Int(_) | Value::Decimal(_)));
         let since = ended.since.clone().filter(|_| is_number && !overlap.is_zero());
         let mut reached: Vec<(Timestamp, Value)> = self.reached.clone();
-        // A clock that was put back does not keep them for ever.
-        reached.retain(|(at, _)| *at <= clock.now);
+        // A clock that was put back does not keep them for ever, and a table that counts anew has not reached them.
+        let is_reached =
+            |value: &Value| since.as_ref().is_some_and(|since| compare(value, since).is_some_and(Ordering::is_le));
+        reached.retain(|(at, value)| *at <= clock.now && is_reached(value));
         let begin = ago(clock, overlap);
         let old = reached.iter().rposition(|(at, _)| *at <= begin).unwrap_or(0);
         reached.drain(..old);
         if reached.last().is_none_or(|(at, _)| *at <= ago(clock, overlap / MARKS)) {
             reached.extend(since.map(|since| (clock.now, since)));
         }
-        ended.reached = if is_number { reached } else { Vec::new() };
+        ended.reached = reached;
         Some(ended)
     }
 }
@@ -244,6 +248,9 @@ mod tests {
         }
         assert_eq!(lower[..3], [0, 10, 20], "at first from what was reached first");
         assert!(lower[30..].iter().all(|behind| (300..=330).contains(behind)), "{lower:?}");
+        // A table that counts from the beginning again.
+        let anew = Cursor { cap: Some(Value::Int(3)), ..cursor.clone() }.ended_at(&clock(900), overlap).unwrap();
+        assert_eq!(anew.lower(&clock(901), overlap), Some(Value::Int(3)));
         // Put back by an hour, the clock begins anew.
         cursor = cursor.ended_at(&clock(-2_700), overlap).unwrap();
         assert_eq!(cursor.reached.len(), 1);
