@@ -435,7 +435,11 @@ pub(crate) fn plain(rules: &[mapping::Rule], pair: impl Fn(&str, &str) -> (Strin
 /// How long a row waits for those that it points to: twice the longest schedule of what brings them. Not at all for what
 /// no integration brings.
 fn patience(project: &Project, entity: &record::Entity, to: &str) -> Duration {
-    let pointed_to = entity.fields.iter().filter_map(|field| match &field.ty {
+    let of_lines = |ty| match ty {
+        &record::Type::Lines(ref lines) => lines.columns().iter().map(|column| &column.ty).collect(),
+        ty => vec![ty],
+    };
+    let pointed_to = entity.fields.iter().flat_map(|field| of_lines(&field.ty)).filter_map(|ty| match ty {
         record::Type::Reference { to } => Some(to),
         _ => None,
     });

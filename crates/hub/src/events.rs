@@ -120,8 +120,12 @@ fn deliveries_max(event: &definition::Event) -> u32 {
 /// What becomes of a message that fails by itself, at worst: `18 attempts over 29m, then a dead letter`.
 pub fn worst_case(event: &definition::Event) -> String {
     let (attempts, time) = policy(event).worst_case();
-    let time = jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
-    format!("{attempts} attempts over {time:#}, then a dead letter")
+    format!("{attempts} attempts over {}, then a dead letter", shown(time))
+}
+
+/// A time as people read it: `28m 6s`.
+fn shown(time: Duration) -> String {
+    format!("{:#}", jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX))
 }
 
 /// Compiles an event integration against the live catalogues of its systems, and does nothing with it.

@@ -7,13 +7,17 @@ use store::ledger::State;
 /// An entity and a key of it.
 pub(crate) type Parent = (String, Key);
 
-/// The rows that a record points to.
+/// The rows that a record points to, its lines among it.
 pub(crate) fn parents(record: &Row) -> Vec<Parent> {
-    let reference = |value: &Value| match value {
-        Value::Reference(to) => Some((to.of.to_string(), Key::of(to.key.iter().map(|(_, part)| part)).ok()?)),
-        _ => None,
+    let of = |value: &Value| match value {
+        Value::Reference(to) => {
+            let key = Key::of(to.key.iter().map(|(_, part)| part)).ok();
+            key.map(|key| (to.of.to_string(), key)).into_iter().collect()
+        }
+        Value::Rows(lines) => lines.iter().flat_map(parents).collect(),
+        _ => Vec::new(),
     };
-    record.values().iter().filter_map(reference).collect()
+    record.values().iter().flat_map(of).collect()
 }
 
 /// Those of them that the hub has not written to this destination.

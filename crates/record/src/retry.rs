@@ -36,7 +36,7 @@ impl RetryPolicy {
     pub fn delay(&self, attempt: u32, elapsed: Duration, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
         let own = self.own_delay(attempt).mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
         let delay = asked.map_or(own, |asked| asked.max(own));
-        (elapsed + delay <= self.give_up_after).then_some(delay)
+        (elapsed.saturating_add(delay) <= self.give_up_after).then_some(delay)
     }
 
     /// The most attempts (the first one included) and the time that they take, with no time spent in the calls.
@@ -85,5 +85,6 @@ mod tests {
         assert_eq!(policy.delay(1, Duration::ZERO, asked(38), 1.0), asked(38));
         assert_eq!(policy.delay(9, Duration::ZERO, asked(1), 1.0), asked(60));
         assert_eq!(policy.delay(1, Duration::ZERO, asked(301), 1.0), None);
+        assert_eq!(policy.delay(2, Duration::from_secs(1), asked(u64::MAX), 1.0), None);
     }
 }

@@ -268,6 +268,9 @@ pub(crate) fn refusal(system: &str, status: u16, after: Option<Duration>, bytes:
             .fix("renew the key in `connection:`, or its right to sign in"),
         403 => Fault::ask_person(Code("IB0503"), format!("`{system}` does not permit this"))
             .fix("give the hub's user the right, then run again"),
+        423 => Fault::retry(Code("IB0507"), format!("somebody is working on the row in `{system}`"), after)
+            .scope(Scope::Row)
+            .fix("nothing: it is tried again by itself; if it stays so, look who has it open there"),
         412 => Fault::retry(Code("IB0507"), format!("the row was changed in `{system}` meanwhile"), None)
             .scope(Scope::Row)
             .fix("nothing: it is compared again and tried again by itself"),

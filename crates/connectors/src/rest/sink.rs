@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use record::hash::RowHasher;
 use record::{
-    BoxFuture, Change, Code, Current, Effect, Effected, Fault, Key, KeyRules, Op, Outcome, Row, Schema, Sink, Type,
-    Value, WriteSpec, Written,
+    BoxFuture, Change, Code, Current, Effect, Effected, Fault, Key, KeyRules, Now, Op, Outcome, Row, Schema, Sink,
+    Type, Value, WriteSpec, Written,
 };
 use serde_json::Value as Json;
 
@@ -104,7 +104,12 @@ impl Rows {
         };
         match list {
             Some(list) => list.iter().find(is_own),
-            None => Some(json).filter(is_own),
+            // What has neither our key nor a number of its own is no row.
+            None => Some(json).filter(is_own).filter(|row| {
+                let path = self.id_path();
+                let mut names = self.spec.key.iter().map(String::as_str).chain(path);
+                path.is_none() || names.any(|name| typed::at(row, name).is_some())
+            }),
         }
     }
 
@@ -130,18 +135,47 @@ impl Rows {
     /// A row that is not known to be there; asked for first, where an earlier request for it has lost its answer.
     async fn create(&self, message: Option<&str>, change: &Change) -> Outcome {
         let key = &change.key;
-        if self.uncertain.has(key) {
+        let in_doubt = self.uncertain.has(key);
+        if in_doubt {
             let found = self.find(key).await?;
             self.uncertain.remove(key);
             if let Some(found) = found {
-                return self.write(message, &Change { remote_id: self.id(&found, key), ..change.clone() }).await;
+                return self.write(message, &self.there(&found, change)?).await;
             }
         }
-        let outcome = self.write(message, change).await;
-        if outcome.as_ref().is_err_and(|fault| fault.effect == Effect::Unknown) {
-            self.uncertain.add(key);
+        match self.write(message, change).await {
+            Err(fault) if status(&fault) == Some(409) => match self.find(key).await? {
+                // Somebody was faster, perhaps a request of ours whose answer was lost.
+                Some(found) => self.write(message, &self.there(&found, change)?).await,
+                // An API says so too while it still works on a request with the same key.
+                None if in_doubt => {
+                    self.uncertain.add(key);
+                    Err(Fault { now: Now::RetryAfter(None), effect: Effect::Unknown, ..fault })
+                }
+                None => Err(fault),
+            },
+            outcome => {
+                if outcome.as_ref().is_err_and(|fault| fault.effect == Effect::Unknown) {
+                    self.uncertain.add(key);
+                }
+                outcome
+            }
         }
-        outcome
+    }
+
+    /// A change of a row that was found there.
+    ///
+    /// *Errors*: nothing says what names it, so that it can only be made once more.
+    fn there(&self, found: &Json, change: &Change) -> Result<Change, Fault> {
+        let remote_id = self.id(found, &change.key).ok_or_else(|| {
+            let path = self.id_path().unwrap_or_default();
+            let what = format!("the row is there, and what `{}` answers has no `{path}`", self.client.system());
+            Fault::reject(Code("IB0512"), what)
+                .at_system(self.client.system())
+                .at_key(change.key.to_string())
+                .fix("ask in `exists:` for what has it too, or name another path in `returns:`")
+        })?;
+        Ok(Change { remote_id: Some(remote_id), ..change.clone() })
     }
 
     async fn write(&self, message: Option<&str>, change: &Change) -> Outcome {
@@ -157,9 +191,7 @@ impl Rows {
             let effect = match self.client.send(&delete.method, &path, Sent::default()).await {
                 Ok(_) => Effected::Deleted,
                 // It is gone already, perhaps by a request whose answer was lost.
-                Err(fault) if fault.why.as_ref().is_some_and(|why| matches!(why.status, Some(404 | 410))) => {
-                    Effected::Unchanged
-                }
+                Err(fault) if matches!(status(&fault), Some(404 | 410)) => Effected::Unchanged,
                 Err(fault) => return Err(fault),
             };
             return Ok(Written { effect, remote_id: None, version: None, returned: None });
@@ -251,6 +283,11 @@ impl Rows {
     }
 }
 
+/// What the other side answered with.
+fn status(fault: &Fault) -> Option<u16> {
+    fault.why.as_ref()?.status
+}
+
 impl Sink for Rows {
     fn apply<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Outcome>, Fault>> {
         Box::pin(self.write_all(None, changes))
@@ -286,6 +323,10 @@ impl Sink for Rows {
                     let (names, values): (Vec<&str>, Vec<Value>) = shown.unzip();
                     let schema = Schema::of(names.into_iter().map(|name| (name, Type::Unknown)));
                     let (remote_id, returned) = (self.id(&json, key), self.returned(&json, None));
+                    if remote_id.is_none() {
+                        // It is not to be made once more.
+                        self.uncertain.add(key);
+                    }
                     Current { remote_id, version: None, columns: Row::new(schema, values), returned }
                 }));
             }

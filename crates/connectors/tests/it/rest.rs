@@ -411,6 +411,74 @@ async fn a_create_whose_answer_was_lost_is_asked_about_before_it_is_repeated() {
     assert_eq!(server.lines(), ["POST /orders", "GET /orders?ref=O-1", "PUT /orders/7"]);
 }
 
+/// A create that takes longer than the hub waits: the next try meets it while it is still under way.
+#[tokio::test]
+async fn a_conflict_is_a_row_that_is_there_or_one_that_is_being_made() {
+    let order = |total| order(Key::of(&[Value::text("O-1")]).unwrap(), total);
+    let entity = [
+        ("create", "POST /orders"),
+        ("update", "PUT /orders/{number}"),
+        ("exists", "GET /orders?ref={ref}"),
+        ("returns.number", "id"),
+    ];
+    let (posts, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let server = Server::start(move |request| match request.method.as_str() {
+        "POST" => match posts.fetch_add(1, Ordering::SeqCst) {
+            0 => Response(504, String::new(), String::new()),
+            _ => Response(409, String::new(), r#"{"message":"a request with this key is in progress"}"#.into()),
+        },
+        "GET" => match asked.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => json("[]"),
+            _ => json(r#"[{"id":7,"ref":"O-1","total":5}]"#),
+        },
+        _ => json(r#"{"id":7}"#),
+    });
+    let sink = system(&server, &[]).sink(of_orders(options(&entity))).unwrap();
+    sink.apply(&[order(6)]).await.unwrap_err();
+    let fault = sink.apply(&[order(6)]).await.unwrap().remove(0).unwrap_err();
+    assert!(fault.is_transient() && fault.scope == record::Scope::Row, "{fault:?}");
+    let written = sink.apply(&[order(6)]).await.unwrap().remove(0).unwrap();
+    assert_eq!((written.effect, written.remote_id.as_deref()), (Effected::Updated, Some("7")));
+    // Of a row that nobody tried before, it says that it is somebody else's; and a row that somebody has open is waited for.
+    for (status, transient) in [(409, false), (423, true), (422, false)] {
+        let server = Server::start(move |request| match request.method.as_str() {
+            "GET" => json("[]"),
+            _ => Response(status, String::new(), String::new()),
+        });
+        let sink = system(&server, &[]).sink(of_orders(options(&entity))).unwrap();
+        let fault = sink.apply(&[order(6)]).await.unwrap().remove(0).unwrap_err();
+        assert_eq!((fault.is_transient(), fault.scope), (transient, record::Scope::Row), "{status}");
+    }
+}
+
+/// What it answers to `exists:` has our key, and not the number by which rows are changed.
+#[tokio::test]
+async fn a_row_that_is_there_without_its_number_is_not_made_once_more() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/orders?ref=O-1" => json(r#"[{"ref":"O-1","total":5}]"#),
+        "/orders?ref=O-2" => json("{}"),
+        _ => json(r#"{"id":8}"#),
+    });
+    let entity = options(&[
+        ("create", "POST /orders"),
+        ("update", "PUT /orders/{number}"),
+        ("exists", "GET /orders?ref={ref}"),
+        ("returns.number", "id"),
+    ]);
+    let sink = system(&server, &[]).sink(of_orders(entity)).unwrap();
+    let mut outcomes = Vec::new();
+    for key in ["O-1", "O-2"] {
+        let key = Key::of(&[Value::text(key)]).unwrap();
+        let there = sink.current(std::slice::from_ref(&key), &["total".to_owned()]).await.unwrap();
+        assert_eq!(there[0].is_some(), key.to_string() == "O-1");
+        outcomes.extend(sink.apply(&[order(key, 6)]).await.unwrap());
+    }
+    let fault = outcomes[0].as_ref().unwrap_err();
+    assert!(fault.what.contains("the row is there") && fault.what.contains("has no `id`"), "{fault}");
+    assert_eq!(outcomes[1].as_ref().unwrap().remote_id.as_deref(), Some("8"));
+    assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
+}
+
 #[tokio::test]
 async fn a_message_has_one_idempotency_key_and_the_next_that_says_the_same_another() {
     let server = Server::start(|_| Response(500, String::new(), String::new()));

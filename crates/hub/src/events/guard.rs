@@ -1,6 +1,6 @@
 //! The outage guard: while a destination takes nothing, messages wait, and one of them probes now and then. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Messages of different rows that are on their way to one destination at once.
@@ -55,6 +55,8 @@ impl Guard {
 const PROBES_OF_ONE: u32 = 3;
 /// At most so many messages are passed over to find one that probes.
 const PASSED_OVER_MAX: usize = 15;
+/// So many rows at which the other side fails, with none between them that gets through, are no fault of these rows.
+const FAILING_ROWS: usize = 3;
 
 /// Which messages found the other side closed: one that always does, while others get through, is to blame itself.
 #[derive(Debug, Default)]
@@ -63,6 +65,8 @@ pub(crate) struct Suspects {
     probes: BTreeMap<i64, u32>,
     blamed: Vec<i64>,
     failing: bool,
+    /// The rows at which the other side has failed since something got through.
+    failed_at: BTreeSet<String>,
 }
 
 impl Suspects {
@@ -76,9 +80,16 @@ impl Suspects {
         self.failing = true;
     }
 
+    /// The other side failed at this row. Answers whether it does so at one after another.
+    pub fn failed_at(&mut self, row: String) -> bool {
+        self.failed_at.insert(row);
+        self.failed_at.len() >= FAILING_ROWS
+    }
+
     /// A message got through: those that did not, often, are suspects from now on.
     pub fn worked(&mut self) {
         self.failing = false;
+        self.failed_at.clear();
         let often = std::mem::take(&mut self.probes).into_iter().filter(|(_, probes)| *probes >= PROBES_OF_ONE);
         self.blamed.extend(often.map(|(seq, _)| seq));
         let old = self.blamed.len().saturating_sub(100);
@@ -111,6 +122,15 @@ mod tests {
         assert!(!suspects.blames(7), "now it may be the other side again");
         suspects.worked();
         assert!(suspects.blames(7) && !suspects.blames(9));
+    }
+
+    #[test]
+    fn a_side_that_fails_at_one_row_after_another_is_down() {
+        let mut suspects = Suspects::default();
+        let mut fails = |row: &str| suspects.failed_at(row.into());
+        assert_eq!(["A", "A", "A", "B", "B", "C", "A"].map(&mut fails), [false, false, false, false, false, true, true]);
+        suspects.worked();
+        assert!(!suspects.failed_at("A".into()), "it is the row");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use definition::{Event, Integration, Pattern, Project};
-use record::{Fault, Now};
+use record::{Fault, Key, Now};
 use store::dead_letters::{DeadLetter, DeadLetterId, State};
 use store::journal::What;
 use store::queue::{Delivery, Op as QueueOp, Session, SessionToken};
@@ -21,7 +21,7 @@ use super::notes::About;
 use super::remove::remembered;
 use super::route::{Route, Told};
 use super::waits::Waits;
-use super::{LOCK, deliveries_max, letters, policy, subscription};
+use super::{LOCK, deliveries_max, letters, policy, shown, subscription};
 use crate::compile::Systems;
 use crate::error::{Error, Stopped};
 use crate::{patience, place, retyped};
@@ -449,6 +449,15 @@ impl Lane {
                     }
                 }
             }
+            Verdict::Again(fault, key) if is_the_other_side(&fault) => {
+                asked = false;
+                let row = key.as_ref().map_or_else(|| delivery.seq.to_string(), Key::to_string);
+                let mut suspects = self.suspects();
+                match !suspects.blames(delivery.seq) && suspects.failed_at(row) {
+                    true => Verdict::Down(fault, key),
+                    false => Verdict::Again(fault, key),
+                }
+            }
             other => other,
         };
         let (fault, key, what, give_up) = match verdict {
@@ -479,13 +488,16 @@ impl Lane {
                 let attempt = (delivery.deliveries + 1).saturating_sub(hold.looks(delivery.seq));
                 let spread = spread(delivery.seq, attempt);
                 let delay = policy.delay(attempt, Duration::ZERO, asked, spread).filter(|_| attempt < attempts);
-                let how = format!("it was tried {attempt} times, over at most {time:?}");
+                let how = format!("it was tried {attempt} times, over at most {}", shown(time));
                 (fault, key, What::Failed, delay.ok_or(how))
             }
             Verdict::Wait(fault, key, parents) => {
                 missing = parents;
                 let patience = route.pair.patience;
-                let how = format!("it was waited for {patience:?}, and did not come");
+                let how = match patience.is_zero() {
+                    true => "no integration brings it there, so that it was not waited for".to_owned(),
+                    false => format!("it was waited for {}, and did not come", shown(patience)),
+                };
                 let looks = hold.looks(delivery.seq);
                 let delay = until_it_comes(patience, looks);
                 hold.looked = delay.map(|_| (delivery.seq, looks + 1));
@@ -515,6 +527,11 @@ impl Lane {
             }
         }
     }
+}
+
+/// It failed by itself, at this row or at any.
+fn is_the_other_side(fault: &Fault) -> bool {
+    fault.why.as_ref().and_then(|why| why.status).is_some_and(|status| status >= 500)
 }
 
 /// Something was written, and it is that time.

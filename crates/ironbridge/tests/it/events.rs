@@ -1,5 +1,7 @@
 //! Events from Dynamics to another system: through outages, kills and bad rows, each row as it is now, once.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
@@ -132,6 +134,41 @@ fn a_row_that_the_other_side_does_not_permit_is_a_dead_letter_once_others_get_th
     let letter = stage.json(&["dead-letters", "list"])[0].clone();
     assert_eq!((letter["key"].as_str(), letter["code"].as_str()), (Some("C-1"), Some("IB0503")), "{letter:#}");
     stage.until("quiet", || stage.waiting_for("erp") == 0 && !stage.say(&["status"]).contains("down"));
+}
+
+/// Its database is being restored, and the server before it answers 500 to whatever comes.
+#[test]
+fn a_side_that_fails_at_every_row_is_down_and_costs_no_event() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::services::{ok, serve};
+    let (broken, written) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(BTreeSet::new())));
+    let (is_broken, rows) = (broken.clone(), written.clone());
+    let (url, _) = serve(move |asked| match (is_broken.load(Ordering::SeqCst), asked.method.as_str()) {
+        (true, _) => (500, String::new(), "no database".to_owned()),
+        (false, "GET") => ok(serde_json::json!([])),
+        (false, _) => {
+            rows.lock().unwrap().insert(asked.body.clone());
+            ok(serde_json::json!({ "id": 7 }))
+        }
+    });
+    let (mut stage, _runtime, _erp) = to_the_erp(&EVENTS.replace("hold_key", "hold_key\nretry: { for: 2 seconds }"));
+    std::fs::write(stage.world.dir.join("systems/erp.yaml"), ERP.replace("URL", &url)).unwrap();
+    stage.start();
+    stage.say(&["pause", "buyers", "--note", "until all are there"]);
+    for number in 1..=5 {
+        stage.account(&format!("C-{number}"), "Acme", number);
+    }
+    stage.until("all of them", || stage.waiting_for("erp") == 5);
+    stage.say(&["resume", "buyers"]);
+    stage.until("the outage", || stage.say(&["status"]).contains("erp down since"));
+    // Longer than any of them is tried by itself.
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(stage.json(&["dead-letters", "list"]), Json::Array(Vec::new()));
+    broken.store(false, Ordering::SeqCst);
+    stage.until("the rest", || written.lock().unwrap().len() == 5 && stage.waiting_for("erp") == 0);
+    stage.until("the end of the outage", || !stage.say(&["status"]).contains("down"));
+    assert_eq!(stage.json(&["dead-letters", "list"]), Json::Array(Vec::new()));
 }
 
 #[test]

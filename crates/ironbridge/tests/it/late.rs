@@ -121,6 +121,56 @@ fn a_row_that_waits_for_another_goes_on_as_soon_as_that_one_is_written() {
     assert!(stage.say(&["trace", "customer", "C-2"]).contains("waits"));
 }
 
+/// An order comes before the product in one of its lines.
+#[test]
+fn an_order_waits_for_what_its_lines_point_to() {
+    let mut stage = posted(&EVENTS.replace("entity: customer", "entity: order").replace("[warehouse]", "[dynamics]"));
+    let write = |file: &str, text: &str| std::fs::write(stage.world.dir.join(file), text).unwrap();
+    let number = "{ type: text, max_length: 20 }";
+    write("entities/product.yaml", &format!("entity: product\nkey: number\nfields:\n  number: {number}\n"));
+    write(
+        "entities/order.yaml",
+        &format!(
+            "entity: order\nkey: number\nfields:\n  number: {number}\n  lines: {{ type: lines, key: line_no, fields: {{ line_no: {{ type: whole_number }}, product: {{ type: reference, entity: product }} }} }}\n"
+        ),
+    );
+    let shop = "system: finance
+kind: rest
+owner: finance-it
+connection: { url: \"http://127.0.0.1:9\" }
+webhooks: { header: x-hub-key, keys: [\"${env:HOOK_KEY}\"] }
+entities:
+  product: { columns: { sku: text }, read: { number: sku } }
+  order:
+    columns: { number: text }
+    read: { number: number, lines: { each: items, read: { line_no: no, product: sku } } }
+";
+    write("systems/finance.yaml", shop);
+    let takes = "  product: { table: product, alternate_key: productnumber, write: { productnumber: number, name: number } }
+  order:
+    table: salesorder
+    alternate_key: ordernumber
+    write: { ordernumber: number, name: number, salesorderdetail: { each: lines, parent: salesorderid, write: { lineitemnumber: line_no, productid: product } } }
+";
+    stage.world.edit("systems/dynamics.yaml", "entities:\n", &format!("entities:\n{takes}"));
+    let events = std::fs::read_to_string(stage.world.dir.join("integrations/buyers.yaml")).unwrap();
+    write(
+        "integrations/goods.yaml",
+        &events.replace("integration: buyers", "integration: goods").replace("entity: order", "entity: product"),
+    );
+    stage.start();
+    post(&stage, &json!({ "number": "O-1", "items": [{ "no": 1, "sku": "P-1" }] }));
+    let looked = || stage.json(&["queue", "peek", "buyers"])[0]["deliveries"].as_u64();
+    stage.until("three looks in vain", || looked() == Some(4));
+    assert_eq!(stage.json(&["dead-letters", "list"]), json!([]));
+    let url = format!("http://{}", stage.address);
+    let begun = Instant::now();
+    http_with(&url, "POST", "/webhooks/goods", "x-hub-key: local-key\r\n", r#"{ "sku": "P-1" }"#);
+    let lines = || stage.dynamics("GET", "salesorderdetails?$expand=productid($select=productnumber)", "")["value"].clone();
+    stage.until("its line", || lines()[0]["productid"]["productnumber"] == "P-1");
+    assert!(begun.elapsed() < Duration::from_secs(4), "it was woken: {:?}", begun.elapsed());
+}
+
 #[test]
 fn an_event_that_does_not_say_its_lines_is_no_order_without_any() {
     let mut stage = posted(&EVENTS.replace("entity: customer", "entity: order"));
