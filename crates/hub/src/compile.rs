@@ -435,15 +435,8 @@ pub(crate) fn plain(rules: &[mapping::Rule], pair: impl Fn(&str, &str) -> (Strin
 /// How long a row waits for those that it points to: twice the longest schedule of what brings them. Not at all for what
 /// no integration brings.
 fn patience(project: &Project, entity: &record::Entity, to: &str) -> Duration {
-    let of_lines = |ty| match ty {
-        &record::Type::Lines(ref lines) => lines.columns().iter().map(|column| &column.ty).collect(),
-        ty => vec![ty],
-    };
-    let pointed_to = entity.fields.iter().flat_map(|field| of_lines(&field.ty)).filter_map(|ty| match ty {
-        record::Type::Reference { to } => Some(to),
-        _ => None,
-    });
-    let brought = pointed_to.flat_map(|to| to.iter()).filter_map(|parent| {
+    let pointed_to = entity.fields.iter().flat_map(|field| points_to(&field.ty));
+    let brought = pointed_to.filter_map(|parent| {
         let brings = project.integrations.iter().filter_map(|integration| match &integration.pattern {
             Pattern::Batch(batch) if batch.entities.contains(parent) => match &batch.direction {
                 Direction::OneWay { to: target, .. } if target != to => None,
@@ -459,6 +452,15 @@ fn patience(project: &Project, entity: &record::Entity, to: &str) -> Duration {
         brings.max()
     });
     brought.max().map_or(Duration::ZERO, |longest| longest * 2)
+}
+
+/// The entities that values of a type point to, those of lines among them.
+fn points_to(ty: &record::Type) -> Vec<&String> {
+    match ty {
+        record::Type::Reference { to } => to.iter().collect(),
+        record::Type::Lines(lines) => lines.columns().iter().flat_map(|column| points_to(&column.ty)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What is gone from one source may be in another: two integrations that write one entity into one system cannot tell.
