@@ -13,6 +13,7 @@ use record::{
 };
 use serde_json::{Value as Json, json};
 use store::Store;
+use store::queue::Message;
 
 use super::home::Home;
 use super::letters::{self, OfRow};
@@ -253,6 +254,13 @@ impl Route {
     /// Whether the source can be asked for the row that an event names.
     pub fn can_ask(&self, told: &Told<'_>) -> bool {
         !told.now && !told.by_hub && self.by_id.is_some() && self.from.decode(told.body).is_some()
+    }
+
+    /// Whether what a message delivers is the row as it is by then, whatever the message says of it. `again`: it is the
+    /// retry of a dead letter.
+    pub fn reads_now(&self, message: &Message, again: bool) -> bool {
+        let by_hub = message.op.as_deref() == Some(letters::SWEEP);
+        self.event.payload == Payload::Fetch || by_hub || again && self.from.decode(&message.body).is_some()
     }
 
     async fn brought(&self, told: &Told<'_>) -> Result<Brought, Fault> {

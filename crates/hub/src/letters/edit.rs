@@ -10,7 +10,7 @@ use definition::{Pattern, Payload, Project};
 use serde_json::{Map, Value as Json, json};
 use store::Store;
 use store::audit::Actor;
-use store::dead_letters::{self, DeadLetter, Kind, NewEdit};
+use store::dead_letters::{self, DeadLetter, Kind, NewEdit, State};
 
 use crate::error::Error;
 use crate::{events, mask};
@@ -22,6 +22,8 @@ pub enum NotEditable {
     Off,
     /// What it is about is read anew from this system, where it is to be corrected.
     ReadAnew(String),
+    /// It is on its way again: of two copies the first one to end would be the last.
+    OnItsWay,
     /// What was sent is not an object of columns.
     NotColumns,
     /// This column is part of the key.
@@ -152,7 +154,10 @@ fn refused(project: &Project, letter: &DeadLetter) -> Option<NotEditable> {
         Pattern::Event(event) if letter.kind == Kind::Message && event.payload == Payload::AsSent => {}
         _ => return Some(NotEditable::ReadAnew((*integration.systems().first().unwrap_or(&"its source")).to_owned())),
     }
-    (!integration.dead_letters.edit_and_retry).then_some(NotEditable::Off)
+    match integration.dead_letters.edit_and_retry {
+        false => Some(NotEditable::Off),
+        true => (letter.state == State::Retrying).then_some(NotEditable::OnItsWay),
+    }
 }
 
 /// The names that the key has, in small letters.

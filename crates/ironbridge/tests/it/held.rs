@@ -161,6 +161,33 @@ fn a_retry_behind_something_newer_is_not_written_over_it() {
     assert_eq!(all[0]["state"], "superseded", "{all:#}");
 }
 
+/// What was sent says nothing of what was sent after it: the dead letter of the newer event stays until that is delivered.
+#[test]
+fn an_older_event_that_is_sent_again_does_not_close_the_dead_letter_of_a_newer_one() {
+    for in_a_group in [false, true] {
+        let mut stage = posted(&EVENTS.replace("hold_key", "continue"));
+        stage.sql(REFUSES);
+        stage.start();
+        for (limit, changed) in [("5.00", "1"), ("7.00", "2")] {
+            let mut row = customer("C-1", "Poison", None, changed);
+            row["credit_limit"] = json!(limit);
+            post(&stage, &row);
+            stage.until("the dead letter", || letters(&stage).len() == changed.parse::<usize>().unwrap());
+        }
+        stage.sql(TAKES);
+        let open = letters(&stage);
+        if in_a_group {
+            stage.say(&["dead-letters", "retry", open[0]["group"].as_str().unwrap()]);
+        } else {
+            stage.say(&["dead-letters", "retry", id(&open[1])]);
+            stage.until("the older one", || stage.buyers() == ["C-1 Poison 5"] && stage.waiting() == 0);
+            assert_eq!(letters(&stage).iter().map(id).collect::<Vec<_>>(), [id(&open[0])]);
+            stage.say(&["dead-letters", "retry", id(&open[0])]);
+        }
+        stage.until("the newer one", || stage.buyers() == ["C-1 Poison 7"] && letters(&stage).is_empty());
+    }
+}
+
 #[test]
 fn an_event_that_says_another_part_of_the_row_does_not_overtake_a_dead_letter() {
     let events = EVENTS

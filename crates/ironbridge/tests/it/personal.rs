@@ -236,7 +236,12 @@ entities:
         let refused = edit(set).fails(2, "IB1031");
         assert!(refused.err.contains(why), "{refused:#?}");
     }
+    // Of two copies that are on their way at once, the second one would be sent to nobody.
+    stage.say(&["pause", "buyers", "--note", "a test"]);
     edit("name=Right").ok();
+    let refused = edit("name=Better").fails(2, "IB1031");
+    assert!(refused.err.contains("on its way again"), "{refused:#?}");
+    stage.say(&["resume", "buyers"]);
     stage.until("the copy", || stage.buyers() == ["W-1 Right 10.50"] || stage.buyers() == ["W-1 Right 10.5"]);
     stage.until("its end", || stage.json(&["dead-letters", "show", &id])["state"] == "resolved");
     let shown = stage.say(&["dead-letters", "show", &id]);

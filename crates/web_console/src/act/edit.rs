@@ -85,6 +85,10 @@ fn refused(letter: &DeadLetter, why: &NotEditable) -> Problem {
             format!("what {short} is about is read anew from {system} when it is tried again"),
             format!("correct it in {system}, then retry"),
         ),
+        NotEditable::OnItsWay => (
+            format!("{short} is on its way again, and a second copy would not be sent"),
+            "wait for what becomes of it; or discard it, take it back, and send another copy".to_owned(),
+        ),
         NotEditable::NotColumns => {
             ("what was sent is not an object of columns".to_owned(), "correct it in its source".to_owned())
         }

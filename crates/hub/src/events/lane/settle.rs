@@ -54,8 +54,11 @@ impl Lane {
         }
         loop {
             let (mut all, mut frees) = (ops.clone(), frees);
-            if let Some(letter) =
-                retry_of.as_ref().filter(|_| !resumes).map(|id| self.letter(id)).transpose()?.flatten()
+            let retried = retry_of.as_ref().filter(|_| !resumes).map(|id| self.letter(id)).transpose()?.flatten();
+            // What was sent says nothing of what was sent after it.
+            let said = retried.as_ref().map_or(delivery.seq, |letter| letter.seq);
+            let reads_now = route.reads_now(&delivery.message, retried.is_some());
+            if let Some(letter) = retried
                 && letter.state.is_waiting()
             {
                 all.push(match done.what {
@@ -64,7 +67,7 @@ impl Lane {
                 });
             }
             for letter in self.waiting(done.key.as_ref().filter(|_| done.whole))? {
-                if Some(&letter.id) == retry_of.as_ref() {
+                if Some(&letter.id) == retry_of.as_ref() || !reads_now && letter.seq > said {
                     continue;
                 }
                 all.push(change(&letter, State::Superseded, Some("a later event of the row was delivered")));

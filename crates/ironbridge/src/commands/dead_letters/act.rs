@@ -92,6 +92,12 @@ pub async fn edit(cli: &Cli, id: &str, set: &[(String, String)], note: &str) -> 
             format!("what {short} is about is read anew from {system} when it is tried again"),
             format!("correct it in {system}, then: ironbridge dead-letters retry {short}"),
         ),
+        Err(NotEditable::OnItsWay) => (
+            format!("{short} is on its way again, and a second copy would not be sent"),
+            format!(
+                "wait for what becomes of it: ironbridge dead-letters show {short}; or take it back: ironbridge dead-letters discard {short}, then: ironbridge dead-letters restore {short}"
+            ),
+        ),
         Err(NotEditable::NotColumns) => {
             ("what was sent is not an object of columns".to_owned(), "correct it in its source".to_owned())
         }
