@@ -128,7 +128,10 @@ mod tests {
     fn a_side_that_fails_at_one_row_after_another_is_down() {
         let mut suspects = Suspects::default();
         let mut fails = |row: &str| suspects.failed_at(row.into());
-        assert_eq!(["A", "A", "A", "B", "B", "C", "A"].map(&mut fails), [false, false, false, false, false, true, true]);
+        assert_eq!(
+            ["A", "A", "A", "B", "B", "C", "A"].map(&mut fails),
+            [false, false, false, false, false, true, true]
+        );
         suspects.worked();
         assert!(!suspects.failed_at("A".into()), "it is the row");
     }

@@ -166,7 +166,8 @@ entities:
     let url = format!("http://{}", stage.address);
     let begun = Instant::now();
     http_with(&url, "POST", "/webhooks/goods", "x-hub-key: local-key\r\n", r#"{ "sku": "P-1" }"#);
-    let lines = || stage.dynamics("GET", "salesorderdetails?$expand=productid($select=productnumber)", "")["value"].clone();
+    let lines =
+        || stage.dynamics("GET", "salesorderdetails?$expand=productid($select=productnumber)", "")["value"].clone();
     stage.until("its line", || lines()[0]["productid"]["productnumber"] == "P-1");
     assert!(begun.elapsed() < Duration::from_secs(4), "it was woken: {:?}", begun.elapsed());
 }
