@@ -145,7 +145,17 @@ impl Table {
         let (utf8, letters) = (server.try_get(0)?, server.try_get(1)?);
         let (mut filled, mut loose, mut collations) = (Vec::new(), Vec::new(), BTreeSet::new());
         let is_query = self.spec.options.text("query").is_some();
-        if !is_query {
+        if is_query {
+            // Which columns of it have such a collation nobody knows.
+            let sql =
+                "SELECT EXISTS (SELECT FROM pg_collation c WHERE to_jsonb(c) ->> 'collisdeterministic' = 'false')";
+            let is_there = self.database.in_time(async { Ok(session.client.query_one(sql, &[]).await?) }).await?;
+            if is_there.try_get(0)? {
+                let named = self.spec.columns.iter().zip(statement.columns());
+                let collated = named.filter(|(_, column)| value::has_collation(column.type_()));
+                loose.extend(collated.map(|(name, _)| name.clone()));
+            }
+        } else {
             // Servers before version 12 have no such collations, and no column that says so.
             let sql = "SELECT attname::text, attnotnull, coalesce(to_jsonb(c) ->> 'collisdeterministic' = 'false', false), attcollation
                 FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation WHERE attrelid = $1::text::regclass AND attnum > 0";

@@ -36,6 +36,14 @@ pub(super) fn declared(ty: &PgType, modifier: i32) -> Type {
     }
 }
 
+/// Whether its texts are compared by a collation.
+pub(super) fn has_collation(ty: &PgType) -> bool {
+    match ty.kind() {
+        Kind::Domain(of) => has_collation(of),
+        _ => matches!(*ty, PgType::TEXT | PgType::VARCHAR | PgType::BPCHAR),
+    }
+}
+
 /// The places of a `numeric` by its modifier. *Source*: numeric.c, whose scale has eleven bits with a sign: `numeric(5,-2)`
 /// holds hundreds.
 fn places(modifier: i32) -> u32 {

@@ -243,11 +243,12 @@ impl Shared {
         let text: Vec<String> = text.map(|column| column.name.to_string()).collect();
         let (mut loose, mut texts, mut documents) = (Vec::new(), Vec::new(), Vec::new());
         for name in text {
-            match self.is_by_characters(connection, &name) {
-                Some(true) => texts.push(name),
-                Some(false) => documents.push(name),
-                None => loose.push(name),
-            }
+            let kind = match () {
+                () if self.is_document(connection, &name)? => &mut documents,
+                () if self.is_by_characters(connection, &name) => &mut texts,
+                () => &mut loose,
+            };
+            kind.push(name);
         }
         // SQLite reads a text as a number where the word of its column says so, as ours does: of a table, not of a view.
         let is_of_a_table = |name: &str| connection.column_metadata(None, self.spec.table.as_str(), name).is_ok();
@@ -262,20 +263,24 @@ impl Shared {
         Ok(self.lite.get_or_init(|| Arc::new(lite)).clone())
     }
 
-    /// Of a column that compares by its characters alone, as every text of a query does, whether it keeps numbers as
-    /// texts too; nothing for another one. Of a view and of a `query:` nobody knows.
-    fn is_by_characters(&self, connection: &Connection, column: &str) -> Option<bool> {
-        if self.spec.options.text("query").is_some() {
-            return None;
-        }
-        let (declared, collation, ..) = connection.column_metadata(None, self.spec.table.as_str(), column).ok()?;
-        if !collation.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"BINARY")) {
-            return None;
-        }
-        // *Source*: "Determination Of Column Affinity" of SQLite's documentation: INT goes before these.
-        let declared = declared.map(|name| name.to_string_lossy().to_uppercase()).unwrap_or_default();
-        let is_text = ["CHAR", "CLOB", "TEXT"].iter().any(|part| declared.contains(part));
-        Some(is_text && !declared.contains("INT"))
+    /// Whether a column that holds texts, such as `JSON`, is one of numbers to SQLite.
+    ///
+    /// *Source*: "Determination Of Column Affinity" of SQLite's documentation: INT goes before these, and is no text here.
+    fn is_document(&self, connection: &Connection, column: &str) -> rusqlite::Result<bool> {
+        let from = super::source::plan::from(&self.spec);
+        let statement = connection.prepare(&format!("SELECT t.{} FROM {from} AS t", quote(column)))?;
+        let declared = statement.columns().next().and_then(|column| column.decl_type().map(str::to_uppercase));
+        let declared = declared.unwrap_or_default();
+        Ok(!["CHAR", "CLOB", "TEXT"].iter().any(|part| declared.contains(part)))
+    }
+
+    /// Whether a column compares by its characters alone, as every text of a query does. Of a view and of a `query:`
+    /// nobody knows.
+    fn is_by_characters(&self, connection: &Connection, column: &str) -> bool {
+        let metadata = || connection.column_metadata(None, self.spec.table.as_str(), column).ok();
+        let known = if self.spec.options.text("query").is_some() { None } else { metadata() };
+        let collation = known.and_then(|(_, collation, ..)| collation);
+        collation.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"BINARY"))
     }
 
     /// The columns of the primary key, where none of them can be blank; nothing of a view and of a `query:`.
@@ -478,7 +483,7 @@ impl Dialect for Lite {
             Type::Date => format!("ib_as_date({column})"),
             Type::Guid => format!("ib_as_guid({column})"),
             Type::YesNo => format!("ib_as_yes_no({column})"),
-            Type::Text { .. } if self.is_document(name) => format!("CAST({column} AS TEXT)"),
+            Type::Text { .. } if self.is_document(name) => format!("CAST({column} AS TEXT) COLLATE BINARY"),
             // A text is no number, and nothing at all where it is empty; to SQLite it is more than any number.
             Type::WholeNumber if !self.is_primary(name) => {
                 format!("CASE typeof({column}) WHEN 'text' THEN ib_as_number({column}) ELSE {column} END")

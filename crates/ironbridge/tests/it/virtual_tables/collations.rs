@@ -62,7 +62,12 @@ fn a_collation_that_knows_no_capitals_is_not_asked() {
         statements.push(format!("INSERT INTO stock (sku, warehouse, note, class) VALUES ('{sku}', 'x', {note}, 'F')"));
     }
     let Some(url) = servers::run("postgres", "virtual_loose", "", &statements) else { return };
-    let served = Served::on_server(tempfile::tempdir().unwrap(), "postgres", &url);
+    for stock in ["table: stock", "query: SELECT * FROM stock"] {
+        knows_no_capitals(&Served::from(tempfile::tempdir().unwrap(), "postgres", &url, stock), stock);
+    }
+}
+
+fn knows_no_capitals(served: &Served, stock: &str) {
     let found = |options: &[(&str, &str)]| {
         let all = [options, &[("$select", "sku,warehouse,note")]].concat();
         let rows = keys(&served.json(&format!("/odata/warehouse/stock?{}", super::stock::query(&all))));
@@ -84,9 +89,9 @@ fn a_collation_that_knows_no_capitals_is_not_asked() {
     ] {
         let mut skus: Vec<char> = found(&[("$filter", filter)]).chars().collect();
         skus.sort_by_key(char::to_ascii_lowercase);
-        assert_eq!(skus.into_iter().collect::<String>(), expected, "{filter}");
+        assert_eq!(skus.into_iter().collect::<String>(), expected, "{stock}: {filter}");
     }
-    assert_eq!(found(&[("$orderby", "note,sku")]), "deCab");
+    assert_eq!(found(&[("$orderby", "note,sku")]), "deCab", "{stock}");
 }
 
 /// Two columns of one table that compare by different rules, and texts in letters that a column does not have: the server has

@@ -109,10 +109,16 @@ impl Served {
 
     /// The warehouse of a database that has a server.
     pub fn on_server(dir: tempfile::TempDir, kind: &str, url: &str) -> Served {
+        Served::from(dir, kind, url, "table: stock")
+    }
+
+    /// The same, its stock read from this table or by this query.
+    pub fn from(dir: tempfile::TempDir, kind: &str, url: &str, stock: &str) -> Served {
         std::fs::write(dir.path().join("warehouse.url"), url).unwrap();
         let warehouse = WAREHOUSE
             .replace("kind: sqlite", &format!("kind: {kind}"))
-            .replace("{ file: warehouse.db }", "{ url: \"${file:warehouse.url}\" }");
+            .replace("{ file: warehouse.db }", "{ url: \"${file:warehouse.url}\" }")
+            .replace("table: stock", stock);
         Served::project(dir, &warehouse, "", "")
     }
 
