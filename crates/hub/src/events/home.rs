@@ -79,7 +79,8 @@ impl Home {
         let record = Row::new(record.schema().clone(), values);
         let wanted = self.write.apply(&record).map_err(|mut faults| faults.remove(0))?;
         let columns: Vec<String> = self.key.iter().cloned().chain(self.write.compared()).collect();
-        let current = self.sink.current(std::slice::from_ref(&wanted.key), &columns).await?;
+        let current = self.sink.current(std::slice::from_ref(&wanted.key), &columns).await;
+        let current = current.map_err(|fault| self.not_home(fault))?;
         let Some(Some(current)) = current.first() else {
             // Deleted meanwhile: nothing misses the number.
             return Ok(None);
@@ -107,7 +108,14 @@ impl Home {
             remote_id: current.remote_id.clone(),
             if_version: None,
         };
-        self.sink.apply(&[change]).await?.into_iter().next().unwrap_or_else(|| Err(unanswered(&self.from)))?;
+        let outcome = self.sink.apply(&[change]).await;
+        let outcome = outcome.and_then(|all| all.into_iter().next().unwrap_or_else(|| Err(unanswered(&self.from))));
+        outcome.map_err(|fault| self.not_home(fault))?;
         Ok(Some(AtHome { system: self.from.clone(), told: told.join(", ") }))
+    }
+
+    /// A fault of home, told by what has been done by then.
+    fn not_home(&self, fault: Fault) -> Fault {
+        Fault { what: format!("`{}` has the row, and its number did not come home: {}", self.to, fault.what), ..fault }
     }
 }

@@ -197,6 +197,8 @@ fn an_order_is_not_made_twice_while_home_is_closed() {
     street.save("O-1", 10);
     street.stage.until("the order", || street.totals() == [10.0]);
     street.stage.until("the outage", || street.stage.say(&["status"]).contains("shop down since"));
+    let told = street.stage.say(&["trace", "order", "O-1"]);
+    assert!(told.contains("`erp` has the row, and its number did not come home: `shop` takes nothing"), "{told}");
     street.there().shop.get_mut("O-1").unwrap()["total"] = json!(20);
     street.there().closed = false;
     street.stage.until("the number", || street.erp_number("O-1").as_deref() == Some("0"));
