@@ -76,4 +76,5 @@ pub(crate) const REQUESTS_A_MINUTE: Field = Field::new(
 );
 
 /// How a web API compares keys: as they are written.
-pub(crate) const KEY_RULES: record::KeyRules = record::KeyRules { ignore_case: false, ignore_trailing_spaces: false };
+pub(crate) const KEY_RULES: record::KeyRules =
+    record::KeyRules { ignore_case: false, ignore_trailing_spaces: false, ignore_accents: false, as_kept: false };

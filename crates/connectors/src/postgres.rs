@@ -32,6 +32,7 @@ use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::sql;
+use crate::sql::rules::Known;
 use fault::Failure;
 
 /// `kind: postgres`.
@@ -64,6 +65,7 @@ pub(crate) struct Database {
     config: tokio_postgres::Config,
     ca: Option<PathBuf>,
     timeout: Duration,
+    rules: Known,
 }
 
 /// Opens a PostgreSQL system; see [`crate::registry::Entry::open`].
@@ -78,7 +80,8 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
         let here = config.get_hosts().iter().all(is_this_machine);
         config.ssl_mode(if here { SslMode::Disable } else { SslMode::Require });
     }
-    Ok(Arc::new(Database { system: name.to_owned(), config, ca: options.text("ca").map(PathBuf::from), timeout }))
+    let (system, ca) = (name.to_owned(), options.text("ca").map(PathBuf::from));
+    Ok(Arc::new(Database { system, config, ca, timeout, rules: Known::default() }))
 }
 
 /// What an address says. *Errors*: what is wrong with it and what to write instead; what the address holds is a secret, and
@@ -193,7 +196,9 @@ impl System for Database {
             let mut catalog = Catalog::default();
             for name in tables {
                 let described = self.in_time(catalog::table(&client, name)).await.map_err(failed)?;
-                catalog.tables.extend(described.map(|described| described.table));
+                let Some(described) = described else { continue };
+                described.rules.iter().for_each(|(column, rules)| self.rules.put(name, column, *rules));
+                catalog.tables.push(described.table);
             }
             Ok(catalog)
         })

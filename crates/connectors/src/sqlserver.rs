@@ -24,7 +24,7 @@ use record::{BoxFuture, Code, Fault, Field, FieldType, Health, Keeps, KeyRules, 
 use crate::sql;
 use crate::sql::engine::{Cell, Dialect, Engine, Session, Use};
 use crate::sql::failure::{Failure, Words};
-use crate::sql::rules::Known;
+use crate::sql::rules::{self, Known};
 use crate::sql::system;
 
 /// `kind: sqlserver`.
@@ -151,7 +151,7 @@ impl Engine for Database {
     }
 
     fn key_rules(&self, table: &str, key: &[String]) -> KeyRules {
-        self.rules.of(table, key)
+        self.rules.of(table, key, rules::LOOSE)
     }
 }
 

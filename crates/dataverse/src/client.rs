@@ -1,16 +1,17 @@
 //! One request and its answer: who we are, how many at a time, how long, and when not to ask.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use record::{Code, Fault, Now, Scope};
+use record::{Code, Fault, KeyRules, Now, Scope};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::collation;
 use crate::config::{API, Config};
 use crate::refusal::{self, Codes, transport};
 use crate::table::Table;
@@ -32,6 +33,8 @@ struct Inner {
     /// How many permits the service's hint has taken away.
     withheld: Mutex<usize>,
     tables: Mutex<HashMap<String, (Instant, Arc<Table>)>>,
+    /// How the environment compares keys, once a table was asked for.
+    key_rules: OnceLock<KeyRules>,
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +87,7 @@ impl Client {
             quiet_until: Mutex::new(None),
             withheld: Mutex::new(0),
             tables: Mutex::new(HashMap::new()),
+            key_rules: OnceLock::new(),
         }))
     }
 
@@ -127,8 +131,14 @@ impl Client {
             return Ok(table.clone());
         }
         let table = Arc::new(Table::fetch(self, name, codes).await?);
+        self.0.key_rules.get_or_init(|| table.rules);
         self.0.tables.lock().insert(name.to_owned(), (Instant::now(), table.clone()));
         Ok(table)
+    }
+
+    /// How the environment compares keys; as most do, before a table was asked for.
+    pub fn key_rules(&self) -> KeyRules {
+        self.0.key_rules.get().copied().unwrap_or_else(|| collation::rules(&serde_json::Value::Null))
     }
 
     /// Sends parts as one `$batch`, going on after parts that fail.

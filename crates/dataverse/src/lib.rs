@@ -18,6 +18,7 @@ mod address;
 mod automation;
 mod body;
 mod client;
+mod collation;
 mod columns;
 mod config;
 mod context;

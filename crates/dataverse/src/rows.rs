@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
-use record::{BoxFuture, Fault, KeyRules, Reference, Value};
+use record::{BoxFuture, Fault, Key, Reference, Value};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -15,9 +15,6 @@ use crate::refusal::{self, Codes};
 use crate::table::{Attribute, Kind, Table};
 use crate::{address, value};
 use odata::batch::Part;
-
-/// Dataverse ignores the case of texts in keys.
-pub(crate) const KEY_RULES: KeyRules = KeyRules { ignore_case: true, ignore_trailing_spaces: true };
 
 /// Keys in one `$filter`; and its length, which must stay below the 64 KB of a URL in a batch.
 const KEYS_PER_FILTER: usize = 50;
@@ -126,8 +123,8 @@ fn folded(table: &Table, names: &[String], values: &[Value]) -> String {
         Some(column) => match value::literal(value, column) {
             Some(literal) => match column.kind {
                 Kind::Text { .. } => {
-                    let text = literal.trim_matches('\'').to_lowercase();
-                    text.trim_end_matches(' ').to_owned()
+                    let text = Value::text(literal.trim_matches('\''));
+                    Key::of([&text]).map(|key| key.folded(table.rules).to_string()).unwrap_or_default()
                 }
                 // 5 and 5.00 are one number.
                 Kind::Decimal { .. } | Kind::Money { .. } => {

@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::currency::Currencies;
 use crate::lines::{self, Document};
 use crate::refusal::{DUPLICATE, DUPLICATE_KEY, WRITE};
-use crate::rows::{self, Ids, KEY_RULES, Names};
+use crate::rows::{self, Ids, Names};
 use crate::table::{Kind, Table};
 use odata::batch::Part;
 use tokio::sync::OnceCell;
@@ -133,7 +133,7 @@ impl Sink for Rows {
     }
 
     fn key_rules(&self) -> KeyRules {
-        KEY_RULES
+        self.client.key_rules()
     }
 }
 

@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 
 use record::catalog::{self, TableColumn, TableKey};
-use record::{Code, Column, Fault, Type};
+use record::{Code, Column, Fault, KeyRules, Type};
 use serde_json::Value as Json;
 
 use crate::client::Client;
-use crate::currency;
 use crate::refusal::{self, Codes};
+use crate::{collation, currency};
 use odata::batch::Part;
 
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(crate) struct Table {
     pub change_tracking: bool,
     pub columns: HashMap<String, Attribute>,
     pub keys: Vec<TableKey>,
+    /// How the environment compares texts in keys.
+    pub rules: KeyRules,
 }
 
 #[derive(Debug, Clone)]
@@ -112,9 +114,11 @@ impl Table {
         parts.extend(
             CASTS.iter().map(|(cast, query)| get(format!("{at}/Attributes/Microsoft.Dynamics.CRM.{cast}?{query}"))),
         );
+        let definitions = parts.len();
+        parts.push(Part { headers: Vec::new(), ..get(collation::LANGUAGE.to_owned()) });
         let answers = client.batch(&parts, codes).await?;
-        let mut bodies = Vec::with_capacity(parts.len());
-        for answer in &answers {
+        let mut bodies = Vec::with_capacity(definitions);
+        for answer in answers.iter().take(definitions) {
             if answer.status == 404 && bodies.is_empty() {
                 let why = refusal::words(404, &answer.body, None);
                 return Err(Fault::ask_person(
@@ -134,7 +138,7 @@ impl Table {
             }
             bodies.push(serde_json::from_slice::<Json>(&answer.body).unwrap_or_default());
         }
-        if bodies.len() < parts.len() {
+        if bodies.len() < definitions {
             return Err(Fault::retry(Code(codes.lost), "the answer about the table's definition was cut", None)
                 .at_system(client.system())
                 .at_table(name)
@@ -146,6 +150,9 @@ impl Table {
                 .at_table(name)
                 .fix("check that `url` is the address of a Dataverse environment")
         })?;
+        let language = answers.get(definitions).filter(|answer| answer.status == 200);
+        let language = language.and_then(|answer| serde_json::from_slice(&answer.body).ok());
+        table.rules = collation::rules(&language.unwrap_or_default());
         let prices = prices(&bodies);
         if !prices.is_empty() {
             let digits = currency::of_prices(client).await?;
@@ -268,6 +275,7 @@ fn parse(name: &str, bodies: &[Json]) -> Option<Table> {
         change_tracking: table.get("ChangeTrackingEnabled").and_then(Json::as_bool).unwrap_or(false),
         columns,
         keys: known,
+        rules: collation::rules(&Json::Null),
     })
 }
 

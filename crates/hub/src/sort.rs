@@ -264,7 +264,7 @@ pub(crate) fn sort(
         sorted.rejected.push(Rejected {
             key: key.clone(),
             source_hash: *source_hash,
-            faults: vec![unreadable.fault.clone()],
+            faults: vec![pair.read.hide(unreadable.fault.clone())],
             source: unreadable.row.clone(),
             fields: Vec::new(),
             standing: Some(standing(entry.as_ref())),
@@ -393,7 +393,7 @@ pub(crate) fn twin_in_destination(pair: &Pair, candidate: &Candidate, current: &
         })
         .collect();
     let there = Key::of(there?).ok()?;
-    let rules = KeyRules { ignore_case: false, ignore_trailing_spaces: true };
+    let rules = KeyRules { ignore_trailing_spaces: true, ..KeyRules::default() };
     let ours = &candidate.wanted.key;
     (there.folded(rules).to_string() != ours.folded(rules).to_string()).then_some(there)
 }
@@ -403,7 +403,7 @@ fn key_twice(pair: &Pair, key: &Key, other: &Key) -> Fault {
         format!("the key {key} of `{}` is there twice in `{}`", pair.entity.name, pair.from)
     } else {
         format!(
-            "the keys {key} and {other} of `{}` differ only in case or spaces, and `{}` takes them for one",
+            "the keys {key} and {other} of `{}` differ only in capitals, accents or spaces, and `{}` takes them for one",
             pair.entity.name, pair.to
         )
     };

@@ -35,8 +35,8 @@ impl Twins {
 
     /// Remembers the key of a row; answers with that of an earlier row that is another one.
     pub fn meet(&mut self, key: &Key, row: u128, rules: KeyRules) -> Option<Key> {
-        // Who looks at everything knows no other spelling.
-        if !self.once && rules == KeyRules::default() {
+        // Who looks at everything knows no other spelling, but for that of an accent.
+        if !self.once && rules == KeyRules::default() && !self.hasher.has_other_forms(key) {
             return None;
         }
         let row = row as u32;
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn another_row_is_met_and_the_same_one_is_not() {
-        let rules = KeyRules { ignore_case: true, ignore_trailing_spaces: true };
+        let rules = KeyRules { ignore_case: true, ignore_trailing_spaces: true, ..KeyRules::default() };
         let (mut twins, mut model) = (Twins::new(true), HashMap::new());
         let key = |text: &str| Key::of(&[Value::text(text)]).unwrap();
         let (mut spellings, mut rows) = (0, 0);

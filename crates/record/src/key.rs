@@ -6,6 +6,8 @@ use std::fmt;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 use uuid::Uuid;
 
 use crate::{Reference, Value};
@@ -31,13 +33,18 @@ pub enum KeyError {
     Bytes,
 }
 
-/// How a destination compares keys.
+/// How a destination compares keys. An accent may be written as part of its letter or behind it: that is one key
+/// everywhere, since texts are written in one form (NFC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeyRules {
     /// `abc` and `ABC` are one key (Dataverse, SQL Server by default).
     pub ignore_case: bool,
     /// `abc` and `abc ` are one key (SQL Server, MySQL by default).
     pub ignore_trailing_spaces: bool,
+    /// `cafe` and `café` are one key (Dataverse in most languages, MySQL by default).
+    pub ignore_accents: bool,
+    /// As [`Key::folded`] made keys that are kept since before it knew of accents and their forms.
+    pub as_kept: bool,
 }
 
 const VERSION: u8 = 1;
@@ -135,6 +142,12 @@ impl fmt::Debug for Key {
 fn folded(part: Value, rules: KeyRules) -> Value {
     match part {
         Value::Text(mut text) => {
+            if !rules.as_kept && rules.ignore_accents && !text.is_ascii() {
+                text = text.nfd().filter(|letter| !is_combining_mark(*letter)).collect();
+            }
+            if !rules.as_kept && !is_nfc(&text) {
+                text = text.nfc().collect();
+            }
             if rules.ignore_trailing_spaces {
                 text.truncate(text.trim_end_matches(' ').len());
             }
@@ -393,10 +406,18 @@ mod tests {
 
     #[test]
     fn the_destination_says_what_is_equal() {
-        let rules = KeyRules { ignore_case: true, ignore_trailing_spaces: true };
+        let rules = KeyRules { ignore_case: true, ignore_trailing_spaces: true, ..KeyRules::default() };
         assert_eq!(key(&["c-7 ".into()]).folded(rules), key(&["C-7".into()]).folded(rules));
         assert_eq!(key(&[to("product", "p-1")]).folded(rules), key(&[to("product", "P-1 ")]).folded(rules));
-        assert_ne!(key(&["c-7".into()]).folded(KeyRules::default()), key(&["C-7".into()]).folded(KeyRules::default()));
+        let exact = KeyRules::default();
+        assert_ne!(key(&["c-7".into()]).folded(exact), key(&["C-7".into()]).folded(exact));
+        assert_eq!(key(&["caf\u{e9}".into()]).folded(exact), key(&["cafe\u{301}".into()]).folded(exact));
+        assert_ne!(key(&["café".into()]).folded(rules), key(&["cafe".into()]).folded(rules));
+        let loose = KeyRules { ignore_accents: true, ..rules };
+        assert_eq!(key(&["CAFÉ ".into()]).folded(loose), key(&["cafe".into()]).folded(loose));
+        assert_ne!(key(&["мой".into()]).folded(rules), key(&["мои".into()]).folded(rules));
+        let kept = KeyRules { as_kept: true, ..loose };
+        assert_eq!(key(&["Café".into()]).folded(kept), key(&["café".into()]));
     }
 
     #[test]

@@ -169,7 +169,14 @@ fn labels(column_type: &str) -> Vec<String> {
 fn rules(collation: &str) -> KeyRules {
     let exact = collation.ends_with("_bin") || collation == "binary";
     let no_pad = collation.contains("nopad") || collation.contains("0900") || collation == "binary";
-    KeyRules { ignore_case: !exact && !collation.contains("_cs"), ignore_trailing_spaces: !no_pad }
+    // Those of one language may take a letter with an accent for one of its own.
+    let of_all = (collation.contains("_general_") || collation.contains("_unicode_")) && collation.ends_with("_ci");
+    KeyRules {
+        ignore_case: !exact && !collation.contains("_cs"),
+        ignore_trailing_spaces: !no_pad,
+        ignore_accents: collation.contains("_ai") || of_all && !collation.starts_with("latin1"),
+        ..KeyRules::default()
+    }
 }
 
 fn text(cell: &Cell) -> String {
@@ -194,15 +201,20 @@ mod tests {
 
     #[test]
     fn a_collation_says_which_keys_are_one() {
-        let check = |collation: &str, ignore_case, ignore_trailing_spaces| {
-            assert_eq!(rules(collation), KeyRules { ignore_case, ignore_trailing_spaces }, "{collation}");
+        let check = |collation: &str, ignore_case, ignore_trailing_spaces, ignore_accents| {
+            let expected = KeyRules { ignore_case, ignore_trailing_spaces, ignore_accents, as_kept: false };
+            assert_eq!(rules(collation), expected, "{collation}");
         };
-        check("utf8mb4_general_ci", true, true);
-        check("utf8mb4_bin", false, true);
-        check("utf8mb4_0900_ai_ci", true, false);
-        check("utf8mb4_0900_as_cs", false, false);
-        check("utf8mb4_general_nopad_ci", true, false);
-        check("latin1_general_cs", false, true);
+        check("utf8mb4_general_ci", true, true, true);
+        check("utf8mb4_unicode_520_ci", true, true, true);
+        check("utf8mb4_uca1400_ai_ci", true, true, true);
+        check("utf8mb4_uca1400_as_ci", true, true, false);
+        check("utf8mb4_bin", false, true, false);
+        check("utf8mb4_0900_ai_ci", true, false, true);
+        check("utf8mb4_0900_as_cs", false, false, false);
+        check("utf8mb4_general_nopad_ci", true, false, true);
+        check("utf8mb4_swedish_ci", true, true, false);
+        check("latin1_general_cs", false, true, false);
     }
 
     #[test]

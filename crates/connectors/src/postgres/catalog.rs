@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 use record::catalog::{Table, TableColumn, TableKey};
-use record::{Column, Right, TableUse, Type, Value};
+use record::{Column, KeyRules, Right, TableUse, Type, Value};
 use tokio_postgres::Client;
 
 use super::fault::Failure;
@@ -27,6 +27,8 @@ pub(super) struct Described {
     pub filled: Vec<String>,
     /// Columns that keep less of a value than their type says.
     holds: HashMap<String, Holds>,
+    /// How texts of a column compare as keys, where that is not by their characters.
+    pub rules: HashMap<String, KeyRules>,
 }
 
 impl Described {
@@ -76,7 +78,8 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
     let (oid, writable): (u32, bool) = (row.get(0), row.get(1));
     let columns = "SELECT a.attname::text, format_type(a.atttypid, -1), a.attnotnull,
                      a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated = '' AND a.attidentity <> 'a',
-                     CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END
+                     CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
+                     coalesce((SELECT to_jsonb(c) ->> 'collisdeterministic' = 'false' FROM pg_collation c WHERE c.oid = a.attcollation), false)
                    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     let rows = client.query(columns, &[&oid]).await?;
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -89,6 +92,7 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
         casts: HashMap::new(),
         filled: Vec::new(),
         holds: HashMap::new(),
+        rules: HashMap::new(),
     };
     for (row, column) in rows.iter().zip(statement.columns()) {
         let (name, cast, filled): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
@@ -100,6 +104,12 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
         });
         if filled {
             described.filled.push(name.clone());
+        }
+        // Whether a collation of somebody's own ignores accents too, no catalogue says.
+        let (is_citext, ignore_accents) = (cast.ends_with("citext"), row.get::<_, bool>(6));
+        if is_citext || ignore_accents {
+            let rules = KeyRules { ignore_case: true, ignore_accents, ..KeyRules::default() };
+            described.rules.insert(name.clone(), rules);
         }
         described.holds.insert(name.clone(), value::holds(column.type_(), row.get(5)));
         described.casts.insert(name, cast);

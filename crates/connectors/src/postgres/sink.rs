@@ -159,7 +159,7 @@ impl Sink for Table {
     }
 
     fn key_rules(&self) -> KeyRules {
-        KeyRules::default()
+        self.database.rules.of(&self.spec.table, &self.spec.key, KeyRules::default())
     }
 }
 

@@ -159,7 +159,8 @@ fn keys_of(rows: Rows) -> Vec<TableKey> {
 
 /// How a collation compares keys. Spaces at the end never count in SQL Server.
 fn rules(collation: &str) -> KeyRules {
-    KeyRules { ignore_case: collation.contains("_CI"), ignore_trailing_spaces: true }
+    let (ignore_case, ignore_accents) = (collation.contains("_CI"), collation.contains("_AI"));
+    KeyRules { ignore_case, ignore_trailing_spaces: true, ignore_accents, ..KeyRules::default() }
 }
 
 #[cfg(test)]

@@ -316,7 +316,10 @@ async fn only_the_row_with_the_key_is_ever_written() {
     let again = [change(Op::Upsert, &key("c"), &[("name", Value::text("new"))]), change(Op::Delete, &key("a"), &[])];
     assert_eq!(effects(&*sink_c, &again).await, [Ok(Effected::Unchanged), Ok(Effected::Deleted)]);
     system(&url).catalog(&["c"]).await.unwrap();
-    assert_eq!(sink_c.key_rules(), KeyRules { ignore_case: true, ignore_trailing_spaces: true });
+    assert_eq!(
+        sink_c.key_rules(),
+        KeyRules { ignore_case: true, ignore_trailing_spaces: true, ignore_accents: true, as_kept: false }
+    );
 
     let fault = sink(&url, "c", &["name"]).apply(&again).await.unwrap_err();
     assert_eq!(fault.code.0, "IB0506", "{fault}");

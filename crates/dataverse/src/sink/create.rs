@@ -20,7 +20,6 @@ use super::Rows;
 use crate::client::Call;
 use crate::json;
 use crate::refusal::{self, WRITE};
-use crate::rows::KEY_RULES;
 use crate::table::Table;
 
 /// Whether rows of a table are created many at a time.
@@ -143,7 +142,8 @@ impl Rows {
 
     /// The rows that point to others which are to be created with them: in which order is not promised.
     fn apart_from_each_other(&self, changes: &[Change]) -> HashSet<usize> {
-        let keys: HashSet<Key> = changes.iter().map(|change| change.key.folded(KEY_RULES)).collect();
+        let rules = self.client.key_rules();
+        let keys: HashSet<Key> = changes.iter().map(|change| change.key.folded(rules)).collect();
         let among = |value: &Value| {
             let Value::Reference(to) = value else { return false };
             if *to.of != *self.spec.table {
@@ -153,7 +153,7 @@ impl Rows {
             let parts: Option<Vec<&Value>> = self.spec.key.iter().map(part).collect();
             // What is pointed to by other columns might be any row.
             let key = parts.filter(|parts| parts.len() == to.key.len()).and_then(|parts| Key::of(parts).ok());
-            key.is_none_or(|key| keys.contains(&key.folded(KEY_RULES)))
+            key.is_none_or(|key| keys.contains(&key.folded(rules)))
         };
         (0..changes.len()).filter(|at| changes[*at].columns.values().iter().any(among)).collect()
     }

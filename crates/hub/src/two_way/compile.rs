@@ -56,7 +56,10 @@ pub(crate) async fn joints(
         }
         let fingerprint = fingerprint(&sides, &rules);
         let key_rules = Both::of(|side| sides[side.other()].pair.sink.key_rules());
+        // What is remembered of both sides stands under these keys.
         let key_rules = KeyRules {
+            as_kept: true,
+            ignore_accents: false,
             ignore_case: key_rules.left.ignore_case || key_rules.right.ignore_case,
             ignore_trailing_spaces: key_rules.left.ignore_trailing_spaces || key_rules.right.ignore_trailing_spaces,
         };

@@ -259,7 +259,7 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             let known = self.known(joint, std::slice::from_ref(&canonical))?;
             let memory = known.into_iter().flatten().next();
             let memory = memory.and_then(|known| Memory::decode(&known.content, &joint.entity));
-            let (raw, faults) = (unreadable.row.clone(), vec![unreadable.fault.clone()]);
+            let (raw, faults) = (unreadable.row.clone(), vec![joint.read(side).hide(unreadable.fault.clone())]);
             let bad = Bad { key, hash, raw, faults, fields: Vec::new() };
             candidates.push((canonical, memory, Found::Bad(Box::new(bad))));
         }

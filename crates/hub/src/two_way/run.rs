@@ -15,8 +15,8 @@ use super::look::Found;
 use super::memory::Memory;
 use super::merge::{Both, Which};
 use super::pass::Seen;
-use crate::batch::hold::{begin, end, keep};
-use crate::batch::{self, Job, Report, Start};
+use crate::batch::hold::{end, keep};
+use crate::batch::{self, Job, Report};
 use crate::consent::{self, Agreed, Guard};
 use crate::error::Error;
 use crate::error::Stopped;
@@ -78,9 +78,13 @@ pub(super) struct Run<'a, E> {
     pub adopted: Vec<(String, Case)>,
 }
 
-/// Runs a two-way integration once. As [`crate::batch::run`].
-pub(crate) async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
-    let (lease, id) = begin(store, &job.integration, &start).await?;
+/// Goes on with a run of a two-way integration that has begun. As [`crate::batch::run`].
+pub(crate) async fn run(
+    store: &Store,
+    job: &Job,
+    (lease, id): (Lease, RunId),
+    watch: &dyn Watch,
+) -> Result<Report, Error> {
     let compare = batch::compares(store, job)?;
     let none: fn(PlannedRow) = |_| {};
     let proofs = Proofs::of(store).await?;

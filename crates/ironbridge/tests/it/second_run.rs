@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use rusqlite::{Connection, params};
 
+use crate::database::Database;
 use crate::support::World;
 
 #[derive(Debug, Clone)]
@@ -54,6 +55,70 @@ proptest! {
         let third = world.run();
         prop_assert_eq!(world.rows_written(), 0, "{:#}", third);
         prop_assert_eq!(third["rejected"].clone(), first["rejected"].clone());
+    }
+}
+
+#[test]
+fn keys_that_differ_in_an_accent_or_in_how_it_is_written_are_one_in_dynamics() {
+    let world = World::new(10);
+    let add = |key: &str| {
+        world.sql(&format!(
+            "INSERT INTO customers (customer_no, company_name, updated_at) VALUES ('{key}', '(sample) {key}', '2026-01-01T00:00:00Z')"
+        ));
+    };
+    ["CAF\u{c9}-1", "cafe-1", "Zo\u{eb}", "Zoe\u{308}", "\u{d8}re", "Ore"].into_iter().for_each(add);
+    world.run();
+    let letters = || world.ironbridge(&["--format", "json", "dead-letters", "list", "--code", "IB0402"]).ok().json();
+    let keys = || {
+        let letters = letters();
+        let mut keys: Vec<String> =
+            letters.as_array().unwrap().iter().map(|letter| letter["key"].as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    };
+    // The sample has two that differ in capitals; a letter of its own is another letter.
+    let expected = ["C-1008", "CAF\u{c9}-1", "Zoe\u{308}", "Zo\u{eb}", "c-1008", "cafe-1"];
+    assert_eq!(keys(), expected);
+    // One that comes in a later run than the other.
+    world.sql("INSERT INTO customers (customer_no, company_name, updated_at) VALUES ('\u{d3}re', '(sample) another', strftime('%Y-%m-%dT%H:%M:%SZ'))");
+    world.run();
+    assert!(keys().contains(&"\u{d3}re".to_owned()), "{:#}", letters());
+}
+
+#[test]
+fn keys_that_a_database_takes_for_one_are_refused_and_the_others_go() {
+    let own = "CREATE COLLATION own (provider = icu, locale = 'und-u-ks-level1', deterministic = false)";
+    for (kind, before, key) in [
+        ("mysql", "DO 0", "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"),
+        ("postgres", own, "TEXT COLLATE own"),
+        ("postgres", "CREATE EXTENSION citext", "CITEXT"),
+    ] {
+        let world = World::new(0);
+        let Some(store) = Database::new(kind, "taken_for_one", &world.dir) else { return };
+        store.sql(before);
+        store.sql(&format!("CREATE TABLE buyers (no {key} PRIMARY KEY, name VARCHAR(200))"));
+        if let Some(wire) = store.wire() {
+            std::fs::write(world.dir.join("store.url"), &wire.url).unwrap();
+        }
+        let system = format!(
+            "system: store\nkind: {kind}\nowner: finance-it\nconnection: {}\nentities: {{ customer: {{ table: buyers, alternate_key: no, write: {{ no: number, name: name }} }} }}\n",
+            store.connection("store")
+        );
+        std::fs::write(world.dir.join("systems/store.yaml"), system).unwrap();
+        world.edit("integrations/customers.yaml", "to: dynamics", "to: store");
+        world.sql("DELETE FROM customers");
+        for (at, no) in ["alone", "Mue", "M\u{fc}e", "case", "CASE", "\u{e9}x", "e\u{301}x"].iter().enumerate() {
+            world.sql(&format!(
+                "INSERT INTO customers (customer_no, company_name, updated_at) VALUES ('{no}', '(sample) {at}', '2026-01-01T00:00:00Z')"
+            ));
+        }
+        world.run();
+        let expected = if key == "CITEXT" { "Mue M\u{fc}e alone" } else { "alone" };
+        let mut there = store.texts("SELECT CAST(no AS CHAR(40)) FROM buyers");
+        there = there.iter().map(|no| no.trim().to_owned()).collect();
+        there.sort();
+        assert_eq!(there.join(" "), expected, "{key}");
+        store.remove();
     }
 }
 
