@@ -36,6 +36,15 @@ pub fn data(line: &str) {
     }
 }
 
+/// A new file for whoever writes it alone, where it was not there: it holds secrets, or what people did.
+pub fn private(file: &std::path::Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
+
 /// Work goes on where nobody listens any more.
 pub fn talk(line: &str) {
     let _ = writeln!(anstream::stderr(), "{}", addressed(line));

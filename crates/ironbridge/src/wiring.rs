@@ -283,8 +283,27 @@ pub fn holder() -> String {
 
 /// Who sits at the terminal, as the machine knows them: also where they type as the user of the hub, by `sudo`.
 pub fn person() -> String {
-    let names = ["SUDO_USER", "USER", "LOGNAME"];
-    names.into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
+    let of_environment = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
+    of_environment("SUDO_USER")
+        .or_else(account)
+        .or_else(|| of_environment("USER"))
+        .or_else(|| of_environment("LOGNAME"))
+        .unwrap_or_else(|| "somebody".to_owned())
+}
+
+/// The account that this process belongs to, whatever its environment says; its number where it has no name.
+#[cfg(target_os = "linux")]
+fn account() -> Option<String> {
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?).to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let name = named.into_iter().find(|parts| parts.get(2) == Some(&uid.as_str())).map(|parts| parts[0].to_owned());
+    Some(name.unwrap_or_else(|| format!("user {uid}")))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn account() -> Option<String> {
+    None
 }
 
 /// The same, as somebody whose deeds are recorded.

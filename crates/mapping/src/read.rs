@@ -270,6 +270,17 @@ impl ReadMapping {
         columns
     }
 
+    /// What a source says of a row that it cannot read, without the value of a column that personal fields are made of.
+    pub fn hide(&self, fault: Fault) -> Fault {
+        let column = fault.place.column.as_deref().filter(|column| self.personal_columns().contains(column));
+        let Some(what) = column.map(|column| format!("column `{column}` {}", masked(&fault.code))) else {
+            return fault;
+        };
+        let mut hidden = Fault { what, why: None, ..fault };
+        hidden.place.value = None;
+        hidden
+    }
+
     /// The key of a row, without evaluating anything but the key's fields; `None` where the row has no valid key.
     pub fn key(&self, row: RowRef<'_>, binding: &[usize]) -> Option<Key> {
         let inputs = |slot: usize| row.at(binding[slot]);
@@ -376,15 +387,26 @@ impl ReadMapping {
     /// What each field gets from this row, and from which formula.
     pub fn explain(&self, row: RowRef<'_>, binding: &[usize]) -> Vec<Explained> {
         let inputs = |slot: usize| row.at(binding[slot]);
+        let why = |field: &Field, misfit: Misfit| match self.is_hidden(field) {
+            true => masked(&misfit.code),
+            false => misfit.why,
+        };
         self.fields
             .iter()
             .map(|field| Explained {
                 target: self.entity.fields[field.at].name.to_string(),
                 formula: field.text.clone(),
                 origin: field.origin.clone(),
-                value: self.value(field, &inputs).map_err(|misfit| misfit.why),
+                value: self.value(field, &inputs).map_err(|misfit| why(field, misfit)),
             })
             .collect()
+    }
+
+    /// Whether what is wrong with a field is told without its value: it is personal, or made of the column of one that is.
+    fn is_hidden(&self, field: &Field) -> bool {
+        let columns = self.personal_columns();
+        self.entity.fields[field.at].personal
+            || field.inputs().any(|column| columns.contains(&self.columns[column].as_str()))
     }
 
     fn value<'a>(&'a self, field: &'a Field, inputs: &'a Inputs<'a>) -> Result<Value, Misfit> {
@@ -443,10 +465,11 @@ impl ReadMapping {
             Compiled::Column(c) | Compiled::Choice { column: c, .. } => Some(*c),
             _ => None,
         };
-        let why = if spec.personal { masked(&misfit.code) } else { misfit.why };
+        let personal = self.is_hidden(field);
+        let why = if personal { masked(&misfit.code) } else { misfit.why };
         let mut fault =
             Fault::reject(misfit.code, format!("`{}` {why}", spec.name)).at_column(&*spec.name).fix(misfit.fix);
-        if let Some(column) = column.filter(|_| !spec.personal) {
+        if let Some(column) = column.filter(|_| !personal) {
             fault = fault.at_value(shortened(inputs(column)));
         }
         fault.place.formula = Some(format!("{}: {}  ({})", spec.name, field.text, field.origin));

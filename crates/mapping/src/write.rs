@@ -350,7 +350,7 @@ impl WriteMapping {
                 target: column.name.clone(),
                 formula: column.text.clone(),
                 origin: column.origin.clone(),
-                value: self.value(column, &inputs).map_err(|misfit| misfit.why),
+                value: self.value(column, &inputs).map_err(|misfit| why(column, misfit)),
             })
             .collect()
     }
@@ -431,10 +431,16 @@ fn plain(value: ValueRef<'_>) -> ValueRef<'_> {
 }
 
 fn fault(column: &Target, misfit: Misfit) -> Fault {
-    let why = if column.personal { masked(&misfit.code) } else { misfit.why };
-    let mut fault = Fault::reject(misfit.code, format!("column `{}` {why}", column.name)).at_column(&column.name);
+    let (code, fix) = (misfit.code, misfit.fix.clone());
+    let mut fault =
+        Fault::reject(code, format!("column `{}` {}", column.name, why(column, misfit))).at_column(&column.name);
     fault.place.formula = Some(format!("{}: {}  ({})", column.name, column.text, column.origin));
-    fault.fix(misfit.fix)
+    fault.fix(fix)
+}
+
+/// What is wrong with a value, without it where it is personal.
+fn why(column: &Target, misfit: Misfit) -> String {
+    if column.personal { masked(&misfit.code) } else { misfit.why }
 }
 
 fn compile_rule(

@@ -55,7 +55,7 @@ pub(crate) fn known_version() -> u32 {
 /// The state file of a folder, made and migrated if need be.
 pub(crate) fn prepare(dir: &Path, busy: Duration) -> Result<PathBuf, Error> {
     let folder = |source| Error::Folder { path: dir.to_owned(), source };
-    fs::create_dir_all(dir).map_err(folder)?;
+    make(dir).map_err(folder)?;
     let path = dir.join("state.db");
     if version_in_header(&path)? == Some(known_version()) {
         return Ok(path);
@@ -70,6 +70,15 @@ pub(crate) fn prepare(dir: &Path, busy: Duration) -> Result<PathBuf, Error> {
         Failed::Sql(source) => Error::sqlite(&path, source),
     })?;
     Ok(path)
+}
+
+/// Makes the state folder where there is none, for its owner alone: dead letters and messages hold whatever people wrote.
+fn make(dir: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }
 
 /// Opens one connection to a file that [`prepare`] has seen.

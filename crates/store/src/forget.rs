@@ -1,7 +1,7 @@
 //! Forgetting one record: what the hub keeps of it is removed, in one commit.
 //!
 //! It is removed from the journal, from dead letters with their bodies and edited copies, from waiting messages, from the
-//! ledger, from agreements, and from flows with their questions. What people did stays: the audit log holds no keys and no values. Runs and retries of many
+//! ledger, from agreements, from alerts, and from flows with their questions. What people did stays: the audit log holds no keys and no values. Runs and retries of many
 //! hold counts and ids of dead letters only.
 
 use std::collections::BTreeSet;
@@ -119,6 +119,11 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         // Why a run failed may name the record.
         let sql = "UPDATE run SET error_text = replace(error_text, ?1, '***'), error_detail = replace(error_detail, ?1, '***')
                    WHERE length(?1) > 1 AND (instr(error_text, ?1) > 0 OR instr(error_detail, ?1) > 0)";
+        tx.run(sql, [&wanted.key_text])?;
+        // So may an alert, in the other side's words; of one that is over, only what it was about is of use.
+        let sql = "UPDATE alert SET title = replace(title, ?1, '***'), text = replace(text, ?1, '***'),
+                     facts = CASE WHEN resolved IS NULL THEN replace(facts, ?1, '***') ELSE '[]' END
+                   WHERE length(?1) > 1 AND (instr(title, ?1) > 0 OR instr(text, ?1) > 0 OR instr(facts, ?1) > 0)";
         tx.run(sql, [&wanted.key_text])?;
         for session in &sessions {
             // What held the record's events back is gone with its dead letter.

@@ -295,7 +295,7 @@ impl Route {
         }
         if self.event.payload == Payload::Fetch || told.by_hub {
             let key = told.row.map_or_else(|| self.key_said(row), |row| Ok(row.clone()))?;
-            return Ok(found(self.pair.source.get(&[key]).await?));
+            return Ok(found(self.pair.source.get(&[key]).await.map_err(|fault| self.pair.read.hide(fault))?));
         }
         let columns = self.pair.read.columns();
         let said: Vec<Option<Value>> = columns.iter().map(|column| at(row, column).map(json::value)).collect();
@@ -342,7 +342,7 @@ impl Route {
             Err(fault) if fault.code == codes::NO_REQUEST => {
                 Err(self.unreadable(&format!("{}, and {}", lacks(), fault.what)))
             }
-            rows => Ok(found(rows?)),
+            rows => Ok(found(rows.map_err(|fault| self.pair.read.hide(fault))?)),
         }
     }
 
@@ -509,7 +509,7 @@ impl Route {
             return Err(self.unreadable("its table has no primary key to find the row by"));
         };
         let key = Key::of([id]).map_err(|why| self.unreadable(&format!("the row's id cannot be used: {why}")))?;
-        Ok(found(source.get(&[key]).await?))
+        Ok(found(source.get(&[key]).await.map_err(|fault| self.pair.read.hide(fault))?))
     }
 
     /// A row of the source as the destination should have it.

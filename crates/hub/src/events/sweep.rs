@@ -471,7 +471,7 @@ impl Sweep {
             return Ok(None);
         }
         let key = route.key_of(row);
-        if self.is_told(&subscription(&self.integration, to), key.as_ref(), fault)? {
+        if self.is_told(&subscription(&self.integration, to), key.as_ref(), &route.pair.read.hide(fault.clone()))? {
             return Ok(None);
         }
         self.offer(to, route, row, key.as_ref(), None).await

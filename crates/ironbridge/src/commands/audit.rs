@@ -101,7 +101,7 @@ fn export(store: &Store, file: &Path) -> Result<u8, Failure> {
     let stdout = file == Path::new("-");
     let mut out: Box<dyn Write> = match stdout {
         true => Box::new(std::io::stdout().lock()),
-        false => Box::new(std::io::BufWriter::new(std::fs::File::create(file).map_err(cannot)?)),
+        false => Box::new(std::io::BufWriter::new(crate::output::private(file).map_err(cannot)?)),
     };
     let (mut written, mut failed) = (0, None);
     store.audit_each(|recorded| match writeln!(out, "{}", entry(&recorded)) {

@@ -1,5 +1,6 @@
 //! `ironbridge init DIR`: a project that works, to be changed into one's own.
 
+use std::io::Write;
 use std::path::Path;
 
 use emulator::samples::finance::{self, Finance};
@@ -56,7 +57,7 @@ pub fn write_project(dir: &Path) -> Result<Finance, Failure> {
         write(&dir.join(file), &(header + text))?;
     }
     write(&dir.join(SCHEMA), &format!("{:#}\n", wiring::load(dir, None).schema()))?;
-    write(&dir.join("dynamics.token"), LOCAL_TOKEN)?;
+    crate::output::private(&dir.join("dynamics.token"))?.write_all(LOCAL_TOKEN.as_bytes())?;
     std::fs::create_dir_all(dir.join("data"))?;
     Ok(finance::create(&dir.join("data/finance.db"), finance::CUSTOMERS, SEED).map_err(anyhow::Error::from)?)
 }

@@ -33,7 +33,7 @@ pub fn support_bundle(cli: &Cli, file: &Path) -> Result<u8, Failure> {
     };
     let parts = parts(cli, &project, &store)?;
     let hidden = Hidden::of(&project);
-    let made = std::fs::File::create(file).map_err(|why| cannot(why.to_string()))?;
+    let made = crate::output::private(file).map_err(|why| cannot(why.to_string()))?;
     write(made, &parts, &hidden).map_err(|why| cannot(why.to_string()))?;
     for (name, text) in &parts {
         say!("{name}  {} bytes", text.len());

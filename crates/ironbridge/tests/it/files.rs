@@ -259,3 +259,16 @@ fn a_partner_finds_a_whole_price_list_whatever_kills_the_hub() {
         std::fs::read_dir(world.dir.join("data/out")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["prices.csv"], "nothing is left beside it");
 }
+
+#[test]
+fn a_personal_value_that_a_file_spells_wrong_is_not_shown() {
+    let prices = Prices::new();
+    prices.world.edit("entities/price.yaml", "currency: GBP }", "currency: GBP, personal: true }");
+    prices.send("prices_1.csv", "P-1;Händler;EA;10,50\r\nP-1;Händler;BOX;planted\r\n", 30);
+    assert_eq!(prices.counts(), [2, 1, 0, 0, 1]);
+    let letters = prices.world.ironbridge(&["--format", "json", "dead-letters", "list", "prices"]).ok();
+    let id = letters.json()[0]["id"].as_str().unwrap().to_owned();
+    let shown = prices.world.ironbridge(&["dead-letters", "show", &id]).ok();
+    let all = format!("{}{}", letters.out, shown.out);
+    assert!(all.contains("IB0606") && all.contains("its value is not shown") && !all.contains("planted"), "{all}");
+}

@@ -45,6 +45,23 @@ fn outputs(world: &World, entity: &str, key: &str) -> String {
 }
 
 #[test]
+fn a_personal_value_that_cannot_be_read_or_that_another_field_is_made_of_is_in_no_output() {
+    let world = World::new(5);
+    // The amount is personal here, and one is no number; a name is made of the address.
+    let entity = std::fs::read_to_string(world.dir.join("entities/customer.yaml")).unwrap();
+    let amount = entity.lines().find(|line| line.trim_start().starts_with("credit_limit:")).unwrap().to_owned();
+    world.edit("entities/customer.yaml", &amount, &amount.replacen(" }", ", personal: true }", 1));
+    world.edit("systems/finance.yaml", "name: =Trim(company_name)", "name: =Text(Value(contact_email))");
+    world.sql(&format!(
+        "UPDATE customers SET credit_limit = '{PLANTED}' WHERE customer_no = 'C-1003';
+         UPDATE customers SET contact_email = '{PLANTED}' WHERE customer_no = 'C-1004'"
+    ));
+    let all = outputs(&world, "customer", "C-1004");
+    assert!(all.contains("IB0410") && all.contains("its value is not shown"), "nothing was shown:\n{all}");
+    assert!(!all.contains("private.example"), "{}", lines_with(&all, "private.example"));
+}
+
+#[test]
 fn a_personal_value_of_a_bad_row_is_in_no_output() {
     let world = World::new(20);
     // One row is bad by its e-mail itself, one by something else; both have a planted one.

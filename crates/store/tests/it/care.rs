@@ -240,6 +240,7 @@ fn what_is_personal_of_an_instance_goes_and_that_it_was_stays() {
 
 #[test]
 fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
+    use store::alerts;
     use store::forget::{Forgotten, Op as ForgetOp, Wanted};
     use store::journal::{self, Note, What};
     use store::ledger::{self, Entry, State as Settled};
@@ -294,6 +295,29 @@ fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
     for text in [secret, "C-2"] {
         begin(&bench, text);
     }
+    for (alert, is_over) in [("dead-letters/customers", false), ("late/customers", true)] {
+        let saying = alerts::Saying {
+            severity: alerts::Severity::Warning,
+            title: format!("{secret} is refused"),
+            text: String::new(),
+            facts: vec![("last error".into(), format!("no {secret} (somebody@private.example)"))],
+            command: String::new(),
+            since: bench.now(),
+        };
+        let (kind, integration) = alert.split_once('/').unwrap();
+        let opening = alerts::Opening {
+            key: alert.into(),
+            kind: kind.into(),
+            integration: integration.into(),
+            system: String::new(),
+            saying,
+            cause: None,
+        };
+        bench.one(alerts::Op::Open(Box::new(opening)));
+        if is_over {
+            bench.one(alerts::Op::Resolve { key: alert.into() });
+        }
+    }
     let forget = |only_count| bench.one(ForgetOp::Forget { wanted: Box::new(wanted.clone()), only_count });
     let all = Forgotten { notes: 2, dead_letters: 1, messages: 2, ledger: 3, flows: 1, ..Forgotten::default() };
     assert_eq!(forget(true), OpResult::Forgotten(all), "a look changes nothing");
@@ -305,6 +329,7 @@ fn a_record_is_forgotten_everywhere_and_its_neighbours_stay() {
         assert_eq!(bench.store.ledger_totals("erp", entity).unwrap().written, 1, "{entity}");
     }
     assert_eq!(bench.store.queue_counts("q").unwrap().unwrap().ready, 1);
+    assert!(bench.store.past_alerts(9).unwrap()[0].saying.facts.is_empty());
     bench.store.scrub().unwrap();
     for file in std::fs::read_dir(bench.dir.path()).unwrap().map(|entry| entry.unwrap().path()) {
         let bytes = std::fs::read(&file).unwrap();
