@@ -168,10 +168,35 @@ pub struct Report {
 /// be written. A run that fails otherwise is a [`Report`] with its fault.
 /// *Cancel*: dropping it leaves the run to be closed as interrupted by the next one; nothing is lost.
 pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> Result<Report, Error> {
-    if !job.two_way.is_empty() {
-        return two_way::run(store, job, start, watch).await;
+    let begun = begin(store, &job.integration, &start).await?;
+    go_on(store, job, begun, watch).await
+}
+
+/// Runs an integration once whose systems are still to be asked what they have: one that does not answer is tried again
+/// for minutes, in which the run has begun.
+pub(crate) async fn run_compiled(
+    store: &Store,
+    integration: &str,
+    start: &Start,
+    watch: &dyn Watch,
+    job: impl Future<Output = Result<Job, Fault>>,
+) -> Result<Report, Error> {
+    let begun = begin(store, integration, start).await?;
+    let job = tokio::select! {
+        job = job => job,
+        lost = keep(store, &begun.0) => return Err(lost.into()),
+    };
+    match job {
+        Ok(job) => go_on(store, &job, begun, watch).await,
+        Err(fault) => fail(store, begun, fault).await,
     }
-    let (lease, id) = begin(store, &job.integration, &start).await?;
+}
+
+async fn go_on(store: &Store, job: &Job, begun: (Lease, RunId), watch: &dyn Watch) -> Result<Report, Error> {
+    if !job.two_way.is_empty() {
+        return two_way::run(store, job, begun, watch).await;
+    }
+    let (lease, id) = begun;
     let compare = compares(store, job)?;
     let mut run = Run {
         compare,
@@ -213,7 +238,10 @@ pub async fn run(store: &Store, job: &Job, start: Start, watch: &dyn Watch) -> R
 
 /// Records a run that failed before it could read anything: a system that does not answer, a mapping that does not fit.
 pub async fn failed(store: &Store, integration: &str, start: Start, fault: Fault) -> Result<Report, Error> {
-    let (lease, id) = begin(store, integration, &start).await?;
+    fail(store, begin(store, integration, &start).await?, fault).await
+}
+
+async fn fail(store: &Store, (lease, id): (Lease, RunId), fault: Fault) -> Result<Report, Error> {
     end(store, &lease, id, State::Failed, Some(&fault), Vec::new()).await?;
     Ok(Report {
         run: id,

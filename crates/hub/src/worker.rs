@@ -19,7 +19,7 @@ use store::{Op, OpResult, Refusal, Store, leases};
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
 
-use crate::batch::{self, Report, Start};
+use crate::batch::{self, Job, Report, Start};
 use crate::codes;
 use crate::compile::{Systems, compile};
 use crate::consent;
@@ -344,14 +344,13 @@ pub async fn run_now(
     start: Start,
 ) -> Result<Report, Error> {
     let integration = project.integration(name).expect("the caller has looked the integration up");
-    match compile(project, integration, systems, RetryPolicy::default()).await {
-        Ok(mut job) => {
-            let by_itself = start.trigger != Trigger::Command;
-            job.stopped_before = by_itself && store.failed_since_good(name, codes::TOO_MANY_REJECTED.0)?;
-            batch::run(store, &job, start, &Log(Some(name))).await
-        }
-        Err(fault) => batch::failed(store, name, start, fault).await,
-    }
+    let by_itself = start.trigger != Trigger::Command;
+    let stopped_before = by_itself && store.failed_since_good(name, codes::TOO_MANY_REJECTED.0)?;
+    let job = async {
+        let job = compile(project, integration, systems, RetryPolicy::default()).await?;
+        Ok(Job { stopped_before, ..job })
+    };
+    batch::run_compiled(store, name, &start, &Log(Some(name)), job).await
 }
 
 /// *Errors*: none for a lock that ran out while the run went on: whoever has the message now sees that the run is done.

@@ -9,7 +9,8 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp;
 use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use record::{BoxFuture, Fault, Notice, NoticeKind, Notify, Secret, Severity, Why};
+use record::hash::RowHasher;
+use record::{BoxFuture, Fault, Notice, NoticeKind, Notify, Secret, Severity, ValueRef, Why};
 
 use super::NOT_SENT;
 
@@ -66,6 +67,12 @@ impl Mail {
         let first = format!("<{about}@{domain}>");
         let builder = match notice.kind {
             NoticeKind::Opened => builder.message_id(Some(first)),
+            // Each is asked by a link of their own, and may share a mailbox with somebody else who is asked.
+            NoticeKind::Question => {
+                let whom: Vec<String> = self.to.iter().map(|to| thread(to.email.as_ref())).collect();
+                let own = format!("<{about}.{}.{}@{domain}>", notice.at.as_millisecond(), whom.join("."));
+                builder.message_id(Some(own)).in_reply_to(first.clone()).references(first)
+            }
             _ => {
                 let own = format!("<{about}.{}@{domain}>", notice.at.as_millisecond());
                 builder.message_id(Some(own)).in_reply_to(first.clone()).references(first)
@@ -116,10 +123,17 @@ fn parse(address: &str) -> Result<Mailbox, Fault> {
 /// Writes a mail as a file of its own; the same notice is the same file.
 async fn put(folder: &std::path::Path, notice: &Notice, to: &[Mailbox], mail: &Message) -> Result<(), Fault> {
     let first = to.first().map(|to| thread(to.email.as_ref())).unwrap_or_default();
-    let name = format!("{}-{first}-{}.eml", notice.at.strftime("%Y%m%dT%H%M%S"), thread(&notice.subject()));
-    let name: String = name.chars().take(180).collect::<String>().trim_end_matches(".eml").to_owned() + ".eml";
+    let subject: String = thread(&notice.subject()).chars().take(80).collect();
+    // Two matters may have one subject in one second: requests of one customer, over one amount.
+    let about = RowHasher::default().hash([ValueRef::Text(&notice.about)]) as u32;
+    let name = format!("{}-{first}-{subject}-{about:08x}.eml", notice.at.strftime("%Y%m%dT%H%M%S"));
     let write = async {
-        tokio::fs::create_dir_all(folder).await?;
+        // A mail holds the link by which somebody answers.
+        let mut builder = tokio::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        builder.mode(0o700);
+        builder.create(folder).await?;
         tokio::fs::write(folder.join(name), mail.formatted()).await
     };
     write.await.map_err(|why: std::io::Error| {

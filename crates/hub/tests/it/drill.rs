@@ -318,8 +318,8 @@ fn flows_that_cannot_go_on_and_questions_that_nobody_can_answer() {
         "10:10 erp-team/email [warning] contoso: limits: an instance cannot go on",
         "10:30 erp-team/email [over] contoso: limits: 2 instances cannot go on",
         "10:40 erp-team/email [critical] contoso: limits has started 3 times in a day, and its ceiling is 5",
-        "11:00 erp-team/email [warning] contoso: limits waits for an answer that nobody can give",
-        "11:10 erp-team/email [over] contoso: limits waits for an answer that nobody can give",
+        "11:00 erp-team/email [warning] contoso: limits: question 1 waits for an answer that nobody can give",
+        "11:10 erp-team/email [over] contoso: limits: question 1 waits for an answer that nobody can give",
     ];
     assert_eq!(told, expected, "four of five is near the ceiling still");
     let mail = world.mail("erp-team/email", "an instance cannot go on");

@@ -234,6 +234,25 @@ fn an_expired_secret_is_told_before_it_is_late() {
 }
 
 #[test]
+fn a_system_that_is_back_and_refuses_us_is_another_matter() {
+    let world = World::new("2026-11-24T09:50:00Z");
+    world.work("2026-11-24T11:30:00Z", |world, at| match at {
+        "10:00" => world.faults.crm_down.store(true, Relaxed),
+        "10:30" => {
+            world.faults.crm_down.store(false, Relaxed);
+            world.faults.secret_expired.store(true, Relaxed);
+        }
+        "11:00" => world.faults.secret_expired.store(false, Relaxed),
+        _ => {}
+    });
+    let told: Vec<String> = world.told().into_iter().filter(|told| told.contains("finance-it/email")).collect();
+    let told: Vec<&str> = told.iter().filter_map(|told| told.split_once("contoso: ")).map(|(_, what)| what).collect();
+    let (down, refused) = ("crm does not answer", "crm needs a person: the secret has expired");
+    assert_eq!(told.iter().filter(|what| what.starts_with(down)).count(), 2, "begun and over: {told:?}");
+    assert_eq!(told.iter().filter(|what| **what == refused).count(), 2, "begun and over: {told:?}");
+}
+
+#[test]
 fn a_run_of_every_few_seconds_that_needs_a_person_is_told_too() {
     let world = World::new("2026-11-24T10:00:00Z");
     let mut project = (*world.project).clone();

@@ -25,7 +25,7 @@ pub async fn dead_letters(cli: &Cli, command: &DeadLetters) -> Result<u8, Failur
         DeadLetters::Show { id } => show::show(cli, id),
         DeadLetters::Retry(retry) => match jobs::is_group(&retry.id) {
             true => jobs::retry(cli, retry).await,
-            false => act::retry(cli, &retry.id, retry.note.as_deref()).await,
+            false => act::retry(cli, retry).await,
         },
         DeadLetters::Jobs(command) => jobs::jobs(cli, command).await,
         DeadLetters::Decide { id, take, note } => act::decide(cli, id, take, note.as_deref()).await,

@@ -59,6 +59,14 @@ fn rows_of_a_group_are_read_again_by_a_job() {
     for part in ["would run again: 1", "it is a row, which the next run of customers reads again", "not known"] {
         assert!(preview.out.contains(part), "no {part} in {}", preview.out);
     }
+    // Of one dead letter nothing is sent again where somebody only wanted to see.
+    let letters = || world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json();
+    let one = letters().as_array().unwrap().iter().find(|letter| letter["code"] == "IB0412").unwrap().clone();
+    for option in [&["--preview"][..], &["--first", "5"], &["--rate", "5"]] {
+        let told = world.ironbridge(&[&["dead-letters", "retry", one["id"].as_str().unwrap()], option].concat());
+        assert!(told.fails(2, "IB1030").err.contains("dead-letters retry g"));
+    }
+    assert!(letters().as_array().unwrap().iter().all(|letter| letter["state"] == "open"));
     let jobs = || world.ironbridge(&["--format", "json", "dead-letters", "jobs", "show", "1"]).ok().json();
     world.ironbridge(&["dead-letters", "retry", &id, "--note", "the code is there now"]).ok();
     assert_eq!((jobs()["state"].as_str(), jobs()["started"].as_u64()), (Some("running"), Some(1)));

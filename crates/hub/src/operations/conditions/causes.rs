@@ -22,8 +22,10 @@ pub(super) fn gather_by_system(
         }
     }
     for (system, found) in held {
-        let key = format!("{}/{system}", Kind::SystemDown.word());
         let silent = facts.silent.iter().find(|look| look.system == system);
+        // Who was told to wait has not been told that it needs a person now.
+        let refuses = silent.and_then(Look::silence).is_some_and(|silence| silence.person);
+        let key = format!("{}/{system}{}", Kind::SystemDown.word(), if refuses { "/refused" } else { "" });
         let names: BTreeSet<&str> = found.iter().map(|at| all[*at].integration.as_str()).collect();
         // What was told by itself already is not told again as the system at once.
         let stands = standing.contains(&key) || found.iter().any(|at| !standing.contains(&all[*at].key));

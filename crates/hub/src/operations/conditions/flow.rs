@@ -89,12 +89,19 @@ pub(super) fn approvals(project: &Project, facts: &Facts, all: &mut Vec<Conditio
             ("asked of".to_owned(), approval.asked_of.clone()),
             ("asked".to_owned(), moment(approval.asked, zone)),
         ];
+        let instance = crate::flows::people::subject_of(approval).map(|(id, _)| id.to_string());
+        told.extend(instance.map(|id| ("instance".to_owned(), id)));
         told.extend(approval.expires.map(|expires| ("until".to_owned(), moment(expires, zone))));
         let saying = Saying {
             severity: Severity::Warning,
             title: match nobody {
-                true => format!("{} waits for an answer that nobody can give", approval.integration),
-                false => format!("{} waits for an answer", approval.integration),
+                true => {
+                    format!(
+                        "{}: question {} waits for an answer that nobody can give",
+                        approval.integration, approval.id
+                    )
+                }
+                false => format!("{}: question {} waits for an answer", approval.integration, approval.id),
             },
             text: match nobody {
                 true => format!(

@@ -107,8 +107,12 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
         Kind::SystemDown => vec![
             step("See whether the system answers, and what it says.", &systems),
             step(
-                "Call its owner (below). Nothing has to be done here: everything goes on by itself when it is back.",
+                "Where it does not answer, call its owner (below). Nothing has to be done here: everything goes on by itself when it is back.",
                 &[],
+            ),
+            step(
+                "Where it refuses us, a key or a right is wrong. Its page says which; a secret that the hub has from its environment is read when `ironbridge up` starts.",
+                &[format!("ironbridge explain {}", failed.unwrap_or("CODE"))],
             ),
             step(
                 "Keep it quiet where it is known.",
@@ -169,12 +173,19 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
             ),
         ],
         Kind::Slow => {
+            let mut still = systems;
+            // Whether its steps are there, Dynamics tells to this command alone.
+            if let Pattern::Event(event) = &integration.pattern
+                && project.system(&event.from).is_some_and(|system| system.kind.name == "dataverse")
+            {
+                still.push(format!("ironbridge dataverse register {name}"));
+            }
             let look = if queues.is_empty() { vec![format!("ironbridge runs {name}")] } else { queues };
             vec![
                 step("See what went through lately.", &look),
                 step(
                     "See whether the source still sends or gives: a webhook that was switched off looks like a quiet day.",
-                    &systems,
+                    &still,
                 ),
                 step(
                     "Where it is quiet for a reason, say so.",

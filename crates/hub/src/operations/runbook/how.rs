@@ -1,6 +1,6 @@
 //! How to look, stop, start, repeat and go back: every command filled in.
 
-use definition::{Integration, Pattern, Project};
+use definition::{Batch, Direction, Integration, Pattern, Project};
 
 use super::super::usual::median;
 use super::Live;
@@ -85,11 +85,13 @@ fn batch(out: &mut String, project: &Project, integration: &Integration, live: O
         at.to_zoned(project.hub.time_zone.clone()).strftime("%Y-%m-%d %H:00").to_string()
     };
     let window = format!("--from \"{}\" --to \"{}\"", shown(24), shown(0));
-    step(
-        out,
-        "Replay: read again what the source changed in a time, here the last day (the position stays)",
-        &[&format!("ironbridge plan {name} {window}"), &format!("ironbridge run {name}{confirm} {window}")],
-    );
+    if knows_times(project, integration) {
+        step(
+            out,
+            "Replay: read again what the source changed in a time, here the last day (the position stays)",
+            &[&format!("ironbridge plan {name} {window}"), &format!("ironbridge run {name}{confirm} {window}")],
+        );
+    }
     step(
         out,
         "Reset: read everything again (what is right already is not written again)",
@@ -104,6 +106,17 @@ fn batch(out: &mut String, project: &Project, integration: &Integration, live: O
         step(out, "Find one record", &[&format!("ironbridge trace {entity} KEY")]);
     }
     definition_back(out, name, true);
+}
+
+/// Whether the source can be asked for what it changed in a time.
+fn knows_times(project: &Project, integration: &Integration) -> bool {
+    let Pattern::Batch(Batch { direction: Direction::OneWay { from, .. }, .. }) = &integration.pattern else {
+        return false;
+    };
+    project.system(from).is_some_and(|system| {
+        let mut entities = integration.entities().into_iter().map(|entity| system.entity(entity));
+        system.kind.name == "dataverse" || entities.all(|held| held.is_some_and(|held| held.watermark.is_some()))
+    })
 }
 
 fn pause(out: &mut String, name: &str, what: &str) {

@@ -5,9 +5,9 @@ use hub::two_way::Decided;
 use store::dead_letters::{DeadLetter, Kind, State};
 use store::{Refusal, Store};
 
-use super::{one, short};
-use crate::cli::Cli;
-use crate::failure::{DEALT_WITH, FAILED, Failure, NO_SUCH_NAME, NOT_EDITABLE, USAGE};
+use super::{groups, one, short};
+use crate::cli::{Cli, Retry};
+use crate::failure::{DEALT_WITH, FAILED, Failure, JOB_REFUSES, NO_SUCH_NAME, NOT_EDITABLE, USAGE};
 use crate::output::moment;
 use crate::{say, talk, wiring};
 
@@ -42,11 +42,25 @@ pub fn or_dealt_with<T>(store: &Store, letter: &DeadLetter, result: Result<T, hu
     }
 }
 
-pub async fn retry(cli: &Cli, id: &str, note: Option<&str>) -> Result<u8, Failure> {
+pub async fn retry(cli: &Cli, retry: &Retry) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
     let store = wiring::open_store(&project)?;
-    let letter = waiting(&store, id)?;
-    let (name, short) = (&letter.integration, short(&letter));
+    let letter = waiting(&store, &retry.id)?;
+    let (name, short, note) = (&letter.integration, short(&letter), retry.note.as_deref());
+    let of_groups = [
+        (retry.preview, "--preview"),
+        (retry.first.is_some(), "--first"),
+        (retry.rate.is_some(), "--rate"),
+        (retry.as_of.is_some(), "--as-of"),
+    ];
+    if let Some((_, option)) = of_groups.into_iter().find(|(given, _)| *given) {
+        let what =
+            format!("{option} is about a group of dead letters, and {short} is one of them; nothing was sent again");
+        let group = groups::id_of(&letter.cause);
+        let fix =
+            format!("of its group: ironbridge dead-letters retry {group} {option}; of this one, leave {option} out");
+        return Err(Failure::new(USAGE, JOB_REFUSES, what, fix));
+    }
     if letter.kind == Kind::Row {
         wiring::integration(&project, name)?;
     }
