@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use store::Store;
 use store::queue::Message;
 
+use super::order::MadeKey;
 use super::remove::remembered;
 use super::route::{at, row_in};
 use crate::json;
@@ -35,8 +36,14 @@ pub fn key_of(project: &Project, store: &Store, message: &Message) -> Result<Opt
         let values: Option<Vec<Value>> = fields.zip(&values).map(fit).collect();
         Key::of(&values?).ok()
     });
-    if typed.is_some() {
-        return Ok(typed);
+    // A context of Dynamics is no row.
+    let is_row = columns.is_empty() && system.kind.name != "dataverse";
+    let made = || {
+        let held = system.entity(&event.entity).filter(|_| is_row)?;
+        MadeKey::of(project, system, held, entity)?.key(row_in(&body))
+    };
+    if let Some(key) = typed.or_else(made) {
+        return Ok(Some(key));
     }
     // What a sweep sends, and what Dynamics does.
     let Some(id) = body["id"].as_str().or_else(|| body["PrimaryEntityId"].as_str()) else { return Ok(None) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use definition::{Event, Project, System, SystemEntity};
 use mapping::{Columns, ReadMapping, ReadPlan, Rule};
 use record::hash::RowHasher;
-use record::{Batch, Entity, Row, Schema, Type, Value, ValueRef};
+use record::{Batch, Entity, Key, Row, Schema, Type, Value, ValueRef};
 use serde_json::Value as Json;
 use store::queue::ID_BYTES_MAX;
 
@@ -53,16 +53,20 @@ impl MadeKey {
         ReadMapping::compile(&plan).ok().map(MadeKey)
     }
 
-    /// The session of a row; nothing where its key cannot be made.
-    pub fn session(&self, row: &Json) -> Option<String> {
+    /// The key of a row; nothing where it cannot be made.
+    pub fn key(&self, row: &Json) -> Option<Key> {
         let MadeKey(mapping) = self;
         let values = mapping.columns().iter().map(|column| at(row, column).map_or(Value::Blank, json::value));
         let schema = Schema::of(mapping.columns().iter().map(|name| (name.as_str(), Type::Unknown)));
         let row = Row::new(schema, values.collect());
         let batch = Batch::from_rows(row.schema().clone(), [&row]);
-        let key = mapping.key(batch.row(0), &mapping.bind(row.schema()).ok()?)?;
-        let parts: Vec<Json> = key.parts().iter().map(json::of).collect();
-        Some(session(&mapping.entity().name, &parts.iter().collect::<Vec<_>>()))
+        mapping.key(batch.row(0), &mapping.bind(row.schema()).ok()?)
+    }
+
+    /// The session of a row; nothing where its key cannot be made.
+    pub fn session(&self, row: &Json) -> Option<String> {
+        let parts: Vec<Json> = self.key(row)?.parts().iter().map(json::of).collect();
+        Some(session(&self.0.entity().name, &parts.iter().collect::<Vec<_>>()))
     }
 }
 

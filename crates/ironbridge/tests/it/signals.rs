@@ -364,6 +364,8 @@ fn a_refused_row_holds_no_other_where_a_formula_makes_their_keys() {
     // It is the same row, whatever it looks like before.
     post(&stage, &row("W-1 ", "Better"));
     stage.until("what waits behind it", || stage.json(&["queue", "list"]).to_string().contains(r#""deferred":1"#));
+    let waits = stage.say(&["queue", "peek", "buyers"]);
+    assert!(waits.contains("W-1") && !waits.contains("W-2"), "{waits}");
 }
 
 #[test]
