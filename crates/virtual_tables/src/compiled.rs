@@ -29,7 +29,7 @@ pub(crate) struct Compiled {
     /// What `where:` says of a row may tell what personal fields are made of.
     where_is_personal: bool,
     held: SystemEntity,
-    entities: mapping::Entities,
+    pub entities: mapping::Entities,
     zone: Option<record::TimeZone>,
     selections: Mutex<HashMap<Vec<usize>, Arc<Selection>>>,
 }
@@ -109,7 +109,7 @@ impl Compiled {
         let source = system.queryable(spec)?;
         let schema = source.schema().await?;
         let where_is_personal = plan(&Columns::closed(&schema)).map_err(does_not_fit)?.filter_is_personal();
-        let fields = inverses(exposed, &held, &schema);
+        let fields = inverses(exposed, &held, &entities, &schema);
         let where_ = match &held.where_ {
             None => Ok(None),
             Some(text) => where_::question(text, &schema).map(Some).ok_or(()),

@@ -154,9 +154,21 @@ fn fit_choice(value: &Value, column: &Type) -> Option<Value> {
     }
 }
 
+/// What the values of a field are: of a reference, the keys that it points to.
+fn value_type(field: &EntityField, entities: &mapping::Entities) -> Type {
+    let Type::Reference { to } = &field.ty else { return field.ty.clone() };
+    let target = to.first().and_then(|name| entities.get(name.as_str()));
+    let key = target.and_then(|target| match target.key.as_slice() {
+        [key] => target.field(key),
+        _ => None,
+    });
+    key.map_or_else(|| field.ty.clone(), |key| key.ty.clone())
+}
+
 /// Everything that turning a question around needs.
 pub(crate) struct Inversion<'a> {
     pub exposed: &'a Exposed,
+    pub entities: &'a mapping::Entities,
     /// By the place of a field in the entity.
     pub fields: &'a [Inverse],
     /// Whether the source computes hashes of keys.
@@ -221,13 +233,22 @@ impl Inversion<'_> {
         match &property.of {
             Of::Key => self.key_guid(),
             Of::Field(at) if self.is_shown_as_it_is(*at) => self.field(*at),
-            Of::Field(_) => None,
+            // A reference leaves as the text of its key.
+            Of::Field(at) => match &self.fields[*at] {
+                Inverse::Column(name, ty) if has_one_text(ty) => {
+                    Some(Expr::Call(Function::AsText, vec![Expr::column(name)]))
+                }
+                _ => None,
+            },
             Of::Other { field, entity, scheme } => match (&self.fields[*field], scheme) {
-                (Inverse::Column(..), Scheme::Own) => self.field(*field),
+                (Inverse::Column(_, Type::Guid), Scheme::Own) => self.field(*field),
                 (Inverse::Column(_, ty), Scheme::Hashed)
                     if self.hashes && can_be_hashed(ty) && entity.key.len() == 1 =>
                 {
                     Some(Expr::Call(Function::KeyGuid, vec![self.field(*field)?]))
+                }
+                (Inverse::AsText(name, _), Scheme::Hashed) if self.hashes && entity.key.len() == 1 => {
+                    Some(Expr::Call(Function::KeyGuid, vec![Expr::column(name)]))
                 }
                 _ => None,
             },
@@ -238,7 +259,7 @@ impl Inversion<'_> {
     pub fn key_guid(&self) -> Option<Expr> {
         let key = &self.exposed.entity.key;
         let hashable = |at: usize| match &self.fields[at] {
-            Inverse::Column(name, ty) if same_text(&self.exposed.entity.fields[at].ty, ty) => Some(Expr::column(name)),
+            Inverse::Column(name, ty) if same_text(&self.value_type(at), ty) => Some(Expr::column(name)),
             Inverse::AsText(name, _) => Some(Expr::column(name)),
             _ => None,
         };
@@ -251,10 +272,14 @@ impl Inversion<'_> {
         }
     }
 
-    /// A reference leaves as the text of its key: a column of another type does not compare as that text.
+    /// Whether the value of a field is what is shown: a reference leaves as the text of its key.
     fn is_shown_as_it_is(&self, at: usize) -> bool {
         let is_reference = matches!(self.exposed.entity.fields[at].ty, Type::Reference { .. });
-        !is_reference || matches!(&self.fields[at], Inverse::Column(_, Type::Text { .. }))
+        !is_reference || matches!(self.value_type(at), Type::Text { .. } | Type::Multiline { .. })
+    }
+
+    fn value_type(&self, at: usize) -> Type {
+        value_type(&self.exposed.entity.fields[at], self.entities)
     }
 
     fn place(&self, field: &str) -> Option<usize> {
@@ -296,9 +321,16 @@ impl Inversion<'_> {
             Of::Other { field, scheme, .. } if is_equality && !value.is_blank() => {
                 Some(wanted(self.refers_to(*field, scheme, value)?))
             }
-            Of::Other { field, .. } if is_equality => Some(plain(self.field(*field)?, Expr::Value(Value::Blank))),
+            Of::Other { field, .. } if is_equality => self.field_compared(*field, op, &Value::Blank),
             Of::Field(at) if self.is_shown_as_it_is(*at) => self.field_compared(*at, op, value),
-            Of::Field(_) => None,
+            Of::Field(at) if is_equality => match value {
+                Value::Text(text) => Some(wanted(match of_text(text, &self.value_type(*at)) {
+                    Some(value) => self.field_compared(*at, Comparison::Equal, &value)?,
+                    None => Expr::Or(Vec::new()),
+                })),
+                value => self.field_compared(*at, op, value),
+            },
+            Of::Field(_) => Some(plain(self.operand(left)?, Expr::Value(value.clone()))),
             _ => Some(plain(self.operand(left)?, Expr::Value(value.clone()))),
         }
     }
@@ -378,9 +410,9 @@ impl Inversion<'_> {
         };
         let property = &self.exposed.properties[self.exposed.property(name)?];
         match &property.of {
-            Of::Field(at) if !self.is_shown_as_it_is(*at) => None,
             Of::Field(at)
-                if !matches!(self.fields[*at], Inverse::AsText(..) | Inverse::Choice { .. } | Inverse::Guid(_)) =>
+                if self.is_shown_as_it_is(*at)
+                    && !matches!(self.fields[*at], Inverse::AsText(..) | Inverse::Choice { .. } | Inverse::Guid(_)) =>
             {
                 let column = match &self.fields[*at] {
                     Inverse::Column(name, _) => Expr::column(name),
@@ -427,9 +459,13 @@ impl Inversion<'_> {
         let Value::Guid(guid) = value else { return None };
         match scheme {
             Scheme::Hashed => {
-                let Inverse::Column(name, ty) = &self.fields[field] else { return None };
+                let name = match &self.fields[field] {
+                    Inverse::Column(name, ty) if can_be_hashed(ty) => name,
+                    Inverse::AsText(name, _) => name,
+                    _ => return None,
+                };
                 let hashed = Expr::Call(Function::KeyGuid, vec![Expr::column(name)]);
-                (self.hashes && can_be_hashed(ty)).then(|| Expr::equal(hashed, value.clone()))
+                self.hashes.then(|| Expr::equal(hashed, value.clone()))
             }
             _ => match scheme.key(*guid).map(|key| key.parts()) {
                 None => Some(Expr::Or(Vec::new())),
@@ -437,7 +473,9 @@ impl Inversion<'_> {
                     ([part], Inverse::Column(_, ty)) if holds(ty, part) => {
                         self.field_compared(field, Comparison::Equal, part)
                     }
-                    ([Value::Guid(guid)], Inverse::Column(name, Type::Text { .. })) => Some(written(name, *guid)),
+                    ([part], Inverse::AsText(..) | Inverse::Guid(_)) => {
+                        self.field_compared(field, Comparison::Equal, part)
+                    }
                     _ => None,
                 },
             },
@@ -521,8 +559,17 @@ fn is_of_columns(of: &Expr) -> bool {
 }
 
 /// The inverses of all fields of an entity.
-pub(crate) fn inverses(exposed: &Exposed, held: &SystemEntity, schema: &Schema) -> Vec<Inverse> {
-    exposed.entity.fields.iter().map(|field| inverse(field, &held.read, schema)).collect()
+pub(crate) fn inverses(
+    exposed: &Exposed,
+    held: &SystemEntity,
+    entities: &mapping::Entities,
+    schema: &Schema,
+) -> Vec<Inverse> {
+    let of = |field: &EntityField| {
+        let field = EntityField { ty: value_type(field, entities), ..field.clone() };
+        inverse(&field, &held.read, schema)
+    };
+    exposed.entity.fields.iter().map(of).collect()
 }
 
 #[cfg(test)]

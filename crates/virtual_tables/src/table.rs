@@ -62,7 +62,8 @@ pub async fn lookup(project: &Project, exposed: &Exposed, source: &dyn System) -
     if !compiled.source.hashes_keys() {
         return Ok(None);
     }
-    let inversion = Inversion { exposed, fields: &compiled.fields, hashes: true, known: &|_| None };
+    let (fields, entities) = (&compiled.fields, &compiled.entities);
+    let inversion = Inversion { exposed, entities, fields, hashes: true, known: &|_| None };
     match compiled.key(exposed) {
         None => Ok(Some(Lookup::Here)),
         Some(_) if exposed.scheme != Scheme::Hashed => Ok(None),
@@ -150,6 +151,7 @@ impl Table {
         let known = |guid| self.known.lock().expect("nothing panics while it looks here").get(&guid).cloned();
         let inversion = Inversion {
             exposed: &self.exposed,
+            entities: &compiled.entities,
             fields: &compiled.fields,
             hashes: compiled.source.hashes_keys(),
             known: &known,

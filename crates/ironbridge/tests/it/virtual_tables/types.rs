@@ -433,3 +433,75 @@ fn bytes_in_a_column_of_texts_or_numbers_are_an_error_and_no_text() {
     assert!(refused.status == 502 && refused.body.contains("this row holds bytes"), "{}", refused.body);
     assert_eq!(served.json("/odata/shop/items?$filter=code%20eq%20'K18'")["value"][0]["number"], "18");
 }
+
+const LINES: &str = "entity: line\nkey: [order, position]\nfields: { order: { type: reference, entity: order }, position: { type: text }, name: { type: text } }\n---\nentity: order\nkey: code\nfields: { code: { type: TYPE }, name: { type: text } }\n";
+
+/// Lines of orders, whose key begins with the order's: a text, a number or a GUID that the column of the lines writes in its
+/// own way. A row that was listed is found by its GUID, before and after somebody has seen it.
+#[test]
+fn a_key_that_holds_a_reference_is_found_however_its_column_writes_it() {
+    const SMALL: &str = "6f9619ff-8b86-d011-b42d-00cf4fc964fa";
+    let capital = format!("'{{{}}}'", SMALL.to_uppercase());
+    for (ty, declared, value, shown) in [
+        ("text", "INTEGER", "17", "17"),
+        ("text", "UUID", capital.as_str(), SMALL),
+        ("whole_number", "TEXT", "'017'", "17"),
+        ("guid", "TEXT", capital.as_str(), SMALL),
+    ] {
+        for is_shown in [false, true] {
+            let what = format!("{ty} in {declared}, {is_shown}");
+            let dir = tempfile::tempdir().unwrap();
+            let database = rusqlite::Connection::open(dir.path().join("shop.db")).unwrap();
+            let tables = format!("CREATE TABLE orders (code {declared}, name TEXT); CREATE TABLE lines (code {declared}, position TEXT, name TEXT);
+                INSERT INTO orders VALUES ({value}, 'first'); INSERT INTO lines VALUES ({value}, 'a|b', 'mine');");
+            database.execute_batch(&tables).unwrap();
+            let integration = |name: &str, entity: &str| {
+                format!(
+                    "integration: {name}\npattern: virtual\nentity: {entity}\nfrom: shop\nto: dynamics\nowner: it\npurpose: Sales see what is there.\n"
+                )
+            };
+            let (lines, orders, entities) =
+                (integration("lines", "line"), integration("orders", "order"), LINES.replace("TYPE", ty));
+            let mut files = vec![
+                ("entities/all.yaml", entities.as_str()),
+                (
+                    "systems/shop.yaml",
+                    "system: shop\nkind: sqlite\nconnection: { file: shop.db }\ntime_zone: UTC\nentities:\n  line: { table: lines, read: { order: code, position: position, name: name } }\n  order: { table: orders, read: { code: code, name: name } }\n",
+                ),
+                (
+                    "systems/dynamics.yaml",
+                    "system: dynamics\nkind: dataverse\nconnection: { url: \"http://127.0.0.1:1\" }\nentities: { line: { virtual_table: new_line, primary_name: name }, order: { virtual_table: new_order, primary_name: name } }\n",
+                ),
+                ("integrations/lines.yaml", lines.as_str()),
+            ];
+            if is_shown {
+                files.push(("integrations/orders.yaml", orders.as_str()));
+            }
+            let served = Served::with(dir, &files);
+            let part = match ty {
+                "text" => record::Value::text(shown),
+                "guid" => record::Value::Guid(shown.parse().unwrap()),
+                _ => record::Value::Int(shown.parse().unwrap()),
+            };
+            let guid = record::guid::hashed(&record::Key::of(&[part, "a|b".into()]).unwrap());
+            let open = || served.json(&format!("/odata/shop/lines({guid})?$select=name"))["name"].clone();
+            assert_eq!(open(), "mine", "{what}: before");
+            let row = served.json("/odata/shop/lines")["value"][0].clone();
+            assert_eq!(row["lineid"], guid.to_string(), "{what}");
+            assert_eq!(open(), "mine", "{what}: after");
+            let filter = if is_shown {
+                format!("order_id eq {}", row["order_id"].as_str().unwrap())
+            } else {
+                format!("order eq '{shown}'")
+            };
+            let count = |filter: &str| {
+                served.send("GET", &format!("/odata/shop/lines/$count?{}", query(&[("$filter", filter)])), "", "").body
+            };
+            assert_eq!((count(&filter), count(&format!("not ({filter})"))), ("1".to_owned(), "0".to_owned()), "{what}");
+            if is_shown {
+                let with = served.json("/odata/shop/lines?$expand=order($select=name)");
+                assert_eq!(with["value"][0]["order"]["name"], "first", "{what}");
+            }
+        }
+    }
+}
