@@ -76,7 +76,7 @@ impl Compiled {
 
     /// *Errors*: one sentence of why there is no value.
     pub fn eval<'a>(&self, inputs: &Inputs<'a>, zone: Option<&TimeZone>) -> Result<Value, String> {
-        // Volatile formulas are refused where rows are written, so no formula there sees this time.
+        // Mappings refuse volatile formulas, so none sees this time.
         self.eval_in(inputs, &Context::new(jiff::Timestamp::UNIX_EPOCH, zone.unwrap_or(&TimeZone::UTC).clone()))
     }
 

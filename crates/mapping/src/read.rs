@@ -178,7 +178,12 @@ impl ReadMapping {
         }
         let filter = plan.filter.and_then(|text| {
             let compiled = formula::compile(text, plan.columns, Some(&Type::YesNo), &mut columns);
-            compiled.map_err(|found| problems.extend(formula::problems(found, At::Where))).ok()
+            match compiled {
+                Ok(filter) if filter.is_volatile() => problems.push(volatile(At::Where(0..text.len()))),
+                Ok(filter) => return Some(filter),
+                Err(found) => problems.extend(formula::problems(found, At::Where)),
+            }
+            None
         });
         for name in &plan.entity.key {
             if !plan.rules.iter().any(|rule| rule.target == *name) {
@@ -554,6 +559,9 @@ fn compile_rule(
             let wanted = (refers_to.is_none()).then_some(&spec.ty);
             let compiled = formula::compile(text, plan.columns, wanted, columns)
                 .map_err(|found| formula::problems(found, |span| At::Source(index, Some(span))))?;
+            if compiled.is_volatile() {
+                return Err(vec![volatile(At::Source(index, Some(0..text.len())))]);
+            }
             Compiled::Formula(compiled)
         }
         Expr::Choice { source, names } => {
@@ -574,6 +582,13 @@ fn compile_rule(
         None => None,
     };
     Ok(Field { at, expr, refers_to, pattern, text: rule.expr.text(), origin: rule.origin.clone() })
+}
+
+/// A formula whose value changes while its row does not.
+fn volatile(at: At) -> Problem {
+    let message = "the formula depends on the time of day, and a row that has not changed is not looked at again";
+    let help = "read from a `query:` that compares with the clock of the database, or take the time from the row";
+    Problem { at, code: problem::VOLATILE, message: message.to_owned(), help: Some(help.to_owned()) }
 }
 
 fn compile_children(
