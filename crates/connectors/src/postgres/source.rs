@@ -27,10 +27,10 @@ use super::{Database, Use};
 use crate::sql::children::Children;
 use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::moment::Dst;
-use crate::sql::pages::{Pages, Told};
+use crate::sql::pages::{Pages, Told, start};
 use crate::sql::quote;
 use crate::sql::text::Times;
-use crate::sql::watermark::{Clock, Numbers};
+use crate::sql::watermark::{self, Clock, Numbers};
 
 /// Rows that are fetched at a time, until it is known how long they are.
 const FETCH_FIRST: i32 = 1_000;
@@ -142,13 +142,20 @@ impl Read<'_> {
         let mut client = self.database.connect(Use::Read).await?;
         let by = self.spec.watermark.as_ref().map(|watermark| watermark.column.clone());
         let no_window = || Failure::Said(Box::new(no_window(&self.database.system, &self.spec.table, by.as_deref())));
-        let (mut cursor, why) = start(by.clone(), text);
+        let (mut cursor, mut why) = start(by.clone(), text);
         if window.is_some() {
             by.as_ref().ok_or_else(no_window)?;
             cursor = Cursor { by: by.clone(), ..Cursor::default() };
         }
+        let mut plan = self.database.in_time(Plan::of(&client, self.spec, !cursor.full)).await?;
+        let clock = self.clock(&client).await?;
+        if let (Some(since), Some(watermark)) = (&cursor.since, &self.spec.watermark)
+            && let Some(lost) = clock.lost(since, watermark.overlap, &plan.watermark_type, Numbers::Count)
+        {
+            (cursor, why) = (Cursor::everything(by.clone()), Some(lost));
+            plan = self.database.in_time(Plan::of(&client, self.spec, false)).await?;
+        }
         let changes = !cursor.full;
-        let plan = self.database.in_time(Plan::of(&client, self.spec, changes)).await?;
         if cursor.after.len() != plan.order.len() {
             cursor.after.clear();
         }
@@ -159,19 +166,18 @@ impl Read<'_> {
             let at = format!("SET TRANSACTION SNAPSHOT '{}'", name.replace('\'', "''"));
             self.database.in_time(async { Ok(transaction.batch_execute(&at).await?) }).await?;
         }
-        let clock = self.clock(&transaction).await?;
         if cursor.after.is_empty()
             && let Some(watermark) = &plan.watermark
         {
             let sql = format!("SELECT max({watermark})::text FROM {} AS t", plan.from);
             let row = self.database.in_time(async { Ok(transaction.query_one(&sql, &[]).await?) }).await?;
-            let last: Option<&str> = row.try_get(0)?;
+            let written: Option<&str> = row.try_get(0)?;
             let exactly = Times { zone: None, dst: Dst::Earlier };
-            // A watermark such as `infinity` is none to go on from: what has one is read each time.
-            let last = value::read(last, &plan.watermark_type, &exactly).unwrap_or_default();
-            if let (Some((from, to)), false) = (window, last.is_blank()) {
-                cursor.since = Some(clock.at(&last, from, Numbers::Count).ok_or_else(no_window)?);
-                cursor.until = Some(clock.at(&last, to, Numbers::Count).ok_or_else(no_window)?);
+            let last = value::read(written, &plan.watermark_type, &exactly);
+            let last = watermark::last(last, written, &plan.watermark_type);
+            if let (Some(window), false) = (window, last.is_blank()) {
+                let (since, until) = clock.window(&last, window, Numbers::Count).ok_or_else(no_window)?;
+                (cursor.since, cursor.until) = (Some(since), Some(until));
             }
             cursor.cap = (!last.is_blank()).then(|| clock.limit(last, Numbers::Count));
         }
@@ -275,9 +281,9 @@ impl Read<'_> {
         Ok(!page.is_empty() && self.send(waiting, page.finish(ordered.then_some(&*cursor))).await)
     }
 
-    async fn clock(&self, transaction: &Transaction<'_>) -> Result<Clock, Failure> {
+    async fn clock(&self, client: &Client) -> Result<Clock, Failure> {
         let sql = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#;
-        let row = self.database.in_time(async { Ok(transaction.query_one(sql, &[]).await?) }).await?;
+        let row = self.database.in_time(async { Ok(client.query_one(sql, &[]).await?) }).await?;
         let now: &str = row.try_get(0)?;
         let now = now.parse().expect("PostgreSQL writes the time as it was asked to");
         Ok(Clock { now, zone: self.spec.time_zone.clone().unwrap_or(TimeZone::UTC) })
@@ -300,19 +306,6 @@ impl Read<'_> {
 fn fetch_next(rows: i32, bytes: usize) -> i32 {
     let bytes_per_row = bytes / rows.max(1) as usize + 1;
     i32::try_from(FETCH_BYTES / bytes_per_row).unwrap_or(FETCH_MAX).clamp(10, FETCH_MAX)
-}
-
-/// Where to start, and why everything is read although changes were asked for.
-fn start(by: Option<String>, text: Option<&str>) -> (Cursor, Option<String>) {
-    let everything = Cursor { full: true, by: by.clone(), ..Cursor::default() };
-    let Some(text) = text else { return (everything, None) };
-    match Cursor::parse(text) {
-        None => (everything, Some("the place that was kept is not one of this kind of system".to_owned())),
-        Some(cursor) if cursor.by != by => {
-            (everything, Some("the watermark column is another one than in the last read".to_owned()))
-        }
-        Some(cursor) => (cursor, None),
-    }
 }
 
 async fn get(database: &Database, spec: &ReadSpec, keys: &[Key]) -> Result<Vec<Option<Row>>, Failure> {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use record::{
     Batch, BoxFuture, Code, Column, Fault, Key, Page, ReadKind, ReadSpec, Reader, Row, Schema, Source, Type,
     Unreadable, Value, Watermark,
@@ -195,6 +196,10 @@ pub(super) async fn answers(
 }
 
 impl What {
+    fn clock(&self, now: Timestamp) -> Clock {
+        Clock { now, zone: self.spec.time_zone.clone().unwrap_or(jiff::tz::TimeZone::UTC) }
+    }
+
     pub fn new(client: Client, spec: ReadSpec) -> What {
         let declared = |name: &str| spec.declared.iter().find(|(known, _)| known == name).map(|(_, ty)| ty.clone());
         let column = |name: &String| Column { name: name.as_str().into(), ty: declared(name).unwrap_or(Type::Unknown) };
@@ -324,6 +329,8 @@ struct Stand {
     since: Option<Value>,
     /// The largest watermark that the pages so far had.
     newest: Option<Value>,
+    /// The API's clock when the read began: what changed on an earlier page after that was not read.
+    began: Option<Timestamp>,
     /// Of an answer that held everything: if it still holds, nothing has changed.
     etag: Option<String>,
 }
@@ -337,6 +344,7 @@ impl Stand {
             place: json.get("at").and_then(Place::of).unwrap_or(Place::First),
             since: mark("since"),
             newest: mark("newest"),
+            began: json.get("began").and_then(Json::as_str).and_then(|at| at.parse().ok()),
             etag: json.get("etag").and_then(Json::as_str).map(str::to_owned),
         }
     }
@@ -351,6 +359,7 @@ impl Stand {
             ("at", Some(&self.place).filter(|place| **place != Place::First).map(Place::json)),
             ("since", self.since.as_ref().map(mark)),
             ("newest", self.newest.as_ref().map(mark)),
+            ("began", self.began.map(|began| json!(began.to_string()))),
             ("etag", self.etag.as_ref().map(|etag| json!(etag))),
         ];
         for (name, part) in parts {
@@ -404,10 +413,18 @@ struct Pages {
 
 impl Pages {
     /// Fetches the first page: only the answer says whether anything changed.
-    async fn start(what: Arc<What>, list: List, stand: Stand) -> Result<Pages, Fault> {
+    async fn start(what: Arc<What>, list: List, mut stand: Stand) -> Result<Pages, Fault> {
+        // Not even a clock of theirs that is wrong is a day ahead.
+        let tomorrow = what.clock(Timestamp::now() + jiff::SignedDuration::from_hours(24));
+        let is_ahead = stand.since.as_ref().is_some_and(|since| tomorrow.is_ahead(since, Numbers::Count));
+        if is_ahead {
+            stand = Stand::of(None);
+        }
         let kind = match stand.since {
             Some(_) => ReadKind::Changes,
-            None => ReadKind::Full { why: None },
+            None => {
+                ReadKind::Full { why: is_ahead.then(|| "the place of the last read lies in the future".to_owned()) }
+            }
         };
         let mut pages = Pages {
             what,
@@ -480,17 +497,20 @@ impl Pages {
         }
         self.stand.newest.clone_from(&newest);
         let was_first = self.stand.place == Place::First;
+        if was_first && self.what.spec.watermark.is_some() {
+            self.stand.began = answer.date.or(Some(Timestamp::now()));
+        }
         self.after = match next {
             Some(place) => Some(Stand { place, newest, ..self.stand.clone() }),
-            None => self.end(newest, answer.etag.filter(|_| was_first), answer.date),
+            None => self.end(newest, answer.etag.filter(|_| was_first)),
         };
         self.pending = rows.to_vec().into();
         Ok(())
     }
 
     /// Where the next read begins, after the last page.
-    fn end(&self, newest: Option<Value>, etag: Option<String>, date: Option<jiff::Timestamp>) -> Option<Stand> {
-        let begin = |since, etag| Stand { place: Place::First, since, newest: None, etag };
+    fn end(&self, newest: Option<Value>, etag: Option<String>) -> Option<Stand> {
+        let begin = |since, etag| Stand { place: Place::First, since, newest: None, began: None, etag };
         let Some(Watermark { overlap, .. }) = &self.what.spec.watermark else {
             return etag.map(|etag| begin(None, Some(etag)));
         };
@@ -498,8 +518,7 @@ impl Pages {
         let Some(newest) = newest else {
             return Some(begin(self.stand.since.clone(), None)).filter(|s| s.since.is_some());
         };
-        let zone = self.what.spec.time_zone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
-        let clock = Clock { now: date.unwrap_or_else(jiff::Timestamp::now), zone };
+        let clock = self.what.clock(self.stand.began.unwrap_or_else(Timestamp::now));
         let since = clock.back(&clock.limit(newest, Numbers::Count), *overlap, Numbers::Count);
         let since = match &self.stand.since {
             Some(before) if later(before, &since) => before.clone(),
@@ -567,10 +586,11 @@ mod tests {
             place: Place::Number(3),
             since: Some(Value::text("2026-11-23T10:00:00Z")),
             newest: Some(Value::Int(17)),
+            began: Some("2026-11-23T10:05:00Z".parse().unwrap()),
             etag: None,
         };
         assert_eq!(Stand::of(Some(&stand.cursor())), stand);
-        let from_the_beginning = Stand { place: Place::First, since: None, newest: None, etag: None };
+        let from_the_beginning = Stand { place: Place::First, since: None, newest: None, began: None, etag: None };
         assert_eq!(Stand::of(None), from_the_beginning);
         assert_eq!(Stand::of(Some("/things?after=3")), from_the_beginning, "what an older version kept");
     }

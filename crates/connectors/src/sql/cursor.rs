@@ -9,7 +9,7 @@ use record::query::compare;
 use record::{Code, Fault, Value};
 use serde_json::{Map, Value as Json, json};
 
-use super::watermark::{Clock, Numbers};
+use super::watermark::{Clock, Numbers, Until};
 
 /// A place in a read. *Shape*: JSON with a version; a text that is not one of ours is no cursor.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,8 +24,8 @@ pub(crate) struct Cursor {
     pub cap: Option<Value>,
     /// The values of the order of the last row that was read; empty at the start of a read.
     pub after: Vec<Value>,
-    /// Rows whose watermark is below this; of a window of time, which is no place that anybody goes on from.
-    pub until: Option<Value>,
+    /// Where a window of time ends, which is no place that anybody goes on from.
+    pub until: Option<Until>,
     /// Numbers that were the last watermark, each with when, oldest first: see [`Cursor::lower`].
     pub reached: Vec<(Timestamp, Value)>,
     /// What the positions in `after` depend on: where it has changed, they mean nothing any more.
@@ -42,6 +42,11 @@ fn ago(clock: &Clock, long: Duration) -> Timestamp {
 }
 
 impl Cursor {
+    /// The beginning of a read of everything.
+    pub fn everything(by: Option<String>) -> Cursor {
+        Cursor { full: true, by, ..Cursor::default() }
+    }
+
     pub fn parse(text: &str) -> Option<Cursor> {
         let json: Json = serde_json::from_str(text).ok()?;
         if json.get("v")?.as_i64()? != VERSION {

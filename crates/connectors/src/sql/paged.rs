@@ -9,6 +9,7 @@ mod reading;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use record::{BoxFuture, Fault, Key, ReadSpec, Reader, Row, Source, Value};
 use tokio::sync::mpsc;
 
@@ -30,6 +31,31 @@ impl Table {
 
     fn failed(&self, failure: Failure) -> Fault {
         failure::source(&self.engine.words(), self.engine.timeout(), &self.spec.table, &failure)
+    }
+
+    fn start(
+        &self,
+        cursor: Option<String>,
+        window: Option<(Timestamp, Timestamp)>,
+    ) -> BoxFuture<'_, Result<Box<dyn Reader>, Fault>> {
+        let (engine, spec) = (self.engine.clone(), self.spec.clone());
+        let (send, receive) = mpsc::channel(1);
+        Box::pin(async move {
+            tokio::spawn(async move {
+                let read = reading::Read { engine: &*engine, spec: &spec, out: &send };
+                tokio::select! {
+                    // The reader was dropped: the session ends with this future.
+                    () = send.closed() => {}
+                    ended = read.run(cursor.as_deref(), window) => {
+                        if let Err(failure) = ended {
+                            let fault = failure::source(&engine.words(), engine.timeout(), &spec.table, &failure);
+                            send.send(Err(fault)).await.ok();
+                        }
+                    }
+                }
+            });
+            Pages::start(receive, None).await
+        })
     }
 
     /// The rows with these values in `by`. `lenient` gives a value that cannot be read as the text that it is, for the
@@ -60,24 +86,11 @@ impl Table {
 
 impl Source for Table {
     fn read<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
-        let (engine, spec, cursor) = (self.engine.clone(), self.spec.clone(), cursor.map(str::to_owned));
-        let (send, receive) = mpsc::channel(1);
-        Box::pin(async move {
-            tokio::spawn(async move {
-                let read = reading::Read { engine: &*engine, spec: &spec, out: &send };
-                tokio::select! {
-                    // The reader was dropped: the session ends with this future.
-                    () = send.closed() => {}
-                    ended = read.run(cursor.as_deref()) => {
-                        if let Err(failure) = ended {
-                            let fault = failure::source(&engine.words(), engine.timeout(), &spec.table, &failure);
-                            send.send(Err(fault)).await.ok();
-                        }
-                    }
-                }
-            });
-            Pages::start(receive, None).await
-        })
+        self.start(cursor.map(str::to_owned), None)
+    }
+
+    fn window<'a>(&'a self, from: Timestamp, to: Timestamp) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
+        self.start(None, Some((from, to)))
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Row>>, Fault>> {

@@ -148,7 +148,7 @@ impl Gathered {
 
 /// Where to start, and why everything is read although changes were asked for.
 pub(crate) fn start(by: Option<String>, text: Option<&str>) -> (Cursor, Option<String>) {
-    let everything = Cursor { full: true, by: by.clone(), ..Cursor::default() };
+    let everything = Cursor::everything(by.clone());
     let Some(text) = text else { return (everything, None) };
     match Cursor::parse(text) {
         None => (everything, Some("the place that was kept is not one of this kind of system".to_owned())),

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use record::Value;
+use record::{Type, Value};
 
 use super::moment::{self, Moment};
 
@@ -28,41 +28,85 @@ pub(crate) enum Numbers {
     Unix,
 }
 
+/// Where a window of time ends, as a watermark.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Until {
+    /// How a watermark within the window compares with `value`.
+    pub sign: &'static str,
+    pub value: Value,
+}
+
 impl Clock {
     /// The watermark, or the clock where the watermark is ahead of it: a row from the future must not hide the rows of
     /// the time until then.
     pub fn limit(&self, watermark: Value, numbers: Numbers) -> Value {
-        match self.rewrite(&watermark, numbers, |at, clock| match at {
-            Moment::Instant(at) => Moment::Instant(at.min(clock.now)),
-            Moment::Civil(at) => Moment::Civil(at.min(clock.now.to_zoned(clock.zone.clone()).datetime())),
-        }) {
-            Some(limited) => limited,
-            None => watermark,
-        }
+        let limited = read(&watermark, numbers).and_then(|at| {
+            let earlier = match at {
+                Moment::Instant(at) => Moment::Instant(at.min(self.now)),
+                Moment::Civil(at) => Moment::Civil(at.min(self.civil(self.now))),
+            };
+            write(&watermark, earlier)
+        });
+        limited.unwrap_or(watermark)
     }
 
     /// The place from which to read again, so that what committed late is seen. A number has no overlap.
     pub fn back(&self, watermark: &Value, overlap: Duration, numbers: Numbers) -> Value {
         let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::MAX);
-        self.rewrite(watermark, numbers, |at, clock| match at {
-            Moment::Instant(at) => Moment::Instant(at.saturating_sub(overlap).unwrap_or(Timestamp::MIN)),
-            Moment::Civil(at) => Moment::Civil(clock.before_set_back(at.saturating_sub(overlap))),
-        })
-        .unwrap_or_else(|| watermark.clone())
+        let back = read(watermark, numbers).and_then(|at| {
+            let earlier = match at {
+                Moment::Instant(at) => Moment::Instant(at.saturating_sub(overlap).unwrap_or(Timestamp::MIN)),
+                Moment::Civil(at) => Moment::Civil(self.before_set_back(at.saturating_sub(overlap))),
+            };
+            write(watermark, earlier)
+        });
+        back.unwrap_or_else(|| watermark.clone())
+    }
+
+    /// Why a read does not go on from a watermark of the last one, which reaches back so far: the column is another one by
+    /// now, whose values have another order, or the place is behind the clock, so that it hides what changes until then.
+    pub fn lost(&self, since: &Value, overlap: Duration, ty: &Type, numbers: Numbers) -> Option<String> {
+        let why = if !is_of(since, ty) {
+            OTHER_TYPE
+        } else if self.is_ahead(&self.back(since, overlap, numbers), numbers) {
+            "the place of the last read lies in the future"
+        } else {
+            return None;
+        };
+        Some(why.to_owned())
+    }
+
+    /// Whether a watermark is a time that has not come.
+    pub fn is_ahead(&self, watermark: &Value, numbers: Numbers) -> bool {
+        read(watermark, numbers).and_then(|at| self.instant(at)).is_some_and(|at| at > self.now)
+    }
+
+    /// A window of time as watermarks like this one: from the first one on. `None` where that is no time.
+    pub fn window(&self, like: &Value, (from, to): (Timestamp, Timestamp), numbers: Numbers) -> Option<(Value, Until)> {
+        let (from, value) = (self.at(like, from, numbers)?, self.at(like, to, numbers)?);
+        // A day, or a time without seconds, also holds what is just before the end.
+        let is_cut = self.instant(read(&value, numbers)?).is_some_and(|at| at < to);
+        Some((from, Until { sign: if is_cut { "<=" } else { "<" }, value }))
     }
 
     /// A moment as a watermark like this one; `None` where that is no time.
-    pub fn at(&self, like: &Value, at: Timestamp, numbers: Numbers) -> Option<Value> {
-        self.rewrite(like, numbers, |like, clock| match like {
+    fn at(&self, like: &Value, at: Timestamp, numbers: Numbers) -> Option<Value> {
+        let at = match read(like, numbers)? {
             Moment::Instant(_) => Moment::Instant(at),
-            Moment::Civil(_) => Moment::Civil(at.to_zoned(clock.zone.clone()).datetime()),
-        })
-        // A text or number that is no time comes back as it was.
-        .filter(|_| match like {
-            Value::Text(text) => moment::parse(text).is_some(),
-            Value::Int(_) => numbers == Numbers::Unix,
-            _ => true,
-        })
+            Moment::Civil(_) => Moment::Civil(self.civil(at)),
+        };
+        write(like, at)
+    }
+
+    fn civil(&self, at: Timestamp) -> DateTime {
+        self.zone.to_datetime(at)
+    }
+
+    fn instant(&self, at: Moment) -> Option<Timestamp> {
+        match at {
+            Moment::Instant(at) => Some(at),
+            Moment::Civil(at) => self.zone.to_ambiguous_timestamp(at).earlier().ok(),
+        }
     }
 
     /// When clocks were set back since `at`, rows written afterwards carry local times from before it: start there.
@@ -78,33 +122,75 @@ impl Clock {
         }
         earliest
     }
+}
 
-    fn rewrite(&self, value: &Value, numbers: Numbers, change: impl Fn(Moment, &Clock) -> Moment) -> Option<Value> {
-        match value {
-            Value::Instant(at) => match change(Moment::Instant(*at), self) {
-                Moment::Instant(at) => Some(Value::Instant(at)),
-                Moment::Civil(_) => None,
-            },
-            Value::LocalDateTime(at) => match change(Moment::Civil(*at), self) {
-                Moment::Civil(at) => Some(Value::LocalDateTime(at)),
-                Moment::Instant(_) => None,
-            },
-            Value::Date(at) => match change(Moment::Civil(at.to_datetime(jiff::civil::Time::midnight())), self) {
-                Moment::Civil(at) => Some(Value::Date(at.date())),
-                Moment::Instant(_) => None,
-            },
-            Value::Int(number) if numbers == Numbers::Unix => {
-                let millis = number.unsigned_abs() > UNIX_SECONDS_MAX;
-                let at = if millis { Timestamp::from_millisecond(*number) } else { Timestamp::from_second(*number) };
-                match change(Moment::Instant(at.ok()?), self) {
-                    Moment::Instant(at) => Some(Value::Int(if millis { at.as_millisecond() } else { at.as_second() })),
-                    Moment::Civil(_) => None,
-                }
-            }
-            Value::Text(text) => Some(Value::Text(in_style(text, change(moment::parse(text)?, self)))),
-            _ => None,
-        }
+/// The last watermark of a column of this type, which was `written` so. What is behind the calendar, as `infinity` is, is in
+/// the future like any day that has not come; what is no value at all is none to go on from.
+pub(crate) fn last(value: Result<Value, String>, written: Option<&str>, ty: &Type) -> Value {
+    let is_late = |text: &str| !text.starts_with('-') && !text.ends_with("BC");
+    match (value, ty) {
+        // An open end such as 9999-12-31, for which the time line has no place.
+        (Ok(Value::LocalDateTime(_)), Type::DateTime) => Value::Instant(Timestamp::MAX),
+        (Ok(value), _) => value,
+        (Err(_), Type::DateTime) if written.is_some_and(is_late) => Value::Instant(Timestamp::MAX),
+        (Err(_), Type::LocalDateTime) if written.is_some_and(is_late) => Value::LocalDateTime(DateTime::MAX),
+        (Err(_), Type::Date) if written.is_some_and(is_late) => Value::Date(Date::MAX),
+        (Err(_), _) => Value::Blank,
     }
+}
+
+/// Whether a watermark may have been read from a column of this type.
+fn is_of(watermark: &Value, ty: &Type) -> bool {
+    match ty {
+        Type::DateTime => matches!(watermark, Value::Instant(_)),
+        Type::LocalDateTime => matches!(watermark, Value::LocalDateTime(_)),
+        Type::Date => matches!(watermark, Value::Date(_)),
+        Type::WholeNumber => matches!(watermark, Value::Int(_)),
+        Type::Decimal { .. } | Type::Float => {
+            matches!(watermark, Value::Int(_) | Value::Decimal(_) | Value::Float(_))
+        }
+        Type::Text { .. } | Type::Multiline { .. } => matches!(watermark, Value::Text(_)),
+        _ => true,
+    }
+}
+
+pub(crate) const OTHER_TYPE: &str = "the watermark column holds values of another type than in the last read";
+
+/// When a watermark was; `None` where it is no time.
+fn read(watermark: &Value, numbers: Numbers) -> Option<Moment> {
+    Some(match watermark {
+        Value::Instant(at) => Moment::Instant(*at),
+        Value::LocalDateTime(at) => Moment::Civil(*at),
+        Value::Date(at) => Moment::Civil(at.to_datetime(jiff::civil::Time::midnight())),
+        Value::Int(number) if numbers == Numbers::Unix => Moment::Instant(match is_millis(*number) {
+            true => Timestamp::from_millisecond(*number).ok()?,
+            false => Timestamp::from_second(*number).ok()?,
+        }),
+        Value::Text(text) => match moment::parse(text) {
+            Some(at) => at,
+            // It has a zone, and is behind all that the time line has.
+            None => moment::parse_open(text).map(|_| Moment::Instant(Timestamp::MAX))?,
+        },
+        _ => return None,
+    })
+}
+
+/// A moment, written as `like` is; `None` where that is the other kind of moment.
+fn write(like: &Value, at: Moment) -> Option<Value> {
+    Some(match (like, at) {
+        (Value::Instant(_), Moment::Instant(at)) => Value::Instant(at),
+        (Value::LocalDateTime(_), Moment::Civil(at)) => Value::LocalDateTime(at),
+        (Value::Date(_), Moment::Civil(at)) => Value::Date(at.date()),
+        (Value::Int(like), Moment::Instant(at)) => {
+            Value::Int(if is_millis(*like) { at.as_millisecond() } else { at.as_second() })
+        }
+        (Value::Text(like), at) => Value::Text(in_style(like, at)),
+        _ => return None,
+    })
+}
+
+fn is_millis(number: i64) -> bool {
+    number.unsigned_abs() > UNIX_SECONDS_MAX
 }
 
 /// Seconds up to the year 5138; as milliseconds the same number is March 1973.
@@ -120,20 +206,15 @@ fn in_style(like: &str, at: Moment) -> String {
     let civil = match at {
         Moment::Civil(civil) => civil,
         Moment::Instant(instant) => {
-            let shown = moment::parse(like).and_then(|parsed| match parsed {
-                Moment::Instant(shown) => Some(shown),
-                Moment::Civil(_) => None,
-            });
-            // The distance between the time as written and the point in time is the offset of the style.
-            let written = moment::parse(&like[..10 + time.len()]);
-            let offset = match (written, shown) {
-                (Some(Moment::Civil(written)), Some(shown)) => {
-                    TimeZone::UTC.to_timestamp(written).map(|utc| utc.as_second() - shown.as_second()).unwrap_or(0)
+            // How far the clock of the style is ahead, by the same zone behind a known time.
+            let known = moment::parse(&format!("2000-01-01T00:00{}", rest[zone_at..].trim()));
+            let ahead = match known {
+                Some(Moment::Instant(shown)) => {
+                    jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0).duration_since(TimeZone::UTC.to_datetime(shown))
                 }
-                _ => 0,
+                _ => SignedDuration::ZERO,
             };
-            let shifted = instant.saturating_add(SignedDuration::from_secs(offset)).unwrap_or(instant);
-            TimeZone::UTC.to_datetime(shifted)
+            TimeZone::UTC.to_datetime(instant.saturating_add(ahead).unwrap_or(instant))
         }
     };
     let mut out = civil.date().to_string();
@@ -190,6 +271,46 @@ mod tests {
         assert_eq!(limit("2099-01-01T00:00:00Z"), Value::text("2026-07-23T12:00:00Z"));
         assert_eq!(limit("2026-07-23 10:00:00"), Value::text("2026-07-23 10:00:00"));
         assert_eq!(clock.limit(Value::Int(99), Numbers::Count), Value::Int(99));
+        // The time line has no place for them.
+        assert_eq!(limit("9999-12-31T23:59:59Z"), Value::text("2026-07-23T12:00:00Z"));
+        assert_eq!(limit("9999-12-31 23:59:59.999 +02:00"), Value::text("2026-07-23 14:00:00.000 +02:00"));
+        assert_eq!(limit("9999-12-31 23:59:59"), Value::text("2026-07-23 13:00:00"));
+    }
+
+    #[test]
+    fn what_is_behind_the_calendar_is_in_the_future() {
+        let clock = clock("2026-07-23T12:00:00Z", "Asia/Tokyo");
+        let of = |read: Result<Value, String>, written: &str, ty: Type| {
+            clock.limit(last(read, Some(written), &ty), Numbers::Count).to_string()
+        };
+        let none = || Err(String::new());
+        let open_end = Ok(Value::LocalDateTime("9999-12-31T00:00:00".parse().unwrap()));
+        assert_eq!(of(open_end, "9999-12-31 00:00:00+00", Type::DateTime), "2026-07-23T12:00:00Z");
+        assert_eq!(of(none(), "infinity", Type::DateTime), "2026-07-23T12:00:00Z");
+        assert_eq!(of(none(), "12000-01-01 00:00:00", Type::LocalDateTime), "2026-07-23T21:00:00");
+        assert_eq!(of(none(), "infinity", Type::Date), "2026-07-23");
+        for (written, ty) in
+            [("-infinity", Type::DateTime), ("4713-01-01 BC", Type::Date), ("NaN", Type::Decimal { scale: None })]
+        {
+            assert_eq!(last(none(), Some(written), &ty), Value::Blank, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_window_holds_the_day_in_which_it_ends() {
+        let clock = clock("2026-07-23T12:00:00Z", "Europe/London");
+        let window = |like: Value, to: &str| {
+            let (from, to) = ("2026-07-01T06:30:00Z".parse().unwrap(), to.parse().unwrap());
+            clock.window(&like, (from, to), Numbers::Count).map(|(from, to)| format!("{from} {} {}", to.sign, to.value))
+        };
+        let day = Value::Date(Date::MAX);
+        assert_eq!(window(day.clone(), "2026-07-02T12:00:00Z").unwrap(), "2026-07-01 <= 2026-07-02");
+        assert_eq!(window(day, "2026-07-01T23:00:00Z").unwrap(), "2026-07-01 < 2026-07-02", "midnight in London");
+        let minutes = Value::text("2026-01-01 00:00");
+        assert_eq!(window(minutes, "2026-07-02T12:00:30Z").unwrap(), "2026-07-01 07:30 <= 2026-07-02 13:00");
+        let exact = Value::Instant(clock.now);
+        assert_eq!(window(exact, "2026-07-02T12:00:30Z").unwrap(), "2026-07-01T06:30:00Z < 2026-07-02T12:00:30Z");
+        assert_eq!(window(Value::Int(7), "2026-07-02T12:00:30Z"), None);
     }
 
     #[test]

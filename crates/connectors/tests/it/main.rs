@@ -21,4 +21,5 @@ mod odd_names;
 mod postgres;
 mod rest;
 mod sqlite;
+mod watermarks;
 mod web;

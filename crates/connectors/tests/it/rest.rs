@@ -258,6 +258,58 @@ async fn after_the_first_read_only_what_changed_is_asked_for() {
     assert_eq!(cursor, Some(r#"{"since":"2026-11-23T11:55:00Z"}"#), "never back behind where it was");
 }
 
+/// Ten o'clock when the read begins, and so many minutes later with each page.
+#[tokio::test]
+async fn what_changed_on_an_earlier_page_is_asked_for_again() {
+    let server = Server::start(move |request| {
+        let (minute, rows) = match request.path.as_str() {
+            "/orders?page=1" => {
+                (0, r#"[{"id":"1","at":"2026-11-23T09:00:00Z"},{"id":"2","at":"2026-11-23T09:00:00Z"}]"#)
+            }
+            // Meanwhile `1` was changed, at one minute past ten.
+            "/orders?page=2" => (30, r#"[{"id":"3","at":"2026-11-23T10:29:00Z"}]"#),
+            _ => (40, "[]"),
+        };
+        let head = format!("Date: Mon, 23 Nov 2026 10:{minute:02}:00 GMT\r\nContent-Type: application/json\r\n");
+        Response(200, head, rows.to_owned())
+    });
+    let system = system(&server, &[]);
+    let entity = [
+        ("list.request", "GET /orders"),
+        ("list.changes", "GET /orders?since={since}"),
+        ("list.page.parameter", "page"),
+        ("watermark.column", "at"),
+    ];
+    let source = source(&*system, &entity, &[("id", TEXT), ("at", TEXT)]);
+    let (_, whole) = pages(&*source, None).await.unwrap();
+    let expected = Some(r#"{"since":"2026-11-23T09:55:00Z"}"#);
+    assert_eq!(whole.last().unwrap().cursor.as_deref(), expected);
+    let (_, rest) = pages(&*source, whole[0].cursor.as_deref()).await.unwrap();
+    assert_eq!(rest.last().unwrap().cursor.as_deref(), expected, "a read that was cut knows when it began");
+}
+
+#[tokio::test]
+async fn an_open_end_hides_nothing() {
+    let server = Server::start(move |_| {
+        let rows = r#"[{"id":"1","at":"9999-12-31T23:59:59Z"},{"id":"2","at":"2026-11-23T09:00:00Z"}]"#;
+        Response(
+            200,
+            "Date: Mon, 23 Nov 2026 10:00:00 GMT\r\nContent-Type: application/json\r\n".to_owned(),
+            rows.to_owned(),
+        )
+    });
+    let system = system(&server, &[]);
+    let entity =
+        [("list.request", "GET /orders"), ("list.changes", "GET /orders?since={since}"), ("watermark.column", "at")];
+    let source = source(&*system, &entity, &[("id", TEXT), ("at", TEXT)]);
+    let (_, whole) = pages(&*source, None).await.unwrap();
+    assert_eq!(whole.last().unwrap().cursor.as_deref(), Some(r#"{"since":"2026-11-23T09:55:00Z"}"#));
+    // What an earlier version kept of such a row.
+    let (kind, again) = pages(&*source, Some(r#"{"since":"9999-12-31T23:59:59Z"}"#)).await.unwrap();
+    let why = Some("the place of the last read lies in the future".to_owned());
+    assert_eq!((kind, keys(&again).as_str()), (ReadKind::Full { why }, "1 2"));
+}
+
 #[tokio::test]
 async fn an_api_with_a_limit_of_its_own_gives_all_rows() {
     let server = Server::start(|request| match request.path.as_str() {

@@ -109,8 +109,8 @@ impl Plan {
                 (Phase::Values, None) => all.push(format!("{watermark} IS NOT NULL")),
             }
             if let Some(until) = &cursor.until {
-                bound.push(until.clone());
-                all.push(format!("{watermark} < ${}", bound.len()));
+                bound.push(until.value.clone());
+                all.push(format!("{watermark} {} ${}", until.sign, bound.len()));
             }
         }
         if !cursor.after.is_empty() {

@@ -174,6 +174,7 @@ impl Plan {
         phase: Option<Phase>,
         after: &[Cell],
         lower: Option<&Cell>,
+        until: Option<&(&'static str, Cell)>,
         rows: Option<usize>,
     ) -> (String, Vec<Cell>) {
         let mut binder = Binder::new(self.dialect);
@@ -187,6 +188,9 @@ impl Plan {
                 }
                 (Phase::Values, None) => format!("{expression} IS NOT NULL"),
             });
+            if let Some((sign, until)) = until {
+                all.push(format!("{expression} {sign} {}", binder.compared(until.clone(), &watermark.column)));
+            }
         }
         if !after.is_empty() {
             all.push(order::beyond(&self.order, after, !self.unique, &mut binder));

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use record::{Fault, Page, ReadKind, ReadSpec, Value};
 use tokio::sync::mpsc;
 
 use super::plan::{Phase, Place, Plan};
-use crate::sql::cursor::Cursor;
+use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::engine::{Cell, Engine, Session, Use};
 use crate::sql::failure::Failure;
 use crate::sql::moment::{self, Dst, Moment};
 use crate::sql::pages::{Gathered, PAGE_BYTES_MAX, Told, start};
 use crate::sql::text::Times;
-use crate::sql::watermark::{Clock, Numbers};
+use crate::sql::watermark::{self, Clock, Numbers};
 
 /// Rows that are taken from the driver at a time: their memory is held twice for a moment.
 const FETCH: usize = 500;
@@ -29,44 +30,64 @@ struct Going<'a> {
     plan: &'a Plan,
     cursor: Cursor,
     lower: Option<Cell>,
+    /// Where a window ends, and how a watermark within compares with it.
+    until: Option<(&'static str, Cell)>,
     /// The last page carries the cursor of the ended read, so a page waits until the next one is known.
     waiting: Option<Page>,
 }
 
 impl Read<'_> {
-    pub async fn run(&self, cursor: Option<&str>) -> Result<(), Failure> {
+    /// Reads on from a cursor, or what lies in a window of time.
+    pub async fn run(&self, cursor: Option<&str>, window: Option<(Timestamp, Timestamp)>) -> Result<(), Failure> {
         let by = self.spec.watermark.as_ref().map(|watermark| watermark.column.clone());
-        let (mut cursor, why) = start(by, cursor);
-        let changes = !cursor.full && self.spec.watermark.is_some();
+        let no_window = || Failure::from(no_window(self.engine.words().system, &self.spec.table, by.as_deref()));
+        let (mut cursor, mut why) = start(by.clone(), cursor);
+        if window.is_some() {
+            by.as_ref().ok_or_else(no_window)?;
+            cursor = Cursor { by: by.clone(), ..Cursor::default() };
+        }
+        let is_of_changes = |cursor: &Cursor| !cursor.full && by.is_some();
         let mut session = self.engine.connect(Use::Read).await?;
         let (begin, end) = self.engine.dialect().reading();
         session.run(begin, &[]).await?;
-        let plan = Plan::of(self.engine, &mut *session, self.spec, changes, &[]).await?;
+        let mut plan = Plan::of(self.engine, &mut *session, self.spec, is_of_changes(&cursor), &[]).await?;
+        let clock = self.clock(&mut *session).await?;
+        if let (Some(since), Some(watermark), Some(place)) = (&cursor.since, &self.spec.watermark, &plan.watermark)
+            && let Some(lost) = clock.lost(since, watermark.overlap, &place.column.ty, Numbers::Count)
+        {
+            (cursor, why) = (Cursor::everything(by.clone()), Some(lost));
+            plan = Plan::of(self.engine, &mut *session, self.spec, false, &[]).await?;
+        }
+        let changes = is_of_changes(&cursor);
         if cursor.after.len() != plan.order.len() {
             cursor.after.clear();
         }
-        let clock = self.clock(&mut *session).await?;
-        if let (Some(watermark), None, true) = (&plan.watermark, &cursor.cap, cursor.after.is_empty()) {
-            cursor.cap = self.cap(&mut *session, &plan, watermark, &clock).await?;
-        }
-        let lower = match (&cursor.since, &self.spec.watermark, &plan.watermark) {
-            (Some(since), Some(watermark), Some(place)) if changes => {
-                let lower = cursor.lower(&clock, watermark.overlap).unwrap_or_else(|| since.clone());
-                let cell = self.engine.dialect().write(&lower, &place.column, None);
-                Some(cell.map_err(|why| self.unusable(&why))?)
+        let (mut lower, mut until) = (None, None);
+        if let (Some(place), Some(watermark)) = (&plan.watermark, &self.spec.watermark) {
+            if cursor.cap.is_none() && cursor.after.is_empty() {
+                let last = self.last(&mut *session, &plan, place).await?;
+                if let (Some(window), false) = (window, last.is_blank()) {
+                    let (since, to) = clock.window(&last, window, Numbers::Count).ok_or_else(no_window)?;
+                    lower = Some(self.cell(&since, place)?);
+                    until = Some((to.sign, self.cell(&to.value, place)?));
+                }
+                cursor.cap = (!last.is_blank()).then(|| clock.limit(last, Numbers::Count));
             }
-            _ => None,
-        };
+            if let (Some(begin), true) = (cursor.lower(&clock, watermark.overlap), changes) {
+                lower = Some(self.cell(&begin, place)?);
+            }
+        }
         let kind = if cursor.full { ReadKind::Full { why } } else { ReadKind::Changes };
         if self.tell(Told::Start { kind, schema: plan.schema.clone() }).await {
             return Ok(());
         }
         let phases: &[Option<Phase>] = match cursor.after.first() {
             _ if !changes => &[None],
+            _ if window.is_some() => &[Some(Phase::Values)],
             Some(first) if !first.is_blank() => &[Some(Phase::Values)],
             _ => &[Some(Phase::Blanks), Some(Phase::Values)],
         };
-        let mut going = Going { plan: &plan, cursor, lower, waiting: None };
+        let mut going = Going { plan: &plan, cursor, lower, until, waiting: None };
         for (i, phase) in phases.iter().enumerate() {
             if i > 0 {
                 going.cursor.after.clear();
@@ -111,7 +132,8 @@ impl Read<'_> {
         let mut page = Gathered::new(&plan.schema);
         loop {
             let after = self.place(plan, &going.cursor.after)?;
-            let (sql, bound) = plan.statement(phase, &after, going.lower.as_ref(), pages.then_some(rows));
+            let (sql, bound) =
+                plan.statement(phase, &after, going.lower.as_ref(), going.until.as_ref(), pages.then_some(rows));
             let mut taken = 0;
             let mut stream = session.stream(&sql, &bound).await?;
             loop {
@@ -171,20 +193,19 @@ impl Read<'_> {
         after.iter().zip(&plan.order).map(bound).collect()
     }
 
-    /// The last watermark that there is, and not one from the future.
-    async fn cap(
-        &self,
-        session: &mut dyn Session,
-        plan: &Plan,
-        watermark: &Place,
-        clock: &Clock,
-    ) -> Result<Option<Value>, Failure> {
+    /// A watermark as the database compares it with its column.
+    fn cell(&self, watermark: &Value, place: &Place) -> Result<Cell, Failure> {
+        self.engine.dialect().write(watermark, &place.column, None).map_err(|why| self.unusable(&why))
+    }
+
+    /// The last watermark that there is.
+    async fn last(&self, session: &mut dyn Session, plan: &Plan, watermark: &Place) -> Result<Value, Failure> {
         let rows = session.rows(&plan.last(watermark), &[]).await?;
-        let Some(cell) = rows.first().and_then(|row| row.first()) else { return Ok(None) };
+        let Some(cell) = rows.first().and_then(|row| row.first()) else { return Ok(Value::Blank) };
         let exactly = Times { zone: None, dst: Dst::Earlier };
         // A watermark such as 0000-00-00 is none to go on from: what has one is read each time.
-        let last = self.engine.dialect().read(cell, &watermark.column.ty, &exactly).unwrap_or_default();
-        Ok((!last.is_blank()).then(|| clock.limit(last, Numbers::Count)))
+        let ty = &watermark.column.ty;
+        Ok(watermark::last(self.engine.dialect().read(cell, ty, &exactly), None, ty))
     }
 
     async fn clock(&self, session: &mut dyn Session) -> Result<Clock, Failure> {

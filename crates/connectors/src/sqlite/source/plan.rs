@@ -101,8 +101,8 @@ impl Plan {
                 (Phase::Values, None) => all.push(format!("{watermark} <> ''")),
             }
             if let Some(until) = &cursor.until {
-                bound.push(until.clone());
-                all.push(format!("{watermark} < ?{}", bound.len()));
+                bound.push(until.value.clone());
+                all.push(format!("{watermark} {} ?{}", until.sign, bound.len()));
             }
         }
         if !cursor.after.is_empty() {
@@ -185,6 +185,12 @@ pub(super) fn last(connection: &Connection, column: &str, from: &str) -> rusqlit
     }
 }
 
+/// Whether a watermark stands among values like the last one: all numbers are before all texts.
+pub(super) fn is_ordered_with(since: &Value, last: &Value) -> bool {
+    let is_number = |value: &Value| matches!(value, Value::Int(_) | Value::Float(_));
+    last.is_blank() || is_number(since) == is_number(last)
+}
+
 pub(super) fn clock(connection: &Connection, spec: &ReadSpec) -> rusqlite::Result<Clock> {
     let now: String = connection.query_row("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", [], |row| row.get(0))?;
     let now = now.parse().expect("SQLite writes the time as it was asked to");
@@ -194,7 +200,7 @@ pub(super) fn clock(connection: &Connection, spec: &ReadSpec) -> rusqlite::Resul
 /// Where to start, and why everything is read although changes were asked for.
 pub(super) fn start(spec: &ReadSpec, text: Option<&str>, layout: Option<i64>) -> (Cursor, Option<String>) {
     let by = spec.watermark.as_ref().map(|watermark| watermark.column.clone());
-    let everything = Cursor { full: true, by: by.clone(), layout, ..Cursor::default() };
+    let everything = Cursor { layout, ..Cursor::everything(by.clone()) };
     let Some(text) = text else { return (everything, None) };
     let Some(cursor) = Cursor::parse(text) else {
         return (everything, Some("the place that was kept is not one of this kind of system".to_owned()));

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use record::{Batch, Code, Fault, Page, ReadKind, ReadSpec, Row, Unreadable, Value};
+use record::{Batch, Code, Fault, Page, ReadKind, ReadSpec, Row, Type, Unreadable, Value};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
 use super::plan::{self, Phase, Plan};
 use crate::sql::cursor::{Cursor, no_window};
 use crate::sql::pages::{self, PAGE_BYTES_MAX, Told};
+use crate::sql::watermark;
 use crate::sqlite::{Database, fault, value};
 
 /// The reader was dropped, or something failed.
@@ -67,14 +68,14 @@ impl Read<'_> {
         let clock = plan::clock(connection, self.spec).map_err(failed)?;
         let layout = plan::layout(connection).map_err(failed)?;
         let rowid = plan::rowid(connection, self.spec).map_err(failed)?;
-        let (mut cursor, why) = plan::start(self.spec, text, rowid.is_some().then_some(layout));
+        let (mut cursor, mut why) = plan::start(self.spec, text, rowid.is_some().then_some(layout));
         let column = self.spec.watermark.as_ref().map(|watermark| watermark.column.as_str());
         let no_window = || Ended::Fault(Box::new(no_window(&self.database.system, &self.spec.table, column)));
         if window.is_some() {
             column.ok_or_else(no_window)?;
             cursor = Cursor { by: column.map(str::to_owned), ..Cursor::default() };
         }
-        let plan = Plan::of(connection, self.spec, rowid, !cursor.full).map_err(failed)?;
+        let mut plan = Plan::of(connection, self.spec, rowid, !cursor.full).map_err(failed)?;
         if cursor.after.len() != plan.order.len() && !cursor.after.is_empty() {
             cursor.after.clear();
         }
@@ -82,9 +83,19 @@ impl Read<'_> {
             && let Some(watermark) = &self.spec.watermark
         {
             let last = plan::last(connection, &watermark.column, &plan.from).map_err(failed)?;
-            if let (Some((from, to)), false) = (window, last.is_blank()) {
-                cursor.since = Some(clock.at(&last, from, plan.numbers).ok_or_else(no_window)?);
-                cursor.until = Some(clock.at(&last, to, plan.numbers).ok_or_else(no_window)?);
+            if let Some(since) = &cursor.since
+                && let Some(lost) = match plan::is_ordered_with(since, &last) {
+                    true => clock.lost(since, watermark.overlap, &Type::Unknown, plan.numbers),
+                    false => Some(watermark::OTHER_TYPE.to_owned()),
+                }
+            {
+                let layout = rowid.is_some().then_some(layout);
+                (cursor, why) = (Cursor { layout, ..Cursor::everything(cursor.by) }, Some(lost));
+                plan = Plan::of(connection, self.spec, rowid, false).map_err(failed)?;
+            }
+            if let (Some(window), false) = (window, last.is_blank()) {
+                let (since, until) = clock.window(&last, window, plan.numbers).ok_or_else(no_window)?;
+                (cursor.since, cursor.until) = (Some(since), Some(until));
             }
             cursor.cap = (!last.is_blank()).then(|| clock.limit(last, plan.numbers));
         }
