@@ -22,8 +22,11 @@ mod scalar;
 
 pub(crate) use scalar::wanted;
 
-/// Words that YAML programs of different ages read as true, false or nothing: no name of ours.
-pub(crate) const RESERVED: &[&str] = &["on", "off", "yes", "no", "true", "false", "null", "y", "n", "~"];
+/// Whether YAML programs of different ages read a word as true, false or nothing: no name of ours.
+pub fn is_reserved(word: &str) -> bool {
+    const RESERVED: &[&str] = &["on", "off", "yes", "no", "true", "false", "null", "y", "n", "~"];
+    RESERVED.contains(&word.to_ascii_lowercase().as_str())
+}
 
 pub(crate) struct Decoder<'a> {
     pub files: &'a Files,
@@ -443,8 +446,7 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn name_is_usable(&mut self, name: &str, at: Span, what: &str) -> bool {
-        let lower = name.to_ascii_lowercase();
-        let (why, help) = if RESERVED.contains(&lower.as_str()) {
+        let (why, help) = if is_reserved(name) {
             ("some YAML programs read this word as true, false or nothing", "give it another name")
         } else if name.chars().count() > 64 {
             ("it is longer than 64 characters", "shorten it")

@@ -317,7 +317,7 @@ pub(crate) fn quote(text: &str) -> String {
         && !text.contains(['{', '}', '[', ']', ',', '\n', '"', '\''])
         && !text.ends_with(':')
         && !text.chars().all(|c| c.is_ascii_digit() || c == '.')
-        && !crate::decode::RESERVED.contains(&text.to_ascii_lowercase().as_str());
+        && !crate::decode::is_reserved(text);
     if plain {
         text.to_owned()
     } else {

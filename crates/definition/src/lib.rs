@@ -59,8 +59,9 @@ mod yaml;
 pub use record::Code;
 
 pub use compare::{Changed, Effect, Written, compare};
+pub use decode::is_reserved;
 pub use diagnostic::{Diagnostic, Place, Secondary, Severity};
-pub use draft::{Drafted, Sample, draft};
+pub use draft::{Drafted, LiveTable, Sample, draft};
 pub use expect::{Expectation, Rows, differences, exact_number};
 pub use files::{File, FileId, Files, Span};
 pub use flow_picture::{Standing, flow_svg};

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, TimestampRound, Unit};
 use record::hash::RowHasher;
-use record::{Keeps, Row, Value};
+use record::{Decimal, Keeps, Row, Value};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Grows when the normal form changes, so that old ledgers are compared anew instead of wrongly.
@@ -14,6 +14,11 @@ pub fn normal(value: Value, keeps: Keeps) -> Value {
         Value::Text(text) if text.is_empty() && keeps.empty_as_blank => Value::Blank,
         Value::Text(text) if !is_nfc(&text) => Value::Text(text.nfc().collect()),
         Value::Decimal(number) => Value::Decimal(number.normalize()),
+        // The number that is written: the shortest one that is this float.
+        Value::Float(float) => match Decimal::from_str_exact(&float.to_string()) {
+            Ok(number) => Value::Decimal(number.normalize()),
+            Err(_) => value,
+        },
         Value::Instant(instant) if keeps.whole_seconds => {
             let whole = instant
                 .round(TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Floor))
@@ -86,6 +91,8 @@ mod tests {
             (local("2026-01-31T10:00:00.5"), local("2026-01-31T10:00:00")),
             (decimal("5.00"), decimal("5")),
             (Value::Int(5), decimal("5.0")),
+            (Value::Float(0.1), decimal("0.10")),
+            (Value::Float(1e10), Value::Int(10_000_000_000)),
             (Value::Int(10), Value::Choice("10".into())),
             ("e\u{301}".into(), "é".into()),
         ] {

@@ -150,7 +150,7 @@ pub fn fit(value: ValueRef<'_>, ty: &Type, zone: Option<&TimeZone>) -> Result<Va
             _ => Err(wrong()),
         },
         Type::Choice { values } => choice(value, values).ok_or_else(wrong)?,
-        Type::Choices { .. } => text(value).map(Value::Text).ok_or_else(wrong),
+        Type::Choices { values } => choices(&text(value).ok_or_else(wrong)?, values),
         Type::Guid => match value {
             ValueRef::Guid(v) => Ok(Value::Guid(v)),
             ValueRef::Text(v) => v.trim_matches(['{', '}']).parse().map(Value::Guid).map_err(|_| wrong()),
@@ -266,6 +266,19 @@ fn choice(value: ValueRef<'_>, values: &[String]) -> Option<Result<Value, Misfit
     Some(Err(unknown_choice(&name, values)))
 }
 
+/// Several choices, each once and in one order: systems give them in any, or in their own. The options of a system, which
+/// are numbers, are known all; names that people gave are not asked for.
+fn choices(text: &str, values: &[String]) -> Result<Value, Misfit> {
+    let mut chosen: Vec<&str> = text.split([',', ';']).map(str::trim).filter(|choice| !choice.is_empty()).collect();
+    let are_options = !values.is_empty() && values.iter().all(|value| value.parse::<i64>().is_ok());
+    if let Some(unknown) = chosen.iter().find(|choice| are_options && !values.iter().any(|value| value == *choice)) {
+        return Err(unknown_choice(unknown, values));
+    }
+    chosen.sort_by_key(|choice| (choice.parse::<i64>().unwrap_or(i64::MAX), *choice));
+    chosen.dedup();
+    Ok(if chosen.is_empty() { Value::Blank } else { Value::Text(chosen.join(",")) })
+}
+
 /// The fault of a value that a choice does not know.
 pub fn unknown_choice(value: &str, known: &[String]) -> Misfit {
     let fix = match known.iter().find(|name| name.to_lowercase() == value.to_lowercase()) {
@@ -320,6 +333,11 @@ mod tests {
         check("net30".into(), &choice, Ok(Value::Choice("net30".into())));
         let options = Type::Choice { values: ["1".to_owned(), "4".to_owned()].into() };
         check(decimal("4"), &options, Ok(4.into()));
+        let several = Type::Choices { values: ["1".to_owned(), "2".to_owned(), "10".to_owned()].into() };
+        check("10; 2,1 ,2,".into(), &several, Ok("1,2,10".into()));
+        check(" , ".into(), &several, Ok(Value::Blank));
+        check("1,3".into(), &several, Err((UNKNOWN_CHOICE, "is `3`")));
+        check("post,email".into(), &Type::Choices { values: ["email".to_owned()].into() }, Ok("email,post".into()));
         check("2026-01-31".into(), &Type::Date, Ok(Value::Date(jiff::civil::date(2026, 1, 31))));
         let summer = Value::LocalDateTime("2026-07-01T12:00:00".parse().unwrap());
         let instant = Value::Instant("2026-07-01T11:00:00Z".parse().unwrap());

@@ -161,6 +161,20 @@ impl Table<'_> {
             );
             return held_back;
         }
+        if self.system.kind.has_catalog
+            && self.model.table.is_none()
+            && self.model.query.is_none()
+            && self.model.virtual_table.is_none()
+            && !self.held.is_broken()
+        {
+            let knows_queries = self.system.kind.entity.iter().any(|field| field.name == "query");
+            let label = if knows_queries { "neither `table:` nor `query:`" } else { "no `table:`" };
+            diagnostics.push(
+                Diagnostic::error(codes::MISSING_KEY, format!("nobody said in which table `{}` is", self.entry.name))
+                    .at(self.entry.key, label)
+                    .help("name it, for example `table: customers`"),
+            );
+        }
         repeated(&rules.read, "field", diagnostics);
         repeated(&rules.write, "column", diagnostics);
         let Some(columns) = self.columns(catalog, diagnostics) else { return held_back };

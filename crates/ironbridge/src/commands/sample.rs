@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use definition::Sample;
+use definition::{LiveTable, Sample};
 use hub::Systems;
-use record::{Options, ReadSpec};
+use record::{Options, ReadSpec, Type};
 use serde_json::{Map, Value as Json};
 
 use crate::cli::Cli;
@@ -46,8 +46,13 @@ fn unusable(given: &str, why: &str) -> Failure {
 fn plain(name: &str) -> String {
     let name = name.to_lowercase();
     let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let name = words.join("_");
-    if name.is_empty() { "entity".to_owned() } else { name }
+    let name: String = words.join("_").chars().take(50).collect();
+    // `2026_prices` and `no` are no names.
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    match starts_well && !definition::is_reserved(&name) {
+        true => name,
+        false => format!("entity_{name}").trim_end_matches('_').to_owned(),
+    }
 }
 
 fn of_file(file: &Path) -> Result<Sample, String> {
@@ -199,19 +204,31 @@ pub(super) async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sam
     if project.system(system).is_none() {
         return Err(unusable(&format!("{system}.{table}"), &format!("this project has no system `{system}`")));
     }
-    let time_zone = project.system(system).and_then(|defined| defined.time_zone.clone());
+    let defined = project.system(system);
+    let time_zone = defined.and_then(|defined| defined.time_zone.clone());
+    let has_lookups = defined.is_some_and(|defined| defined.kind.keeps.lookups);
     let open = OpenSystems::new(project).open(system)?;
     let catalog = open.catalog(&[table]).await?;
     let Some(found) = catalog.table(table) else {
         return Err(unusable(&format!("{system}.{table}"), &format!("`{system}` has no table `{table}`")));
     };
     let columns: Vec<String> = found.columns.iter().map(|c| c.column.name.to_string()).collect();
+    let primary = found.keys.iter().find(|key| key.primary).map(|key| key.columns.clone()).unwrap_or_default();
+    // Where rows are named by ids that the system makes, people know them by another key.
+    let plain = |name: &String| !matches!(found.type_of(name), None | Some(Type::Reference { .. }));
+    let others = found.keys.iter().filter(|key| has_lookups && key.active && !key.primary);
+    let other = others.filter(|key| key.columns.iter().all(plain)).min_by_key(|key| key.columns.len());
+    let live = LiveTable {
+        name: table.to_owned(),
+        types: found.columns.iter().map(|c| c.column.ty.clone()).collect(),
+        key: other.map_or_else(|| primary.clone(), |key| key.columns.clone()),
+    };
     let spec = ReadSpec {
         table: table.to_owned(),
         columns: columns.clone(),
         declared: Vec::new(),
         watermark: None,
-        key: found.keys.iter().find(|key| key.primary).map(|key| key.columns.clone()).unwrap_or_default(),
+        key: primary,
         rows_per_batch: ROWS_MAX,
         time_zone,
         fields: Vec::new(),
@@ -227,7 +244,7 @@ pub(super) async fn of_table(cli: &Cli, system: &str, table: &str) -> Result<Sam
             .collect(),
         None => Vec::new(),
     };
-    Ok(Sample { columns, rows, ..Sample::default() })
+    Ok(Sample { table: Some(live), columns, rows, ..Sample::default() })
 }
 
 #[cfg(test)]
@@ -242,7 +259,14 @@ mod tests {
         assert_eq!(text(b"Zo\xeb"), ("Zo\u{eb}".to_owned(), Some("windows-1252")));
         assert_eq!(text(b"\xef\xbb\xbfa"), ("a".to_owned(), None));
         assert_eq!(text(b"\xff\xfea\0"), ("a".to_owned(), None));
-        assert_eq!(plain("Kunden Export (2)"), "kunden_export_2");
+        for (name, expected) in [
+            ("Kunden Export (2)", "kunden_export_2"),
+            ("2026-prices", "entity_2026_prices"),
+            ("NO", "entity_no"),
+            ("%", "entity"),
+        ] {
+            assert_eq!(plain(name), expected);
+        }
     }
 
     #[test]

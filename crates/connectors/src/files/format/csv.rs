@@ -41,12 +41,10 @@ fn rows<R: Read>(window: Window<R>, spec: &ReadSpec, settings: &Settings, taker:
         match lines.next(format)? {
             Next::End => return Ok(()),
             Next::Row => {
-                if let [only] = lines.fields.as_slice()
-                    && only.is_empty()
-                {
+                let record = lines.window.taken(lines.record);
+                if is_blank(record, &lines.fields) {
                     continue;
                 }
-                let record = lines.window.taken(lines.record);
                 let row = Row::new(record, &lines.fields, &wanted, format.quote);
                 let extra = lines.fields.get(names.len()..).unwrap_or_default();
                 let flow = if lines.fields.len() < names.len() || extra.iter().any(|field| !field.is_empty()) {
@@ -74,6 +72,14 @@ fn rows<R: Read>(window: Window<R>, spec: &ReadSpec, settings: &Settings, taker:
     }
 }
 
+/// Whether a line holds nothing: an empty one, the delimiters of a row that was cleared in a spreadsheet, or the sign with
+/// which files of DOS end.
+fn is_blank(record: &[u8], fields: &[Field]) -> bool {
+    const END_OF_DOS: u8 = 0x1A;
+    let is_nothing = |byte: &u8| byte.is_ascii_whitespace() || *byte == END_OF_DOS;
+    fields.iter().all(|field| record[field.from..field.to].iter().all(is_nothing))
+}
+
 fn ragged(found: usize, expected: usize) -> String {
     let values = if found == 1 { "1 value".to_owned() } else { format!("{found} values") };
     format!("this line has {values}, and there are {expected} columns")
@@ -91,7 +97,7 @@ fn header<R: Read>(lines: &mut Lines<R>, format: &Format, whole: bool) -> Result
             }
             Next::End => return Ok(None),
             Next::Wrong(why) => return Err(Broken::Format(format!("its first line holds no names: {why}"), FIX)),
-            Next::Row if matches!(lines.fields.as_slice(), [only] if only.is_empty()) => {}
+            Next::Row if is_blank(lines.window.taken(lines.record), &lines.fields) => {}
             Next::Row => break,
         }
     }

@@ -78,6 +78,8 @@ fn seen(text: &[u8], options: &[(&str, record::OptionValue)]) -> Vec<String> {
 fn what_programs_write() {
     for (text, expected) in [
         ("a,b\n1,2\n", &["2: 1|2"][..]),
+        // Rows that were cleared in a spreadsheet, also before the names, and the end of a file of DOS.
+        (",\n \na,b\n1,2\n,\n \t\n  ,\" \"\n3,\n\x1a", &["4: 1|2", "8: 3|"]),
         ("a,b\r\n1,2\r\n3,4", &["2: 1|2", "3: 3|4"]),
         ("a,b\r1,2\r", &["2: 1|2"]),
         ("b, a ,c\n1,2,3\n", &["2: 2|1"]),
