@@ -289,7 +289,7 @@ pub trait Source: Send + Sync {
     /// *Errors*: a `Stop` where the source has no watermark that is a time.
     fn window<'a>(&'a self, from: Timestamp, to: Timestamp) -> BoxFuture<'a, Result<Box<dyn Reader>, Fault>> {
         let _ = (from, to);
-        let what = "this source has no watermark to read a window of time by";
+        let what = "services and files cannot be asked for a window of time";
         Box::pin(std::future::ready(Err(Fault::stop(Code("IB0736"), what)
             .fix("read everything instead: ironbridge state reset, and run; what is right is not written again"))))
     }

@@ -246,6 +246,7 @@ impl Table<'_> {
         self.required(&rules, diagnostics);
         if let Some(table) = catalog.zip(self.model.table.as_ref()).and_then(|(catalog, name)| catalog.table(name)) {
             self.live(table, &rules, diagnostics);
+            self.clock(table, diagnostics);
             self.options(table, &rules, diagnostics);
         }
         self.lines(&rules.read, catalog, diagnostics);
@@ -302,6 +303,24 @@ impl Table<'_> {
             "dataverse" => format!("{what}; {how}: ironbridge dataverse keys {}", self.system.name),
             _ => what.to_owned(),
         }
+    }
+
+    /// A watermark that a clock on the wall shows says when only together with the zone of that clock.
+    fn clock(&self, table: &record::catalog::Table, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(watermark) = self.model.watermark.as_ref().filter(|_| self.system.time_zone.is_none()) else { return };
+        let (column, system) = (&watermark.column, &self.system.name);
+        let title = format!("`{column}` is a time without a zone, and `{system}` does not say which one is meant");
+        let is_told = diagnostics.iter().any(|found| found.title == title);
+        if is_told || table.type_of(column) != Some(&Type::LocalDateTime) {
+            return;
+        }
+        let at = self.held.group("watermark").map_or(self.entry.key, |group| group.at("column"));
+        diagnostics.push(
+            Diagnostic::warning(codes::TYPE, title)
+                .at(at, "taken for a time in UTC")
+                .note("where it is none, what changes in the hour that clocks repeat in autumn may never be read")
+                .help(format!("add `time_zone:` to systems/{system}.yaml, for example `time_zone: Europe/London`")),
+        );
     }
 
     /// What the live table needs so that rows can be written: its key, and its required columns.

@@ -257,7 +257,7 @@ fn digits_are_checked_from_system_to_system_and_times_for_their_zone() {
         keys: vec![TableKey { columns: vec![key.into()], primary: true, active: true }],
     };
     let text = || Type::Text { max_length: Some(20) };
-    let found = |has: u32| {
+    let found_with = |has: u32, edit: &str| {
         let customers = [
             ("customer_no", text()),
             ("company_name", text()),
@@ -284,14 +284,18 @@ fn digits_are_checked_from_system_to_system_and_times_for_their_zone() {
         .into();
         let mut files: std::collections::BTreeMap<String, String> = super::mutation::fixture().into_iter().collect();
         super::messages::apply(&mut files, "systems/finance.yaml: time_zone: Europe/London => ");
+        super::messages::apply(&mut files, edit);
         let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
         let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, catalogs, ..LoadOptions::default() });
         let of_types = loaded.diagnostics.iter().filter(|found| found.code.0 == "IB0304");
         of_types.map(|found| found.title.clone()).collect::<Vec<_>>()
     };
+    let found = |has: u32| found_with(has, "systems/finance.yaml: overlap: 5 minutes => overlap: 6 minutes");
     let zone = "`updated_at` is a time without a zone, and `finance` does not say which one is meant";
     let digits = "`credit_limit` of `finance` may have 3 digits after the point, and `creditlimit` holds 2";
     assert_eq!(found(2), [zone]);
+    let unread = found_with(2, "systems/finance.yaml: , changed_at: updated_at => ");
+    assert_eq!(unread, [zone], "nothing is read from it, and what is read goes by it");
     let both = found(3);
     assert!(both.len() == 2 && [zone, digits].iter().all(|one| both.iter().any(|title| title == one)), "{both:#?}");
 }
