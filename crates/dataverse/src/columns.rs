@@ -156,6 +156,10 @@ impl Wanted {
             .map(|row| match (id(row), target(row)) {
                 (None, _) => Ok(Value::Blank),
                 (Some(id), Some(of)) if !self.through => by_id(client, &of, &id),
+                (Some(_), Some(of)) if !self.behind.iter().any(|behind| behind.table.name == of) => {
+                    let column = self.name.rsplit('.').next().unwrap_or_default();
+                    Err(format!("`{}` points to a row of `{of}`, which has no column `{column}`", self.own.name))
+                }
                 (Some(_), _) => Err(format!("the row that `{}` points to cannot be read", self.own.name)),
             })
             .collect();

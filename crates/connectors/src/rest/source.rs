@@ -477,7 +477,7 @@ impl Pages {
     fn take(&mut self, answer: Option<Answer>) -> Result<(), Fault> {
         let client = self.what.client.clone();
         let Some(answer) = answer else {
-            self.after = self.end(self.stand.newest.clone(), None, None);
+            self.after = self.end(self.stand.newest.clone(), None);
             return Ok(());
         };
         let rows = list(&client, &answer.json, &self.list.rows, "list")?;

@@ -1,5 +1,7 @@
 //! The first draft of what was recommended: files that `check` takes, for people to go on with.
 
+use record::{EntityField, Type};
+
 use super::answers::{Answers, Late, Place};
 use super::outcome::Outcome;
 use super::recommend::Advice;
@@ -46,7 +48,19 @@ pub fn scaffold(project: &Project, advice: &Advice, answers: &Answers, name: &st
         drafts.files.push((format!("integrations/{name}.yaml"), integration));
     }
     let known = project.entity(entity);
-    let key = known.and_then(|entity| entity.key.first()).map_or("number", |key| key.as_str());
+    let key: Vec<&str> = known.map_or(vec!["number"], |entity| entity.key.iter().map(String::as_str).collect());
+    // What every record has; of an entity that is there, nothing else is known to be wanted.
+    let fields: Vec<&str> = match known {
+        None => vec!["number", "name"],
+        Some(entity) => {
+            let is_wanted = |field: &&EntityField| {
+                let plain = *field.name == *"name" && !field.personal;
+                let is_lines = matches!(field.ty, Type::Lines(_));
+                !is_lines && (plain || field.required || key.contains(&&*field.name))
+            };
+            entity.fields.iter().filter(is_wanted).map(|field| &*field.name).collect()
+        }
+    };
     if known.is_none() {
         let version = if advice.outcome == Outcome::Event { "version: changed_at\n" } else { "" };
         let changed = if version.is_empty() { "" } else { "  changed_at: { type: datetime }\n" };
@@ -63,9 +77,11 @@ pub fn scaffold(project: &Project, advice: &Advice, answers: &Answers, name: &st
     let reads = |way: bool| if way { "read" } else { "write" };
     for (system, place, is_source) in [(from, answers.from_is, true), (to, answers.to_is, false)] {
         let mapping = match (advice.outcome, is_source) {
-            (Outcome::Virtual, false) => format!("{entity}: {{ virtual_table: new_{entity}, primary_name: {key} }}"),
-            (Outcome::Flow, _) => mapping(place, entity, key, "both", advice.outcome),
-            _ => mapping(place, entity, key, reads(is_source), advice.outcome),
+            (Outcome::Virtual, false) => {
+                format!("{entity}: {{ virtual_table: new_{entity}, primary_name: {} }}", key[0])
+            }
+            (Outcome::Flow, _) => mapping(place, entity, &key, &fields, "both", advice.outcome),
+            _ => mapping(place, entity, &key, &fields, reads(is_source), advice.outcome),
         };
         match project.system(system) {
             Some(found) if found.entity(entity).is_some() => {}
@@ -141,8 +157,8 @@ fn head(place: Place, system: &str) -> String {
 }
 
 /// The mapping of one entity, with the names of the entity for the columns until somebody writes the right ones.
-fn mapping(place: Place, entity: &str, key: &str, way: &str, outcome: Outcome) -> String {
-    let mut names = vec![key, "name"];
+fn mapping(place: Place, entity: &str, key: &[&str], fields: &[&str], way: &str, outcome: Outcome) -> String {
+    let mut names = fields.to_vec();
     names.extend((outcome == Outcome::Flow).then_some("outcome"));
     let lines: Vec<String> = names.iter().map(|name| format!("{name}: {name}")).collect();
     let lines = lines.join(", ");
@@ -150,17 +166,20 @@ fn mapping(place: Place, entity: &str, key: &str, way: &str, outcome: Outcome) -
     let columns = columns.join(", ");
     match place {
         Place::Dynamics | Place::Sql | Place::SqlInTheCloud => {
-            let key = if way == "read" { String::new() } else { format!(", alternate_key: {key}") };
+            let columns = if let [one] = key { (*one).to_owned() } else { format!("[{}]", key.join(", ")) };
+            let key = if way == "read" { String::new() } else { format!(", alternate_key: {columns}") };
             format!("{entity}: {{ table: {entity}{key}, {way}: {{ {lines} }} }}")
         }
         Place::Files | Place::SharepointOrExcel | Place::Nowhere => {
             format!("{entity}: {{ file: \"{entity}_*.csv\", columns: {{ {columns} }}, {way}: {{ {lines} }} }}")
         }
         _ if way == "write" => format!(
-            "{entity}: {{ create: POST /{entity}s, exists: \"GET /{entity}s?number={{{key}}}\", {way}: {{ {lines} }} }}"
+            "{entity}: {{ create: POST /{entity}s, exists: \"GET /{entity}s?number={{{}}}\", {way}: {{ {lines} }} }}",
+            key[0]
         ),
         _ => format!(
-            "{entity}: {{ get: \"GET /{entity}s/{{{key}}}\", list: {{ request: GET /{entity}s }}, columns: {{ {columns} }}, {way}: {{ {lines} }} }}"
+            "{entity}: {{ get: \"GET /{entity}s/{{{}}}\", list: {{ request: GET /{entity}s }}, columns: {{ {columns} }}, {way}: {{ {lines} }} }}",
+            key[0]
         ),
     }
 }

@@ -246,6 +246,7 @@ impl Table<'_> {
         self.required(&rules, diagnostics);
         if let Some(table) = catalog.zip(self.model.table.as_ref()).and_then(|(catalog, name)| catalog.table(name)) {
             self.live(table, &rules, diagnostics);
+            self.unwritable(table, &rules, diagnostics);
             self.clock(table, diagnostics);
             self.options(table, &rules, diagnostics);
         }
@@ -321,6 +322,26 @@ impl Table<'_> {
                 .note("where it is none, what changes in the hour that clocks repeat in autumn may never be read")
                 .help(format!("add `time_zone:` to systems/{system}.yaml, for example `time_zone: Europe/London`")),
         );
+    }
+
+    /// Columns that the system fills by itself: what is sent there is refused, or dropped without a word. By those of the key
+    /// rows may still be found; of a view the system does not always know.
+    fn unwritable(&self, table: &record::catalog::Table, rules: &Rules, diagnostics: &mut Vec<Diagnostic>) {
+        if !table.columns.iter().any(|column| column.writable) {
+            return;
+        }
+        for at in rules.write.iter().filter(|at| !self.model.alternate_key.contains(&at.rule.target)) {
+            let column = &at.rule.target;
+            if table.column(column).is_none_or(|column| column.writable) {
+                continue;
+            }
+            diagnostics.push(
+                Diagnostic::error(codes::TYPE, format!("nothing can be written into `{column}` of `{}`", table.name))
+                    .at(at.target, "the system fills it by itself")
+                    .note("it is computed, counted up, or kept by the system")
+                    .help("remove the line, or write the columns that it is made of"),
+            );
+        }
     }
 
     /// What the live table needs so that rows can be written: its key, and its required columns.

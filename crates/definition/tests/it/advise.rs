@@ -177,12 +177,19 @@ fn a_draft_is_taken_by_check() {
         if drafts.add.is_empty() {
             assert!(loaded.diagnostics.is_empty(), "{}\n{:#?}", loaded.render(false, 120), drafts.files);
         } else {
-            // What is missing is the mapping that is to be added by hand, and nothing else.
+            // What is missing is the mapping that is to be added to a file, and nothing else.
             assert!(
                 loaded.diagnostics.iter().all(|diagnostic| diagnostic.code.0 == "IB0311"),
                 "{}",
                 loaded.render(false, 120)
             );
+            let all: BTreeMap<String, String> = super::mutation::fixture().into_iter().collect();
+            let mut files = drafts.files.clone();
+            for (path, mapping) in &drafts.add {
+                files.push((path.clone(), advise::added(&all[path], mapping).unwrap()));
+            }
+            let loaded = with(&files);
+            assert!(loaded.diagnostics.is_empty(), "{}\n{:#?}", loaded.render(false, 120), drafts.add);
         }
     };
     check(

@@ -300,6 +300,30 @@ fn digits_are_checked_from_system_to_system_and_times_for_their_zone() {
     assert!(both.len() == 2 && [zone, digits].iter().all(|one| both.iter().any(|title| title == one)), "{both:#?}");
 }
 
+/// The columns that Dynamics computes, and the view of which a database does not know whether it takes rows.
+#[test]
+fn what_the_system_fills_by_itself_is_not_written() {
+    let found = |columns: &[(&str, bool)]| {
+        let columns = columns.iter().map(|(name, writable)| TableColumn {
+            column: Column { name: (*name).into(), ty: Type::Text { max_length: Some(200) } },
+            required: false,
+            writable: *writable,
+            labels: Vec::new(),
+        });
+        let table = Table { name: "contact".into(), columns: columns.collect(), keys: Vec::new() };
+        let catalogs = [("dynamics".to_owned(), Catalog { tables: vec![table] })].into();
+        let files = super::mutation::fixture();
+        let given = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let loaded = load_files(given, &LoadOptions { kinds: super::kinds::KINDS, catalogs, ..LoadOptions::default() });
+        let titles = loaded.diagnostics.iter().map(|found| found.title.clone());
+        titles.filter(|title| title.contains("written into")).collect::<Vec<_>>()
+    };
+    let refused = ["nothing can be written into `fullname` of `contact`"];
+    assert_eq!(found(&[("new_number", false), ("fullname", false), ("lastname", true)]), refused);
+    assert_eq!(found(&[("new_number", true), ("fullname", true)]), [""; 0]);
+    assert_eq!(found(&[("new_number", false), ("fullname", false)]), [""; 0], "a view");
+}
+
 /// The options of a choice of Dynamics, and the labels of an enumeration of a database.
 #[test]
 fn a_choice_names_what_its_column_holds() {
