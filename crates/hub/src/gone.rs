@@ -38,6 +38,8 @@ pub enum Gone {
 
 /// The column of Dataverse that says whether a row is active, and what it holds then.
 pub(crate) const STATE: &str = "statecode";
+/// Why a row is in its state.
+pub(crate) const REASON: &str = "statuscode";
 const ACTIVE: &str = "0";
 const INACTIVE: &str = "1";
 

@@ -335,7 +335,12 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
         return Decision::Reject(key_twice(pair, &candidate.key, &other).at_key(candidate.key.to_string()));
     }
     let changed = |(name, value): &(&str, &Value)| !pair.write.holds(&current.columns, name, value);
-    let changed: Vec<(&str, &Value)> = wanted.columns.iter().filter(changed).collect();
+    let mut changed: Vec<(&str, &Value)> = wanted.columns.iter().filter(changed).collect();
+    // A state takes its reason along, also one that stands there already: alone, the system would choose another.
+    let has = |changed: &[(&str, &Value)], column: &str| changed.iter().any(|(name, _)| *name == column);
+    if has(&changed, gone::STATE) && !has(&changed, gone::REASON) {
+        changed.extend(wanted.columns.iter().filter(|(name, value)| *name == gone::REASON && !value.is_blank()));
+    }
     // Where the mapping itself says whether a row is active, that holds.
     let returns = matches!(pair.gone, Gone::Deactivate { returns_active: true })
         && candidate.standing == LEFT

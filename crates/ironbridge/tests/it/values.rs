@@ -273,3 +273,23 @@ fn an_amount_may_have_the_digits_of_its_currency() {
     let prices = exact("prices");
     assert_eq!(prices["rejected"], json!(1), "D-2 has three digits: {prices:#}");
 }
+
+/// A reason that is none of its state is refused each time, and the state alone is not sent where the reason stands there
+/// already.
+#[test]
+fn a_state_takes_its_reason_along() {
+    let world = world();
+    run(&world);
+    let file = world.dir.join("systems/dynamics.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("'=If(closed, 2, 1)'", "=1")).unwrap();
+    world.sql("UPDATE deals SET closed = 1 WHERE deal_no = 'D-1'");
+    for _ in 0..2 {
+        run(&world);
+        let letters = world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json();
+        let of_it = letters.as_array().unwrap().iter().find(|letter| letter["key"] == "D-1");
+        assert_eq!(of_it.map(|letter| letter["code"].as_str().unwrap()), Some("IB0512"), "{letters:#}");
+        let d1 = account(&world, "D-1");
+        assert_eq!((&d1["statecode"], &d1["statuscode"]), (&json!(0), &json!(1)), "{d1:#}");
+    }
+}
