@@ -266,6 +266,10 @@ impl<'s> Column<'s> {
         } else {
             "text"
         };
+        // A text of any length is what a database without such types keeps days, times and amounts in.
+        let says_little = matches!(known, Some(Type::Text { max_length: None }))
+            && matches!(ty, "yes_no" | "decimal" | "date" | "datetime" | "guid");
+        let known = known.filter(|_| !says_little);
         let different: BTreeSet<&&str> = values.iter().collect();
         Column {
             name,

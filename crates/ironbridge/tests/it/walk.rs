@@ -125,8 +125,7 @@ fn a_sample_drafts_an_entity_that_loads() {
     std::fs::write(world.dir.join("entities/article_prices.yaml"), entity).unwrap();
     assert!(world.ironbridge(&["check"]).ok().out.contains("2 entities"));
     let live = world.ironbridge(&["init", "--from-sample", "finance.customers", "--entity", "debtor"]).ok();
-    assert!(live.out.contains("entity: debtor\nkey: customer_no\n"), "{live:#?}");
-    assert!(live.out.contains("credit_limit: { type: decimal"), "{live:#?}");
+    assert!(live.out.contains("entity: debtor") && live.out.contains("credit_limit: { type: decimal"), "{live:#?}");
     // A run of it finds its table, whose columns nobody has to declare.
     assert!(live.out.contains("  debtor:\n    table: customers\n    read:\n"), "{live:#?}");
     world.ironbridge(&["init", "--from-sample", "nothing.here"]).fails(2, "IB0009");
