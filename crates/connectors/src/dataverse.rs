@@ -84,7 +84,8 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
             .at_system(name)
             .fix("give `url: https://….dynamics.com` under `connection:`"));
     };
-    let mut config = Config::new(url);
+    // As it is copied from the developer resources: the address of the Web API.
+    let mut config = Config::new(url.split_once("/api/data").map_or(url, |(environment, _)| environment));
     if let Some(authority) = options.text("authority") {
         config.authority = authority.to_owned();
     }

@@ -123,7 +123,7 @@ pub(crate) fn of(why: Why, wait: Option<std::time::Duration>, codes: Codes) -> F
                 .fix("nothing: it is tried again; if it happens often, lower `concurrency`")
         }
         (401, _) => Fault::ask_person(Code(codes.refused), "Dataverse does not accept our token")
-            .fix("check that the application user exists in this environment and is enabled"),
+            .fix("check that the secret or token under `connection:` is the current one, and that the application user exists in this environment and is enabled"),
         (403, _) => Fault::ask_person(Code(codes.not_permitted), "our application user may not do this")
             .fix("give its security role the privilege that the text names"),
         (404, SEGMENT) => Fault::ask_person(Code(codes.no_table), "there is no such table in this environment")

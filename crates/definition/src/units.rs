@@ -172,10 +172,11 @@ pub(crate) fn time(text: &str) -> Read<Time> {
         }
         Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
     };
-    text.trim()
-        .split_once(':')
-        .and_then(valid)
-        .ok_or_else(|| "it is not an hour and a minute, such as 06:00 or 18:30".to_owned())
+    let text = text.trim();
+    text.split_once(':').and_then(valid).ok_or_else(|| match format!("0{text}").split_once(':').and_then(valid) {
+        Some(_) => format!("an hour has two digits; write `0{text}`"),
+        None => "it is not an hour and a minute, such as 06:00 or 18:30".to_owned(),
+    })
 }
 
 pub(crate) fn hours(text: &str) -> Read<Hours> {
@@ -475,6 +476,7 @@ mod tests {
                 ("cron: \"0 2 * * *\"", "\"cron: \\\"0 2 * * *\\\"\""),
                 ("daily", "it does not say at what time; write `daily at 02:00`"),
                 ("daily at 2", "it is not an hour and a minute, such as 06:00 or 18:30"),
+                ("daily at 6:30", "an hour has two digits; write `06:30`"),
                 ("daily at 25:00", "it is not an hour and a minute, such as 06:00 or 18:30"),
                 ("workdays at 06:00", "`workdays` is no day; did you mean `weekdays`?"),
                 ("0 2 * * *", "a cron line stands under its own key; write `{ cron: \"0 2 * * *\" }`"),

@@ -55,11 +55,15 @@ impl Columns {
 
     /// The known name that is nearest to this one, for "did you mean".
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        self.known
-            .iter()
-            .map(|(known, _)| (strsim::damerau_levenshtein(known, name), &**known))
-            .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
-            .min()
-            .map(|(_, known)| known)
+        nearest(name, self.known.iter().map(|(known, _)| &**known))
     }
+}
+
+/// That of some names which is nearest to this one.
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    known
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
+        .min()
+        .map(|(_, known)| known)
 }

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use record::{Column, Entity, Fault, Keeps, Key, Reference, Row, Schema, Type, Value, ValueRef};
 
 use crate::columns::Columns;
+use crate::columns::nearest;
 use crate::content;
 use crate::fit::{self, Misfit, fit};
 use crate::formula;
@@ -128,7 +129,12 @@ impl WriteMapping {
                     at: At::Mapping,
                     code: problem::KEY_NOT_MAPPED,
                     message: format!("the alternate key's column `{name}` is not written"),
-                    help: Some(format!("add `{name}: <field>` under `write:` or `both:`")),
+                    help: Some(match nearest(name, plan.rules.iter().map(|rule| rule.target.as_str())) {
+                        Some(written) => {
+                            format!("did you mean `{written}`? or add `{name}: <field>` under `write:` or `both:`")
+                        }
+                        None => format!("add `{name}: <field>` under `write:` or `both:`"),
+                    }),
                 });
             }
         }

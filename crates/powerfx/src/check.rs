@@ -224,8 +224,9 @@ impl<'s> Checker<'s> {
             for arg in args {
                 self.expr(aliased(arg).0);
             }
-            let help =
-                functions::not_there(&name.text).or_else(|| nearest(&name.text, functions::all().map(|f| f.name)));
+            let help = functions::not_there(&name.text)
+                .or_else(|| functions::of_power_automate(&name.text))
+                .or_else(|| nearest(&name.text, functions::all().map(|f| f.name)));
             let message = format!("there is no function `{}`", name.text);
             return self.report_with(Diagnostic::new(DiagnosticKind::Name, name.span, message).help(help));
         };

@@ -198,6 +198,35 @@ pub(crate) fn not_there(name: &str) -> Option<String> {
         .map(|(_, why)| format!("Power Apps has it, formulas here do not: {why}"))
 }
 
+/// How something is written here that Power Automate and Logic Apps write otherwise.
+pub(crate) fn of_power_automate(name: &str) -> Option<String> {
+    let (_, here) = POWER_AUTOMATE.iter().find(|(names, _)| names.split(' ').any(|n| n == name))?;
+    Some(format!("`{name}` is of Power Automate; here it is {here}"))
+}
+
+/// Functions of the expressions of Power Automate and Logic Apps, with what a formula has for them.
+pub(crate) const POWER_AUTOMATE: &[(&str, &str)] = &[
+    ("concat", "`Concatenate(…)`, or `&` between two texts"),
+    ("add", "`+`"),
+    ("sub", "`-`"),
+    ("mul", "`*`"),
+    ("div", "`/`"),
+    ("equals", "`=`"),
+    ("greater", "`>`"),
+    ("less", "`<`"),
+    ("toLower", "`Lower(…)`"),
+    ("toUpper", "`Upper(…)`"),
+    ("length", "`Len(…)`"),
+    ("indexOf", "`Find(…)`, which counts from 1"),
+    ("substring", "`Mid(…)`, which counts from 1"),
+    ("empty", "`IsBlank(…)`"),
+    ("int float decimal", "`Value(…)`"),
+    ("string formatDateTime formatNumber", "`Text(…)`"),
+    ("utcNow", "`Now()`"),
+    ("addDays addHours addMinutes addSeconds addToTime", "`DateAdd(…)`"),
+    ("triggerBody triggerOutputs body outputs item items variables", "the name of a column: a formula sees its row"),
+];
+
 /// Functions of Power Apps that are left out, with the reason.
 pub(crate) const NOT_THERE: &[(&str, &str)] = &[
     (

@@ -318,8 +318,10 @@ impl Parser<'_> {
                 self.make(ExprKind::List(items), Span::new(span.start, self.before), below)
             }
             other => {
+                let is_second = other == Token::Symbol("=");
                 self.token = other;
-                Err(self.unexpected("a value, a name or a function"))
+                let help = is_second.then(|| "`=` compares, and stands once: `a = b`".to_owned());
+                Err(self.unexpected("a value, a name or a function").help(help))
             }
         }
     }

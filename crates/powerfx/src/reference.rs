@@ -1,7 +1,7 @@
 //! The reference pages, out of the table of functions.
 
 use crate::enums;
-use crate::functions::{FAMILIES, Function, NOT_THERE};
+use crate::functions::{FAMILIES, Function, NOT_THERE, POWER_AUTOMATE};
 use crate::types::ChoiceValue;
 use std::fmt::Write;
 
@@ -55,6 +55,11 @@ pub fn not_there() -> String {
     for (names, why) in NOT_THERE {
         let names: Vec<String> = names.split(' ').map(|n| format!("`{n}`")).collect();
         let _ = writeln!(out, "- {}: {why}.", names.join(", "));
+    }
+    out.push_str("\n## What Power Automate calls otherwise\n\n");
+    for (names, here) in POWER_AUTOMATE {
+        let names: Vec<String> = names.split(' ').map(|n| format!("`{n}`")).collect();
+        let _ = writeln!(out, "- {}: {here}.", names.join(", "));
     }
     out.push_str("\n## The language\n\n");
     for (what, why) in LANGUAGE {

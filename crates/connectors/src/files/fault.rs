@@ -108,17 +108,27 @@ pub(super) fn too_large(system: &str, name: &str, why: &str) -> Fault {
         .fix("have the file sent in parts, or as CSV, which is read in pieces whatever its size")
 }
 
-pub(super) fn no_column(system: &str, name: &str, missing: &str, there: &[String]) -> Fault {
+/// `is_header`: what is there are names of columns, which may be shown.
+pub(super) fn no_column(system: &str, name: &str, missing: &str, there: &[String], is_header: bool) -> Fault {
     let shown: Vec<String> = there.iter().take(40).map(|column| format!("`{column}`")).collect();
-    let there = if shown.is_empty() { "none at all".to_owned() } else { shown.join(", ") };
-    Fault::ask_person(Code("IB0603"), format!("`{name}` has no column `{missing}`; it has {there}"))
-        .at_system(system)
-        .at_table(name)
-        .at_column(missing)
-        .fix(match there.contains('\u{fffd}') {
+    let what = match (there, is_header) {
+        ([], _) => format!("`{name}` has no column `{missing}`; it has none at all"),
+        (_, true) => format!("`{name}` has no column `{missing}`; it has {}", shown.join(", ")),
+        ([_], false) => {
+            format!("`{name}` has no column `{missing}`: its first line is one column, and none that is read")
+        }
+        (several, false) => format!(
+            "`{name}` has no column `{missing}`: its first line has {} columns, and none that is read",
+            several.len()
+        ),
+    };
+    Fault::ask_person(Code("IB0603"), what).at_system(system).at_table(name).at_column(missing).fix(
+        match there.iter().any(|column| column.contains('\u{fffd}')) {
             true => "say how the file is encoded, for example `encoding: windows-1252` under `format:`",
-            false => "correct the name under `columns:` and `read:`, or `delimiter:` and `header:` under `format:`",
-        })
+            false if is_header => "correct the name under `columns:` and `read:`",
+            false => "look at that line: correct `delimiter:` or `header:` under `format:`, or the names under `columns:` and `read:`",
+        },
+    )
 }
 
 /// A place that does not answer, or not in time.

@@ -40,6 +40,8 @@ pub(super) enum Broken {
     NoColumn {
         missing: String,
         there: Vec<String>,
+        /// Others that are read are there: then these are the names of columns, and not somebody's row.
+        is_header: bool,
     },
     /// It is not what it is said to be: why, and what to do.
     Format(String, &'static str),
@@ -84,10 +86,9 @@ pub(super) fn read(
 /// *Errors*: the first column that is not there.
 pub(super) fn bind(spec: &ReadSpec, there: &[String]) -> Result<Vec<usize>, Broken> {
     let place = |wanted: &String| {
-        there
-            .iter()
-            .position(|name| name == wanted)
-            .ok_or_else(|| Broken::NoColumn { missing: wanted.clone(), there: there.to_vec() })
+        let is_header = || spec.columns.iter().any(|column| there.contains(column));
+        let missing = || Broken::NoColumn { missing: wanted.clone(), there: there.to_vec(), is_header: is_header() };
+        there.iter().position(|name| name == wanted).ok_or_else(missing)
     };
     spec.columns.iter().map(place).collect()
 }

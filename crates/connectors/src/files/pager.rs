@@ -85,7 +85,7 @@ pub(super) fn file(
 fn explain(system: &str, name: &str, broken: Broken) -> Fault {
     match broken {
         Broken::Io(error) => fault::unreachable(system, &format!("`{name}`"), error),
-        Broken::NoColumn { missing, there } => fault::no_column(system, name, &missing, &there),
+        Broken::NoColumn { missing, there, is_header } => fault::no_column(system, name, &missing, &there, is_header),
         Broken::Format(why, fix) => fault::not_its_format(system, name, &why, fix),
         Broken::TooLarge(why) => fault::too_large(system, name, &why),
     }

@@ -41,7 +41,12 @@ impl Checker<'_> {
         } else if functions::find(name).is_some() {
             Some(format!("`{name}` is a function; write `{name}(…)`"))
         } else {
-            nearest(name, known.iter().map(String::as_str)).or_else(|| listed(&known))
+            let mut odd =
+                known.iter().filter(|known| *known != &quoted(known) && known.split(is_no_letter).any(|p| p == name));
+            odd.next()
+                .map(|known| format!("a name such as `{known}` stands in single quotes: {}", quoted(known)))
+                .or_else(|| nearest(name, known.iter().map(String::as_str)))
+                .or_else(|| listed(&known))
         };
         let message = format!("there is no column or field `{name}` here");
         self.report_with(Diagnostic::new(DiagnosticKind::Name, span, message).help(help))
@@ -241,5 +246,15 @@ pub(super) fn listed(known: &[String]) -> Option<String> {
     if known.is_empty() || known.len() > 40 {
         return None;
     }
-    Some(format!("there are: {}", known.join(", ")))
+    Some(format!("there are: {}", known.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")))
+}
+
+fn is_no_letter(sign: char) -> bool {
+    !sign.is_alphanumeric() && sign != '_'
+}
+
+/// A name as a formula has it: in single quotes where it would be read as something else.
+fn quoted(name: &str) -> String {
+    let is_plain = !name.contains(is_no_letter) && !name.starts_with(|sign: char| sign.is_numeric());
+    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "''")) }
 }

@@ -108,6 +108,12 @@ fn every_problem_is_reported_with_its_place() {
     assert_eq!(problems("TimeUnit.Dayz"), [(9, 13, "did you mean `Days`?".to_owned())]);
     assert!(problems("Patch(name)")[0].2.contains("changes nothing"));
     assert!(problems("Left(name)")[0].2.contains("Left(text, count)"));
+    let mut odd = scope();
+    odd.add("E-Mail", Type::Text);
+    let found = compile("Lower(E-Mail)", &odd, &Expect::Any).unwrap_err();
+    assert!(found[0].help.as_deref().unwrap().ends_with("stands in single quotes: 'E-Mail'"), "{found:?}");
+    assert!(problems("name == \"x\"")[0].2.contains("stands once"));
+    assert!(problems("concat(name, \"x\")")[0].2.contains("here it is `Concatenate(…)`"));
     let positions = compile("'é' & nmae", &scope(), &Expect::Any).unwrap_err();
     assert_eq!((positions[1].start, positions[1].end), (7, 11), "spans count bytes");
 }

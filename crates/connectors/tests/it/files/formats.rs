@@ -106,7 +106,12 @@ async fn a_file_that_is_not_what_it_should_be_stops_the_run() {
     let mut json = spec(&[("file", "p_*"), ("contains", "everything")]);
     json.columns = vec!["number".into()];
     for (name, bytes, code, what) in [
-        ("p_1.csv", &b"nummer;amount\n1;2\n"[..], "IB0603", "has no column `number`; it has `nummer;amount`"),
+        (
+            "p_1.csv",
+            &b"nummer;amount\n1;2\n"[..],
+            "IB0603",
+            "has no column `number`: its first line is one column, and none that is read",
+        ),
         ("p_2.csv", b"", "IB0627", "it is empty"),
         ("p_3.xlsx", b"not a zip", "IB0627", "no Excel workbook"),
         ("p_4.json", b"{\"number\": 1}", "IB0627", "no list of rows"),

@@ -152,7 +152,7 @@ fn how_it_is_written() {
 #[test]
 fn a_file_that_is_not_one() {
     assert!(seen(b"", &[])[0].contains("it is empty"));
-    assert!(seen(b"a;b\n1;2\n", &[])[0].contains("NoColumn { missing: \"a\", there: [\"a;b\"] }"));
+    assert!(seen(b"a;b\n1;2\n", &[])[0].contains("NoColumn { missing: \"a\", there: [\"a;b\"], is_header: false }"));
     assert!(seen(b"\"a,b\n1,2\n", &[])[0].contains(NOT_CLOSED));
 }
 
