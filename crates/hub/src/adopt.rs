@@ -13,7 +13,7 @@ use crate::codes;
 use crate::outage::with_retries;
 use crate::pair::Pair;
 use crate::renumber;
-use crate::sort::{Candidate, Decision};
+use crate::sort::{self, Candidate, Decision};
 use crate::watch::Watch;
 
 /// What was found for a row that is to be created.
@@ -29,6 +29,8 @@ pub(crate) enum Existing {
     Keyed(Vec<Current>),
     /// So many rows, or one row for several candidates.
     Several(usize),
+    /// It is the one of another row of the source, which has the same key there.
+    Taken,
 }
 
 /// Looks for the rows that would be created otherwise; puts what is found once into `currents`.
@@ -97,6 +99,7 @@ pub(crate) async fn existing(
 pub(crate) fn settle(pair: &Pair, candidate: &Candidate, existing: &Existing, decision: Decision) -> Decision {
     match (existing, decision) {
         (Existing::None | Existing::Keyed(_), decision) => decision,
+        (Existing::Taken, _) => Decision::Reject(sort::made_twice(pair, &candidate.wanted.key)),
         (Existing::Several(rows), _) => Decision::Reject(ambiguous(pair, candidate, *rows)),
         (Existing::One | Existing::Renumbered(_), Decision::Write(change)) => {
             Decision::Write(Box::new(Change { op: Op::Adopt, ..*change }))

@@ -58,7 +58,8 @@ pub(crate) async fn moved(
 }
 
 /// Turns matches with keys of their own, and rows whose key is spelled otherwise there, into renumbered rows, where that is
-/// what they are.
+/// what they are. One that another row of the source has too is [`Existing::Taken`], where its key is made of less than what
+/// tells rows apart.
 ///
 /// *Errors*: the inner result is the fault of a system.
 pub(crate) async fn renumbered(
@@ -73,9 +74,13 @@ pub(crate) async fn renumbered(
     if !pair.source_by_key {
         return Ok(Ok(()));
     }
+    let makes_keys = !pair.write.tells_rows_apart();
     let matches = |at: usize| match (&existing[at], &currents[at]) {
         (Existing::Keyed(matches), _) => matches.clone(),
         (Existing::None, Some(row)) if sort::twin_in_destination(pair, &rows[at], row).is_some() => vec![row.clone()],
+        (Existing::None, Some(row)) if makes_keys && row.remote_id.as_deref() != rows[at].remote_id.as_deref() => {
+            vec![row.clone()]
+        }
         _ => Vec::new(),
     };
     let matches: Vec<Vec<Current>> = (0..rows.len()).map(matches).collect();
@@ -101,6 +106,8 @@ pub(crate) async fn renumbered(
             taken.push(old.clone());
             currents[at] = Some(under_key(pair, candidate, row.clone()));
             existing[at] = Existing::Renumbered(old.clone());
+        } else if makes_keys && there.iter().all(Option::is_some) {
+            existing[at] = Existing::Taken;
         }
     }
     Ok(Ok(()))

@@ -158,6 +158,7 @@ pub(crate) fn sort(
     let mut hasher = RowHasher::default();
     let fingerprint = pair.fingerprint();
     let rules = pair.sink.key_rules();
+    let makes_keys = !pair.write.tells_rows_apart();
     for (at, row) in page.batch.rows().enumerate() {
         if keyed.as_written[at] {
             sorted.unchanged += 1;
@@ -236,6 +237,10 @@ pub(crate) fn sort(
                 continue;
             }
             _ => {}
+        }
+        if makes_keys && twins.meet_there(&wanted.key, key, rules) {
+            reject(vec![made_twice(pair, &wanted.key)], stands);
+            continue;
         }
         sorted.candidates.push(Candidate {
             key: key.clone(),
@@ -415,6 +420,17 @@ fn key_twice(pair: &Pair, key: &Key, other: &Key) -> Fault {
     Fault::reject(codes::KEY_TWICE, what)
         .at_system(&pair.from)
         .fix("give one of the two rows another key in the source; until then neither is written")
+}
+
+/// A row whose key in the destination is that of another row of the source.
+pub(crate) fn made_twice(pair: &Pair, there: &Key) -> Fault {
+    let what = format!(
+        "another row of `{}` in `{}` has the key {there} in `{}` too, and would be written over",
+        pair.entity.name, pair.from, pair.to
+    );
+    Fault::reject(codes::KEY_TWICE, what)
+        .at_system(&pair.from)
+        .fix("have `write:` make a key of its own for each row, or give one of the two another value in the source")
 }
 
 /// The keys that more than one row of the page has, each with the key of another such row.

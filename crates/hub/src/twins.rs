@@ -20,6 +20,8 @@ pub(crate) struct Twins {
     /// A free slot is 0.
     slots: Vec<u64>,
     hasher: KeyHasher,
+    /// The keys of the destination, where they are made of less than what tells rows apart.
+    there: Option<Box<Twins>>,
 }
 
 const SLOTS_MIN: usize = 1 << 10;
@@ -31,6 +33,12 @@ impl Twins {
     /// `once`: each row comes once.
     pub fn new(once: bool) -> Twins {
         Twins { once, ..Twins::default() }
+    }
+
+    /// Remembers the key that a row has in the destination; answers whether another row of the source has it too.
+    pub fn meet_there(&mut self, there: &Key, key: &Key, rules: KeyRules) -> bool {
+        let row = self.hasher.hash(key, KeyRules::default());
+        self.there.get_or_insert_with(|| Box::new(Twins::new(true))).meet(there, row, rules).is_some()
     }
 
     /// Remembers the key of a row; answers with that of an earlier row that is another one.

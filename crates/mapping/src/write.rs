@@ -232,6 +232,21 @@ impl WriteMapping {
         self.fingerprint
     }
 
+    /// Whether two rows with different keys always have different keys in the destination: each field of the entity's key
+    /// is in that one as it is, and not only what a formula makes of it.
+    pub fn tells_rows_apart(&self) -> bool {
+        let kept = |at: &usize| match &self.columns[*at].expr {
+            Compiled::Field(slot) | Compiled::Lookup { field: slot, .. } => {
+                let field = &self.entity.fields[self.inputs[*slot]];
+                let is_time = matches!(field.ty, Type::DateTime | Type::LocalDateTime);
+                Some(&*field.name).filter(|_| !(is_time && self.keeps.whole_seconds))
+            }
+            _ => None,
+        };
+        let kept: Vec<&str> = self.key.iter().filter_map(kept).collect();
+        self.entity.key.iter().all(|name| kept.contains(&&**name))
+    }
+
     /// Whether a column holds a personal field: not to be shown to people.
     pub fn is_personal(&self, column: &str) -> bool {
         self.columns.iter().any(|target| target.name == column && target.personal)

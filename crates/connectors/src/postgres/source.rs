@@ -155,7 +155,7 @@ impl Read<'_> {
             (cursor, why) = (Cursor::everything(by.clone()), Some(lost));
             plan = self.database.in_time(Plan::of(&client, self.spec, false)).await?;
         }
-        let changes = !cursor.full;
+        let mut changes = !cursor.full;
         if cursor.after.len() != plan.order.len() {
             cursor.after.clear();
         }
@@ -175,6 +175,12 @@ impl Read<'_> {
             let exactly = Times { zone: None, dst: Dst::Earlier };
             let last = value::read(written, &plan.watermark_type, &exactly);
             let last = watermark::last(last, written, &plan.watermark_type);
+            let column = by.as_deref().unwrap_or_default();
+            watermark::in_order(&last, &self.database.system, &self.spec.table, column).map_err(Failure::Said)?;
+            if let Some(anew) = cursor.since.as_ref().and_then(|since| watermark::counts_anew(since, &last)) {
+                (cursor, why, changes) = (Cursor::everything(by.clone()), Some(anew), false);
+                plan = self.database.in_time(Plan::of(transaction.client(), self.spec, false)).await?;
+            }
             if let (Some(window), false) = (window, last.is_blank()) {
                 let (since, until) = clock.window(&last, window, Numbers::Count).ok_or_else(no_window)?;
                 (cursor.since, cursor.until) = (Some(since), Some(until));

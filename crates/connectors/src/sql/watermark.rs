@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use record::{Type, Value};
+use record::{Code, Fault, Type, Value};
 
 use super::moment::{self, Moment};
 
@@ -137,6 +137,36 @@ pub(crate) fn last(value: Result<Value, String>, written: Option<&str>, ty: &Typ
         (Err(_), Type::Date) if written.is_some_and(is_late) => Value::Date(Date::MAX),
         (Err(_), _) => Value::Blank,
     }
+}
+
+/// Why a read does not go on from a number of the last one: the largest of all is less by now. Where only the newest row is
+/// gone, everything is compared once; where the source is that of an earlier day, what changed in it since has numbers that
+/// were read long ago.
+pub(crate) fn counts_anew(since: &Value, last: &Value) -> Option<String> {
+    let is_less = match (since, last) {
+        (Value::Int(since), Value::Int(last)) => last < since,
+        (Value::Decimal(since), Value::Decimal(last)) => last < since,
+        _ => false,
+    };
+    is_less.then(|| format!("the largest number of the watermark is {last}, and everything up to {since} was read"))
+}
+
+/// Days and months first, as `27.11.2026` and `11/27/2026`: such texts are not in the order of time.
+///
+/// *Errors*: what to do about it.
+pub(crate) fn in_order(last: &Value, system: &str, table: &str, column: &str) -> Result<(), Box<Fault>> {
+    let Value::Text(text) = last else { return Ok(()) };
+    let digits = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = text.trim().splitn(3, ['.', '/']);
+    let is_year = |text: &str| text.len() >= 4 && text.bytes().take(4).all(|byte| byte.is_ascii_digit());
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(one), Some(other), Some(rest)) if digits(one) && digits(other) && is_year(rest.trim_start()) => {}
+        _ => return Ok(()),
+    }
+    let what = format!("the watermark `{column}` of `{table}` holds times such as `{text}`, which do not sort by time");
+    Err(Box::new(Fault::stop(Code("IB0636"), what).at_system(system).at_table(table).at_column(column).fix(
+        "read the table by a `query:` that writes them as 2026-11-27 10:00, or leave `watermark:` out: then everything is read each time",
+    )))
 }
 
 /// Whether a watermark may have been read from a column of this type.

@@ -214,3 +214,48 @@ async fn a_place_that_the_clock_has_not_come_to_is_none() {
         assert_eq!(read(&*source, Some(&place("2026-07-01"))).await.0, ReadKind::Changes);
     }
 }
+
+#[tokio::test]
+async fn numbers_that_begin_anew_are_read_from_the_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    for database in databases("anew", dir.path()).await {
+        database
+            .sql("CREATE TABLE t (no varchar(20) PRIMARY KEY, w integer); INSERT INTO t VALUES ('a', 900), ('b', 1000)")
+            .await;
+        let source = database.source("UTC");
+        let (_, _, cursor) = read(&*source, None).await;
+        // The backup of last week was put back, and somebody goes on with it.
+        database.sql("DELETE FROM t; INSERT INTO t VALUES ('a', 400), ('b', 501), ('c', 502)").await;
+        let (kind, found, next) = read(&*source, cursor.as_deref()).await;
+        let why = "the largest number of the watermark is 502, and everything up to 1000 was read".to_owned();
+        assert_eq!((kind, found.as_str()), (ReadKind::Full { why: Some(why) }, "a b c"));
+        database.sql("INSERT INTO t VALUES ('d', 503)").await;
+        let (kind, found, _) = read(&*source, next.as_deref()).await;
+        assert_eq!(kind, ReadKind::Changes);
+        assert!(found.ends_with('d') && !found.contains('a'), "{found}");
+        database.sql("DROP TABLE t").await;
+    }
+}
+
+#[tokio::test]
+async fn texts_that_do_not_sort_by_time_are_no_watermark() {
+    let dir = tempfile::tempdir().unwrap();
+    for database in databases("unsorted", dir.path()).await {
+        for (last, is_refused) in [
+            ("27.11.2026 10:00", true),
+            ("7/4/2026", true),
+            ("2026-11-27 10:00", false),
+            ("1.2.3", false),
+            ("v0007", false),
+        ] {
+            database
+                .sql(&format!(
+                    "CREATE TABLE t (no varchar(20) PRIMARY KEY, w varchar(30)); INSERT INTO t VALUES ('a', '{last}')"
+                ))
+                .await;
+            let refused = database.source("UTC").read(None).await.err().map(|fault| fault.code.0);
+            assert_eq!(refused, is_refused.then_some("IB0636"), "{last}");
+            database.sql("DROP TABLE t").await;
+        }
+    }
+}

@@ -123,6 +123,46 @@ fn keys_that_a_database_takes_for_one_are_refused_and_the_others_go() {
 }
 
 #[test]
+fn a_key_that_a_formula_makes_twice_writes_no_row_over_another() {
+    let world = World::new(0);
+    world.sql("DELETE FROM customers");
+    world.edit("systems/dynamics.yaml", "accountnumber: number", "accountnumber: =Left(number, 6)");
+    world.edit("systems/dynamics.yaml", "      parentaccountid: parent\n", "");
+    let put = |no: &str, name: &str| {
+        world.sql(&format!(
+            "DELETE FROM customers WHERE customer_no = '{no}';
+             INSERT INTO customers (customer_no, company_name, updated_at) VALUES ('{no}', '{name}', strftime('%Y-%m-%dT%H:%M:%SZ'))"
+        ));
+    };
+    let name = || world.accounts().get("C-9001").and_then(|account| account.name.clone());
+    let refused = |expected: &[&str]| {
+        let letters = world.ironbridge(&["--format", "json", "dead-letters", "list"]).ok().json();
+        let keys: Vec<&str> =
+            letters.as_array().unwrap().iter().map(|letter| letter["key"].as_str().unwrap()).collect();
+        assert_eq!(keys, expected, "{letters:#}");
+        assert!(letters.as_array().unwrap().iter().all(|letter| letter["code"] == "IB0402"), "{letters:#}");
+    };
+    put("C-9001-A", "first");
+    put("C-9001-B", "second");
+    world.run();
+    assert_eq!(name().as_deref(), Some("first"));
+    refused(&["C-9001-B"]);
+    // In a later run, alone, and with the plan that says so.
+    put("C-9001-B", "changed");
+    let plan = world.ironbridge(&["--format", "json", "plan", "customers"]);
+    assert_eq!((&plan.json()["update"], &plan.json()["reject"]), (&0.into(), &1.into()), "{plan:#?}");
+    world.run();
+    assert_eq!(name().as_deref(), Some("first"));
+    refused(&["C-9001-B"]);
+    // The other one is gone: its row is that of this one now.
+    world.sql("DELETE FROM customers WHERE customer_no = 'C-9001-A'");
+    put("C-9001-B", "alone");
+    world.run();
+    assert_eq!(name().as_deref(), Some("alone"));
+    refused(&[]);
+}
+
+#[test]
 fn a_retried_dead_letter_is_read_again_by_the_next_run_and_a_discarded_one_stays_closed() {
     let world = World::new(20);
     world.sql("UPDATE customers SET terms_code = '99' WHERE customer_no = 'C-1002'");

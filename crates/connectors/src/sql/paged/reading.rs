@@ -58,14 +58,19 @@ impl Read<'_> {
             (cursor, why) = (Cursor::everything(by.clone()), Some(lost));
             plan = Plan::of(self.engine, &mut *session, self.spec, false, &[]).await?;
         }
-        let changes = is_of_changes(&cursor);
+        let mut changes = is_of_changes(&cursor);
         if cursor.after.len() != plan.order.len() {
             cursor.after.clear();
         }
-        let (mut lower, mut until) = (None, None);
+        let (mut lower, mut until, mut anew) = (None, None, None);
         if let (Some(place), Some(watermark)) = (&plan.watermark, &self.spec.watermark) {
             if cursor.cap.is_none() && cursor.after.is_empty() {
                 let last = self.last(&mut *session, &plan, place).await?;
+                watermark::in_order(&last, self.engine.words().system, &self.spec.table, &watermark.column)
+                    .map_err(|fault| Failure::from(*fault))?;
+                if let Some(lost) = cursor.since.as_ref().and_then(|since| watermark::counts_anew(since, &last)) {
+                    anew = Some(lost);
+                }
                 if let (Some(window), false) = (window, last.is_blank()) {
                     let (since, to) = clock.window(&last, window, Numbers::Count).ok_or_else(no_window)?;
                     lower = Some(self.cell(&since, place)?);
@@ -76,6 +81,11 @@ impl Read<'_> {
             if let (Some(begin), true) = (cursor.lower(&clock, watermark.overlap), changes) {
                 lower = Some(self.cell(&begin, place)?);
             }
+        }
+        if let Some(lost) = anew {
+            cursor = Cursor { cap: cursor.cap.take(), ..Cursor::everything(by.clone()) };
+            plan = Plan::of(self.engine, &mut *session, self.spec, false, &[]).await?;
+            (why, changes, lower) = (Some(lost), false, None);
         }
         let kind = if cursor.full { ReadKind::Full { why } } else { ReadKind::Changes };
         if self.tell(Told::Start { kind, schema: plan.schema.clone() }).await {

@@ -83,9 +83,14 @@ impl Read<'_> {
             && let Some(watermark) = &self.spec.watermark
         {
             let last = plan::last(connection, &watermark.column, &plan.from).map_err(failed)?;
+            let (system, table) = (&self.database.system, &self.spec.table);
+            watermark::in_order(&last, system, table, &watermark.column).map_err(Ended::Fault)?;
+            let anew = |since| {
+                (plan.numbers == watermark::Numbers::Count).then(|| watermark::counts_anew(since, &last)).flatten()
+            };
             if let Some(since) = &cursor.since
                 && let Some(lost) = match plan::is_ordered_with(since, &last) {
-                    true => clock.lost(since, watermark.overlap, &Type::Unknown, plan.numbers),
+                    true => clock.lost(since, watermark.overlap, &Type::Unknown, plan.numbers).or_else(|| anew(since)),
                     false => Some(watermark::OTHER_TYPE.to_owned()),
                 }
             {
