@@ -19,12 +19,14 @@ use crate::{expiry, wiring};
 pub struct ThisMachine {
     project: Arc<Project>,
     state: PathBuf,
+    /// With which `up` speaks https.
+    certificate: Option<PathBuf>,
 }
 
 impl ThisMachine {
-    pub fn new(project: Arc<Project>) -> ThisMachine {
+    pub fn new(project: Arc<Project>, certificate: Option<PathBuf>) -> ThisMachine {
         let state = wiring::state_of(&project);
-        ThisMachine { project, state }
+        ThisMachine { project, state, certificate }
     }
 }
 
@@ -36,7 +38,8 @@ impl Machine for ThisMachine {
     }
 
     fn expiring(&self) -> Vec<Expiring> {
-        expiry::expiring(&self.project)
+        let own = self.certificate.as_ref().and_then(|file| expiry::of_the_hub(&self.project, file));
+        expiry::expiring(&self.project).into_iter().chain(own).collect()
     }
 }
 
@@ -56,12 +59,13 @@ pub fn start(
     project: &Arc<Project>,
     store: &Store,
     stopping: &watch::Receiver<bool>,
+    certificate: Option<PathBuf>,
 ) -> Result<(JoinHandle<()>, impl Future<Output = Result<(), hub::Error>> + use<>), Failure> {
     let (urgent, from_watcher) = mpsc::channel(4);
     let pulse = Pulse::default();
     let watcher = {
         let (project, store, stopping, pulse) = (project.clone(), store.clone(), stopping.clone(), pulse.clone());
-        let machine = ThisMachine::new(project.clone());
+        let machine = ThisMachine::new(project.clone(), certificate);
         let watch = move || operations::watch(&project, &store, &machine, &urgent, &pulse, || *stopping.borrow());
         std::thread::Builder::new().name("alerts".to_owned()).spawn(watch)?
     };

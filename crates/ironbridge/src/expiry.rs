@@ -1,5 +1,7 @@
 //! Certificates in files and tokens that say themselves when they end.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use definition::Project;
@@ -22,6 +24,13 @@ pub fn expiring(project: &Project) -> Vec<Expiring> {
         }
     }
     all
+}
+
+/// The certificate with which the hub speaks https. Reads the file.
+pub fn of_the_hub(project: &Project, certificate: &Path) -> Option<Expiring> {
+    let at = end(&std::fs::read_to_string(certificate).ok()?)?;
+    let what = "the certificate of `up --tls-certificate`".to_owned();
+    Some(Expiring { system: String::new(), what, on: at.to_zoned(project.hub.time_zone.clone()).date(), long: false })
 }
 
 fn look(

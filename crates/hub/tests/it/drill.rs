@@ -214,13 +214,21 @@ fn a_disk_that_fills_and_what_ends_soon() {
         "10:15 finance-it/email [over] contoso: the disk of the state folder has 90 MB left",
     ];
     assert_eq!(world.told(), expected);
-    // A secret ends on 20 March, and the vendor's support on 1 August: a month, and half a year before.
+    // A secret ends on 20 March, the hub's own certificate on 16 March, and the vendor's support on 1 August: a month, and
+    // half a year before.
     let world = World::new("2027-03-15T12:00:00Z");
     world.work("2027-03-15T12:01:00Z", |_, _| {});
     let told = sorted(world.told());
     assert!(
         told.contains(
             &"12:00 finance-it/email [critical] contoso: finance: client_secret ends on 2027-03-20, in 5 days"
+                .to_owned()
+        ),
+        "{told:#?}"
+    );
+    assert!(
+        told.contains(
+            &"12:00 finance-it/email [critical] contoso: the certificate of `up --tls-certificate` ends tomorrow"
                 .to_owned()
         ),
         "{told:#?}"

@@ -1,7 +1,7 @@
 //! `ironbridge up`: runs what is due, until stopped.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use definition::Project;
@@ -23,10 +23,11 @@ use crate::{alerting, in_use, ingress, talk};
 
 pub async fn up(cli: &Cli, listen: SocketAddr, tls: Option<(&Path, &Path)>) -> Result<u8, Failure> {
     let project = wiring::project(cli)?;
-    let tls = tls.map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
+    let acceptor = tls.map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let (stop, stopping) = watch::channel(false);
     let mut hub = Hub::start(project.clone(), listen, stopping).await?;
-    hub.tls = tls;
+    hub.tls = acceptor;
+    hub.certificate = tls.map(|(certificate, _)| certificate.to_owned());
     talk!("{} is up: {}/; stop it with Ctrl-C", project.hub.name, hub.url());
     tokio::spawn(async move {
         stopped().await;
@@ -42,6 +43,8 @@ pub struct Hub {
     pub store: Store,
     /// Speaks https where it is there.
     pub tls: Option<TlsAcceptor>,
+    /// The file of its certificate.
+    pub certificate: Option<PathBuf>,
     project: Arc<Project>,
     listener: TcpListener,
     stopping: watch::Receiver<bool>,
@@ -62,7 +65,7 @@ impl Hub {
         let listener = TcpListener::bind(listen).await.map_err(|why| cannot_listen(listen, &why))?;
         let address = listener.local_addr()?;
         in_use::keep(&project);
-        Ok(Hub { address, store, tls: None, project, listener, stopping, _lock: lock })
+        Ok(Hub { address, store, tls: None, certificate: None, project, listener, stopping, _lock: lock })
     }
 
     /// Where a browser finds it.
@@ -108,7 +111,7 @@ impl Hub {
             let watch = move || hub::deadline::watch(&project, &store, || *stopping.borrow());
             std::thread::Builder::new().name("deadlines".to_owned()).spawn(watch)?
         };
-        let (alerts, telling) = alerting::start(&project, &store, &stopping)?;
+        let (alerts, telling) = alerting::start(&project, &store, &stopping, self.certificate)?;
         let mut ending = stopping.clone();
         // Each part goes on by itself after the state could not be written for a while.
         let stop = || stopping.clone();

@@ -25,6 +25,10 @@ pub(super) fn expiring(project: &Project, facts: &Facts, all: &mut Vec<Condition
             .collect();
         let text = match ends.long {
             true => format!("After that nobody mends what breaks there. It is used by {}.", list(&used)),
+            // Of the hub itself.
+            false if ends.system.is_empty() => {
+                "After that neither Dynamics with its webhooks and virtual tables nor a browser speaks with the hub. Put the new one in its place, and start `ironbridge up` again.".to_owned()
+            }
             false => {
                 format!("After that {} is not reached any more, and this stands still: {}.", ends.system, list(&used))
             }
@@ -33,10 +37,16 @@ pub(super) fn expiring(project: &Project, facts: &Facts, all: &mut Vec<Condition
         let since = from.to_zoned(zone.clone()).map_or(facts.now, |zoned| zoned.timestamp());
         let saying = Saying {
             severity: if days <= soon { Severity::Critical } else { Severity::Warning },
-            title: format!("{}: {} {when}", ends.system, ends.what),
+            title: match ends.system.as_str() {
+                "" => format!("{} {when}", ends.what),
+                system => format!("{system}: {} {when}", ends.what),
+            },
             text,
             facts: vec![("ends".into(), ends.on.to_string())],
-            command: format!("ironbridge impact {}", ends.system),
+            command: match ends.system.as_str() {
+                "" => "ironbridge explain IB1051".to_owned(),
+                system => format!("ironbridge impact {system}"),
+            },
             since,
         };
         all.push(Condition {
