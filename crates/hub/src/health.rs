@@ -21,7 +21,11 @@ const PROBE: Duration = Duration::from_secs(4);
 pub async fn health(project: &Project, systems: &dyn Systems, name: &str) -> Result<Health, Fault> {
     let defined = project.system(name).expect("the name comes from the project");
     let answer = tokio::time::timeout(PATIENCE, ask(project, defined, systems)).await;
-    answer.unwrap_or_else(|_| Err(silent(name)))
+    answer.unwrap_or_else(|_| {
+        // A file has no address, and no firewall before it.
+        let fix = "see which program has the file open, and locked: nobody reads it meanwhile";
+        Err(if defined.kind.name == "sqlite" { silent(name).fix(fix) } else { silent(name) })
+    })
 }
 
 /// What the integrations do with an entity of a system.

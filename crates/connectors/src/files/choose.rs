@@ -184,7 +184,7 @@ fn is_ready(settings: &Settings, entry: &Entry, listed: &Listed<'_>) -> Result<(
             let why = if since < 0 {
                 format!("its time of change is {} seconds ahead of our clock", since.unsigned_abs().div_ceil(1000))
             } else {
-                format!("it was changed {} seconds ago", since / 1000)
+                format!("it was changed {} seconds ago, and is read {} seconds after that", since / 1000, wanted / 1000)
             };
             Err(NotReady { why, wait: Some(wait) })
         }

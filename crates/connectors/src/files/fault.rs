@@ -194,7 +194,10 @@ impl Spot<'_> {
             .at_column(&*name)
             .at_value(shown)
             .at_formula(self.text())
-            .fix("correct the value at the sender, and have the file sent again");
+            .fix(match why.contains("number") {
+                true => "where all its numbers are written so, say `decimal:` and `thousands:` under `format:`; else correct the value at the sender, and have the file sent again",
+                false => "correct the value at the sender, and have the file sent again",
+            });
         if !key.is_empty() {
             fault = fault.at_key(key.join("|"));
         }
