@@ -1,4 +1,4 @@
-//! What people read: an alert, its end, or a test, as a notice. Pure.
+//! What people read: an alert, its end, or a test, as a notice.
 
 use definition::{Integration, Project};
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ pub fn opened(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestam
     let [alert] = alerts else {
         // Each says itself what it is about.
         let fact = |alert: &&Opening| (severity(alert.saying.severity).word().to_owned(), alert.saying.title.clone());
-        let facts = alerts.iter().map(fact).collect();
+        let facts = alerts.iter().map(fact).chain(place(project)).collect();
         return Notice {
             about: about.clone(),
             kind: NoticeKind::Opened,
@@ -50,6 +50,7 @@ pub fn opened(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestam
     facts.extend(alert.saying.facts.iter().cloned());
     facts.extend(integration.map(|integration| ("owner".to_owned(), integration.owner.clone())));
     facts.push(("runbook".to_owned(), runbook_command(project, alert, &own)));
+    facts.extend(place(project));
     Notice {
         about: about.clone(),
         kind: NoticeKind::Opened,
@@ -61,6 +62,14 @@ pub fn opened(project: &Project, tell: &Tell, alerts: &[&Opening], now: Timestam
         link: link(project, alert),
         at: now,
     }
+}
+
+/// Where its commands are typed: a stranger knows neither the machine nor the folder.
+fn place(project: &Project) -> Option<(String, String)> {
+    let folder = std::path::absolute(&project.dir).ok()?;
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let on = if machine.trim().is_empty() { String::new() } else { format!(" on {}", machine.trim()) };
+    Some(("typed in".to_owned(), format!("{}{on}", folder.display())))
 }
 
 /// The notice that they are over.

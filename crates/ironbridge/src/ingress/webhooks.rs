@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -51,7 +52,12 @@ struct Intake {
     signed: Option<Signed>,
     /// What a call has to say, where one may start a flow.
     called: Option<Calls>,
+    /// The second in which the log was last told of a call with a wrong key.
+    told: AtomicI64,
 }
+
+/// How many seconds the log hears no more of calls with a wrong key.
+const TOLD_AGAIN: i64 = 60;
 
 struct Webhooks {
     store: Store,
@@ -104,9 +110,10 @@ async fn receive(
 ) -> Response {
     let headers = request.headers().clone();
     let known = webhooks.intakes.get(&integration);
-    let Some(intake) = known.filter(|intake| intake.signed.is_some() || intake.admits(&headers, &query)) else {
-        return no_one();
-    };
+    let Some(intake) = known else { return no_one() };
+    if intake.signed.is_none() && !intake.admits(&headers, &query) {
+        return intake.refuse(&integration);
+    }
     if let Some(coding) =
         headers.get("content-encoding").filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
@@ -125,7 +132,7 @@ async fn receive(
     if let Some(signed) = intake.signed
         && !signatures::is_good(signed, &intake.header, &intake.keys.now(), &headers, &body, now)
     {
-        return no_one();
+        return intake.refuse(&integration);
     }
     let messages = match intake.messages(&integration, &headers, body) {
         Ok(messages) => messages,
@@ -227,6 +234,19 @@ fn unescaped(value: &[u8]) -> String {
 }
 
 impl Intake {
+    /// Answers a call with a wrong key. The log hears of it once in a while: somebody may have changed the key on one side.
+    fn refuse(&self, integration: &str) -> Response {
+        let (now, last) = (jiff::Timestamp::now().as_second(), self.told.load(Ordering::Relaxed));
+        let is_time = (now - last).abs() >= TOLD_AGAIN;
+        if is_time && self.told.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            tracing::warn!(
+                integration,
+                "a webhook of {integration} was refused: its key or signature is none of ours; compare the key of its sender with `webhooks:` in the system's file"
+            );
+        }
+        no_one()
+    }
+
     /// What takes the events of an integration; nothing where no event starts it.
     fn of(project: &Project, integration: &definition::Integration) -> Option<Intake> {
         let (from, entity, topic) = match &integration.pattern {
@@ -253,6 +273,7 @@ impl Intake {
             header: String::new(),
             keys: Keys::default(),
             signed: None,
+            told: AtomicI64::new(0),
             called: match &integration.pattern {
                 Pattern::Flow(flow) => Calls::of(project, flow),
                 _ => None,
@@ -392,6 +413,7 @@ mod tests {
             keys: Keys::default(),
             signed: None,
             called: None,
+            told: AtomicI64::new(0),
         }
     }
 

@@ -119,6 +119,11 @@ fn is_kept_before_it_is_answered_and_refused_without_its_key() {
     // kill -9: what was answered with 202 is on the disk.
     up.0.kill().unwrap();
     up.0.wait().unwrap();
+    // Wrong keys stand in the log, and not each of them.
+    lines.read_to_string(&mut said).unwrap();
+    for (name, times) in [("changes", 1), ("signed", 1), ("other", 0)] {
+        assert_eq!(said.matches(&format!("a webhook of {name} was refused")).count(), times, "{said}");
+    }
     let store = store::Store::open(world.dir.join(".ironbridge"), store::Options::default()).unwrap();
     let queue =
         store.queues().unwrap().into_iter().find(|queue| queue.contains("changes") && queue.ends_with("dynamics"));
