@@ -14,7 +14,7 @@ use crate::runs::RunId;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder cannot be made, read or written.
-    #[error("the state folder cannot be used: {}: {source}; give this user the right to read and write there, or choose another folder", .path.display())]
+    #[error("the state folder cannot be used: {}: {source}; type it as the user of the hub (sudo -u USER), or give this one the right to read and write there", .path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     /// The file there is not a state file of Ironbridge.
     #[error("{} is not a state file of Ironbridge; move it away or choose another folder", .path.display())]

@@ -158,7 +158,10 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         }
         talk!("  do: ironbridge flow show {first}");
     }
-    if let Err(error) = store.probe_disk() {
+    // Whoever may only look does not say that the hub cannot write.
+    let may_write = |error: &store::Error| !matches!(error, store::Error::Folder { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
+    let works = store::up_since(store.dir()).is_some();
+    if let Some(error) = store.probe_disk().err().filter(|error| !works || may_write(error)) {
         let code = error.code().map_or_else(String::new, |code| format!(" ({code}); ironbridge explain {code}"));
         talk!("\nNothing new is accepted: {error}{code}");
     }
