@@ -60,7 +60,7 @@ for path in sorted((folder / "mails").glob("*.eml")):
             failed = True
             print(f"FAIL {path.name}: no {part}")
 
-for device, width, high in (("desk", 720, 520), ("phone", 375, 960)):
+for device, width, high in (("desk", 720, 580), ("phone", 375, 960)):
     frames = "".join(
         f"<figure><figcaption>{html.escape(subject)}</figcaption>"
         f"<iframe width={width} height={high} srcdoc=\"{html.escape(rich)}\"></iframe></figure>"

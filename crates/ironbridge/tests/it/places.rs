@@ -405,7 +405,7 @@ fn what_comes_while_a_table_is_looked_at_for_the_first_time_is_an_event() {
     let mut stage = Stage::polling();
     stage.world.sql(
         "PRAGMA journal_mode = WAL; DELETE FROM customers;
-         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 60000)
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 120000)
          INSERT INTO customers (customer_no, company_name, credit_limit, updated_at)
            SELECT 'OLD-' || n, 'Before', '5', '2026-01-01T00:00:00Z' FROM n;",
     );
@@ -418,7 +418,7 @@ fn what_comes_while_a_table_is_looked_at_for_the_first_time_is_an_event() {
         let sql = "INSERT INTO customers (customer_no, company_name, credit_limit, updated_at) VALUES (?1, 'Meanwhile', '5', ?2)";
         finance.execute(sql, [&number, &at.to_string()]).unwrap();
         came.push(number);
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(2));
     }
     let last = came.last().unwrap();
     stage.until("the last of them", || stage.buyers().contains(&format!("{last} Meanwhile 5")));
