@@ -384,13 +384,12 @@ fn next_link(header: &str) -> Option<String> {
     let mut rest = header;
     while let Some((address, after)) = rest.split_once('<').and_then(|(_, link)| link.split_once('>')) {
         let parameters = &after[..after.find('<').unwrap_or(after.len())];
-        let is_next = |parameter: &str| {
-            let (name, value) = parameter.split_once('=')?;
+        let is_next = |(name, value): (&str, &str)| {
             let value = value.trim().trim_end_matches(',').trim_end().trim_matches(['"', '\'']);
             let is_next = value.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"));
-            (name.trim().eq_ignore_ascii_case("rel") && is_next).then_some(())
+            name.trim().eq_ignore_ascii_case("rel") && is_next
         };
-        if parameters.split(';').find_map(is_next).is_some() {
+        if parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(is_next) {
             return Some(address.trim().to_owned());
         }
         rest = after;

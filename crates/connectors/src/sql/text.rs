@@ -63,7 +63,7 @@ pub(crate) fn read(text: &str, ty: &Type, times: &Times) -> Result<Value, String
     }
     match ty {
         Type::WholeNumber => trimmed.parse().map(Value::Int).map_err(|_| cannot(ty, "a text")),
-        Type::Decimal { .. } | Type::Money => exact(trimmed).map(Value::Decimal).ok_or(()).map_err(|_| {
+        Type::Decimal { .. } | Type::Money => exact(trimmed).map(Value::Decimal).ok_or_else(|| {
             let is_number = trimmed.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
             if is_number { "this number has more digits than 28".to_owned() } else { cannot(ty, "a text") }
         }),

@@ -50,7 +50,8 @@ impl Clock {
         limited.unwrap_or(watermark)
     }
 
-    /// The place from which to read again, so that what committed late is seen. A number has no overlap.
+    /// The place from which to read again, so that what committed late is seen. A number says nothing of
+    /// time: it stays.
     pub fn back(&self, watermark: &Value, overlap: Duration, numbers: Numbers) -> Value {
         let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::MAX);
         let back = read(watermark, numbers).and_then(|at| {

@@ -68,9 +68,7 @@ impl Read<'_> {
                 let last = self.last(&mut *session, &plan, place).await?;
                 watermark::in_order(&last, self.engine.words().system, &self.spec.table, &watermark.column)
                     .map_err(|fault| Failure::from(*fault))?;
-                if let Some(lost) = cursor.since.as_ref().and_then(|since| watermark::counts_anew(since, &last)) {
-                    anew = Some(lost);
-                }
+                anew = cursor.since.as_ref().and_then(|since| watermark::counts_anew(since, &last));
                 if let (Some(window), false) = (window, last.is_blank()) {
                     let (since, to) = clock.window(&last, window, Numbers::Count).ok_or_else(no_window)?;
                     lower = Some(self.cell(&since, place)?);
