@@ -20,7 +20,7 @@ const GROUP_MAX: usize = 1024;
 /// Where as many write at once, a group is given time to gather, so that more of them share what every transaction costs,
 /// however small it is.
 const MANY: usize = 8;
-/// It gathers for so long at most, and only until half of them are there: meanwhile the others keep the rest of the process
+/// It gathers for so long at most, and only until a third of them is there: meanwhile the others keep the rest of the process
 /// busy, and are the next group.
 const GATHERS: Duration = Duration::from_micros(300);
 /// What is due and could not be written is tried again after so long.
@@ -136,7 +136,7 @@ impl Writer {
         let mut pending = self.pending.lock();
         // Those of the last group come back, and those who came while it was written are here.
         let active = last + pending.commits.len();
-        pending.wanted = active / 2;
+        pending.wanted = active / 3;
         if active >= MANY && pending.commits.len() < pending.wanted && !pending.closed {
             self.arrived.wait_for(&mut pending, GATHERS);
         }
