@@ -71,14 +71,20 @@ TOKEN = "local"
 
 
 class Emulator:
-    """A local Dynamics, with nothing in it. `with Emulator() as dynamics: …`"""
+    """A local Dynamics, with nothing in it. `with Emulator() as dynamics: …`
+
+    flags: more of what `ironbridge emulate dataverse` takes.
+    """
+
+    def __init__(self, flags=()):
+        self.flags = flags
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="ironbridge-bench-")
         port, tls_port = free_port(), free_port()
         self.url, self.https = f"http://127.0.0.1:{port}", f"https://localhost:{tls_port}"
         self.log = open(os.path.join(self.folder.name, "log"), "w+", encoding="utf-8")
-        command = [BINARY, "emulate", "dataverse", "--listen", f"127.0.0.1:{port}", "--https", f"127.0.0.1:{tls_port}", "--token", TOKEN]
+        command = [BINARY, "emulate", "dataverse", "--listen", f"127.0.0.1:{port}", "--https", f"127.0.0.1:{tls_port}", "--token", TOKEN, *self.flags]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log)
         self.authority = None
         for _ in range(200):

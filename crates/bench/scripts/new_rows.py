@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """New rows into the local Dynamics, beside Microsoft's Python SDK making the same rows by bulk creates.
 
-    cargo build --release && crates/bench/scripts/new_rows.py [ROWS]
+    cargo build --release && crates/bench/scripts/new_rows.py [ROWS [FLAG…]]
 
 Needs powerplatform-dataverse-client from PyPI; it is installed where compat/run installs it. Both sides write the same
 columns of the same rows over TLS into an empty Dynamics of their own. The SDK gets them in lists of 1,000 (`CreateMultiple`);
 other lengths were not tried. The goal: at least 5 times the SDK. Then the same rows once more with another credit limit: by
 the SDK as `UpsertMultiple` of whole rows by their alternate key, by the hub as what a run makes of it; and a run over rows
 that are as they were.
+
+FLAGs are for the local Dynamics: `10000 --row-time "3 milliseconds" --at-once 16` is one that takes three milliseconds for each
+row and wants sixteen requests at a time, as one in the cloud may.
 """
 
 import json
@@ -91,7 +94,7 @@ def measured(dynamics, command, env):
     return used, dynamics.cpu() - before
 
 
-def with_sdk(rows, folder):
+def with_sdk(rows, folder, flags):
     as_choice = {"30": 1, "60": 4, "PP": 10}
     record = lambda row: {"accountnumber": row[0], "name": row[1], "emailaddress1": row[2], "creditlimit": float(row[3]),
                           "paymenttermscode": as_choice[row[4]]}
@@ -99,7 +102,7 @@ def with_sdk(rows, folder):
     with open(program, "w", encoding="utf-8") as file:
         file.write(SENDER)
     python = sdk()
-    with Emulator() as dynamics:
+    with Emulator(flags) as dynamics:
         more = {"BENCH_TOKEN": TOKEN, "BENCH_URL": dynamics.https, "REQUESTS_CA_BUNDLE": dynamics.authority}
         answers = []
         for what, some in [("create", rows), ("upsert", changed(rows))]:
@@ -110,8 +113,8 @@ def with_sdk(rows, folder):
         return answers
 
 
-def with_hub(rows, folder):
-    with Emulator() as dynamics:
+def with_hub(rows, folder, flags):
+    with Emulator(flags) as dynamics:
         folder = project(os.path.join(folder, "hub"), FINANCE, dynamics.https)
         path = os.path.join(folder, "data/finance.db")
         os.remove(path)
@@ -133,7 +136,8 @@ def main():
     rows = rows_of(count)
     said = lambda who, used, served: print(f"{who:52} {used}   {count / used.wall:9,.0f} rows/s   the local Dynamics: cpu {served:5.2f} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="ironbridge-bench-") as folder:
-        theirs, ours = with_sdk(rows, folder), with_hub(rows, folder)
+        flags = sys.argv[2:]
+        theirs, ours = with_sdk(rows, folder, flags), with_hub(rows, folder, flags)
     whats = ["new", "changed", "unchanged"]
     for what, (used, served) in zip(whats, theirs):
         said(f"SDK, {count:,} {what} rows in lists of 1,000", used, served)

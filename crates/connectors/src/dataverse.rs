@@ -29,10 +29,9 @@ pub static KIND: Kind = Kind {
         Field::new(
             "concurrency",
             FieldType::WholeNumber { min: 1, max: 52 },
-            "Requests at a time at most; fewer where Dataverse asks for fewer.",
+            "Requests at a time at most; fewer where Dataverse asks for fewer (`x-ms-dop-hint`). Without it as many as Dataverse asks for: 4 until it does, 16 at most.",
             "8",
-        )
-        .default("4"),
+        ),
         Field::new("batch_rows", FieldType::WholeNumber { min: 1, max: 400 }, "Rows in one batch request.", "50")
             .default("100"),
         Field::new(
@@ -97,7 +96,7 @@ pub fn open(name: &str, options: Options) -> Result<Arc<dyn System>, Fault> {
         config.timeout = timeout;
     }
     let number = |name: &str| options.number(name).and_then(|number| number.to_usize());
-    config.concurrency = number("concurrency").unwrap_or(config.concurrency);
+    config.concurrency = number("concurrency");
     config.rows_per_batch = number("batch_rows").unwrap_or(config.rows_per_batch);
     config.rows_per_create = number("create_rows").unwrap_or(config.rows_per_create);
     Ok(Arc::new(Environment::new(name, config)))

@@ -30,11 +30,18 @@ struct Inner {
     permits: Semaphore,
     /// Asking before this time makes the service's limit worse.
     quiet_until: Mutex<Option<Instant>>,
-    /// How many permits the service's hint has taken away.
-    withheld: Mutex<usize>,
+    pace: Mutex<Pace>,
     tables: Mutex<HashMap<String, (Instant, Arc<Table>)>>,
     /// How the environment compares keys, once a table was asked for.
     key_rules: OnceLock<KeyRules>,
+}
+
+/// How many requests there may be at a time.
+struct Pace {
+    /// How many permits there are, taken ones included.
+    at_once: usize,
+    /// We were too fast with more; until then no more than this.
+    slower: Option<(Instant, usize)>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,12 +87,12 @@ impl Client {
             .expect("a client with time-outs and no files to read can always be built");
         Client(Arc::new(Inner {
             system: system.to_owned(),
-            permits: Semaphore::new(config.concurrency.max(1)),
+            permits: Semaphore::new(config.at_first()),
+            pace: Mutex::new(Pace { at_once: config.at_first(), slower: None }),
             config,
             http,
             token: tokio::sync::Mutex::new(None),
             quiet_until: Mutex::new(None),
-            withheld: Mutex::new(0),
             tables: Mutex::new(HashMap::new()),
             key_rules: OnceLock::new(),
         }))
@@ -266,18 +273,27 @@ impl Client {
         if matches!(status, 429 | 503) {
             self.wait(retry_after(headers));
         }
-        let hint =
-            headers.get("x-ms-dop-hint").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<usize>().ok());
-        let Some(hint) = hint else { return };
-        let most = self.0.config.concurrency.max(1);
-        let withhold = most - hint.clamp(1, most);
-        let mut withheld = self.0.withheld.lock();
-        if withhold > *withheld {
-            *withheld += self.0.permits.forget_permits(withhold - *withheld);
-        } else {
-            self.0.permits.add_permits(*withheld - withhold);
-            *withheld = withhold;
+        let config = &self.0.config;
+        let mut pace = self.0.pace.lock();
+        if status == 429 {
+            let half = (pace.at_once / 2).max(config.at_first());
+            pace.slower = Some((Instant::now() + SLOWER_FOR, half));
         }
+        pace.slower = pace.slower.filter(|(until, _)| Instant::now() < *until);
+        let hint = headers.get("x-ms-dop-hint").and_then(|hint| hint.to_str().ok()?.trim().parse().ok());
+        let most = pace.slower.map_or(config.at_most(), |(_, most)| most);
+        let wanted = hint.unwrap_or(pace.at_once).clamp(1, most);
+        if wanted < pace.at_once {
+            pace.at_once -= self.0.permits.forget_permits(pace.at_once - wanted);
+        } else {
+            self.0.permits.add_permits(wanted - pace.at_once);
+            pace.at_once = wanted;
+        }
+    }
+
+    /// Requests at a time, as the service asked for last.
+    pub fn at_once(&self) -> usize {
+        self.0.pace.lock().at_once
     }
 
     /// No request goes out before this has passed.
@@ -289,6 +305,8 @@ impl Client {
     }
 }
 
+/// Twice the window in which the service counts.
+const SLOWER_FOR: Duration = Duration::from_secs(600);
 /// No service is believed that asks for more at a time.
 const QUIET_MAX: Duration = Duration::from_secs(600);
 
@@ -318,11 +336,36 @@ mod tests {
 
     #[tokio::test]
     async fn the_service_says_how_many_requests_at_a_time() {
-        let client = Client::new("dynamics", Config { concurrency: 8, ..Config::new("http://127.0.0.1:9") });
-        for (hint, expected) in [("3", 3), ("0", 1), ("5", 5), ("999", 8), ("many", 8)] {
-            client.learn(200, &headers("x-ms-dop-hint", hint));
-            assert_eq!(client.0.permits.available_permits(), expected, "hint {hint}");
+        let client = Client::new("dynamics", Config { concurrency: Some(8), ..Config::new("http://127.0.0.1:9") });
+        let silent = Client::new("dynamics", Config::new("http://127.0.0.1:9"));
+        assert_eq!((client.at_once(), silent.at_once()), (8, 4), "before it says anything");
+        for (hint, expected, without_a_limit) in
+            [("3", 3, 3), ("0", 1, 1), ("5", 5, 5), ("12", 8, 12), ("999", 8, 16), ("many", 8, 16), ("4", 4, 4)]
+        {
+            for (client, expected) in [(&client, expected), (&silent, without_a_limit)] {
+                client.learn(200, &headers("x-ms-dop-hint", hint));
+                assert_eq!(client.0.permits.available_permits(), expected, "hint {hint}");
+                assert_eq!(client.at_once(), expected, "hint {hint}");
+            }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_429_there_are_half_as_many_for_a_while() {
+        let client = Client::new("dynamics", Config::new("http://127.0.0.1:9"));
+        let learns = |status, hint| {
+            client.learn(status, &headers("x-ms-dop-hint", hint));
+            client.at_once()
+        };
+        assert_eq!(
+            [learns(200, "16"), learns(429, "16"), learns(200, "16"), learns(429, ""), learns(429, "16")],
+            [16, 8, 8, 4, 4]
+        );
+        tokio::time::advance(SLOWER_FOR).await;
+        assert_eq!(learns(200, "16"), 16);
+        let told = Client::new("dynamics", Config { concurrency: Some(8), ..Config::new("http://127.0.0.1:9") });
+        told.learn(429, &headers("x-ms-dop-hint", "16"));
+        assert_eq!(told.at_once(), 8, "what the definition says stands");
     }
 
     #[tokio::test(start_paused = true)]

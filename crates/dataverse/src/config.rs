@@ -18,8 +18,9 @@ pub struct Config {
     pub token: Option<Secret>,
     /// Of one request, from its start to the end of its answer. The service itself gives up after some two minutes.
     pub timeout: Duration,
-    /// Requests at a time at most; the service may ask for fewer.
-    pub concurrency: usize,
+    /// Requests at a time at most; the service may ask for fewer. Without it as many as the service asks for
+    /// (`x-ms-dop-hint`): four until it says, sixteen at most.
+    pub concurrency: Option<usize>,
     /// Rows in one `$batch`. The service allows 1000 operations.
     pub rows_per_batch: usize,
     /// New rows in one `CreateMultiple`; 0 sends them in batches. The service has no fixed limit, but gives up on what
@@ -37,10 +38,20 @@ impl Config {
             client_secret: None,
             token: None,
             timeout: Duration::from_secs(150),
-            concurrency: 4,
+            concurrency: None,
             rows_per_batch: 100,
             rows_per_create: 250,
         }
+    }
+
+    /// Requests at a time before the service said anything.
+    pub(crate) fn at_first(&self) -> usize {
+        self.concurrency.map_or(4, |most| most.max(1))
+    }
+
+    /// Requests at a time, whatever the service says. Each web server allows 52, and others use the same user.
+    pub(crate) fn at_most(&self) -> usize {
+        self.concurrency.map_or(16, |most| most.max(1))
     }
 
     /// The root of the Web API, with a slash at its end.

@@ -98,7 +98,7 @@ pub(crate) async fn by_key(
     for parts in parts.chunks(PARTS_PER_BATCH) {
         calls.push(Box::pin(get_all(client, table, parts, codes)));
     }
-    let found: Vec<Vec<Found>> = stream::iter(calls).buffered(client.config().concurrency.max(1)).try_collect().await?;
+    let found: Vec<Vec<Found>> = stream::iter(calls).buffered(client.at_once()).try_collect().await?;
 
     // The filter finds also what only looks alike (`_` and `%` are wildcards), so the key is compared again here.
     let mut by_key: HashMap<String, Vec<Found>> = HashMap::new();

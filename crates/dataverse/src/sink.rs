@@ -119,13 +119,11 @@ impl Sink for Rows {
     }
 
     fn rows_per_chunk(&self) -> usize {
-        let config = self.client.config();
-        config.rows_per_batch * config.concurrency.max(1)
+        self.client.config().rows_per_batch * self.client.at_once()
     }
 
     fn rows_per_create(&self) -> usize {
-        let config = self.client.config();
-        if self.many.is_worth_it() { config.rows_per_create * config.concurrency.max(1) } else { 0 }
+        if self.many.is_worth_it() { self.client.config().rows_per_create * self.client.at_once() } else { 0 }
     }
 
     fn create<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Attempt>, Fault>> {

@@ -58,6 +58,10 @@ pub struct Config {
     pub token_seconds: i64,
     /// Service protection limits; none by default.
     pub limits: Option<Limits>,
+    /// How long it works on each row that is written, while others are served. In the cloud some milliseconds.
+    pub row_time: Duration,
+    /// How many requests at a time it asks for in `x-ms-dop-hint`.
+    pub at_once: u16,
     /// A comma list such as `429@10%,drop@1%`; `POST /emulator/fault` takes the same while it runs.
     pub faults: String,
     /// What the dice of the faults start from.
@@ -76,6 +80,8 @@ impl Default for Config {
             clients: Vec::new(),
             token_seconds: 3599,
             limits: None,
+            row_time: Duration::ZERO,
+            at_once: 4,
             faults: String::new(),
             seed: 1,
             webhook_timeout: Duration::from_secs(60),

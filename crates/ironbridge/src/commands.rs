@@ -93,11 +93,13 @@ pub async fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Formula { mapping: Some(mapping), row: Some(row), .. } => formula::row(cli, mapping, row),
         Command::Formula { formula, batch, .. } => formula::formula(formula.as_deref(), *batch),
         Command::Schema => schema::schema(cli),
-        Command::Emulate(Emulate::Dataverse { listen, https, dir, token, limits, fault }) => {
+        Command::Emulate(Emulate::Dataverse { listen, https, dir, token, limits, row_time, at_once, fault }) => {
             let limits = (*limits == Limits::Real).then(emulator::dataverse::Limits::real);
             let (listen, https, dir, token) = (*listen, *https, dir.clone(), token.clone());
             let faults = fault.clone();
-            emulate::dataverse(Config { listen, https, dir, token, limits, faults, ..Config::default() }).await
+            let (row_time, at_once) = (*row_time, *at_once);
+            let config = Config { listen, https, dir, token, limits, row_time, at_once, faults, ..Config::default() };
+            emulate::dataverse(config).await
         }
     }
 }

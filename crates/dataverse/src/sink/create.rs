@@ -84,8 +84,7 @@ impl Rows {
             calls.push(Box::pin(self.send_many(&table, changes, at)));
         }
         // A body is made when its turn comes, while the service works on those before.
-        let config = self.client.config();
-        let results: Vec<Tried> = stream::iter(calls).buffered(config.concurrency.max(1)).collect().await;
+        let results: Vec<Tried> = stream::iter(calls).buffered(self.client.at_once()).collect().await;
         let nothing_written = |result: &Result<Vec<Attempt>, Fault>| matches!(result, Err(fault) if fault.is_transient() && fault.effect == Effect::None);
         if results.iter().all(|(_, result)| nothing_written(result))
             && let Some((_, Err(fault))) = results.first()

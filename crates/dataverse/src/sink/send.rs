@@ -29,7 +29,7 @@ impl Rows {
             calls.push(Box::pin(async move { self.client.batch(&parts, WRITE).await }));
         }
         let results: Vec<Result<Vec<PartAnswer>, Fault>> =
-            stream::iter(calls).buffered(config.concurrency.max(1)).collect().await;
+            stream::iter(calls).buffered(self.client.at_once()).collect().await;
         if results.iter().all(Result::is_err)
             && let Some(Err(fault)) = results.first()
         {

@@ -171,6 +171,11 @@ impl Engine {
         self.steps = None;
     }
 
+    /// How many were ever created, updated or deleted here.
+    pub fn rows_written(&self) -> u64 {
+        self.tallies.values().map(|tally| tally.created + tally.updated + tally.deleted).sum()
+    }
+
     fn settle(&mut self) {
         for (table, deed) in self.deeds.drain(..) {
             let tally = self.tallies.entry(table).or_default();

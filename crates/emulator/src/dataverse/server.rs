@@ -74,6 +74,9 @@ pub struct Server {
     pub seed: u64,
     pub webhook_timeout: Duration,
     limits: Option<Limits>,
+    row_time: Duration,
+    /// What `x-ms-dop-hint` says.
+    at_once: String,
     meter: Mutex<Meter>,
     posts: mpsc::Sender<Post>,
     /// The engine does one thing at a time; more than the next in line need no thread yet.
@@ -126,6 +129,8 @@ pub async fn start(config: Config) -> Result<Handle, Error> {
         seed: config.seed,
         webhook_timeout: config.webhook_timeout,
         limits: config.limits,
+        row_time: config.row_time,
+        at_once: config.at_once.to_string(),
         meter: Mutex::new(Meter::default()),
         posts,
         turns: Semaphore::new(2),
@@ -231,7 +236,7 @@ async fn handle(
         Err(_) => Refusal::new(413, "0x0", "The request body is too large or broke off.").response(&Default::default()),
     };
     *server.counters.lock().answers.entry(response.status).or_default() += 1;
-    Ok(finish(response))
+    Ok(finish(response, &server.at_once))
 }
 
 async fn answer(server: &Arc<Server>, scheme: &str, parts: http::request::Parts, body: Bytes) -> Result<Response, Cut> {
@@ -325,13 +330,14 @@ async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Re
     let work = tokio::task::spawn_blocking(move || {
         let mut engine = shared.engine.lock();
         if let Err(refusal) = impersonate(&engine, &mut request) {
-            return Work::Done(refusal.response(&Default::default()));
+            return Work::done(refusal.response(&Default::default()));
         }
         match provider::asked(&engine, &request) {
             Some(Ok(asked)) => return Work::Ask(Box::new(asked)),
-            Some(Err(refusal)) => return Work::Done(refusal.response(&request.prefer())),
+            Some(Err(refusal)) => return Work::done(refusal.response(&request.prefer())),
             None => {}
         }
+        let before = engine.rows_written();
         let response = match (request.path.as_str(), request.method.as_str()) {
             ("$batch", "POST") => batch::run(&mut engine, &request, half),
             ("$batch", other) => Refusal::method(other).response(&Default::default()),
@@ -342,12 +348,15 @@ async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Re
                 tracing::warn!("too many webhook notices are waiting; one was lost");
             }
         }
-        Work::Done(response)
+        Work::Done { response, rows: engine.rows_written() - before }
     });
     let done = work.await;
     drop(turn);
     match done {
-        Ok(Work::Done(response)) => response,
+        Ok(Work::Done { response, rows }) => {
+            tokio::time::sleep(server.row_time.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX))).await;
+            response
+        }
         Ok(Work::Ask(asked)) => from_outside(server, *asked).await,
         Err(error) => {
             tracing::error!(%error, "a request ended in a defect of the emulator");
@@ -359,9 +368,17 @@ async fn carry_out(server: &Arc<Server>, mut request: Request, half: bool) -> Re
 
 /// What became of a request while it had the environment.
 enum Work {
-    Done(Response),
+    /// So many rows were written.
+    Done { response: Response, rows: u64 },
     /// It is for a virtual table, whose rows are elsewhere.
     Ask(Box<provider::Asked>),
+}
+
+impl Work {
+    /// Nothing was written.
+    fn done(response: Response) -> Work {
+        Work::Done { response, rows: 0 }
+    }
 }
 
 /// Has the data provider answer, and leaves in the trace log why it could not.
@@ -482,7 +499,7 @@ fn origin(scheme: &str, headers: &HeaderMap) -> String {
     format!("{scheme}://{host}")
 }
 
-fn finish(response: Response) -> http::Response<Full<Bytes>> {
+fn finish(response: Response, at_once: &str) -> http::Response<Full<Bytes>> {
     let mut out = http::Response::new(Full::new(Bytes::from(response.body)));
     *out.status_mut() = http::StatusCode::from_u16(response.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = out.headers_mut();
@@ -494,7 +511,7 @@ fn finish(response: Response) -> http::Response<Full<Bytes>> {
     }
     let id = Uuid::new_v4().to_string();
     for (name, value) in
-        [("odata-version", "4.0"), ("req_id", &id), ("x-ms-service-request-id", &id), ("x-ms-dop-hint", "4")]
+        [("odata-version", "4.0"), ("req_id", &id), ("x-ms-service-request-id", &id), ("x-ms-dop-hint", at_once)]
     {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
             headers.insert(name, value);

@@ -76,6 +76,25 @@ async fn service_protection() {
 }
 
 #[tokio::test]
+async fn a_row_takes_its_time_and_nobody_else_waits_for_it() {
+    let row_time = Duration::from_millis(100);
+    let env = env_with(Config { row_time, at_once: 9, ..Config::default() }).await;
+    let rows = r#"{"Targets":[{"@odata.type":"Microsoft.Dynamics.CRM.account","name":"a"},{"@odata.type":"Microsoft.Dynamics.CRM.account","name":"b"}]}"#;
+    let took = async |request: &str, body: &str| {
+        let began = Instant::now();
+        let answer = env.send(request, &[], body).await;
+        assert_eq!((answer.status / 100, answer.header("x-ms-dop-hint")), (2, "9"), "{}", answer.text);
+        began.elapsed()
+    };
+    let multiple = "POST accounts/Microsoft.Dynamics.CRM.CreateMultiple";
+    let began = Instant::now();
+    let (first, second, look) = tokio::join!(took(multiple, rows), took(multiple, rows), took("GET WhoAmI", ""));
+    assert!(first >= row_time * 2 && second >= row_time * 2, "{first:?} {second:?}");
+    assert!(look < first, "{look:?}");
+    assert!(began.elapsed() < row_time * 4, "one after the other: {:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn what_was_done_can_be_counted() {
     let env = env().await;
     env.create("accounts", r#"{"name":"a"}"#).await;

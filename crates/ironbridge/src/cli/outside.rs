@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 
@@ -79,6 +80,12 @@ pub enum Emulate {
         /// Service protection limits.
         #[arg(long, default_value = "none")]
         limits: Limits,
+        /// How long it works on each row that is written, as the cloud does, such as `"3 milliseconds"`.
+        #[arg(long, default_value = "0 milliseconds", value_name = "DURATION", value_parser = definition::duration)]
+        row_time: Duration,
+        /// How many requests at a time it asks for (`x-ms-dop-hint`).
+        #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        at_once: u16,
         /// Faults on purpose, such as `429@10%,drop@1%`.
         #[arg(long, default_value = "", value_name = "SPEC")]
         fault: String,

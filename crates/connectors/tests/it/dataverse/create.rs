@@ -1,8 +1,10 @@
 //! New rows, many by one request.
 
+use std::time::Duration;
+
 use record::{Attempt, Change, Fault, Now, Op, OptionValue, Options, Sink, System, Value};
 
-use super::{Handle, change, effects, environment, named, options, set_faults, to, write};
+use super::{Config, Handle, change, effects, environment, named, options, set_faults, start, to, write};
 
 fn system(handle: &Handle, create_rows: i64) -> std::sync::Arc<dyn System> {
     let mut options: Options = options(&[("url", &handle.url), ("token", "local")]);
@@ -48,6 +50,30 @@ async fn new_rows_take_one_request_and_no_look() {
     // What is there already is not made again, and what is new with it goes the usual way.
     assert_eq!(told(sink.create(&rows(21, 40)).await), format!("{}{}", "-".repeat(10), "c".repeat(10)));
     assert!(effects(&sink.apply(&rows(21, 30)).await.unwrap()).iter().all(Result::is_ok));
+    handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn as_many_requests_at_a_time_as_the_service_asks_for() {
+    let config =
+        Config { token: Some("local".into()), at_once: 6, row_time: Duration::from_millis(50), ..Config::default() };
+    let handle = start(config).await.unwrap();
+    let sink = accounts(&handle, 5);
+    assert_eq!(sink.rows_per_create(), 20, "four requests, before it said anything");
+    assert_eq!(told(sink.create(&rows(1, 1)).await), "c");
+    assert_eq!(sink.rows_per_create(), 30);
+    let most = async {
+        let mut most = 0;
+        while most < 6 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            most = most.max(stats(&handle).await["under_way"].as_u64().unwrap());
+        }
+        most
+    };
+    let some = rows(2, 41);
+    let (created, most) = tokio::join!(sink.create(&some), tokio::time::timeout(Duration::from_secs(20), most));
+    assert_eq!(told(created), "c".repeat(40));
+    assert_eq!(most, Ok(6));
     handle.shutdown().await;
 }
 
