@@ -113,6 +113,8 @@ pub enum Op {
     /// Decides an open question, or turns a no into a yes where nothing else was asked since. Refused otherwise, and
     /// where it has expired.
     Decide { id: ApprovalId, approve: bool, by: String, comment: Option<String> },
+    /// Others are asked what stands open. Answers how many questions that are.
+    Pass { integration: String, kind: Kind, subject: String, asked_of: String },
     /// Nobody needs an answer any more. Answers how many questions that closed.
     Withdraw { integration: String, kind: Kind, subject: String },
     /// What was approved is done. Refused unless it is approved and nobody has used it.
@@ -130,6 +132,11 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
                            newer.integration = approval.integration AND newer.kind = approval.kind AND
                            newer.subject = approval.subject))";
             changed(tx.run(sql, (id.0, state, tx.now, by, comment, approve))?, tx, *id)
+        }
+        Op::Pass { integration, kind, subject, asked_of } => {
+            let sql = "UPDATE approval SET asked_of = ?4
+                       WHERE integration = ?1 AND kind = ?2 AND subject = ?3 AND state = 'open'";
+            Ok(OpResult::Count(tx.run(sql, (integration, kind, subject, asked_of))? as u64))
         }
         Op::Withdraw { integration, kind, subject } => {
             let sql = "UPDATE approval SET state = 'superseded'

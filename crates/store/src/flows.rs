@@ -176,6 +176,10 @@ pub enum Op {
     Wake { id: InstanceId },
     /// The same for all of a flow that are about a record. Answers how many.
     WakeAbout { integration: String, key: Key },
+    /// The same for all of a flow. Answers how many.
+    WakeAll { integration: String },
+    /// Nothing is known any more of these states, see [`Start::state_of`]: what they are of is gone. Answers how many.
+    Unknow { integration: String, states_of: Vec<String> },
     /// Begins held ones, oldest first. Answers how many.
     Release { integration: String, max: u64 },
     /// Forgets instances that ended before then. Answers how many.
@@ -190,6 +194,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             let sql = "INSERT INTO flow_cause (integration, cause) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             let mut count = 0;
             for (cause, state_of) in causes {
+                adopt(tx, integration, cause, state_of.as_deref())?;
                 count += tx.run(sql, (integration, cause))?;
                 only_state(tx, integration, cause, state_of.as_deref())?;
             }
@@ -206,6 +211,21 @@ pub(crate) fn apply(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
             let sql = "UPDATE flow_instance SET wake = ?3, revision = revision + 1 WHERE integration = ?1 AND key = ?2
                        AND state = 'running' AND attempts = 0 AND (wake IS NULL OR wake > ?3)";
             Ok(OpResult::Count(tx.run(sql, (integration, key.as_bytes(), tx.now))? as u64))
+        }
+        Op::WakeAll { integration } => {
+            let sql = "UPDATE flow_instance SET wake = ?2, revision = revision + 1 WHERE integration = ?1
+                       AND state = 'running' AND attempts = 0 AND (wake IS NULL OR wake > ?2)";
+            Ok(OpResult::Count(tx.run(sql, (integration, tx.now))? as u64))
+        }
+        Op::Unknow { integration, states_of } => {
+            // A state is one word: one of `A B` begins like one of `A`, and has more.
+            let sql = "DELETE FROM flow_cause WHERE integration = ?1 AND cause > ?2 AND cause < ?2 || char(1114111)
+                       AND instr(substr(cause, length(?2) + 1), ' ') = 0";
+            let mut count = 0;
+            for of in states_of {
+                count += tx.run(sql, (integration, of))?;
+            }
+            Ok(OpResult::Count(count as u64))
         }
         Op::Release { integration, max } => {
             let sql = "UPDATE flow_instance SET state = 'running', revision = revision + 1, wake = ?3, updated = ?3
@@ -252,7 +272,16 @@ fn only_state(tx: &Tx<'_>, integration: &str, cause: &str, state_of: Option<&str
     Ok(())
 }
 
+/// What an earlier version knew without its state is this one.
+fn adopt(tx: &Tx<'_>, integration: &str, cause: &str, state_of: Option<&str>) -> Result<(), Fail> {
+    let Some(before) = state_of.and_then(|of| of.strip_suffix(' ')) else { return Ok(()) };
+    let sql = "UPDATE OR IGNORE flow_cause SET cause = ?3 WHERE integration = ?1 AND cause = ?2";
+    tx.run(sql, (integration, before, cause))?;
+    Ok(())
+}
+
 fn begin(tx: &Tx<'_>, start: &Start) -> Result<OpResult, Fail> {
+    adopt(tx, &start.integration, &start.cause, start.state_of.as_deref())?;
     let sql = "INSERT INTO flow_cause (integration, cause) VALUES (?1, ?2)
                ON CONFLICT DO UPDATE SET instance = NULL WHERE instance IS NULL AND ?3";
     if tx.run(sql, (&start.integration, &start.cause, start.heard))? == 0 {

@@ -193,6 +193,7 @@ impl Answers {
 
     fn because(&self, link: &Link, why: NotDecided) -> String {
         match why {
+            NotDecided::NotAsked { asked } if asked.is_empty() => "You are not asked any more.".to_owned(),
             NotDecided::NotAsked { asked } => format!("This is for {}.", asked.join(", ")),
             NotDecided::NotYet { first } => format!("They answer in order, and it is the turn of {first}."),
             NotDecided::Form(_) => "Something is not filled in yet. Go back and do so.".to_owned(),

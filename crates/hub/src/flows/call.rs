@@ -88,7 +88,7 @@ impl Calls {
         let by = said[BY].as_str().filter(|_| !is_field(BY)).map(|by| self.people.person(by));
         let of = self.people.resolve(&self.started_by);
         let may = |by: &String| of.contains(by) || of.iter().any(|name| name.starts_with("group:"));
-        if !of.is_empty() && !by.as_ref().is_some_and(may) {
+        if !self.started_by.is_empty() && !by.as_ref().is_some_and(may) {
             wrong.push(format!("by: it has to be whoever may start this flow: {}", of.join(", ")));
         }
         if wrong.is_empty() { Ok(Call { key, by, filled }) } else { Err(wrong.join("; ")) }

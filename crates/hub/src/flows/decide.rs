@@ -52,6 +52,8 @@ pub struct Sight<'a> {
     pub children: &'a BTreeMap<String, &'static str>,
     /// With [`Event::Done`] of a step that reads: the record by its fields; nothing where there is none.
     pub found: Option<&'a Filled>,
+    /// The steps whose systems have just not answered: others go first.
+    pub silent: &'a [String],
     pub now: Timestamp,
     pub calendar: &'a Calendar,
     pub zone: &'a TimeZone,
@@ -71,6 +73,8 @@ pub enum Effect {
         /// The record as it is shown: with what the instance has set, what was filled in, and what was decided.
         shown: Box<Row>,
     },
+    /// Others may answer a question that stands: these.
+    Pass { name: String, of: Vec<String> },
     /// Nobody has to answer any more.
     Close { name: String, approved: Option<bool>, by: String, comment: Option<String> },
     /// Somebody is to hear this.
@@ -129,13 +133,15 @@ pub fn decide(state: &State, event: Event, sight: &Sight<'_>) -> Result<Decided,
     walk::walk(state, event, sight)
 }
 
-/// The path of the step that wants something done outside, after [`decide`] has said so.
-pub fn outside<'s>(state: &'s State, program: &Program) -> Option<&'s str> {
+/// The path of the step that wants something done outside, after [`decide`] has said so: the first one that is not `silent`.
+pub fn outside<'s>(state: &'s State, program: &Program, silent: &[String]) -> Option<&'s str> {
     let wants = |at: &str| {
         let step = program.index(at).map(|at| &program.steps[at].what);
         matches!(step, Some(What::Set(_) | What::Read { .. } | What::Write { .. }))
     };
-    state.ways().find_map(|(_, at, doing)| at.filter(|at| *doing == Doing::Ready && wants(at)))
+    state.ways().find_map(|(_, at, doing)| {
+        at.filter(|at| *doing == Doing::Ready && wants(at) && !silent.iter().any(|silent| silent == at))
+    })
 }
 
 /// How an instance goes on where a step has failed for good: at what its scope says for that. Nothing where no scope does.

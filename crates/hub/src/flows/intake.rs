@@ -9,8 +9,8 @@ use std::time::Duration;
 use definition::Flow;
 use jiff::{SignedDuration, Timestamp};
 use record::hash::RowHasher;
-use record::{Fault, Happened, Key, Row, Value};
-use store::flows::{InstanceId, NewStep, Op, Start, State as Stands};
+use record::{Fault, Happened, Key, Value};
+use store::flows::{Instance, InstanceId, NewStep, Op, Start, State as Stands};
 use store::queue::{Delivery, Op as QueueOp, Problem, Settings};
 use store::{OpResult, cursors};
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::call::{Call, Calls};
 use super::form::{self, Filled};
+use super::record::Found;
 use super::running::{Flows, Running};
 use super::state::State;
 use crate::error::{Error, Stopped};
@@ -33,6 +34,8 @@ pub(super) const GAP: Duration = Duration::from_millis(10);
 const STREAM: &str = "flow";
 /// Up to which slot of its schedule a flow has started.
 const SLOTS: &str = "flow schedule";
+/// Who was who when its questions were last looked at because of that.
+const PEOPLE: &str = "flow people";
 /// What a message of a call is, as opposed to an event of the system.
 pub const CALLED: &str = "FlowCall";
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -62,6 +65,7 @@ pub fn prepare(flow: &str) -> store::Op {
 pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
     let version = flows.keep(&name).await?;
     flows.store.commit(vec![prepare(&name)]).await?;
+    people_moved(&flows, &name).await?;
     let mut written = flows.store.watch();
     let mut next_sweep = tokio::time::Instant::now();
     loop {
@@ -96,6 +100,18 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }
+}
+
+/// Looks at what waits for people, where people.yaml is another one than when that was last done.
+async fn people_moved(flows: &Flows, name: &str) -> Result<(), store::Error> {
+    let position = flows.people_now()?.mark();
+    let (integration, stream) = (name.to_owned(), PEOPLE.to_owned());
+    if flows.store.cursor(name, PEOPLE)?.is_some_and(|cursor| cursor.position == position) {
+        return Ok(());
+    }
+    let reached = cursors::Op::Set { integration, stream, position, fingerprint: String::new() };
+    flows.store.commit(vec![Op::WakeAll { integration: name.to_owned() }.into(), reached.into()]).await?;
+    Ok(())
 }
 
 fn has_work(flows: &Flows, name: &str) -> Result<bool, store::Error> {
@@ -177,7 +193,7 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
                 return Ok(());
             }
             let found = running.reader.by_id(&signal.id).await?;
-            if let Some((key, _)) = found.as_ref().filter(|_| listens) {
+            if let Some(Found { key, .. }) = found.as_ref().filter(|_| listens) {
                 flows.store.commit_one(Op::WakeAbout { integration: name.to_owned(), key: key.clone() }).await?;
             }
             found.filter(|_| wanted)
@@ -190,12 +206,12 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
             let values = columns.iter().map(|column| at(row, column).map_or(Value::Blank, json::value));
             let values: Vec<Value> = values.collect();
             let key = Key::of(values.iter()).map_err(|why| unreadable(&why.to_string()))?;
-            running.reader.get(&key).await?.map(|record| (key, record))
+            running.reader.get(&key).await?
         }
     };
-    let Some((key, record)) = found else { return Ok(()) };
+    let Some(found) = found else { return Ok(()) };
     // A record that came while the first look was on its way is known from before, and was told of all the same.
-    start(flows, &running, &key, &record, &running.cause(&key, &record), true).await?;
+    start(flows, &running, &found, &running.cause(&found), true).await?;
     Ok(())
 }
 
@@ -214,10 +230,12 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
         return Ok(());
     }
     let mut reader = running.reader.changes().read(position.as_deref()).await?;
+    let mut reached = position.is_some();
     while let Some(page) = reader.next().await? {
+        reached |= page.cursor.is_some();
         let (mut known, mut wakes) = (Vec::new(), Vec::new());
         for row in page.batch.rows().map(|row| row.to_row()) {
-            let (key, record) = match running.reader.record(&row) {
+            let found = match running.reader.record(&row) {
                 Ok(Some(found)) => found,
                 Ok(None) => continue,
                 Err(fault) => {
@@ -226,12 +244,12 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
                 }
             };
             if listens && position.is_some() {
-                wakes.push(Op::WakeAbout { integration: name.to_owned(), key: key.clone() }.into());
+                wakes.push(Op::WakeAbout { integration: name.to_owned(), key: found.key.clone() }.into());
             }
             if !starts {
                 continue;
             }
-            let because = running.cause(&key, &record);
+            let because = running.cause(&found);
             if position.is_none() {
                 known.push((because.text, because.state_of));
                 continue;
@@ -241,17 +259,24 @@ async fn sweep(flows: &Flows, name: &str, version: u32) -> Result<(), Stopped> {
             }
             // A webhook may have brought something newer since the page was read.
             let started = async {
-                let Some(record) = running.reader.get(&key).await? else { return Ok(None) };
-                start(flows, &running, &key, &record, &running.cause(&key, &record), false).await
+                let Some(found) = running.reader.get(&found.key).await? else { return Ok(None) };
+                start(flows, &running, &found, &running.cause(&found), false).await
             };
             untold(name, started.await)?;
         }
         let Some(cursor) = &page.cursor else { continue };
         let (integration, stream) = (name.to_owned(), STREAM.to_owned());
-        let reached = cursors::Op::Set { integration, stream, position: cursor.clone(), fingerprint: String::new() };
+        let place = cursors::Op::Set { integration, stream, position: cursor.clone(), fingerprint: String::new() };
         let known = Op::Know { integration: name.to_owned(), causes: known };
-        wakes.extend([known.into(), reached.into()]);
+        wakes.extend([known.into(), place.into()]);
         flows.store.commit(wakes).await?;
+    }
+    if !reached {
+        let (from, entity) = (&running.flow.in_, &running.flow.entity);
+        tracing::warn!(
+            integration = name,
+            "{from} cannot say what changed, so {name} starts for what it is told of only: give `{entity}` a `watermark:` there"
+        );
     }
     Ok(())
 }
@@ -268,7 +293,7 @@ async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result
         let Fault { what, .. } = form::refused(&missing);
         return Err(Fault::reject(codes::FORM_WRONG, what).at_key(key.to_string()).fix("call again, corrected").into());
     }
-    let Some(record) = running.reader.get(&key).await? else {
+    let Some(found) = running.reader.get(&key).await? else {
         let what = format!("`{}` has no {} {key}", running.flow.in_, entity.name);
         return Err(Fault::reject(codes::FLOW_RECORD, what)
             .at_system(&running.flow.in_)
@@ -283,7 +308,7 @@ async fn called(flows: &Flows, running: &Running, delivery: &Delivery) -> Result
     let told = Some(NewStep { path: String::new(), what: told, person: by.clone() });
     let begun = Begun { heard: true, requester: by, form: filled, told, ..Begun::default() };
     let cause = Cause::once(format!("called {}", delivery.message.id));
-    start_as(flows, running, &key, &record, &cause, begun).await?;
+    start_as(flows, running, &found, &cause, begun).await?;
     Ok(())
 }
 
@@ -310,9 +335,9 @@ async fn scheduled(flows: &Flows, name: &str, version: u32) -> Result<(), Stoppe
     while let Some(page) = reader.next().await? {
         for row in page.batch.rows().map(|row| row.to_row()) {
             match running.reader.record(&row) {
-                Ok(Some((key, record))) => {
-                    let cause = Cause::once(format!("scheduled {slot} {key}"));
-                    untold(name, start(flows, &running, &key, &record, &cause, false).await)?;
+                Ok(Some(found)) => {
+                    let cause = Cause::once(format!("scheduled {slot} {}", found.key));
+                    untold(name, start(flows, &running, &found, &cause, false).await)?;
                 }
                 Ok(None) => {}
                 Err(fault) => {
@@ -339,16 +364,33 @@ impl Cause {
     }
 }
 
+fn created(key: &Key) -> String {
+    format!("created {key} ")
+}
+
+fn changed(key: &Key) -> String {
+    format!("changed {key} ")
+}
+
+/// Forgets what is known of a record that is gone.
+pub(super) fn forgotten(instance: &Instance) -> Op {
+    let states_of = vec![created(&instance.key), changed(&instance.key)];
+    Op::Unknow { integration: instance.integration.clone(), states_of }
+}
+
 impl Running {
-    /// A creation is known by its record, a change by what the record holds since: in the fields that are read from the
-    /// columns of the trigger, where it names any.
-    fn cause(&self, key: &Key, record: &Row) -> Cause {
+    /// A creation is known by its record, and by what tells that from an earlier one of its key; a change by what the
+    /// record holds since: in the fields that are read from the columns of the trigger, where it names any.
+    fn cause(&self, found: &Found) -> Cause {
+        let Found { key, row: record, own } = found;
         if !self.flow.trigger.updated {
-            return Cause::once(format!("created {key}"));
+            let state_of = created(key);
+            let state = own.as_deref().unwrap_or("once");
+            return Cause { text: format!("{state_of}{state}"), state_of: Some(state_of) };
         }
         let watched = |name: &str| self.watched.is_empty() || self.watched.iter().any(|field| field == name);
         let values = record.iter().filter(|(name, _)| watched(name)).map(|(_, value)| value.as_ref());
-        let state_of = format!("changed {key} ");
+        let state_of = changed(key);
         Cause { text: format!("{state_of}{:032x}", RowHasher::default().hash(values)), state_of: Some(state_of) }
     }
 }
@@ -368,23 +410,22 @@ fn untold(name: &str, started: Result<Option<InstanceId>, Stopped>) -> Result<()
 async fn start(
     flows: &Flows,
     running: &Running,
-    key: &Key,
-    record: &Row,
+    found: &Found,
     cause: &Cause,
     heard: bool,
 ) -> Result<Option<InstanceId>, Stopped> {
-    start_as(flows, running, key, record, cause, Begun { heard, ..Begun::default() }).await
+    start_as(flows, running, found, cause, Begun { heard, ..Begun::default() }).await
 }
 
 /// The same, with what it begins with.
 async fn start_as(
     flows: &Flows,
     running: &Running,
-    key: &Key,
-    record: &Row,
+    found: &Found,
     cause: &Cause,
     begun: Begun,
 ) -> Result<Option<InstanceId>, Stopped> {
+    let Found { key, row: record, own } = found;
     if let Some(condition) = &running.program.trigger {
         let zone = &flows.project.hub.time_zone;
         let holds = condition.holds_at(record, flows.store.clock().now(), zone);
@@ -395,13 +436,14 @@ async fn start_as(
         })?;
         if !holds {
             // The state that it has now is seen all the same: the one before it may come back.
-            if cause.state_of.is_some() {
+            if running.flow.trigger.updated && cause.state_of.is_some() {
                 let causes = vec![(cause.text.clone(), cause.state_of.clone())];
                 flows.store.commit_one(Op::Know { integration: running.program.flow.clone(), causes }).await?;
             }
             return Ok(None);
         }
     }
+    let begun = Begun { own: own.clone(), ..begun };
     Ok(begin_as(flows, running, key, cause, begun, Vec::new()).await?)
 }
 
@@ -437,6 +479,8 @@ pub(super) async fn begin_as(
 #[derive(Debug, Default)]
 pub(super) struct Begun {
     pub heard: bool,
+    /// See [`State::own`].
+    pub own: Option<String>,
     pub parent: Option<InstanceId>,
     pub requester: Option<String>,
     pub form: Filled,
@@ -447,9 +491,9 @@ pub(super) struct Begun {
 /// An instance that is to begin: held where the flow is at its ceiling.
 pub(super) fn starting(flows: &Flows, running: &Running, key: &Key, cause: &Cause, begun: Begun) -> Start {
     let name = &running.program.flow;
-    let Begun { heard, parent, requester, form, told } = begun;
+    let Begun { heard, own, parent, requester, form, told } = begun;
     let parent = parent.map(|parent| parent.0);
-    let state = State { parent, requester, form, ..State::begin(running.program.first()) };
+    let state = State { own, parent, requester, form, ..State::begin(running.program.first()) };
     Start {
         integration: name.clone(),
         version: running.version,

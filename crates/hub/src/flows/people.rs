@@ -58,7 +58,7 @@ impl From<Fault> for Refused {
 pub fn may_start(people: &People, flow: &definition::Flow, person: &str) -> bool {
     let of = people.resolve(&flow.started_by);
     let person = people.person(person);
-    of.is_empty() || of.iter().any(|name| *name == person || name.starts_with("group:"))
+    flow.started_by.is_empty() || of.iter().any(|name| *name == person || name.starts_with("group:"))
 }
 
 /// Starts an instance by hand, for a record that there is, with what was filled in: texts by field.
@@ -91,14 +91,14 @@ pub async fn start(
     }
     let version = flows.keep(name).await?;
     let running = flows.running(name, version).await?;
-    if running.reader.get(key).await?.is_none() {
+    let Some(found) = running.reader.get(key).await? else {
         let what = format!("`{}` has no {} {key}", running.flow.in_, running.program.entity.name);
         return Err(Fault::ask_person(codes::FLOW_RECORD, what)
             .at_system(&running.flow.in_)
             .at_key(key.to_string())
             .fix("give the key of a record that is there")
             .into());
-    }
+    };
     let cause = intake::Cause::once(format!("by hand {by} {}", flows.store.clock().now()));
     let first = match form::told(&form, &filled, zone) {
         filled if filled.is_empty() => "started".to_owned(),
@@ -106,7 +106,7 @@ pub async fn start(
     };
     let told = Some(NewStep { path: String::new(), what: first, person: Some(by.clone()) });
     let did = actor.did("flow start", name).with(json!({ "by": by }));
-    let begun = intake::Begun { requester: Some(by), form: filled, told, ..intake::Begun::default() };
+    let begun = intake::Begun { own: found.own, requester: Some(by), form: filled, told, ..intake::Begun::default() };
     let id = intake::begin_as(flows, &running, key, &cause, begun, vec![did.op()]).await?;
     id.ok_or(Refused::NoInstance)
 }

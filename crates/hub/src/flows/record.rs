@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use definition::Project;
 use mapping::{Read, ReadMapping, ReadPlan, WriteMapping};
-use record::{Batch, Change, Entity, Fault, Key, Op, ReadSpec, RetryPolicy, Row, Sink, Source, Type, Value};
+use record::hash::RowHasher;
+use record::{Batch, Change, Entity, Fault, Key, Op, ReadSpec, RetryPolicy, Row, Sink, Source, Type, Value, ValueRef};
 
 use crate::codes;
 use crate::compile::{self, ROWS_PER_BATCH, Side};
@@ -18,6 +19,17 @@ pub(crate) struct Reader {
     by_key: Arc<dyn Source>,
     /// By the column of the system's own id.
     by_id: Option<Arc<dyn Source>>,
+    /// The column of the system's own id.
+    id: Option<String>,
+}
+
+/// A record as its system has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub key: Key,
+    pub row: Row,
+    /// Tells it from another one that is made under its key once it is gone, where the table has an id of its own.
+    pub own: Option<String>,
 }
 
 impl Reader {
@@ -70,19 +82,20 @@ impl Reader {
             fields: compile::plain(&held.read, |field, column| (field.to_owned(), column.to_owned())),
             options: held.options.clone(),
         };
+        let id = primary.as_ref().and_then(|columns| columns.first().cloned());
         let by_id = primary.map(|key| from.system.source(ReadSpec { key, ..spec.clone() })).transpose()?;
         let table = spec.table.clone();
-        Ok(Reader { read, from: from.defined.name.clone(), table, by_key: from.system.source(spec)?, by_id })
+        Ok(Reader { read, from: from.defined.name.clone(), table, by_key: from.system.source(spec)?, by_id, id })
     }
 
     /// The record with this key of the entity; nothing where there is none.
-    pub async fn get(&self, key: &Key) -> Result<Option<Row>, Fault> {
+    pub async fn get(&self, key: &Key) -> Result<Option<Found>, Fault> {
         let found = self.by_key.get(std::slice::from_ref(key)).await?.pop().flatten();
-        Ok(found.map(|row| self.record(&row)).transpose()?.flatten().map(|(_, record)| record))
+        Ok(found.map(|row| self.record(&row)).transpose()?.flatten())
     }
 
     /// The record that has this id in its system.
-    pub async fn by_id(&self, id: &Value) -> Result<Option<(Key, Row)>, Fault> {
+    pub async fn by_id(&self, id: &Value) -> Result<Option<Found>, Fault> {
         let Some(source) = &self.by_id else { return Ok(None) };
         let key = Key::of([id])
             .map_err(|why| Fault::reject(codes::FLOW_RECORD, format!("the row's id cannot be used: {why}")))?;
@@ -98,7 +111,9 @@ impl Reader {
     /// A row of the system as a record; nothing where it is not of this entity.
     ///
     /// *Errors*: a value that the entity does not take.
-    pub fn record(&self, row: &Row) -> Result<Option<(Key, Row)>, Fault> {
+    pub fn record(&self, row: &Row) -> Result<Option<Found>, Fault> {
+        let own = self.id.as_deref().and_then(|id| row.get(id)).filter(|id| !id.is_blank());
+        let own = own.map(|id| format!("{:032x}", RowHasher::default().hash([ValueRef::Text(&id.to_string())])));
         let batch = Batch::from_rows(row.schema().clone(), [row]);
         let row = batch.row(0);
         let binding = self.read.bind(row.schema()).map_err(|missing| {
@@ -107,7 +122,7 @@ impl Reader {
         })?;
         let Some(key) = self.read.key(row, &binding) else { return Ok(None) };
         match self.read.apply(row, &binding) {
-            Ok(Read::Row(record)) => Ok(Some((key, record))),
+            Ok(Read::Row(row)) => Ok(Some(Found { key, row, own })),
             Ok(Read::LeftOut) => Ok(None),
             Err(mut rejected) => Err(rejected.faults.remove(0).at_key(key.to_string())),
         }

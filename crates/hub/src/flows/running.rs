@@ -12,7 +12,7 @@ use store::Store;
 use super::decide::{Away, Effect, People};
 use super::form::Filled;
 use super::program::{Program, What};
-use super::record::{Reader, Writer, carries};
+use super::record::{Found, Reader, Writer, carries};
 use crate::codes;
 use crate::compile::{Side, Systems};
 
@@ -210,7 +210,7 @@ impl Flows {
                     let fields = row.iter().filter(|(name, value)| plain(name) && !value.is_blank());
                     fields.map(|(name, value)| (name.to_owned(), crate::json::of(value))).collect()
                 };
-                return Ok(found.map(kept));
+                return Ok(found.map(|found| kept(found.row)));
             }
             Effect::Set(set) => {
                 let home = Side::open(project, &*self.systems, &running.flow.in_)?;
@@ -229,9 +229,10 @@ impl Flows {
                     Ok(of) if readable => Reader::compile(project, &side, entity, &ONCE).await?.get(&of).await?,
                     _ => None,
                 };
-                writer.set(key, set, base.as_ref()).await?;
+                writer.set(key, set, base.as_ref().map(|base| &base.row)).await?;
             }
             Effect::Ask { .. }
+            | Effect::Pass { .. }
             | Effect::Close { .. }
             | Effect::Tell { .. }
             | Effect::Begin { .. }
@@ -262,9 +263,11 @@ impl Running {
         })
     }
 
-    /// The record of an instance with everything that formulas see; nothing where it is gone.
-    pub(super) async fn sight(&self, key: &Key) -> Result<Option<Row>, Fault> {
-        let Some(record) = self.reader.get(key).await? else { return Ok(None) };
+    /// The record of an instance with everything that formulas see; nothing where it is gone, also where another one has
+    /// been made under its key. `own` is [`State::own`].
+    pub(super) async fn sight(&self, key: &Key, own: Option<&str>) -> Result<Option<Row>, Fault> {
+        let is_it = |found: &Found| own.is_none_or(|own| found.own.as_deref().is_none_or(|now| now == own));
+        let Some(Found { row: record, .. }) = self.reader.get(key).await?.filter(is_it) else { return Ok(None) };
         let schema = &self.program.sight;
         let mut values = vec![Value::Blank; schema.columns().len()];
         let mut put = |name: &str, value: &Value| {
@@ -279,7 +282,7 @@ impl Running {
             let Some(Value::Reference(to)) = record.get(field) else { continue };
             let Ok(key) = Key::of(to.key.iter().map(|(_, part)| part)) else { continue };
             let Some(other) = reader.get(&key).await? else { continue };
-            for (name, value) in other.iter() {
+            for (name, value) in other.row.iter() {
                 put(&format!("{field}.{name}"), value);
             }
         }

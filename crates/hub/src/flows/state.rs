@@ -18,6 +18,9 @@ pub struct State {
     /// Loops that are under way, by the path of their step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub loops: BTreeMap<String, Loop>,
+    /// Tells its record from another one that is made under its key; nothing where that was not known when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
     /// Fields that it has set so far: they count before what the system says.
     #[serde(default)]
     pub set: BTreeMap<String, Json>,
@@ -86,6 +89,16 @@ pub struct Asking {
     /// Asked as well since nobody answered in time: the answer of one of them decides.
     #[serde(default)]
     pub escalated: Vec<String>,
+    /// Who is named for it, as the definition has it: people, and groups as they are now. Nobody in questions from before
+    /// this was kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub who: Vec<String>,
+    /// Who answers instead of whom, by whoever is away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub instead: BTreeMap<String, String>,
+    /// The question as it was put; empty in those from before it was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
     /// Somebody who may not decide.
     #[serde(default)]
     pub not: Option<String>,
@@ -110,6 +123,25 @@ pub struct Asking {
     /// What was shown of the fields under `if_changed`.
     #[serde(default)]
     pub shown: BTreeMap<String, Json>,
+}
+
+impl Asking {
+    /// Whether somebody who is asked is asked as one of these, or for one of them who was away.
+    pub fn is_for(&self, asked: &str, of: &[String]) -> bool {
+        let stands_for = |who: &str| {
+            let mut who = who;
+            // Whoever stands in may go away as well.
+            for _ in 0..=self.instead.len() {
+                if who == asked {
+                    return true;
+                }
+                let Some(next) = self.instead.get(who) else { return false };
+                who = next;
+            }
+            false
+        };
+        of.iter().any(|who| stands_for(who))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +203,7 @@ impl State {
             doing: Doing::Ready,
             branches: BTreeMap::new(),
             loops: BTreeMap::new(),
+            own: None,
             set: BTreeMap::new(),
             parent: None,
             requester: None,

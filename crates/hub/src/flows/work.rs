@@ -109,7 +109,12 @@ async fn advance_due(flows: &Arc<Flows>) -> Result<usize, Error> {
 pub(super) async fn advance(flows: &Flows, instance: Instance) -> Result<(), Error> {
     let ops = match look(flows, &instance).await {
         Ok(Some(ops)) => ops,
-        Ok(None) => cancelled(&flows.store, &instance, "the record is gone")?,
+        Ok(None) => {
+            let mut ops = cancelled(&flows.store, &instance, "the record is gone")?;
+            // What is made under its key is another one.
+            ops.push(intake::forgotten(&instance).into());
+            ops
+        }
         Err(Failed { stopped: Stopped::Store(error), .. }) => return Err(error.into()),
         Err(Failed { at, stopped: Stopped::Fault(fault), reached }) => {
             flows.forget(&instance.integration);
@@ -140,11 +145,12 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
     let at = instance.at.clone().unwrap_or_default();
     let here = |stopped: Stopped| Failed { at: at.clone(), stopped, reached: None };
     let running = flows.running(&instance.integration, instance.version).await.map_err(|fault| here(fault.into()))?;
-    let Some(record) = running.sight(&instance.key).await.map_err(|fault| here(fault.into()))? else { return Ok(None) };
     let state = read(instance).map_err(|fault| here(fault.into()))?;
+    let record = running.sight(&instance.key, state.own.as_deref()).await.map_err(|fault| here(fault.into()))?;
+    let Some(record) = record else { return Ok(None) };
     let people = flows.people_now().map_err(|error| here(error.into()))?;
     let children = children(flows, instance, &state).map_err(|error| here(error.into()))?;
-    let see = |state: &State, event, found: Option<&Filled>| {
+    let see = |state: &State, event, found: Option<&Filled>, silent: &[String]| {
         decide::decide(
             state,
             event,
@@ -154,6 +160,7 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
                 record: &record,
                 children: &children,
                 found,
+                silent,
                 now: flows.store.clock().now(),
                 calendar: &flows.project.hub.calendar,
                 zone: &flows.project.hub.time_zone,
@@ -161,30 +168,42 @@ async fn look(flows: &Flows, instance: &Instance) -> Result<Option<Vec<store::Op
         )
     };
     let stuck = |stuck: Box<Stuck>| Failed { at: stuck.at, stopped: stuck.fault.into(), reached: Some(stuck.reached) };
-    let before = see(&state, Event::Go, None).map_err(stuck)?;
-    let decided = match before.effects.iter().find(|effect| effect.is_outside()) {
-        None => before,
-        Some(effect) => {
-            let at = decide::outside(&before.state, &running.program).unwrap_or_default().to_owned();
-            let there = |stopped: Stopped| {
-                let mut reached = before.clone();
-                reached.effects.retain(|effect| !effect.is_outside());
-                Failed { at: at.clone(), stopped, reached: Some(Box::new(reached)) }
-            };
-            let failpoint = |name| flows.store.failpoints().hit(name).map_err(store::Error::from);
-            failpoint("sink.before").map_err(|error| there(error.into()))?;
-            let done = flows.perform(&running, &instance.key, &record, effect).await;
-            let found = done.map_err(|fault| there(fault.into()))?;
-            failpoint("sink.after").map_err(|error| there(error.into()))?;
-            // The write is there, and what comes after it cannot be done.
-            let after = see(&before.state, Event::Done, found.as_ref()).map_err(|stuck: Box<Stuck>| Failed {
-                at: stuck.at,
-                stopped: stuck.fault.into(),
-                reached: Some(Box::new(joined(before.clone(), *stuck.reached))),
-            })?;
-            joined(before, after)
+    let mut decided = see(&state, Event::Go, None, &[]).map_err(stuck)?;
+    // The first step whose system does not answer. What other ways want is done all the same.
+    let (mut silent, mut unanswered): (Vec<String>, Option<(String, Fault)>) = (Vec::new(), None);
+    while let Some(effect) = decided.effects.iter().find(|effect| effect.is_outside()) {
+        let at = decide::outside(&decided.state, &running.program, &silent).unwrap_or_default().to_owned();
+        let there = |stopped: Stopped| Failed { at: at.clone(), stopped, reached: Some(Box::new(decided.clone())) };
+        let failpoint = |name| flows.store.failpoints().hit(name).map_err(store::Error::from);
+        failpoint("sink.before").map_err(|error| there(error.into()))?;
+        match flows.perform(&running, &instance.key, &record, effect).await {
+            Ok(found) => {
+                failpoint("sink.after").map_err(|error| there(error.into()))?;
+                let before = decided;
+                // The write is there, and what comes after it cannot be done.
+                let after = see(&before.state, Event::Done, found.as_ref(), &silent);
+                let after = after.map_err(|stuck: Box<Stuck>| Failed {
+                    at: stuck.at,
+                    stopped: stuck.fault.into(),
+                    reached: Some(Box::new(joined(before.clone(), *stuck.reached))),
+                })?;
+                decided = joined(before, after);
+                break;
+            }
+            Err(fault) if fault.is_transient() => {
+                silent.push(at.clone());
+                unanswered.get_or_insert((at, fault));
+                let next = see(&decided.state, Event::Go, None, &silent).map_err(stuck)?;
+                let wanted: Vec<Effect> = next.effects.iter().filter(|effect| effect.is_outside()).cloned().collect();
+                decided = joined(decided, next);
+                decided.effects.extend(wanted);
+            }
+            Err(fault) => return Err(there(fault.into())),
         }
-    };
+    }
+    if let Some((at, fault)) = unanswered {
+        return Err(Failed { at, stopped: fault.into(), reached: Some(Box::new(decided)) });
+    }
     commit(flows, &running, instance, decided, None).await.map(Some).map_err(here)
 }
 
@@ -327,9 +346,13 @@ async fn commit(
         ..Move::of(instance)
     };
     if let Some((at, fault)) = missed {
-        let Move { state, wake, attempts, problem, steps, .. } = failed(instance, at, fault, now);
+        let Move { state, wake: again, attempts, problem, steps, .. } = failed(instance, at, fault, now);
         to.steps.extend(steps);
-        to = Move { state, wake, attempts, problem, ..to };
+        // Another way may want to be looked at before that; where it goes on at once, that is no try of this one.
+        let goes_on = to.wake == Some(now);
+        let attempts = if again.is_some() && goes_on { instance.attempts } else { attempts };
+        to.wake = again.map(|again| to.wake.map_or(again, |wake| wake.min(again)));
+        to = Move { state, attempts, problem, ..to };
     }
     ops.push(Op::Move(Box::new(to)).into());
     if !journal.is_empty() {
@@ -409,6 +432,10 @@ fn inside(store: &Store, running: &Running, instance: &Instance, effect: Effect)
                 expires: None,
             };
             vec![approvals::Op::Ask(Box::new(question)).into()]
+        }
+        Effect::Pass { name, of } => {
+            let (integration, subject) = (instance.integration.clone(), subject(instance.id, &name));
+            vec![approvals::Op::Pass { integration, kind: Kind::Flow, subject, asked_of: of.join(", ") }.into()]
         }
         Effect::Close { name, approved, by, comment } => {
             let (integration, subject) = (instance.integration.clone(), subject(instance.id, &name));

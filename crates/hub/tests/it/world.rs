@@ -55,7 +55,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "integrations/limits.yaml",
-        "integration: limits\npattern: flow\ntrigger: { entity: customer, in: finance, rows: [created] }\nvolume: { expected: 3 a day, ceiling: 5 a day }\nsteps: [ { notify: { to: finance-it, text: A customer is new. } } ]\nowner: erp-team\npurpose: A new customer gets a limit.\n",
+        "integration: limits\npattern: flow\ntrigger: { entity: customer, in: finance, rows: [created], call: true }\nvolume: { expected: 3 a day, ceiling: 5 a day }\nsteps: [ { notify: { to: finance-it, text: A customer is new. } } ]\nowner: erp-team\npurpose: A new customer gets a limit.\n",
     ),
 ];
 

@@ -340,7 +340,11 @@ fn not_taken(why: &NotTaken, zone: &TimeZone) -> Failure {
             (what, "see what waits for an answer: ironbridge approvals list".to_owned())
         }
         NotTaken::NotAsked { of } => {
-            ("this person was not asked".to_owned(), format!("say who decides: --by {}", of.join(", or --by ")))
+            let fix = match of.is_empty() {
+                true => "whoever people.yaml names now is asked once the hub has looked: ironbridge up".to_owned(),
+                false => format!("say who decides: --by {}", of.join(", or --by ")),
+            };
+            ("this person was not asked, or is not any more".to_owned(), fix)
         }
         NotTaken::NotYet { first } => {
             (format!("they answer in order, and it is the turn of {first}"), format!("let {first} answer first"))

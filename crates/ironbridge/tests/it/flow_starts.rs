@@ -262,3 +262,94 @@ purpose: A test.
     stage.until("what the sweep finds", || done(&stage, "U-2") == 1);
     assert_eq!(instances(&stage).len(), 3, "{:?}", instances(&stage));
 }
+
+/// Of one record that is made again under its key, and of one that is made again after its flow had ended.
+#[test]
+fn a_record_that_is_made_again_under_its_key_is_another_one() {
+    let mut stage = Stage::unregistered(
+        "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, rows: [created] }
+steps:
+  - if: =credit_limit > 1000
+    then:
+      - approve: decision
+        ask: =$\"Well, {name}?\"
+        of: { one_of: [ann] }
+        deadline: { after: 5 working days, outcome: rejected }
+      - { set: { email: =decision.outcome & \"@contoso.example\" } }
+    else: [ { set: { email: =\"seen@contoso.example\" } } ]
+owner: finance-it
+purpose: A test.
+",
+    );
+    stage.people(&["ann"], "");
+    stage.register("Create");
+    stage.start();
+    let store = || store::Store::open(stage.world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+    stage.until("the first look", || store().cursor("buyers", "flow").unwrap().is_some());
+    let remove = |key: &str| {
+        let account = stage.id_of("accounts", "accountid", &format!("accountnumber eq '{key}'"));
+        stage.dynamics("DELETE", &format!("accounts({account})"), "");
+    };
+    stage.account("D-2", "Another", 5);
+    stage.until("another", || done(&stage, "D-2") == 1);
+    remove("D-2");
+    stage.account("D-2", "Made again", 5);
+    stage.until("that it is made again", || done(&stage, "D-2") == 2);
+    // One about which somebody is asked.
+    stage.account("A-1", "First", 5_000);
+    stage.until("the question", || open(&stage) == 1);
+    remove("A-1");
+    stage.account("A-1", "Second", 6_000);
+    let states = || -> Vec<String> {
+        let all = instances(&stage);
+        all.iter().filter(|one| one["key"] == "A-1").map(|one| one["state"].as_str().unwrap().to_owned()).collect()
+    };
+    stage.until("its instance", || states().len() == 2);
+    // Nothing tells the first one: it is looked at when somebody answers.
+    let first = stage.json(&["approvals", "list"]);
+    let first =
+        first.as_array().unwrap().iter().find(|one| one["question"] == "Well, First?").unwrap()["id"].to_string();
+    stage.say(&["approvals", "approve", &first, "--by", "ann"]);
+    stage.until("the end of the first", || states().contains(&"cancelled".to_owned()));
+    assert_eq!(states(), ["running", "cancelled"]);
+    let second = stage.dynamics("GET", "accounts(accountnumber='A-1')?$select=emailaddress1", "");
+    assert_eq!(second["emailaddress1"], Json::Null, "what was said of the first is not written to the second");
+}
+
+/// Who is taken out of people.yaml decides no more, and who comes is asked: as soon as the hub has it.
+#[test]
+fn people_who_come_and_go_while_they_are_asked() {
+    let mut stage = Stage::unregistered(
+        "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, rows: [created] }
+steps:
+  - approve: decision
+    ask: =$\"Well, {name}?\"
+    of: { one_of: [group:desk] }
+    deadline: { after: 5 working days, outcome: rejected }
+  - { set: { email: =decision.outcome & \"@contoso.example\" } }
+owner: finance-it
+purpose: A test.
+",
+    );
+    stage.people(&["ann", "bob"], "  desk: { members: [ann] }\n");
+    stage.register("Create");
+    stage.start();
+    let store = || store::Store::open(stage.world.dir.join(".ironbridge"), store::Options::default()).unwrap();
+    stage.until("the first look", || store().cursor("buyers", "flow").unwrap().is_some());
+    stage.account("P-1", "First", 5);
+    stage.until("the question", || open(&stage) == 1);
+    stage.kill();
+    stage.world.edit("people.yaml", "members: [ann]", "members: [bob]");
+    let id = stage.json(&["approvals", "list"])[0]["id"].to_string();
+    let gone = stage.say(&["approvals", "approve", &id, "--by", "ann"]);
+    assert!(gone.contains("was not asked, or is not any more") && gone.contains(&stage.world.typed("up")), "{gone}");
+    stage.start();
+    stage.until("bob", || stage.json(&["approvals", "list"])[0]["asked_of"] == "bob");
+    let said = stage.say(&["approvals", "approve", &id, "--by", "bob"]);
+    assert!(said.contains("Approved by bob"), "{said}");
+    stage.until("the end", || done(&stage, "P-1") == 1);
+}

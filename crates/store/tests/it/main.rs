@@ -9,6 +9,7 @@ mod day;
 mod dead_letters;
 mod files;
 mod filing;
+mod flows;
 mod full_disk;
 mod journal;
 mod ledger;

@@ -117,6 +117,10 @@ fn decide(ask: &Ask, approve: bool) -> Result<Response, Problem> {
             format!("what was filled in cannot be looked up now: {}", fault.what),
             "nothing was changed; try again in a while",
         )),
+        Err(NotDecided::NotAsked { asked }) if asked.is_empty() => Err(Problem::not_done(
+            format!("{by} is not asked any more"),
+            "whoever people.yaml names now is asked once the hub has looked",
+        )),
         Err(NotDecided::NotAsked { asked }) => Err(Problem::not_done(
             format!("{by} was not asked: this is for {}", asked.join(", ")),
             "one of them decides; an admin says who a user is in people.yaml",

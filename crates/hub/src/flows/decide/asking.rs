@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use definition::{CommentNeeded, Deciders, Wait};
+use definition::{Approval, CommentNeeded, Deciders, Wait};
 use jiff::Timestamp;
 use record::Fault;
 
@@ -86,7 +86,13 @@ pub fn vote(
     if asking.not.as_ref() == Some(&by) {
         return Err(NotTaken::Excluded);
     }
-    let of = || asking.of.iter().chain(&asking.escalated);
+    // Whoever has been taken out of people.yaml since, or out of the group, does not decide any more.
+    let named = people.resolve(&asking.who);
+    let still = |name: &&String| {
+        name.starts_with("group:")
+            || people.people.contains_key(*name) && (asking.who.is_empty() || asking.is_for(name, &named))
+    };
+    let of = || asking.of.iter().chain(&asking.escalated).filter(still);
     if !of().any(|name| *name == by || name.starts_with("group:")) {
         return Err(NotTaken::NotAsked { of: of().cloned().collect() });
     }
@@ -131,20 +137,17 @@ impl Walk<'_> {
             None => self.state.requester.as_deref().map(|requester| sight.people.person(requester)),
             Some(_) => not.filter(|value| !value.is_blank()).map(|value| sight.people.person(&value.to_string())),
         };
-        let (who, rule) = match &defined.of {
-            Deciders::OneOf(who) => (who, Rule::One),
-            Deciders::AllOf(who) => (who, Rule::All),
-            Deciders::InOrder(who) => (who, Rule::InOrder),
-            Deciders::SomeOf { who, at_least } => (who, Rule::AtLeast(*at_least)),
-        };
+        let (who, rule) = who_decides(defined);
         let values = |formulas: &[Formula]| -> Result<Vec<_>, Fault> {
             formulas.iter().map(|formula| self.value(path, formula)).collect()
         };
         let form = form::kept(&defined.form, &values(&question.defaults)?, &values(&question.currencies)?);
         let mut of = sight.people.resolve(who);
         of.retain(|person| Some(person) != not.as_ref());
+        let mut stands_in = BTreeMap::new();
         for (person, instead) in sight.people.stand_ins(&mut of, rule, not.as_deref(), &[], sight.now) {
             self.note(path, format!("{person} is away: {instead} is asked instead"), None);
+            stands_in.insert(person, instead);
         }
         if let Rule::AtLeast(needed) = rule
             && !of.iter().any(|name| name.starts_with("group:"))
@@ -171,6 +174,9 @@ impl Walk<'_> {
             of: of.clone(),
             rule,
             escalated: Vec::new(),
+            who: who.clone(),
+            instead: stands_in,
+            text: text.clone(),
             not,
             votes: Vec::new(),
             remind: None,
@@ -233,17 +239,26 @@ impl Walk<'_> {
             self.decided(path, at, &defined.name, approve, vote);
             return Ok(true);
         }
-        let text = self.text(path, &question.ask)?;
+        let text = self.as_asked(path, question, &asking)?;
+        let before = (asking.of.clone(), asking.escalated.clone());
+        self.follow(path, defined, &mut asking, &text);
         let answered: Vec<String> = asking.votes.iter().map(|vote| vote.by.clone()).collect();
         let (rule, not) = (asking.rule, asking.not.as_deref());
         for (person, instead) in sight.people.stand_ins(&mut asking.of, rule, not, &answered, sight.now) {
             self.note(path, format!("{person} is away: {instead} is asked instead"), None);
             self.effects.push(Effect::Tell {
-                to: vec![instead],
+                to: vec![instead.clone()],
                 text: text.clone(),
                 why: "asked",
                 decision: Some(defined.name.clone()),
             });
+            asking.instead.insert(person, instead);
+        }
+        // Those who are left have answered.
+        if let Some((approve, vote)) = outcome(&asking) {
+            let vote = vote.clone();
+            self.decided(path, at, &defined.name, approve, vote);
+            return Ok(true);
         }
         // The next one in order.
         if asking.rule == Rule::InOrder
@@ -264,7 +279,8 @@ impl Walk<'_> {
         {
             let mut to = sight.people.resolve(&escalate.to);
             to.retain(|person| Some(person) != asking.not.as_ref() && !asking.of.contains(person));
-            sight.people.stand_ins(&mut to, Rule::One, asking.not.as_deref(), &[], sight.now);
+            asking.instead.extend(sight.people.stand_ins(&mut to, Rule::One, asking.not.as_deref(), &[], sight.now));
+            asking.who.extend(escalate.to.iter().cloned());
             let told = match to.is_empty() {
                 true => "escalated, and there is nobody else who may decide".to_owned(),
                 false => format!("escalated to {}", to.join(", ")),
@@ -287,6 +303,10 @@ impl Walk<'_> {
             asking.escalated = to;
             asking.escalate = None;
         }
+        if before != (asking.of.clone(), asking.escalated.clone()) {
+            let of = asking.of.iter().chain(&asking.escalated).cloned().collect();
+            self.effects.push(Effect::Pass { name: defined.name.clone(), of });
+        }
         if let Some(every) = defined.remind {
             let to = self.reminded(&mut asking, &answered, every);
             if !to.is_empty() {
@@ -298,6 +318,105 @@ impl Walk<'_> {
         self.wake_at(clocks.min());
         self.does(Doing::Asking(Box::new(asking)));
         Ok(false)
+    }
+
+    /// What people are told of a question that stands: as it was put, and as it would be put by now where that is another.
+    fn as_asked(&self, path: &str, question: &Question, asking: &Asking) -> Result<String, Fault> {
+        match self.text(path, &question.ask) {
+            now if asking.text.is_empty() => now,
+            Ok(now) if now != asking.text => {
+                Ok(format!("{}\n\nThe record has changed since; by now it says: {now}", asking.text))
+            }
+            _ => Ok(asking.text.clone()),
+        }
+    }
+
+    /// Goes with people.yaml as it is now: who is not named any more is not asked any more, who is new is asked too.
+    /// Answers that were given stay.
+    fn follow(&mut self, path: &str, defined: &Approval, asking: &mut Asking, text: &str) {
+        let people = self.sight.people;
+        let escalated = defined.escalate.as_ref().filter(|_| asking.escalate.is_none());
+        if asking.who.is_empty() {
+            asking.who.extend(who_decides(defined).0.iter().chain(escalated.iter().flat_map(|it| &it.to)).cloned());
+        }
+        let turn_of = turn(asking).cloned();
+        let may = |names: &[String]| -> Vec<String> {
+            people.resolve(names).into_iter().filter(|who| Some(who) != asking.not.as_ref()).collect()
+        };
+        let (first, then) = (may(who_decides(defined).0), escalated.map(|it| may(&it.to)).unwrap_or_default());
+        let has_answered = |who: &String| asking.votes.iter().any(|vote| vote.by == *who);
+        let gone: Vec<String> = asking
+            .of
+            .iter()
+            .filter(|who| !has_answered(who) && !asking.is_for(who, &first))
+            .chain(asking.escalated.iter().filter(|who| !asking.is_for(who, &then)))
+            .cloned()
+            .collect();
+        let is_new = |who: &&String| {
+            !asking.of.iter().chain(&asking.escalated).any(|asked| asking.is_for(asked, std::slice::from_ref(*who)))
+        };
+        let new: Vec<String> = first.iter().filter(is_new).cloned().collect();
+        let new_then: Vec<String> = then.iter().filter(is_new).filter(|who| !new.contains(who)).cloned().collect();
+        if gone.is_empty() && new.is_empty() && new_then.is_empty() {
+            return;
+        }
+        // Those who have answered stand first, so that those who answer in order go on after them.
+        let mut of: Vec<String> =
+            asking.votes.iter().map(|vote| vote.by.clone()).filter(|by| asking.of.contains(by)).collect();
+        for who in &first {
+            let asked = asking.of.iter().filter(|asked| asking.is_for(asked, std::slice::from_ref(who)));
+            for asked in asked.chain(Some(who).filter(|who| new.contains(who))) {
+                if !of.contains(asked) {
+                    of.push(asked.clone());
+                }
+            }
+        }
+        asking.of = of;
+        asking.escalated.retain(|who| !gone.contains(who));
+        asking.escalated.extend(new_then.iter().cloned());
+        for (names, what) in [(&gone, "no longer asked"), (&new, "asked too"), (&new_then, "asked too")] {
+            if !names.is_empty() {
+                self.note(path, format!("by people.yaml as it is now, {what}: {}", names.join(", ")), None);
+            }
+        }
+        let decision = || Some(defined.name.clone());
+        if asking.rule == Rule::InOrder {
+            // Whoever is up now hears of it.
+            if turn(asking) != turn_of.as_ref() {
+                asking.told = asking.votes.len();
+            }
+        } else if !new.is_empty() {
+            self.effects.push(Effect::Tell { to: new, text: text.to_owned(), why: "asked", decision: decision() });
+        }
+        if !new_then.is_empty() {
+            self.effects.push(Effect::Tell {
+                to: new_then,
+                text: text.to_owned(),
+                why: "escalated",
+                decision: decision(),
+            });
+        }
+        let left = asking
+            .of
+            .iter()
+            .chain(&asking.escalated)
+            .filter(|who| !asking.votes.iter().any(|vote| vote.by == **who))
+            .count();
+        let needed = match asking.rule {
+            Rule::AtLeast(needed) => {
+                (needed as usize).saturating_sub(asking.votes.iter().filter(|vote| vote.approve).count())
+            }
+            Rule::One | Rule::All | Rule::InOrder => 1,
+        };
+        let open_group = asking.of.iter().any(|name| name.starts_with("group:"));
+        if left < needed && !open_group && asking.escalated.is_empty() && outcome(asking).is_none() {
+            let outcome = &defined.deadline_outcome;
+            let text = format!(
+                "Not enough people are left who may decide “{text}”: people.yaml does not name them any more. Without an answer its deadline decides: {outcome}."
+            );
+            let to = vec![self.sight.program.owner.clone()];
+            self.effects.push(Effect::Tell { to, text, why: "notify", decision: None });
+        }
     }
 
     /// When a wait of somebody is over that begins now, by that person's hours.
@@ -343,6 +462,16 @@ impl Walk<'_> {
     }
 }
 
+/// Who is named for a decision, and by which rule they answer.
+fn who_decides(defined: &Approval) -> (&Vec<String>, Rule) {
+    match &defined.of {
+        Deciders::OneOf(who) => (who, Rule::One),
+        Deciders::AllOf(who) => (who, Rule::All),
+        Deciders::InOrder(who) => (who, Rule::InOrder),
+        Deciders::SomeOf { who, at_least } => (who, Rule::AtLeast(*at_least)),
+    }
+}
+
 /// What the answers come to, if they come to something: the outcome, and the answer that made it.
 fn outcome(asking: &Asking) -> Option<(bool, &Vote)> {
     let last = asking.votes.last()?;
@@ -360,8 +489,10 @@ fn outcome(asking: &Asking) -> Option<(bool, &Vote)> {
         Rule::All => (open_group || yes >= asking.of.len()).then(|| answer(true)).flatten(),
         Rule::AtLeast(needed) if yes >= needed as usize => answer(true),
         Rule::AtLeast(needed) => {
-            let reachable = open_group || asking.of.len() - no >= needed as usize;
-            (!reachable).then(|| answer(false)).flatten()
+            // Where too few are left because people.yaml names fewer, that is no answer.
+            let reachable = open_group || asking.of.len().saturating_sub(no) >= needed as usize;
+            let against = asking.votes.iter().rfind(|vote| !vote.approve);
+            against.filter(|_| !reachable).map(|vote| (false, vote))
         }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use definition::{Calendar, Project, Way};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use record::ValueRef;
+use record::hash::RowHasher;
 
 use crate::flows::state::Rule;
 
@@ -51,18 +53,31 @@ impl People {
     }
 
     /// The people behind these names, without repeats. A group without members stays as it is: anybody may answer for it.
+    /// Names that are not in people.yaml are nobody.
     pub(in crate::flows) fn resolve(&self, names: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for name in names {
             let group = name.strip_prefix("group:").unwrap_or(name);
             match self.groups.get(group).filter(|_| !self.people.contains_key(name)) {
-                Some(members) if !members.is_empty() => found.extend(members.iter().cloned()),
+                Some(members) if !members.is_empty() => {
+                    found.extend(members.iter().filter(|id| self.people.contains_key(*id)).cloned());
+                }
                 Some(_) => found.push(format!("group:{group}")),
+                // Whoever people.yaml does not name any more.
+                None if !self.people.contains_key(name) => {}
                 None => found.push(name.clone()),
             }
         }
         without_repeats(&mut found);
         found
+    }
+
+    /// Another one wherever somebody comes, goes or changes groups.
+    pub(in crate::flows) fn mark(&self) -> String {
+        let names = self.people.keys().cloned();
+        let groups = self.groups.iter().map(|(id, members)| format!("{id}: {}", members.join(" ")));
+        let all: Vec<String> = names.chain(groups).collect();
+        format!("{:032x}", RowHasher::default().hash(all.iter().map(|text| ValueRef::Text(text))))
     }
 
     /// The groups among these names that have a channel, as names of groups, without repeats.
@@ -90,7 +105,8 @@ impl People {
     fn stand_in(&self, person: &str, not: Option<&str>, now: Timestamp) -> Option<&str> {
         let away = |who: &str| self.away.iter().find(|away| away.person == who && away.from <= now && now < away.until);
         let instead = away(person)?.stand_in.as_deref()?;
-        (Some(instead) != not && away(instead).is_none()).then_some(instead)
+        let may = self.people.contains_key(instead) && Some(instead) != not;
+        (may && away(instead).is_none()).then_some(instead)
     }
 
     /// Puts those in who answer for somebody who is away; answers who was replaced by whom. `fixed` have answered. Where

@@ -113,7 +113,17 @@ purpose: A test.
     fn decide(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Box<Stuck>> {
         let zone = TimeZone::UTC;
         let (people, calendar, children) = (&self.people, &self.calendar, NO_CHILDREN);
-        let sight = Sight { program: &self.program, people, record, children, found: None, now, calendar, zone: &zone };
+        let sight = Sight {
+            program: &self.program,
+            people,
+            record,
+            children,
+            found: None,
+            silent: &[],
+            now,
+            calendar,
+            zone: &zone,
+        };
         decide(state, event, &sight)
     }
 
@@ -342,4 +352,109 @@ proptest! {
             break;
         }
     }
+}
+
+/// Who is taken out of people.yaml, or out of the group, decides no more; who is new is asked too.
+#[test]
+fn a_question_goes_with_people_yaml() {
+    let mut case = Case::new("{ one_of: [group:credit] }");
+    let record = case.record(9000, "eve");
+    let asked = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+    let answer = |case: &Case, state: &State, by: &str| {
+        vote(state, "decision", by, true, Said::default(), &case.people, day(0)).map(|voted| voted.outcome)
+    };
+    case.people.people.remove("ann");
+    case.people.people.insert("new".into(), "new@contoso.example".into());
+    case.people.groups.insert("credit".into(), vec!["eve".into(), "new".into()]);
+    // Before anybody has looked, too. Bob is a person still, and not of the group.
+    for gone in ["ann", "bob"] {
+        assert_eq!(answer(&case, &asked.state, gone), Err(NotTaken::NotAsked { of: vec!["eve".into()] }));
+    }
+    let looked = case.decide(&asked.state, Event::Go, &record, day(0)).unwrap();
+    let notes =
+        ["by people.yaml as it is now, no longer asked: ann, bob", "by people.yaml as it is now, asked too: new"];
+    assert_eq!(told(&looked), notes);
+    let tell = Effect::Tell {
+        to: vec!["new".into()],
+        text: "Raise to 9000.00?".into(),
+        why: "asked",
+        decision: Some("decision".into()),
+    };
+    let pass = Effect::Pass { name: "decision".into(), of: vec!["eve".into(), "new".into()] };
+    assert_eq!(looked.effects, [tell, pass]);
+    assert_eq!(answer(&case, &looked.state, "new"), Ok(Some(true)));
+    let again = case.decide(&looked.state, Event::Go, &record, day(0)).unwrap();
+    assert_eq!((again.effects.len(), again.notes.len()), (0, 0), "it is told once");
+    // Nobody is left: the owner hears of it, and the deadline decides.
+    case.people.groups.insert("credit".into(), vec!["director".into()]);
+    case.people.people.remove("director");
+    let nobody = case.decide(&looked.state, Event::Go, &record, day(0)).unwrap();
+    assert!(
+        matches!(&nobody.effects[0], Effect::Tell { to, text, .. } if to == &["it"] && text.contains("Not enough people")),
+        "{:?}",
+        nobody.effects
+    );
+    let end = case.decide(&nobody.state, Event::Go, &record, day(9)).unwrap();
+    assert_eq!(end.state.decisions["decision"].by, DEADLINE);
+}
+
+/// What was answered stays, whoever goes; and nobody's yes is taken for a no because others went.
+#[test]
+fn answers_stay_when_people_go() {
+    for (of, left) in [("{ all_of: [ann, bob] }", Some(APPROVED)), ("{ some_of: [group:credit], at_least: 2 }", None)] {
+        let mut case = Case::new(of);
+        let record = case.record(9000, "eve");
+        let asked = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+        let voted = vote(&asked.state, "decision", "ann", true, Said::default(), &case.people, day(0)).unwrap();
+        case.people.people.retain(|id, _| id == "director");
+        case.people.groups.insert("credit".into(), Vec::new());
+        case.people.groups.remove("credit");
+        let looked = case.decide(&voted.state, Event::Go, &record, day(0)).unwrap();
+        let decision = looked.state.decisions.get("decision").map(|decision| decision.outcome.as_str());
+        assert_eq!(decision, left, "{of}: {:?}", looked.notes);
+    }
+}
+
+/// A stand-in answers for somebody, also after that one is back; and goes with whom it is for.
+#[test]
+fn a_stand_in_goes_with_whoever_was_away() {
+    let mut case = Case::new("{ all_of: [ann, bob] }");
+    let record = case.record(9000, "eve");
+    case.people.away =
+        vec![Away { person: "ann".into(), from: day(0), until: day(1), stand_in: Some("director".into()) }];
+    let asked = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+    let of = |state: &State| state.asking().next().unwrap().1.of.join(" ");
+    assert_eq!(of(&asked.state), "director bob");
+    let back = case.decide(&asked.state, Event::Go, &record, day(1)).unwrap();
+    assert_eq!(of(&back.state), "director bob");
+    assert_eq!(told(&back), ["reminded director, bob"]);
+    case.people.people.remove("ann");
+    let gone = case.decide(&back.state, Event::Go, &record, day(1)).unwrap();
+    assert_eq!(of(&gone.state), "bob");
+}
+
+/// Who is asked as well is in the list of who may answer, which people choose from.
+#[test]
+fn whoever_is_asked_later_is_in_the_list() {
+    let case = Case::new("{ one_of: [ann] }");
+    let record = case.record(9000, "eve");
+    let asked = case.decide(&case.begin(), Event::Go, &record, day(0)).unwrap();
+    let escalated = case.decide(&asked.state, Event::Go, &record, day(2)).unwrap();
+    let pass = Effect::Pass { name: "decision".into(), of: vec!["ann".into(), "director".into()] };
+    assert!(escalated.effects.contains(&pass), "{:?}", escalated.effects);
+}
+
+/// A reminder is about what was asked, and says where the record is another one by now.
+#[test]
+fn a_reminder_says_what_was_asked_and_what_it_is_by_now() {
+    let mut case = Case::new("{ one_of: [ann] }");
+    for step in &mut case.program.steps {
+        if let What::Approve(question) = &mut step.what {
+            question.defined.if_changed.clear();
+        }
+    }
+    let asked = case.decide(&case.begin(), Event::Go, &case.record(9000, "eve"), day(0)).unwrap();
+    let reminded = case.decide(&asked.state, Event::Go, &case.record(12000, "eve"), day(1)).unwrap();
+    let Effect::Tell { text, why: "reminder", .. } = &reminded.effects[0] else { panic!("{:?}", reminded.effects) };
+    assert_eq!(text, "Raise to 9000.00?\n\nThe record has changed since; by now it says: Raise to 12000.00?");
 }

@@ -27,17 +27,13 @@ pub(super) fn walk(state: &State, event: Event, sight: &Sight<'_>) -> Result<Dec
         walk.done().map_err(|fault| stuck(&walk, fault))?;
     }
     let mut steps = 0;
-    'looking: loop {
+    loop {
         let mut moved = false;
         let ways: Vec<String> = walk.state.ways().map(|(way, ..)| way.to_owned()).collect();
         for way in ways {
             walk.way = way;
             while walk.at().is_some() && steps < STEPS_MAX {
-                let goes_on = walk.step().map_err(|fault| stuck(&walk, fault))?;
-                if walk.effects.last().is_some_and(Effect::is_outside) {
-                    break 'looking;
-                }
-                if !goes_on {
+                if !walk.step().map_err(|fault| stuck(&walk, fault))? {
                     break;
                 }
                 steps += 1;
@@ -48,6 +44,8 @@ pub(super) fn walk(state: &State, event: Event, sight: &Sight<'_>) -> Result<Dec
             break;
         }
     }
+    // Every way has come as far as it comes by itself: one thing is wanted outside.
+    walk.want().map_err(|fault| stuck(&walk, fault))?;
     let Walk { state, effects, notes, wake, .. } = walk;
     Ok(Decided { state, effects, notes, wake })
 }
@@ -127,22 +125,7 @@ impl Walk<'_> {
                 self.answer(Some(scope), "done");
                 self.go_to(*after);
             }
-            What::Set(set) => {
-                let set = self.assigned(&path, set)?;
-                self.effects.push(Effect::Set(set));
-                return Ok(false);
-            }
-            What::Read { entity, from, key, .. } => {
-                let key = self.values(&path, key)?;
-                self.effects.push(Effect::Read { entity: entity.clone(), from: from.clone(), key });
-                return Ok(false);
-            }
-            What::Write { entity, to, key, set } => {
-                let key = self.values(&path, key)?;
-                let set = self.assigned(&path, set)?;
-                self.effects.push(Effect::Write { entity: entity.clone(), to: to.clone(), key, set });
-                return Ok(false);
-            }
+            What::Set(_) | What::Read { .. } | What::Write { .. } => return Ok(false),
             What::Notify { to, text } => {
                 let (to, text) = (self.text(&path, to)?, self.text(&path, text)?);
                 self.note(&path, format!("told {to}: {text}"), None);
@@ -351,13 +334,37 @@ impl Walk<'_> {
         (self.state.at, self.state.doing) = (None, Doing::Ready);
     }
 
+    /// The step that wants something done outside, on its way.
+    fn outside(&mut self) -> Option<(String, usize)> {
+        let program = self.sight.program;
+        let path = outside(&self.state, program, self.sight.silent)?.to_owned();
+        let way = self.state.ways().find(|(_, at, _)| *at == Some(&path)).map(|(way, ..)| way.to_owned());
+        self.way = way.unwrap_or_default();
+        program.index(&path).map(|at| (path, at))
+    }
+
+    /// Says what that is.
+    fn want(&mut self) -> Result<(), Fault> {
+        let Some((path, at)) = self.outside() else { return Ok(()) };
+        let effect = match &self.sight.program.steps[at].what {
+            What::Set(set) => Effect::Set(self.assigned(&path, set)?),
+            What::Read { entity, from, key, .. } => {
+                Effect::Read { entity: entity.clone(), from: from.clone(), key: self.values(&path, key)? }
+            }
+            What::Write { entity, to, key, set } => {
+                let (key, set) = (self.values(&path, key)?, self.assigned(&path, set)?);
+                Effect::Write { entity: entity.clone(), to: to.clone(), key, set }
+            }
+            _ => return Ok(()),
+        };
+        self.effects.push(effect);
+        Ok(())
+    }
+
     /// What a step wanted outside is there.
     fn done(&mut self) -> Result<(), Fault> {
         let program = self.sight.program;
-        let Some(path) = outside(&self.state, program).map(str::to_owned) else { return Ok(()) };
-        let way = self.state.ways().find(|(_, at, _)| *at == Some(&path)).map(|(way, ..)| way.to_owned());
-        self.way = way.unwrap_or_default();
-        let Some(at) = program.index(&path) else { return Ok(()) };
+        let Some((path, at)) = self.outside() else { return Ok(()) };
         match &program.steps[at].what {
             What::Set(set) => {
                 let to = set;

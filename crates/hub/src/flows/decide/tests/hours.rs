@@ -93,7 +93,7 @@ fn nobody_is_reminded_who_is_away_and_a_stand_in_has_hours_too() {
     flow.people.away = vec![away("ann", Some("eve"))];
     flow.people.hours.insert("eve".to_owned(), (hours(9, 17, &[Friday]), TimeZone::UTC));
     let (later, told) = flow.run(asked, &record, at("2026-11-26T10:00:00Z"));
-    assert_eq!(told, ["tell eve: Well?"]);
+    assert_eq!(told, ["tell eve: Well?", "pass decision to eve bob"]);
     let question = asking(&later);
     assert_eq!(question.reminds.keys().collect::<Vec<_>>(), ["bob", "eve"]);
     assert_eq!(question.reminds["eve"], at("2026-12-04T09:00:00Z"), "asked on a Thursday: Friday, and a week later");

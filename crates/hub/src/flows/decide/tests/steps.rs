@@ -69,7 +69,17 @@ impl Flow {
 
     pub fn look(&self, state: &State, event: Event, record: &Row, now: Timestamp) -> Result<Decided, Box<Stuck>> {
         let (people, calendar, children, zone) = (&self.people, &self.calendar, &self.children, TimeZone::UTC);
-        let sight = Sight { program: &self.program, people, record, children, found: None, now, calendar, zone: &zone };
+        let sight = Sight {
+            program: &self.program,
+            people,
+            record,
+            children,
+            found: None,
+            silent: &[],
+            now,
+            calendar,
+            zone: &zone,
+        };
         decide(state, event, &sight)
     }
 
@@ -99,6 +109,7 @@ impl Flow {
 fn short(effect: &Effect) -> String {
     match effect {
         Effect::Ask { name, .. } => format!("ask {name}"),
+        Effect::Pass { name, of } => format!("pass {name} to {}", of.join(" ")),
         Effect::Close { name, .. } => format!("close {name}"),
         Effect::Tell { to, text, .. } => format!("tell {}: {text}", to.join(" ")),
         Effect::Stop { flow, cause } => format!("stop {flow} {cause}"),
@@ -183,9 +194,10 @@ fn a_scope_goes_on_where_a_step_has_failed() {
     );
     let record = flow.record(&[]);
     let first = flow.look(&flow.begin(), Event::Go, &record, day(0)).unwrap();
-    assert_eq!(outside(&first.state, &flow.program), Some("steps[0].steps[0].parallel.one[0]"));
+    assert_eq!(outside(&first.state, &flow.program, &[]), Some("steps[0].steps[0].parallel.one[0]"));
+    assert_eq!(first.effects.iter().map(short).collect::<Vec<_>>(), ["ask decision", "tell ann: Well?", "set x"]);
     let second = flow.look(&first.state, Event::Done, &record, day(0)).unwrap();
-    assert_eq!(second.effects.iter().map(short).collect::<Vec<_>>(), ["ask decision", "tell ann: Well?"]);
+    assert_eq!(second.effects, []);
     let fault = Fault::reject(codes::FLOW_RECORD, "it is not there");
     let rescued = rescued(&second.state, &flow.program, "steps[0].steps[0].parallel.two[0]", &fault, day(0)).unwrap();
     assert_eq!(rescued.effects.iter().map(short).collect::<Vec<_>>(), ["close decision"]);
@@ -392,7 +404,7 @@ proptest! {
                 *state = before.state;
                 return Ok(moved);
             };
-            let at = outside(&before.state, &flow.program).unwrap().to_owned();
+            let at = outside(&before.state, &flow.program, &[]).unwrap().to_owned();
             if fail && let Some(rescued) = rescued(state, &flow.program, &at, &Fault::reject(codes::FLOW_RECORD, "no"), day(today)) {
                 prop_assert!(!failed, "a scope fails once");
                 failed = true;
@@ -451,4 +463,47 @@ proptest! {
             }
         }
     }
+}
+
+/// A branch whose system is down holds up no other: questions are put and answered, and other writes are done.
+#[test]
+fn a_branch_that_waits_for_its_system_holds_up_no_other() {
+    let flow = Flow::new(
+        "  - parallel:
+      down: [ { set: { outcome: =\"x\" } } ]
+      person:
+        - approve: decision
+          ask: =\"Well?\"
+          of: { one_of: [ann] }
+          remind: every 1 day
+          deadline: { after: 5 days, outcome: rejected }
+        - { set: { outcome: =decision.outcome } }
+",
+    );
+    let record = flow.record(&[]);
+    let first = flow.look(&flow.begin(), Event::Go, &record, day(0)).unwrap();
+    let wanted: Vec<String> = first.effects.iter().map(short).collect();
+    assert_eq!(wanted, ["ask decision", "tell ann: Well?", "set x"]);
+    let later = flow.look(&first.state, Event::Go, &record, day(5)).unwrap();
+    let wanted: Vec<String> = later.effects.iter().map(short).collect();
+    assert_eq!(wanted, ["close decision", "set x"], "its deadline has come all the same");
+    let silent = ["steps[0].parallel.down[0]".to_owned()];
+    let (people, calendar, children, zone) = (&flow.people, &flow.calendar, &flow.children, TimeZone::UTC);
+    let program = &flow.program;
+    let sight = Sight {
+        program,
+        people,
+        record: &record,
+        children,
+        found: None,
+        silent: &silent,
+        now: day(5),
+        calendar,
+        zone: &zone,
+    };
+    let other = decide(&later.state, Event::Go, &sight).unwrap();
+    assert_eq!(other.effects.iter().map(short).collect::<Vec<_>>(), ["set rejected"]);
+    let done = decide(&other.state, Event::Done, &sight).unwrap();
+    assert_eq!(outside(&done.state, program, &silent), None);
+    assert_eq!(outside(&done.state, program, &[]), Some("steps[0].parallel.down[0]"));
 }
