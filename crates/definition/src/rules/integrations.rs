@@ -243,7 +243,30 @@ impl<'a> Seen<'a> {
             }
             let catalog = self.options.catalogs.get(system);
             mappings::watched(found, entity, &trigger.texts("columns"), catalog, diagnostics);
+            self.told_of_nothing(trigger, found, entity, diagnostics);
         }
+    }
+
+    /// A system that sends nothing and cannot be asked what changed starts nothing; a flow may be started otherwise too.
+    fn told_of_nothing(&self, trigger: &Group, system: &System, entity: &str, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(held) = system.entity(entity) else { return };
+        let can = system.kind.entity.iter().any(|field| field.name == "watermark");
+        if !can || held.watermark.is_some() || system.webhooks.is_some() || trigger.texts("rows").is_empty() {
+            return;
+        }
+        let name = &system.name;
+        let title = format!("nothing says which rows of `{entity}` in `{name}` are new or changed");
+        let otherwise = trigger.says("schedule") || trigger.yes_no("call") || trigger.says("form");
+        let diagnostic = match self.group.text("pattern") {
+            Some("flow") if !otherwise => Diagnostic::error,
+            _ => Diagnostic::warning,
+        };
+        diagnostics.push(
+            diagnostic(codes::MISSING_KEY, title)
+                .at(trigger.at("rows"), "nobody would hear of them")
+                .note(format!("`{name}` has no `webhooks:`, so it sends nothing; and `{entity}` has no `watermark:` there, so it cannot be asked what changed"))
+                .help(format!("add `watermark: {{ column: changed_at }}` to `{entity}` in systems/{name}.yaml, with a column that grows with each change; a number that counts up finds new rows")),
+        );
     }
 
     fn virtual_(&self, diagnostics: &mut Vec<Diagnostic>) {

@@ -360,6 +360,28 @@ fn a_flow_reads_and_sets_its_record_where_it_happens() {
     assert!(no_limit.contains("`dynamics` does not say how `credit_limit` of `customer` is read"), "{no_limit}");
 }
 
+/// A system that sends nothing and has no watermark starts nothing.
+#[test]
+fn a_flow_needs_to_hear_of_its_records() {
+    let home = "integrations/credit-limit.yaml: entity: credit_request, in: dynamics, rows: [created] => entity: customer, in: finance, rows: [created]TOO";
+    let mark = "systems/finance.yaml: \\n    watermark: { column: updated_at, overlap: 5 minutes } =>  ";
+    let said = |edits: &str| load_with(edits, &options()).render(false, 140);
+    for (more, severity) in [("", "error"), (", call: true", "warning")] {
+        let all = said(&format!("{} ;; {mark}", home.replace("TOO", more)));
+        assert!(
+            all.contains(&format!("{severity}[IB0112]: nothing says which rows of `customer` in `finance` are new")),
+            "{all}"
+        );
+        let marked = said(&home.replace("TOO", more));
+        assert!(!marked.contains("nothing says which rows"), "{marked}");
+    }
+    // An event is asked for in the same way.
+    let event = format!(
+        "{mark} ;; integrations/orders.yaml: from: dynamics => from: finance ;; integrations/orders.yaml: entity: order => entity: customer"
+    );
+    assert!(said(&event).contains("warning[IB0112]: nothing says which rows"), "{}", said(&event));
+}
+
 /// The steps of a flow, and what is said of them: one finding, or none.
 const WAYS: &[(&str, &str)] = &[
     (
