@@ -28,6 +28,8 @@ pub enum Check {
     GoesOnAfterACut,
     /// Writing the same rows twice leaves the rows as they are.
     WritesTwiceAsOnce,
+    /// A change of a row that is gone by now makes none.
+    MakesNoneOfAChange,
     /// Blanks, Unicode, numbers, dates, times and long texts come back as they went.
     RoundTrips,
     /// A row that is refused does not stop the others.
@@ -68,10 +70,11 @@ pub enum Check {
 }
 
 impl Check {
-    pub const ALL: [Check; 24] = [
+    pub const ALL: [Check; 25] = [
         Check::ReadsEverythingOnce,
         Check::GoesOnAfterACut,
         Check::WritesTwiceAsOnce,
+        Check::MakesNoneOfAChange,
         Check::RoundTrips,
         Check::RefusesOneRow,
         Check::LeavesNoLock,
@@ -101,6 +104,9 @@ impl Check {
             Check::ReadsEverythingOnce => "a full read gives each row once, in pages no larger than asked",
             Check::GoesOnAfterACut => "a read goes on from the cursor of any page, and loses no row",
             Check::WritesTwiceAsOnce => "writing the same rows twice leaves them as they are",
+            Check::MakesNoneOfAChange => {
+                "a row that is deleted between a look and a change is not made of what differs"
+            }
             Check::RoundTrips => "blanks, Unicode, exact numbers, days, times and long texts come back as they went",
             Check::RefusesOneRow => "a row that is refused does not stop the others",
             Check::LeavesNoLock => "a read that is dropped in the middle lets others write at once",
@@ -182,6 +188,7 @@ fn one(stand: &Stand, check: Check) -> BoxFuture<'_, Result<(), String>> {
         Check::ReadsEverythingOnce => Box::pin(reads_everything_once(stand)),
         Check::GoesOnAfterACut => Box::pin(goes_on_after_a_cut(stand)),
         Check::WritesTwiceAsOnce => Box::pin(writes_twice_as_once(stand)),
+        Check::MakesNoneOfAChange => Box::pin(makes_none_of_a_change(stand)),
         Check::RoundTrips => Box::pin(round_trips(stand)),
         Check::RefusesOneRow => Box::pin(refuses_one_row(stand)),
         Check::LeavesNoLock => Box::pin(leaves_no_lock(stand)),
@@ -255,6 +262,34 @@ async fn writes_twice_as_once(stand: &Stand) -> Result<(), String> {
         return Err("the second write created another row".to_owned());
     }
     equal("the row", current(stand, "W-1", &columns).await?, before)
+}
+
+async fn makes_none_of_a_change(stand: &Stand) -> Result<(), String> {
+    apply(stand, &[upsert("M-1", &[(stand.text, Value::text("is there"))])]).await?;
+    let columns = vec![stand.text.to_owned()];
+    let key = Key::of(&[Value::text("M-1")]).map_err(|why| why.to_string())?;
+    let sink = sink(stand)?;
+    let seen = sink.current(&[key], &columns).await.map_err(|fault| fault.to_string())?.into_iter().next().flatten();
+    let remote_id = seen.ok_or("the row is not there")?.remote_id;
+    let changed = upsert("M-1", &[(stand.text, Value::text("changed"))]);
+    let update = Change { op: Op::Update, remote_id: remote_id.clone(), ..changed.clone() };
+    if !matches!(apply(stand, std::slice::from_ref(&update)).await?[..], [Effected::Updated | Effected::Upserted]) {
+        return Err("the change of a row that is there was no change".to_owned());
+    }
+    apply(stand, &[Change { op: Op::Delete, remote_id, ..changed }]).await?;
+    let others = [
+        upsert("M-0", &[(stand.text, Value::text("before"))]),
+        update,
+        upsert("M-2", &[(stand.text, Value::text("after"))]),
+    ];
+    match sink.apply(&others).await.map_err(|fault| fault.to_string())?.as_slice() {
+        [Ok(_), Err(fault), Ok(_)] if fault.code.0 == "IB0511" => place(fault, Some("M-1"), stand.table)?,
+        other => return Err(format!("the outcomes are {other:?}")),
+    }
+    match current(stand, "M-1", &columns).await {
+        Err(_) => Ok(()),
+        Ok(row) => Err(format!("it was made anew: {row:?}")),
+    }
 }
 
 async fn round_trips(stand: &Stand) -> Result<(), String> {

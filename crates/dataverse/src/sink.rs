@@ -428,8 +428,9 @@ impl Rows {
             }
         }
         let (method, url, mut headers) = match aim {
-            Aim::Key(url) => ("PATCH", url, if_match(if change.op == Op::Adopt { "*" } else { "" })),
+            Aim::Key(url) => ("PATCH", url, if_match(if change.op == Op::Upsert { "" } else { "*" })),
             Aim::Id(id) => ("PATCH", address::by_id(table, &id), if_match("*")),
+            Aim::New if change.op == Op::Update => return Err(record::gone_meanwhile()),
             Aim::New => {
                 for (name, value) in self.spec.key.iter().zip(change.key.parts()) {
                     first.push(body.member(table, name, &value)?);

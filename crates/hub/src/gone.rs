@@ -249,7 +249,7 @@ pub(crate) fn change(pair: &Pair, key: &Key, id: Option<&str>, current: Option<&
         Gone::Delete => removal(&*pair.sink, key, id, current),
         Gone::Deactivate { .. } => {
             let remote_id = current.filter(|current| !is_inactive(current))?.remote_id.clone();
-            Some(Change { op: Op::Upsert, key: key.clone(), columns: state(INACTIVE), remote_id, if_version: None })
+            Some(Change { op: Op::Update, key: key.clone(), columns: state(INACTIVE), remote_id, if_version: None })
         }
     }
 }

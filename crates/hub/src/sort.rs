@@ -334,7 +334,7 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
         let whole = !is_new || candidate.remote_id.is_some() && replaces;
         let filled = wanted.columns.iter().filter(|(_, value)| whole || !value.is_blank());
         let on_create = wanted.on_create.iter().filter(|(_, value)| (is_new || replaces) && !value.is_blank());
-        return Decision::Write(Box::new(change(candidate, filled.chain(on_create), None)));
+        return Decision::Write(Box::new(change(candidate, replaces, filled.chain(on_create), None)));
     };
     if let Some(other) = twin_in_destination(pair, candidate, current) {
         return Decision::Reject(key_twice(pair, &candidate.key, &other).at_key(candidate.key.to_string()));
@@ -351,7 +351,7 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
         && candidate.standing == LEFT
         && wanted.columns.get(gone::STATE).is_none();
     if returns {
-        let mut change = change(candidate, changed.into_iter(), Some(current));
+        let mut change = change(candidate, false, changed.into_iter(), Some(current));
         let (column, value) = gone::active_again();
         change.columns = change.columns.with(column, value);
         return Decision::Write(Box::new(change));
@@ -363,13 +363,15 @@ pub(crate) fn decide(pair: &Pair, candidate: &Candidate, current: Option<&Curren
     if pair.sink.replaces() {
         let now = |(name, value)| (name, current.columns.get(name).unwrap_or(value));
         let kept = wanted.on_create.iter().map(now).filter(|(_, value): &(&str, &Value)| !value.is_blank());
-        return Decision::Write(Box::new(change(candidate, wanted.columns.iter().chain(kept), Some(current))));
+        return Decision::Write(Box::new(change(candidate, true, wanted.columns.iter().chain(kept), Some(current))));
     }
-    Decision::Write(Box::new(change(candidate, changed.into_iter(), Some(current))))
+    Decision::Write(Box::new(change(candidate, false, changed.into_iter(), Some(current))))
 }
 
+/// `replaces`: the destination is given the whole row.
 fn change<'a>(
     candidate: &Candidate,
+    replaces: bool,
     columns: impl Iterator<Item = (&'a str, &'a Value)>,
     current: Option<&Current>,
 ) -> Change {
@@ -381,7 +383,7 @@ fn change<'a>(
         values.push(value.clone());
     }
     Change {
-        op: Op::Upsert,
+        op: if current.is_some() && !replaces { Op::Update } else { Op::Upsert },
         key: candidate.wanted.key.clone(),
         columns: Row::new(Schema::new(named), values),
         remote_id: current.and_then(|c| c.remote_id.clone()).or_else(|| candidate.remote_id.as_deref().map(Into::into)),

@@ -222,10 +222,11 @@ impl Sink for Rows {
                     Effected::Deleted
                 }
                 (Op::Delete, None) => Effected::Unchanged,
-                (Op::Upsert | Op::Adopt, Some(at)) => {
+                (Op::Upsert | Op::Update | Op::Adopt, Some(at)) => {
                     table.rows[at].extend(written);
                     Effected::Updated
                 }
+                (Op::Update, None) => return Err(record::gone_meanwhile()),
                 (Op::Upsert | Op::Adopt, None) => {
                     let mut row: Cells = self.key.iter().cloned().zip(parts).collect();
                     row.extend(written);

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::{Fault, Key, Row};
+use crate::{Code, Fault, Key, Row, Scope};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Op {
     Upsert,
+    /// As an upsert, of a row that was just there: one that is gone by now is not made of the columns that differ.
+    ///
+    /// *Errors*: [`gone_meanwhile`], where the destination can tell.
+    Update,
     /// The row that `remote_id` names gets the key and the columns: it was there before we knew of it.
     Adopt,
     Delete,
@@ -25,6 +29,13 @@ pub struct Change {
     pub remote_id: Option<Arc<str>>,
     /// Write only if the row is still at this version.
     pub if_version: Option<Arc<str>>,
+}
+
+/// The fault of an [`Op::Update`] whose row is not there any more.
+pub fn gone_meanwhile() -> Fault {
+    Fault::retry(Code("IB0511"), "the row was deleted meanwhile", None)
+        .scope(Scope::Row)
+        .fix("nothing: it is looked at again, and what is to be there then is written as a whole")
 }
 
 /// What the destination did with one change.

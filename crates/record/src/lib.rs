@@ -38,7 +38,7 @@ pub mod virtual_table;
 
 pub use batch::{Batch, BatchBuilder, Kinds, RowRef, UnreadBuilder};
 pub use catalog::Catalog;
-pub use change::{Attempt, Change, Current, Effected, Op, Outcome, Written};
+pub use change::{Attempt, Change, Current, Effected, Op, Outcome, Written, gone_meanwhile};
 pub use code::Code;
 pub use entity::{Entity, EntityField};
 pub use fault::{Effect, Fault, Now, Place, Scope, Why};

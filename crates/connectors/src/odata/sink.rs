@@ -65,6 +65,11 @@ impl Rows {
         Ok(rows)
     }
 
+    fn gone(&self, change: &Change) -> Fault {
+        let fault = record::gone_meanwhile().at_system(self.service.client.system());
+        fault.at_table(&self.spec.table).at_key(change.key.to_string())
+    }
+
     fn no_column(&self, column: &str) -> Fault {
         let system = self.service.client.system();
         Fault::ask_person(Code("IB0505"), format!("`{}` of `{system}` has no column `{column}`", self.spec.table))
@@ -150,6 +155,9 @@ impl Rows {
         }
         if change.op == Op::Delete && answer.status == 404 {
             return Ok(Written { effect: Effected::Unchanged, remote_id: None, version: None, returned: None });
+        }
+        if change.op == Op::Update && answer.status == 404 {
+            return Err(self.gone(change));
         }
         let after = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
         let after = after.map(std::time::Duration::from_secs);
@@ -343,6 +351,7 @@ impl Rows {
                     let (effect, remote_id) = (Effected::Unchanged, None);
                     outcomes[at] = Some(Ok(Written { effect, remote_id, version: None, returned: None }));
                 }
+                Ok(None) if change.op == Op::Update => outcomes[at] = Some(Err(self.gone(change))),
                 Ok(id) => {
                     parts.push(self.part(set, change, id.as_deref()));
                     sent.push((at, id.as_deref()));

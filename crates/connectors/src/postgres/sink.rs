@@ -165,7 +165,7 @@ impl Sink for Table {
 
 /// Rows of one chunk that are treated alike.
 struct Group<'a> {
-    deletes: bool,
+    op: Op,
     /// The id of the row that is to be adopted.
     adopts: Option<&'a str>,
     /// Without those of the key.
@@ -175,7 +175,7 @@ struct Group<'a> {
 }
 
 /// What rows of one group have in common: the parts of [`Group`].
-type Alike<'a> = (bool, Option<&'a str>, Vec<&'a str>);
+type Alike<'a> = (Op, Option<&'a str>, Vec<&'a str>);
 
 /// A row as texts: the key's columns, then the others.
 type Texts = Vec<Option<String>>;
@@ -198,7 +198,7 @@ impl Table {
                 Ok(row) => {
                     texts.push(row);
                     let adopts = change.remote_id.as_deref().filter(|_| change.op == Op::Adopt);
-                    groups.entry((deletes, adopts, names)).or_default().push(at);
+                    groups.entry((change.op, adopts, names)).or_default().push(at);
                 }
                 Err(refused) => {
                     texts.push(Vec::new());
@@ -206,8 +206,8 @@ impl Table {
                 }
             }
         }
-        for ((deletes, adopts, names), rows) in groups {
-            let group = Group { deletes, adopts, names, rows };
+        for ((op, adopts, names), rows) in groups {
+            let group = Group { op, adopts, names, rows };
             match self.attempt(client, described, &group, &group.rows, &texts).await {
                 Ok(effects) => put(&mut outcomes, effects),
                 Err(failure) if !failure.is_of_a_row() => return Err(failure),
@@ -225,10 +225,15 @@ impl Table {
                 }
             }
         }
-        Ok(outcomes.into_iter().map(|outcome| outcome.expect("each change is in one group, or was refused")).collect())
+        let gone = |change: &Change| {
+            let fault = fault::place(record::gone_meanwhile(), &self.database, &self.spec.table);
+            Err(fault.at_key(change.key.to_string()))
+        };
+        let outcomes = outcomes.into_iter().zip(changes);
+        Ok(outcomes.map(|(outcome, change)| outcome.unwrap_or_else(|| gone(change))).collect())
     }
 
-    /// Some rows of a group in a savepoint: all of them, or nothing.
+    /// Some rows of a group in a savepoint: all of them, or nothing. *Shape*: without those that are gone meanwhile.
     async fn attempt(
         &self,
         client: &Client,
@@ -272,7 +277,7 @@ impl Table {
         let numbers: Vec<i32> = rows.iter().map(|&at| at as i32).collect();
         let arrays = arrays(all.len(), rows.iter().map(|&at| &texts[at]));
         let bound = bound(&numbers, &arrays);
-        if group.deletes {
+        if group.op == Op::Delete {
             let sql = format!(
                 "WITH v AS ({given}) DELETE FROM {table} AS t USING v WHERE {by_key} RETURNING v.ironbridge_row"
             );
@@ -298,7 +303,7 @@ impl Table {
             self.numbers(client, &sql, &bound).await?
         };
         let new: Vec<usize> = rows.iter().copied().filter(|at| !there.contains(at)).collect();
-        if !new.is_empty() {
+        if !new.is_empty() && group.op != Op::Update {
             let numbers: Vec<i32> = new.iter().map(|&at| at as i32).collect();
             let arrays = self::arrays(all.len(), new.iter().map(|&at| &texts[at]));
             let columns: Vec<String> = all.iter().map(|name| quote(name)).collect();
@@ -313,11 +318,12 @@ impl Table {
             self.database.in_time(async { Ok(client.execute(&sql, &self::bound(&numbers, &arrays)).await?) }).await?;
         }
         let effect = |at: &usize| match (there.contains(at), updated.contains(at)) {
-            (false, _) => Effected::Created,
-            (true, true) => Effected::Updated,
-            (true, false) => Effected::Unchanged,
+            (false, _) if group.op == Op::Update => None,
+            (false, _) => Some((*at, Effected::Created)),
+            (true, true) => Some((*at, Effected::Updated)),
+            (true, false) => Some((*at, Effected::Unchanged)),
         };
-        Ok(rows.iter().map(|at| (*at, effect(at))).collect())
+        Ok(rows.iter().filter_map(effect).collect())
     }
 
     async fn numbers(

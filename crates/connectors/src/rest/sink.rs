@@ -208,7 +208,12 @@ impl Rows {
         if id.is_some() {
             let Some(update) = &self.update else { return self.unchangeable(change).await };
             let path = self.fill(update, &change.key, Some(&change.columns), id)?;
-            let answer = self.client.send(&update.method, &path, Sent::json(text)).await?;
+            let answer = match self.client.send(&update.method, &path, Sent::json(text)).await {
+                Err(fault) if change.op == Op::Update && matches!(status(&fault), Some(404 | 410)) => {
+                    return Err(record::gone_meanwhile().at_system(self.client.system()));
+                }
+                answer => answer?,
+            };
             return Ok(written(Effected::Updated, &answer.map(|answer| answer.json).unwrap_or_default()));
         }
         let put = self.update.as_ref().filter(|update| update.method == reqwest::Method::PUT);
@@ -259,7 +264,7 @@ impl Rows {
         for change in changes {
             let outcome = loop {
                 let outcome = match change.op {
-                    Op::Upsert if change.remote_id.is_none() => self.create(message, change).await,
+                    Op::Upsert | Op::Update if change.remote_id.is_none() => self.create(message, change).await,
                     _ => self.write(message, change).await,
                 };
                 match turns.wait(&outcome) {

@@ -179,6 +179,10 @@ impl Writer<'_> {
                 .execute(rusqlite::params_from_iter(&key))?;
             return Ok(Ok(if deleted == 0 { Effected::Unchanged } else { Effected::Deleted }));
         }
+        if found == 0 && change.op == Op::Update {
+            let fault = record::gone_meanwhile().at_system(&self.database.system).at_table(&self.spec.table);
+            return Ok(Err(fault.at_key(change.key.to_string())));
+        }
         if found == 0 {
             let all: Vec<String> = self.spec.key.iter().chain(&names).map(|name| quote(name)).collect();
             let params: Vec<String> = (1..=all.len()).map(|i| format!("?{i}")).collect();

@@ -63,6 +63,10 @@ impl Rows {
                 if change.op == Op::Delete && answer.status == 404 && matches!(code, NO_ROW | NO_ROW_BY_KEY) {
                     return Ok(written(Effected::Unchanged));
                 }
+                // Lookups are bound by ids: what is asked for by a key is the row itself.
+                if change.op == Op::Update && answer.status == 404 && code == NO_ROW_BY_KEY {
+                    return Err(record::gone_meanwhile().why(why));
+                }
                 let mut fault = refusal::of(why, wait, WRITE);
                 // One row's server error is that row's, as long as others go through.
                 if fault.scope == Scope::Destination && answer.status >= 500 {

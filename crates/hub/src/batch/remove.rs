@@ -5,6 +5,7 @@ use store::ledger::{self, Entry, State as Settled};
 use store::runs::Counts;
 
 use super::{Chunk, Run};
+use crate::codes;
 use crate::error::Stopped;
 use crate::gone::{self, Gone, Missing, Seen};
 use crate::outage::with_retries;
@@ -122,6 +123,11 @@ impl Run<'_> {
                         went = true;
                         chunk.counts.deleted += 1;
                         chunk.settle_gone(pair, entry);
+                    }
+                    // Somebody was faster.
+                    Err(fault) if fault.code == codes::CHANGED_MEANWHILE => {
+                        chunk.counts.unchanged += 1;
+                        chunk.forget(entry);
                     }
                     Err(fault) if fault.is_transient() => {
                         again.push(change);

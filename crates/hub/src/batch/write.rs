@@ -106,6 +106,10 @@ impl Run<'_> {
                     Err(fault) if fault.code == codes::REFERENCE_MISSING => {
                         orphans.push(Orphan { fault, row: Candidate { allowed: true, ..candidate.clone() } });
                     }
+                    // It is looked at anew, as what has to wait.
+                    Err(fault) if fault.code == codes::CHANGED_MEANWHILE => {
+                        orphans.push(Orphan { fault, row: candidate.clone() });
+                    }
                     Err(fault) => match fault.now {
                         Now::RetryAfter(_) => {
                             again.push(change);

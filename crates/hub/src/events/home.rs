@@ -102,7 +102,7 @@ impl Home {
         let told: Vec<String> =
             self.fields.iter().filter(|field| !silent.contains(&field.as_str())).filter_map(told).collect();
         let change = Change {
-            op: Op::Upsert,
+            op: Op::Update,
             key: wanted.key,
             columns: wanted.columns,
             remote_id: current.remote_id.clone(),
@@ -110,7 +110,11 @@ impl Home {
         };
         let outcome = self.sink.apply(&[change]).await;
         let outcome = outcome.and_then(|all| all.into_iter().next().unwrap_or_else(|| Err(unanswered(&self.from))));
-        outcome.map_err(|fault| self.not_home(fault))?;
+        match outcome {
+            // Deleted in this moment.
+            Err(fault) if fault.code == codes::CHANGED_MEANWHILE => return Ok(None),
+            outcome => outcome.map_err(|fault| self.not_home(fault))?,
+        };
         Ok(Some(AtHome { system: self.from.clone(), told: told.join(", ") }))
     }
 

@@ -199,7 +199,7 @@ impl Writer {
             return Ok(());
         }
         let change = Change {
-            op: Op::Upsert,
+            op: Op::Update,
             key: wanted.key,
             columns: wanted.columns,
             remote_id: current.remote_id,

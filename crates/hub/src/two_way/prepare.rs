@@ -77,7 +77,7 @@ impl Joint {
                 if row.values().is_empty() {
                     return Prepared::Nothing { remote_id: current.remote_id.as_deref().map(str::to_owned) };
                 }
-                Prepared::Send(Box::new(columns(row, Op::Upsert, Some(current))))
+                Prepared::Send(Box::new(columns(row, Op::Update, Some(current))))
             }
         }
     }

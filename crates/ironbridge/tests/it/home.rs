@@ -70,6 +70,8 @@ struct There {
     keys: BTreeMap<String, usize>,
     /// The shop takes nothing.
     closed: bool,
+    /// Somebody deletes each order in the moment before it is written to.
+    deletes: bool,
     /// How often somebody wrote to the shop.
     written: usize,
 }
@@ -81,6 +83,10 @@ impl There {
         match (asked.method.as_str(), asked.path.starts_with("/shop/")) {
             ("GET", true) => self.shop.get(&last).map_or((404, String::new(), String::new()), |row| ok(row.clone())),
             (_, true) if self.closed => (503, String::new(), "closed".to_owned()),
+            (_, true) if self.deletes => {
+                self.shop.remove(&last);
+                (404, String::new(), String::new())
+            }
             (_, true) => {
                 self.written += 1;
                 let row = self.shop.get_mut(&last).unwrap();
@@ -244,4 +250,15 @@ fn a_number_comes_home_of_what_was_delivered_before_anybody_wanted_it_and_throug
     assert_eq!((street.totals(), street.there().written), (vec![10.0], 1));
     let told = street.stage.say(&["trace", "order", "O-1"]);
     assert!(told.contains("erp_number = 0"), "{told}");
+}
+
+/// Nothing misses the number of an order that is not there any more.
+#[test]
+fn an_order_that_is_deleted_just_before_its_number_comes_home_is_not_missed() {
+    let mut street = Street::new(EVENTS);
+    street.there().deletes = true;
+    street.stage.start();
+    street.save("O-1", 10);
+    street.stage.until("the order", || street.totals() == [10.0] && street.stage.waiting_for("erp") == 0);
+    assert_eq!((street.letters(), street.there().shop.len()), (Vec::new(), 0));
 }

@@ -1,6 +1,6 @@
 //! The statements of a chunk.
 
-use record::{Change, Effected, Outcome, Value, Written};
+use record::{Change, Effected, Op, Outcome, Value, Written};
 
 use super::{Line, Table, groups};
 use crate::sql::engine::{Binder, Cell, Described, Dialect, Session, SqlColumn};
@@ -68,6 +68,11 @@ impl Table {
                 (true, true) => self.delete(session, group, line).await,
                 (true, false) => self.update(session, group, line).await,
                 (false, false) if line.adopts.is_some() => self.adopt(session, described, group, line).await,
+                (false, false) if changes[line.at].op == Op::Update => {
+                    let fault = self.place(record::gone_meanwhile()).at_key(changes[line.at].key.to_string());
+                    outcomes[line.at] = Some(Err(fault));
+                    continue;
+                }
                 (false, false) => {
                     new.push(line);
                     continue;
