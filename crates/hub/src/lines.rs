@@ -106,6 +106,12 @@ pub(crate) async fn of_row(pair: &Pair, mut row: Row) -> Result<Row, Fault> {
     Ok(row)
 }
 
+/// Whether some lines that are read with a row are none at all: it may have been deleted between the two reads.
+pub(crate) fn lack(pair: &Pair, row: &Row) -> bool {
+    let is_bare = |of: &str| !matches!(row.get(of), Some(Value::Rows(lines)) if !lines.is_empty());
+    pair.lines.iter().any(|lines| is_bare(&lines.of))
+}
+
 /// In an order of their own, whatever order they came in: what is the same is to have the same hash.
 fn sorted(mut lines: Vec<Row>) -> Vec<Row> {
     let mut hasher = RowHasher::default();

@@ -236,14 +236,28 @@ impl Route {
 
     /// The row that an event is about, as it is now (`payload: fetch`) or as it came.
     pub async fn row(&self, told: &Told<'_>) -> Result<Brought, Fault> {
-        match self.brought(told).await? {
-            Brought::Row(row, absent) => Ok(Brought::Row(self.with_lines(row).await?, absent)),
-            Brought::Deleted(Some(key)) => Ok(match remove::there_again(&self.pair, &key).await? {
-                Some(row) => Brought::Again(self.with_lines(row).await?, key),
-                None => Brought::Deleted(Some(key)),
-            }),
-            other => Ok(other),
+        let mut brought = self.brought(told).await?;
+        if let Brought::Row(row, absent) = brought {
+            let row = self.with_lines(row).await?;
+            if !lines::lack(&self.pair, &row) {
+                return Ok(Brought::Row(row, absent));
+            }
+            brought = match self.brought(&Told { now: true, ..*told }).await? {
+                Brought::Row(..) => return Ok(Brought::Row(row, absent)),
+                other => other,
+            };
         }
+        let Brought::Deleted(Some(key)) = brought else { return Ok(brought) };
+        let again = match remove::there_again(&self.pair, &key).await? {
+            Some(row) => Some(self.with_lines(row).await?),
+            None => None,
+        };
+        let is_gone = again.as_ref().is_some_and(|row| lines::lack(&self.pair, row))
+            && remove::there_again(&self.pair, &key).await?.is_none();
+        Ok(match again.filter(|_| !is_gone) {
+            Some(row) => Brought::Again(row, key),
+            None => Brought::Deleted(Some(key)),
+        })
     }
 
     /// A row of the source with its lines, as they are now.

@@ -1,12 +1,15 @@
 //! Events from Dynamics to another system: through outages, kills and bad rows, each row as it is now, once.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
+use crate::services::serve;
 use crate::stage::{ERP, EVENTS, Stage, to_the_erp};
+use crate::support::{answered, http};
 
 #[test]
 fn reach_the_other_system_as_rows_are_now_and_only_those_that_the_trigger_wants() {
@@ -391,8 +394,8 @@ const ORDERS_IN_ERP: &str = "  order:
     returns: { erp_number: id }
 ";
 
-#[test]
-fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
+/// Submitted orders of Dynamics go to an ERP, once the hub is up; there is one, with two lines, that is no more than a draft.
+fn orders() -> (Stage, tokio::runtime::Runtime, emulator::samples::erp::Handle, String) {
     use emulator::samples::erp;
     let events = EVENTS
         .replace("entity: customer", "entity: order")
@@ -401,7 +404,7 @@ fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
             "columns: [name, creditlimit, emailaddress1], if: '=credit_limit > 0'",
             "columns: [statuscode], if: '=status = \"submitted\"'",
         );
-    let mut stage = Stage::with(&events);
+    let stage = Stage::with(&events);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let file = stage.world.dir.join("data/erp.db");
     let erp = runtime.block_on(erp::start(&file, "127.0.0.1:0".parse().unwrap(), "local-key")).unwrap();
@@ -411,7 +414,6 @@ fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
     std::fs::write(stage.world.dir.join("entities/order.yaml"), ORDER).unwrap();
     stage.world.edit("systems/dynamics.yaml", "entities:\n", &format!("entities:\n{ORDERS_THERE}"));
     stage.register_for("Update", "salesorder");
-    stage.start();
     for sku in ["P-1", "P-2"] {
         stage.dynamics("PATCH", &format!("products(productnumber='{sku}')"), &format!(r#"{{"name": "{sku}"}}"#));
     }
@@ -426,6 +428,43 @@ fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
     };
     line(2, "P-2", "1.5");
     line(1, "P-1", "3");
+    (stage, runtime, erp, id)
+}
+
+/// An order that is deleted after it was read, and before its lines are, is no order without lines.
+#[test]
+fn an_order_that_is_deleted_while_it_is_read_does_not_leave_without_its_lines() {
+    let (mut stage, _runtime, erp, id) = orders();
+    let (url, order) = (stage.world.url.clone(), format!("/api/data/v9.2/salesorders({id})"));
+    let looks = Arc::new(AtomicUsize::new(0));
+    let seen = looks.clone();
+    let (proxy, _) = serve(move |asked| {
+        if asked.body.contains("salesorderdetails?") {
+            http(&url, "DELETE", &order, "");
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+        let headers: String = ["content-type", "prefer", "if-none-match"]
+            .iter()
+            .filter(|name| !asked.header(name).is_empty())
+            .map(|name| format!("{name}: {}\r\n", asked.header(name)))
+            .collect();
+        let (head, body) = answered(&url, &asked.method, &asked.path, &headers, &asked.body);
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let kind = head.lines().find(|line| line.to_lowercase().starts_with("content-type:"));
+        (status, kind.map_or_else(String::new, |kind| format!("{kind}\r\n")), body)
+    });
+    stage.world.edit("systems/dynamics.yaml", &stage.world.url.clone(), &proxy);
+    stage.start();
+    stage.dynamics("PATCH", &format!("salesorders({id})"), r#"{"statecode": 1, "statuscode": 3}"#);
+    stage.until("the look at its lines", || looks.load(Ordering::Relaxed) > 0 && stage.waiting_for("erp") == 0);
+    assert_eq!(erp.rows(), Vec::<Json>::new());
+    assert_eq!(stage.json(&["dead-letters", "list"]), serde_json::json!([]));
+}
+
+#[test]
+fn an_order_leaves_with_its_lines_when_it_is_submitted_and_not_before() {
+    let (mut stage, _runtime, erp, id) = orders();
+    stage.start();
     assert_eq!(erp.rows(), Vec::<Json>::new(), "half an order is none");
     stage.dynamics("PATCH", &format!("salesorders({id})"), r#"{"statecode": 1, "statuscode": 3}"#);
     let home = || {

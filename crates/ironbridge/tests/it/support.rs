@@ -292,6 +292,11 @@ pub fn http(url: &str, method: &str, path: &str, body: &str) -> String {
 
 /// With more header lines, each with its end.
 pub fn http_with(url: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
+    answered(url, method, path, headers, body).1
+}
+
+/// The head of the answer, and its body.
+pub fn answered(url: &str, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
@@ -306,7 +311,7 @@ pub fn http_with(url: &str, method: &str, path: &str, headers: &str, body: &str)
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     if !head.to_lowercase().contains("transfer-encoding: chunked") {
-        return body.to_owned();
+        return (head.to_owned(), body.to_owned());
     }
     let (mut rest, mut whole) = (body, String::new());
     while let Some((size, after)) = rest.split_once("\r\n") {
@@ -317,7 +322,7 @@ pub fn http_with(url: &str, method: &str, path: &str, headers: &str, body: &str)
             break;
         }
     }
-    whole
+    (head.to_owned(), whole)
 }
 
 /// The workspace's folder.
