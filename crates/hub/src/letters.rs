@@ -91,7 +91,7 @@ pub async fn discard(
     let (id, seen, note_of) = (letter.id.clone(), letter.state, note.map(str::to_owned));
     let archive = dead_letters::Op::Archive { id, seen, by: by.name.clone(), note: note_of, goes };
     let mut ops = vec![archive.into()];
-    if letter.kind == Kind::Message && letter.queue != operations::NOTICES {
+    if letter.kind == Kind::Message && letter.destination().is_some() {
         ops.extend(events::letters::let_go(store, letter, by, note)?);
     }
     ops.push(did(by, "dead-letters discard", letter, note));

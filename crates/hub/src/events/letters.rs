@@ -6,7 +6,7 @@ use store::audit::Actor;
 use store::dead_letters::{DeadLetter, State};
 use store::journal::{self, Note, What};
 use store::queue::{Message, Op as QueueOp, Problem, Property};
-use store::{Op, Store};
+use store::{Op, Refusal, Store};
 
 use super::{DESTINATION, topic};
 use crate::error::Error;
@@ -148,6 +148,18 @@ fn again(letter: &DeadLetter, to: State, message: Message) -> Op {
         ..message
     };
     message.properties.retain(|(name, _)| name != DESTINATION);
-    message.properties.push((DESTINATION.to_owned(), Property::Text(destination(letter).to_owned())));
-    QueueOp::Send { queue: topic(&letter.integration), messages: vec![message.into()] }.into()
+    let queue = match letter.destination() {
+        Some(to) => {
+            message.properties.push((DESTINATION.to_owned(), Property::Text(to.to_owned())));
+            topic(&letter.integration)
+        }
+        // What starts a flow has one queue.
+        None => letter.queue.clone(),
+    };
+    QueueOp::Send { queue, messages: vec![message.into()] }.into()
+}
+
+/// Whether a commit was refused because somebody has dealt with a dead letter just now.
+pub(crate) fn is_dealt_with(error: &store::Error) -> bool {
+    matches!(error.refusal(), Some(Refusal::DeadLetterState { .. } | Refusal::NoDeadLetter { .. }))
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use definition::Flow;
 use jiff::{SignedDuration, Timestamp};
 use record::hash::RowHasher;
-use record::{Fault, Happened, Key, Value};
+use record::{Fault, Happened, Key, Now, Scope, Value};
+use store::dead_letters::{self, DeadLetterId, State as Letter};
 use store::flows::{Instance, InstanceId, NewStep, Op, Start, State as Stands};
 use store::queue::{Delivery, Op as QueueOp, Problem, Settings};
 use store::{OpResult, cursors};
@@ -22,7 +23,7 @@ use super::record::Found;
 use super::running::{Flows, Running};
 use super::state::State;
 use crate::error::{Error, Stopped};
-use crate::events::{at, news, row_in};
+use crate::events::{at, letters, news, row_in};
 use crate::{codes, json, schedule};
 
 /// How often a system is asked for what changed.
@@ -41,6 +42,8 @@ pub const CALLED: &str = "FlowCall";
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Events that are taken at once.
 const AT_ONCE: usize = 16;
+/// What cannot be taken is looked at again after this long.
+const REST: Duration = Duration::from_secs(15);
 /// An event that cannot be taken for this often is a dead letter.
 const DELIVERIES_MAX: u32 = 20;
 
@@ -68,6 +71,7 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
     people_moved(&flows, &name).await?;
     let mut written = flows.store.watch();
     let mut next_sweep = tokio::time::Instant::now();
+    let mut quiet_until = tokio::time::Instant::now();
     loop {
         let looked = tokio::time::Instant::now();
         if tokio::time::Instant::now() >= next_sweep {
@@ -93,7 +97,13 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
             }
         }
         // A look that finds nothing writes nothing, and so wakes nobody.
-        while has_work(&flows, &name)? && events(&flows, &name, version).await? > 0 {}
+        while tokio::time::Instant::now() >= quiet_until && has_work(&flows, &name)? {
+            match events(&flows, &name, version).await? {
+                Taken::Some => {}
+                Taken::Nothing => break,
+                Taken::Down => quiet_until = tokio::time::Instant::now() + REST,
+            }
+        }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             () = news(&mut written, looked + GAP) => {}
@@ -118,41 +128,93 @@ fn has_work(flows: &Flows, name: &str) -> Result<bool, store::Error> {
     Ok(flows.store.queue_counts(&queue(name))?.is_some_and(|counts| counts.ready > 0))
 }
 
-/// Takes some events that came in, beside each other; answers how many.
-async fn events(flows: &Arc<Flows>, name: &str, version: u32) -> Result<usize, Error> {
+/// What became of a look for events.
+enum Taken {
+    Some,
+    Nothing,
+    /// Nobody can be asked what they are about, of any of them.
+    Down,
+}
+
+/// Takes some events that came in, beside each other. While their system does not answer they wait, and that costs them no
+/// deliveries.
+async fn events(flows: &Arc<Flows>, name: &str, version: u32) -> Result<Taken, Error> {
     let receive = QueueOp::Receive { queue: queue(name), max: AT_ONCE };
     let OpResult::Messages(messages) = flows.store.commit_one(receive).await? else {
         unreachable!("Receive answers with messages")
     };
-    let count = messages.len();
-    let mut taken: JoinSet<Result<(), Error>> = JoinSet::new();
+    let mut taken: JoinSet<Result<Result<(), Delivery>, Error>> = JoinSet::new();
     for delivery in messages {
         let (flows, name) = (flows.clone(), name.to_owned());
         taken.spawn(async move {
-            let settle = settled(&flows, &name, version, &delivery).await?;
-            flows.store.commit_one(settle).await?;
-            Ok(())
+            let Some(settle) = settled(&flows, &name, version, &delivery).await? else { return Ok(Err(delivery)) };
+            match flows.store.commit(settle).await {
+                // It is given again, and looked at anew.
+                Err(error) if letters::is_dealt_with(&error) => Ok(Ok(())),
+                settled => Ok(Ok(settled.map(drop)?)),
+            }
         });
     }
+    let (mut some, mut closed) = (false, Vec::new());
     while let Some(taken) = taken.join_next().await {
         match taken {
-            Ok(taken) => taken?,
+            Ok(taken) => match taken? {
+                Ok(()) => some = true,
+                Err(delivery) => closed.push(delivery),
+            },
             // Its lock ends, and it is given again.
-            Err(panicked) => tracing::error!(integration = name, "taking an event ended with a panic: {panicked}"),
+            Err(panicked) => {
+                some = true;
+                tracing::error!(integration = name, "taking an event ended with a panic: {panicked}");
+            }
         }
     }
-    Ok(count)
+    if !some && !closed.is_empty() {
+        flows.store.commit_one(QueueOp::TakeBack { queue: queue(name) }).await?;
+        return Ok(Taken::Down);
+    }
+    // Others get through, so that it is their own.
+    let again =
+        |delivery: Delivery| QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(REST) }.into();
+    if !closed.is_empty() {
+        flows.store.commit(closed.into_iter().map(again).collect()).await?;
+    }
+    Ok(if some { Taken::Some } else { Taken::Nothing })
 }
 
-/// What becomes of the message of an event.
-async fn settled(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<QueueOp, Error> {
-    Ok(match event(flows, name, version, delivery).await {
-        Ok(()) => QueueOp::Complete { queue: queue(name), tokens: vec![delivery.token] },
+/// What becomes of the message of an event. Nothing where its system does not answer.
+async fn settled(
+    flows: &Flows,
+    name: &str,
+    version: u32,
+    delivery: &Delivery,
+) -> Result<Option<Vec<store::Op>>, Error> {
+    let complete = || -> store::Op { QueueOp::Complete { queue: queue(name), tokens: vec![delivery.token] }.into() };
+    // The retry of a dead letter.
+    let retry_of = delivery.message.causation.as_deref().map(DeadLetterId::from);
+    if let Some(id) = &retry_of
+        && !flows.store.dead_letters_like(id.as_str())?.iter().any(|letter| letter.state == Letter::Retrying)
+    {
+        tracing::info!("the retry of dead letter {id} is not wanted any more");
+        return Ok(Some(vec![complete()]));
+    }
+    Ok(Some(match event(flows, name, version, delivery).await {
+        Ok(()) => {
+            let resolved = retry_of.map(|id| {
+                let (seen, to) = (Letter::Retrying, Letter::Resolved);
+                dead_letters::Op::Change { id, seen, to, by: None, note: None }.into()
+            });
+            [complete()].into_iter().chain(resolved).collect()
+        }
         Err(Stopped::Store(error)) => return Err(error.into()),
-        Err(Stopped::Fault(fault)) if fault.is_transient() => {
+        Err(Stopped::Fault(fault)) if fault.now != Now::Reject && fault.scope == Scope::Destination => {
             tracing::warn!(integration = name, code = %fault.code, "{name}: an event cannot be taken yet: {fault}");
             flows.forget(name);
-            QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(Duration::from_secs(15)) }
+            return Ok(None);
+        }
+        Err(Stopped::Fault(fault)) if fault.is_transient() => {
+            tracing::warn!(integration = name, code = %fault.code, "{name}: an event cannot be taken yet: {fault}");
+            vec![QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(REST) }.into()]
         }
         Err(Stopped::Fault(fault)) => {
             tracing::error!(integration = name, code = %fault.code, "{name}: an event cannot be taken: {fault}; {}", fault.fix);
@@ -164,9 +226,14 @@ async fn settled(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -
                 detail: json::fault(&fault).to_string(),
                 ..Problem::default()
             };
-            QueueOp::DeadLetter { queue: queue(name), token: delivery.token, key: None, problem }
+            match retry_of {
+                Some(id) => vec![complete(), dead_letters::Op::Again { id, problem }.into()],
+                None => {
+                    vec![QueueOp::DeadLetter { queue: queue(name), token: delivery.token, key: None, problem }.into()]
+                }
+            }
         }
-    })
+    }))
 }
 
 async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<(), Stopped> {

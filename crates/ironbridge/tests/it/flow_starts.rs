@@ -353,3 +353,86 @@ purpose: A test.
     assert!(said.contains("Approved by bob"), "{said}");
     stage.until("the end", || done(&stage, "P-1") == 1);
 }
+
+/// Webhooks that came, and that nobody can be asked about: that costs them nothing, however long it takes.
+#[test]
+fn what_came_waits_while_its_system_does_not_answer() {
+    let mut stage = Stage::unregistered(
+        "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, rows: [created] }
+steps:
+  - { write: { entity: customer, to: warehouse, key: =number, set: { name: =name } } }
+owner: finance-it
+purpose: A test.
+",
+    );
+    stage.start();
+    stage.world.stop_dynamics();
+    let url = format!("http://{}", stage.address);
+    for n in 1..=2 {
+        let event = serde_json::json!({
+            "MessageName": "Create", "PrimaryEntityName": "account", "OperationId": uuid::Uuid::new_v4(),
+            "PrimaryEntityId": format!("b5b6a2f1-0000-4000-8000-00000000000{n}"), "InputParameters": [],
+        });
+        assert_eq!(http_with(&url, "POST", "/webhooks/buyers", "x-hub-key: local-key\r\n", &event.to_string()), "");
+    }
+    stage.until("a look at them", || stage.log().contains("an event cannot be taken yet"));
+    let waits = || {
+        let all = stage.json(&["queue", "peek", "flows/buyers"]);
+        let all =
+            all.as_array().unwrap().iter().map(|one| (one["state"].to_string(), one["deliveries"].as_u64().unwrap()));
+        all.collect::<Vec<_>>()
+    };
+    let ready = || ("\"ready\"".to_owned(), 0);
+    stage.until("both, as they came", || waits() == [ready(), ready()]);
+    // Somebody calls the flow otherwise.
+    stage.kill();
+    stage.world.edit("integrations/buyers.yaml", "integration: buyers", "integration: purchasers");
+    let file = |name: &str| stage.world.dir.join(format!("integrations/{name}.yaml"));
+    std::fs::rename(file("buyers"), file("purchasers")).unwrap();
+    let status = stage.say(&["status"]);
+    assert!(status.contains("Nobody delivers what waits in flows/buyers, 2 events"), "{status}");
+}
+
+/// A call for a record that is not there yet, and one that nobody needs.
+#[test]
+fn what_could_start_nothing_is_sent_again_or_discarded() {
+    let mut stage = Stage::unregistered(
+        "integration: buyers
+pattern: flow
+trigger: { entity: customer, in: dynamics, call: true }
+steps:
+  - { set: { email: =\"seen@contoso.example\" } }
+owner: finance-it
+purpose: A test.
+",
+    );
+    stage.start();
+    let url = format!("http://{}", stage.address);
+    for number in ["C-1", "C-2"] {
+        let call = format!("{{\"number\": \"{number}\"}}");
+        http_with(&url, "POST", "/flows/buyers", "x-hub-key: local-key\r\nContent-Type: application/json\r\n", &call);
+    }
+    let letters = |state: &str| {
+        let all = stage.json(&["dead-letters", "list", "--all"]);
+        let all = all.as_array().unwrap().clone();
+        all.into_iter().filter(|one| one["state"] == state).collect::<Vec<_>>()
+    };
+    stage.until("both", || letters("open").len() == 2);
+    let of = |number: &str| {
+        let is_of = |one: &&Json| one["what"].as_str().unwrap().ends_with(number);
+        letters("open").iter().find(is_of).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (of("C-1"), of("C-2"));
+    // Too early: it is the same one, which is open again.
+    stage.run(&["dead-letters", "retry", &first]).ok();
+    stage.until("the next refusal", || {
+        letters("open").iter().any(|one| one["id"] == first.as_str() && one["count"] == 2)
+    });
+    stage.account("C-1", "Acme", 5);
+    stage.run(&["dead-letters", "retry", &first]).ok();
+    stage.until("its instance", || done(&stage, "C-1") == 1 && letters("resolved").len() == 1);
+    stage.run(&["dead-letters", "discard", &second, "--note", "a test"]).ok();
+    assert_eq!((letters("open").len(), letters("discarded").len()), (0, 1));
+}

@@ -4,7 +4,7 @@ use definition::Payload;
 use record::Key;
 use store::dead_letters::{self, DeadLetter, DeadLetterId, State};
 use store::queue::{Delivery, LockToken, Op as QueueOp, Problem, SessionToken};
-use store::{Op, Refusal, ledger};
+use store::{Op, ledger};
 
 use super::{Lane, Next};
 use crate::error::Error;
@@ -81,7 +81,7 @@ impl Lane {
                 all.push(QueueOp::ReleaseSession { queue: self.queue.clone(), session }.into());
             }
             match patience::commit(&self.store, all).await {
-                Err(error) if is_dealt_with(&error) => {}
+                Err(error) if letters::is_dealt_with(&error) => {}
                 Ok(_) if frees => {
                     *hold = left;
                     return Ok(Next::Released { asked });
@@ -141,7 +141,7 @@ impl Lane {
             ops.extend(note);
             ops.extend(remembered.clone());
             match patience::commit(&self.store, ops).await {
-                Err(error) if is_dealt_with(&error) => {}
+                Err(error) if letters::is_dealt_with(&error) => {}
                 done => return Ok(done.map(drop)?),
             }
         }
@@ -197,9 +197,4 @@ impl Lane {
 fn change(letter: &DeadLetter, to: State, note: Option<&str>) -> Op {
     let (id, seen) = (letter.id.clone(), letter.state);
     dead_letters::Op::Change { id, seen, to, by: None, note: note.map(str::to_owned) }.into()
-}
-
-/// Somebody has dealt with a dead letter just now: it is looked at once more.
-fn is_dealt_with(error: &store::Error) -> bool {
-    matches!(error.refusal(), Some(Refusal::DeadLetterState { .. } | Refusal::NoDeadLetter { .. }))
 }
