@@ -441,3 +441,11 @@ CREATE TABLE system_look (
 CREATE INDEX approval_open ON approval (id) WHERE state = 'open';
 CREATE INDEX flow_instance_begun ON flow_instance (integration, started, state);
 CREATE INDEX dead_letter_waiting ON dead_letter (integration, key) WHERE kind = 'message' AND state IN ('open', 'retrying');
+CREATE TABLE unheard (
+  integration TEXT PRIMARY KEY,
+  since       INTEGER NOT NULL,
+  seen        INTEGER NOT NULL,
+  changes     INTEGER NOT NULL DEFAULT 0,
+  sweeps      INTEGER NOT NULL DEFAULT 0,
+  refused     INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;

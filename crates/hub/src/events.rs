@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 
 use crate::compile::Systems;
 use crate::error::Error;
-use crate::patience;
+use crate::{patience, unheard};
 pub use about::key_of;
 pub(crate) use lane::news;
 pub use order::{MadeKey, Ordered, session};
@@ -80,8 +80,8 @@ pub fn waiting(store: &Store, integration: &str, to: &[String]) -> Result<(u64, 
     Ok((waiting, held))
 }
 
-/// The subscriptions that hold messages, and to which the project has no integration or destination any more: nobody delivers
-/// those. *Shape*: with how many they are, in the order of their paths.
+/// The subscriptions, and queues of flows, that hold messages and to which the project has no integration or destination any
+/// more: nobody delivers those. *Shape*: with how many they are, in the order of their paths.
 ///
 /// *Errors*: of our own state.
 pub fn left_over(project: &Project, store: &Store) -> Result<Vec<(String, u64)>, store::Error> {
@@ -92,7 +92,8 @@ pub fn left_over(project: &Project, store: &Store) -> Result<Vec<(String, u64)>,
     let mut left = Vec::new();
     for path in store.queues()? {
         let of = path.strip_prefix("events/").and_then(|of| of.split_once("/subscriptions/"));
-        if of.is_none_or(|(name, to)| mine(name, to)) {
+        let is_flow = |name| project.integration(name).is_some_and(|one| matches!(one.pattern, Pattern::Flow(_)));
+        if of.is_none_or(|(name, to)| mine(name, to)) && path.strip_prefix("flows/").is_none_or(is_flow) {
             continue;
         }
         let counts = store.queue_counts(&path)?.unwrap_or_default();
@@ -279,6 +280,10 @@ pub async fn work(
 ) -> Result<(), Error> {
     prepare(&project, &store).await?;
     end_outages(&project, &store).await?;
+    let outdated = unheard::outdated(&project, &store)?;
+    if !outdated.is_empty() {
+        patience::commit(&store, outdated).await?;
+    }
     let mut lanes: JoinSet<Result<(), Error>> = JoinSet::new();
     for integration in &project.integrations {
         let Pattern::Event(event) = &integration.pattern else { continue };

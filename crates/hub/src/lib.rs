@@ -46,6 +46,7 @@ mod story;
 mod try_row;
 mod twins;
 pub mod two_way;
+pub mod unheard;
 pub mod upkeep;
 mod watch;
 mod window;

@@ -21,6 +21,7 @@ mod watch;
 mod weekly;
 
 pub use act::{acknowledge, can_be_silenced, end_silence, silence, stands};
+pub(crate) use conditions::moment;
 pub use conditions::{Condition, Rules, conditions};
 pub use coverage::{Coverage, Ring, coverage};
 pub use evaluate::{Change, Standing, Tell, evaluate};

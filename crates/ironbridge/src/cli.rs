@@ -404,7 +404,7 @@ mod tests {
             let Some(project) = loaded.project else { panic!("{}", loaded.render(false, 110)) };
             for integration in &project.integrations {
                 let page = hub::operations::runbook::page(&project, integration, None, None);
-                for kind in hub::operations::Kind::ALL.into_iter().filter(|kind| kind.applies(integration)) {
+                for kind in hub::operations::Kind::ALL.into_iter().filter(|kind| kind.applies(&project, integration)) {
                     let heading = format!("### {} {{#{}}}", kind.heading(), kind.word());
                     assert!(page.contains(&heading), "{} has no section `{heading}`", integration.name);
                 }

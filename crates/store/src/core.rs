@@ -13,7 +13,7 @@ use crate::time::Ms;
 use crate::tx::Tx;
 use crate::{
     Failpoints, agreements, alerts, approvals, audit, away, cursors, dead_letters, deadlines, definitions, forget,
-    leases, ledger, looks, outages, pauses, queue, retries, runs, secrets, users,
+    leases, ledger, looks, outages, pauses, queue, retries, runs, secrets, unheard, users,
 };
 
 /// A commit that wants more room than is reserved is tried so often with more: 8 MB, 64 MB, and so on.
@@ -250,6 +250,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<OpResult, Fail> {
         Op::Away(op) => away::apply(tx, op),
         Op::Look(op) => looks::apply(tx, op),
         Op::Outage(op) => outages::apply(tx, op),
+        Op::Unheard(op) => unheard::apply(tx, op),
         Op::Approval(op) => approvals::apply(tx, op),
         Op::Alert(op) => alerts::apply(tx, op),
         Op::Deadline(op) => deadlines::apply(tx, op),

@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0019_letters_of_keys.sql"),
     include_str!("../migrations/0020_outage_at.sql"),
     include_str!("../migrations/0021_place.sql"),
+    include_str!("../migrations/0022_unheard.sql"),
 ];
 
 /// "IBst" in the file's header: the file is ours.

@@ -97,6 +97,7 @@ pub mod secrets;
 mod store;
 mod time;
 mod tx;
+pub mod unheard;
 pub mod users;
 mod words;
 mod writer;

@@ -2,7 +2,7 @@
 
 use crate::{
     agreements, alerts, approvals, audit, away, cursors, dead_letters, deadlines, definitions, flows, forget, leases,
-    ledger, looks, outages, pauses, queue, retries, runs, secrets, users,
+    ledger, looks, outages, pauses, queue, retries, runs, secrets, unheard, users,
 };
 
 /// One operation of a commit. Every domain has its own list; all of them convert with `into()`.
@@ -30,6 +30,7 @@ pub enum Op {
     User(users::Op),
     Away(away::Op),
     Look(looks::Op),
+    Unheard(unheard::Op),
 }
 
 /// What one operation answers, in the place of the operation.
@@ -98,4 +99,5 @@ converts! {
     users::Op => User,
     away::Op => Away,
     looks::Op => Look,
+    unheard::Op => Unheard,
 }

@@ -16,7 +16,7 @@ use record::hash::ByHash;
 use record::{Fault, Key, KeyHasher, KeyRules, Now, Page, ReadKind, Row, Unreadable};
 use store::journal::{self, Note, What};
 use store::ledger;
-use store::{Op, Store, cursors};
+use store::{Op, Store, cursors, unheard};
 use tokio::sync::watch;
 
 use super::covers::{self, Found};
@@ -105,7 +105,7 @@ impl Sweep {
             };
             match swept {
                 Ok(0) => {}
-                Ok(missed) => self.tell(missed, last),
+                Ok(missed) => self.tell(missed, last).await?,
                 Err(Stopped::Fault(fault)) => {
                     if fault.code == codes::RETYPED || self.is_polled() {
                         self.doubts.send_modify(|times| *times += 1);
@@ -122,11 +122,15 @@ impl Sweep {
         self.project.system(&self.event().from).is_none_or(|system| system.webhooks.is_none())
     }
 
-    fn tell(&self, missed: u64, since: Option<Timestamp>) {
+    async fn tell(&self, missed: u64, since: Option<Timestamp>) -> Result<(), Error> {
         let (name, from) = (&self.integration, &self.event().from);
         if self.is_polled() {
-            return tracing::debug!(integration = name, "{missed} changes in {from}");
+            tracing::debug!(integration = name, "{missed} changes in {from}");
+            return Ok(());
         }
+        let (integration, before) = (name.clone(), since.unwrap_or_else(|| self.store.clock().now()));
+        let noted = unheard::Op::Missed { integration, changes: missed, since: before };
+        patience::commit_one(&self.store, noted).await?;
         let zone = &self.project.hub.time_zone;
         let since = since.map_or_else(String::new, |at| told_since(at, self.store.clock().now(), zone));
         let unwatched = match self.event().trigger.columns.is_empty() {
@@ -138,6 +142,7 @@ impl Sweep {
             missed,
             "{name}: {missed} changes in {from} had no webhook{since}; they are delivered now. Is the step registered and active?{unwatched}"
         );
+        Ok(())
     }
 
     /// Answers how many changes were sent because no event had come.

@@ -143,33 +143,32 @@ async fn events(flows: &Arc<Flows>, name: &str, version: u32) -> Result<Taken, E
     let OpResult::Messages(messages) = flows.store.commit_one(receive).await? else {
         unreachable!("Receive answers with messages")
     };
-    let mut taken: JoinSet<Result<Result<(), Delivery>, Error>> = JoinSet::new();
+    let count = messages.len();
+    let mut taken: JoinSet<Result<Result<bool, Delivery>, Error>> = JoinSet::new();
     for delivery in messages {
         let (flows, name) = (flows.clone(), name.to_owned());
         taken.spawn(async move {
-            let Some(settle) = settled(&flows, &name, version, &delivery).await? else { return Ok(Err(delivery)) };
+            let settled = settled(&flows, &name, version, &delivery).await?;
+            let Some((settle, asked)) = settled else { return Ok(Err(delivery)) };
             match flows.store.commit(settle).await {
                 // It is given again, and looked at anew.
-                Err(error) if letters::is_dealt_with(&error) => Ok(Ok(())),
-                settled => Ok(Ok(settled.map(drop)?)),
+                Err(error) if letters::is_dealt_with(&error) => Ok(Ok(asked)),
+                settled => Ok(Ok(settled.map(|_| asked)?)),
             }
         });
     }
-    let (mut some, mut closed) = (false, Vec::new());
+    let (mut through, mut closed) = (false, Vec::new());
     while let Some(taken) = taken.join_next().await {
         match taken {
             Ok(taken) => match taken? {
-                Ok(()) => some = true,
+                Ok(asked) => through |= asked,
                 Err(delivery) => closed.push(delivery),
             },
             // Its lock ends, and it is given again.
-            Err(panicked) => {
-                some = true;
-                tracing::error!(integration = name, "taking an event ended with a panic: {panicked}");
-            }
+            Err(panicked) => tracing::error!(integration = name, "taking an event ended with a panic: {panicked}"),
         }
     }
-    if !some && !closed.is_empty() {
+    if !through && !closed.is_empty() {
         flows.store.commit_one(QueueOp::TakeBack { queue: queue(name) }).await?;
         return Ok(Taken::Down);
     }
@@ -179,16 +178,16 @@ async fn events(flows: &Arc<Flows>, name: &str, version: u32) -> Result<Taken, E
     if !closed.is_empty() {
         flows.store.commit(closed.into_iter().map(again).collect()).await?;
     }
-    Ok(if some { Taken::Some } else { Taken::Nothing })
+    Ok(if count > 0 { Taken::Some } else { Taken::Nothing })
 }
 
-/// What becomes of the message of an event. Nothing where its system does not answer.
+/// What becomes of the message of an event, and whether its system has answered. Nothing where it does not.
 async fn settled(
     flows: &Flows,
     name: &str,
     version: u32,
     delivery: &Delivery,
-) -> Result<Option<Vec<store::Op>>, Error> {
+) -> Result<Option<(Vec<store::Op>, bool)>, Error> {
     let complete = || -> store::Op { QueueOp::Complete { queue: queue(name), tokens: vec![delivery.token] }.into() };
     // The retry of a dead letter.
     let retry_of = delivery.message.causation.as_deref().map(DeadLetterId::from);
@@ -196,10 +195,12 @@ async fn settled(
         && !flows.store.dead_letters_like(id.as_str())?.iter().any(|letter| letter.state == Letter::Retrying)
     {
         tracing::info!("the retry of dead letter {id} is not wanted any more");
-        return Ok(Some(vec![complete()]));
+        return Ok(Some((vec![complete()], false)));
     }
-    Ok(Some(match event(flows, name, version, delivery).await {
-        Ok(()) => {
+    let mut answered = false;
+    let ops = match event(flows, name, version, delivery).await {
+        Ok(asked) => {
+            answered = asked;
             let resolved = retry_of.map(|id| {
                 let (seen, to) = (Letter::Retrying, Letter::Resolved);
                 dead_letters::Op::Change { id, seen, to, by: None, note: None }.into()
@@ -233,14 +234,16 @@ async fn settled(
                 }
             }
         }
-    }))
+    };
+    Ok(Some((ops, answered)))
 }
 
-async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<(), Stopped> {
+/// Starts what an event asks for; answers whether its system was asked.
+async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> Result<bool, Stopped> {
     let running = flows.running(name, version).await?;
     let body = &delivery.message.body;
     if delivery.message.op.as_deref() == Some(CALLED) {
-        return called(flows, &running, delivery).await;
+        return called(flows, &running, delivery).await.map(|()| true);
     }
     let system = flows.systems.open(&running.flow.in_)?;
     let listens = running.listens();
@@ -257,7 +260,7 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
                 Happened::Deleted => false,
             };
             if !(wanted || listens) || !signal.table.eq_ignore_ascii_case(&running.reader.table) {
-                return Ok(());
+                return Ok(false);
             }
             let found = running.reader.by_id(&signal.id).await?;
             if let Some(Found { key, .. }) = found.as_ref().filter(|_| listens) {
@@ -276,10 +279,10 @@ async fn event(flows: &Flows, name: &str, version: u32, delivery: &Delivery) -> 
             running.reader.get(&key).await?
         }
     };
-    let Some(found) = found else { return Ok(()) };
+    let Some(found) = found else { return Ok(true) };
     // A record that came while the first look was on its way is known from before, and was told of all the same.
     start(flows, &running, &found, &running.cause(&found), true).await?;
-    Ok(())
+    Ok(true)
 }
 
 fn unreadable(why: &str) -> Fault {

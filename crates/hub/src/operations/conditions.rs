@@ -13,7 +13,7 @@ use super::facts::{Facts, Known};
 use super::kind::Kind;
 use super::usual::{few_rows, slow_hour};
 use crate::digest::span;
-use crate::{calendar, deadline, schedule, worker};
+use crate::{calendar, deadline, schedule, unheard, worker};
 
 mod batch;
 mod causes;
@@ -50,6 +50,8 @@ pub struct Rules {
     pub person: Duration,
     /// An event waits, where nothing says when it is needed.
     pub backlog: Duration,
+    /// Webhooks do not come.
+    pub webhooks: Duration,
     /// A dead letter waits.
     pub dead_letters: Duration,
     /// A way to tell people takes nothing.
@@ -68,6 +70,7 @@ impl Default for Rules {
             refused: minutes(2),
             person: Duration::from_secs(30),
             backlog: minutes(15),
+            webhooks: minutes(10),
             dead_letters: minutes(2),
             notifier: minutes(5),
             disk_bytes: 1 << 30,
@@ -88,6 +91,7 @@ pub fn conditions(project: &Project, facts: &Facts, rules: &Rules, standing: &BT
             Pattern::Flow(flow) => all.extend(of.volume(flow.ceiling).into_iter().chain(of.stuck_flows())),
             Pattern::Virtual(_) => all.extend(of.not_shown()),
         }
+        all.extend(of.unheard());
         of.letters(&mut all);
     }
     flow::approvals(project, facts, &mut all);
@@ -187,6 +191,29 @@ impl Of<'_> {
             all.push(found);
         }
         self.slow(all);
+    }
+
+    /// Whoever sends webhooks does not get them here. Also while it is paused: what comes in waits.
+    fn unheard(&self) -> Option<Condition> {
+        let unheard = self.known.unheard.as_ref()?;
+        let is_so = unheard.sweeps >= unheard::SWEEPS || unheard.refused >= unheard::REFUSED;
+        if !is_so || !self.has_passed(unheard.since, self.rules.webhooks) {
+            return None;
+        }
+        let told = unheard::told(self.project, self.integration, unheard)?;
+        let saying = Saying {
+            severity: Severity::Warning,
+            title: told.title,
+            text: told.text,
+            facts: vec![
+                ("changes".into(), unheard.changes.to_string()),
+                ("refused".into(), unheard.refused.to_string()),
+                ("noticed last".into(), moment(unheard.seen, self.zone())),
+            ],
+            command: told.command,
+            since: unheard.since,
+        };
+        Some(self.condition(Kind::NoWebhooks, "", saying))
     }
 
     /// Whoever looks gets an error, and only a person can change that.

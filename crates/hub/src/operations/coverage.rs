@@ -59,7 +59,7 @@ fn of(project: &Project, name: &str, now: Timestamp) -> Coverage {
     for kind in Kind::ALL {
         match integration {
             None if kind.is_of_integration() || matches!(kind, Kind::SystemDown | Kind::Expiring) => continue,
-            Some(integration) if !kind.applies(integration) || matches!(kind, Kind::Disk | Kind::Notifier) => {
+            Some(integration) if !kind.applies(project, integration) || matches!(kind, Kind::Disk | Kind::Notifier) => {
                 continue;
             }
             _ => {}

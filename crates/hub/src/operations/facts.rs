@@ -13,6 +13,7 @@ use store::deadlines::Deadline;
 use store::looks::Look;
 use store::outages::Outage;
 use store::runs::{Run, State, Trigger};
+use store::unheard::Unheard;
 use store::{Error, Store, flows};
 
 use crate::events::subscription;
@@ -71,6 +72,8 @@ pub struct Known {
     pub paused: bool,
     pub outages: Vec<Outage>,
     pub backlog: Vec<Backlog>,
+    /// Its webhooks do not come.
+    pub unheard: Option<Unheard>,
     /// Dead letters that wait.
     pub letters: u64,
     /// The last of them.
@@ -165,7 +168,7 @@ impl Gatherer {
         let last: BTreeMap<String, Run> =
             store.last_due_runs()?.into_iter().map(|run| (run.integration.clone(), run)).collect();
         let (pauses, resumed) = (store.pauses()?, store.resumptions()?);
-        let (outages, deadlines) = (store.outages()?, store.deadlines()?);
+        let (outages, deadlines, unheard) = (store.outages()?, store.deadlines()?, store.unheard()?);
         let letters: BTreeMap<String, u64> = store.dead_letters_waiting()?.into_iter().collect();
         let unreviewed: BTreeMap<String, (u64, Timestamp)> = store
             .dead_letters_unreviewed()?
@@ -182,6 +185,7 @@ impl Gatherer {
                 paused: pauses.iter().any(|pause| pause.integration == *name),
                 resumed: resumed.get(name).copied(),
                 outages: outages.iter().filter(|outage| outage.integration == *name).cloned().collect(),
+                unheard: unheard.iter().find(|unheard| unheard.integration == *name).cloned(),
                 letters: letters.get(name).copied().unwrap_or(0),
                 unreviewed: unreviewed.get(name).copied(),
                 good_runs: self.good_runs.get(name).cloned().unwrap_or_default(),

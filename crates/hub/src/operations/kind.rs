@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use definition::{Integration, Pattern};
+use definition::{Integration, Pattern, Project};
+
+use crate::unheard;
 
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +16,7 @@ pub enum Kind {
     Paused,
     NotShown,
     Backlog,
+    NoWebhooks,
     DeadLetters,
     NotReviewed,
     FewRows,
@@ -27,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Late,
         Kind::NotRun,
         Kind::NeedsPerson,
@@ -35,6 +38,7 @@ impl Kind {
         Kind::Paused,
         Kind::NotShown,
         Kind::Backlog,
+        Kind::NoWebhooks,
         Kind::DeadLetters,
         Kind::NotReviewed,
         Kind::FewRows,
@@ -57,6 +61,7 @@ impl Kind {
             Kind::Paused => "destination-paused",
             Kind::NotShown => "not-shown",
             Kind::Backlog => "backlog",
+            Kind::NoWebhooks => "no-webhooks",
             Kind::DeadLetters => "dead-letters",
             Kind::NotReviewed => "not-reviewed",
             Kind::FewRows => "few-rows",
@@ -84,6 +89,7 @@ impl Kind {
             Kind::Paused => "A destination takes nothing",
             Kind::NotShown => "A virtual table shows nothing",
             Kind::Backlog => "Events wait too long",
+            Kind::NoWebhooks => "Webhooks do not come",
             Kind::DeadLetters => "Dead letters wait",
             Kind::NotReviewed => "Nobody has looked at the dead letters",
             Kind::FewRows => "Fewer rows than usual",
@@ -117,6 +123,9 @@ impl Kind {
                 "For two minutes a virtual table has not fitted what its source has now: a table, a column or a right is gone."
             }
             Kind::Backlog => "The oldest event waits for longer than `needed_by`; without one, fifteen minutes.",
+            Kind::NoWebhooks => {
+                "Two sweeps found changes that had no webhook, or three calls were refused for a wrong key or signature; for ten minutes, and no good one came between them."
+            }
             Kind::DeadLetters => {
                 "Rows or messages were given up on two minutes ago and wait. However many, it is one alert."
             }
@@ -158,7 +167,7 @@ impl Kind {
     }
 
     /// Whether it can be about this integration.
-    pub fn applies(self, integration: &Integration) -> bool {
+    pub fn applies(self, project: &Project, integration: &Integration) -> bool {
         match (self, &integration.pattern) {
             (Kind::SystemDown | Kind::Expiring, _) => true,
             (Kind::Disk | Kind::Notifier, _) => true,
@@ -167,6 +176,7 @@ impl Kind {
             (Kind::FewRows, Pattern::Batch(_)) => true,
             (Kind::Slow, Pattern::Batch(_) | Pattern::Event(_)) => true,
             (Kind::Paused | Kind::Backlog, Pattern::Event(_)) => true,
+            (Kind::NoWebhooks, _) => unheard::sender(project, integration).is_some(),
             (Kind::NotShown, Pattern::Virtual(_)) => true,
             (Kind::Approval, Pattern::Batch(batch)) => batch.approve.is_some() || batch.first_load.is_some(),
             (Kind::Approval | Kind::Volume | Kind::FlowFailed, Pattern::Flow(_)) => true,

@@ -85,7 +85,7 @@ pub fn page(project: &Project, integration: &Integration, live: Option<&Live>, n
     }
     how::write(&mut out, project, integration, live);
     out += "## Alerts\n\nWhat rings, when, and what to do then.\n\n";
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.applies(integration)) {
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.applies(project, integration)) {
         alerts::write(&mut out, project, integration, kind, live);
         if let Some(notes) = notes.of_alert(kind) {
             out += &format!("**The team's notes:**\n\n{}\n\n", notes.trim());
@@ -105,8 +105,9 @@ pub fn page(project: &Project, integration: &Integration, live: Option<&Live>, n
 /// The headings of a team's notes that say that they are about an alert, and that there is none of that name.
 ///
 /// *Shape*: where each stands in the text, and what it says, without `#`.
-pub fn strange_sections(integration: &Integration, notes: &str) -> Vec<(Range<usize>, String)> {
-    let known = |heading: &str| Kind::ALL.into_iter().any(|kind| is_about(heading, kind) && kind.applies(integration));
+pub fn strange_sections(project: &Project, integration: &Integration, notes: &str) -> Vec<(Range<usize>, String)> {
+    let known =
+        |heading: &str| Kind::ALL.into_iter().any(|kind| is_about(heading, kind) && kind.applies(project, integration));
     let (mut found, mut fenced, mut start) = (Vec::new(), false, 0);
     for line in notes.split_inclusive('\n') {
         fenced ^= line.trim_start().starts_with("```");
@@ -285,14 +286,14 @@ mod tests {
         let things = project.integration("things").unwrap();
         let notes = "# Things\n\n## Alert: late\n\n```\n## Alert: in an example\n```\n\n## Alert: backlog\n\nÄh.\n\n### alert: nothing  \n";
         let found: Vec<(&str, String)> =
-            strange_sections(things, notes).into_iter().map(|(at, heading)| (&notes[at], heading)).collect();
+            strange_sections(&project, things, notes).into_iter().map(|(at, heading)| (&notes[at], heading)).collect();
         // A batch has no backlog.
         let expected =
             [("## Alert: backlog", "Alert: backlog".to_owned()), ("### alert: nothing", "alert: nothing".to_owned())];
         assert_eq!(found, expected);
         // And every alert that can ring has its section.
         let page = page(&project, things, None, None);
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.applies(things)) {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.applies(&project, things)) {
             assert!(page.contains(&format!("### {} {{#{}}}", kind.heading(), kind.word())), "{kind:?}");
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use jiff::SignedDuration;
 use record::{Key, Value};
 use store::queue::{Message, Op as Queue};
-use store::{OpResult, approvals, dead_letters, flows};
+use store::{OpResult, approvals, dead_letters, flows, unheard};
 
 use crate::world::World;
 
@@ -234,6 +235,42 @@ fn a_disk_that_fills_and_what_ends_soon() {
         "{told:#?}"
     );
     assert!(told.contains(&"12:00 finance-it/email [warning] contoso: finance: the support of Contoso Ledger (sample) ends on 2027-08-01, in 139 days".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn webhooks_that_do_not_come_are_one_notice_until_one_comes() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    let orders = || "orders".to_owned();
+    let missed = |world: &World, changes: u64| {
+        let since = world.store.clock().now().checked_sub(SignedDuration::from_mins(15)).unwrap();
+        world.commit(unheard::Op::Missed { integration: orders(), changes, since });
+    };
+    let refused = |world: &World, calls: u64| world.commit(unheard::Op::Refused { integration: orders(), calls });
+    let heard = |world: &World| world.commit(unheard::Op::Heard { integration: orders() });
+    world.work("2026-11-24T13:00:00Z", |world, at| match at {
+        // The hub was away.
+        "10:05" => missed(world, 20),
+        "10:10" => drop(heard(world)),
+        // The step is gone.
+        "10:30" | "10:45" | "11:00" => missed(world, 1),
+        "11:10" => drop(heard(world)),
+        // The key is another one.
+        "11:30" => drop(refused(world, 2)),
+        "11:31" | "11:32" | "11:33" | "11:50" => drop(refused(world, 100)),
+        "12:10" => drop(heard(world)),
+        _ => {}
+    });
+    let told: Vec<String> = world.told().into_iter().filter(|told| told.contains(" erp-team/")).collect();
+    let expected = [
+        "10:45 erp-team/email [warning] contoso: orders: no webhooks of finance come",
+        "11:10 erp-team/email [over] contoso: orders: no webhooks of finance come",
+        "11:40 erp-team/email [warning] contoso: orders: webhooks of finance are refused",
+        "12:10 erp-team/email [over] contoso: orders: webhooks of finance are refused",
+    ];
+    assert_eq!(told, expected);
+    let mail = world.mail("erp-team/email", "are refused");
+    assert!(mail.contains("302 calls were refused since 11:30 GMT on Tue 24 Nov"), "{mail}");
+    assert!(mail.contains("ironbridge runbook orders"), "{mail}");
 }
 
 #[test]

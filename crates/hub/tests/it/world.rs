@@ -35,7 +35,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "systems/finance.yaml",
-        "system: finance\nkind: sqlite\nowner: finance-it\nvendor: { name: Contoso Ledger (sample), supported_until: 2027-08-01 }\nexpires: { client_secret: 2027-03-20 }\nconnection: { file: finance.db }\ntime_zone: UTC\nentities:\n  customer: { table: customers, read: { number: no, name: name } }\n  price: { table: prices, read: { product: product, amount: amount } }\n",
+        "system: finance\nkind: sqlite\nowner: finance-it\nvendor: { name: Contoso Ledger (sample), supported_until: 2027-08-01 }\nexpires: { client_secret: 2027-03-20 }\nwebhooks: { keys: [\"${env:HOOK_KEY}\"] }\nconnection: { file: finance.db }\ntime_zone: UTC\nentities:\n  customer: { table: customers, read: { number: no, name: name } }\n  price: { table: prices, read: { product: product, amount: amount } }\n",
     ),
     (
         "systems/crm.yaml",

@@ -135,7 +135,7 @@ fn strange_sections(project: &Project, files: &Files) -> Vec<Diagnostic> {
     for integration in &project.integrations {
         let Some(file) = &integration.runbook else { continue };
         let Some((id, notes)) = files.iter().find(|(_, read)| *read.path == **file) else { continue };
-        for (at, heading) in hub::operations::runbook::strange_sections(integration, &notes.text) {
+        for (at, heading) in hub::operations::runbook::strange_sections(project, integration, &notes.text) {
             let span = Span { file: id, start: at.start as u32, end: at.end as u32 };
             let what = format!("a section is about an alert that {} does not have", integration.name);
             found.push(

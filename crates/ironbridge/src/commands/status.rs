@@ -28,6 +28,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     let dead = store.dead_letters_waiting()?;
     let pauses = store.pauses()?;
     let outages = store.outages()?;
+    let unheard = store.unheard()?;
     let late = hub::deadline::late(&project, &store)?;
     let approvals = store.approvals(false, 1_000)?;
     let silent = hub::looks::silent_ones(&project, &store)?;
@@ -115,6 +116,9 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             })),
             "approval": asks.map(|asks| json!({ "id": asks.id.0, "question": asks.question, "asked_of": asks.asked_of })),
             "outages": outages.iter().filter(|outage| outage.integration == integration.name).map(down).collect::<Vec<_>>(),
+            "webhooks_missing": unheard.iter().find(|one| one.integration == integration.name).map(|one| json!({
+                "since": one.since.to_string(), "last": one.seen.to_string(), "changes": one.changes, "refused": one.refused,
+            })),
             "systems_silent": mute.iter().map(|look| look.system.as_str()).collect::<Vec<_>>(), "owner": integration.owner, "purpose": integration.purpose,
         }));
     }
@@ -168,7 +172,7 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
     for (queue, messages) in hub::events::left_over(&project, &store)? {
         let events = if messages == 1 { "event" } else { "events" };
         talk!(
-            "\nNobody delivers what waits in {queue}, {} {events}: the project has no such destination any more.",
+            "\nNobody delivers what waits in {queue}, {} {events}: the project has no such destination or flow any more.",
             number(messages)
         );
         talk!("  do: put it back into the files, or drop them: ironbridge queue purge {queue}");
@@ -182,6 +186,13 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             talk!("  it said: {}", silence.why);
         }
         talk!("  do: {}", first_fix(&look.system, silence));
+    }
+    for one in &unheard {
+        let integration = project.integration(&one.integration);
+        let Some(told) = integration.and_then(|integration| hub::unheard::told(&project, integration, one)) else {
+            continue;
+        };
+        talk!("\n{}. {}\n  do: {}", told.title, told.text, told.command);
     }
     for outage in &outages {
         let (name, system) = (&outage.integration, &outage.system);

@@ -53,6 +53,16 @@ pub const METRICS: &[Metric] = &[
     gauge("ironbridge_paused", "integration", "1 while a person has paused it."),
     gauge("ironbridge_destination_down", "integration, system", "1 while a destination of events takes nothing."),
     gauge(
+        "ironbridge_webhooks_missed",
+        "integration",
+        "Changes that a sweep found and no webhook told of, since the last one that came.",
+    ),
+    gauge(
+        "ironbridge_webhooks_refused",
+        "integration",
+        "Webhooks with a wrong key or signature since the last good one, from the third on.",
+    ),
+    gauge(
         "ironbridge_system_answers",
         "system",
         "1 where a system answered when it was asked last, 0 where it did not.",
@@ -149,7 +159,7 @@ pub fn text(observed: &Observed) -> Result<String, store::Error> {
 /// What is so or not so for each integration: a 0 is said, so that a graph has no gaps.
 fn now(page: &mut Page, project: &Project, store: &Store) -> Result<(), store::Error> {
     let late = hub::deadline::late(project, store)?;
-    let (pauses, outages) = (store.pauses()?, store.outages()?);
+    let (pauses, outages, unheard) = (store.pauses()?, store.outages()?, store.unheard()?);
     let approvals = store.approvals(false, 1_000)?;
     let flag = |is: bool| if is { 1.0 } else { 0.0 };
     for integration in &project.integrations {
@@ -159,6 +169,12 @@ fn now(page: &mut Page, project: &Project, store: &Store) -> Result<(), store::E
         page.put("ironbridge_paused", &of, flag(pauses.iter().any(|pause| pause.integration == name)));
         let open = approvals.iter().filter(|approval| approval.integration == name).count();
         page.put("ironbridge_approvals_open", &of, open as f64);
+        if hub::unheard::sender(project, integration).is_some() {
+            let noted = unheard.iter().find(|one| one.integration == name);
+            let (missed, refused) = noted.map_or((0, 0), |one| (one.changes, one.refused));
+            page.put("ironbridge_webhooks_missed", &of, missed as f64);
+            page.put("ironbridge_webhooks_refused", &of, refused as f64);
+        }
         if let Pattern::Event(event) = &integration.pattern {
             for to in &event.to {
                 let down = outages.iter().any(|outage| outage.integration == name && outage.system == *to);

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,10 +18,12 @@ use axum::routing::post;
 use definition::{Pattern, Project, Signed};
 use hub::events::{MadeKey, Ordered, at, row_in};
 use hub::flows::Calls;
+use hub::unheard::REFUSED;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::Store;
 use store::queue::{ID_BYTES_MAX, Message, Op};
+use store::unheard;
 
 use super::signatures;
 use crate::failure::Failure;
@@ -52,12 +54,23 @@ struct Intake {
     signed: Option<Signed>,
     /// What a call has to say, where one may start a flow.
     called: Option<Calls>,
-    /// The second in which the log was last told of a call with a wrong key.
+    /// The second in which the log was last told of a call with a wrong key, and our state.
     told: AtomicI64,
+    noted: AtomicI64,
+    /// Calls with a wrong key since the last good one that our state does not know of.
+    refused: AtomicU64,
+    /// The second in which a good one last looked whether none is said to come.
+    looked: AtomicI64,
 }
 
-/// How many seconds the log hears no more of calls with a wrong key.
+/// How many seconds the log and our state hear no more of calls with a wrong key.
 const TOLD_AGAIN: i64 = 60;
+
+/// Whether so many seconds have passed; if so, they begin anew.
+fn is_time(last: &AtomicI64, seconds: i64) -> bool {
+    let (now, then) = (jiff::Timestamp::now().as_second(), last.load(Ordering::Relaxed));
+    (now - then).abs() >= seconds && last.compare_exchange(then, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
 
 struct Webhooks {
     store: Store,
@@ -112,7 +125,7 @@ async fn receive(
     let known = webhooks.intakes.get(&integration);
     let Some(intake) = known else { return no_one() };
     if intake.signed.is_none() && !intake.admits(&headers, &query) {
-        return intake.refuse(&integration);
+        return intake.refuse(&webhooks.store, &integration).await;
     }
     if let Some(coding) =
         headers.get("content-encoding").filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -132,14 +145,17 @@ async fn receive(
     if let Some(signed) = intake.signed
         && !signatures::is_good(signed, &intake.header, &intake.keys.now(), &headers, &body, now)
     {
-        return intake.refuse(&integration);
+        return intake.refuse(&webhooks.store, &integration).await;
     }
     let messages = match intake.messages(&integration, &headers, body) {
         Ok(messages) => messages,
         Err(why) => return refusal(StatusCode::BAD_REQUEST, why),
     };
     match webhooks.store.commit_one(intake.send(messages)).await {
-        Ok(_) => StatusCode::ACCEPTED.into_response(),
+        Ok(_) => {
+            intake.heard(&webhooks.store, &integration).await;
+            StatusCode::ACCEPTED.into_response()
+        }
         Err(error) => {
             let code = error.code().map_or_else(String::new, |code| code.to_string());
             tracing::error!(
@@ -234,17 +250,37 @@ fn unescaped(value: &[u8]) -> String {
 }
 
 impl Intake {
-    /// Answers a call with a wrong key. The log hears of it once in a while: somebody may have changed the key on one side.
-    fn refuse(&self, integration: &str) -> Response {
-        let (now, last) = (jiff::Timestamp::now().as_second(), self.told.load(Ordering::Relaxed));
-        let is_time = (now - last).abs() >= TOLD_AGAIN;
-        if is_time && self.told.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    /// Answers a call with a wrong key. The log and our state hear of it once in a while, however often it comes: somebody
+    /// may have changed the key on one side.
+    async fn refuse(&self, store: &Store, integration: &str) -> Response {
+        if is_time(&self.told, TOLD_AGAIN) {
             tracing::warn!(
                 integration,
                 "a webhook of {integration} was refused: its key or signature is none of ours; compare the key of its sender with `webhooks:` in the system's file"
             );
         }
+        let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        if refused >= REFUSED && is_time(&self.noted, TOLD_AGAIN) {
+            let (integration, calls) = (integration.to_owned(), self.refused.swap(0, Ordering::Relaxed));
+            if let Err(error) = store.commit_one(unheard::Op::Refused { integration, calls }).await {
+                tracing::debug!("refused webhooks could not be noted: {error}");
+            }
+        }
         no_one()
+    }
+
+    /// A good one came: nobody is told any more that none does.
+    async fn heard(&self, store: &Store, integration: &str) {
+        if self.refused.load(Ordering::Relaxed) > 0 {
+            self.refused.store(0, Ordering::Relaxed);
+        }
+        let is_missed = || store.unheard().is_ok_and(|all| all.iter().any(|one| one.integration == integration));
+        if is_time(&self.looked, 1) && is_missed() {
+            let heard = unheard::Op::Heard { integration: integration.to_owned() };
+            if let Err(error) = store.commit_one(heard).await {
+                tracing::debug!("that webhooks come again could not be noted: {error}");
+            }
+        }
     }
 
     /// What takes the events of an integration; nothing where no event starts it.
@@ -274,6 +310,9 @@ impl Intake {
             keys: Keys::default(),
             signed: None,
             told: AtomicI64::new(0),
+            noted: AtomicI64::new(0),
+            refused: AtomicU64::new(0),
+            looked: AtomicI64::new(0),
             called: match &integration.pattern {
                 Pattern::Flow(flow) => Calls::of(project, flow),
                 _ => None,
@@ -414,6 +453,9 @@ mod tests {
             signed: None,
             called: None,
             told: AtomicI64::new(0),
+            noted: AtomicI64::new(0),
+            refused: AtomicU64::new(0),
+            looked: AtomicI64::new(0),
         }
     }
 

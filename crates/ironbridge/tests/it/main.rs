@@ -64,6 +64,7 @@ mod two_way;
 mod two_way_chaos;
 mod two_way_consent;
 mod two_way_servers;
+mod unheard;
 mod values;
 mod virtual_tables;
 mod walk;

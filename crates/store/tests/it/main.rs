@@ -19,4 +19,5 @@ mod model;
 mod routes;
 mod runs;
 mod support;
+mod unheard;
 mod users;

@@ -5,6 +5,7 @@ use definition::{Integration, Pattern, Project};
 use super::super::kind::Kind;
 use super::Live;
 use crate::events::subscription;
+use crate::unheard;
 
 /// What to do: a sentence, and the commands of it.
 type Steps = Vec<(String, Vec<String>)>;
@@ -33,6 +34,9 @@ fn means(integration: &Integration, kind: Kind) -> String {
         }
         Kind::NotShown => {
             format!("\u{201c}{purpose}\u{201d} is not so at the moment: whoever looks gets an error. Nothing is stored here, so nothing is lost.")
+        }
+        Kind::NoWebhooks => {
+            "What changes is found by the sweep, later than it could be, and none of it is lost; of a sender that no sweep can ask, what it does not send again is not here.".to_owned()
         }
         Kind::DeadLetters | Kind::NotReviewed => {
             format!("\u{201c}{purpose}\u{201d} holds, but not for these records.")
@@ -144,6 +148,34 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
             step("See whether the destination is slow.", &systems),
             step("See whether somebody has paused it.", &["ironbridge status".into()]),
         ],
+        Kind::NoWebhooks => {
+            let sender = unheard::sender(project, integration);
+            let at = sender.map_or_else(String::new, |sender| format!("systems/{}.yaml", sender.name));
+            let mut steps = vec![step(
+                "See whether changes had no webhook, or calls were refused for their key, and since when.",
+                &["ironbridge status".into()],
+            )];
+            if sender.is_some_and(|sender| sender.kind.name == "dataverse") {
+                steps.push(step(
+                    "See what is different there: a step that is gone or switched off, another address. What shows no difference may be refused for its key, which cannot be read back.",
+                    &[format!("ironbridge dataverse register {name}")],
+                ));
+                steps.push(step(
+                    &format!("Make it so; this also writes the last one of `keys:` in {at} anew."),
+                    &[format!("ironbridge dataverse register {name} --yes")],
+                ));
+            } else {
+                steps.push(step(
+                    &format!("Compare the key or signature of the sender with `webhooks:` in {at}, and have it send again what was refused."),
+                    &[],
+                ));
+            }
+            steps.push(step(
+                "See that the hub is reached from there: the address, the certificate, what stands between them. It is over with the first webhook that comes.",
+                &[],
+            ));
+            steps
+        }
         Kind::DeadLetters | Kind::NotReviewed => vec![
             step(
                 "Look at them: most have one cause.",
