@@ -81,6 +81,14 @@ fn literals_of_every_type() {
         assert!(expression(none).is_err(), "{none}");
     }
     assert!(matches!(literal("123456789012345678901234567890.5"), Literal::Double(_)));
+    for (text, number) in
+        [("12.50M", "12.50"), ("-5L", "-5"), ("400l", "400"), ("1e3D", "1e3"), ("2.5f", "2.5"), ("7d", "7")]
+    {
+        assert_eq!(literal(text).to_string(), number);
+    }
+    for none in ["5LL", "1eD", "M", "5X", "2026-01-31D", "10:15:00M"] {
+        assert!(expression(none).is_err() || matches!(expression(none), Ok(Expr::Path(_))), "{none}");
+    }
     assert_eq!(literal("A1B2C3D4-0000-0000-0000-00000000000F").to_string(), "a1b2c3d4-0000-0000-0000-00000000000f");
 }
 

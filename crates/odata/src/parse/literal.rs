@@ -147,6 +147,12 @@ fn classify(text: &str) -> Result<Literal, &'static str> {
             Err(_) => return Err("number"),
         });
     }
+    // How version 3 says the type of a number, and clients of version 4 still do.
+    if let Some(number) = text.strip_suffix(['L', 'l', 'M', 'm', 'F', 'f', 'D', 'd'])
+        && number.ends_with(|last: char| last.is_ascii_digit() || last == '.')
+    {
+        return classify(number);
+    }
     // f64 only judges the shape; the text is what is kept.
     let shape = digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b)) && text.parse::<f64>().is_ok();
     if shape { Ok(Literal::Double(text.to_owned())) } else { Err("number") }
