@@ -105,27 +105,50 @@ fn malformed(message: impl Into<String>) -> Refused {
     Refused::new(400, codes::MALFORMED, message)
 }
 
+/// The `boundary` among the parameters of a content type: `multipart/mixed; Boundary="a;b"`.
 fn boundary(content_type: &str) -> Option<String> {
-    let value = content_type.split(';').find_map(|part| part.trim().strip_prefix("boundary="))?;
-    let value = value.trim().trim_matches('"');
-    (!value.is_empty() && value.len() <= 70).then(|| value.to_owned())
+    let mut rest = content_type.split_once(';')?.1;
+    loop {
+        let (names, after) = rest.split_once('=')?;
+        let after = after.trim_start();
+        let (value, left) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_at(after.find(';').unwrap_or(after.len())),
+        };
+        if names.rsplit(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("boundary")) {
+            return Some(value.trim().to_owned()).filter(|value| !value.is_empty() && value.len() <= 70);
+        }
+        rest = left;
+    }
+}
+
+/// What stands between the lines that are a boundary; nothing where the last of them is not there. A boundary elsewhere in
+/// a line, or at the beginning of a longer one, is none.
+fn between<'t>(text: &'t str, boundary: &str) -> Option<Vec<&'t str>> {
+    let (mut pieces, mut begin, mut at) = (Vec::new(), None, 0);
+    for line in text.split_inclusive('\n') {
+        let end = line.strip_prefix("--").and_then(|line| line.strip_prefix(boundary)).map(str::trim_end);
+        if let Some("" | "--") = end {
+            pieces.extend(begin.map(|begin| &text[begin..at]));
+            if end == Some("--") {
+                return Some(pieces);
+            }
+            begin = Some(at + line.len());
+        }
+        at += line.len();
+    }
+    None
 }
 
 /// The parts between boundaries. *Errors*: what is no HTTP request, or one that was cut short.
 fn multipart(text: &str, boundary: &str, in_changes: bool) -> Result<Vec<Part>, Refused> {
-    let delimiter = format!("--{boundary}");
+    let pieces = between(text, boundary).ok_or_else(|| malformed("the batch does not end with its boundary"))?;
     let mut parts = Vec::new();
-    let mut pieces = text.split(delimiter.as_str()).skip(1);
-    loop {
-        let Some(piece) = pieces.next() else { return Err(malformed("the batch does not end with its boundary")) };
-        if piece.starts_with("--") {
-            return Ok(parts);
-        }
+    for piece in pieces {
         if parts.len() > REQUESTS_MAX {
-            return Ok(parts);
+            break;
         }
-        let (headers, content) =
-            split_head(piece.trim_start_matches([' ', '\t']).trim_start_matches('\r').trim_start_matches('\n'));
+        let (headers, content) = split_head(piece.trim_start_matches(['\r', '\n']));
         let header = |name: &str| header(headers, name);
         let kind = header("content-type").unwrap_or_default();
         if kind.to_ascii_lowercase().starts_with("multipart/mixed") {
@@ -141,6 +164,7 @@ fn multipart(text: &str, boundary: &str, in_changes: bool) -> Result<Vec<Part>, 
         if !kind.to_ascii_lowercase().starts_with("application/http") {
             return Err(malformed("a part of the batch is no application/http"));
         }
+        let content = content.trim_start_matches(['\r', '\n']);
         let (line, rest) = content.split_once('\n').unwrap_or((content, ""));
         let Some((method, url)) = request_line(line) else {
             return Err(malformed("a part of the batch has no request line"));
@@ -163,6 +187,7 @@ fn multipart(text: &str, boundary: &str, in_changes: bool) -> Result<Vec<Part>, 
             changes: false,
         });
     }
+    Ok(parts)
 }
 
 /// The method and the address of `GET stock?$filter=quantity gt 5 HTTP/1.1`: blanks in an address are wrong and are sent

@@ -216,6 +216,42 @@ fn a_batch_that_means_no_good_is_refused_as_a_whole_or_in_its_part() {
     assert_eq!((&json["responses"][1]["id"], &json["responses"][1]["body"]), (&"b".into(), &"10000".into()), "{json}");
 }
 
+/// A boundary is a line of its own, however it is named: what looks like one in a filter, or begins like one, is none.
+#[test]
+fn a_boundary_of_a_batch_is_found_only_where_it_is_one() {
+    let served = Served::new("", "");
+    let send = |kind: &str, body: &str| {
+        let head = format!("Content-Type: {kind}\r\nAccept: application/json\r\n");
+        served.send("POST", "/odata/warehouse/$batch", &head, body)
+    };
+    let part = |boundary: &str, end: &str, url: &str| {
+        format!("--{boundary}{end}Content-Type: application/http{end}{end}GET {url} HTTP/1.1{end}{end}{end}")
+    };
+    for (kind, boundary, end) in [
+        ("multipart/mixed; boundary=b", "b", "\r\n"),
+        ("multipart/mixed; boundary=b", "b", "\n"),
+        ("Multipart/Mixed;charset=utf-8; BOUNDARY = \"b\"", "b", "\r\n"),
+        ("multipart/mixed; boundary=\"a;b=c\"; x=y", "a;b=c", "\r\n"),
+    ] {
+        let looks_like_one = part(boundary, end, &format!("stock/$count?$filter=sku eq '--{boundary}'"));
+        let another = format!(
+            "--{boundary}{end}Content-Type: application/http{end}{end}{end}GET stock/$count HTTP/1.1{end}{end}"
+        );
+        let body = format!("before{end}{looks_like_one}{another}--{boundary}--{end}behind");
+        let answer = send(kind, &body);
+        assert_eq!(answer.status, 200, "{kind}: {}", answer.body);
+        assert_eq!(answer.body.matches("HTTP/1.1 200 OK").count(), 2, "{kind}: {}", answer.body);
+    }
+    // The boundary of a set of changes may begin as that of the batch does.
+    let inner = part("b1", "\r\n", "stock").replace("GET", "DELETE") + "--b1--\r\n";
+    let changes = format!("--b\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\n{inner}--b--\r\n");
+    let answer = send("multipart/mixed; boundary=b", &changes);
+    assert!(answer.status == 200 && answer.body.contains("HTTP/1.1 405 "), "{}: {}", answer.status, answer.body);
+    // One that was cut says so.
+    let answer = send("multipart/mixed; boundary=b", &(part("b", "\r\n", "stock/$count") + "--b-\r\n"));
+    assert_eq!(answer.status, 400, "{}", answer.body);
+}
+
 /// A next link comes back from outside: values that no row of the order has are not asked of the source.
 #[test]
 fn a_next_link_that_somebody_has_changed_is_refused() {
