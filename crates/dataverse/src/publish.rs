@@ -92,7 +92,7 @@ async fn provider(client: &Client) -> Result<String, Fault> {
 async fn table(client: &Client, name: &str) -> Result<Option<Json>, Fault> {
     // Without `$select` inside, each column comes with what only its type has.
     let select = "LogicalName,TableType,DataProviderId,DataSourceId,ExternalName,ExternalCollectionName,PrimaryIdAttribute,\
-                  PrimaryNameAttribute";
+                  PrimaryNameAttribute,DisplayName,DisplayCollectionName";
     let url = format!("EntityDefinitions(LogicalName='{name}')?$select={select}&$expand=Attributes");
     let answer = client.send(&Call::get(url, WRITE)).await?;
     match answer.status {
@@ -149,7 +149,11 @@ async fn settle_table(
         return Ok(How::Same);
     }
     if apply {
-        let mut body = json!({ "@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata", "SchemaName": wanted.table });
+        // What somebody has called it since stays.
+        let mut body = json!({
+            "@odata.type": "Microsoft.Dynamics.CRM.EntityMetadata", "SchemaName": wanted.table,
+            "DisplayName": there["DisplayName"], "DisplayCollectionName": there["DisplayCollectionName"],
+        });
         merge(&mut body, external);
         put(client, &format!("EntityDefinitions(LogicalName='{}')", wanted.table), body).await?;
     }

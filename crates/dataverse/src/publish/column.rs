@@ -24,10 +24,23 @@ pub(super) async fn settle(
     let none = Vec::new();
     let known = there.and_then(|there| there["Attributes"].as_array()).unwrap_or(&none);
     let primary = there.map(|there| text(there, "PrimaryIdAttribute"));
+    let known_of = |column: &VirtualColumn| {
+        let name = column.column.to_lowercase();
+        known.iter().find(|row| text(row, "LogicalName") == name)
+    };
+    let others: Vec<String> =
+        wanted.columns.iter().filter_map(|column| is_another_type(known_of(column)?, column)).collect();
+    if !others.is_empty() {
+        return Err(in_the_way(
+            client,
+            wanted,
+            others.join("; "),
+            "the type of a column cannot be changed: delete it in Dynamics (from its forms and views too), and publish again",
+        ));
+    }
     found.differences.push(settle_id(client, wanted, known, primary.as_deref(), apply).await?);
     for column in &wanted.columns {
-        let there = known.iter().find(|row| text(row, "LogicalName") == column.column.to_lowercase());
-        if let Some(difference) = settle_one(client, wanted, column, there, apply, &mut found.notes).await? {
+        if let Some(difference) = settle_one(client, wanted, column, known_of(column), apply, &mut found.notes).await? {
             found.differences.push(difference);
         }
     }
@@ -99,15 +112,6 @@ async fn settle_one(
         }
         return Ok(Some(Difference { how: How::Add, what }));
     };
-    if text(there, "AttributeType") != attribute_type(column) {
-        let is_type = text(there, "AttributeType");
-        return Err(in_the_way(
-            client,
-            wanted,
-            format!("the column `{}` is of the type {is_type} there, and should be {}", column.column, shown(column)),
-            "the type of a column cannot be changed: delete it in Dynamics (from its forms and views too), and publish again",
-        ));
-    }
     let differs = differs(there, column);
     if differs.is_empty() {
         return Ok(Some(Difference { how: How::Same, what }));
@@ -115,9 +119,37 @@ async fn settle_one(
     if apply {
         let mut body = body(column);
         body["MetadataId"] = there["MetadataId"].clone();
+        // What somebody has called it since stays.
+        body["DisplayName"] = there["DisplayName"].clone();
         put(client, &format!("{}/Attributes({})", definition(wanted), text(there, "MetadataId")), body).await?;
     }
     Ok(Some(Difference { how: How::Change, what: format!("{what}; {}", differs.join(", ")) }))
+}
+
+/// Why a column that is there cannot become the one that should be.
+///
+/// *Source*: "Behavior and format of the Date and Time column": only times of `UserLocal` become others.
+fn is_another_type(there: &Json, column: &VirtualColumn) -> Option<String> {
+    let (name, kind) = (&column.column, text(there, "AttributeType"));
+    let is = match &column.refers_to {
+        _ if kind != attribute_type(column) => format!("of the type {kind}"),
+        Some(target) => match there["Targets"].as_array() {
+            Some(targets) if !targets.iter().any(|known| known == target.as_str()) => {
+                let targets: Vec<&str> = targets.iter().filter_map(Json::as_str).collect();
+                format!("a row of `{}`", targets.join("` or `"))
+            }
+            _ => return None,
+        },
+        None => {
+            let behaviour = text(&there["DateTimeBehavior"], "Value");
+            let wanted = body(column)["DateTimeBehavior"]["Value"].clone();
+            if wanted.is_null() || behaviour.is_empty() || behaviour == "UserLocal" || wanted == behaviour.as_str() {
+                return None;
+            }
+            format!("a time of the kind {behaviour}")
+        }
+    };
+    Some(format!("the column `{name}` is {is} there, and should be {}", shown(column)))
 }
 
 /// What is different, in words. How long a text may be is not: nothing is refused on its way to a reader.
@@ -183,7 +215,7 @@ fn shown(column: &VirtualColumn) -> String {
     }
 }
 
-/// The definition of a column that is no lookup.
+/// The definition of a column. A lookup is made with its [`relationship`].
 pub(super) fn body(column: &VirtualColumn) -> Json {
     let kind = attribute_type(column);
     let level = if column.required { "ApplicationRequired" } else { "None" };
@@ -215,6 +247,7 @@ pub(super) fn body(column: &VirtualColumn) -> Json {
             json!({ "Format": "DateAndTime", "DateTimeBehavior": { "Value": "TimeZoneIndependent" } })
         }
         ("DateTime", _) => json!({ "Format": "DateAndTime", "DateTimeBehavior": { "Value": "UserLocal" } }),
+        ("Lookup", _) => json!({}),
         ("Memo", _) => json!({ "MaxLength": length(MEMO_MAX), "Format": "TextArea" }),
         _ => {
             json!({ "MaxLength": length(if column.is_name { NAME_MAX } else { TEXT_MAX }), "FormatName": { "Value": "Text" } })
@@ -224,7 +257,6 @@ pub(super) fn body(column: &VirtualColumn) -> Json {
     body
 }
 
-/// A lookup is made with its relationship.
 fn relationship(wanted: &VirtualTable, column: &VirtualColumn, target: &str) -> Json {
     let level = if column.required { "ApplicationRequired" } else { "None" };
     json!({

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::columns::{self, TableNames, base_of, column, currency_columns};
 use super::definitions::table_of;
 use super::engine::Engine;
-use super::model::{Catalog, Column, Flavour, Kind, ManyToMany, OnDelete, OneToMany, Ownership, Required, Table};
+use super::model::{
+    Behaviour, Catalog, Column, Flavour, Kind, ManyToMany, OnDelete, OneToMany, Ownership, Required, Table,
+};
 use super::refusal::{self, Answer, Refusal};
 use super::wire::{Request, Response};
 use super::{storage, webhooks};
@@ -231,9 +233,18 @@ fn create_column(engine: &mut Engine, table: &Table, body: &Value) -> Answer<Uui
 
 fn update_column(engine: &mut Engine, table: &Table, key: &[Argument], body: &Value) -> Answer<()> {
     let known = column_of(table, key)?;
-    let mut column = read_column(&merged(known, body))?;
+    let mut column = match known.kind {
+        Kind::Lookup { .. } => updated_lookup(known, body)?,
+        _ => read_column(&merged(known, body))?,
+    };
     if std::mem::discriminant(&column.kind) != std::mem::discriminant(&known.kind) {
         return Err(invalid(format!("The type of the column '{}' cannot be changed.", known.name)));
+    }
+    if let (Kind::DateTime { behaviour: is, .. }, Kind::DateTime { behaviour: was, .. }) = (&column.kind, &known.kind)
+        && is != was
+        && *was != Behaviour::UserLocal
+    {
+        return Err(invalid(format!("The behavior of the column '{}' cannot be changed.", known.name)));
     }
     if known.required == Required::System {
         column.required = Required::System;
@@ -246,6 +257,19 @@ fn update_column(engine: &mut Engine, table: &Table, key: &[Argument], body: &Va
     let mut changed = table.clone();
     changed.columns.insert(known.name.clone(), column);
     replace(engine, changed)
+}
+
+/// A lookup with another name to be shown or read by, or another level: its tables are those of its relationships.
+fn updated_lookup(known: &Column, body: &Value) -> Answer<Column> {
+    if let Some(foreign) = ["MaxLength", "FormatName", "Precision"].into_iter().find(|name| !body[*name].is_null()) {
+        return Err(invalid(format!(
+            "The property '{foreign}' does not exist on type 'Microsoft.Dynamics.CRM.LookupAttributeMetadata'."
+        )));
+    }
+    let mut column = known.clone().required(required(body)?);
+    column.label = label(&body["DisplayName"]).unwrap_or(column.label);
+    column.external_name = text(body, "ExternalName").map(str::to_owned);
+    Ok(column)
 }
 
 /// A definition to be read, with what every definition needs taken from the known column where it is left out.

@@ -63,12 +63,12 @@ pub async fn publish(cli: &Cli, name: &str, url: Option<&str>, yes: bool) -> Res
     Ok(if differs && !write { CHANGES } else { 0 })
 }
 
-/// Whether a table that was there before has other columns: Dynamics may have read the metadata of the hub by then.
+/// Whether a table that was there before has other columns, or is another set: Dynamics may have read the metadata of the
+/// hub by then.
 fn is_another_table(published: &Published) -> bool {
-    let (of_table, others): (Vec<_>, Vec<_>) =
-        published.differences.iter().partition(|d| d.what.starts_with("virtual table"));
-    let was_there = of_table.iter().all(|difference| difference.how != How::Add);
-    was_there && others.iter().any(|d| d.how != How::Same && !d.what.starts_with("data source"))
+    let mut of_table = published.differences.iter().filter(|d| !d.what.starts_with("data source"));
+    let was_there = of_table.clone().all(|d| d.how != How::Add || !d.what.starts_with("virtual table"));
+    was_there && of_table.any(|d| d.how != How::Same)
 }
 
 fn print(published: &Published) {

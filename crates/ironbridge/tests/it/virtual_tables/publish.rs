@@ -200,6 +200,69 @@ fn a_change_is_shown_before_it_is_written_and_the_old_metadata_is_warned_about()
     assert!(shown.publish("stock", &[]).ok().out.lines().all(|line| line.starts_with("= ")));
 }
 
+/// What can be changed is; what cannot is told at once and whole; what people have named themselves keeps its name.
+#[test]
+fn published_again_after_a_definition_has_changed() {
+    let shown = Shown::new();
+    shown.publish("items", &["--yes"]).ok();
+    shown.publish("stock", &["--yes"]).ok();
+    let labelled = |what: &str| {
+        let path = format!("/api/data/v9.2/EntityDefinitions(LogicalName='new_stock'){what}");
+        let answer: Json = serde_json::from_str(&http(&shown.url, "GET", &path, "")).unwrap();
+        answer["DisplayName"]["LocalizedLabels"][0]["Label"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    let call = |name: &str, kind: &str| {
+        let path =
+            format!("/api/data/v9.2/EntityDefinitions(LogicalName='new_stock')/Attributes(LogicalName='{name}')");
+        let body = format!(
+            r#"{{"@odata.type": "Microsoft.Dynamics.CRM.{kind}AttributeMetadata", "DisplayName": {{"LocalizedLabels": [{{"Label": "On hand", "LanguageCode": 1033}}]}}}}"#
+        );
+        http(&shown.url, "PUT", &path, &body);
+    };
+    call("new_quantity", "Integer");
+    // A reference and a number that are always there now, and a price of more places.
+    shown.edit(
+        "entities/all.yaml",
+        "quantity:  { type: whole_number }",
+        "quantity:  { type: whole_number, required: true }",
+    );
+    shown.edit(
+        "entities/all.yaml",
+        "{ type: reference, entity: item }",
+        "{ type: reference, entity: item, required: true }",
+    );
+    shown.edit("entities/all.yaml", "{ type: decimal, scale: 2 }", "{ type: decimal, scale: 4 }");
+    let change = shown.publish("stock", &["--yes"]).ok();
+    for line in [
+        "~ column `new_item` is `item_id`: a row of `new_item`, always there",
+        "~ column `new_quantity`",
+        "it had 2 places",
+    ] {
+        assert!(change.out.contains(line), "no `{line}` in {change:#?}");
+    }
+    assert!(shown.publish("stock", &[]).ok().out.lines().all(|line| line.starts_with("= ")));
+    assert_eq!(labelled("/Attributes(LogicalName='new_quantity')"), "On hand");
+    // Another name of the set is other metadata too.
+    shown.edit("integrations/stock.yaml", "integration: stock", "integration: shelves");
+    std::fs::rename(shown.dir().join("integrations/stock.yaml"), shown.dir().join("integrations/shelves.yaml"))
+        .unwrap();
+    let renamed = shown.publish("shelves", &["--yes"]).ok();
+    assert!(renamed.out.contains("~ virtual table") && renamed.err.contains("8 hours"), "{renamed:#?}");
+    assert_eq!(labelled(""), "Stock");
+    // Two columns of another type, and a day that becomes a moment.
+    shown.edit("entities/all.yaml", "note:      { type: text, max_length: 200 }", "note:      { type: whole_number }");
+    shown.edit("entities/all.yaml", "title:     { type: text, max_length: 100 }", "title:     { type: yes_no }");
+    shown.edit("entities/all.yaml", "due:       { type: date }", "due:       { type: datetime }");
+    let refused = shown.publish("shelves", &["--yes"]).fails(1, "IB0916");
+    for part in [
+        "`new_note` is of the type String",
+        "`new_title` is of the type String",
+        "`new_due` is a time of the kind DateOnly",
+    ] {
+        assert!(refused.err.contains(part), "no `{part}` in {refused:#?}");
+    }
+}
+
 #[test]
 fn a_hub_that_does_not_answer_is_a_sentence_for_users_and_a_trace() {
     let mut shown = Shown::new();
