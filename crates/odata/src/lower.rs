@@ -23,7 +23,7 @@ pub enum Refusal {
     /// It means nothing: 400.
     #[error("{0}")]
     Malformed(String),
-    /// It means something that this service does not do: 501.
+    /// It means something that this service does not do: 501. *Shape*: says so in words.
     #[error("{0}")]
     Unsupported(String),
 }
@@ -127,7 +127,7 @@ impl Lowering<'_> {
             [name] => match self.set.property(name) {
                 Some(property) => Ok((Out::column(*name), property.ty.into())),
                 None if self.set.navigation(name).is_some() => {
-                    Err(unsupported(format!("`{name}` is another row; compare its key instead")))
+                    Err(unsupported(format!("`{name}` is another row, which is compared with nothing but `null`")))
                 }
                 None => Err(self.no_property(name)),
             },
@@ -168,17 +168,27 @@ impl Lowering<'_> {
             Binary::Has => return Err(unsupported("`has`: no property here is a set of flags")),
             _ => return self.arithmetic(op, left, right, aliases),
         };
-        let ((l, lty), (r, rty)) = (self.expr(left, aliases)?, self.expr(right, aliases)?);
+        let ((l, lty), (r, rty)) = (self.side(left, right, aliases)?, self.side(right, left, aliases)?);
         typed::compared(comparison, (l, lty), (r, rty)).map(|out| (out, Ty::Bool)).ok_or_else(|| {
             malformed(format!("`{left}` is {} and `{right}` is {}: they cannot be compared", lty.words(), rty.words()))
         })
+    }
+
+    /// One side of a comparison. Another row is nothing where its key is.
+    fn side(&self, expr: &Expr, other: &Expr, aliases: usize) -> Lowered {
+        if let (Expr::Path(path), Expr::Literal(Literal::Null)) = (expr, other)
+            && let Some(navigation) = path.single().and_then(|name| self.set.navigation(name))
+        {
+            return Ok((Out::column(navigation.property.as_str()), Ty::Guid));
+        }
+        self.expr(expr, aliases)
     }
 
     fn arithmetic(&self, op: Binary, left: &Expr, right: &Expr, aliases: usize) -> Lowered {
         let is_time = |ty: Ty| matches!(ty, Ty::Instant | Ty::Date | Ty::Time | Ty::Duration);
         for side in [left, right] {
             if is_time(self.expr(side, aliases)?.1) {
-                return Err(unsupported("calculating with dates and durations"));
+                return Err(unsupported("calculating with dates and durations is not supported"));
             }
         }
         let ((l, lty), (r, rty)) = (self.number(left, aliases)?, self.number(right, aliases)?);

@@ -3,11 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use definition::Project;
 use record::guid::Scheme;
 use record::query::{Comparison, Expr, Function, Lookup, Order, Query, compare};
 use record::{Batch, Column, Fault, Key, Schema, System, Type, Value, ValueRef};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::ask::{Ask, Page, Place, Position};
@@ -23,14 +25,22 @@ pub type OpenSystem = Arc<dyn Fn(&str) -> Result<Arc<dyn System>, Fault> + Send 
 
 /// Hashed keys that were seen and are found again without a search.
 const KNOWN_MAX: usize = 50_000;
+/// How long the columns of a source are taken for what they were: a database that compares whatever it is given says
+/// nothing when one is of another type.
+const LOOKED: Duration = Duration::from_secs(60);
 
 pub struct Table {
     pub exposed: Exposed,
     project: Arc<Project>,
     open: OpenSystem,
-    compiled: Mutex<Option<Arc<Compiled>>>,
+    held: Mutex<Option<Held>>,
     known: Mutex<HashMap<Uuid, Key>>,
     guard: Guard,
+}
+
+struct Held {
+    compiled: Arc<Compiled>,
+    looked: Instant,
 }
 
 /// How one question is answered.
@@ -79,7 +89,7 @@ impl Table {
     /// `turns` are those of the source.
     pub fn new(project: Arc<Project>, exposed: Exposed, open: OpenSystem, turns: Arc<Turns>) -> Table {
         let guard = Guard::new(turns, exposed.cache);
-        Table { exposed, project, open, compiled: Mutex::default(), known: Mutex::default(), guard }
+        Table { exposed, project, open, held: Mutex::default(), known: Mutex::default(), guard }
     }
 
     /// The answer to a question, or why there is none.
@@ -111,7 +121,7 @@ impl Table {
             && is_of_the_table(fault)
         {
             // The source may be another one than it was, such as with a column of another type: look at it anew next time.
-            *self.compiled.lock().expect("nothing panics while it looks here") = None;
+            *self.held.lock().expect("nothing panics while it looks here") = None;
         }
         answered
     }
@@ -132,18 +142,41 @@ impl Table {
     }
 
     fn held(&self) -> Option<Arc<Compiled>> {
-        self.compiled.lock().expect("nothing panics while it looks here").clone()
+        let held = self.held.lock().expect("nothing panics while it looks here");
+        held.as_ref().map(|held| held.compiled.clone())
+    }
+
+    /// What is held and still holds. Of those who ask when it was not looked at for a while, the first one looks.
+    fn holds(&self) -> Option<Arc<Compiled>> {
+        let mut held = self.held.lock().expect("nothing panics while it looks here");
+        let held = held.as_mut().filter(|held| !held.compiled.source.is_outdated())?;
+        if held.looked.elapsed() < LOOKED {
+            return Some(held.compiled.clone());
+        }
+        held.looked = Instant::now();
+        None
     }
 
     async fn compiled(&self) -> Result<Arc<Compiled>, Refused> {
-        if let Some(compiled) = self.held().filter(|compiled| !compiled.source.is_outdated()) {
+        if let Some(compiled) = self.holds() {
             return Ok(compiled);
         }
-        let failed = |fault| Refused::source(&self.exposed.from, fault);
-        let system = (self.open)(&self.exposed.from).map_err(failed)?;
-        let compiled = Compiled::new(&self.project, &self.exposed, &*system).await.map_err(failed)?;
-        let compiled = Arc::new(compiled);
-        *self.compiled.lock().expect("nothing panics while it looks here") = Some(compiled.clone());
+        let looked = async {
+            let system = (self.open)(&self.exposed.from)?;
+            Compiled::new(&self.project, &self.exposed, &*system).await
+        };
+        let looked = looked.await;
+        let mut held = self.held.lock().expect("nothing panics while it looks here");
+        let known = held.take().map(|held| held.compiled).filter(|known| !known.source.is_outdated());
+        let compiled = match (looked, known) {
+            // What it has compiled and the connections that it keeps go on to serve.
+            (Ok(now), Some(known)) if known.schema == now.schema => known,
+            (Ok(now), _) => Arc::new(now),
+            // A moment of the source, which the question itself may not meet.
+            (Err(fault), Some(known)) if !is_of_the_table(&fault) => known,
+            (Err(fault), _) => return Err(Refused::source(&self.exposed.from, fault)),
+        };
+        *held = Some(Held { compiled: compiled.clone(), looked: Instant::now() });
         Ok(compiled)
     }
 
@@ -530,5 +563,161 @@ fn beyond(order: &[Order], values: &[Value]) -> Expr {
             Expr::And(vec![test(0, Comparison::GreaterOrEqual, values[0].clone()), any])
         }
         _ => any,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use record::query::Answer;
+    use record::{
+        BoxFuture, Catalog, Field, FieldType, Health, Keeps, Kind, Now, Queryable, ReadSpec, Sink, Source, WriteSpec,
+    };
+
+    use super::*;
+
+    /// A source whose column has this type, and which counts who looks at it.
+    struct Stock {
+        ty: Arc<Mutex<Result<Type, Fault>>>,
+        looked: Arc<std::sync::atomic::AtomicU32>,
+    }
+
+    impl System for Stock {
+        fn check(&self) -> BoxFuture<'_, Result<Health, Fault>> {
+            unreachable!("nobody checks it")
+        }
+
+        fn catalog<'a>(&'a self, _: &'a [&'a str]) -> BoxFuture<'a, Result<Catalog, Fault>> {
+            unreachable!("nobody asks for its catalog")
+        }
+
+        fn source(&self, _: ReadSpec) -> Result<Arc<dyn Source>, Fault> {
+            unreachable!("nobody reads it")
+        }
+
+        fn sink(&self, _: WriteSpec) -> Result<Arc<dyn Sink>, Fault> {
+            unreachable!("nobody writes it")
+        }
+
+        fn queryable(&self, _: ReadSpec) -> Result<Arc<dyn Queryable>, Fault> {
+            Ok(Arc::new(Rows(self.ty.clone(), self.looked.clone())))
+        }
+    }
+
+    struct Rows(Arc<Mutex<Result<Type, Fault>>>, Arc<std::sync::atomic::AtomicU32>);
+
+    impl Queryable for Rows {
+        fn schema(&self) -> BoxFuture<'_, Result<Arc<Schema>, Fault>> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let ty = self.0.lock().unwrap().clone();
+            Box::pin(async { Ok(Schema::of([("sku", Type::Text { max_length: None }), ("quantity", ty?)])) })
+        }
+
+        /// As databases do: numbers in the order of numbers, texts in that of texts.
+        fn accepts(&self, expr: &Expr, schema: &Schema) -> bool {
+            let mut names = Vec::new();
+            expr.columns(&mut names);
+            names.iter().all(|name| *name == "sku" || schema.columns()[1].ty == Type::WholeNumber)
+        }
+
+        fn lists(&self) -> bool {
+            true
+        }
+
+        fn hashes_keys(&self) -> bool {
+            true
+        }
+
+        fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Answer, Fault>> {
+            let columns = query.columns.iter().map(|name| (name.as_str(), Type::Text { max_length: None }));
+            let mut rows = Batch::builder(Schema::of(columns));
+            for (sku, quantity) in [("a", "10"), ("b", "9")] {
+                for name in &query.columns {
+                    rows.push(ValueRef::Text(if name == "sku" { sku } else { quantity }));
+                }
+            }
+            Box::pin(async { Ok(Answer { rows: rows.finish(), count: None }) })
+        }
+    }
+
+    /// A kind of system that is both the source and where it is shown.
+    static KIND: Kind = Kind {
+        name: "stock",
+        doc: "A stock.",
+        connection: &[],
+        entity: &[
+            Field::new("table", FieldType::Text, "The table.", "stock"),
+            Field::new("virtual_table", FieldType::Text, "The virtual table.", "new_stock"),
+            Field::new("primary_name", FieldType::Text, "What rows are called by.", "sku"),
+        ],
+        reads: true,
+        writes: true,
+        has_catalog: true,
+        line_tables: false,
+        keeps: Keeps::EXACTLY,
+    };
+
+    fn project() -> Arc<Project> {
+        let files = [
+            ("ironbridge.yaml", "hub: contoso\ntime_zone: UTC\nalerts: [ { to: it, severity: critical } ]\n"),
+            ("people.yaml", "groups: { it: { email: it@contoso.example } }\n"),
+            (
+                "entities/stock.yaml",
+                "entity: stock\nkey: sku\nfields: { sku: { type: text }, quantity: { type: whole_number } }\n",
+            ),
+            (
+                "systems/warehouse.yaml",
+                "system: warehouse\nkind: stock\nconnection: {}\ntime_zone: UTC\nentities: { stock: { table: stock, read: { sku: sku, quantity: quantity } } }\n",
+            ),
+            (
+                "systems/dynamics.yaml",
+                "system: dynamics\nkind: stock\nconnection: {}\nentities: { stock: { virtual_table: new_stock, primary_name: sku } }\n",
+            ),
+            (
+                "integrations/stock.yaml",
+                "integration: stock\npattern: virtual\nentity: stock\nfrom: warehouse\nto: dynamics\nowner: it\npurpose: Sales see what is there.\n",
+            ),
+        ];
+        let loaded = definition::load_files(files, &definition::LoadOptions { kinds: &[&KIND], ..Default::default() });
+        loaded.project.map(Arc::new).unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
+    }
+
+    /// Where a database compares a text with a number, nothing fails when a column becomes one of texts.
+    #[tokio::test(start_paused = true)]
+    async fn a_source_is_looked_at_anew_from_time_to_time() {
+        let (ty, looked) = (Arc::new(Mutex::new(Ok(Type::WholeNumber))), Arc::default());
+        let system: Arc<dyn System> = Arc::new(Stock { ty: ty.clone(), looked: Arc::clone(&looked) });
+        let project = project();
+        let exposed = crate::exposed(&project, &project.integrations[0]).unwrap();
+        let open: OpenSystem = Arc::new(move |_| Ok(system.clone()));
+        let table = Table::new(project.clone(), exposed, open, Arc::default());
+        let by_quantity = vec![Order { by: Expr::column("quantity"), descending: false }];
+        let orders =
+            |table: &Table| table.plan(&table.held().unwrap(), &Ask { order: by_quantity.clone(), ..Ask::default() });
+        let ask = Ask { select: vec![1], page: 10, ..Ask::default() };
+        let count = || looked.load(std::sync::atomic::Ordering::Relaxed);
+        for _ in 0..3 {
+            table.ask(&ask).await.unwrap();
+        }
+        let first = table.held().unwrap();
+        assert!(orders(&table).order.is_some() && count() == 1);
+        // Nothing is different: what was compiled goes on to serve.
+        tokio::time::advance(LOOKED).await;
+        table.ask(&ask).await.unwrap();
+        table.ask(&ask).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &table.held().unwrap()) && count() == 2);
+        // The source does not tell at the moment, and answers all the same.
+        *ty.lock().unwrap() = Err(Fault::retry(record::Code("IB0601"), "busy", None));
+        tokio::time::advance(LOOKED).await;
+        table.ask(&ask).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &table.held().unwrap()) && count() == 3);
+        *ty.lock().unwrap() = Ok(Type::Text { max_length: None });
+        tokio::time::advance(LOOKED).await;
+        table.ask(&ask).await.unwrap();
+        assert!(orders(&table).order.is_none() && count() == 4, "texts are not in the order of numbers");
+        // The column is gone.
+        *ty.lock().unwrap() =
+            Err(Fault { now: Now::Stop, ..Fault::retry(record::Code("IB0603"), "no such column", None) });
+        tokio::time::advance(LOOKED).await;
+        assert_eq!(table.ask(&ask).await.unwrap_err().status, 503);
     }
 }

@@ -81,7 +81,7 @@ impl Lowering<'_> {
         }
         let Some((_, function, takes, gives)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) else {
             if NOT_THERE.contains(&name) {
-                return Err(unsupported(format!("the function `{name}`")));
+                return Err(unsupported(format!("the function `{name}` is not supported")));
             }
             return Err(malformed(format!("there is no function `{name}`")));
         };

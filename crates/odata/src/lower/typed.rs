@@ -72,7 +72,7 @@ pub(super) fn literal(literal: &Literal) -> Lowered {
             Ok(number) => (Value::Decimal(number), Ty::Decimal),
             Err(_) => match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => (Value::Float(number), Ty::Double),
-                _ => return Err(unsupported(format!("`{text}` as a number"))),
+                _ => return Err(unsupported(format!("`{text}` as a number is not supported"))),
             },
         },
         Literal::String(text) => (Value::text(text), Ty::Text),
@@ -82,7 +82,7 @@ pub(super) fn literal(literal: &Literal) -> Lowered {
         Literal::Instant(at) => (Value::Instant(*at), Ty::Instant),
         Literal::Late(at) => (Value::LocalDateTime(*at), Ty::Instant),
         Literal::Duration(_) => (Value::Blank, Ty::Duration),
-        Literal::Binary(_) => return Err(unsupported("binary values")),
+        Literal::Binary(_) => return Err(unsupported("binary values are not supported")),
         // A choice leaves as its name; a client that was told of an enumeration sends it with a type.
         Literal::Enum { value, .. } => (Value::text(value), Ty::Text),
     };

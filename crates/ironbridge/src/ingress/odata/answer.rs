@@ -76,7 +76,7 @@ fn unsupported(message: impl Into<String>) -> Refused {
 pub(super) fn refusal(refusal: odata::Refusal) -> Refused {
     match refusal {
         odata::Refusal::Malformed(what) => malformed(shown(&what)),
-        odata::Refusal::Unsupported(what) => unsupported(format!("{} is not supported", shown(&what))),
+        odata::Refusal::Unsupported(what) => unsupported(shown(&what)),
     }
 }
 

@@ -133,6 +133,8 @@ fn what_is_wrong_is_refused_precisely() {
         (&nots, 400),
         ("note has Ns.Colour'Red'", 501),
         ("item/name eq 'Item 7'", 501),
+        ("item eq 'Item 7'", 501),
+        ("item eq null", 200),
         ("cast(quantity,Edm.String) eq '1'", 501),
         ("totaloffsetminutes(counted) eq 0", 501),
         ("counted add duration'PT1H' gt now()", 501),
