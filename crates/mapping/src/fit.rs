@@ -64,6 +64,7 @@ pub fn suits(from: &Type, to: &Type) -> Suits {
         },
         (Type::LocalDateTime, Type::DateTime) | (Type::DateTime, Type::LocalDateTime) => Surely,
         (from, Type::Date | Type::Time | Type::DateTime | Type::Guid) if is_text(from) => Perhaps,
+        (Type::Bytes, Type::Guid) => Perhaps,
         (from, to) if std::mem::discriminant(from) == std::mem::discriminant(to) => Surely,
         _ => Never,
     }
@@ -153,6 +154,8 @@ pub fn fit(value: ValueRef<'_>, ty: &Type, zone: Option<&TimeZone>) -> Result<Va
         Type::Choices { values } => choices(&text(value).ok_or_else(wrong)?, values),
         Type::Guid => match value {
             ValueRef::Guid(v) => Ok(Value::Guid(v)),
+            // In the order in which it is written.
+            ValueRef::Bytes(v) => v.to_vec().try_into().map(Value::Guid).map_err(|_| wrong()),
             ValueRef::Text(v) => v.trim_matches(['{', '}']).parse().map(Value::Guid).map_err(|_| wrong()),
             _ => Err(wrong()),
         },
@@ -329,6 +332,9 @@ mod tests {
         check(Value::Float(0.1), &Type::Money, Ok(decimal("0.1")));
         check(decimal("5000.0000"), &Type::Money, Ok(decimal("5000")));
         check(1.into(), &Type::YesNo, Ok(true.into()));
+        let guid = Value::Guid("01020304-0506-0708-090a-0b0c0d0e0f10".parse().unwrap());
+        check(Value::Bytes((1..=16).collect()), &Type::Guid, Ok(guid));
+        check(Value::Bytes(vec![1; 15]), &Type::Guid, Err((NOT_OF_THE_TYPE, "15 bytes")));
         let choice = Type::Choice { values: ["net30".to_owned()].into() };
         check("net30".into(), &choice, Ok(Value::Choice("net30".into())));
         let options = Type::Choice { values: ["1".to_owned(), "4".to_owned()].into() };

@@ -121,9 +121,11 @@ impl Compiled {
     /// The columns that no two rows with different keys have the same in; nothing where the source has none of a field.
     pub fn key(&self, exposed: &Exposed) -> Option<Vec<&str>> {
         let column = |name: &String| match &self.fields[exposed.entity.schema.index(name)?] {
-            Inverse::Column(name, _) | Inverse::AsText(name, _) | Inverse::Text(_, name) | Inverse::Guid(name) => {
-                Some(name.as_str())
-            }
+            Inverse::Column(name, _)
+            | Inverse::AsText(name, _)
+            | Inverse::Text(_, name)
+            | Inverse::Guid(name)
+            | Inverse::Bytes(name) => Some(name.as_str()),
             _ => None,
         };
         exposed.entity.key.iter().map(column).collect()

@@ -28,6 +28,8 @@ pub(crate) enum Inverse {
     },
     /// A GUID that a column of text holds.
     Guid(String),
+    /// A GUID that a column of bytes holds.
+    Bytes(String),
     Constant(Value),
     /// Nobody can say: the row has to be read first.
     Unknown,
@@ -44,6 +46,7 @@ pub(crate) fn inverse(field: &EntityField, rules: &[Rule], schema: &Schema) -> I
         mapping::Expr::Source(name) => match (type_of(name), &field.ty) {
             (Some(ty), _) if same_kind(&field.ty, &ty) => Inverse::Column(name.clone(), ty),
             (Some(_), Type::Guid) if is_text(name) => Inverse::Guid(name.clone()),
+            (Some(Type::Bytes), Type::Guid) => Inverse::Bytes(name.clone()),
             (Some(ty), Type::Text { .. } | Type::Multiline { .. }) if has_one_text(&ty) => {
                 Inverse::AsText(name.clone(), ty)
             }
@@ -197,7 +200,8 @@ impl Inversion<'_> {
     /// What rows are ordered by. The names of a choice are known here alone: the rows of each come in turn.
     pub fn order(&self, order: &Order) -> Option<Vec<Order>> {
         let Some(names) = self.names(&order.by) else {
-            return Some(vec![Order { by: self.operand(&order.by)?, descending: order.descending }]);
+            let by = self.bytes(&order.by).or_else(|| self.operand(&order.by))?;
+            return Some(vec![Order { by, descending: order.descending }]);
         };
         let is_first = |at: &usize| !names[..*at].iter().any(|(_, value)| *value == names[*at].1);
         let mut sorted: Vec<&String> = (0..names.len()).filter(is_first).map(|at| &names[at].0).collect();
@@ -222,6 +226,20 @@ impl Inversion<'_> {
                 Inverse::Choice { names, .. } => Some(names),
                 _ => None,
             },
+            _ => None,
+        }
+    }
+
+    /// The column of bytes, where an expression is the GUID that it holds: both have one order.
+    fn bytes(&self, expr: &Expr) -> Option<Expr> {
+        let Expr::Column(name) = expr else { return None };
+        let at = match &self.exposed.properties[self.exposed.property(name)?].of {
+            Of::Field(at) if self.is_shown_as_it_is(*at) => *at,
+            Of::Other { field, scheme: Scheme::Own, .. } => *field,
+            _ => return None,
+        };
+        match &self.fields[at] {
+            Inverse::Bytes(column) => Some(Expr::column(column)),
             _ => None,
         }
     }
@@ -301,7 +319,7 @@ impl Inversion<'_> {
             }
             Inverse::Constant(value) => Some(Expr::Value(value.clone())),
             Inverse::AsText(name, _) => Some(Expr::Call(Function::AsText, vec![Expr::column(name)])),
-            Inverse::Choice { .. } | Inverse::Guid(_) | Inverse::Unknown => None,
+            Inverse::Choice { .. } | Inverse::Guid(_) | Inverse::Bytes(_) | Inverse::Unknown => None,
         }
     }
 
@@ -400,6 +418,14 @@ impl Inversion<'_> {
                     _ => None,
                 }
             }
+            Inverse::Bytes(column) => {
+                let value = match value {
+                    Value::Guid(guid) => Value::Bytes(guid.as_bytes().to_vec()),
+                    Value::Blank => Value::Blank,
+                    _ => return None,
+                };
+                Some(test(Expr::column(column), value))
+            }
             _ => Some(test(self.field(at)?, value.clone())),
         }
     }
@@ -412,7 +438,10 @@ impl Inversion<'_> {
         match &property.of {
             Of::Field(at)
                 if self.is_shown_as_it_is(*at)
-                    && !matches!(self.fields[*at], Inverse::AsText(..) | Inverse::Choice { .. } | Inverse::Guid(_)) =>
+                    && !matches!(
+                        self.fields[*at],
+                        Inverse::AsText(..) | Inverse::Choice { .. } | Inverse::Guid(_) | Inverse::Bytes(_)
+                    ) =>
             {
                 let column = match &self.fields[*at] {
                     Inverse::Column(name, _) => Expr::column(name),
@@ -473,7 +502,7 @@ impl Inversion<'_> {
                     ([part], Inverse::Column(_, ty)) if holds(ty, part) => {
                         self.field_compared(field, Comparison::Equal, part)
                     }
-                    ([part], Inverse::AsText(..) | Inverse::Guid(_)) => {
+                    ([part], Inverse::AsText(..) | Inverse::Guid(_) | Inverse::Bytes(_)) => {
                         self.field_compared(field, Comparison::Equal, part)
                     }
                     _ => None,
@@ -501,6 +530,7 @@ pub(crate) fn holds(ty: &Type, value: &Value) -> bool {
         // An end that never comes has no place on the time line.
         Value::Instant(_) | Value::LocalDateTime(_) => *ty == Type::DateTime,
         Value::Guid(_) => *ty == Type::Guid,
+        Value::Bytes(_) => *ty == Type::Bytes,
         _ => false,
     }
 }

@@ -216,9 +216,11 @@ impl Table {
         let key = self.exposed.entity.key.iter().map(|name| {
             let at = self.exposed.entity.schema.index(name)?;
             match &compiled.fields[at] {
-                Inverse::Column(name, _) | Inverse::AsText(name, _) | Inverse::Text(_, name) | Inverse::Guid(name) => {
-                    Some(name.as_str())
-                }
+                Inverse::Column(name, _)
+                | Inverse::AsText(name, _)
+                | Inverse::Text(_, name)
+                | Inverse::Guid(name)
+                | Inverse::Bytes(name) => Some(name.as_str()),
                 _ => None,
             }
         });
@@ -248,7 +250,7 @@ impl Table {
                     let at = self.exposed.entity.schema.index(self.exposed.entity.key.first()?)?;
                     let single = self.exposed.entity.key.len() == 1;
                     match (&compiled.fields[at], single) {
-                        (Inverse::Column(name, _), true) => {
+                        (Inverse::Column(name, _) | Inverse::Bytes(name), true) => {
                             let by = accepted(Some(Expr::column(name)))?;
                             Some(vec![Order { by, descending: order.descending }])
                         }

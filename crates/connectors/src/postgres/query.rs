@@ -411,6 +411,7 @@ impl Dialect for Postgres<'_> {
             Value::Instant(_) => "timestamptz",
             Value::LocalDateTime(_) => "timestamp",
             Value::Guid(_) => "uuid",
+            Value::Bytes(_) => "bytea",
             _ => "text",
         };
         format!("${number}::{cast}")

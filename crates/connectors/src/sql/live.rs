@@ -202,6 +202,7 @@ fn cells(bound: &[(Value, Sort)]) -> Vec<Cell> {
             Cell::Text(cell::civil(jiff::tz::TimeZone::UTC.to_datetime(*at), digits))
         }
         Value::Text(text) | Value::Choice(text) => Cell::Text(text.clone()),
+        Value::Bytes(bytes) => Cell::Bytes(bytes.clone()),
         other => Cell::Text(other.to_string()),
     };
     bound.iter().map(cell).collect()

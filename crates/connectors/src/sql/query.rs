@@ -22,6 +22,7 @@ pub(crate) enum Sort {
     Time,
     Instant,
     Guid,
+    Bytes,
 }
 
 /// How one kind of database says things.
@@ -237,6 +238,7 @@ pub(crate) fn sort_of(ty: &Type) -> Option<Sort> {
         Type::Time => Sort::Time,
         Type::DateTime => Sort::Instant,
         Type::Guid => Sort::Guid,
+        Type::Bytes => Sort::Bytes,
         _ => return None,
     })
 }
@@ -250,6 +252,7 @@ fn sort_of_value(value: &Value) -> Option<Sort> {
         Value::Time(_) => Sort::Time,
         Value::Instant(_) => Sort::Instant,
         Value::Guid(_) => Sort::Guid,
+        Value::Bytes(_) => Sort::Bytes,
         _ => return None,
     })
 }

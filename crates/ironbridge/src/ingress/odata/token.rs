@@ -12,7 +12,16 @@ pub(super) fn write(position: &Position, question: &str) -> String {
         Position::Values(values) => Json::Array(values.iter().map(value).collect()),
     };
     let place = json.to_string();
-    mark(question).into_iter().chain(place.bytes()).map(|byte| format!("{byte:02x}")).collect()
+    hex(mark(question).into_iter().chain(place.bytes()))
+}
+
+fn hex(bytes: impl Iterator<Item = u8>) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn of_hex(text: &str) -> Option<Vec<u8>> {
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(byte).collect()
 }
 
 /// The question in four bytes.
@@ -25,9 +34,7 @@ pub(super) fn read(text: &str, question: &str) -> Option<Position> {
     if text.len() % 2 == 1 || text.len() > 32_768 || !text.is_ascii() {
         return None;
     }
-    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
-    match serde_json::from_slice(bytes?.strip_prefix(&mark(question))?).ok()? {
+    match serde_json::from_slice(of_hex(text)?.strip_prefix(&mark(question))?).ok()? {
         Json::Array(values) => Some(Position::Values(values.iter().map(read_value).collect::<Option<_>>()?)),
         Json::Number(rows) => Some(Position::Rows(rows.as_u64()?)),
         _ => None,
@@ -46,6 +53,7 @@ fn value(value: &Value) -> Json {
         Value::Instant(at) => ("i", at.to_string()),
         Value::LocalDateTime(at) => ("l", at.to_string()),
         Value::Guid(guid) => ("g", guid.to_string()),
+        Value::Bytes(bytes) => ("b", hex(bytes.iter().copied())),
         other => ("t", other.to_string()),
     };
     json!(format!("{tag}{text}"))
@@ -68,6 +76,7 @@ fn read_value(json: &Json) -> Option<Value> {
         "i" => Value::Instant(text.parse().ok()?),
         "l" => Value::LocalDateTime(text.parse().ok()?),
         "g" => Value::Guid(text.parse().ok()?),
+        "b" => Value::Bytes(of_hex(text)?),
         "t" => Value::text(text),
         _ => return None,
     })
@@ -84,6 +93,7 @@ mod tests {
             Value::Blank,
             Value::Decimal("12345678901234567890.12".parse().unwrap()),
             Value::Int(-7),
+            Value::Bytes(vec![0, 255]),
             Value::Instant("2026-11-23T10:00:00.1234567Z".parse().unwrap()),
             Value::LocalDateTime("9999-12-31T23:59:59".parse().unwrap()),
         ];

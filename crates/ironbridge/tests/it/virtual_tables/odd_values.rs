@@ -323,6 +323,95 @@ fn a_guid_is_found_however_it_is_written() {
     }
 }
 
+/// GUIDs as 16 bytes, which is how programs on MariaDB and MySQL keep them, in a table that nobody looks through.
+#[test]
+fn a_guid_is_found_where_it_is_kept_as_bytes() {
+    for (kind, declared) in [("sqlite", "BLOB"), ("postgres", "BYTEA"), ("mysql", "BINARY(16)")] {
+        let bytes = |n: u64| {
+            // Their order is that of the bytes, and not that of the rows.
+            let digits = format!("{:08x}00004000a000{n:012x}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff);
+            if kind == "postgres" { format!("'\\x{digits}'::bytea") } else { format!("x'{digits}'") }
+        };
+        let guid = |n: u64| format!("{:08x}-0000-4000-a000-{n:012x}", n.wrapping_mul(2_654_435_761) & 0xffff_ffff);
+        let row = |n: u64| {
+            let other = if n.is_multiple_of(3) { "NULL".to_owned() } else { bytes(n / 2) };
+            format!("({}, {other}, 'paper {n}')", bytes(n))
+        };
+        let rows: Vec<String> = (0..6_000).map(row).collect();
+        let statements = [
+            format!("CREATE TABLE papers (id {declared} NOT NULL PRIMARY KEY, other {declared}, name VARCHAR(20))"),
+            format!("INSERT INTO papers VALUES {}", rows.join(", ")),
+        ];
+        let measures =
+            "CREATE TABLE measures (no INT PRIMARY KEY, ratio REAL, seen DATE, name TEXT, shift INT, grade INT)";
+        let served = match kind {
+            "sqlite" => shop(&[measures, &statements[0], &statements[1]].join("; ")),
+            _ => {
+                let Some(url) = servers::run(kind, "virtual_bytes", "", &statements) else { continue };
+                let dir = tempfile::tempdir().unwrap();
+                std::fs::write(dir.path().join("shop.url"), url).unwrap();
+                let system = SHOP.replace("kind: sqlite", &format!("kind: {kind}"));
+                let system = system.replace("{ file: shop.db }", "{ url: \"${file:shop.url}\" }");
+                let integration = INTEGRATION.replace("measures", "papers").replace("measure\n", "paper\n");
+                Served::with(
+                    dir,
+                    &[
+                        ("entities/all.yaml", SHOP_ENTITIES),
+                        ("systems/shop.yaml", &system),
+                        ("systems/dynamics.yaml", SHOP_DYNAMICS),
+                        ("integrations/papers.yaml", &integration.replace("laboratory", "shop")),
+                    ],
+                )
+            }
+        };
+        let row = served.json(&format!("/odata/shop/papers({})?$expand=about($select=name)", guid(5_999)));
+        assert_eq!((&row["name"], &row["other"]), (&"paper 5999".into(), &guid(2_999).into()), "{kind}");
+        assert_eq!(row["about"]["name"], "paper 2999", "{kind}");
+        let count = |filter: &str| {
+            let answer =
+                served.send("GET", &format!("/odata/shop/papers/$count?{}", query(&[("$filter", filter)])), "", "");
+            assert_eq!(answer.status, 200, "{kind} {filter}: {}", answer.body);
+            answer.body.parse::<u64>().unwrap()
+        };
+        let in_three = format!("id in ({},{},{})", guid(3), guid(4), guid(7_000));
+        let above = (0..6_000).filter(|n| guid(*n) > guid(17)).count() as u64;
+        for (filter, expected) in [
+            (in_three, 2),
+            (format!("other eq {}", guid(10)), 1),
+            (format!("about_id eq {}", guid(10)), 1),
+            (format!("other ne {}", guid(10)), 5_999),
+            ("other eq null".to_owned(), 2_000),
+            ("about_id ne null".to_owned(), 4_000),
+            (format!("id gt {}", guid(17)), above),
+        ] {
+            assert_eq!(count(&filter), expected, "{kind}: {filter}");
+        }
+        for order in ["", "&$orderby=id%20desc", "&$orderby=other,id", "&$orderby=about_id%20desc"] {
+            let found = paged(&served, &format!("/odata/shop/papers?$select=id,other,about_id{order}"), 700);
+            let place = |row: &Json| {
+                let text = |name: &str| row[name].as_str().map(str::to_owned);
+                match order {
+                    "" | "&$orderby=id%20desc" => text("id"),
+                    _ => text("other"),
+                }
+            };
+            let mut sorted = found.clone();
+            sorted.sort_by_key(place);
+            if order.ends_with("desc") {
+                sorted.reverse();
+            }
+            assert_eq!(found.len(), 6_000, "{kind} {order}");
+            assert_eq!(
+                found.iter().map(place).collect::<Vec<_>>(),
+                sorted.iter().map(place).collect::<Vec<_>>(),
+                "{kind} {order}"
+            );
+            let ids: std::collections::HashSet<&str> = found.iter().filter_map(|row| row["id"].as_str()).collect();
+            assert_eq!(ids.len(), 6_000, "{kind} {order}");
+        }
+    }
+}
+
 /// Local times around the hour that a clock in Berlin shows twice, of which the first is meant; and ends that never come.
 #[test]
 fn an_hour_that_is_there_twice_and_an_end_that_never_comes_have_one_place() {
