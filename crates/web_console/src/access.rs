@@ -1,5 +1,6 @@
 //! Who may do what, and where somebody has to sign in. Pure.
 
+use http::HeaderMap;
 use store::users::Role;
 
 /// How the console is reached at an address.
@@ -67,6 +68,14 @@ pub fn is_our_host(host: Option<&str>, port: u16) -> bool {
     };
     let local = ["localhost", "127.0.0.1", "[::1]"];
     given == Some(port) && local.iter().any(|ours| name.eq_ignore_ascii_case(ours))
+}
+
+/// Whether somebody passed the request on: then its sender is not who the connection says. A proxy or tunnel that says
+/// nothing of itself cannot be told from a program on this machine.
+pub fn was_passed_on(headers: &HeaderMap) -> bool {
+    const SAY_SO: [&str; 6] =
+        ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+    SAY_SO.iter().any(|name| headers.contains_key(*name))
 }
 
 #[cfg(test)]

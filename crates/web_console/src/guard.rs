@@ -69,6 +69,9 @@ async fn pass(
     if console.address.ip().is_loopback() && !access::is_our_host(host, console.address.port()) {
         return Err(wrong_host(&console).bare_page());
     }
+    if access == Access::LocalPerson && access::was_passed_on(headers) {
+        return Err(passed_on().bare_page());
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD && !comes_from_us(headers, host) {
         return Err(stale_form().bare_page());
     }
@@ -190,6 +193,13 @@ fn not_here(console: &Console) -> Problem {
 fn wrong_host(console: &Console) -> Problem {
     let what = "this address belongs to the hub on this machine, and was reached under another name";
     let fix = format!("open http://localhost:{}", console.address.port());
+    Problem::new(StatusCode::FORBIDDEN, WRONG_HOST, what, fix)
+}
+
+fn passed_on() -> Problem {
+    let what = "a proxy or a tunnel passed this request on, and nobody signs in here: whoever reaches it would be you";
+    let fix = "open the console on the hub's machine itself; for others, add a user (ironbridge users add NAME --role \
+               admin) and listen with --tls-certificate FILE --tls-key FILE";
     Problem::new(StatusCode::FORBIDDEN, WRONG_HOST, what, fix)
 }
 

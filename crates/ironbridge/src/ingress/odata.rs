@@ -25,6 +25,7 @@ use axum::response::Response;
 use axum::routing::any;
 use definition::Project;
 use virtual_tables::{OpenSystem, Refused, codes};
+use web_console::access::was_passed_on;
 
 use crate::failure::Failure;
 use crate::keys::Keys;
@@ -171,10 +172,8 @@ fn with_host(uri: &Uri, headers: &mut HeaderMap) {
 }
 
 /// Whether somebody passed the request on, or it was sent to a name that is not this machine's: then its sender is not
-/// who the connection says. A proxy that says neither cannot be told from a program here.
+/// who the connection says.
 fn came_from_elsewhere(headers: &HeaderMap) -> bool {
-    const PASSED_ON: [&str; 6] =
-        ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
     let host = headers.get("host").map(|host| host.to_str().unwrap_or_default());
     let is_here = |host: &str| {
         let name = match host.rsplit_once(':') {
@@ -184,7 +183,7 @@ fn came_from_elsewhere(headers: &HeaderMap) -> bool {
         let name = name.trim_matches(['[', ']']);
         name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     };
-    PASSED_ON.iter().any(|name| headers.contains_key(*name)) || host.is_some_and(|host| !is_here(host))
+    was_passed_on(headers) || host.is_some_and(|host| !is_here(host))
 }
 
 #[cfg(test)]

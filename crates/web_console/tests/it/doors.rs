@@ -38,6 +38,21 @@ async fn on_this_machine_one_name_leads_here_and_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_signs_in_nobody_comes_through_a_tunnel() {
+    let bench = Bench::new().await;
+    let through = |name: &str, value: &str| {
+        // A tunnel may say that it came to this machine by name.
+        bench.send(request("GET", "/", None).header(name, value).body(Body::empty()).unwrap())
+    };
+    for (name, value) in [("x-forwarded-for", "192.0.2.7"), ("X-Forwarded-Host", "hub.example"), ("via", "1.1 proxy")] {
+        through(name, value).await.fails(403, "IB1052");
+    }
+    assert_eq!(through("x-request-id", "1").await.status, 200);
+    bench.user("mia", Role::Admin).await;
+    assert_eq!(through("x-forwarded-for", "192.0.2.7").await.place(), "/sign-in?next=%2F");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_our_own_forms_do_something() {
     let bench = Bench::new().await;
     let path = "/integrations/things/pause";
