@@ -33,6 +33,7 @@ mod home;
 mod kills;
 mod late;
 mod lines;
+mod meanwhile;
 mod moved;
 mod mysql;
 mod once;

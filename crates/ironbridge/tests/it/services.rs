@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Said, World};
+use crate::support::{Said, World, answered};
 
 /// One request, as it came.
 pub struct Asked {
@@ -68,6 +68,24 @@ pub fn serve(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Stri
         }
     });
     (url, lines)
+}
+
+/// Passes requests on to the Dynamics at this address, each after something was done; answers its own address.
+pub fn in_front_of(dynamics: &str, before: impl Fn(&Asked) + Send + Sync + 'static) -> String {
+    let dynamics = dynamics.to_owned();
+    let (url, _) = serve(move |asked| {
+        before(asked);
+        let headers: String = ["content-type", "prefer"]
+            .iter()
+            .filter(|name| !asked.header(name).is_empty())
+            .map(|name| format!("{name}: {}\r\n", asked.header(name)))
+            .collect();
+        let (head, body) = answered(&dynamics, &asked.method, &asked.path, &headers, &asked.body);
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let kind = head.lines().find(|line| line.to_lowercase().starts_with("content-type:"));
+        (status, kind.map_or_else(String::new, |kind| format!("{kind}\r\n")), body)
+    });
+    url
 }
 
 fn asked(stream: &TcpStream) -> Option<Asked> {
