@@ -156,12 +156,13 @@ impl Rows {
         if change.op == Op::Delete && answer.status == 404 {
             return Ok(Written { effect: Effected::Unchanged, remote_id: None, version: None, returned: None });
         }
-        if change.op == Op::Update && answer.status == 404 {
-            return Err(self.gone(change));
-        }
         let after = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
         let after = after.map(std::time::Duration::from_secs);
-        Err(fault(client::refusal(system, answer.status, after, &answer.body, id.is_none())))
+        let refused = client::refusal(system, answer.status, after, &answer.body, id.is_none());
+        match change.op == Op::Update && answer.status == 404 {
+            true => Err(Fault { why: refused.why, ..self.gone(change) }),
+            false => Err(fault(refused)),
+        }
     }
 
     /// The ids of changes: as they are known, or asked for where they are not and that may be wrong.

@@ -210,7 +210,8 @@ impl Rows {
             let path = self.fill(update, &change.key, Some(&change.columns), id)?;
             let answer = match self.client.send(&update.method, &path, Sent::json(text)).await {
                 Err(fault) if change.op == Op::Update && matches!(status(&fault), Some(404 | 410)) => {
-                    return Err(record::gone_meanwhile().at_system(self.client.system()));
+                    let gone = record::gone_meanwhile().at_system(self.client.system());
+                    return Err(Fault { why: fault.why, ..gone });
                 }
                 answer => answer?,
             };

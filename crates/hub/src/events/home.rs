@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use definition::{Event, Project};
 use mapping::WriteMapping;
-use record::{Change, Entity, Fault, Op, RetryPolicy, Row, Sink, Value};
+use record::{Change, Current, Entity, Fault, Key, Op, RetryPolicy, Row, Sink, Value};
 
 use super::deliver::AtHome;
 use crate::codes;
@@ -79,9 +79,7 @@ impl Home {
         let record = Row::new(record.schema().clone(), values);
         let wanted = self.write.apply(&record).map_err(|mut faults| faults.remove(0))?;
         let columns: Vec<String> = self.key.iter().cloned().chain(self.write.compared()).collect();
-        let current = self.sink.current(std::slice::from_ref(&wanted.key), &columns).await;
-        let current = current.map_err(|fault| self.not_home(fault))?;
-        let Some(Some(current)) = current.first() else {
+        let Some(current) = self.current(&wanted.key, &columns).await? else {
             // Deleted meanwhile: nothing misses the number.
             return Ok(None);
         };
@@ -108,14 +106,24 @@ impl Home {
             remote_id: current.remote_id.clone(),
             if_version: None,
         };
-        let outcome = self.sink.apply(&[change]).await;
+        let outcome = self.sink.apply(std::slice::from_ref(&change)).await;
         let outcome = outcome.and_then(|all| all.into_iter().next().unwrap_or_else(|| Err(unanswered(&self.from))));
         match outcome {
-            // Deleted in this moment.
-            Err(fault) if fault.code == codes::CHANGED_MEANWHILE => return Ok(None),
+            // In this moment, too; unless it only says so.
+            Err(fault)
+                if fault.code == codes::CHANGED_MEANWHILE && self.current(&change.key, &columns).await?.is_none() =>
+            {
+                return Ok(None);
+            }
             outcome => outcome.map_err(|fault| self.not_home(fault))?,
         };
         Ok(Some(AtHome { system: self.from.clone(), told: told.join(", ") }))
+    }
+
+    /// What home has of the row now.
+    async fn current(&self, key: &Key, columns: &[String]) -> Result<Option<Current>, Fault> {
+        let current = self.sink.current(std::slice::from_ref(key), columns).await;
+        Ok(current.map_err(|fault| self.not_home(fault))?.into_iter().next().flatten())
     }
 
     /// A fault of home, told by what has been done by then.

@@ -72,6 +72,8 @@ struct There {
     closed: bool,
     /// Somebody deletes each order in the moment before it is written to.
     deletes: bool,
+    /// The shop knows no order that it is to change.
+    denies: bool,
     /// How often somebody wrote to the shop.
     written: usize,
 }
@@ -83,6 +85,7 @@ impl There {
         match (asked.method.as_str(), asked.path.starts_with("/shop/")) {
             ("GET", true) => self.shop.get(&last).map_or((404, String::new(), String::new()), |row| ok(row.clone())),
             (_, true) if self.closed => (503, String::new(), "closed".to_owned()),
+            (_, true) if self.denies => (404, String::new(), "no such order".to_owned()),
             (_, true) if self.deletes => {
                 self.shop.remove(&last);
                 (404, String::new(), String::new())
@@ -261,4 +264,10 @@ fn an_order_that_is_deleted_just_before_its_number_comes_home_is_not_missed() {
     street.save("O-1", 10);
     street.stage.until("the order", || street.totals() == [10.0] && street.stage.waiting_for("erp") == 0);
     assert_eq!((street.letters(), street.there().shop.len()), (Vec::new(), 0));
+    // One that is there all the same is missed.
+    street.there().denies = true;
+    street.save("O-2", 20);
+    let told = || street.stage.say(&["trace", "order", "O-2"]);
+    let expected = "`erp` has the row, and its number did not come home: the row was deleted meanwhile";
+    street.stage.until("what is wrong", || told().contains(expected) && told().contains("no such order"));
 }
