@@ -117,6 +117,11 @@ impl Batch {
         self.cells.len().checked_div(self.schema.len()).unwrap_or(0)
     }
 
+    /// Bytes of memory that it holds, without references and rows within rows.
+    pub fn held_bytes(&self) -> usize {
+        self.texts.len() + self.bytes.len() + self.cells.len() * size_of::<Cell>()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
@@ -255,7 +260,7 @@ impl BatchBuilder {
 
     /// Bytes that the batch holds so far: close it before it grows past what a reader was told to hold.
     pub fn bytes(&self) -> usize {
-        self.batch.texts.len() + self.batch.bytes.len() + self.batch.cells.len() * size_of::<Cell>()
+        self.batch.held_bytes()
     }
 
     /// # Panics

@@ -154,6 +154,11 @@ impl Page {
         self.keys.is_empty()
     }
 
+    /// Bytes of memory that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows.held_bytes() + size_of_val(self.keys.as_slice())
+    }
+
     /// The key of a row, as a GUID.
     #[inline]
     pub fn key(&self, row: usize) -> Uuid {

@@ -19,8 +19,9 @@ const WAITING: usize = 256;
 const FAILURES: u32 = 5;
 /// How long it is left alone.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Answers that are kept for `cache:`.
+/// Answers that are kept for `cache:`, and the memory of all of them.
 const KEPT: usize = 1_000;
+const KEPT_BYTES: usize = 64 << 20;
 
 type Answer = Result<Arc<Page>, Refused>;
 
@@ -48,6 +49,17 @@ struct Flights {
     known: HashMap<String, Flight>,
     /// When answers that are too old were thrown away.
     swept: Instant,
+}
+
+impl Flights {
+    /// Bytes of the answers that are kept.
+    fn bytes(&self) -> usize {
+        let bytes = |flight: &Flight| match flight.answer.get() {
+            Some(Ok(page)) => page.bytes(),
+            _ => 0,
+        };
+        self.known.values().map(bytes).sum()
+    }
 }
 
 #[derive(Default)]
@@ -79,10 +91,19 @@ impl Guard {
         F: Future<Output = Result<Page, Refused>>,
     {
         let flight = self.flight(&question);
-        let answer = flight.answer.get_or_init(|| async { self.turn(name, timeout, work).await.map(Arc::new) }).await;
-        let answer = answer.clone();
-        if self.cache.is_zero() || answer.is_err() {
-            let flights = &mut self.flights.lock().expect("nothing panics while it looks here").known;
+        let mut is_new = false;
+        let worked = flight.answer.get_or_init(|| {
+            is_new = true;
+            async { self.turn(name, timeout, work).await.map(Arc::new) }
+        });
+        let answer = worked.await.clone();
+        let is_kept = !self.cache.is_zero() && answer.is_ok();
+        if is_new || !is_kept {
+            let flights = &mut *self.flights.lock().expect("nothing panics while it looks here");
+            if is_kept && flights.bytes() <= KEPT_BYTES {
+                return answer;
+            }
+            let flights = &mut flights.known;
             // Another flight of the same question may have begun since.
             if flights.get(&question).is_some_and(|known| Arc::ptr_eq(&known.answer, &flight.answer)) {
                 flights.remove(&question);
@@ -306,6 +327,29 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         ask(&guard, "another", Ok(Page::default())).await.unwrap();
         assert_eq!(kept(), 1);
+    }
+
+    /// Somebody who goes through a table of long texts asks many questions, and each of them once.
+    #[tokio::test(start_paused = true)]
+    async fn no_more_answers_are_kept_than_memory_was_meant_for_them() {
+        let guard = guard(Duration::from_secs(10));
+        let text = "x".repeat(1 << 20);
+        let page = || {
+            let mut rows =
+                record::Batch::builder(record::Schema::of([("note", record::Type::Text { max_length: None })]));
+            rows.push(record::ValueRef::Text(&text));
+            Page::new(rows.finish(), Vec::new(), vec![uuid::Uuid::nil()])
+        };
+        for n in 0..100 {
+            ask(&guard, &n.to_string(), Ok(page())).await.unwrap();
+        }
+        let kept = || guard.flights.lock().unwrap().bytes();
+        assert!((KEPT_BYTES - (2 << 20)..=KEPT_BYTES).contains(&kept()), "{}", kept());
+        // What is kept is still given, and what is too old makes room.
+        assert_eq!(ask(&guard, "0", Err(down())).await.unwrap().bytes(), page().bytes());
+        tokio::time::advance(Duration::from_secs(10)).await;
+        ask(&guard, "another", Ok(page())).await.unwrap();
+        assert_eq!(kept(), page().bytes());
     }
 
     #[tokio::test]

@@ -121,7 +121,8 @@ async fn serve(State(service): State<Arc<Service>>, request: Request) -> Respons
         }
         answer::answer(&service, &admitted, &head).await
     };
-    let replied = replied.await.unwrap_or_else(|refused: Refused| Reply::refused(&refused, &id));
+    let allowed = if request::is_batch(&path) { "POST" } else { reply::READS };
+    let replied = replied.await.unwrap_or_else(|refused: Refused| Reply::refused(&refused, &id, allowed));
     replied.log(&id, method.as_str(), uri.path());
     replied.into_response(&id)
 }

@@ -11,7 +11,7 @@ use virtual_tables::{Refused, codes};
 use super::Service;
 use super::answer::answer;
 use super::pieces::Pieces;
-use super::reply::Reply;
+use super::reply::{READS, Reply};
 use super::request::{Head, is_batch, shown};
 
 /// The most requests of one batch.
@@ -72,7 +72,7 @@ async fn one(service: &Service, admitted: &[&str], head: &Head, part: &Part) -> 
         Ok(_) if part.changes => Err(Refused::new(405, codes::READ_ONLY, "virtual tables are only read")),
         Ok(head) => answer(service, admitted, &head).await,
     };
-    let reply = replied.unwrap_or_else(|refused| Reply::refused(&refused, &id));
+    let reply = replied.unwrap_or_else(|refused| Reply::refused(&refused, &id, READS));
     // A query may hold a key, or somebody's name.
     reply.log(&id, &part.method, part.url.split('?').next().unwrap_or_default());
     reply

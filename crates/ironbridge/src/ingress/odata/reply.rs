@@ -8,6 +8,8 @@ use virtual_tables::{Refused, codes};
 use super::pieces::Pieces;
 
 pub(super) const JSON: &str = "application/json;odata.metadata=minimal;charset=utf-8";
+/// The methods of everything but `$batch`.
+pub(super) const READS: &str = "GET, HEAD";
 pub(super) const TEXT: &str = "text/plain;charset=utf-8";
 
 #[derive(Debug, Clone)]
@@ -33,14 +35,15 @@ impl Reply {
         self
     }
 
-    pub fn refused(refused: &Refused, id: &str) -> Reply {
+    /// `allowed`: the methods of what was asked for.
+    pub fn refused(refused: &Refused, id: &str, allowed: &str) -> Reply {
         let body = odata::payload::error(refused.code.0, &refused.message, id);
         let mut headers = Vec::new();
         if let Some(wait) = refused.retry_after {
             headers.push((RETRY_AFTER, wait.as_secs().max(1).to_string()));
         }
         if refused.status == 405 {
-            headers.push((ALLOW, "GET, HEAD".to_owned()));
+            headers.push((ALLOW, allowed.to_owned()));
         }
         let refused = Some(Box::new(refused.clone()));
         Reply {

@@ -211,6 +211,8 @@ fn what_is_wrong_is_refused_precisely() {
         assert_eq!(answer.status, 405, "{method}");
         assert!(answer.head.contains("allow: get"), "{}", answer.head);
     }
+    let batch = served.send("GET", "/odata/warehouse/$batch", "", "");
+    assert!(batch.status == 405 && batch.head.contains("allow: post"), "{}", batch.head);
     for (header, status) in [
         ("OData-MaxVersion: 4.0", 200),
         ("OData-MaxVersion: 4.01", 200),
