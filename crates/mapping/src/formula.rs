@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use powerfx::{ChoiceSet, Context, Expect, Moment, Scope, Slots};
+use powerfx::{ChoiceSet, Context, Diagnostic, DiagnosticKind, ErrorKind, Expect, Moment, Scope, Slots};
 use record::{Reference, Type, Value, ValueRef};
 
 use crate::columns::Columns;
@@ -28,7 +28,7 @@ pub(crate) fn compile(
     columns: &Columns,
     wanted: Option<&Type>,
     inputs: &mut Vec<String>,
-) -> Result<Compiled, Vec<powerfx::Diagnostic>> {
+) -> Result<Compiled, Vec<Diagnostic>> {
     let mut scope = Scope::new();
     for (name, ty) in columns.iter() {
         scope.add(name, formula_type(name, ty));
@@ -41,6 +41,19 @@ pub(crate) fn compile(
         Some(ty) => Expect::Type(formula_type("", ty)),
     };
     let formula = powerfx::compile(text, &scope, &expect)?;
+    let of_bytes = formula.slots().iter().filter(|used| columns.type_of(&used.name) == Some(Type::Bytes));
+    let found: Vec<Diagnostic> = of_bytes
+        .map(|used| Diagnostic {
+            start: 0,
+            end: text.len(),
+            kind: DiagnosticKind::Type,
+            message: format!("`{}` is bytes, which have no place in a formula", used.name),
+            help: Some("have the source make a text of them, in a `query:` or a view".to_owned()),
+        })
+        .collect();
+    if !found.is_empty() {
+        return Err(found);
+    }
     let mut places = Vec::new();
     for used in formula.slots() {
         if places.len() <= used.slot {
@@ -52,7 +65,7 @@ pub(crate) fn compile(
 }
 
 /// The diagnostics of a formula as problems of its mapping.
-pub(crate) fn problems(found: Vec<powerfx::Diagnostic>, at: impl Fn(Range<usize>) -> At) -> Vec<Problem> {
+pub(crate) fn problems(found: Vec<Diagnostic>, at: impl Fn(Range<usize>) -> At) -> Vec<Problem> {
     found
         .into_iter()
         .map(|d| Problem { at: at(d.start..d.end), code: problem::FORMULA, message: d.message, help: d.help })
@@ -95,31 +108,41 @@ struct RowSlots<'a, 'b> {
 
 impl Slots for RowSlots<'_, '_> {
     fn get(&self, slot: usize) -> powerfx::Value<'_> {
-        use powerfx::Value as Fx;
-        let Some(place) = self.places.get(slot).filter(|place| **place != usize::MAX) else { return Fx::Blank };
-        match (self.inputs)(*place) {
-            ValueRef::Blank => Fx::Blank,
-            ValueRef::Bool(v) => Fx::Boolean(v),
-            ValueRef::Int(v) => Fx::Number(v.into()),
-            ValueRef::Decimal(v) => Fx::Number(v),
-            ValueRef::Float(v) => Fx::Float(v),
-            ValueRef::Text(v) | ValueRef::Choice(v) => Fx::text(v),
-            ValueRef::Date(v) => Fx::Date(Moment::from_datetime(v.at(0, 0, 0, 0))),
-            ValueRef::Time(v) => {
-                let midnight = jiff::civil::Time::midnight();
-                Fx::Time(Moment(v.duration_since(midnight).as_micros() as i64))
-            }
-            ValueRef::Instant(v) => Fx::DateTime(Moment::from_timestamp(v, self.zone)),
-            ValueRef::LocalDateTime(v) => Fx::DateTime(Moment::from_datetime(v)),
-            ValueRef::Guid(v) => Fx::Guid(v),
-            // A reference counts by its key where that is one value; other structures have no place in a formula.
-            ValueRef::Reference(v) => match v.key.as_slice() {
-                [(_, Value::Text(text))] => Fx::text(text),
-                [(_, Value::Int(number))] => Fx::Number((*number).into()),
-                _ => Fx::Blank,
-            },
-            ValueRef::Bytes(_) | ValueRef::Rows(_) => Fx::Blank,
+        match self.places.get(slot).filter(|place| **place != usize::MAX) {
+            Some(place) => input((self.inputs)(*place), self.zone),
+            None => powerfx::Value::Blank,
         }
+    }
+}
+
+/// A value as formulas have it.
+fn input<'v>(value: ValueRef<'v>, zone: &TimeZone) -> powerfx::Value<'v> {
+    use powerfx::Value as Fx;
+    match value {
+        ValueRef::Blank => Fx::Blank,
+        ValueRef::Bool(v) => Fx::Boolean(v),
+        ValueRef::Int(v) => Fx::Number(v.into()),
+        ValueRef::Decimal(v) => Fx::Number(v),
+        ValueRef::Float(v) => Fx::Float(v),
+        ValueRef::Text(v) | ValueRef::Choice(v) => Fx::text(v),
+        ValueRef::Date(v) => Fx::Date(Moment::from_datetime(v.at(0, 0, 0, 0))),
+        ValueRef::Time(v) => {
+            let midnight = jiff::civil::Time::midnight();
+            Fx::Time(Moment(v.duration_since(midnight).as_micros() as i64))
+        }
+        ValueRef::Instant(v) => Fx::DateTime(Moment::from_timestamp(v, zone)),
+        ValueRef::LocalDateTime(v) => Fx::DateTime(Moment::from_datetime(v)),
+        ValueRef::Guid(v) => Fx::Guid(v),
+        // A reference counts by its key; of several columns, by the text that people write it as.
+        ValueRef::Reference(v) => match v.key.as_slice() {
+            [(_, key)] => input(key.as_ref(), zone),
+            parts => {
+                let parts: Vec<String> = parts.iter().map(|(_, part)| part.to_string()).collect();
+                Fx::owned(parts.join("|"))
+            }
+        },
+        ValueRef::Bytes(_) => Fx::error(ErrorKind::INVALID_ARGUMENT, "bytes have no place in a formula"),
+        ValueRef::Rows(_) => Fx::Blank,
     }
 }
 
@@ -162,5 +185,41 @@ pub fn formula_type(name: &str, ty: &Type) -> powerfx::Type {
         Type::Choice { values } => Fx::Choice(ChoiceSet::of_names(name, values.iter().map(String::as_str))),
         // A reference is used by its key.
         Type::Reference { .. } | Type::Choices { .. } | Type::Bytes | Type::Lines(_) | Type::Unknown => Fx::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use record::Schema;
+
+    use super::*;
+
+    /// A row is not as if nothing stood there: what formulas do not have is refused, and a key of any type is there.
+    #[test]
+    fn nothing_that_is_there_is_blank() {
+        let reference = |key: &[Value]| {
+            let key = key.iter().enumerate().map(|(at, part)| (format!("part{at}").as_str().into(), part.clone()));
+            Value::Reference(Box::new(Reference { of: "item".into(), key: key.collect() }))
+        };
+        let guid = Value::Guid("01020304-0506-0708-090a-0b0c0d0e0f10".parse().unwrap());
+        let day = Value::Date(jiff::civil::date(2026, 1, 31));
+        let eval = |text: &str, value: &Value| {
+            let mut inputs = Vec::new();
+            let compiled = compile(text, &Columns::open(), None, &mut inputs).unwrap();
+            compiled.eval(&|_| value.as_ref(), None)
+        };
+        for key in
+            [vec![Value::text("A")], vec![7.into()], vec![guid.clone()], vec![day.clone()], vec!["A".into(), 7.into()]]
+        {
+            assert_eq!(eval("IsBlank(item)", &reference(&key)), Ok(Value::Bool(false)), "{key:?}");
+        }
+        assert_eq!(eval("item", &reference(std::slice::from_ref(&guid))), Ok(guid));
+        assert_eq!(eval("item", &reference(std::slice::from_ref(&day))), Ok(day));
+        assert_eq!(eval("item", &reference(&["A".into(), 7.into()])), Ok("A|7".into()));
+        assert!(eval("IsBlank(photo)", &Value::Bytes(vec![1])).unwrap_err().contains("bytes"));
+        let columns = Columns::closed(&Schema::of([("photo", Type::Bytes), ("name", Type::Text { max_length: None })]));
+        let refused = compile("Lower(name & photo)", &columns, None, &mut Vec::new()).unwrap_err();
+        assert!(refused[0].message.contains("`photo` is bytes"), "{refused:?}");
+        assert!(compile("Lower(name)", &columns, None, &mut Vec::new()).is_ok());
     }
 }
