@@ -9,7 +9,12 @@ use crate::operations::moment;
 /// So many calls with a wrong key, and none with a good one between them, are no accident.
 pub const REFUSED: u64 = 3;
 /// So many sweeps found changes of which no webhook had told. After one it may have been the hub that was away.
-pub const SWEEPS: u64 = 2;
+const SWEEPS: u64 = 2;
+
+/// Whether it is more than what a hub that was away finds when it is back.
+pub fn lasts(unheard: &Unheard) -> bool {
+    unheard.sweeps >= SWEEPS || unheard.refused >= REFUSED
+}
 
 /// The system whose webhooks start an integration; nothing where none does.
 pub fn sender<'p>(project: &'p Project, integration: &Integration) -> Option<&'p System> {

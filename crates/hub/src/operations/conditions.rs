@@ -196,8 +196,7 @@ impl Of<'_> {
     /// Whoever sends webhooks does not get them here. Also while it is paused: what comes in waits.
     fn unheard(&self) -> Option<Condition> {
         let unheard = self.known.unheard.as_ref()?;
-        let is_so = unheard.sweeps >= unheard::SWEEPS || unheard.refused >= unheard::REFUSED;
-        if !is_so || !self.has_passed(unheard.since, self.rules.webhooks) {
+        if !unheard::lasts(unheard) || !self.has_passed(unheard.since, self.rules.webhooks) {
             return None;
         }
         let told = unheard::told(self.project, self.integration, unheard)?;

@@ -192,7 +192,9 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
         let Some(told) = integration.and_then(|integration| hub::unheard::told(&project, integration, one)) else {
             continue;
         };
-        talk!("\n{}. {}\n  do: {}", told.title, told.text, told.command);
+        let begins =
+            if hub::unheard::lasts(one) { format!("{}. ", told.title) } else { format!("{}: ", one.integration) };
+        talk!("\n{begins}{}\n  do: {}", told.text, told.command);
     }
     for outage in &outages {
         let (name, system) = (&outage.integration, &outage.system);
