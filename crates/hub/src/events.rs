@@ -185,7 +185,7 @@ async fn end_outages(project: &Project, store: &Store) -> Result<(), Error> {
     for outage in store.outages()? {
         let goes_on = match project.integration(&outage.integration).map(|integration| &integration.pattern) {
             Some(Pattern::Event(event)) => event.to.contains(&outage.system),
-            Some(Pattern::Virtual(_)) => true,
+            Some(Pattern::Virtual(_) | Pattern::Flow(_)) => true,
             _ => false,
         };
         if !goes_on {

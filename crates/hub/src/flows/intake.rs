@@ -13,7 +13,7 @@ use record::{Fault, Happened, Key, Now, Scope, Value};
 use store::dead_letters::{self, DeadLetterId, State as Letter};
 use store::flows::{Instance, InstanceId, NewStep, Op, Start, State as Stands};
 use store::queue::{Delivery, Op as QueueOp, Problem, Settings};
-use store::{OpResult, cursors};
+use store::{OpResult, cursors, outages};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -72,6 +72,8 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
     let mut written = flows.store.watch();
     let mut next_sweep = tokio::time::Instant::now();
     let mut quiet_until = tokio::time::Instant::now();
+    let mut told = flows.store.outages()?.iter().any(|outage| outage.integration == name);
+    let mut failures = 0;
     loop {
         let looked = tokio::time::Instant::now();
         if tokio::time::Instant::now() >= next_sweep {
@@ -96,13 +98,23 @@ pub(super) async fn take(flows: Arc<Flows>, name: String, mut stop: watch::Recei
                 }
             }
         }
+        let mut over = false;
         // A look that finds nothing writes nothing, and so wakes nobody.
         while tokio::time::Instant::now() >= quiet_until && has_work(&flows, &name)? {
             match events(&flows, &name, version).await? {
-                Taken::Some => {}
+                Taken::Some { through } => over |= through,
                 Taken::Nothing => break,
-                Taken::Down => quiet_until = tokio::time::Instant::now() + REST,
+                Taken::Down(fault) => {
+                    quiet_until = tokio::time::Instant::now() + REST;
+                    (told, failures) = (true, failures + 1);
+                    flows.store.commit_one(closed(&flows, &name, &fault, failures)).await?;
+                }
             }
+        }
+        if told && (over || waiting(&flows, &name)? == 0) {
+            (told, failures) = (false, 0);
+            let end = outages::Op::End { integration: name.clone(), system: name.clone() };
+            flows.store.commit_one(end).await?;
         }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
@@ -128,12 +140,38 @@ fn has_work(flows: &Flows, name: &str) -> Result<bool, store::Error> {
     Ok(flows.store.queue_counts(&queue(name))?.is_some_and(|counts| counts.ready > 0))
 }
 
+/// How many events wait to be taken.
+fn waiting(flows: &Flows, name: &str) -> Result<u64, store::Error> {
+    let counts = flows.store.queue_counts(&queue(name))?.unwrap_or_default();
+    Ok(counts.ready + counts.locked + counts.delayed)
+}
+
+/// Notes that nobody can be asked what the events of a flow are about: its outage, as of a destination of its own name.
+fn closed(flows: &Flows, name: &str, fault: &Fault, failures: u64) -> outages::Op {
+    let source = flows.defined(name).map_or_else(String::new, |(_, flow)| flow.in_.clone());
+    outages::Op::Note {
+        integration: name.to_owned(),
+        system: name.to_owned(),
+        at: fault.place.system.clone().unwrap_or(source),
+        code: fault.code.to_string(),
+        what: fault.to_string(),
+        fix: fault.fix.clone(),
+        failures,
+    }
+}
+
+/// Whether the system of one event has answered; or the event, and why it cannot be asked.
+type Looked = Result<bool, (Delivery, Box<Fault>)>;
+
 /// What became of a look for events.
 enum Taken {
-    Some,
+    /// `through`: their system has answered.
+    Some {
+        through: bool,
+    },
     Nothing,
     /// Nobody can be asked what they are about, of any of them.
-    Down,
+    Down(Box<Fault>),
 }
 
 /// Takes some events that came in, beside each other. While their system does not answer they wait, and that costs them no
@@ -144,12 +182,14 @@ async fn events(flows: &Arc<Flows>, name: &str, version: u32) -> Result<Taken, E
         unreachable!("Receive answers with messages")
     };
     let count = messages.len();
-    let mut taken: JoinSet<Result<Result<bool, Delivery>, Error>> = JoinSet::new();
+    let mut taken: JoinSet<Result<Looked, Error>> = JoinSet::new();
     for delivery in messages {
         let (flows, name) = (flows.clone(), name.to_owned());
         taken.spawn(async move {
-            let settled = settled(&flows, &name, version, &delivery).await?;
-            let Some((settle, asked)) = settled else { return Ok(Err(delivery)) };
+            let (settle, asked) = match settled(&flows, &name, version, &delivery).await? {
+                Ok(settled) => settled,
+                Err(fault) => return Ok(Err((delivery, fault))),
+            };
             match flows.store.commit(settle).await {
                 // It is given again, and looked at anew.
                 Err(error) if letters::is_dealt_with(&error) => Ok(Ok(asked)),
@@ -162,32 +202,33 @@ async fn events(flows: &Arc<Flows>, name: &str, version: u32) -> Result<Taken, E
         match taken {
             Ok(taken) => match taken? {
                 Ok(asked) => through |= asked,
-                Err(delivery) => closed.push(delivery),
+                Err(one) => closed.push(one),
             },
             // Its lock ends, and it is given again.
             Err(panicked) => tracing::error!(integration = name, "taking an event ended with a panic: {panicked}"),
         }
     }
-    if !through && !closed.is_empty() {
+    if let Some((_, fault)) = closed.pop_if(|_| !through) {
         flows.store.commit_one(QueueOp::TakeBack { queue: queue(name) }).await?;
-        return Ok(Taken::Down);
+        return Ok(Taken::Down(fault));
     }
     // Others get through, so that it is their own.
-    let again =
-        |delivery: Delivery| QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(REST) }.into();
+    let again = |(delivery, _): (Delivery, _)| {
+        QueueOp::Abandon { queue: queue(name), token: delivery.token, delay: Some(REST) }.into()
+    };
     if !closed.is_empty() {
         flows.store.commit(closed.into_iter().map(again).collect()).await?;
     }
-    Ok(if count > 0 { Taken::Some } else { Taken::Nothing })
+    Ok(if count > 0 { Taken::Some { through } } else { Taken::Nothing })
 }
 
-/// What becomes of the message of an event, and whether its system has answered. Nothing where it does not.
+/// What becomes of the message of an event, and whether its system has answered; why it cannot be asked, where it cannot.
 async fn settled(
     flows: &Flows,
     name: &str,
     version: u32,
     delivery: &Delivery,
-) -> Result<Option<(Vec<store::Op>, bool)>, Error> {
+) -> Result<Result<(Vec<store::Op>, bool), Box<Fault>>, Error> {
     let complete = || -> store::Op { QueueOp::Complete { queue: queue(name), tokens: vec![delivery.token] }.into() };
     // The retry of a dead letter.
     let retry_of = delivery.message.causation.as_deref().map(DeadLetterId::from);
@@ -195,7 +236,7 @@ async fn settled(
         && !flows.store.dead_letters_like(id.as_str())?.iter().any(|letter| letter.state == Letter::Retrying)
     {
         tracing::info!("the retry of dead letter {id} is not wanted any more");
-        return Ok(Some((vec![complete()], false)));
+        return Ok(Ok((vec![complete()], false)));
     }
     let mut answered = false;
     let ops = match event(flows, name, version, delivery).await {
@@ -211,7 +252,7 @@ async fn settled(
         Err(Stopped::Fault(fault)) if fault.now != Now::Reject && fault.scope == Scope::Destination => {
             tracing::warn!(integration = name, code = %fault.code, "{name}: an event cannot be taken yet: {fault}");
             flows.forget(name);
-            return Ok(None);
+            return Ok(Err(fault));
         }
         Err(Stopped::Fault(fault)) if fault.is_transient() => {
             tracing::warn!(integration = name, code = %fault.code, "{name}: an event cannot be taken yet: {fault}");
@@ -235,7 +276,7 @@ async fn settled(
             }
         }
     };
-    Ok(Some((ops, answered)))
+    Ok(Ok((ops, answered)))
 }
 
 /// Starts what an event asks for; answers whether its system was asked.

@@ -88,7 +88,9 @@ pub fn conditions(project: &Project, facts: &Facts, rules: &Rules, standing: &BT
         match &integration.pattern {
             Pattern::Batch(batch) => of.batch(batch, &mut all),
             Pattern::Event(event) => of.event(event, &mut all),
-            Pattern::Flow(flow) => all.extend(of.volume(flow.ceiling).into_iter().chain(of.stuck_flows())),
+            Pattern::Flow(flow) => {
+                all.extend(of.volume(flow.ceiling).into_iter().chain(of.stuck_flows()).chain(of.not_started()));
+            }
             Pattern::Virtual(_) => all.extend(of.not_shown()),
         }
         all.extend(of.unheard());
@@ -191,6 +193,25 @@ impl Of<'_> {
             all.push(found);
         }
         self.slow(all);
+    }
+
+    /// Events that start a flow wait, since nobody can be asked what they are about.
+    fn not_started(&self) -> Option<Condition> {
+        let (zone, name) = (self.zone(), &self.integration.name);
+        let outage = self.known.outages.iter().find(|outage| self.has_passed(outage.since, self.rules.paused))?;
+        let saying = Saying {
+            severity: Severity::Warning,
+            title: format!("{name}: {} gives nothing for what starts it", outage.at),
+            text: format!(
+                "Since {} events that came start nothing: {}. They wait, none is lost, and they are tried again by themselves.",
+                moment(outage.since, zone),
+                outage.what.trim_end_matches('.')
+            ),
+            facts: vec![("last error".into(), format!("{}: {}", outage.code, outage.what))],
+            command: format!("ironbridge systems check {}", outage.at),
+            since: outage.since,
+        };
+        Some(Condition { system: outage.at.clone(), ..self.condition(Kind::Paused, "", saying) })
     }
 
     /// Whoever sends webhooks does not get them here. Also while it is paused: what comes in waits.

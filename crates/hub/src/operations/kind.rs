@@ -118,7 +118,9 @@ impl Kind {
             Kind::SystemDown => {
                 "A system has not answered for ten minutes, or has refused us for two; or it holds up two integrations or more. What it holds up is silent meanwhile."
             }
-            Kind::Paused => "A destination has taken nothing for ten minutes.",
+            Kind::Paused => {
+                "A destination has taken nothing for ten minutes; or nobody could be asked for ten minutes what the events are about that start a flow."
+            }
             Kind::NotShown => {
                 "For two minutes a virtual table has not fitted what its source has now: a table, a column or a right is gone."
             }
@@ -175,7 +177,7 @@ impl Kind {
             (Kind::Late | Kind::NotRun | Kind::NeedsPerson, Pattern::Batch(_)) => true,
             (Kind::FewRows, Pattern::Batch(_)) => true,
             (Kind::Slow, Pattern::Batch(_) | Pattern::Event(_)) => true,
-            (Kind::Paused | Kind::Backlog, Pattern::Event(_)) => true,
+            (Kind::Paused | Kind::Backlog, Pattern::Event(_)) | (Kind::Paused, Pattern::Flow(_)) => true,
             (Kind::NoWebhooks, _) => unheard::sender(project, integration).is_some(),
             (Kind::NotShown, Pattern::Virtual(_)) => true,
             (Kind::Approval, Pattern::Batch(batch)) => batch.approve.is_some() || batch.first_load.is_some(),

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use jiff::SignedDuration;
 use record::{Key, Value};
 use store::queue::{Message, Op as Queue};
-use store::{OpResult, approvals, dead_letters, flows, unheard};
+use store::{OpResult, approvals, dead_letters, flows, outages, unheard};
 
 use crate::world::World;
 
@@ -271,6 +271,27 @@ fn webhooks_that_do_not_come_are_one_notice_until_one_comes() {
     let mail = world.mail("erp-team/email", "are refused");
     assert!(mail.contains("302 calls were refused since 11:30 GMT on Tue 24 Nov"), "{mail}");
     assert!(mail.contains("ironbridge runbook orders"), "{mail}");
+}
+
+#[test]
+fn what_starts_a_flow_and_nobody_can_be_asked_about_is_told() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    let (integration, system) = ("limits".to_owned(), "limits".to_owned());
+    let end = outages::Op::End { integration: integration.clone(), system: system.clone() };
+    let (code, what) = ("IB0603".to_owned(), "a column is gone".to_owned());
+    let at = "finance".to_owned();
+    let note = outages::Op::Note { integration, system, at, code, what, fix: String::new(), failures: 1 };
+    world.work("2026-11-24T10:40:00Z", |world, at| match at {
+        "10:05" => drop(world.commit(note.clone())),
+        "10:25" => drop(world.commit(end.clone())),
+        _ => {}
+    });
+    let told: Vec<String> = world.told().into_iter().filter(|told| told.contains(" erp-team/")).collect();
+    let expected = [
+        "10:15 erp-team/email [warning] contoso: limits: finance gives nothing for what starts it",
+        "10:30 erp-team/email [over] contoso: limits: finance gives nothing for what starts it",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -204,7 +204,10 @@ pub fn status(cli: &Cli) -> Result<u8, Failure> {
             talk!("\n{name}: whoever looks gets an error since {since}: {}", outage.what);
             talk!("`ironbridge up` looks each minute whether it is over, the last time {last}.");
         } else {
-            talk!("\n{name}: nothing gets through to {system} since {since}: {}", outage.what);
+            match name == system {
+                true => talk!("\n{name}: what came starts nothing since {since}: {}", outage.what),
+                false => talk!("\n{name}: nothing gets through to {system} since {since}: {}", outage.what),
+            }
             talk!(
                 "Events wait and none is lost. It is tried again by itself: {} times so far, the last time {last}.",
                 outage.failures

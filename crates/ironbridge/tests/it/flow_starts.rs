@@ -386,6 +386,10 @@ purpose: A test.
     };
     let ready = || ("\"ready\"".to_owned(), 0);
     stage.until("both, as they came", || waits() == [ready(), ready()]);
+    let status = stage.say(&["status"]);
+    assert!(status.contains("buyers: what came starts nothing since"), "{status}");
+    let outage = &stage.json(&["status"])[0]["outages"][0];
+    assert_eq!((outage["system"].as_str(), outage["to"].as_str()), (Some("dynamics"), Some("buyers")), "{outage:#}");
     // Somebody calls the flow otherwise.
     stage.kill();
     stage.world.edit("integrations/buyers.yaml", "integration: buyers", "integration: purchasers");

@@ -68,6 +68,7 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
         Pattern::Event(event) => {
             event.to.iter().map(|to| format!("ironbridge queue peek {}", subscription(name, to))).collect()
         }
+        Pattern::Flow(_) => vec![format!("ironbridge queue peek {}", crate::flows::queue(name))],
         _ => Vec::new(),
     };
     let run = match project.environment.as_ref().filter(|environment| environment.protected) {
@@ -128,12 +129,9 @@ fn steps(project: &Project, integration: &Integration, kind: Kind, live: Option<
             ),
         ],
         Kind::Paused => vec![
-            step("See whether the destination answers, and what it says.", &systems),
+            step("See whether it answers, and what it says.", &systems),
             step("See what waits.", &queues),
-            step(
-                "Call the owner of the destination (below). Events go on by themselves when it is back, slowly at first.",
-                &[],
-            ),
+            step("Call its owner (below). Events go on by themselves when it is back, slowly at first.", &[]),
         ],
         Kind::NotShown => vec![
             step("See what does not fit, and which line of the files it is.", &["ironbridge check --online".into()]),
