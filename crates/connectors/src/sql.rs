@@ -15,6 +15,7 @@ pub(crate) mod cursor;
 pub(crate) mod documents;
 pub(crate) mod engine;
 pub(crate) mod failure;
+pub(crate) mod filled;
 pub(crate) mod live;
 pub(crate) mod lookup;
 pub(crate) mod moment;

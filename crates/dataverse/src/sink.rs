@@ -111,7 +111,11 @@ impl Sink for Rows {
         Box::pin(rows::missing(&self.client, references, WRITE))
     }
 
-    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+    fn unfit<'a>(
+        &'a self,
+        changes: &'a [Change],
+        _new: &'a [bool],
+    ) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
         Box::pin(async move {
             let table = self.table().await?;
             self.not_fitting(&table, changes).await

@@ -18,6 +18,7 @@ pub mod digest;
 mod error;
 pub mod events;
 pub mod flows;
+mod foreseen;
 mod gone;
 mod health;
 pub mod json;

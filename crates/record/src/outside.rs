@@ -457,8 +457,10 @@ pub trait Sink: Send + Sync {
     }
 
     /// What the destination would not keep as it is given, told without writing: for each change the fault that `apply`
-    /// would refuse it with, as far as only the destination can know. For plans.
-    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+    /// would refuse it with, as far as only the destination can know. `new` says of each whether it creates its row. For
+    /// plans.
+    fn unfit<'a>(&'a self, changes: &'a [Change], new: &'a [bool]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        let _ = new;
         Box::pin(std::future::ready(Ok(vec![None; changes.len()])))
     }
 

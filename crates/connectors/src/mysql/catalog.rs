@@ -7,6 +7,7 @@ use super::query;
 use super::session::Connection;
 use crate::sql::engine::{Cell, Described, Letters, Rows, Session, SqlColumn};
 use crate::sql::failure::{Failure, Words};
+use crate::sql::filled::Filled;
 use crate::sql::rules::Known;
 
 /// Version, user, and how many tables of the database the user may see.
@@ -66,7 +67,21 @@ pub(super) async fn table(session: &mut Connection, name: &str, known: &Known) -
          WHERE {of} AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index"
     );
     let keys = keys_of(session.rows(&keys, &bound).await?);
-    Ok(Some(Described::new(name, described, keys)))
+    let mut described = Described::new(name, described, keys);
+    let before = "SELECT COUNT(*) FROM information_schema.triggers
+                  WHERE event_object_schema = COALESCE(?, DATABASE()) AND event_object_table = ? AND action_timing = 'BEFORE'";
+    if session.rows(before, &bound).await? != [[Cell::Int(0)]] {
+        // What runs before a row is written may fill its columns.
+        described.filled.clear();
+    }
+    // A server may give a time the time of the row, and gives an enumeration its first label.
+    let declared =
+        |of: &Described, name: &str| of.column(name).map(|column| column.declared.clone()).unwrap_or_default();
+    let filled = std::mem::take(&mut described.filled).into_iter();
+    let filled = filled.map(|column| (declared(&described, &column.name), column)).filter(|(is, _)| is != "timestamp");
+    described.filled =
+        filled.map(|(is, column)| Filled { required: column.required && is != "enum", ..column }).collect();
+    Ok(Some(described))
 }
 
 /// Unique indexes; one over a part of a text, or over an expression, is unique in another way.

@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 use super::fault::Failure;
 use super::value::Holds;
 use super::{quote_table, value};
+use crate::sql::filled::Filled;
 use crate::sql::quote;
 
 /// Version, user, database, and how many tables the user may read.
@@ -25,6 +26,8 @@ pub(super) struct Described {
     pub casts: HashMap<String, String>,
     /// Columns that hold no blank.
     pub filled: Vec<String>,
+    /// Those for which the table refuses a row that leaves them blank.
+    pub refuses: Vec<Filled>,
     /// Columns that keep less of a value than their type says.
     holds: HashMap<String, Holds>,
     /// How texts of a column compare as keys, where that is not by their characters.
@@ -72,12 +75,14 @@ pub(super) async fn lacks(client: &Client, of: &TableUse) -> Result<Vec<Right>, 
 /// A table or view, or `None` where there is none of this name that the user can see.
 pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Described>, Failure> {
     let quoted = quote_table(name);
-    let found = "SELECT c.oid, c.relkind IN ('r', 'p') OR (pg_relation_is_updatable(c.oid, false) & 12) = 12
+    let found = "SELECT c.oid, c.relkind IN ('r', 'p') OR (pg_relation_is_updatable(c.oid, false) & 12) = 12,
+                   EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 2 = 2 AND NOT t.tgisinternal)
                  FROM pg_class c WHERE c.oid = to_regclass($1)::oid AND c.relkind IN ('r', 'v', 'm', 'p', 'f')";
     let Some(row) = client.query_opt(found, &[&quoted]).await? else { return Ok(None) };
-    let (oid, writable): (u32, bool) = (row.get(0), row.get(1));
+    // What runs before a row is written may fill its columns.
+    let (oid, writable, is_filled_before): (u32, bool, bool) = (row.get(0), row.get(1), row.get(2));
     let columns = "SELECT a.attname::text, format_type(a.atttypid, -1), a.attnotnull,
-                     a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated = '' AND a.attidentity <> 'a',
+                     a.attnotnull AND NOT a.atthasdef AND t.typdefault IS NULL AND a.attidentity = '', a.attgenerated = '' AND a.attidentity <> 'a',
                      CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END,
                      coalesce((SELECT to_jsonb(c) ->> 'collisdeterministic' = 'false' FROM pg_collation c WHERE c.oid = a.attcollation), false)
                    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
@@ -91,6 +96,7 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
         table: Table { name: name.to_owned(), columns: Vec::new(), keys: Vec::new() },
         casts: HashMap::new(),
         filled: Vec::new(),
+        refuses: Vec::new(),
         holds: HashMap::new(),
         rules: HashMap::new(),
     };
@@ -104,6 +110,9 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Option<Describe
         });
         if filled {
             described.filled.push(name.clone());
+            if !is_filled_before {
+                described.refuses.push(Filled { name: name.clone(), required: row.get(3) });
+            }
         }
         // Whether a collation of somebody's own ignores accents too, no catalogue says.
         let (is_citext, ignore_accents) = (cast.ends_with("citext"), row.get::<_, bool>(6));

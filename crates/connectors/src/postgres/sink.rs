@@ -21,6 +21,7 @@ use super::catalog::{self, Described};
 use super::fault::{self, Failure};
 use super::{Database, Use, quote_table, value};
 use crate::sql::documents::{apply, current, spec_of, unfit};
+use crate::sql::filled::left_blank;
 use crate::sql::moment::Dst;
 use crate::sql::quote;
 use crate::sql::text::Times;
@@ -139,15 +140,22 @@ impl Sink for Table {
         Box::pin(self.found(by, values, columns, true))
     }
 
-    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+    fn unfit<'a>(&'a self, changes: &'a [Change], new: &'a [bool]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
         Box::pin(async move {
             let session = self.session().await.map_err(|failure| self.failed(failure))?;
-            let faults = unfit(&self.spec, changes, |table, change| match table {
-                0 => {
-                    let names: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
-                    self.texts(&session.described, change, &names).map(drop)
+            let faults = unfit(&self.spec, changes, new, |at, change, is_new| {
+                let names: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
+                let (table, described) = match at.checked_sub(1) {
+                    None => {
+                        self.texts(&session.described, change, &names)?;
+                        (self, &session.described)
+                    }
+                    Some(at) => (&self.lines[at], &session.lines[at]),
+                };
+                match left_blank(&described.refuses, &table.spec, change, is_new) {
+                    Some(fault) => Err(fault::place(fault, &self.database, &table.spec.table)),
+                    None => Ok(()),
                 }
-                _ => Ok(()),
             });
             *self.session.lock().await = Some(session);
             Ok(faults)

@@ -177,25 +177,26 @@ async fn attempt<T: Tables>(
 }
 
 /// The fault of each change that is refused whatever the tables hold. `fits` says it of a row of one of them: 0 is the
-/// documents' own, those of their lines are behind it.
+/// documents' own, those of their lines are behind it; and whether it would be created.
 pub(crate) fn unfit(
     spec: &WriteSpec,
     changes: &[Change],
-    fits: impl Fn(usize, &Change) -> Result<(), Fault>,
+    new: &[bool],
+    fits: impl Fn(usize, &Change, bool) -> Result<(), Fault>,
 ) -> Vec<Option<Fault>> {
-    let one = |change: &Change| {
-        fits(0, &without_lines(change, spec))?;
+    let one = |(change, is_new): (&Change, &bool)| {
+        fits(0, &without_lines(change, spec), *is_new)?;
         for (i, lines) in spec.lines.iter().enumerate() {
             let rows = rows_of(change, lines).unwrap_or_default();
             // What the document is called there, nobody knows before it is written.
             let of_document = |fault| of_document(fault, change, lines);
             for line in differences(lines, &Value::Int(0), rows, &[]).map_err(of_document)? {
-                fits(i + 1, &line).map_err(|fault| of_document(of_line(fault, &line)))?;
+                fits(i + 1, &line, *is_new).map_err(|fault| of_document(of_line(fault, &line)))?;
             }
         }
         Ok(())
     };
-    changes.iter().map(|change| one(change).err()).collect()
+    changes.iter().zip(new).map(|row| one(row).err()).collect()
 }
 
 fn of_line(fault: Fault, line: &Change) -> Fault {

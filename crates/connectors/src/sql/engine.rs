@@ -12,6 +12,7 @@ use record::query::{Function, Lookup};
 use record::{BoxFuture, Health, KeyRules, Right, Type, Value};
 
 use super::failure::{Failure, Words};
+use super::filled::Filled;
 use super::paged::Plan;
 use super::query;
 use super::text::Times;
@@ -73,6 +74,8 @@ pub(crate) struct SqlColumn {
 pub(crate) struct Described {
     pub table: Table,
     pub columns: Vec<SqlColumn>,
+    /// The columns for which the table refuses a row that leaves them blank.
+    pub filled: Vec<Filled>,
 }
 
 impl Described {
@@ -85,7 +88,9 @@ impl Described {
             labels: if column.declared == "enum" { column.labels.clone() } else { Vec::new() },
         };
         let table = Table { name: name.to_owned(), columns: columns.iter().map(of).collect(), keys };
-        Described { table, columns }
+        let filled = columns.iter().filter(|column| column.filled && column.writable && !column.counted);
+        let filled = filled.map(|column| Filled { name: column.name.clone(), required: column.required }).collect();
+        Described { table, columns, filled }
     }
 
     /// The column of this name: as written, or in other letters, as these databases take it.

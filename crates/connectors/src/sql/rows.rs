@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use super::documents::{apply, current, spec_of, unfit};
 use super::engine::{Cell, Described, Engine, Session, SqlColumn, Use, ask_for};
 use super::failure::{self, Failure};
+use super::filled::left_blank;
 use super::lookup::{self, Wanted};
 use super::moment::Dst;
 use super::text::Times;
@@ -253,15 +254,20 @@ impl Sink for Table {
         Box::pin(self.look_up(by, values, columns, true))
     }
 
-    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+    fn unfit<'a>(&'a self, changes: &'a [Change], new: &'a [bool]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
         Box::pin(async move {
             let open = self.session().await.map_err(|failure| self.failed(failure))?;
-            let faults = unfit(&self.spec, changes, |table, change| match table {
-                0 => {
-                    let names: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
-                    self.line(&open.described, 0, change, &names).map(drop)
-                }
-                _ => Ok(()),
+            let faults = unfit(&self.spec, changes, new, |at, change, is_new| {
+                let names: Vec<&str> = change.columns.iter().map(|(name, _)| name).collect();
+                let (table, described) = match at.checked_sub(1) {
+                    None => {
+                        self.line(&open.described, 0, change, &names)?;
+                        (self, &open.described)
+                    }
+                    Some(at) => (&self.lines[at], &open.lines[at]),
+                };
+                left_blank(&described.filled, &table.spec, change, is_new)
+                    .map_or(Ok(()), |fault| Err(table.place(fault)))
             });
             self.keep(open).await;
             Ok(faults)

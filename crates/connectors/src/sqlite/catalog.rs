@@ -5,6 +5,7 @@ use record::{Catalog, Column, Fault};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{Database, fault, value};
+use crate::sql::filled::Filled;
 
 pub(super) fn read(database: &Database, tables: &[String]) -> Result<Catalog, Fault> {
     let connection = database.connect(OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|e| fault::source(database, "", &e))?;
@@ -28,6 +29,7 @@ pub(super) fn table(connection: &Connection, name: &str) -> rusqlite::Result<Opt
         .optional()?;
     let Some(kind) = kind else { return Ok(None) };
     let mut primary: Vec<(i64, String)> = Vec::new();
+    let mut integers = Vec::new();
     let mut columns = Vec::new();
     let mut statement = connection
         .prepare("SELECT name, type, \"notnull\", dflt_value IS NULL, pk, hidden FROM pragma_table_xinfo(?1)")?;
@@ -40,6 +42,9 @@ pub(super) fn table(connection: &Connection, name: &str) -> rusqlite::Result<Opt
         if pk > 0 {
             primary.push((pk, column.clone()));
         }
+        if declaration.as_deref().is_some_and(|declared| declared.eq_ignore_ascii_case("integer")) {
+            integers.push(column.clone());
+        }
         columns.push(TableColumn {
             column: Column { name: column.into(), ty: value::declared(declaration.as_deref()) },
             required: not_null && no_default,
@@ -49,6 +54,12 @@ pub(super) fn table(connection: &Connection, name: &str) -> rusqlite::Result<Opt
         });
     }
     primary.sort();
+    // What SQLite numbers the rows by, it fills itself.
+    if let ([(_, id)], true) = (&*primary, has_rowid(connection, name))
+        && let Some(column) = columns.iter_mut().find(|column| *column.column.name == **id)
+    {
+        column.required &= !integers.contains(id);
+    }
     let mut keys = Vec::new();
     if !primary.is_empty() {
         keys.push(TableKey {
@@ -71,6 +82,15 @@ pub(super) fn table(connection: &Connection, name: &str) -> rusqlite::Result<Opt
         }
     }
     Ok(Some(Table { name: name.to_owned(), columns, keys }))
+}
+
+/// The columns that hold no blank.
+pub(super) fn filled(connection: &Connection, table: &Table) -> rusqlite::Result<Vec<Filled>> {
+    let mut statement =
+        connection.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE \"notnull\" = 1 AND hidden < 2")?;
+    let names = statement.query_map([&table.name], |row| row.get::<_, String>(0))?;
+    let required = |name: &str| table.column(name).is_some_and(|column| column.required);
+    names.map(|name| name.map(|name| Filled { required: required(&name), name })).collect()
 }
 
 /// Whether the table has SQLite's own row id: a view and a `WITHOUT ROWID` table have none.

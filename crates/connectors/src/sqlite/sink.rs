@@ -83,11 +83,12 @@ impl Sink for Table {
         self.found(by, values.to_vec(), columns, true)
     }
 
-    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
-        let (spec, changes) = (self.spec.clone(), changes.to_vec());
+    fn unfit<'a>(&'a self, changes: &'a [Change], new: &'a [bool]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+        let (spec, changes, new) = (self.spec.clone(), changes.to_vec(), new.to_vec());
         self.database.blocking(move |database| {
             let tables = documents::Opened::new(database, &spec, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            Ok(unfit(&spec, &changes, |at, change| tables.fits(at, change)))
+            let filled = tables.filled()?;
+            Ok(unfit(&spec, &changes, &new, |at, change, is_new| tables.fits(at, &filled[at], change, is_new)))
         })
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use mapping::Wanted;
 use record::{Fault, Key, Row, Schema, Value};
 use store::Store;
 use store::dead_letters::{self, Filter};
@@ -21,6 +22,7 @@ use super::write::{entry, rejected_by_destination};
 use super::{Chunk, Job, Run};
 use crate::codes;
 use crate::error::Stopped;
+use crate::foreseen::{self, Named};
 use crate::gone;
 use crate::pair::Pair;
 use crate::parents::{Parent, parents, still_missing};
@@ -97,23 +99,43 @@ impl Run<'_> {
         tried: &mut HashSet<(usize, Key)>,
     ) -> Result<bool, Stopped> {
         let job = self.job;
-        let name = |pair: &Pair, key: &Key| (pair.table.clone(), key.to_string());
-        let all: HashSet<(String, String)> = job
-            .pairs
-            .iter()
-            .zip(orphans.iter())
-            .flat_map(|(pair, own)| own.iter().map(|o| name(pair, &o.row.wanted.key)))
-            .collect();
+        let waiting = |all: &HashSet<Named>, row: &Candidate| {
+            foreseen::references(&row.wanted.columns).filter_map(foreseen::pointed_to).any(|name| all.contains(&name))
+        };
+        let name = |pair: &Pair, orphan: &Orphan| foreseen::named(&pair.table, &orphan.row.wanted.key);
+        let of_pair = |(pair, own): (&Pair, &Vec<Orphan>)| own.iter().map(|one| name(pair, one)).collect::<Vec<_>>();
+        let all: HashSet<Named> = job.pairs.iter().zip(orphans.iter()).flat_map(of_pair).collect();
+        if !orphans.iter().flatten().any(|orphan| waiting(&all, &orphan.row)) {
+            return Ok(false);
+        }
+        let mut needs = Vec::new();
+        for (pair, own) in job.pairs.iter().zip(orphans.iter()) {
+            let pointers = own.iter().map(|orphan| {
+                let Wanted { columns, on_create, .. } = &orphan.row.wanted;
+                foreseen::references(columns).chain(foreseen::references(on_create))
+            });
+            let missing = foreseen::missing(&job.retry, self.watch, pair, pointers).await?;
+            needs.extend(own.iter().zip(missing).map(|(orphan, missing)| {
+                (name(pair, orphan), missing.iter().map(|to| foreseen::pointed_to(to)).collect())
+            }));
+        }
+        let all = foreseen::circles(needs);
         let mut any = false;
         for (which, (pair, own)) in job.pairs.iter().zip(orphans).enumerate() {
             let mut bare = Vec::new();
             let (mut of, mut refused) = (Vec::new(), HashSet::new());
             for (at, orphan) in own.iter().enumerate() {
                 let among = |value: &Value| match value {
-                    Value::Reference(to) => Key::of(to.key.iter().map(|(_, part)| part))
-                        .is_ok_and(|key| all.contains(&(to.of.to_string(), key.to_string()))),
+                    Value::Reference(to) => foreseen::pointed_to(to).is_some_and(|name| all.contains(&name)),
                     _ => false,
                 };
+                if !all.contains(&name(pair, orphan)) {
+                    continue;
+                }
+                // By its plan it is refused.
+                if self.guard.is_bound() && !orphan.row.allowed {
+                    continue;
+                }
                 // What is only written when the row is created could not be added after that.
                 if orphan.row.wanted.columns.values().iter().any(among) && tried.insert((which, orphan.row.key.clone()))
                 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use record::{Current, Effected, Fault, Now, Scope, Written};
+use record::{Change, Current, Effected, Fault, Now, Scope, Written};
 use store::ledger::{self, Entry, LEFT, OURS, State as Settled};
 use store::runs::Counts;
 
@@ -12,6 +12,7 @@ use super::{Chunk, Run};
 use crate::adopt;
 use crate::codes;
 use crate::error::Stopped;
+use crate::foreseen;
 use crate::gone::Gone;
 use crate::outage::with_retries;
 use crate::pair::Pair;
@@ -47,7 +48,7 @@ impl Run<'_> {
             adopt::existing(self.store, &self.job.retry, self.watch, pair, rows, &mut currents).await??;
         renumber::renumbered(self.store, &self.job.retry, self.watch, pair, rows, &mut currents, &mut existing)
             .await??;
-        let (mut changes, mut of) = (Vec::new(), Vec::new());
+        let (mut changes, mut of, mut unplanned) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (candidate, current)) in rows.iter().zip(&currents).enumerate() {
             let decision = sort::decide_with(pair, candidate, current.as_ref(), self.job.drift);
             match adopt::settle(pair, candidate, &existing[at], decision) {
@@ -62,7 +63,11 @@ impl Run<'_> {
                     if !candidate.allowed {
                         let (proofs, key) = (&mut self.proofs, candidate.key.to_string());
                         let proof = || proofs.of_write(pair, &candidate.key, &change, current.as_ref());
-                        self.guard.allows(self.job, &pair.entity.name, &key, proof)?;
+                        if let Err(fault) = self.guard.allows(self.job, &pair.entity.name, &key, proof) {
+                            let is_new = sort::is_new(pair, candidate, current.as_ref());
+                            unplanned.push((candidate, (*change, is_new), fault));
+                            continue;
+                        }
                     }
                     changes.push(*change);
                     of.push(at);
@@ -75,6 +80,7 @@ impl Run<'_> {
                 }
             }
         }
+        let mut orphans = self.as_foreseen(pair, unplanned, chunk).await?;
         let is_new = |at: &&usize| sort::is_new(pair, &rows[**at], currents[**at].as_ref());
         let created = of.iter().filter(is_new).count() as u64;
         let so_far = self.counts_with(chunk);
@@ -83,7 +89,7 @@ impl Run<'_> {
         let mut entries = self.doubted(pair, of.iter().map(|at| &rows[*at]))?;
         entries.extend(self.intended(pair, creates));
         self.foretell(pair, entries).await?;
-        let (mut orphans, mut went) = (Vec::new(), false);
+        let mut went = false;
         for attempt in 1.. {
             if changes.is_empty() {
                 break;
@@ -130,6 +136,32 @@ impl Run<'_> {
                 break;
             }
             (changes, of) = (again, again_of);
+        }
+        Ok(orphans)
+    }
+
+    /// Settles rows that the plan of this run does not write: those that the destination would refuse, as the plan found,
+    /// are refused, and those that point to rows which are not there are answered.
+    ///
+    /// *Errors*: the fault beside a row that would be written after all.
+    async fn as_foreseen(
+        &self,
+        pair: &Pair,
+        unplanned: Vec<(&Candidate, (Change, bool), Fault)>,
+        chunk: &mut Chunk,
+    ) -> Result<Vec<Orphan>, Fault> {
+        let (retry, watch) = (&self.job.retry, self.watch);
+        let (changes, new): (Vec<Change>, Vec<bool>) = unplanned.iter().map(|(_, change, _)| change.clone()).unzip();
+        let unfit = foreseen::unfit(retry, watch, pair, &changes, &new).await?;
+        let pointers = changes.iter().map(|change| foreseen::references(&change.columns));
+        let missing = foreseen::missing(retry, watch, pair, pointers).await?;
+        let mut orphans = Vec::new();
+        for ((row, _, unplanned), (unfit, missing)) in unplanned.into_iter().zip(unfit.into_iter().zip(missing)) {
+            match unfit {
+                Some(fault) => chunk.refuse(pair, row, rejected_by_destination(pair, row, fault)),
+                None if missing.is_empty() => return Err(unplanned),
+                None => orphans.push(Orphan { fault: foreseen::points_nowhere(pair, &missing), row: row.clone() }),
+            }
         }
         Ok(orphans)
     }

@@ -114,9 +114,9 @@ impl Sink for Masking {
         self.sink.missing(references)
     }
 
-    fn unfit<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
+    fn unfit<'a>(&'a self, changes: &'a [Change], new: &'a [bool]) -> BoxFuture<'a, Result<Vec<Option<Fault>>, Fault>> {
         Box::pin(async move {
-            let faults = self.sink.unfit(changes).await.map_err(|fault| hide(fault, &self.values_of(changes)))?;
+            let faults = self.sink.unfit(changes, new).await.map_err(|fault| hide(fault, &self.values_of(changes)))?;
             let hidden = |(fault, change): (Option<Fault>, &Change)| {
                 fault.map(|fault| hide(fault, &self.values_of(std::slice::from_ref(change))))
             };

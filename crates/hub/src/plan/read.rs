@@ -1,9 +1,8 @@
 //! Planning what a run would read and write of one entity.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use record::{Change, Current, Key, Page, ReadKind, Reader, Reference, Value};
+use record::{Change, Current, Key, Page, ReadKind, Reader, Value};
 use store::ledger::Entry;
 
 use super::waiting::Waiting;
@@ -11,6 +10,7 @@ use super::{PlannedEffect, PlannedRow, Planner, column, seen};
 use crate::adopt::{self, Existing};
 use crate::batch::{self, wait};
 use crate::error::Stopped;
+use crate::foreseen;
 use crate::gone::{Gone, Seen};
 use crate::known::Known;
 use crate::lines;
@@ -164,7 +164,8 @@ impl Planner<'_> {
             }
         }
         let writes = self.fitting(pair, writes).await?;
-        let missing = self.missing(pair, &writes).await?;
+        let pointers = writes.iter().map(|(_, change, _)| foreseen::references(&change.columns));
+        let missing = foreseen::missing(retry, watch, pair, pointers).await?;
         for ((candidate, change, current), missing) in writes.into_iter().zip(missing) {
             let row = self.planned(pair, candidate, &change, current.as_ref());
             if missing.is_empty() {
@@ -210,10 +211,11 @@ impl Planner<'_> {
         writes: Vec<(&'r Candidate, Change, Option<Current>)>,
     ) -> Result<Vec<(&'r Candidate, Change, Option<Current>)>, Stopped> {
         let changes: Vec<Change> = writes.iter().map(|(_, change, _)| change.clone()).collect();
-        if changes.is_empty() {
-            return Ok(writes);
-        }
-        let faults = with_retries(&self.job.retry, self.watch, || pair.sink.unfit(&changes)).await?;
+        let new = |(candidate, _, current): &(&Candidate, _, Option<Current>)| {
+            sort::is_new(pair, candidate, current.as_ref())
+        };
+        let new: Vec<bool> = writes.iter().map(new).collect();
+        let faults = foreseen::unfit(&self.job.retry, self.watch, pair, &changes, &new).await?;
         let mut fitting = Vec::with_capacity(writes.len());
         for (write, fault) in writes.into_iter().zip(faults) {
             let Some(fault) = fault else {
@@ -229,35 +231,5 @@ impl Planner<'_> {
             self.reject(pair, key, hash, vec![fault.at_key(key.to_string())]);
         }
         Ok(fitting)
-    }
-
-    /// For each change: the rows that it points to and that the destination does not have.
-    async fn missing(
-        &mut self,
-        pair: &Pair,
-        writes: &[(&Candidate, Change, Option<Current>)],
-    ) -> Result<Vec<Vec<Arc<Reference>>>, Stopped> {
-        let (mut references, mut of): (Vec<&Reference>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for (_, change, _) in writes {
-            let own = change.columns.values().iter().filter_map(|value| match value {
-                Value::Reference(reference) => Some(&**reference),
-                _ => None,
-            });
-            let own = own.map(|reference| {
-                *places.entry(reference.to_string()).or_insert_with(|| {
-                    references.push(reference);
-                    references.len() - 1
-                })
-            });
-            of.push(own.collect());
-        }
-        if references.is_empty() {
-            return Ok(vec![Vec::new(); writes.len()]);
-        }
-        let missing = with_retries(&self.job.retry, self.watch, || pair.sink.missing(&references)).await?;
-        let shared: Vec<Option<Arc<Reference>>> =
-            references.iter().zip(missing).map(|(one, is)| is.then(|| Arc::new((*one).clone()))).collect();
-        Ok(of.into_iter().map(|own| own.into_iter().filter_map(|at| shared[at].clone()).collect()).collect())
     }
 }

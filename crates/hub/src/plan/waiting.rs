@@ -1,14 +1,13 @@
 //! Rows that point to rows which the destination does not have: which of them a run would write all the same.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use record::{Fault, Key, Reference, Row, Value};
+use record::{Key, Reference, Row, Value};
 
 use super::{PlannedEffect, PlannedRow, Planner};
 use crate::batch::wait;
-use crate::codes;
 use crate::error::Stopped;
+use crate::foreseen::{self, Named};
 use crate::sort::Candidate;
 
 /// A row that cannot be written before another one is.
@@ -35,10 +34,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub fn new(pair: usize, candidate: &Candidate, row: PlannedRow, missing: Vec<Arc<Reference>>) -> Waiting {
-        let references = |row: &Row| -> Vec<Reference> {
-            let reference = |value: &Value| if let Value::Reference(to) = value { Some((**to).clone()) } else { None };
-            row.values().iter().filter_map(reference).collect()
-        };
+        let references = |row: &Row| -> Vec<Reference> { foreseen::references(row).cloned().collect() };
         let on_create = references(&candidate.wanted.on_create);
         let at_once = missing.iter().filter(|to| on_create.iter().any(|one| *one == ***to)).cloned().collect();
         Waiting {
@@ -87,10 +83,7 @@ impl Planner<'_> {
             } else if row.refused {
                 self.plan.skipped += 1;
             } else {
-                let to: Vec<String> = row.missing.iter().map(|to| format!("`{to}`")).collect();
-                let what = format!("it points to {}, which `{}` does not have", to.join(" and "), pair.to);
-                let fault = Fault::reject(codes::REFERENCE_MISSING, what).at_system(&pair.to);
-                let fault = fault.at_key(row.key.to_string()).fix("bring the other row first");
+                let fault = foreseen::points_nowhere(pair, &row.missing).at_key(row.key.to_string());
                 self.reject(pair, &row.key, row.source_hash, vec![fault]);
             }
         }
@@ -101,12 +94,14 @@ impl Planner<'_> {
     /// Rows that wait for each other are made without the pointers first. Whether that brings any further.
     fn break_cycles(&mut self) -> bool {
         let job = self.job;
-        let rows = self.waiting.iter().map(|row| (job.pairs[row.pair].table.clone(), row.there.to_string()));
-        let rows: HashSet<(String, String)> = rows.collect();
-        let among = |reference: &Reference| {
-            let parts = Key::of(reference.key.iter().map(|(_, value)| value));
-            parts.is_ok_and(|key| rows.contains(&(reference.of.to_string(), key.to_string())))
+        let needs = |row: &Waiting| -> Vec<Option<Named>> {
+            let missing = row.missing.iter().filter(|reference| !self.would_be_there(reference));
+            missing.map(|reference| foreseen::pointed_to(reference)).collect()
         };
+        let waiting =
+            self.waiting.iter().map(|row| (foreseen::named(&job.pairs[row.pair].table, &row.there), needs(row)));
+        let rows = foreseen::circles(waiting.collect());
+        let among = |reference: &Reference| foreseen::pointed_to(reference).is_some_and(|name| rows.contains(&name));
         let mut any = false;
         let mut waiting = std::mem::take(&mut self.waiting);
         for row in &mut waiting {

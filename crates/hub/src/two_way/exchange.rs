@@ -19,6 +19,7 @@ use super::run::{Mode, Run};
 use crate::batch::wait::waits;
 use crate::codes;
 use crate::error::Stopped;
+use crate::foreseen;
 use crate::gone::Gone;
 use crate::outage::with_retries;
 use crate::plan::PlannedRow;
@@ -242,7 +243,8 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             }
         }
         if matches!(self.mode, Mode::Plan) {
-            let unfit = with_retries(retry, watch, || joint.sink(side).unfit(&changes)).await?;
+            let new: Vec<bool> = of.iter().map(|at| currents[*at].is_none()).collect();
+            let unfit = foreseen::unfit(retry, watch, joint.into(side), &changes, &new).await?;
             for ((change, at), unfit) in changes.iter().zip(of).zip(unfit) {
                 if let Some(fault) = unfit {
                     effects[at] = Some(Effect::Refused(Box::new(fault)));
@@ -268,7 +270,15 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
                 effects[at] = Some(Effect::Done { counts, remote_id: None });
             }
         } else if !changes.is_empty() {
-            self.may(joint, side, writing, orders, (&changes, &of), (&currents, &found))?;
+            let unplanned = self.may(joint, side, writing, orders, (&changes, &of), (&currents, &found))?;
+            let (asked, new): (Vec<Change>, Vec<bool>) =
+                unplanned.iter().map(|(place, _)| (changes[*place].clone(), currents[of[*place]].is_none())).unzip();
+            let unfit = foreseen::unfit(retry, watch, joint.into(side), &asked, &new).await?;
+            // What is not planned is refused, as the plan found.
+            for ((place, fault), unfit) in unplanned.into_iter().zip(unfit).rev() {
+                changes.remove(place);
+                effects[of.remove(place)] = Some(Effect::Refused(Box::new(unfit.ok_or(fault)?)));
+            }
             self.store.failpoints().hit("sink.before").map_err(store::Error::from)?;
             let outcomes = with_retries(retry, watch, || joint.sink(side).apply(&changes)).await?;
             self.store.failpoints().hit("sink.after").map_err(store::Error::from)?;
@@ -296,9 +306,10 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         Ok(effects.into_iter().map(|effect| effect.expect("each order is sent, or is settled before")).collect())
     }
 
-    /// Whether these changes may be sent, where the run goes by a plan or a condition.
+    /// Those of these changes that are not as they were planned, with the fault of each, where the run goes by a plan.
+    /// *Shape*: by their places, ascending.
     ///
-    /// *Errors*: one of them is not as it was planned, or they are too many; nothing of them was sent.
+    /// *Errors*: the others are too many for a condition; nothing of them was sent.
     fn may(
         &mut self,
         joint: &Joint,
@@ -307,9 +318,9 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
         orders: &[(usize, &Order)],
         (changes, of): (&[Change], &[usize]),
         (currents, found): (&[Option<Current>], &[Existing]),
-    ) -> Result<(), Fault> {
-        let mut more = [0; 3];
-        for (change, &at) in changes.iter().zip(of) {
+    ) -> Result<Vec<(usize, Fault)>, Fault> {
+        let (mut more, mut unplanned) = ([0; 3], Vec::new());
+        for (place, (change, &at)) in changes.iter().zip(of).enumerate() {
             let ((case, ..), order) = (&writing[orders[at].0], orders[at].1);
             let (key, proofs) = (case.key(), &mut self.proofs);
             let proof = || match &found[at] {
@@ -318,12 +329,16 @@ impl<E: FnMut(PlannedRow)> Run<'_, E> {
             };
             // What was allowed as a whole may be written in two steps.
             if self.guard.is_bound() && !self.allowed.contains(&case.canonical) {
-                self.guard.allows(self.job, &joint.entity.name, &key.to_string(), proof)?;
+                if let Err(fault) = self.guard.allows(self.job, &joint.entity.name, &key.to_string(), proof) {
+                    unplanned.push((place, fault));
+                    continue;
+                }
                 self.allowed.insert(case.canonical.clone());
             }
             more[order.kind as usize] += 1;
         }
-        self.guard.within(self.job, &self.sent, more)
+        self.guard.within(self.job, &self.sent, more)?;
+        Ok(unplanned)
     }
 
     /// Adds what became of one row to the chunk.

@@ -270,3 +270,36 @@ fn a_window_asks_for_itself() {
     assert!(world.rows_written() > 0);
     assert_eq!(states(&world), ["open", "used"]);
 }
+
+/// What a table refuses is foreseen, and keeps nobody from writing the rest: once it is new, and once it is a dead letter.
+#[test]
+fn a_row_that_its_destination_refuses_does_not_hold_up_what_was_approved() {
+    let world = world("approve: { when: '=changes.count > 0', by: credit-control }");
+    let held = "system: archive\nkind: sqlite\nowner: finance-it\nconnection: { file: data/archive.db }\nentities:\n  customer:\n    \
+                table: kept\n    alternate_key: no\n    write: { no: number, name: name, mail: email, terms: =Text(terms) }\n    personal_because: Audits need to know whom we wrote to.\n";
+    std::fs::write(world.dir.join("systems/archive.yaml"), held).unwrap();
+    world.edit("integrations/customers.yaml", "to: dynamics", "to: archive");
+    let archive = rusqlite::Connection::open(world.dir.join("data/archive.db")).unwrap();
+    let make = "CREATE TABLE kept (no TEXT PRIMARY KEY, name TEXT, mail TEXT NOT NULL, terms TEXT)";
+    archive.execute_batch(make).unwrap();
+    let yes = |id: &str| drop(decide(&world, "approve", id, &["--by", "controller"]).ok());
+    world.sql("DELETE FROM customers WHERE rowid > 6");
+    world.sql("UPDATE customers SET contact_email = customer_no || '@sample.example', company_name = 'Sample'");
+    world.sql("UPDATE customers SET contact_email = NULL WHERE rowid = 2");
+    let plan = world.ironbridge(&["--format", "json", "plan", "customers"]).json();
+    let (rows, rejected) = (plan["create"].as_u64().unwrap(), &plan["rejected_by_code"]);
+    assert_eq!((plan["reject"].as_u64(), rejected), (Some(1), &json!({ "IB0512": 1 })), "{plan:#}");
+    assert_eq!(world.run()["approval"], json!(1));
+    yes("1");
+    let run = world.run();
+    assert!(run["error"].is_null(), "{run:#}");
+    assert_eq!((&run["created"], &run["rejected_by_code"]), (&json!(rows), rejected), "{run:#}");
+
+    world.sql(&format!("UPDATE customers SET company_name = 'Renamed (sample)', updated_at = {NOW} WHERE rowid = 1"));
+    world.ironbridge(&["state", "reset", "customers"]).ok();
+    assert_eq!(world.run()["approval"], json!(2));
+    yes("2");
+    let run = world.run();
+    assert!(run["error"].is_null(), "{run:#}");
+    assert_eq!((&run["updated"], &run["rejected"], &run["skipped"]), (&json!(1), &json!(0), &json!(1)), "{run:#}");
+}

@@ -102,6 +102,32 @@ fn what_was_waited_for_in_vain_is_a_dead_letter_until_it_comes_after_all() {
 }
 
 #[test]
+fn what_points_to_a_row_that_waits_waits_with_it() {
+    let world = world("A>X C>A D>E E>D F>D", "every 15 minutes");
+    assert_eq!(counts(&world.run()), [3, 0, 0, 2, 2]);
+    assert_eq!(accounts(&world), "D>E E>D F>D", "C is not made without its parent");
+    insert(&world, "X");
+    assert_eq!(counts(&world.run()), [3, 0, 0, 0, 0]);
+    assert_eq!(accounts(&world), "A>X C>A D>E E>D F>D X");
+}
+
+#[test]
+fn a_row_without_its_parent_does_not_hold_up_a_saved_plan() {
+    let world = world("A>X B C>A", "every 15 minutes");
+    let plan = world.dir.join("plan.json");
+    let plan = plan.to_str().unwrap();
+    let save = |offset| world.with_clock(&["plan", "customers", "--save", plan], "", offset).out;
+    let apply = |offset| world.with_clock(&["--format", "json", "run", "customers", "--plan", plan], "", offset).json();
+    save(0);
+    assert_eq!(counts(&apply(0)), [1, 0, 0, 2, 2]);
+    // Nobody waits any longer, and it is a dead letter.
+    insert(&world, "D D2>D");
+    assert!(save(3_600).contains("2 to create, 0 to update, 1 unchanged, 2 to reject"));
+    assert_eq!(counts(&apply(3_600)), [2, 0, 2, 0, 0]);
+    assert_eq!(accounts(&world), "B D D2>D");
+}
+
+#[test]
 fn a_dead_letter_says_what_its_row_waits_for_now() {
     let world = world("A>X B", "every 15 minutes");
     world.sql("UPDATE customers SET terms_code = '99' WHERE customer_no = 'A'");

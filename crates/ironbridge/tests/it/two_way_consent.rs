@@ -164,3 +164,22 @@ fn a_side_without_a_time_of_change_is_read_whole_each_time() {
     assert_eq!(pair.dynamics()["C-00007"][0].as_deref(), Some("Renamed (sample)"));
     assert_eq!(pair.finance(), pair.dynamics());
 }
+
+#[test]
+fn a_row_that_one_side_refuses_does_not_hold_up_a_plan() {
+    let pair = Pair::new();
+    pair.sql(
+        "DROP TABLE clients; CREATE TABLE clients (client_no TEXT PRIMARY KEY, company TEXT NOT NULL, mail TEXT NOT NULL,
+           credit TEXT, terms TEXT, updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')))",
+    );
+    pair.client("C-1", "Only finance (sample)", "one@sample.example", "1000.00", "30");
+    pair.account("C-3", &json!({"name": "Without an address (sample)"}));
+    for (rejected, next) in [(1, "C-4"), (0, "C-5")] {
+        plan_to(&pair, "plan.json");
+        let run = apply(&pair, "plan.json").json();
+        assert!(run["error"].is_null(), "{run:#}");
+        assert_eq!((&run["created"], &run["rejected"]), (&json!(1), &json!(rejected)), "{run:#}");
+        pair.client(next, "Comes later (sample)", "four@sample.example", "10.00", "30");
+        pair.world.ironbridge(&["state", "reset", NAME]).ok();
+    }
+}

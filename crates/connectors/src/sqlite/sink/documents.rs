@@ -4,9 +4,10 @@ use record::catalog::Table as Columns;
 use record::{Change, Current, Fault, Outcome, Value, WriteSpec};
 use rusqlite::{Connection, OpenFlags};
 
-use super::super::Database;
+use super::super::{Database, catalog};
 use super::{Writer, spec_of};
 use crate::sql::documents::Tables;
+use crate::sql::filled::{Filled, left_blank};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS ironbridge_inbox (message TEXT PRIMARY KEY, taken_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)";
 const NOTE: &str = "INSERT OR IGNORE INTO ironbridge_inbox (message) VALUES (?1)";
@@ -34,9 +35,20 @@ impl<'a> Opened<'a> {
     }
 
     /// Whether a table takes a row, as far as that is known before it is written.
-    pub fn fits(&self, at: usize, change: &Change) -> Result<(), Fault> {
+    pub fn fits(&self, at: usize, filled: &[Filled], change: &Change, is_new: bool) -> Result<(), Fault> {
         let (writer, columns) = self.at(at);
-        writer.bound(columns, change).map(drop)
+        writer.bound(columns, change)?;
+        let blank = left_blank(filled, writer.spec, change, is_new);
+        blank.map_or(Ok(()), |fault| Err(fault.at_system(&self.database.system)))
+    }
+
+    /// Of each table, the columns that hold no blank.
+    pub fn filled(&self) -> Result<Vec<Vec<Filled>>, Fault> {
+        let of = |at| {
+            let (writer, columns) = self.at(at);
+            catalog::filled(&self.connection, columns).map_err(|error| writer.failed(&error))
+        };
+        (0..self.tables.len()).map(of).collect()
     }
 
     fn at(&self, at: usize) -> (Writer<'_>, &Columns) {
