@@ -1,7 +1,7 @@
 //! Rows in batches, and the outcome of each.
 
 use futures_util::{StreamExt, stream};
-use record::{BoxFuture, Change, Code, Effected, Fault, Op, Outcome, Scope, Written};
+use record::{BoxFuture, Change, Code, Effected, Fault, Op, Outcome, Scope, Value, Written};
 
 use super::{Rows, Sending, written};
 use crate::address;
@@ -63,8 +63,9 @@ impl Rows {
                 if change.op == Op::Delete && answer.status == 404 && matches!(code, NO_ROW | NO_ROW_BY_KEY) {
                     return Ok(written(Effected::Unchanged));
                 }
-                // Lookups are bound by ids: what is asked for by a key is the row itself.
-                if change.op == Op::Update && answer.status == 404 && code == NO_ROW_BY_KEY {
+                // What a lookup points to is named by its key where it is not there; then it may be that row, too.
+                let points = change.columns.values().iter().any(|value| matches!(value, Value::Reference(_)));
+                if change.op == Op::Update && answer.status == 404 && code == NO_ROW_BY_KEY && !points {
                     return Err(record::gone_meanwhile().why(why));
                 }
                 let mut fault = refusal::of(why, wait, WRITE);
