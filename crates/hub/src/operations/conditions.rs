@@ -96,7 +96,7 @@ pub fn conditions(project: &Project, facts: &Facts, rules: &Rules, standing: &BT
         all.extend(of.unheard());
         of.letters(&mut all);
     }
-    flow::approvals(project, facts, &mut all);
+    flow::approvals(project, facts, standing, &mut all);
     machine::expiring(project, facts, &mut all);
     all.extend(machine::disk(facts, rules));
     machine::notifiers(facts, rules, &mut all);
@@ -120,13 +120,21 @@ impl Of<'_> {
         &self.project.hub.time_zone
     }
 
-    fn condition(&self, kind: Kind, about: &str, saying: Saying) -> Condition {
+    fn key(&self, kind: Kind, about: &str) -> String {
         let name = &self.integration.name;
-        let key = if about.is_empty() {
-            format!("{}/{name}", kind.word())
-        } else {
-            format!("{}/{name}/{about}", kind.word())
-        };
+        match about {
+            "" => format!("{}/{name}", kind.word()),
+            about => format!("{}/{name}/{about}", kind.word()),
+        }
+    }
+
+    /// Whether it is told of already: a clock that is put back does not end what is there.
+    fn stands(&self, kind: Kind, about: &str) -> bool {
+        self.standing.contains(&self.key(kind, about))
+    }
+
+    fn condition(&self, kind: Kind, about: &str, saying: Saying) -> Condition {
+        let (name, key) = (&self.integration.name, self.key(kind, about));
         Condition { key, kind, integration: name.clone(), system: about.to_owned(), saying, cause: None }
     }
 
@@ -143,7 +151,10 @@ impl Of<'_> {
             Some(NeededBy::Within(time)) => Some(time),
             _ => None,
         };
-        for outage in self.known.outages.iter().filter(|outage| self.has_passed(outage.since, self.rules.paused)) {
+        let is_told = |system: &str| self.stands(Kind::Paused, system);
+        for outage in (self.known.outages.iter())
+            .filter(|outage| self.has_passed(outage.since, self.rules.paused) || is_told(&outage.system))
+        {
             let waiting =
                 self.known.backlog.iter().find(|backlog| backlog.to == outage.system).map_or(0, |b| b.waiting);
             let needed = within.is_some_and(|time| self.has_passed(outage.since, time));
@@ -239,7 +250,9 @@ impl Of<'_> {
     /// Whoever looks gets an error, and only a person can change that.
     fn not_shown(&self) -> Option<Condition> {
         let (zone, name) = (self.zone(), &self.integration.name);
-        let outage = self.known.outages.iter().find(|outage| self.has_passed(outage.since, self.rules.refused))?;
+        let is_told = self.stands(Kind::NotShown, "");
+        let outage =
+            self.known.outages.iter().find(|outage| is_told || self.has_passed(outage.since, self.rules.refused))?;
         let mut facts = vec![("last error".into(), outage.what.clone())];
         if !outage.fix.is_empty() {
             facts.push(("do".into(), outage.fix.clone()));
@@ -301,7 +314,7 @@ impl Of<'_> {
         }
         let Some(letter) = known.letter.as_ref().filter(|_| known.letters > 0) else { return };
         let first = known.unreviewed.map_or(letter.first_seen, |(_, since)| since.min(letter.first_seen));
-        if !self.has_passed(first, self.rules.dead_letters) {
+        if !self.has_passed(first, self.rules.dead_letters) && !self.stands(Kind::DeadLetters, "") {
             return;
         }
         let several = if known.letters == 1 {

@@ -402,3 +402,20 @@ pub fn sorted(mut told: Vec<String>) -> Vec<String> {
     told.sort();
     told
 }
+
+/// The clock was an hour ahead, and is put right: what waits still waits, and nobody hears that it is over.
+#[test]
+fn a_clock_that_is_put_back_ends_no_alert() {
+    let world = World::new("2026-11-24T10:00:00Z");
+    let all_day = |world: &World, at: &str| {
+        if at == "10:10" {
+            world.sql("finance.db", "UPDATE customers SET name = 'far too long a name' WHERE no = 'C-3'");
+        }
+    };
+    world.work("2026-11-24T10:30:00Z", all_day);
+    let expected = ["10:17 finance-it/email [warning] contoso: customers: 1 dead letter waits"];
+    assert_eq!(world.told(), expected);
+    world.set("2026-11-24T09:20:00Z");
+    world.work("2026-11-24T10:40:00Z", |_, _| {});
+    assert_eq!(world.told(), expected);
+}

@@ -73,7 +73,14 @@ fn general(text: &str, key: &str) -> String {
         let opens = matches!(chars[at], '\'' | '"') && (at == 0 || !chars[at - 1].is_alphanumeric());
         if opens && let Some(length) = closes(&chars[at + 1..], chars[at]) {
             let quoted: String = chars[at + 1..at + 1 + length].iter().collect();
-            put(&mut out, if is_name(&quoted) { &quoted } else { TAKEN_OUT });
+            let kept = is_name(&quoted) && !says_value(&out);
+            put(&mut out, if kept { &quoted } else { TAKEN_OUT });
+            at += length + 2;
+        } else if chars[at] == '`'
+            && is_value_of_ours(&out)
+            && let Some(length) = closes(&chars[at + 1..], '`')
+        {
+            put(&mut out, TAKEN_OUT);
             at += length + 2;
         } else if is_word(chars[at]) {
             let length = chars[at..].iter().take_while(|c| is_word(**c)).count();
@@ -95,6 +102,25 @@ fn closes(rest: &[char], quote: char) -> Option<usize> {
 /// A quoted name of a column or table says what is wrong; a quoted value only says whose row it is.
 fn is_name(quoted: &str) -> bool {
     !quoted.is_empty() && quoted.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// Whether the other side's words say that a value is quoted next: `Incorrect integer value: 'abc'`, `Duplicate entry 'a'`.
+fn says_value(before: &str) -> bool {
+    let before = before.trim_end();
+    let bare = before.trim_end_matches([':', '=']);
+    let word = bare.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
+    let names =
+        ["column", "table", "field", "property", "attribute", "entity", "relation", "constraint", "key", "name"];
+    matches!(word.as_str(), "value" | "values" | "entry") || bare.len() < before.len() && !names.contains(&&*word)
+}
+
+/// Whether a value is quoted next in our own words: `` `terms` is `later` ``, `` `limit` is the text `much` ``. Names of
+/// systems, tables and columns are quoted alike.
+fn is_value_of_ours(before: &str) -> bool {
+    let said = before.rsplit('`').next().unwrap_or_default();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    before.contains('`')
+        && matches!(words[..], ["is"] | ["is", "a" | "an" | "the", _] | ["is", "a" | "an" | "the", _, _])
 }
 
 fn is_word(c: char) -> bool {
@@ -155,6 +181,28 @@ mod tests {
         check("it failed", "23505: duplicate key (code)=(K-7)", "", "it failed (23505: duplicate key (code)=(…))");
         check("mail a.b@contoso.example bounced", "", "", "mail … bounced");
         check("id 6f9619ff-8b86-d011-b42d-00c04fc964ff: IB0412", "", "", "id …: IB0412");
+        check("`terms` is `later`, which it knows not", "", "", "`terms` is …, which it knows not");
+        check("`limit` is a text `much`, and not a number", "", "", "`limit` is a text …, and not a number");
+        check(
+            "`mail` of `customer` is written nowhere in `crm`",
+            "",
+            "",
+            "`mail` of `customer` is written nowhere in `crm`",
+        );
+        check(
+            "no",
+            "1366: Incorrect integer value: 'abc' for column 'terms'",
+            "",
+            "no (1366: Incorrect integer value: … for column terms)",
+        );
+        check(
+            "no",
+            "22P02: invalid input syntax for type numeric: \"abc\"",
+            "",
+            "no (22P02: invalid input syntax for type numeric: …)",
+        );
+        check("no", "1062: Duplicate entry 'abc' for key 'code'", "", "no (1062: Duplicate entry … for key code)");
+        check("no", "no column: 'abc'", "", "no (no column: abc)");
         check("it doesn't fit, it can't", "", "", "it doesn't fit, it can't");
     }
 

@@ -63,7 +63,7 @@ impl Of<'_> {
     }
 }
 
-pub(super) fn approvals(project: &Project, facts: &Facts, all: &mut Vec<Condition>) {
+pub(super) fn approvals(project: &Project, facts: &Facts, standing: &BTreeSet<String>, all: &mut Vec<Condition>) {
     let (zone, calendar) = (&project.hub.time_zone, &project.hub.calendar);
     for approval in facts.approvals.iter() {
         if project.integration(&approval.integration).is_none() {
@@ -82,7 +82,8 @@ pub(super) fn approvals(project: &Project, facts: &Facts, all: &mut Vec<Conditio
         });
         let nobody = !approval.asked_of.split(", ").any(|who| somebody(project, who));
         let overdue = if nobody { approval.asked } else { nearly.map_or(day, |nearly| nearly.min(day)) };
-        if overdue > facts.now {
+        let key = format!("{}/{}", Kind::Approval.word(), approval.id);
+        if overdue > facts.now && !standing.contains(&key) {
             continue;
         }
         let mut told = vec![
@@ -115,7 +116,7 @@ pub(super) fn approvals(project: &Project, facts: &Facts, all: &mut Vec<Conditio
             since: overdue,
         };
         all.push(Condition {
-            key: format!("{}/{}", Kind::Approval.word(), approval.id),
+            key,
             kind: Kind::Approval,
             integration: approval.integration.clone(),
             system: String::new(),
