@@ -229,11 +229,26 @@ fn system(node: &Node, decoder: &mut Decoder<'_>) -> Option<(Group, &'static Kin
                 .at(group.at("kind"), "no connector has this name")
                 .note(format!("allowed: {}", suggest::list(kinds())))
                 .maybe_help(suggest::did_you_mean(name, kinds()))
+                .maybe_help(kind_called(name).map(|kind| format!("write `kind: {kind}`")))
                 .or_help("use one of these kinds; a database that none of them knows can often give files");
             decoder.diagnostics.push(diagnostic);
             None
         }
     }
+}
+
+/// The kind of what people call by another name.
+fn kind_called(name: &str) -> Option<&'static str> {
+    let bare: String = name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    Some(match bare.as_str() {
+        "mariadb" => "mysql",
+        "postgresql" | "pg" | "pgsql" => "postgres",
+        "mssql" | "microsoftsqlserver" | "azuresql" | "tsql" => "sqlserver",
+        "dynamics" | "dynamics365" | "d365" | "crm" | "dynamicscrm" | "cds" => "dataverse",
+        "csv" | "excel" | "xlsx" | "json" | "xml" | "file" | "sftp" | "ftp" | "s3" | "blob" | "azureblob" => "files",
+        "http" | "https" | "api" | "webapi" | "restapi" | "jsonapi" => "rest",
+        _ => return None,
+    })
 }
 
 /// The pattern decides which keys an integration has.

@@ -1,5 +1,6 @@
 //! Writing rows: one request each, and never a second row for a lost answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use record::hash::RowHasher;
@@ -35,13 +36,40 @@ impl Rows {
         let of = |name| template::option(client.system(), &spec.options, name);
         let (create, update, delete) = (of("create")?, of("update")?, of("delete")?);
         // A request for one row by its key tells as well whether the row is there.
-        let exists = match of("exists")? {
-            Some(exists) => Some(exists),
-            None => of("get")?,
+        let (exists, asks) = match of("exists")? {
+            Some(exists) => (Some(exists), "exists"),
+            None => (of("get")?, "get"),
         };
         let returns = client::texts(&spec.options, "returns");
         let key_header = spec.options.text("idempotency_key").unwrap_or("Idempotency-Key").to_owned();
-        Ok(Rows { create, update, delete, exists, returns, key_header, client, spec, uncertain: Uncertain::default() })
+        let rows =
+            Rows { create, update, delete, exists, returns, key_header, client, spec, uncertain: Uncertain::default() };
+        let given =
+            [("create", &rows.create), ("update", &rows.update), ("delete", &rows.delete), (asks, &rows.exists)];
+        for (option, template) in given.into_iter().filter_map(|(option, template)| Some((option, template.as_ref()?)))
+        {
+            rows.knows(option, template)?;
+        }
+        Ok(rows)
+    }
+
+    /// *Errors*: a request that names what no row says: a name that is misspelt, or a column where only the key is known.
+    fn knows(&self, option: &str, template: &Template) -> Result<(), Fault> {
+        let only_key = !matches!(option, "create" | "update");
+        let says = |column: &String| self.spec.key.contains(column) || !only_key && self.spec.columns.contains(column);
+        let fields = self.spec.fields.iter().filter(|(_, column)| says(column)).map(|(field, _)| field);
+        let columns = self.spec.key.iter().chain(&self.spec.columns).filter(|column| says(column));
+        // The row's number there is known once it is there.
+        let returned = self.returns.iter().map(|(field, _)| field).filter(|_| matches!(option, "update" | "delete"));
+        let known: BTreeSet<&str> = fields.chain(columns).chain(returned).map(String::as_str).collect();
+        let Some(unknown) = template.fields().find(|field| !known.contains(field)) else { return Ok(()) };
+        let system = self.client.system();
+        let known: Vec<&str> = known.into_iter().collect();
+        let what = format!("`{option}:` of `{system}`: `{template}` names `{unknown}`, which nothing says there");
+        Err(Fault::stop(Code("IB0510"), what).at_system(system).fix(format!(
+            "name one of these in the request: {}; or write the field in the mapping, or give it by `returns:`",
+            known.join(", ")
+        )))
     }
 
     /// The field that names a row there: the one of `returns:` that a request needs, else the first.

@@ -566,3 +566,32 @@ async fn what_the_other_side_calls_a_request_stands_in_the_fault() {
         assert_eq!(fault.why.unwrap().request_id.as_deref(), id, "{path}");
     }
 }
+
+/// A request that names what no row says is told when the mapping is looked at, and not of each row.
+#[test]
+fn a_request_names_what_is_known_of_a_row() {
+    let server = Server::start(|_| json("{}"));
+    let system = system(&server, &[]);
+    let all = |option, request| options(&[("create", "POST /orders"), ("returns.number", "id"), (option, request)]);
+    for (option, request, unknown) in [
+        ("exists", "GET /orders?ref={no}", Some("no")),
+        ("exists", "GET /orders?total={total}", Some("total")),
+        ("exists", "GET /orders/{number}", Some("number")),
+        ("update", "PUT /orders/{id}", Some("id")),
+        ("delete", "DELETE /orders/{total}", Some("total")),
+        ("exists", "GET /orders?ref={ref}", None),
+        ("update", "PUT /orders/{number}?total={total}&ref={ref}", None),
+        ("delete", "DELETE /orders/{number}", None),
+    ] {
+        let said = system.sink(of_orders(all(option, request))).err();
+        assert_eq!(said.is_some(), unknown.is_some(), "{request}: {said:?}");
+        if let (Some(fault), Some(unknown)) = (said, unknown) {
+            assert_eq!(fault.code.0, "IB0510");
+            assert!(
+                fault.what.contains(&format!("`{option}:`")) && fault.what.contains(&format!("`{unknown}`")),
+                "{fault}"
+            );
+            assert!(fault.fix.contains("ref"), "{}", fault.fix);
+        }
+    }
+}

@@ -32,21 +32,28 @@ impl Decoder<'_> {
         let Some(entries) = node.map() else { return self.wrong_shape(node, field, "a group of lines") };
         let mut rules = Rules::default();
         let before = self.diagnostics.len();
+        let mut after_formula = false;
         for (key, node) in entries {
-            self.rule(key, node, way, &mut rules);
+            self.rule(key, node, way, after_formula, &mut rules);
+            after_formula = node.scalar().is_some_and(|scalar| scalar.text.starts_with('='));
         }
         rules.broken = self.diagnostics.len() > before;
         Data::Rules(rules)
     }
 
-    fn rule(&mut self, key: &Key, node: &Node, way: Way, rules: &mut Rules) {
+    fn rule(&mut self, key: &Key, node: &Node, way: Way, after_formula: bool, rules: &mut Rules) {
         match &node.data {
             yaml::Data::Null => {
                 let what = if way == Way::Read { "a column" } else { "a field" };
+                let comma =
+                    "a formula that has a comma stands in quotes: `'=Left(name, 10)'`; a number has a point, `1.1`";
                 self.diagnostics.push(
                     Diagnostic::error(codes::WRONG_SHAPE, format!("`{}` gets nothing", key.text))
                         .at(key.span, "nothing stands behind the colon")
-                        .help(format!("write {what} or a formula behind it, or remove the line")),
+                        .help(match after_formula {
+                            true => comma.to_owned(),
+                            false => format!("write {what} or a formula behind it, or remove the line"),
+                        }),
                 );
             }
             yaml::Data::List(_) => self.diagnostics.push(
@@ -176,7 +183,7 @@ impl Decoder<'_> {
         let Some(Data::Anything(node)) = group.get("value") else { return };
         let mut inner = Rules::default();
         let node = node.clone();
-        self.rule(key, &node, Way::Write, &mut inner);
+        self.rule(key, &node, Way::Write, false, &mut inner);
         rules.write.extend(inner.write.into_iter().map(|mut at| {
             at.rule.only_on_create = true;
             at

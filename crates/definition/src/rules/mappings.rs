@@ -248,6 +248,7 @@ impl Table<'_> {
             self.live(table, &rules, diagnostics);
             self.unwritable(table, &rules, diagnostics);
             self.clock(table, diagnostics);
+            self.says_when(table, diagnostics);
             self.options(table, &rules, diagnostics);
         }
         self.lines(&rules.read, catalog, diagnostics);
@@ -321,6 +322,26 @@ impl Table<'_> {
                 .at(at, "taken for a time in UTC")
                 .note("where it is none, what changes in the hour that clocks repeat in autumn may never be read")
                 .help(format!("add `time_zone:` to systems/{system}.yaml, for example `time_zone: Europe/London`")),
+        );
+    }
+
+    /// By a text that is no time nobody can tell what changed: what sorts before the last one is never read. SQLite keeps
+    /// times as texts.
+    fn says_when(&self, table: &record::catalog::Table, diagnostics: &mut Vec<Diagnostic>) {
+        let Some(watermark) = self.model.watermark.as_ref().filter(|_| self.system.kind.name != "sqlite") else {
+            return;
+        };
+        let column = &watermark.column;
+        let title = format!("the watermark `{column}` is a text");
+        let is_text = matches!(table.type_of(column), Some(Type::Text { .. } | Type::Multiline { .. }));
+        if !is_text || diagnostics.iter().any(|found| found.title == title) {
+            return;
+        }
+        let at = self.held.group("watermark").map_or(self.entry.key, |group| group.at("column"));
+        diagnostics.push(
+            Diagnostic::warning(codes::TYPE, title)
+                .at(at, "rows that sort before the last one are never read")
+                .help("name a column with the time of the last change, or a number that grows with each change; a text does only where it is such a time, written so that it sorts"),
         );
     }
 

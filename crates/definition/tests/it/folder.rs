@@ -296,6 +296,8 @@ fn digits_are_checked_from_system_to_system_and_times_for_their_zone() {
     assert_eq!(found(2), [zone]);
     let unread = found_with(2, "systems/finance.yaml: , changed_at: updated_at => ");
     assert_eq!(unread, [zone], "nothing is read from it, and what is read goes by it");
+    let by_name = found_with(2, "systems/finance.yaml: column: updated_at => column: company_name");
+    assert!(by_name.contains(&"the watermark `company_name` is a text".to_owned()), "{by_name:?}");
     let both = found(3);
     assert!(both.len() == 2 && [zone, digits].iter().all(|one| both.iter().any(|title| title == one)), "{both:#?}");
 }
