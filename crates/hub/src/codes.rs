@@ -6,9 +6,9 @@ use record::Code;
 pub const NOT_YET_RUNNABLE: Code = Code("IB0007");
 /// Two rows of the source have one key, as the destination compares keys.
 pub const KEY_TWICE: Code = Code("IB0402");
-/// A row points to a row that the destination does not have.
-/// Of a row that was changed or deleted between a look and a write.
+/// A row was changed or deleted between a look and a write.
 pub const CHANGED_MEANWHILE: Code = Code("IB0511");
+/// A row points to a row that the destination does not have.
 pub const REFERENCE_MISSING: Code = Code("IB0515");
 /// A system has no request for what is asked of it.
 pub const NO_REQUEST: Code = Code("IB0510");

@@ -5,6 +5,7 @@ use store::unheard::{Op, Unheard};
 use store::{Error, Store};
 
 use crate::operations::moment;
+use crate::operations::runbook::counted;
 
 /// So many calls with a wrong key, and none with a good one between them, are no accident.
 pub const REFUSED: u64 = 3;
@@ -42,7 +43,7 @@ pub fn told(project: &Project, integration: &Integration, unheard: &Unheard) -> 
     let is_dataverse = sender.kind.name == "dataverse";
     let mut text = Vec::new();
     if unheard.changes > 0 {
-        let changes = if unheard.changes == 1 { "1 change".to_owned() } else { format!("{} changes", unheard.changes) };
+        let changes = counted(unheard.changes, "change", "changes");
         text.push(format!(
             "{changes} in {from} had no webhook since {since}, and none has come since. What the sweep finds is delivered: nothing is lost, and all of it is late."
         ));

@@ -261,7 +261,7 @@ fn now(out: &mut String, project: &Project, integration: &Integration, live: &Li
 }
 
 /// `1 dead letter waits`, `7 dead letters wait`.
-fn counted(count: u64, one: &str, several: &str) -> String {
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
